@@ -1,0 +1,133 @@
+"""Everything that lookalike raises on purpose.
+
+    LookalikeError
+    ├── PictureError                 one picture cannot be used; a batch goes on without it
+    │   ├── UnreadablePictureError   its bytes could not be read
+    │   ├── NotAPictureError         the bytes are something else
+    │   ├── BrokenPictureError       a picture, but damaged
+    │   └── PictureTooLargeError     over the limit on bytes or pixels
+    ├── SourceError                  what was to be indexed is not there or not a folder
+    ├── EncoderError                 a network cannot be found, opened or run
+    │   ├── ModelCardError           a card says something impossible, or cannot be read
+    │   └── WeightsError             weights are missing, or not the ones the card names
+    ├── CollectionError              a collection cannot do what was asked
+    │   ├── CollectionNotFoundError  no collection there
+    │   ├── CollectionFormatError    a folder that is no collection, or one from a newer version
+    │   ├── EncoderMismatchError     vectors of two encoders must not mix
+    │   └── ItemNotFoundError        no item of that id
+    └── StoreError                   the place where items are kept failed
+        ├── StoreBusyError           another process holds it for writing
+        ├── StoreFullError           no room left on the disk
+        ├── StoreReadOnlyError       the place may not be written
+        └── StoreDamagedError        its content is not what was written
+
+Each says what happened, to what, and what to do. Wrong arguments are ``ValueError``.
+"""
+
+__all__ = [
+    "BrokenPictureError",
+    "CollectionError",
+    "CollectionFormatError",
+    "CollectionNotFoundError",
+    "EncoderError",
+    "EncoderMismatchError",
+    "ItemNotFoundError",
+    "LookalikeError",
+    "ModelCardError",
+    "NotAPictureError",
+    "PictureError",
+    "PictureTooLargeError",
+    "SourceError",
+    "StoreBusyError",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreFullError",
+    "StoreReadOnlyError",
+    "UnreadablePictureError",
+    "WeightsError",
+]
+
+
+class LookalikeError(Exception):
+    """The root: catch this to catch everything that lookalike raises on purpose."""
+
+
+class PictureError(LookalikeError):
+    """One picture cannot be used. ``reason`` is a plain phrase without the path."""
+
+    def __init__(self, reason: str, *, path: str | None = None) -> None:
+        self.reason = reason
+        self.path = path
+        super().__init__(reason if path is None else f"{path}: {reason}")
+
+
+class UnreadablePictureError(PictureError):
+    """The bytes could not be read: permission, a vanished file, a failing disk."""
+
+
+class NotAPictureError(PictureError):
+    """The bytes are not a picture in a format that can be read."""
+
+
+class BrokenPictureError(PictureError):
+    """A picture by its first bytes, but truncated or otherwise damaged."""
+
+
+class PictureTooLargeError(PictureError):
+    """More bytes or pixels than the limits allow; found out before decoding."""
+
+
+class SourceError(LookalikeError):
+    """What was to be indexed is missing, not a folder, or cannot be listed."""
+
+
+class EncoderError(LookalikeError):
+    """A network cannot be found, opened or run."""
+
+
+class ModelCardError(EncoderError):
+    """A model card cannot be read or says something impossible; names the file and the key."""
+
+
+class WeightsError(EncoderError):
+    """A network's weights are missing or not the ones that its card names."""
+
+
+class CollectionError(LookalikeError):
+    """A collection cannot do what was asked."""
+
+
+class CollectionNotFoundError(CollectionError):
+    """There is no collection at that name or path."""
+
+
+class CollectionFormatError(CollectionError):
+    """Not a collection, or one that a newer version of lookalike wrote."""
+
+
+class EncoderMismatchError(CollectionError):
+    """The collection's vectors come from another encoder; the two must not mix."""
+
+
+class ItemNotFoundError(CollectionError):
+    """The collection has no item of that id."""
+
+
+class StoreError(LookalikeError):
+    """The place where items are kept failed."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the store for writing."""
+
+
+class StoreFullError(StoreError):
+    """No room is left on the disk; nothing of the batch was written."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The store may be read but not written."""
+
+
+class StoreDamagedError(StoreError):
+    """What was read back is not what was written."""

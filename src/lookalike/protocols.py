@@ -1,0 +1,138 @@
+"""The two seams: what makes vectors of pictures, and what keeps them.
+
+Every implementation passes the same sentences: ``tests/contracts/``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.records import Hit, Item, Json, Skipped, Stamp
+from lookalike.vectors import Matrix
+
+__all__ = ["Encoder", "Prepared", "Store"]
+
+Prepared = NDArray[np.uint8]  # one picture at the encoder's input size, (height, width, 3)
+
+
+class Encoder(Protocol):
+    """Turns pictures into unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """The name a person gives to choose it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Weights and preprocessing in one string; vectors of two fingerprints never mix."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def decode_size(self) -> tuple[int, int] | None:
+        """(width, height) below which a picture must not be decoded, or ``None`` for full size.
+
+        A JPEG that is larger may be decoded at a reduced scale that keeps both sides at least
+        this long, which costs a fraction of the time.
+        """
+
+    def prepare(self, image: Image.Image, /) -> Prepared:
+        """Bring an RGB picture to the input size. Pure and thread-safe; the answer is small."""
+
+    def encode(self, batch: Sequence[Prepared], /) -> Matrix:
+        """Vectors of prepared pictures, (n, dim) float32 with unit rows, in order.
+
+        Thread-safe. A picture's vector does not depend on its companions in the batch (up to
+        float rounding). Raises ``EncoderError`` when the network cannot be run.
+        """
+
+
+class Store(Protocol):
+    """Keeps items and their vectors together; there is no second truth beside it.
+
+    All methods may be called from several threads. Ids are any non-empty text. Reads see every
+    write that was finished before they began, in this process or another.
+    """
+
+    def bind(self, *, encoder: str, fingerprint: str, dim: int) -> None:
+        """Tie the store to an encoder on first use; ``EncoderMismatchError`` for another later."""
+
+    def bound(self) -> tuple[str, str, int] | None:
+        """(encoder, fingerprint, dim) that the store is tied to, if it is."""
+
+    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
+        """Insert or replace whole items: all of them with their vectors, or none.
+
+        Of two items with one id the last wins. A skip recorded for an item's place is forgotten.
+        ``ValueError`` when ``vectors`` is not (len(items), dim) or holds a row not of length 1.
+        """
+
+    def update(self, items: Sequence[Item]) -> None:
+        """Replace all but the vectors; ``ItemNotFoundError`` (and no change) if one is new."""
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove items; ids that are not there are passed over. Answers how many went."""
+
+    def get(self, ids: Sequence[str]) -> dict[str, Item]:
+        """The items of these ids, those that exist."""
+
+    def vectors(self, ids: Sequence[str]) -> Matrix:
+        """Vectors in the order of ``ids``; ``ItemNotFoundError`` names one that is missing."""
+
+    def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
+        """Digest → the id of one item that has it, for those digests that occur."""
+
+    def count(self) -> int:
+        """How many items there are."""
+
+    def scan(self) -> Iterator[Item]:
+        """Every item once, by ascending id, as they were when the scan began."""
+
+    def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
+        """Path → (id, stamp) of the items of a root, those below folder ``under`` only.
+
+        ``under`` names a whole folder: ``photos`` does not claim ``photos2/…``.
+        """
+
+    def search(self, vectors: Matrix, *, k: int, exact: bool = False) -> list[list[Hit]]:
+        """For each query row, the ``k`` items of highest cosine, best first, ties by id.
+
+        Fewer come back only when there are fewer items. ``exact`` compares with every vector;
+        without it, an approximate graph may answer, but every score is a true cosine.
+        """
+
+    def skip(self, root: str, skips: Sequence[Skipped]) -> None:
+        """Remember files that were left out, so that they are not tried again unchanged."""
+
+    def skips(self, root: str, under: str = "") -> dict[str, Skipped]:
+        """Path → what is remembered of a left-out file, for the files of a root."""
+
+    def forget_skips(self, root: str, paths: Sequence[str]) -> None:
+        """Drop what is remembered of these files."""
+
+    def setting(self, name: str) -> Json:
+        """A small document kept beside the items; ``None`` if never set."""
+
+    def set_setting(self, name: str, value: Json) -> None:
+        """Keep a small document beside the items."""
+
+    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
+        """Bring caches that speed up search in line with the items; say if there was work.
+
+        Never changes a score. May take minutes for a million items; safe to interrupt.
+        ``progress`` hears (rows done, rows in all).
+        """
+
+    def check(self, *, repair: bool = False) -> list[str]:
+        """Problems found in what is stored, as plain sentences; ``repair`` mends what it can."""
+
+    def facts(self) -> dict[str, Json]:
+        """Where and how the items are kept: kind, address, bytes, and the like."""
+
+    def close(self) -> None:
+        """Let go of files and connections. Closing twice is fine."""

@@ -1,0 +1,111 @@
+"""What passes between the parts: small frozen records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+
+__all__ = ["Entry", "Hit", "IndexReport", "Item", "Json", "Progress", "Skipped", "Stamp"]
+
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+_EMPTY: Mapping[str, Json] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """Size in bytes and modification time: says whether a file has changed without opening it."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A picture as a collection knows it; its vector lies beside it in the store.
+
+    ``id`` is the key. ``digest`` is the SHA-256 of the file's bytes, in hex: two items with one
+    digest are exact copies. ``root`` and ``path`` say where the file lies (``path`` below the
+    root, ``/``-separated); both are empty for a picture that came as bytes. ``width`` and
+    ``height`` are pixels after the EXIF turn.
+    """
+
+    id: str
+    digest: str
+    width: int
+    height: int
+    root: str = ""
+    path: str = ""
+    stamp: Stamp | None = None
+    label: str | None = None
+    group: str | None = None
+    metadata: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A picture that is to become an item: where its bytes are and what is said about it.
+
+    ``picture`` is a file or the bytes of one. ``None`` for label, group or metadata says nothing
+    about them: an item that is there already keeps its own.
+    """
+
+    id: str
+    picture: Path | bytes
+    root: str = ""
+    path: str = ""
+    stamp: Stamp | None = None
+    label: str | None = None
+    group: str | None = None
+    metadata: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """An item with its score: the cosine with the query, in [-1, 1], higher is more alike."""
+
+    item: Item
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file that was left out, with a plain reason.
+
+    ``stamp`` is what the file looked like then (``None`` if even that could not be read): while
+    it stays so, the file is not tried again.
+    """
+
+    path: str
+    reason: str
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far indexing has come: ``done`` of ``total`` files that need work."""
+
+    done: int
+    total: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexReport:
+    """What was really done, counted as it happened.
+
+    ``indexed`` were encoded, ``reused`` took the vector of an exact copy, ``unchanged`` were left
+    as they are, ``removed`` had vanished, ``kept`` had vanished or could not be looked for and
+    stay. ``skipped`` lists every file left out in this run, known or new. ``interrupted`` says
+    that the run was stopped early: what was done is stored, the next run goes on.
+    """
+
+    indexed: int = 0
+    reused: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    kept: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    interrupted: bool = False
+    seconds: float = 0.0

@@ -1,0 +1,57 @@
+"""Unit vectors and what is computed on them. Pure numpy."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Matrix", "Vector", "cosines", "top_k", "unit_rows"]
+
+Vector: TypeAlias = NDArray[np.float32]  # (dim,), unit length
+Matrix: TypeAlias = NDArray[np.float32]  # (n, dim), unit rows
+
+
+def unit_rows(rows: NDArray[np.floating]) -> Matrix:
+    """Scale each row to length 1, so that a dot product is a cosine.
+
+    ``rows`` is (n, dim) of any float type; the answer is a new (n, dim) float32 array.
+    Raises ``ValueError`` for a row that is zero or not finite: it has no direction, and
+    dividing would store NaN.
+    """
+    lengths = np.linalg.norm(rows.astype(np.float64, copy=False), axis=1, keepdims=True)
+    bad = np.flatnonzero(~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0))
+    if bad.size:
+        raise ValueError(f"row {bad[0]} is zero or not finite, so it has no direction")
+    units: Matrix = (rows / lengths).astype(np.float32)
+    return units
+
+
+def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
+    """Positions of the ``k`` highest of ``scores`` (n,), best first; ties by position.
+
+    Fewer than ``k`` come back when there are fewer. Linear in n: the rest is never sorted.
+    """
+    k = min(k, len(scores))
+    if k <= 0:
+        return np.empty(0, dtype=np.intp)
+    if k < len(scores):
+        kth = np.partition(scores, len(scores) - k)[len(scores) - k]
+        above = np.flatnonzero(scores > kth)
+        level = np.flatnonzero(scores == kth)[: k - len(above)]
+        chosen = np.concatenate([above, level])
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.lexsort((chosen, -scores[chosen]))]
+
+
+def cosines(rows: NDArray[np.floating], vector: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosine of each of ``rows`` (n, dim) with ``vector`` (dim,), as (n,) float64 in [-1, 1].
+
+    Equal rows give equal scores wherever they stand, which a matrix product does not promise:
+    so every path of a search scores its answers here, and copies tie exactly.
+    """
+    wide = rows.astype(np.float64)
+    direction = vector.astype(np.float64)
+    lengths = np.sqrt((wide * wide).sum(axis=1)) * np.sqrt((direction * direction).sum())
+    scores: NDArray[np.float64] = np.clip((wide * direction).sum(axis=1) / lengths, -1.0, 1.0)
+    return scores
