@@ -1,0 +1,1 @@
+"""Where items and vectors are kept."""

@@ -1,0 +1,529 @@
+"""The embedded store: one folder, SQLite rows as the truth, a graph beside them as a cache."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import (
+    CollectionNotFoundError,
+    EncoderMismatchError,
+    ItemNotFoundError,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
+from lookalike.records import Hit, Item, Json, Skipped, Stamp
+from lookalike.stores import graph, schema
+from lookalike.stores.resident import Resident
+from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
+from lookalike.stores.sqlite import connect, translated
+from lookalike.vectors import Matrix, cosines, top_k, unit_rows
+
+__all__ = ["DATABASE", "EmbeddedStore"]
+
+DATABASE = "collection.sqlite"
+
+# Past this many floats the rows are searched through a graph: reading and multiplying more than
+# this costs a fresh process longer than opening the graph does (benchmarks/results).
+EXACT_FLOATS = 16_000_000
+# A graph that more than a fifth of its rows have left is built anew rather than added to.
+_DEAD_SHARE = 0.2
+_CHUNK = 4096  # rows read at a time: 10 MB of 1280-d float16
+_PARAMETERS = 500  # ids per statement; SQLite allows 32,766, older builds 999
+_GROWTH_FLOATS = 4_000_000  # rows newer than the graph are searched exactly up to this many
+
+# What may be wrong between the tables: the words, and the rows. `:bytes` is a vector's length.
+_CHECKS = (
+    ("items have no vector", "SELECT seq FROM items WHERE seq NOT IN (SELECT seq FROM vectors)"),
+    ("vectors have no item", "SELECT seq FROM vectors WHERE seq NOT IN (SELECT seq FROM items)"),
+    ("vectors have the wrong length", "SELECT seq FROM vectors WHERE length(vector) != :bytes"),
+)
+
+_SET = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
+_INSERT = f"INSERT INTO items ({COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608 - constants
+
+
+_Row: TypeAlias = tuple[Any, ...]  # as wide as its statement says
+
+
+class EmbeddedStore:
+    """Items and vectors in one SQLite database (WAL), in a folder that can be copied or moved.
+
+    Several processes may read while one writes. Each ``upsert`` is one transaction.
+    """
+
+    def __init__(self, folder: Path, db: sqlite3.Connection, *, read_only: bool) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self._db = db
+        self._lock = threading.RLock()
+        self._writes = 0  # own commits; `PRAGMA data_version` tells of the others'
+        self._resident: Resident | None = None
+        self._graph: graph.Graph | None = None
+        self._graph_seen: str | None = None
+        self._bound: tuple[str, str, int] | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = False) -> Self:
+        """Open the collection in ``folder``, or with ``create`` begin one there.
+
+        Raises ``CollectionNotFoundError``, ``CollectionFormatError``, ``StoreReadOnlyError`` (a
+        place where none can be begun) or ``StoreDamagedError``.
+        """
+        path = folder / DATABASE
+        if not path.exists():
+            if not create:
+                raise CollectionNotFoundError(f"there is no collection in {folder}")
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreReadOnlyError(
+                    f"cannot make the folder {folder}: {error.strerror}"
+                ) from error
+        with translated(path):
+            db, read_only = connect(path, create=create)
+            try:
+                schema.migrate(db, where=str(path), read_only=read_only)
+            except BaseException:
+                db.close()
+                raise
+        return cls(folder, db, read_only=read_only)
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def bind(self, *, encoder: str, fingerprint: str, dim: int) -> None:
+        bound = self.bound()
+        if bound is None:
+            with self._transaction() as db:
+                db.execute(
+                    "INSERT OR IGNORE INTO settings VALUES ('encoder', ?)",
+                    (json.dumps({"name": encoder, "fingerprint": fingerprint, "dim": dim}),),
+                )
+            bound = self.bound()
+        if bound is not None and bound[1:] != (fingerprint, dim):
+            raise EncoderMismatchError(
+                f"{self.folder} holds vectors of {bound[0]} ({bound[1]}, {bound[2]} values), and "
+                f"the encoder at hand is {encoder} ({fingerprint}, {dim} values); use the "
+                "collection's own encoder, or index into another collection"
+            )
+
+    def bound(self) -> tuple[str, str, int] | None:
+        if self._bound is None:
+            match self.setting("encoder"):
+                case {"name": str(name), "fingerprint": str(fingerprint), "dim": int(dim)}:
+                    self._bound = (name, fingerprint, dim)
+                case _:
+                    return None
+        return self._bound
+
+    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
+        if vectors.shape != (len(items), self._dim()):
+            raise ValueError(
+                f"vectors are {vectors.shape}, but {len(items)} items of {self._dim()} values "
+                "were to be stored"
+            )
+        lengths = np.linalg.norm(vectors, axis=1)
+        if not np.allclose(lengths, 1.0, atol=1e-3):  # NaN is not close either
+            raise ValueError("every vector must have length 1")
+        blobs = vectors.astype("<f2")
+        last = {item.id: position for position, item in enumerate(items)}
+        kept = sorted(last.values())
+        rows = [(row_of(items[position]), blobs[position].tobytes()) for position in kept]
+        with self._transaction() as db:
+            _delete(db, [items[position].id for position in kept])
+            for row, blob in rows:
+                seq = db.execute(_INSERT, row).lastrowid
+                db.execute("INSERT INTO vectors VALUES (?, ?)", (seq, blob))
+            db.executemany(
+                "DELETE FROM skips WHERE root = ? AND path = ?",
+                [(items[position].root, items[position].path) for position in kept],
+            )
+
+    def update(self, items: Sequence[Item]) -> None:
+        with self._transaction() as db:
+            for item in items:
+                done = db.execute(
+                    "UPDATE items SET digest=?, width=?, height=?, root=?, path=?, size=?, "
+                    'mtime_ns=?, label=?, "group"=?, metadata=? WHERE id=?',
+                    (*row_of(item)[1:], item.id),
+                )
+                if done.rowcount == 0:
+                    raise _no_item(item.id)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        with self._transaction() as db:
+            return _delete(db, ids)
+
+    def skip(self, root: str, skips: Sequence[Skipped]) -> None:
+        rows = []
+        for one in skips:
+            size, mtime_ns = (one.stamp.size, one.stamp.mtime_ns) if one.stamp else (None, None)
+            rows.append((root, one.path, size, mtime_ns, one.reason))
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO skips VALUES (?, ?, ?, ?, ?)", rows)
+
+    def forget_skips(self, root: str, paths: Sequence[str]) -> None:
+        with self._transaction() as db:
+            db.executemany(
+                "DELETE FROM skips WHERE root = ? AND path = ?", [(root, path) for path in paths]
+            )
+
+    def set_setting(self, name: str, value: Json) -> None:
+        with self._transaction() as db:
+            db.execute(_SET, (name, json.dumps(value)))
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, ids: Sequence[str]) -> dict[str, Item]:
+        rows = self._by_value(f"SELECT {COLUMNS} FROM items WHERE id IN ({{}})", ids)  # noqa: S608 - constants
+        found = {row[0]: item_of(row) for row in rows}
+        return {one: found[one] for one in ids if one in found}
+
+    def vectors(self, ids: Sequence[str]) -> Matrix:
+        rows: dict[str, bytes] = dict(
+            self._by_value(
+                "SELECT id, vector FROM items JOIN vectors USING (seq) WHERE id IN ({})", ids
+            )
+        )
+        missing = next((one for one in ids if one not in rows), None)
+        if missing is not None:
+            raise _no_item(missing)
+        return unit_rows(matrix_of([rows[one] for one in ids], self._dim()))
+
+    def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
+        rows = self._by_value(
+            "SELECT digest, id FROM items WHERE digest IN ({})",
+            [bytes.fromhex(one) for one in digests],
+        )
+        return {digest.hex(): one for digest, one in rows}
+
+    def count(self) -> int:
+        total: int = self._read("SELECT count(*) FROM items")[0][0]
+        return total
+
+    def scan(self) -> Iterator[Item]:
+        # A connection of its own: the walk sees one moment, whatever is written meanwhile.
+        with translated(self.folder):
+            db, _ = connect(self.folder / DATABASE, create=False)
+            try:
+                for row in db.execute(f"SELECT {COLUMNS} FROM items ORDER BY id"):  # noqa: S608 - constants
+                    yield item_of(row)
+            finally:
+                db.close()
+
+    def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
+        rows = self._below("SELECT path, id, size, mtime_ns FROM items", root, under)
+        return {path: (one, stamp_of(size, mtime_ns)) for path, one, size, mtime_ns in rows}
+
+    def skips(self, root: str, under: str = "") -> dict[str, Skipped]:
+        rows = self._below("SELECT path, size, mtime_ns, reason FROM skips", root, under)
+        return {
+            path: Skipped(path=path, reason=reason, stamp=stamp_of(size, mtime_ns))
+            for path, size, mtime_ns, reason in rows
+        }
+
+    def setting(self, name: str) -> Json:
+        rows = self._read("SELECT value FROM settings WHERE name = ?", (name,))
+        return json.loads(rows[0][0]) if rows else None
+
+    def facts(self) -> dict[str, Json]:
+        record = self._graph_record()
+        return {
+            "store": "embedded",
+            "address": str(self.folder),
+            "bytes": sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            "graph_rows": record.count if record else 0,
+            "read_only": self.read_only,
+        }
+
+    # -- searching -------------------------------------------------------------------------
+
+    def search(self, vectors: Matrix, *, k: int, exact: bool = False) -> list[list[Hit]]:
+        if k < 1:
+            raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+        if self.bound() is None:
+            return [[] for _ in vectors]
+        if vectors.ndim != 2 or vectors.shape[1] != self._dim():  # noqa: PLR2004 - a matrix
+            raise ValueError(f"queries are {vectors.shape}, not (n, {self._dim()})")
+        with self._lock:
+            live = self.count()
+            wanted = min(k, live)
+            found: list[list[Hit]] = [[] for _ in vectors]
+            ask = wanted + 8
+            pending = list(range(len(vectors)))
+            while wanted and pending:
+                proposals, exhausted = self._propose(vectors[pending], ask, exact=exact)
+                for query, seqs in zip(pending, proposals, strict=True):
+                    found[query] = self._hits(vectors[query], seqs, wanted)
+                pending = [q for q in pending if len(found[q]) < wanted and not exhausted]
+                ask *= 4  # rows that have gone since the caches were filled took the places
+        if not exact:
+            for query, hits in enumerate(found):
+                if len(hits) < wanted:  # a graph need not reach every row
+                    found[query] = self.search(vectors[query : query + 1], k=k, exact=True)[0]
+        return found
+
+    def _propose(
+        self, vectors: Matrix, count: int, *, exact: bool
+    ) -> tuple[list[NDArray[np.int64]], bool]:
+        """For each query, ``seq`` of about the ``count`` nearest rows; and if those are all."""
+        near = None if exact else self._current_graph()
+        mark = near.record.mark if near else 0
+        resident = self._current_resident(mark)
+        if resident is not None:
+            proposals = resident.nearest(vectors, count)
+            rows = len(resident)
+        else:
+            proposals, rows = self._stream(vectors, count), self.count()
+        if near is not None:
+            # Twice as many as asked: what the graph's order gets wrong, rescoring puts right.
+            proposals = [
+                np.concatenate([near.candidates(vector, 2 * count + 32), fresh])
+                for vector, fresh in zip(vectors, proposals, strict=True)
+            ]
+            rows = max(rows, near.record.count)
+        return proposals, count >= rows
+
+    def _hits(self, vector: NDArray[np.float32], seqs: NDArray[np.int64], k: int) -> list[Hit]:
+        """The best ``k`` of the rows ``seqs`` that still exist, with their true cosines."""
+        blobs: dict[int, bytes] = dict(
+            self._by_value("SELECT seq, vector FROM vectors WHERE seq IN ({})", seqs)
+        )
+        if not blobs:
+            return []
+        alive = list(blobs)
+        scores = cosines(matrix_of(list(blobs.values()), self._dim()), vector)
+        by_seq = {alive[position]: float(scores[position]) for position in top_k(scores, k)}
+        rows = self._by_value(f"SELECT seq, {COLUMNS} FROM items WHERE seq IN ({{}})", list(by_seq))  # noqa: S608 - constants
+        hits = [Hit(item=item_of(row[1:]), score=by_seq[row[0]]) for row in rows]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id))
+
+    def _current_resident(self, mark: int) -> Resident | None:
+        """Rows after ``mark`` in memory, up to date; ``None`` when they are too many to hold."""
+        state = (self._db.execute("PRAGMA data_version").fetchone()[0], self._writes)
+        resident = self._resident
+        if resident is None or resident.start != mark:
+            resident = Resident(dim=self._dim(), start=mark)
+        if resident.state != state:
+            live = self._read("SELECT count(*) FROM items WHERE seq > ?", (mark,))[0][0]
+            if live * self._dim() > max(EXACT_FLOATS, _GROWTH_FLOATS):
+                self._resident = None
+                return None
+            if len(resident) > 2 * live + _CHUNK:  # mostly rows that have gone
+                resident = Resident(dim=self._dim(), start=mark)
+            for seqs, rows in self._chunks(resident.end):
+                resident.add(seqs, rows)
+            resident.state = state
+        self._resident = resident
+        return resident
+
+    def _stream(self, vectors: Matrix, count: int) -> list[NDArray[np.int64]]:
+        """The nearest rows by comparing with every one, a chunk at a time in flat memory."""
+        best = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in vectors]
+        for seqs, rows in self._chunks(0):
+            scores = vectors @ rows.astype(np.float32).T  # (q, n)
+            for query, row in enumerate(scores):
+                all_seqs = np.concatenate([best[query][0], seqs])
+                all_scores = np.concatenate([best[query][1], row])
+                chosen = top_k(all_scores, count)
+                best[query] = (all_seqs[chosen], all_scores[chosen])
+        return [seqs for seqs, _ in best]
+
+    def _chunks(self, after: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """Rows newer than ``after`` by ascending ``seq``: (n,) and (n, dim), a few at a time."""
+        while True:
+            rows = self._read(
+                "SELECT seq, vector FROM vectors WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, _CHUNK),
+            )
+            if not rows:
+                return
+            seqs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+            after = rows[-1][0]
+            yield seqs, matrix_of([row[1] for row in rows], self._dim())
+
+    # -- the graph -------------------------------------------------------------------------
+
+    def _graph_record(self) -> graph.GraphRecord | None:
+        match self.setting("graph"):
+            case {
+                "file": str(file),
+                "mark": int(mark),
+                "count": int(count),
+                "bytes": int(size),
+                "digest": str(digest),
+            }:
+                return graph.GraphRecord(
+                    file=file, mark=mark, count=count, bytes=size, digest=digest
+                )
+            case _:
+                return None
+
+    def _current_graph(self) -> graph.Graph | None:
+        record = self._graph_record()
+        if record is None:
+            self._graph = self._graph_seen = None
+        elif self._graph_seen != record.file:
+            self._graph_seen = record.file
+            self._graph = graph.Graph.open(self.folder, record, dim=self._dim())
+        return self._graph
+
+    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
+        if self.bound() is None or self.read_only:
+            return False
+        total = self.count()
+        with self._lock:
+            self._graph_seen = None  # look at the file again: it may have been deleted
+            grow = self._current_graph()
+            if total * self._dim() <= EXACT_FLOATS:
+                return self._forget_graph()
+            if grow is not None:
+                fresh, covered = self._read(
+                    "SELECT coalesce(sum(seq > ?), 0), coalesce(sum(seq <= ?), 0) FROM items",
+                    (grow.record.mark, grow.record.mark),
+                )[0]
+                dead = grow.record.count - covered
+                rebuild = dead > _DEAD_SHARE * grow.record.count
+                if fresh * self._dim() <= _GROWTH_FLOATS and not rebuild:
+                    return False
+                if rebuild:
+                    grow = None
+                else:
+                    total = fresh
+
+        def report(done: int) -> None:
+            if progress is not None:
+                progress(min(done, total), total)
+
+        try:
+            start = grow.record.mark if grow else 0
+            record = graph.build(
+                self.folder, self._chunks(start), dim=self._dim(), grow=grow, progress=report
+            )
+        except OSError as error:
+            raise StoreFullError(
+                f"the search graph could not be written in {self.folder}: {error.strerror}; "
+                "searches stay right, but slower"
+            ) from error
+        if record is None:  # another process has replaced the graph that was to grow
+            return False
+        with self._transaction() as db:
+            graph.adopt(self.folder, record)
+            db.execute(_SET, ("graph", json.dumps(record.as_json())))
+        with self._lock:
+            self._resident = None
+        return True
+
+    def _forget_graph(self) -> bool:
+        """A collection that has become small is searched exactly again."""
+        if self._graph_record() is None:
+            return False
+        self.set_setting("graph", None)
+        self._graph = self._graph_seen = None
+        graph.remove_others(self.folder, None)
+        return True
+
+    # -- health ----------------------------------------------------------------------------
+
+    def check(self, *, repair: bool = False) -> list[str]:
+        try:
+            found = [row[0] for row in self._read("PRAGMA integrity_check(20)")]
+        except StoreDamagedError as error:
+            return [str(error)]
+        if found != ["ok"]:
+            remedy = "restore the folder from a copy, or index the pictures again"
+            return [*(f"the database is damaged: {one}" for one in found), remedy]
+        problems: list[str] = []
+        if self.bound() is None:
+            return []
+        for what, select in _CHECKS:
+            seqs = self._read(select, {"bytes": 2 * self._dim()} if ":bytes" in select else {})
+            if seqs:
+                problems.append(f"{len(seqs)} {what}" + ("; removed" if repair else ""))
+            if seqs and repair:
+                with self._transaction() as db:
+                    db.executemany("DELETE FROM items WHERE seq = ?", seqs)
+                    db.executemany("DELETE FROM vectors WHERE seq = ?", seqs)
+        record = self._graph_record()
+        if record is not None:
+            self._graph_seen = None
+            if self._current_graph() is None:
+                problems.append(
+                    "the search graph is missing or damaged"
+                    + ("; built anew" if repair else " (searches are right, but slower)")
+                )
+        if repair:
+            self.optimize()
+        return problems
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+            self._resident = self._graph = None
+
+    # -- SQLite ----------------------------------------------------------------------------
+
+    def _dim(self) -> int:
+        bound = self.bound()
+        if bound is None:
+            raise StoreError(f"{self.folder} is not bound to an encoder yet")
+        return bound[2]
+
+    def _read(self, sql: str, values: Sequence[object] | dict[str, int] = ()) -> list[_Row]:
+        with self._lock, translated(self.folder):
+            return self._db.execute(sql, values).fetchall()
+
+    def _by_value(self, sql: str, values: Sequence[object] | NDArray[np.int64]) -> list[_Row]:
+        """Run ``sql``, whose ``{}`` stands for a list of parameters, over ``values`` in parts."""
+        listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        rows = []
+        for start in range(0, len(listed), _PARAMETERS):
+            part = listed[start : start + _PARAMETERS]
+            rows += self._read(sql.format(",".join("?" * len(part))), part)
+        return rows
+
+    def _below(self, select: str, root: str, under: str) -> list[_Row]:
+        if not under:
+            return self._read(f"{select} WHERE root = ?", (root,))
+        # "0" is the character after "/": exactly the paths below the folder, by the index
+        return self._read(
+            f"{select} WHERE root = ? AND path >= ? AND path < ?",
+            (root, f"{under}/", f"{under}0"),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self.read_only:
+            raise StoreReadOnlyError(f"{self.folder} may be read but not written")
+        with self._lock, translated(self.folder):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                if self._db.in_transaction:  # a full disk has rolled back already
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+            self._writes += 1
+
+
+def _delete(db: sqlite3.Connection, ids: Sequence[str]) -> int:
+    gone = 0
+    for one in ids:
+        row = db.execute("DELETE FROM items WHERE id = ? RETURNING seq", (one,)).fetchone()
+        if row is not None:
+            db.execute("DELETE FROM vectors WHERE seq = ?", row)
+            gone += 1
+    return gone
+
+
+def _no_item(one: str) -> ItemNotFoundError:
+    return ItemNotFoundError(f"there is no item {one!r}")

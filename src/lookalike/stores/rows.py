@@ -1,0 +1,75 @@
+"""Items and vectors as the embedded store's rows, and back. The bytes: docs/storage.md."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import StoreDamagedError
+from lookalike.records import Item, Stamp
+
+__all__ = ["COLUMNS", "item_of", "matrix_of", "row_of", "stamp_of"]
+
+COLUMNS = 'id, digest, width, height, root, path, size, mtime_ns, label, "group", metadata'
+
+
+def row_of(item: Item) -> tuple[object, ...]:
+    stamp = item.stamp
+    return (
+        item.id,
+        bytes.fromhex(item.digest),
+        item.width,
+        item.height,
+        item.root,
+        item.path,
+        stamp.size if stamp else None,
+        stamp.mtime_ns if stamp else None,
+        item.label,
+        item.group,
+        json.dumps(dict(item.metadata), ensure_ascii=False),
+    )
+
+
+def item_of(row: Sequence[object]) -> Item:
+    match row:
+        case (
+            str(one),
+            bytes(digest),
+            int(width),
+            int(height),
+            str(root),
+            str(path),
+            int() | None as size,
+            int() | None as mtime_ns,
+            str() | None as label,
+            str() | None as group,
+            str(metadata),
+        ):
+            return Item(
+                id=one,
+                digest=digest.hex(),
+                width=width,
+                height=height,
+                root=root,
+                path=path,
+                stamp=stamp_of(size, mtime_ns),
+                label=label,
+                group=group,
+                metadata=json.loads(metadata),
+            )
+    raise StoreDamagedError(f"an item's row has values of the wrong type: {row!r}")
+
+
+def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:
+    return None if size is None or mtime_ns is None else Stamp(size=size, mtime_ns=mtime_ns)
+
+
+def matrix_of(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
+    """Stored vectors as (n, dim) float16."""
+    try:
+        return np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
+    except ValueError as error:
+        raise StoreDamagedError(
+            "a stored vector has the wrong length; `lookalike doctor --repair` removes it"
+        ) from error

@@ -1,0 +1,89 @@
+"""The embedded store's SQLite schema, as numbered migrations. Bytes on disk: docs/storage.md."""
+
+import sqlite3
+from collections.abc import Callable
+
+from lookalike.errors import CollectionFormatError
+
+__all__ = ["APPLICATION_ID", "VERSION", "migrate"]
+
+APPLICATION_ID = 0x4C4F4F4B  # "LOOK", so that `file` and we can tell the database from others
+
+
+def _first(db: sqlite3.Connection) -> None:
+    # A row's `seq` is never used twice (AUTOINCREMENT) and its vector never changes: new content
+    # is a new row. So a cache of vectors by `seq` can be behind the rows, but never wrong.
+    db.execute("""
+        CREATE TABLE items (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            digest BLOB NOT NULL,
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            root TEXT NOT NULL,
+            path TEXT NOT NULL,
+            size INTEGER,
+            mtime_ns INTEGER,
+            label TEXT,
+            "group" TEXT,
+            metadata TEXT NOT NULL
+        )""")
+    # Vectors have a table of their own: walking the items must not page through megabytes of them.
+    db.execute("CREATE TABLE vectors (seq INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
+    db.execute("CREATE INDEX items_digest ON items (digest)")
+    db.execute("CREATE INDEX items_place ON items (root, path)")
+    db.execute("""
+        CREATE TABLE skips (
+            root TEXT NOT NULL,
+            path TEXT NOT NULL,
+            size INTEGER,
+            mtime_ns INTEGER,
+            reason TEXT NOT NULL,
+            PRIMARY KEY (root, path)
+        ) WITHOUT ROWID""")
+    db.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+VERSION = len(MIGRATIONS)
+
+
+def migrate(db: sqlite3.Connection, *, where: str, read_only: bool = False) -> None:
+    """Bring the database to the newest version; each step and its number are one transaction.
+
+    Raises ``CollectionFormatError`` for a database that is not ours, is newer than this code, or
+    is older and may not be written.
+    """
+    version, application = _marks(db)
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (tables or version):
+        raise CollectionFormatError(f"{where} is an SQLite database, but not of lookalike")
+    if version > VERSION:
+        raise CollectionFormatError(
+            f"{where} was written by a newer lookalike (format {version}; this one reads up to "
+            f"{VERSION}); upgrade lookalike"
+        )
+    if read_only and version < VERSION:
+        raise CollectionFormatError(
+            f"{where} is of an older format ({version}) and may not be written, so it cannot be "
+            "migrated; open it once where it can be"
+        )
+    while version < VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            version, _ = _marks(db)  # another process may have been quicker
+            if version < VERSION:
+                MIGRATIONS[version](db)
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+
+def _marks(db: sqlite3.Connection) -> tuple[int, int]:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    application: int = db.execute("PRAGMA application_id").fetchone()[0]
+    return version, application

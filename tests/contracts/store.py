@@ -1,0 +1,295 @@
+"""What every store promises. A store's test module subclasses this with a ``store`` fixture."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lookalike.errors import EncoderMismatchError, ItemNotFoundError
+from lookalike.protocols import Store
+from lookalike.records import Item, Skipped, Stamp
+from lookalike.vectors import Matrix, unit_rows
+
+DIM = 8
+
+
+def an_item(id: str, **changes: object) -> Item:  # noqa: A002 - the word everywhere
+    item = Item(
+        id=id,
+        digest=f"{abs(hash(id)):064x}"[-64:],
+        width=640,
+        height=480,
+        path=id,
+        stamp=Stamp(size=1000, mtime_ns=1_700_000_000_123_456_789),
+    )
+    return replace(item, **changes)  # type: ignore[arg-type]
+
+
+def rows(*values: tuple[float, ...]) -> Matrix:
+    padded = [[*row, *[0.0] * (DIM - len(row))] for row in values]
+    return unit_rows(np.array(padded, dtype=np.float32))
+
+
+def random_rows(count: int, seed: int = 0) -> Matrix:
+    return unit_rows(np.random.default_rng(seed).normal(size=(count, DIM)))
+
+
+class StoreContract:
+    """Sentences; ``store`` is a fresh store bound to dim 8, ``again`` opens it a second time."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def again(self) -> Callable[[], Store]:
+        raise NotImplementedError
+
+    # -- items and vectors -----------------------------------------------------------------
+
+    def test_an_item_comes_back_as_it_went_in(self, store: Store) -> None:
+        item = an_item(
+            "Ünïcode/鞋 👟.jpg",
+            root="shop",
+            label="shoe",
+            group="p1",
+            metadata={"price": 12.5, "sizes": [40, 41], "note": None, "name": "Schuh"},
+        )
+        store.upsert([item], rows((1, 2, 3)))
+        assert store.get([item.id]) == {item.id: item}
+        np.testing.assert_allclose(store.vectors([item.id]), rows((1, 2, 3)), atol=1e-3)
+
+    def test_an_empty_store_answers_every_question(self, store: Store) -> None:
+        assert store.count() == 0
+        assert list(store.scan()) == []
+        assert store.get(["a"]) == {}
+        assert store.stamps("") == {}
+        assert store.skips("") == {}
+        assert store.search(rows((1, 0)), k=3) == [[]]
+        assert store.delete(["a"]) == 0
+        assert store.vectors([]).shape == (0, DIM)
+        assert not store.check()
+
+    def test_upserting_twice_leaves_one_item_with_the_last_content(self, store: Store) -> None:
+        store.upsert([an_item("a", label="old")], rows((1, 0)))
+        store.upsert([an_item("a", label="new")], rows((0, 1)))
+        assert store.count() == 1
+        assert store.get(["a"])["a"].label == "new"
+        assert store.search(rows((0, 1)), k=2)[0][0].score == pytest.approx(1, abs=1e-3)
+
+    def test_of_two_items_with_one_id_in_a_batch_the_last_wins(self, store: Store) -> None:
+        store.upsert([an_item("a", label="1"), an_item("a", label="2")], rows((1, 0), (0, 1)))
+        assert store.count() == 1
+        assert store.get(["a"])["a"].label == "2"
+        np.testing.assert_allclose(store.vectors(["a"]), rows((0, 1)), atol=1e-3)
+
+    def test_update_changes_what_is_said_and_keeps_the_vector(self, store: Store) -> None:
+        store.upsert([an_item("a")], rows((1, 2)))
+        store.update([an_item("a", label="mug", stamp=Stamp(size=1, mtime_ns=2))])
+        assert store.get(["a"])["a"].label == "mug"
+        assert store.get(["a"])["a"].stamp == Stamp(size=1, mtime_ns=2)
+        np.testing.assert_allclose(store.vectors(["a"]), rows((1, 2)), atol=1e-3)
+
+    def test_update_of_something_new_changes_nothing(self, store: Store) -> None:
+        store.upsert([an_item("a")], rows((1, 0)))
+        with pytest.raises(ItemNotFoundError, match="'b'"):
+            store.update([an_item("a", label="x"), an_item("b")])
+        assert store.get(["a"])["a"].label is None
+
+    def test_delete_passes_over_what_is_not_there(self, store: Store) -> None:
+        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        assert store.delete(["a", "nobody", "a"]) == 1
+        assert [item.id for item in store.scan()] == ["b"]
+
+    def test_vectors_come_in_the_order_asked_and_may_repeat(self, store: Store) -> None:
+        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        got = store.vectors(["b", "a", "b"])
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, rows((0, 1), (1, 0), (0, 1)), atol=1e-3)
+
+    def test_vectors_of_a_missing_item_name_it(self, store: Store) -> None:
+        store.upsert([an_item("a")], rows((1, 0)))
+        with pytest.raises(ItemNotFoundError, match="'nobody'"):
+            store.vectors(["a", "nobody"])
+
+    def test_vectors_that_are_not_unit_rows_are_refused_whole(self, store: Store) -> None:
+        items = [an_item("a"), an_item("b")]
+        for bad in (np.zeros, np.ones):
+            vectors = rows((1, 0), (0, 1))
+            vectors[1] = bad(DIM)
+            with pytest.raises(ValueError, match="length 1"):
+                store.upsert(items, vectors)
+        vectors[1] = np.nan
+        with pytest.raises(ValueError, match="length 1"):
+            store.upsert(items, vectors)
+        with pytest.raises(ValueError, match="vectors are"):
+            store.upsert(items, rows((1, 0)))
+        assert store.count() == 0
+
+    def test_copies_are_found_by_digest(self, store: Store) -> None:
+        store.upsert([an_item("a", digest="ab" * 32)], rows((1, 0)))
+        assert store.with_digest(["ab" * 32, "cd" * 32]) == {"ab" * 32: "a"}
+
+    def test_scan_gives_every_item_once_by_id(self, store: Store) -> None:
+        ids = [f"{number:04d}" for number in range(300)]
+        store.upsert([an_item(one) for one in reversed(ids)], random_rows(300))
+        assert [item.id for item in store.scan()] == ids
+
+    def test_scan_shows_one_moment_whatever_is_written_meanwhile(self, store: Store) -> None:
+        store.upsert([an_item(str(number)) for number in range(10)], random_rows(10))
+        walk = store.scan()
+        first = next(walk)
+        store.delete([str(number) for number in range(10)])
+        store.upsert([an_item("later")], random_rows(1))
+        assert {first.id, *(item.id for item in walk)} == {str(number) for number in range(10)}
+
+    # -- searching -------------------------------------------------------------------------
+
+    def test_scores_are_cosines_best_first(self, store: Store) -> None:
+        store.upsert(
+            [an_item("same"), an_item("half"), an_item("none"), an_item("opposite")],
+            rows((1, 0), (1, 3**0.5), (0, 1), (-1, 0)),
+        )
+        (hits,) = store.search(rows((1, 0)), k=10)
+        assert [hit.item.id for hit in hits] == ["same", "half", "none", "opposite"]
+        assert [hit.score for hit in hits] == pytest.approx([1, 0.5, 0, -1], abs=1e-3)
+
+    def test_equal_scores_come_by_id(self, store: Store) -> None:
+        ids = ["c", "a", "d", "b"]
+        store.upsert([an_item(one) for one in ids], rows(*[(0.3, 0.7, 0.1)] * 4))
+        (hits,) = store.search(rows((1, 1)), k=4)
+        assert [hit.item.id for hit in hits] == ["a", "b", "c", "d"]
+        assert len({hit.score for hit in hits}) == 1
+
+    def test_exactly_k_answers_come_while_there_are_k(self, store: Store) -> None:
+        store.upsert([an_item(f"{number}") for number in range(9)], random_rows(9))
+        for k in (1, 5, 9, 50):
+            assert len(store.search(random_rows(1, seed=1), k=k)[0]) == min(k, 9)
+
+    def test_removed_items_are_no_answers_and_cost_no_places(self, store: Store) -> None:
+        store.upsert([an_item(f"{number:03d}") for number in range(200)], random_rows(200))
+        query = random_rows(1, seed=5)
+        store.search(query, k=1)
+        gone = [hit.item.id for hit in store.search(query, k=100)[0]]
+        store.delete(gone)
+        (hits,) = store.search(query, k=100)
+        assert len(hits) == 100
+        assert not {hit.item.id for hit in hits} & set(gone)
+
+    def test_many_queries_at_once_answer_as_one_by_one(self, store: Store) -> None:
+        store.upsert([an_item(f"{number}") for number in range(50)], random_rows(50))
+        queries = random_rows(70, seed=2)
+        together = store.search(queries, k=3)
+        for query, hits in zip(queries, together, strict=True):
+            assert store.search(query[None, :], k=3)[0] == hits
+
+    def test_exact_search_equals_plain_arithmetic(self, store: Store) -> None:
+        vectors = random_rows(120)
+        store.upsert([an_item(f"{number:03d}") for number in range(120)], vectors)
+        for query in random_rows(10, seed=3):
+            (hits,) = store.search(query[None, :], k=10, exact=True)
+            expected = np.sort(vectors @ query)[::-1][:10]
+            np.testing.assert_allclose([hit.score for hit in hits], expected, atol=2e-3)
+
+    def test_a_write_is_seen_by_the_next_search(self, store: Store) -> None:
+        for number in range(5):
+            vector = random_rows(1, seed=number)
+            store.upsert([an_item(f"{number}")], vector)
+            assert store.search(vector, k=1)[0][0].item.id == f"{number}"
+
+    def test_another_connection_sees_a_write_and_a_removal(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        other = again()
+        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        assert [hit.item.id for hit in other.search(rows((1, 0)), k=5)[0]] == ["a", "b"]
+        store.delete(["a"])
+        assert [hit.item.id for hit in other.search(rows((1, 0)), k=5)[0]] == ["b"]
+        assert other.bound() == store.bound()
+        other.close()
+
+    def test_asking_for_no_answers_is_an_error(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="k is 0"):
+            store.search(rows((1, 0)), k=0)
+
+    def test_a_query_of_the_wrong_length_is_an_error(self, store: Store) -> None:
+        store.upsert([an_item("a")], rows((1, 0)))
+        with pytest.raises(ValueError, match="queries are"):
+            store.search(unit_rows(np.ones((1, DIM + 1))), k=1)
+
+    # -- places ----------------------------------------------------------------------------
+
+    def test_stamps_are_of_one_root_and_one_folder(self, store: Store) -> None:
+        stamp = Stamp(size=1, mtime_ns=2)
+        places = [
+            ("", "photos/a.jpg"),
+            ("", "photos/sub/b.jpg"),
+            ("", "photos2/c.jpg"),
+            ("", "photos.jpg"),
+            ("other", "photos/d.jpg"),
+        ]
+        items = [
+            an_item(f"{root}:{path}", root=root, path=path, stamp=stamp) for root, path in places
+        ]
+        store.upsert(items, random_rows(len(items)))
+        assert set(store.stamps("")) == {path for root, path in places if not root}
+        assert store.stamps("", "photos") == {
+            "photos/a.jpg": (":photos/a.jpg", stamp),
+            "photos/sub/b.jpg": (":photos/sub/b.jpg", stamp),
+        }
+        assert set(store.stamps("other", "photos")) == {"photos/d.jpg"}
+
+    def test_a_skip_is_remembered_until_the_place_becomes_an_item(self, store: Store) -> None:
+        skip = Skipped(path="x/a.jpg", reason="cut off", stamp=Stamp(size=3, mtime_ns=4))
+        other = Skipped(path="x2/b.jpg", reason="empty")
+        store.skip("", [skip, other])
+        assert store.skips("") == {"x/a.jpg": skip, "x2/b.jpg": other}
+        assert store.skips("", "x") == {"x/a.jpg": skip}
+        store.upsert([an_item("a", path="x/a.jpg")], rows((1, 0)))
+        assert store.skips("") == {"x2/b.jpg": other}
+        store.forget_skips("", ["x2/b.jpg"])
+        assert store.skips("") == {}
+
+    # -- the rest --------------------------------------------------------------------------
+
+    def test_settings_are_kept(self, store: Store, again: Callable[[], Store]) -> None:
+        assert store.setting("roots") is None
+        store.set_setting("roots", {"": "/päth", "n": [1, 2.5, None, True]})
+        other = again()
+        assert other.setting("roots") == {"": "/päth", "n": [1, 2.5, None, True]}
+        other.close()
+
+    def test_a_store_is_bound_to_one_encoder(self, store: Store) -> None:
+        name, fingerprint, dim = store.bound() or ("", "", 0)
+        store.bind(encoder=name, fingerprint=fingerprint, dim=dim)
+        with pytest.raises(EncoderMismatchError, match="another collection"):
+            store.bind(encoder="b", fingerprint="other", dim=dim)
+        with pytest.raises(EncoderMismatchError):
+            store.bind(encoder=name, fingerprint=fingerprint, dim=dim + 1)
+
+    def test_several_threads_write_and_search_at_once(self, store: Store) -> None:
+        errors: list[BaseException] = []
+
+        def work(thread: int) -> None:
+            try:
+                for number in range(20):
+                    store.upsert([an_item(f"{thread}-{number}")], random_rows(1, seed=number))
+                    store.search(random_rows(1, seed=number), k=3)
+                    if number % 4 == 0:
+                        store.delete([f"{thread}-{number}"])
+            except BaseException as error:  # noqa: BLE001 - reported below
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors, repr(errors)
+        assert store.count() == 4 * 15
+
+    def test_closing_twice_is_fine(self, store: Store) -> None:
+        store.close()
+        store.close()
