@@ -1,0 +1,411 @@
+"""``Collection``: the public face. Pictures go in, look-alikes come out."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike import images
+from lookalike.errors import (
+    ItemNotFoundError,
+    NotAPictureError,
+    PictureError,
+    SourceError,
+)
+from lookalike.indexing import id_of, index_entries, index_folder
+from lookalike.protocols import Encoder, Store
+from lookalike.records import Entry, Hit, IndexReport, Item, Json, Progress
+from lookalike.scan import ScanOptions, check_folder
+from lookalike.vectors import Vector
+
+__all__ = ["Collection", "CollectionInfo", "Query", "Root"]
+
+Query: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A folder that a collection indexes. ``name`` begins the ids of its items, if not empty."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionInfo:
+    """What a collection is, at one moment. ``skipped`` counts left-out files by reason."""
+
+    address: str
+    store: str
+    items: int
+    encoder: str | None
+    fingerprint: str | None
+    dim: int | None
+    bytes: int
+    graph_rows: int
+    roots: tuple[Root, ...]
+    skipped: dict[str, int]
+    updated_at: float | None
+
+
+class Collection:
+    """Items searchable together: one encoder, one store.
+
+        shop = lookalike.open("shop")
+        shop.index("photos/")
+        for hit in shop.search("query.jpg", k=5):
+            print(hit.score, hit.item.id)
+
+    A collection is a context manager, and may be used from several threads. ``encoder`` is called
+    when a picture must first be encoded; what needs only stored vectors never loads a network.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        encoder: Callable[[Store], Encoder],
+        *,
+        limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._store = store
+        self._make_encoder = encoder
+        self._encoder: Encoder | None = None
+        self.limits = limits
+
+    # -- putting pictures in ---------------------------------------------------------------
+
+    def index(
+        self,
+        source: str | os.PathLike[str] | Iterable[Entry],
+        *,
+        options: ScanOptions = ScanOptions(),  # noqa: B008 - frozen
+        keep_missing: bool = False,
+        retry: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> IndexReport:
+        """Bring the collection in line with a folder, or add entries.
+
+        A folder is scanned whole: new and changed pictures are encoded, unchanged ones left, exact
+        copies take the vector that is there, and items whose file has gone are removed (or kept,
+        with ``keep_missing``). ``retry`` tries unchanged files again that could not be used.
+        ``progress`` hears after each batch; when ``stop`` answers true, the run ends cleanly after
+        the batch in hand and the next run goes on.
+
+        Raises ``SourceError`` for a missing folder, ``EncoderError``, ``EncoderMismatchError`` or
+        ``StoreError``; a picture that cannot be used is only listed in the report.
+        """
+        if isinstance(source, str | os.PathLike):
+            folder = Path(source).expanduser()
+            root, under, apart = self._root_of(folder)
+            report = index_folder(
+                self._store,
+                self._bound_encoder,
+                root.path,
+                name=root.name,
+                under=under,
+                options=options,
+                apart=apart,
+                limits=self.limits,
+                keep_missing=keep_missing,
+                retry=retry,
+                progress=progress,
+                stop=stop,
+            )
+        else:
+            report = index_entries(
+                self._store,
+                self._bound_encoder(),
+                source,
+                limits=self.limits,
+                progress=progress,
+                stop=stop,
+            )
+        if report.indexed or report.reused or report.removed:
+            self._store.set_setting("updated_at", time.time())
+        return report
+
+    def add(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        picture: str | os.PathLike[str] | bytes,
+        *,
+        label: str | None = None,
+        group: str | None = None,
+        metadata: dict[str, Json] | None = None,
+    ) -> Item:
+        """Add or replace one picture under an id of your own. Raises ``PictureError``."""
+        data = picture if isinstance(picture, bytes) else Path(picture)
+        report = self.index(
+            [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)]
+        )
+        if report.skipped:
+            raise NotAPictureError(report.skipped[0].reason, path=id)
+        return self.get(id)
+
+    def remove(self, ids: str | Sequence[str]) -> int:
+        """Remove items by id; answers how many there were. Their files are not touched."""
+        removed = self._store.delete([ids] if isinstance(ids, str) else ids)
+        if removed:
+            self._store.set_setting("updated_at", time.time())
+        return removed
+
+    def remove_root(self, name: str) -> int:
+        """Forget a folder and every item that came from it. Its files are not touched."""
+        known = {root.name: root for root in self.roots()}
+        if name not in known:
+            raise SourceError(f"the collection has no root called {name!r}")
+        removed = self.remove([one for one, _ in self._store.stamps(name).values()])
+        self._store.forget_skips(name, list(self._store.skips(name)))
+        del known[name]
+        self._set_roots(list(known.values()))
+        return removed
+
+    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
+        """Prepare a large collection for quick searches; see ``Store.optimize``."""
+        return self._store.optimize(progress=progress)
+
+    # -- asking ----------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int = 10,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        collapse: bool = False,
+    ) -> list[Hit]:
+        """The ``k`` items most like a picture, best first.
+
+        ``query`` is a file, the bytes of one, a PIL image, or an array: (h, w, 3) uint8 RGB and the
+        like. The picture itself is left out unless ``include_self``: the item at that path, or for
+        a picture from elsewhere the items with its very bytes. ``min_score`` is a cosine in
+        [-1, 1]; ``collapse`` lets one item stand for its exact copies; ``exact`` compares with
+        every item instead of asking the graph. Raises ``PictureError`` and ``EncoderError``.
+        """
+        data, picture = self._picture(query)
+        if self._store.bound() is None:
+            return []
+        encoder = self._bound_encoder()
+        vector = encoder.encode([encoder.prepare(picture.image)])[0]
+
+        itself = self._itself(query)
+        digest = None if include_self or data is None else images.digest(data)
+
+        def is_query(item: Item) -> bool:
+            if digest is None:
+                return False
+            return item.digest == digest if itself is None else item.id == itself.id
+
+        return self._nearest(vector, k, min_score, is_query, exact=exact, collapse=collapse)
+
+    def similar(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        *,
+        k: int = 10,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        collapse: bool = False,
+    ) -> list[Hit]:
+        """The ``k`` items most like an item, best first; needs no network.
+
+        Raises ``ItemNotFoundError``. Exact copies under other ids are answers like any other.
+        """
+        if self._store.bound() is None:
+            raise ItemNotFoundError(f"there is no item {id!r}: the collection is empty")
+        vector = self._store.vectors([id])[0]
+
+        def is_query(item: Item) -> bool:
+            return item.id == id and not include_self
+
+        return self._nearest(vector, k, min_score, is_query, exact=exact, collapse=collapse)
+
+    def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
+        """The item of an id; ``ItemNotFoundError`` when there is none."""
+        item = self._store.get([id]).get(id)
+        if item is None:
+            raise ItemNotFoundError(f"there is no item {id!r}")
+        return item
+
+    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Stored vectors, (len(ids), dim) float32 with unit rows."""
+        return self._store.vectors(ids)
+
+    def file_of(self, item: Item) -> Path | None:
+        """Where an item's picture lies, or ``None`` if it came as bytes."""
+        if not item.path:
+            return None
+        root = next((root for root in self.roots() if root.name == item.root), None)
+        return None if root is None else root.path / item.path
+
+    def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
+        return isinstance(id, str) and id in self._store.get([id])
+
+    def __len__(self) -> int:
+        return self._store.count()
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._store.scan()
+
+    def info(self) -> CollectionInfo:
+        """What the collection holds and where."""
+        facts = self._store.facts()
+        bound = self._store.bound()
+        roots = self.roots()
+        names = {"", *(root.name for root in roots)}
+        reasons = Counter(
+            skip.reason for name in sorted(names) for skip in self._store.skips(name).values()
+        )
+        updated = self._store.setting("updated_at")
+        size, graph_rows = facts.get("bytes"), facts.get("graph_rows")
+        return CollectionInfo(
+            address=str(facts["address"]),
+            store=str(facts["store"]),
+            items=len(self),
+            encoder=bound[0] if bound else None,
+            fingerprint=bound[1] if bound else None,
+            dim=bound[2] if bound else None,
+            bytes=size if isinstance(size, int) else 0,
+            graph_rows=graph_rows if isinstance(graph_rows, int) else 0,
+            roots=tuple(roots),
+            skipped=dict(reasons.most_common()),
+            updated_at=updated if isinstance(updated, float) else None,
+        )
+
+    def check(self, *, repair: bool = False) -> list[str]:
+        """Problems with what is stored, as plain sentences; ``repair`` mends what it can."""
+        return self._store.check(repair=repair)
+
+    # -- roots -----------------------------------------------------------------------------
+
+    def roots(self) -> list[Root]:
+        """The folders that have been indexed, first come first."""
+        stored = self._store.setting("roots")
+        return [
+            Root(name=name, path=Path(path))
+            for name, path in (stored.items() if isinstance(stored, dict) else ())
+            if isinstance(path, str)
+        ]
+
+    def _set_roots(self, roots: Sequence[Root]) -> None:
+        self._store.set_setting("roots", {root.name: str(root.path) for root in roots})
+
+    def _root_of(self, folder: Path) -> tuple[Root, str, list[str]]:
+        """The root that ``folder`` is or lies in, the path below it, and roots within it."""
+        check_folder(folder)
+        place = folder.resolve()
+        roots = self.roots()
+        around = [root for root in roots if place.is_relative_to(root.path)]
+        if around:
+            root = max(around, key=lambda root: len(root.path.parts))
+            under = place.relative_to(root.path).as_posix()
+        else:
+            taken = {root.name for root in roots}
+            name, number = place.name if roots else "", 2
+            while name in taken:
+                name, number = f"{place.name}-{number}", number + 1
+            root, under = Root(name=name, path=place), "."
+            self._set_roots([*roots, root])
+        apart = [
+            str(one.path) for one in roots if one != root and one.path.is_relative_to(root.path)
+        ]
+        return root, "" if under == "." else under, apart
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _bound_encoder(self) -> Encoder:
+        """The encoder, after making sure that it is the one of the stored vectors."""
+        if self._encoder is None:
+            encoder = self._make_encoder(self._store)
+            self._store.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
+            self._encoder = encoder
+        return self._encoder
+
+    def _picture(self, query: Query) -> tuple[bytes | None, images.Picture]:
+        """The query's bytes, if it has any, and the picture."""
+        if isinstance(query, Image.Image):
+            return None, images.from_image(query)
+        if isinstance(query, np.ndarray):
+            return None, images.from_array(query)
+        if isinstance(query, bytes):
+            data, path = query, None
+        else:
+            path = os.fspath(query)
+            if path.startswith(("http://", "https://")):
+                raise NotAPictureError(
+                    "is a URL; save the picture first and give the file", path=path
+                )
+            data = images.read(Path(path).expanduser(), limits=self.limits)
+        try:
+            picture = images.decode(data, limits=self.limits, at_least=self._decode_size())
+        except PictureError as error:
+            raise type(error)(error.reason, path=error.path or path) from error
+        return data, picture
+
+    def _decode_size(self) -> tuple[int, int] | None:
+        if self._store.bound() is None:
+            return None
+        return self._bound_encoder().decode_size
+
+    def _itself(self, query: Query) -> Item | None:
+        """The item whose file the query is."""
+        if not isinstance(query, str | os.PathLike):
+            return None
+        place = Path(query).expanduser().resolve()
+        around = [root for root in self.roots() if place.is_relative_to(root.path)]
+        if not around:
+            return None
+        root = max(around, key=lambda root: len(root.path.parts))
+        item_id = id_of(root.name, place.relative_to(root.path).as_posix())
+        return self._store.get([item_id]).get(item_id)
+
+    def _nearest(
+        self,
+        vector: Vector,
+        k: int,
+        min_score: float | None,
+        is_query: Callable[[Item], bool],
+        *,
+        exact: bool,
+        collapse: bool,
+    ) -> list[Hit]:
+        if k < 1:
+            raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+        ask = k + 1
+        while True:
+            found = self._store.search(vector[None, :], k=ask, exact=exact)[0]
+            hits = [hit for hit in found if not is_query(hit.item)]
+            if collapse:
+                first = {hit.item.digest: hit for hit in reversed(hits)}
+                hits = [hit for hit in hits if first[hit.item.digest] is hit]
+            if len(hits) >= k or len(found) < ask:
+                break
+            ask *= 4  # the query and copies took the places
+        return [hit for hit in hits[:k] if min_score is None or hit.score >= min_score]
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,122 @@
+"""Settings from the environment, and what they mean: which place an address names.
+
+Only the edges read settings: the command line, and ``lookalike.open``.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from lookalike.collection import Collection
+from lookalike.errors import CollectionError, CollectionNotFoundError
+from lookalike.protocols import Encoder, Store
+from lookalike.stores.embedded import DATABASE, EmbeddedStore
+
+__all__ = ["Settings", "collections", "open_collection", "settings"]
+
+DEFAULT_ENCODER = "efficientnet-lite0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things are kept and which collection is meant when none is named.
+
+    ``home`` holds the collections that go by a name (``LOOKALIKE_HOME``), ``cache`` what can be
+    made again (``LOOKALIKE_CACHE``), ``collection`` is ``LOOKALIKE_COLLECTION``.
+    """
+
+    home: Path
+    cache: Path
+    collection: str = "default"
+
+
+def settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that an environment makes."""
+    home = environment.get("LOOKALIKE_HOME")
+    cache = environment.get("LOOKALIKE_CACHE")
+    return Settings(
+        home=Path(home) if home else Path(platformdirs.user_data_dir("lookalike", appauthor=False)),
+        cache=Path(cache)
+        if cache
+        else Path(platformdirs.user_cache_dir("lookalike", appauthor=False)),
+        collection=environment.get("LOOKALIKE_COLLECTION") or "default",
+    )
+
+
+def collection_folder(address: str | os.PathLike[str], known: Settings) -> Path:
+    """The folder that an address names: ``shop`` lies under ``home``, ``./shop`` is a path.
+
+    Raises ``CollectionError`` for an address that is neither.
+    """
+    text = os.fspath(address)
+    if "://" in text:
+        raise CollectionError(
+            f"{text} names a server, and only collections on this machine can be opened so far; "
+            "give a name or a path"
+        )
+    if not isinstance(address, str) or re.search(r"[/\\]|^[.~]", text):
+        return Path(text).expanduser()
+    if not text.strip() or not text.isprintable():
+        raise CollectionError(f"{text!r} cannot be a collection's name; use letters and digits")
+    return known.home / "collections" / text
+
+
+def open_collection(
+    address: str | os.PathLike[str] | None = None,
+    *,
+    encoder: str | os.PathLike[str] | Encoder | None = None,
+    create: bool = True,
+    device: str = "auto",
+    threads: int | None = None,
+    known: Settings | None = None,
+) -> Collection:
+    """Open a collection by name, path or address; with ``create``, begin one that is not there.
+
+    ``encoder`` is a name (``lookalike.available_encoders()``), the path of a model card, or an
+    object; ``None`` takes the one that the collection was made with, and for a new one
+    ``efficientnet-lite0``. ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores
+    an encoder on the processor uses, all by default.
+
+    Raises ``CollectionNotFoundError`` (without ``create``), ``CollectionFormatError``,
+    ``StoreError``.
+    """
+    known = settings() if known is None else known
+    folder = collection_folder(known.collection if address is None else address, known)
+    if not create and not (folder / DATABASE).exists():
+        there = collections(known)
+        hint = f"; there are {', '.join(there)}" if there else ""
+        raise CollectionNotFoundError(
+            f"there is no collection in {folder}{hint}; `lookalike index FOLDER` makes one"
+        )
+
+    def make(store: Store) -> Encoder:
+        if encoder is not None and not isinstance(encoder, str | os.PathLike):
+            return encoder
+        from lookalike.encoders import load_encoder  # noqa: PLC0415 - `import lookalike` loads none
+
+        chosen = encoder
+        if chosen is None:
+            stored = store.setting("card")
+            bound = store.bound()
+            chosen = stored if isinstance(stored, str) else bound[0] if bound else DEFAULT_ENCODER
+        made = load_encoder(
+            Path(chosen) if isinstance(chosen, os.PathLike) else chosen,
+            device=device,
+            threads=threads,
+            cache=known.cache,
+            background=True,
+        )
+        if Path(chosen).suffix == ".toml" and store.bound() is None:
+            store.set_setting("card", str(Path(chosen).resolve()))
+        return made
+
+    return Collection(EmbeddedStore.open(folder, create=create), make)
+
+
+def collections(known: Settings) -> list[str]:
+    """Names of the collections under ``home``, sorted."""
+    return sorted(path.parent.name for path in (known.home / "collections").glob(f"*/{DATABASE}"))

@@ -1,0 +1,358 @@
+"""The first of the two data flows: pictures into a store. Plan purely, then act.
+
+    entries → read → digest, (known? reuse) → decode → prepare → encode → upsert
+
+Reading and decoding run on threads, a bounded number of batches ahead of the encoder, so memory
+stays flat however many pictures there are.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from lookalike import images
+from lookalike.errors import PictureError
+from lookalike.protocols import Encoder, Prepared, Store
+from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp
+from lookalike.scan import Listing, ScanOptions, scan
+
+__all__ = ["FolderPlan", "id_of", "index_entries", "index_folder", "plan_folder"]
+
+BATCH = 64  # pictures a batch; 64 prepared at 224 px are 10 MB
+_AHEAD = 3  # batches read ahead of the encoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderPlan:
+    """What a folder's scan means for what is stored of it.
+
+    ``work`` are paths to read, ``vanished`` ids of items whose file has gone, ``kept`` counts
+    items that were not found but could not be looked for. ``skipped`` failed before and are still
+    the same. ``recovered`` are paths whose remembered skip no longer holds.
+    """
+
+    work: tuple[str, ...]
+    unchanged: int
+    vanished: tuple[str, ...]
+    kept: int
+    skipped: tuple[Skipped, ...]
+    recovered: tuple[str, ...]
+
+
+def index_folder(
+    store: Store,
+    encoder: Callable[[], Encoder],
+    root: Path,
+    *,
+    name: str = "",
+    under: str = "",
+    options: ScanOptions = ScanOptions(),  # noqa: B008 - frozen
+    apart: Collection[str] = (),
+    limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+    keep_missing: bool = False,
+    retry: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Bring what is stored of folder ``root`` (called ``name``) in line with what is there.
+
+    ``encoder`` is only called when there is a picture to encode. Items whose file has gone are
+    removed at the end, after a scan that saw everything and a run that was not stopped, unless
+    ``keep_missing``. The other arguments are those of ``scan``, ``plan_folder`` and
+    ``index_entries``.
+    """
+    began = time.monotonic()
+    listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
+    plan = plan_folder(listing, store.stamps(name, under), store.skips(name, under), retry=retry)
+    report = IndexReport()
+    if plan.work:
+        report = index_entries(
+            store,
+            encoder(),
+            _entries(root, name, listing, plan.work),
+            total=len(plan.work),
+            limits=limits,
+            progress=progress,
+            stop=stop,
+        )
+    removed = 0
+    if not report.interrupted:
+        if plan.recovered:
+            store.forget_skips(name, plan.recovered)
+        if plan.vanished and not keep_missing:
+            removed = store.delete(plan.vanished)
+    return replace(
+        report,
+        unchanged=report.unchanged + plan.unchanged,
+        removed=removed,
+        kept=plan.kept + len(plan.vanished) - removed,
+        skipped=(*plan.skipped, *report.skipped),
+        seconds=time.monotonic() - began,
+    )
+
+
+def plan_folder(
+    listing: Listing,
+    known: Mapping[str, tuple[str, Stamp | None]],
+    skips: Mapping[str, Skipped],
+    *,
+    retry: bool = False,
+) -> FolderPlan:
+    """Compare a scan with what is stored; touches nothing.
+
+    ``known`` and ``skips`` are the store's items and skips of the same root and folder, by path.
+    ``retry`` tries files again that could not be used although they are unchanged.
+    """
+    work, again = [], []
+    unchanged = 0
+    for path, stamp in listing.files.items():
+        before = known.get(path)
+        if before is not None and before[1] == stamp:
+            unchanged += 1
+        elif (skip := skips.get(path)) is not None and skip.stamp == stamp and not retry:
+            again.append(skip)
+        else:
+            work.append(path)
+    gone = [(path, known[path][0]) for path in known.keys() - listing.files.keys()]
+    vanished = sorted(one for path, one in gone if listing.covers(path))
+    recovered = [
+        path
+        for path in skips
+        if path not in listing.files
+        or ((before := known.get(path)) is not None and before[1] == listing.files[path])
+    ]
+    return FolderPlan(
+        work=tuple(work),
+        unchanged=unchanged,
+        vanished=tuple(vanished),
+        kept=len(gone) - len(vanished),
+        skipped=(*listing.skipped, *again),
+        recovered=tuple(sorted(recovered)),
+    )
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Entries after reading: those to encode, those whose vector is known, those left out."""
+
+    encode: list[tuple[Item, Prepared]]
+    reuse: list[tuple[Item, str]]
+    update: list[Item]
+    same: int
+    skipped: list[tuple[Entry, Skipped]]
+    size: int
+
+
+def index_entries(
+    store: Store,
+    encoder: Encoder,
+    entries: Iterable[Entry],
+    *,
+    total: int | None = None,
+    limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Read, encode and store ``entries``; one transaction a batch.
+
+    A picture that cannot be used is skipped with its reason and the rest goes on. An encoder or a
+    store that fails raises, and what was stored before stays. ``stop`` is asked between batches.
+    """
+    began = time.monotonic()
+    indexed = reused = same = done = 0
+    skipped: list[Skipped] = []
+    interrupted = False
+    workers = os.cpu_count() or 1
+    with (
+        ThreadPoolExecutor(workers, thread_name_prefix="lookalike-read") as pool,
+        closing(
+            _ahead(
+                pool,
+                lambda batch: _load(batch, store, encoder, limits),
+                _batches(entries, BATCH),
+                workers + _AHEAD,
+            )
+        ) as batches,
+    ):
+        for batch in batches:
+            reused += _write(batch, store, encoder)
+            indexed += len(batch.encode)
+            same += batch.same + len(batch.update)
+            skipped += [skip for _, skip in batch.skipped]
+            done += batch.size
+            if progress is not None:
+                progress(Progress(done=done, total=total or done, skipped=len(skipped)))
+            if stop():
+                interrupted = True
+                break
+    return IndexReport(
+        indexed=indexed,
+        reused=reused,
+        unchanged=same,
+        skipped=tuple(skipped),
+        interrupted=interrupted,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _write(batch: _Batch, store: Store, encoder: Encoder) -> int:
+    """Store what a batch brought; answer how many vectors were reused."""
+    reused = 0
+    if batch.encode:
+        vectors = encoder.encode([prepared for _, prepared in batch.encode])
+        store.upsert([item for item, _ in batch.encode], vectors)
+    if batch.reuse:
+        # An item may have gone since it was looked up; then its copy is read at the next run.
+        there = store.get([source for _, source in batch.reuse])
+        pairs = [(item, source) for item, source in batch.reuse if source in there]
+        store.upsert([item for item, _ in pairs], store.vectors([source for _, source in pairs]))
+        reused = len(pairs)
+    if batch.update:
+        store.update(batch.update)
+    by_root: dict[str, list[Skipped]] = {}
+    for entry, skip in batch.skipped:
+        if entry.stamp is not None:  # only a file has a state to remember
+            by_root.setdefault(entry.root, []).append(skip)
+    for root, skips in by_root.items():
+        store.skip(root, skips)
+    return reused
+
+
+def _load(
+    entries: Sequence[Entry], store: Store, encoder: Encoder, limits: images.Limits
+) -> _Batch:
+    """Read, digest, decode and prepare one batch. Runs on a reader thread."""
+    batch = _Batch([], [], [], 0, [], len(entries))
+    read = _read(entries, batch, limits)
+    known = store.get([entry.id for entry, _, _ in read])
+    copies = store.with_digest([digest for _, _, digest in read])
+    originals = store.get(list(copies.values()))
+    for entry, data, digest in read:
+        before = known.get(entry.id)
+        if before is not None and before.path and _place(before) != _place(entry):
+            place = ": ".join(part for part in _place(before) if part)
+            reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
+            batch.skipped.append((entry, Skipped(path=entry.path, reason=reason)))
+        elif before is not None and before.digest == digest:
+            item = _described(before, entry)
+            if item == before:
+                batch.same += 1
+            else:
+                batch.update.append(item)
+        elif (copy := originals.get(copies.get(digest, ""))) is not None:
+            item = _new_item(entry, digest, copy.width, copy.height)
+            batch.reuse.append((item, copy.id))
+        else:
+            try:
+                picture = images.decode(data, limits=limits, at_least=encoder.decode_size)
+                prepared = encoder.prepare(picture.image)
+            except PictureError as error:
+                batch.skipped.append((entry, _skipped(entry, error)))
+            else:
+                item = _new_item(entry, digest, picture.width, picture.height)
+                batch.encode.append((item, prepared))
+    return batch
+
+
+def _read(
+    entries: Sequence[Entry], batch: _Batch, limits: images.Limits
+) -> list[tuple[Entry, bytes, str]]:
+    """Entries with their bytes and digest; those that cannot be read go to ``batch.skipped``."""
+    read = []
+    for entry in entries:
+        try:
+            data = (
+                entry.picture
+                if isinstance(entry.picture, bytes)
+                else images.read(entry.picture, limits=limits)
+            )
+        except PictureError as error:
+            batch.skipped.append((entry, _skipped(entry, error)))
+        else:
+            read.append((entry, data, images.digest(data)))
+    return read
+
+
+def _new_item(entry: Entry, digest: str, width: int, height: int) -> Item:
+    return Item(
+        id=entry.id,
+        digest=digest,
+        width=width,
+        height=height,
+        root=entry.root,
+        path=entry.path,
+        stamp=entry.stamp,
+        label=entry.label,
+        group=entry.group,
+        metadata=entry.metadata or {},
+    )
+
+
+def _described(item: Item, entry: Entry) -> Item:
+    """The stored item with what the entry says anew; what it does not say stays."""
+    return replace(
+        item,
+        root=entry.root,
+        path=entry.path,
+        stamp=entry.stamp,
+        label=item.label if entry.label is None else entry.label,
+        group=item.group if entry.group is None else entry.group,
+        metadata=item.metadata if entry.metadata is None else entry.metadata,
+    )
+
+
+def _place(one: Item | Entry) -> tuple[str, str]:
+    return one.root, one.path
+
+
+def _skipped(entry: Entry, error: PictureError) -> Skipped:
+    return Skipped(path=entry.path or entry.id, reason=error.reason, stamp=entry.stamp)
+
+
+def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    iterator = iter(entries)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    load: Callable[[list[Entry]], _Batch],
+    batches: Iterator[list[Entry]],
+    depth: int,
+) -> Generator[_Batch, None, None]:
+    """Results of ``load`` in order, with at most ``depth`` under way or waiting."""
+    waiting: deque[Future[_Batch]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(load, batch))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def id_of(name: str, path: str) -> str:
+    """The id of the file at ``path`` below the root called ``name``: the first root has none."""
+    return f"{name}:{path}" if name else path
+
+
+def _entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:
+    """Entries of a scanned folder. ``name`` is the root's: later roots' ids begin with it."""
+    for path in paths:
+        yield Entry(
+            id=id_of(name, path),
+            picture=root / path,
+            root=name,
+            path=path,
+            stamp=listing.files[path],
+        )

@@ -1,0 +1,233 @@
+"""A folder → the picture files that are there, with their stamps. Opens none of them."""
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from lookalike.errors import SourceError
+from lookalike.records import Skipped, Stamp
+
+__all__ = ["IGNORE_FILE", "Listing", "ScanOptions", "check_folder", "scan"]
+
+IGNORE_FILE = ".lookalikeignore"
+
+# Folders that systems and tools make for themselves; pictures in them are copies or icons.
+_SYSTEM_FOLDERS = frozenset(
+    {
+        "@eadir",
+        "#recycle",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "__macosx",
+        "node_modules",
+        "__pycache__",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOptions:
+    """Which files of a folder are meant.
+
+    ``include`` and ``exclude`` are patterns in the manner of ``.gitignore``, below the root. With
+    ``include``, files that match are taken whatever their suffix, and no others.
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    hidden: bool = False
+    follow_links: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Listing:
+    """What a scan found. ``files``: path below the root → stamp, in the order of the walk.
+
+    ``unlisted`` are folders that could not be looked into (``""``: parts of the root itself):
+    nothing can be said about what is below them, least of all that it has gone.
+    """
+
+    files: dict[str, Stamp] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+
+    def covers(self, path: str) -> bool:
+        """Whether the scan would have seen ``path``, had it been there."""
+        return not any(
+            folder in ("", path) or path.startswith(f"{folder}/") for folder in self.unlisted
+        )
+
+
+def scan(
+    root: Path,
+    *,
+    suffixes: Collection[str],
+    under: str = "",
+    options: ScanOptions = ScanOptions(),
+    apart: Collection[str] = (),
+    found: Callable[[int], None] = lambda _count: None,
+) -> Listing:
+    """Walk ``root`` (only below ``under``, if given) and list the pictures.
+
+    ``suffixes`` are lower case with their dot. Folders whose resolved path is in ``apart`` are
+    not entered. ``found`` hears the number of files so far, a folder at a time. Raises
+    ``SourceError`` when the folder itself is missing, no folder, or cannot be listed: an unplugged
+    disk must not look like an empty one.
+    """
+    start = root / under if under else root
+    check_folder(start)
+    walk = _Walk(root, frozenset(suffixes), options, frozenset(apart))
+    if under:  # the ignore files of the folders above count as well
+        above = ""
+        for part in under.split("/"):
+            walk.read_ignore_file(above)
+            above = f"{above}/{part}" if above else part
+    try:
+        first = sorted(os.scandir(start), key=lambda entry: entry.name)
+    except OSError as error:
+        raise SourceError(f"{start} cannot be listed: {error.strerror}") from error
+    waiting: list[tuple[str, list[os.DirEntry[str]] | None]] = [(under, first)]
+    while waiting:
+        folder, entries = waiting.pop()
+        waiting += [(sub, None) for sub in reversed(walk.folder(folder, entries))]
+        found(len(walk.listing.files))
+    return walk.listing
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ``SourceError`` unless ``folder`` is one."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise SourceError(f"{folder} {what}; give the folder that holds the pictures")
+
+
+class _Walk:
+    def __init__(
+        self, root: Path, suffixes: frozenset[str], options: ScanOptions, apart: frozenset[str]
+    ) -> None:
+        self.listing = Listing()
+        self._root = os.fspath(root)
+        self._suffixes = suffixes
+        self._options = options
+        self._apart = apart
+        self._include = GitIgnoreSpec.from_lines(options.include) if options.include else None
+        self._exclude = GitIgnoreSpec.from_lines(options.exclude) if options.exclude else None
+        self._ignores: dict[str, GitIgnoreSpec] = {}
+        self._entered: set[tuple[int, int]] = set()
+
+    def folder(self, folder: str, entries: list[os.DirEntry[str]] | None) -> list[str]:
+        """List one folder into ``listing``; answer the folders below it."""
+        below: list[str] = []
+        try:
+            if self._options.follow_links and not self._enter(folder):
+                return below
+            if entries is None:
+                with os.scandir(self._place(folder)) as listed:
+                    entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            self._unlisted(folder, error)
+            return below
+        if any(entry.name == IGNORE_FILE for entry in entries):
+            self.read_ignore_file(folder)
+        prefix = f"{folder}/" if folder else ""
+        for entry in entries:
+            if entry.name[0] == "." and not self._options.hidden:
+                continue
+            path = prefix + entry.name
+            try:
+                if self._entry(path, entry):
+                    below.append(path)
+            except OSError as error:
+                self.listing.skipped.append(
+                    Skipped(path=_printable(path), reason=f"cannot be looked at: {error.strerror}")
+                )
+        return below
+
+    def _entry(self, path: str, entry: os.DirEntry[str]) -> bool:
+        """List one entry, if it is a picture file; say if it is a folder to go into."""
+        if entry.is_dir(follow_symlinks=self._options.follow_links):
+            return self._wanted_folder(path, entry)
+        if self._wanted_file(path, entry.name):
+            self._file(path, entry)
+        return False
+
+    def read_ignore_file(self, folder: str) -> None:
+        file = Path(self._place(folder)) / IGNORE_FILE
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            self._ignores[folder] = GitIgnoreSpec.from_lines(lines)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{file} cannot be read as an ignore file: {error}") from error
+
+    def _file(self, path: str, entry: os.DirEntry[str]) -> None:
+        if not self._options.follow_links and entry.is_symlink():
+            return
+        stat = entry.stat()
+        if not path.isascii():
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                self.listing.skipped.append(
+                    Skipped(path=_printable(path), reason="its name is not UTF-8; rename it")
+                )
+                return
+        self.listing.files[path] = Stamp(size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+    def _wanted_folder(self, path: str, entry: os.DirEntry[str]) -> bool:
+        if entry.name.lower() in _SYSTEM_FOLDERS or self._ignored(f"{path}/"):
+            return False
+        return not self._apart or os.path.realpath(entry.path) not in self._apart
+
+    def _wanted_file(self, path: str, name: str) -> bool:
+        if self._include is not None:
+            if not self._include.match_file(path):
+                return False
+        elif os.path.splitext(name)[1].lower() not in self._suffixes:  # noqa: PTH122 - 5x a Path
+            return False
+        return not self._ignored(path)
+
+    def _ignored(self, path: str) -> bool:
+        if self._exclude is not None and self._exclude.match_file(path):
+            return True
+        for folder, spec in self._ignores.items():
+            if not folder:
+                inside = path
+            elif path.startswith(f"{folder}/"):
+                inside = path[len(folder) + 1 :]
+            else:
+                continue
+            if spec.match_file(inside):
+                return True
+        return False
+
+    def _enter(self, folder: str) -> bool:
+        """Whether a folder is met for the first time: links can lead in circles."""
+        stat = os.stat(self._place(folder))  # noqa: PTH116 - a string is at hand
+        key = (stat.st_dev, stat.st_ino)
+        if key in self._entered:
+            return False
+        self._entered.add(key)
+        return True
+
+    def _unlisted(self, folder: str, error: OSError) -> None:
+        self.listing.unlisted.append(folder)
+        self.listing.skipped.append(
+            Skipped(
+                path=_printable(folder) + "/",
+                reason=f"the folder cannot be listed: {error.strerror}",
+            )
+        )
+
+    def _place(self, folder: str) -> str:
+        return os.path.join(self._root, folder) if folder else self._root  # noqa: PTH118 - speed
+
+
+def _printable(path: str) -> str:
+    """The path with bytes that are not UTF-8 written as ``\\xff``."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
