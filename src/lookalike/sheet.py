@@ -1,0 +1,366 @@
+"""Contact sheets: a query and its answers on one picture, to look at or to send to someone."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, TypeAlias
+
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["Cell", "Theme", "contact_sheet"]
+
+Theme: TypeAlias = Literal["light", "dark"]
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Colour: TypeAlias = tuple[int, int, int]
+
+LARGEST_ENLARGEMENT = 3  # beyond that a thumbnail is only a blur of itself
+LONGEST_TEXT = 400  # characters that are looked at; no cell shows more
+ELLIPSIS = "…"
+# what Pillow's own font can draw; tests/test_sheet.py compares this with the font
+GLYPHS = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("©«°±´·»‘’“”…‹›⁄™")  # noqa: RUF001
+BOX = "\N{WHITE SQUARE}"  # not a glyph of the font either, so it shows as the font's empty box
+SPELLED = {
+    "ß": "ss",
+    "æ": "ae",
+    "Æ": "AE",
+    "ø": "o",
+    "Ø": "O",
+    "ł": "l",
+    "Ł": "L",
+    "\N{MULTIPLICATION SIGN}": "x",
+}
+SMOOTHING = 4  # shapes are drawn this much larger and reduced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One answer on a sheet.
+
+    ``image`` is ``None`` when the picture is gone or cannot be read: its place stays. ``score``
+    is a cosine, shown as a number and a bar. ``caption`` is shortened in the middle, since file
+    names differ at both ends; ``note`` is a second, quieter line.
+    """
+
+    image: Image.Image | None
+    caption: str = ""
+    score: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Colours:
+    page: Colour
+    panel: Colour  # where the query lies
+    ground: Colour  # what shows beside a picture that is not square
+    text: Colour
+    quiet: Colour
+    line: Colour
+    accent: Colour
+
+
+_THEMES: dict[Theme, _Colours] = {
+    "light": _Colours(
+        page=(250, 249, 247),
+        panel=(238, 235, 230),
+        ground=(241, 239, 235),
+        text=(32, 32, 36),
+        quiet=(112, 109, 105),
+        line=(222, 218, 212),
+        accent=(36, 110, 115),
+    ),
+    "dark": _Colours(
+        page=(20, 21, 24),
+        panel=(34, 36, 41),
+        ground=(31, 33, 37),
+        text=(238, 237, 234),
+        quiet=(158, 157, 154),
+        line=(58, 60, 66),
+        accent=(104, 196, 190),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Design:
+    """The colours of a sheet and every length on it, in pixels, from the size of a cell."""
+
+    colours: _Colours
+    cell: int
+
+    @property
+    def margin(self) -> int:
+        return max(12, round(self.cell * 0.16))
+
+    @property
+    def gap(self) -> int:
+        return max(6, round(self.cell * 0.09))
+
+    @property
+    def text(self) -> int:
+        return max(9, round(self.cell * 0.062))
+
+    @property
+    def small(self) -> int:
+        return max(8, round(self.cell * 0.054))
+
+    @property
+    def heading(self) -> int:
+        return max(12, round(self.cell * 0.11))
+
+    @property
+    def radius(self) -> int:
+        return max(3, round(self.cell * 0.04))
+
+    @property
+    def bar(self) -> int:
+        return max(2, round(self.cell * 0.014))
+
+    def lines(self, *, noted: bool) -> int:
+        """Height of what stands below a picture."""
+        return round(self.text * (4.6 if noted else 3.1))
+
+
+def contact_sheet(
+    query: Image.Image | None,
+    answers: Sequence[Cell],
+    *,
+    title: str = "",
+    columns: int = 5,
+    cell: int = 220,
+    theme: Theme = "light",
+) -> Image.Image:
+    """Draw a query and its answers, best first in reading order, as one RGB picture.
+
+    Pictures are shown whole, on a soft ground, and enlarged at most threefold. With no answers
+    the sheet says so. ``cell`` is the side of an answer's picture in pixels; all else follows
+    from it. Text is set in the one font that Pillow brings, which knows ASCII and little more:
+    accents are dropped, other scripts become small boxes. Raises ``ValueError`` for fewer
+    than one column or a cell under 48 pixels.
+    """
+    if columns < 1:
+        raise ValueError(f"columns is {columns}; a sheet needs at least one")
+    if cell < 48:  # noqa: PLR2004 - explained in the message
+        raise ValueError(f"cell is {cell} pixels; below 48 no caption can be read")
+    design = _Design(colours=_THEMES[theme], cell=cell)
+    columns = max(1, min(columns, len(answers))) if answers else min(columns, 2)
+    noted = any(answer.note for answer in answers)
+    step_x, step_y = cell + design.gap, cell + design.lines(noted=noted) + design.gap
+    rows = max(1, -(-len(answers) // columns))
+    head = round(design.heading * 1.9) if title else 0
+    if query is not None:
+        head = max(head, round(design.text * 2))
+    aside = round(cell * 1.2) + 2 * design.margin if query is not None else 0
+
+    left, top = aside + design.margin, design.margin + head
+    width = left + columns * step_x - design.gap + design.margin
+    below = rows * step_y - design.gap
+    if query is not None:
+        below = max(below, round(cell * 1.2))
+    sheet = Image.new("RGB", (width, top + below + design.margin), design.colours.page)
+    pen = ImageDraw.Draw(sheet)
+
+    if query is not None:
+        pen.rectangle((0, 0, aside - 1, sheet.height), fill=design.colours.panel)
+        label = (design.margin, top - round(design.text * 1.75))
+        _write(pen, label, "Query", size=design.text, fill=design.colours.quiet)
+        _place(sheet, query, (design.margin, top), aside - 2 * design.margin, design, framed=False)
+    if title:
+        room = width - left - design.margin
+        line = _fitted(title, design.heading, room)
+        corner = (left, design.margin - round(design.heading * 0.15))
+        _write(pen, corner, line, size=design.heading, fill=design.colours.text)
+    if not answers:
+        _say_nothing_found(sheet, (left, top, width - design.margin, top + below), design)
+    for n, answer in enumerate(answers):
+        at = (left + n % columns * step_x, top + n // columns * step_y)
+        _draw_answer(sheet, answer, n + 1, at, design)
+    return sheet
+
+
+def _draw_answer(
+    sheet: Image.Image,
+    answer: Cell,
+    rank: int,
+    at: tuple[int, int],
+    design: _Design,
+) -> None:
+    x, y = at
+    pen = ImageDraw.Draw(sheet)
+    _place(sheet, answer.image, at, design.cell, design)
+    line = y + design.cell + round(design.text * 0.55)
+    _write(pen, (x, line), f"{rank}", size=design.text, fill=design.colours.quiet)
+    if answer.score is not None:
+        number = f"{answer.score:.3f}"
+        start = x + design.cell - _length(number, design.text)
+        _write(pen, (start, line), number, size=design.text, fill=design.colours.text)
+        indent = max(round(design.text * 1.2), _length(f"{rank}", design.text) + design.text // 2)
+        bar_from, bar_to = x + indent, round(start) - round(design.text * 0.7)
+        if bar_to > bar_from:
+            middle = line + round(design.text * 0.62)
+            _draw_bar(sheet, (bar_from, bar_to), middle, answer.score, design)
+    line += round(design.text * 1.5)
+    caption = _fitted(answer.caption, design.text, design.cell)
+    _write(pen, (x, line), caption, size=design.text, fill=design.colours.text)
+    if answer.note:
+        line += round(design.text * 1.35)
+        note = _fitted(answer.note, design.small, design.cell)
+        _write(pen, (x, line), note, size=design.small, fill=design.colours.quiet)
+
+
+def _draw_bar(
+    sheet: Image.Image,
+    ends: tuple[int, int],
+    middle: int,
+    score: float,
+    design: _Design,
+) -> None:
+    """A thin bar; a cosine below 0 (or none that is a number) leaves it empty."""
+    start, stop = ends
+    share = min(1.0, score) if score > 0 else 0.0
+    top = middle - design.bar // 2
+    for length, colour in (
+        (stop - start, design.colours.line),
+        ((stop - start) * share, design.colours.accent),
+    ):
+        if round(length) > 0:
+            size = (round(length), design.bar)
+            sheet.paste(colour, (start, top), _rounded_mask(size, design.bar // 2 + 1))
+
+
+def _place(
+    sheet: Image.Image,
+    image: Image.Image | None,
+    at: tuple[int, int],
+    side: int,
+    design: _Design,
+    *,
+    framed: bool = True,
+) -> None:
+    """Put a picture, whole, into a square; ``framed`` fills what it leaves free of the square."""
+    tile = Image.new("RGB", (side, side), design.colours.ground)
+    if image is None or 0 in image.size:
+        _draw_missing(tile, design)
+    else:
+        shown = _fit(image, side)
+        if not framed:
+            tile = tile.resize(shown.size)
+        middle = ((tile.width - shown.width) // 2, (tile.height - shown.height) // 2)
+        tile.paste(shown, middle, shown if shown.mode == "RGBA" else None)
+    sheet.paste(tile, at, _rounded_mask(tile.size, design.radius))
+
+
+def _fit(image: Image.Image, side: int) -> Image.Image:
+    """The picture at the size at which it is shown, as RGB, or RGBA where it can be seen through.
+
+    Much larger pictures are first reduced by a whole number (``reducing_gap``), which is several
+    times faster and cannot be told apart.
+    """
+    shown = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    scale = min(side / shown.width, side / shown.height, LARGEST_ENLARGEMENT)
+    size = (max(1, round(shown.width * scale)), max(1, round(shown.height * scale)))
+    return shown.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _draw_missing(tile: Image.Image, design: _Design) -> None:
+    """A quiet sign that a picture was here: a frame with a sun and hills, struck through."""
+    side = tile.width * SMOOTHING
+    mask = Image.new("L", (side, side), 0)
+    pen = ImageDraw.Draw(mask)
+    a, b, stroke = side * 0.36, side * 0.64, max(SMOOTHING, round(side * 0.012))
+    up = side * 0.05
+    frame = (a, a - up + side * 0.03, b, b - up - side * 0.03)
+    pen.rounded_rectangle(frame, side * 0.025, outline=255, width=stroke)
+    pen.ellipse((side * 0.41, side * 0.385, side * 0.45, side * 0.425), fill=255)
+    hills = [(0.385, 0.535), (0.46, 0.455), (0.51, 0.505), (0.55, 0.465), (0.615, 0.535)]
+    pen.line([(x * side, y * side) for x, y in hills], fill=255, width=stroke, joint="curve")
+    struck = [(side * 0.34, side * 0.60), (side * 0.66, side * 0.30)]
+    pen.line(struck, fill=0, width=stroke * 4)
+    pen.line(struck, fill=255, width=stroke)
+    tile.paste(design.colours.quiet, (0, 0), mask.reduce(SMOOTHING))
+    words = "picture not found"
+    if _length(words, design.small) < tile.width:
+        at = ((tile.width - _length(words, design.small)) / 2, tile.width * 0.68)
+        _write(ImageDraw.Draw(tile), at, words, size=design.small, fill=design.colours.quiet)
+
+
+def _say_nothing_found(
+    sheet: Image.Image, within: tuple[int, int, int, int], design: _Design
+) -> None:
+    left, top, right, bottom = within
+    words = _fitted("Nothing looks like that", design.heading, right - left)
+    x = left + (right - left - _length(words, design.heading)) / 2
+    y = (top + bottom - design.heading) / 2
+    _write(ImageDraw.Draw(sheet), (x, y), words, size=design.heading, fill=design.colours.quiet)
+
+
+@cache
+def _rounded_mask(size: tuple[int, int], radius: int) -> Image.Image:
+    large = Image.new("L", (size[0] * SMOOTHING, size[1] * SMOOTHING), 0)
+    corner = (large.width - 1, large.height - 1)
+    ImageDraw.Draw(large).rounded_rectangle(((0, 0), corner), radius * SMOOTHING, fill=255)
+    return large.reduce(SMOOTHING)
+
+
+# --- text --------------------------------------------------------------------------------------
+
+
+@cache
+def _font(size: int) -> Font:
+    return ImageFont.load_default(size)
+
+
+def _length(text: str, size: int) -> int:
+    return math.ceil(_font(size).getlength(text))
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, *, size: int, fill: Colour
+) -> None:
+    pen.text(at, text, fill=fill, font=_font(size))
+
+
+def _plain(text: str) -> str:
+    """The text in characters that the font can draw, on one line.
+
+    Accents go (``é`` → ``e``), line breaks and tabs become spaces, what is invisible goes, and
+    the rest becomes a box: it is better to see that something stood there.
+    """
+    drawn = []
+    for character in unicodedata.normalize("NFC", text[:LONGEST_TEXT]):
+        if character.isspace():
+            drawn.append(" ")
+            continue
+        if character in GLYPHS:
+            drawn.append(character)
+            continue
+        for part in unicodedata.normalize("NFKD", SPELLED.get(character, character)):
+            category = unicodedata.category(part)
+            if category == "Pd":
+                drawn.append("-")
+            elif category[0] != "M" and category not in {"Cc", "Cf"}:
+                drawn.append(part if part in GLYPHS else BOX)
+    return " ".join("".join(drawn).split())
+
+
+def _fitted(text: str, size: int, room: float) -> str:
+    """The text as one line no wider than ``room``, with its middle left out where it is longer."""
+    line = _plain(text)
+    if _length(line, size) <= room:
+        return line
+    few, many = 0, len(line)  # characters kept: `few` fit, `many` do not
+    while many - few > 1:
+        kept = (few + many) // 2
+        if _length(_shortened(line, kept), size) <= room:
+            few = kept
+        else:
+            many = kept
+    return _shortened(line, few)
+
+
+def _shortened(line: str, kept: int) -> str:
+    # the end of a file name tells more (a number, the extension), so it gets the odd character
+    tail = -(-kept // 2)
+    head, end = line[: kept - tail].rstrip(), line[len(line) - tail :].lstrip()
+    return head + ELLIPSIS + end
