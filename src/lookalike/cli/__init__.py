@@ -1,0 +1,89 @@
+"""The ``lookalike`` command. One small file per group of commands, loaded when asked for.
+
+Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 an error or no answer,
+2 wrong usage, 3 done but some pictures were left out (``index --strict``), 130 interrupted.
+"""
+
+import importlib
+import sys
+
+import click
+
+from lookalike.errors import LookalikeError
+
+__all__ = ["main"]
+
+# command → the module of lookalike.cli that defines it. Loading one costs what it imports, and a
+# search should not pay for what indexing needs.
+_COMMANDS = {
+    "index": "index",
+    "search": "search",
+    "similar": "search",
+    "info": "inspect",
+    "list": "inspect",
+    "remove": "remove",
+    "doctor": "doctor",
+    "version": "version",
+    "completion": "completion",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"lookalike.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - only for a wrong word
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            if near:
+                message = f"{error.message} Did you mean '{near[0]}'?"
+                raise click.UsageError(message, ctx) from error
+            raise
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Find pictures that look alike.
+
+    \b
+      lookalike index photos/            learn a folder of pictures
+      lookalike search query.jpg         the ones most like a picture
+      lookalike similar 2024/cat.jpg     the ones most like an indexed one
+
+    Everything stays on this machine. Collections made by name are kept in your user data folder
+    (LOOKALIKE_HOME changes that).
+    """
+
+
+def main() -> None:
+    """Run the command line; turns lookalike's errors into one message and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = 130
+    except LookalikeError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 1
+    except BrokenPipeError:  # the reader of our pipe (head, say) has what it wanted
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,87 @@
+"""``lookalike doctor``."""
+
+import importlib.metadata
+import os
+import platform
+import sqlite3
+
+import click
+
+from lookalike import __version__
+from lookalike.cli.options import collection_option, json_option, opened
+from lookalike.cli.output import console, print_json, table
+from lookalike.config import settings
+from lookalike.errors import CollectionNotFoundError, LookalikeError
+from lookalike.records import Json
+
+__all__ = ["doctor_command"]
+
+_PACKAGES = ("numpy", "pillow", "pillow-heif", "onnx", "onnxruntime", "usearch")
+
+
+@click.command("doctor")
+@collection_option
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@json_option
+@click.pass_context
+def doctor_command(
+    ctx: click.Context, *, collection: str | None, repair: bool, as_json: bool
+) -> None:
+    """Check the installation and a collection: versions, devices, encoders, stored data.
+
+    Exits with 1 when something is wrong and was not repaired.
+
+    \b
+      lookalike doctor
+      lookalike doctor -c shop --repair
+    """
+    facts, problems = _installation()
+    try:
+        with opened(collection) as shop:
+            facts["collection"] = shop.info().address
+            facts["items"] = len(shop)
+            found = shop.check(repair=repair)
+            problems += [f"collection: {one}" for one in found]
+            left = shop.check() if found and repair else found
+    except CollectionNotFoundError as error:
+        facts["collection"] = f"none ({error})"
+        left = []
+        if collection is not None:
+            raise
+    wrong = bool(problems) if not repair else bool(left) or len(problems) > len(found)
+    if as_json:
+        print_json({"facts": facts, "problems": problems, "repaired": repair, "ok": not wrong})
+    else:
+        console().print(table(("", ""), list(facts.items())))
+        for problem in problems:
+            click.echo(f"problem: {problem}")
+        click.echo("something is wrong" if wrong else "all is well")
+    if wrong:
+        ctx.exit(1)
+
+
+def _installation() -> tuple[dict[str, Json], list[str]]:
+    """Facts about this machine and installation, and what is wrong with it."""
+    known = settings()
+    problems: list[str] = []
+    facts: dict[str, Json] = {
+        "lookalike": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "sqlite": sqlite3.sqlite_version,
+    }
+    for package in _PACKAGES:
+        try:
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            facts[package] = "not installed"
+    facts["home"] = str(known.home)
+    facts["cache"] = str(known.cache)
+    try:
+        from lookalike.encoders import load_encoder  # noqa: PLC0415 - loads the network runtime
+
+        encoder = load_encoder(cache=known.cache)
+        facts["encoder"] = f"{encoder.name} ({encoder.dim} values) on {encoder.device}"
+    except LookalikeError as error:
+        problems.append(f"encoder: {error}")
+    return facts, problems

@@ -1,0 +1,182 @@
+"""``lookalike index``."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.cli.output import plain, print_json, reasons_text
+from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.images import Limits
+from lookalike.records import IndexReport
+from lookalike.scan import ScanOptions, check_folder
+
+__all__ = ["index_command"]
+
+
+@click.command("index")
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...")
+@collection_option
+@encoder_options
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take only files that match, whatever their suffix (as in .gitignore).",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out files and folders that match (as in .gitignore).",
+)
+@click.option(
+    "--hidden", is_flag=True, help="Look into files and folders whose name begins with a dot."
+)
+@click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
+@click.option("--keep-missing", is_flag=True, help="Keep items whose file has gone.")
+@click.option(
+    "--retry-skipped",
+    is_flag=True,
+    help="Try files again that could not be used and have not changed.",
+)
+@click.option(
+    "--max-megapixels",
+    type=click.FloatRange(min=0, min_open=True),
+    default=100.0,
+    show_default=True,
+    help="Leave out larger pictures.",
+)
+@click.option(
+    "--max-megabytes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=100.0,
+    show_default=True,
+    help="Leave out larger files.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 3 when a picture was left out.")
+@click.option(
+    "--show-skipped",
+    is_flag=True,
+    help="List every file that was left out, with its reason, on stderr.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+@click.pass_context
+def index_command(
+    ctx: click.Context,
+    folders: tuple[str, ...],
+    *,
+    collection: str | None,
+    encoder: str | None,
+    device: str,
+    threads: int | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    hidden: bool,
+    follow_links: bool,
+    keep_missing: bool,
+    retry_skipped: bool,
+    max_megapixels: float,
+    max_megabytes: float,
+    strict: bool,
+    show_skipped: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Learn folders of pictures, or bring a collection in line with them.
+
+    Unchanged pictures cost nothing, moved and copied ones next to nothing, and items whose file
+    has gone are removed once the whole folder has been seen. Ctrl-C stops after the batch in
+    hand; the next run goes on from there. A file named .lookalikeignore in any folder leaves
+    files out as .gitignore does.
+
+    \b
+      lookalike index photos/
+      lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
+      lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
+    """
+    for folder in folders:  # before any work: a slip in the last word should cost nothing
+        check_folder(Path(folder).expanduser())
+    options = ScanOptions(
+        include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
+    )
+    with (
+        opened(collection, encoder=encoder, device=device, threads=threads, create=True) as shop,
+        stop_on_signal() as stop,
+    ):
+        shop.limits = Limits(
+            max_pixels=int(max_megapixels * 1e6), max_bytes=int(max_megabytes * 1e6)
+        )
+
+        def index(folder: str) -> IndexReport:
+            with Meter(plain(folder), quiet=quiet) as meter:
+                return shop.index(
+                    folder,
+                    options=options,
+                    keep_missing=keep_missing,
+                    retry=retry_skipped,
+                    progress=meter,
+                    stop=stop,
+                )
+
+        reports = [index(folder) for folder in folders if not stop()]
+        if not stop():
+            with Meter("search graph", quiet=quiet) as meter:
+                shop.optimize(progress=meter.show)
+        count = len(shop)
+    report = _together(reports)
+    _show(report, count, as_json=as_json, show_skipped=show_skipped)
+    if stop():
+        click.echo("interrupted; the next run goes on from here", err=True)
+        ctx.exit(130)
+    if strict and report.skipped:
+        ctx.exit(3)
+
+
+def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:
+    if show_skipped:
+        for skip in report.skipped:
+            click.echo(f"skipped {plain(skip.path)}: {skip.reason}", err=True)
+    if as_json:
+        skipped = [{"path": one.path, "reason": one.reason} for one in report.skipped]
+        print_json({**asdict(report), "skipped": skipped, "count": count})
+    else:
+        click.echo(summary(report))
+        if report.skipped and not show_skipped:
+            click.echo("--show-skipped lists the files that were left out", err=True)
+
+
+def _together(reports: list[IndexReport]) -> IndexReport:
+    return IndexReport(
+        indexed=sum(one.indexed for one in reports),
+        reused=sum(one.reused for one in reports),
+        unchanged=sum(one.unchanged for one in reports),
+        removed=sum(one.removed for one in reports),
+        kept=sum(one.kept for one in reports),
+        skipped=tuple(skip for one in reports for skip in one.skipped),
+        interrupted=any(one.interrupted for one in reports),
+        seconds=sum(one.seconds for one in reports),
+    )
+
+
+def summary(report: IndexReport) -> str:
+    """One line that says what was done."""
+    parts = [f"{report.indexed:,} indexed"]
+    if report.reused:
+        parts.append(f"{report.reused:,} copies reused")
+    parts.append(f"{report.unchanged:,} unchanged")
+    parts.append(f"{report.removed:,} removed")
+    if report.kept:
+        parts.append(f"{report.kept:,} missing but kept")
+    if report.skipped:
+        reasons = Counter(skip.reason for skip in report.skipped)
+        rest = len(reasons) - 5
+        shown = reasons_text(dict(reasons.most_common(5))) + (
+            f", and {rest} other reasons" if rest > 0 else ""
+        )
+        parts.append(f"{len(report.skipped):,} skipped ({shown})")
+    rate = f", {report.indexed / report.seconds:.0f} pictures/s" if report.indexed else ""
+    return f"{', '.join(parts)} in {report.seconds:.1f} s{rate}"

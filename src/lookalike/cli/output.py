@@ -1,0 +1,96 @@
+"""How answers are printed: JSON, paths, tables."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.collection import Collection
+from lookalike.records import Hit, Item, Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "hit_json", "item_json", "print_json", "size_text", "when"]
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, as text that any terminal or pipe takes."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def item_json(collection: Collection, item: Item) -> dict[str, Json]:
+    """An item as the documents show it; ``path`` is where its file lies, if it has one."""
+    place = collection.file_of(item)
+    return {
+        "id": item.id,
+        "path": None if place is None else str(place),
+        "label": item.label,
+        "group": item.group,
+        "metadata": dict(item.metadata),
+        "width": item.width,
+        "height": item.height,
+        "digest": item.digest,
+    }
+
+
+def hit_json(collection: Collection, rank: int, hit: Hit) -> dict[str, Json]:
+    return {"rank": rank, "score": round(hit.score, 6), **item_json(collection, hit.item)}
+
+
+def console(*, error: bool = False) -> "Console":
+    """A console for people; on a pipe it prints plain text."""
+    from rich.console import Console  # noqa: PLC0415 - 20 ms that --json and --paths never pay
+
+    return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def size_text(count: int) -> str:
+    """Bytes as people say them."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004 - SI units
+            return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def when(seconds: float | None) -> str | None:
+    """A moment as ISO 8601 in UTC."""
+    return (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
+    )
+
+
+def reasons_text(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+
+
+def plain(text: str) -> str:
+    """Text on one line: line ends and control characters of file names made visible."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def lines(values: Iterable[str], *, null: bool) -> None:
+    """One value a line, or ended by NUL bytes for names with line ends (``xargs -0``)."""
+    for value in values:
+        click.echo(value + "\0" if null else value, nl=not null)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> object:
+    """A quiet table: no box, a header line."""
+    from rich.table import Table  # noqa: PLC0415 - as in `console`
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
+    for row in rows:
+        # text as it is: a file name like "[red]" is no markup
+        drawn.add_row(*(one if isinstance(one, Text) else Text(str(one)) for one in row))
+    return drawn

@@ -1,0 +1,123 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere; and a clean stop on Ctrl-C."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from lookalike.records import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+__all__ = ["Meter", "stop_on_signal"]
+
+_EVERY_S = 5.0  # between two plain lines
+
+
+class Meter:
+    """Shows how far a piece of work is, with its rate and the time left."""
+
+    def __init__(self, what: str, *, quiet: bool = False) -> None:
+        self._what = what
+        self._quiet = quiet
+        self._began = self._said = time.monotonic()
+        self._bar: Bar | None = None
+        self._task = 0
+
+    def __call__(self, progress: Progress) -> None:
+        """Hear of progress."""
+        note = f"{progress.skipped} skipped" if progress.skipped else ""
+        self.show(progress.done, progress.total, note)
+
+    def show(self, done: int, total: int, note: str = "") -> None:
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total, note)
+        elif time.monotonic() - self._said >= _EVERY_S and done < total:
+            self._said = time.monotonic()
+            rate = done / (self._said - self._began)
+            left = (total - done) / rate if rate else 0
+            tail = f", {note}" if note else ""
+            click.echo(
+                f"{self._what}: {done:,} of {total:,}, {rate:.0f}/s, {_duration(left)} left{tail}",
+                err=True,
+            )
+
+    def _draw(self, done: int, total: int, note: str) -> None:
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self._what, total=total, note=note, start=True)
+        rate = done / max(time.monotonic() - self._began, 1e-9)
+        self._bar.update(
+            self._bar.task_ids[self._task], completed=done, total=total, note=note, rate=rate
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _bar() -> "Bar":
+    from rich import progress  # noqa: PLC0415 - only on a terminal
+    from rich.console import Console  # noqa: PLC0415 - likewise
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=None),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rate]:.0f}/s"),
+        progress.TimeRemainingColumn(compact=True),
+        progress.TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+        expand=False,
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:  # noqa: PLR2004 - reads better than 1 min
+        return f"{seconds:.0f} s"
+    if seconds < 5400:  # noqa: PLR2004 - likewise
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class _Stop:
+    """Says whether a stop was asked for."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        return self.asked
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[_Stop]:
+    """Turn a first Ctrl-C (or SIGTERM) into a wish that the loop asks for; a second is final."""
+    stop = _Stop()
+
+    def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        click.echo("stopping after the batch in hand (again: at once)", err=True)
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

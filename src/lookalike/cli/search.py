@@ -1,0 +1,300 @@
+"""``lookalike search`` and ``lookalike similar``."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from PIL import Image
+
+from lookalike import images
+from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.cli.output import console, hit_json, lines, plain, print_json, table, when
+from lookalike.collection import Collection
+from lookalike.errors import PictureError, SourceError
+from lookalike.records import Hit, Json
+
+__all__ = ["search_command", "similar_command"]
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """How answers are shown, as the options say."""
+
+    as_json: bool
+    paths: bool
+    null: bool
+    sheet: Path | None
+    no_preview: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """The hits of one query; ``picture`` is where the query's own picture may be read."""
+
+    query: dict[str, Json]
+    picture: Path | bytes | None
+    hits: list[Hit]
+    took_ms: float
+
+
+def _answer_options(command: _Command) -> _Command:
+    for option in (
+        json_option,
+        click.option(
+            "--sheet",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Write the query and its answers as one picture.",
+        ),
+        click.option(
+            "--no-preview",
+            is_flag=True,
+            help="No small pictures in the table, where the terminal could show them.",
+        ),
+        click.option(
+            "-0", "--null", is_flag=True, help="With --paths, end each by a NUL byte (xargs -0)."
+        ),
+        click.option(
+            "--paths", is_flag=True, help="Print the answers' paths and nothing else, for pipes."
+        ),
+        click.option("--collapse", is_flag=True, help="Let one item stand for its exact copies."),
+        click.option(
+            "--include-self", is_flag=True, help="Do not leave the query out of its answers."
+        ),
+        click.option("--exact", is_flag=True, help="Compare with every item, without the graph."),
+        click.option(
+            "--min-score",
+            type=click.FloatRange(-1, 1),
+            metavar="COSINE",
+            help="Leave out answers that are less alike, from -1 to 1.",
+        ),
+        click.option(
+            "-k",
+            "-t",
+            "--top",
+            "k",
+            type=click.IntRange(1),
+            default=10,
+            show_default=True,
+            help="How many answers.",
+        ),
+    ):
+        command = option(command)
+    return collection_option(command)
+
+
+@click.command("search")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@_answer_options
+@encoder_options
+@click.pass_context
+def search_command(
+    ctx: click.Context,
+    /,
+    pictures: tuple[str, ...],
+    *,
+    collection: str | None,
+    encoder: str | None,
+    device: str,
+    threads: int | None,
+    k: int,
+    min_score: float | None,
+    exact: bool,
+    include_self: bool,
+    collapse: bool,
+    **view: bool | Path | None,
+) -> None:
+    """Find the indexed pictures that look most like each PICTURE ('-' reads one from stdin).
+
+    Scores are cosines: 1 is the same picture, around 0 has nothing in common. The picture itself
+    is left out of its own answers.
+
+    \b
+      lookalike search query.jpg
+      lookalike search query.jpg -k 30 --min-score 0.7 --sheet answers.png
+      lookalike search query.jpg --paths -0 | xargs -0 cp -t found/
+      lookalike search query.jpg --json | jq '.hits[0]'
+
+    With several pictures, --json prints an array. Exits with 1 when a picture found nothing or
+    could not be read.
+    """
+    answers = []
+    with opened(collection, encoder=encoder, device=device, threads=threads) as shop:
+        for picture in pictures:
+            began = time.perf_counter()
+            source = sys.stdin.buffer.read() if picture == "-" else Path(picture)
+            try:
+                hits = shop.search(
+                    source,
+                    k=k,
+                    min_score=min_score,
+                    exact=exact,
+                    include_self=include_self,
+                    collapse=collapse,
+                )
+            except PictureError as error:
+                if len(pictures) == 1:
+                    raise
+                click.echo(f"error: {error}", err=True)
+                continue
+            took_ms = (time.perf_counter() - began) * 1000
+            query: dict[str, Json] = {"path": picture}
+            answers.append(_Answer(query=query, picture=source, hits=hits, took_ms=took_ms))
+        _show(shop, answers, _View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
+    if len(answers) < len(pictures) or not all(answer.hits for answer in answers):
+        ctx.exit(1)
+
+
+@click.command("similar")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_answer_options
+@click.pass_context
+def similar_command(
+    ctx: click.Context,
+    /,
+    ids: tuple[str, ...],
+    *,
+    collection: str | None,
+    k: int,
+    min_score: float | None,
+    exact: bool,
+    include_self: bool,
+    collapse: bool,
+    **view: bool | Path | None,
+) -> None:
+    """Find the items that look most like an item of the collection, by its id.
+
+    Needs no network to run: the item's vector is stored. `lookalike list` shows ids.
+
+    \b
+      lookalike similar 2024/cat.jpg
+      lookalike similar 2024/cat.jpg 2024/dog.jpg --json
+    """
+    answers = []
+    with opened(collection) as shop:
+        for one in ids:
+            began = time.perf_counter()
+            hits = shop.similar(
+                one,
+                k=k,
+                min_score=min_score,
+                exact=exact,
+                include_self=include_self,
+                collapse=collapse,
+            )
+            took_ms = (time.perf_counter() - began) * 1000
+            picture = shop.file_of(shop.get(one))
+            query: dict[str, Json] = {"id": one}
+            answers.append(_Answer(query=query, picture=picture, hits=hits, took_ms=took_ms))
+        _show(shop, answers, _View(**view), several=len(ids) > 1)  # type: ignore[arg-type]
+    if not all(answer.hits for answer in answers):
+        ctx.exit(1)
+
+
+def _show(shop: Collection, answers: Sequence[_Answer], view: _View, *, several: bool) -> None:
+    if view.sheet is not None:
+        _write_sheets(shop, answers, view.sheet)
+    if view.as_json:
+        documents = _documents(shop, answers)
+        print_json(documents if several or not documents else documents[0])
+    elif view.paths:
+        places = [
+            shop.file_of(hit.item) or hit.item.id for answer in answers for hit in answer.hits
+        ]
+        lines(map(str, places), null=view.null)
+    else:
+        for answer in answers:
+            if several:
+                click.echo(plain(str(next(iter(answer.query.values())))))
+            _print_table(shop, answer, preview=not view.no_preview)
+
+
+def _documents(shop: Collection, answers: Sequence[_Answer]) -> list[dict[str, Json]]:
+    info = shop.info()
+    collection: dict[str, Json] = {
+        "name": Path(info.address).name,
+        "count": info.items,
+        "updated_at": when(info.updated_at),
+        "model": info.encoder,
+    }
+    return [
+        {
+            "query": answer.query,
+            "took_ms": round(answer.took_ms, 3),
+            "total": len(answer.hits),
+            "score": "cosine",
+            "collection": collection,
+            "hits": [hit_json(shop, rank, hit) for rank, hit in enumerate(answer.hits, 1)],
+        }
+        for answer in answers
+    ]
+
+
+def _print_table(shop: Collection, answer: _Answer, *, preview: bool) -> None:
+    if not answer.hits:
+        click.echo("nothing found")
+        return
+    out = console()
+    columns = ["#", "score", "picture"]
+    rows: list[list[object]] = [
+        [rank, f"{hit.score:.3f}", plain(hit.item.id)] for rank, hit in enumerate(answer.hits, 1)
+    ]
+    if preview and sys.stdout.isatty():
+        from lookalike.cli import preview as small  # noqa: PLC0415 - only on a terminal
+
+        if small.can_preview(out):
+            columns.insert(2, "")
+            for row, hit in zip(rows, answer.hits, strict=True):
+                image = _image(shop.file_of(hit.item), shop.limits)
+                row.insert(2, (image and small.preview(image, console=out)) or "")
+    if any(hit.item.label for hit in answer.hits):
+        columns.append("label")
+        for row, hit in zip(rows, answer.hits, strict=True):
+            row.append(plain(hit.item.label or ""))
+    out.print(table(columns, rows))
+
+
+def _write_sheets(shop: Collection, answers: Sequence[_Answer], path: Path) -> None:
+    """One sheet; for several queries one each, numbered."""
+    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheet
+
+    for number, answer in enumerate(answers, 1):
+        target = path if len(answers) == 1 else path.with_stem(f"{path.stem}-{number}")
+        cells = [
+            Cell(
+                image=_image(shop.file_of(hit.item), shop.limits),
+                caption=hit.item.id.rpartition("/")[2],
+                score=hit.score,
+                note=hit.item.label or "",
+            )
+            for hit in answer.hits
+        ]
+        sheet = contact_sheet(
+            _image(answer.picture, shop.limits),
+            cells,
+            title=str(next(iter(answer.query.values()))).rpartition("/")[2],
+        )
+        try:
+            sheet.save(target)
+        except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture format
+            raise SourceError(
+                f"the sheet cannot be written to {target}: {error}; give a .png or .jpg file"
+            ) from error
+        click.echo(f"wrote {target}", err=True)
+
+
+def _image(source: Path | bytes | None, limits: images.Limits) -> Image.Image | None:
+    """A picture to look at, or ``None`` when it is gone or cannot be read."""
+    if source is None:
+        return None
+    try:
+        data = source if isinstance(source, bytes) else images.read(source, limits=limits)
+        return images.decode(data, limits=limits, at_least=(440, 440)).image
+    except PictureError:
+        return None
