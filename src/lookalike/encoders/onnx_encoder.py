@@ -1,0 +1,321 @@
+"""Encoders that are ONNX networks, described by cards."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.encoders.cards import Input, ModelCard, find_card
+from lookalike.encoders.devices import Device, available_providers, choose_devices, open_session
+from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
+from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare, tensor
+from lookalike.encoders.weights import default_cache, network
+from lookalike.errors import EncoderError, ModelCardError
+from lookalike.protocols import Prepared
+from lookalike.vectors import Matrix, unit_rows
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import onnxruntime
+
+__all__ = ["OnnxEncoder", "load_encoder"]
+
+# A JPEG is decoded at no less than this many times the input size. At once the size the decoder's
+# coarse scaling (1/2, 1/4, 1/8) would do most of the reduction; with a factor of two in hand the
+# antialiased resize does the last and visible part.
+_DECODE_MARGIN = 2
+# Pictures in one run of the network, found by benchmarks/encode.py: on a CPU a small run stays in
+# the cache of its core, a graphics card wants many at a time.
+_CPU_RUN = 2
+_GPU_RUN = 32
+
+_T = TypeVar("_T")
+_Array: TypeAlias = NDArray[Any]
+
+
+def load_encoder(
+    name_or_card: str | Path = "efficientnet-lite0",
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    cache: Path | None = None,
+    background: bool = False,
+) -> "OnnxEncoder":
+    """Open an encoder by name, or by the path of its card.
+
+        load_encoder()                                  # the default, on the best device here
+        load_encoder("efficientnet-lite2", threads=4)   # four cores at most
+        load_encoder("my/network.toml", device="cuda")
+
+    ``threads`` is the number of runs at a time on a CPU, all cores by default. ``cache`` is the
+    folder for networks that are built from checkpoints. With ``background`` the answer is there
+    at once and the network is opened meanwhile on a thread (some 70 ms for the default): a
+    network that cannot be opened is then reported by the first ``encode``.
+
+    Raises ``EncoderError`` for an unknown name or device, ``ModelCardError`` for a bad card,
+    ``WeightsError`` for weights that are missing or not the ones that the card names.
+    """
+    encoder = OnnxEncoder(find_card(name_or_card), device=device, threads=threads, cache=cache)
+    if not background:
+        encoder.wait()
+    return encoder
+
+
+class OnnxEncoder:
+    """Satisfies :class:`lookalike.protocols.Encoder`; thread-safe.
+
+    Its network begins to open on a thread as soon as it is made; ``wait`` until it is there.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        self._card = card
+        self._threads = threads if threads is not None else _cores()
+        self._wanted_device = device
+        self._cache = cache if cache is not None else default_cache()
+        self._lock = threading.Lock()  # guards what is made on first use
+        self._vectors = _Later(lambda: self._open(classifier=False))
+        self._classes: _Later[_OpenNetwork] | None = None
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the network."""
+        return self._card
+
+    @property
+    def name(self) -> str:
+        return self._card.name
+
+    @property
+    def fingerprint(self) -> str:
+        built = self._card.weights.builder != "onnx"
+        return self._card.fingerprint(PREPROCESSING_REVISION, BUILDER_REVISION if built else 0)
+
+    @property
+    def dim(self) -> int:
+        return self._card.output.dim
+
+    @property
+    def decode_size(self) -> tuple[int, int]:
+        spec = self._card.input
+        margin = _DECODE_MARGIN / spec.crop  # what is cropped away is decoded too
+        return round(spec.width * margin), round(spec.height * margin)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: "cpu", "cuda" and so on."""
+        return self._vectors.result().device.name
+
+    def wait(self) -> None:
+        """Return when the network is open; raise what ``encode`` would if it cannot be."""
+        self._vectors.result()
+
+    def prepare(self, image: Image.Image, /) -> Prepared:
+        return prepare(image, self._card.input)
+
+    def encode(self, batch: Sequence[Prepared], /) -> Matrix:
+        """See the protocol. ``ValueError`` for a picture that ``prepare`` did not make.
+
+        ``EncoderError`` also if the network answers a picture with zeros or with no numbers:
+        such a vector has no direction and could be compared with nothing.
+        """
+        output = self._card.output
+        if not batch:
+            return np.empty((0, output.dim), dtype=np.float32)
+        rows = self._vectors.result().run(batch, output.name, self._pool)  # (n, dim)
+        try:
+            return unit_rows(rows)
+        except ValueError as error:
+            raise EncoderError(
+                f"{self.name}: no vector for a picture of the batch: {error}"
+            ) from error
+
+    def patches(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
+        """A vector for each position, (n, rows, columns, depth) float32, not scaled.
+
+        ``EncoderError`` if the card names no map.
+        """
+        patch_map = self._card.map
+        if patch_map is None:
+            raise EncoderError(f"{self.name} gives no vectors for positions: its card has no [map]")
+        if not batch:
+            return np.empty((0, 0, 0, self.dim), dtype=np.float32)
+        axes = (0, 2, 3, 1) if patch_map.layout == "nchw" else (0, 1, 2, 3)
+        return self._vectors.result().run(batch, patch_map.name, lambda m: m.transpose(axes))
+
+    def classify(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
+        """How much each picture is of each class the network knows, (n, classes) float32.
+
+        Raw logits: higher is more. The first call opens a second network where the classes are
+        left out of the first. ``EncoderError`` if the card names no logits.
+        """
+        logits = self._card.logits
+        if logits is None:
+            raise EncoderError(f"{self.name} tells no classes: its card has no [logits]")
+        if not batch:
+            return np.empty((0, logits.classes), dtype=np.float32)
+        with self._lock:
+            if self._classes is None:
+                built = self._card.weights.builder != "onnx"
+                self._classes = (
+                    _Later(lambda: self._open(classifier=True)) if built else self._vectors
+                )
+        return self._classes.result().run(batch, logits.name, lambda rows: rows)
+
+    def _pool(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The chosen output as (n, dim), pooled over its positions as the card says."""
+        output = self._card.output
+        if output.pooling != "none":
+            if rows.ndim != 4:  # noqa: PLR2004  (n, channels, rows, columns), in some order
+                raise ModelCardError(
+                    f"{self._card.path}: output.pooling needs a map, but {output.name} is "
+                    f"of shape {rows.shape}"
+                )
+            axes = (2, 3) if output.layout == "nchw" else (1, 2)
+            rows = rows.mean(axis=axes) if output.pooling == "avg" else rows.max(axis=axes)
+        rows = rows.reshape(len(rows), -1)
+        if rows.shape[1] != output.dim:
+            raise ModelCardError(
+                f"{self._card.path}: output.dim is {output.dim}, but the network gives "
+                f"{rows.shape[1]} numbers"
+            )
+        return rows
+
+    def _open(self, *, classifier: bool) -> "_OpenNetwork":
+        card = self._card
+        # Reading and checking the file leave the interpreter to the import of ONNX Runtime.
+        reading = _Later(lambda: network(card, cache=self._cache, classifier=classifier))
+        devices = choose_devices(self._wanted_device, available_providers())
+        found = reading.result()
+        try:
+            session, device = open_session(found, devices)
+        except EncoderError as error:
+            if card.weights.builder == "onnx":
+                raise EncoderError(f"{card.path}: {error}") from error
+            # The cached file is as it was written, and yet no network to this ONNX Runtime.
+            found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
+            session, device = open_session(found, devices)
+        _check_names(card, session, classifier=classifier or card.weights.builder == "onnx")
+        return _OpenNetwork(session, device, card.input, threads=self._threads)
+
+
+class _OpenNetwork:
+    """A session and how to keep its device busy."""
+
+    def __init__(
+        self,
+        session: "onnxruntime.InferenceSession",
+        device: Device,
+        spec: Input,
+        *,
+        threads: int,
+    ) -> None:
+        self.device = device
+        self._session = session
+        self._spec = spec
+        self._threads = threads if device.name == "cpu" else 1
+        self._lock = threading.Lock()  # guards the making of the pool
+        self._pool: ThreadPoolExecutor | None = None
+        # Not every provider for graphics cards allows two runs at a time, and none gains by it.
+        self._turn = nullcontext() if device.name == "cpu" else threading.Lock()
+
+    def run(
+        self, batch: Sequence[Prepared], output: str, reduce: Callable[[_Array], _Array]
+    ) -> NDArray[np.float32]:
+        """One output for all the batch, each run's part passed through ``reduce``."""
+        size = _GPU_RUN
+        if self.device.name == "cpu":
+            size = min(_CPU_RUN, -(-len(batch) // self._threads))  # few pictures: spread them
+        parts = [batch[start : start + size] for start in range(0, len(batch), size)]
+
+        def run(part: Sequence[Prepared]) -> _Array:
+            return reduce(self._run(part, output))
+
+        if len(parts) == 1 or self._threads == 1:
+            results = [run(part) for part in parts]
+        else:
+            results = list(self._workers().map(run, parts))
+        return np.concatenate(results).astype(np.float32, copy=False)
+
+    def _run(self, part: Sequence[Prepared], output: str) -> _Array:
+        pixels = tensor(part, self._spec)
+        try:
+            with self._turn:
+                (result,) = self._session.run([output], {self._spec.name: pixels})
+        except Exception as error:
+            raise EncoderError(f"the network failed on {self.device.name}: {error}") from error
+        if not (isinstance(result, np.ndarray) and result.shape[:1] == (len(part),)):
+            raise EncoderError(f"output {output} does not have one row for each picture")
+        return result
+
+    def _workers(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  one picture needs none
+
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="lookalike-run")
+            return self._pool
+
+
+class _Later(Generic[_T]):
+    """A function's result that is being worked out on a thread of its own."""
+
+    def __init__(self, work: Callable[[], _T]) -> None:
+        self._work = work
+        self._result: list[_T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="lookalike-open")
+        self._thread.start()
+
+    def result(self) -> _T:
+        """Waits for it; raises what the function raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._work())
+        except BaseException as error:  # noqa: BLE001  raised again by whoever asks
+            self._error = error
+
+
+def _check_names(
+    card: ModelCard, session: "onnxruntime.InferenceSession", *, classifier: bool
+) -> None:
+    """``ModelCardError`` if the card names an input or output that the network lacks."""
+    inputs = [node.name for node in session.get_inputs()]
+    outputs = [node.name for node in session.get_outputs()]
+    wanted = [("input", card.input.name, inputs), ("output", card.output.name, outputs)]
+    if card.map is not None:
+        wanted.append(("map", card.map.name, outputs))
+    if card.logits is not None and classifier:
+        wanted.append(("logits", card.logits.name, outputs))
+    for table, name, there in wanted:
+        if name not in there:
+            raise ModelCardError(
+                f"{card.path}: {table}.name is {name!r}, but the network has {', '.join(there)}"
+            )
+
+
+def _cores() -> int:
+    """Cores that this process may use: fewer than the machine has, in many a container."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
