@@ -469,7 +469,7 @@ def test_threads_come_to_the_same_ends_while_others_change_the_warning_filters(
     done = threading.Event()
 
     def disturb() -> None:
-        while not done.wait(0.01):
+        while not done.wait(0.2):  # far more often than any program does
             warnings.simplefilter("error")
 
     disturber = threading.Thread(target=disturb)
