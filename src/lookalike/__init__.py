@@ -7,18 +7,18 @@ shop.index("photos/")
 hits = shop.search("query.jpg", k=5)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lookalike import errors
-from lookalike.collection import Collection, CollectionInfo, Root
-from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
-from lookalike.errors import LookalikeError
-from lookalike.images import Limits
-from lookalike.records import Entry, Hit, IndexReport, Item, Progress, Skipped, Stamp
-from lookalike.scan import ScanOptions
-
 if TYPE_CHECKING:
+    from lookalike import errors
+    from lookalike.collection import Collection, CollectionInfo, Root
+    from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.encoders import available_encoders, load_encoder
+    from lookalike.errors import LookalikeError
+    from lookalike.images import Limits
+    from lookalike.records import Entry, Hit, IndexReport, Item, Progress, Skipped, Stamp
+    from lookalike.scan import ScanOptions
 
 __all__ = [
     "Collection",
@@ -44,10 +44,36 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    # Encoders bring a network runtime with them: only who asks for one loads it.
-    if name in ("available_encoders", "load_encoder"):
-        from lookalike import encoders  # noqa: PLC0415 - as above
+# Public name → where it lives. Loaded when asked for: each part of the command line pays for what
+# it uses, and only who encodes loads a network runtime.
+_HOMES = {
+    "Collection": "collection",
+    "CollectionInfo": "collection",
+    "Entry": "records",
+    "Hit": "records",
+    "IndexReport": "records",
+    "Item": "records",
+    "Limits": "images",
+    "LookalikeError": "errors",
+    "Progress": "records",
+    "Root": "collection",
+    "ScanOptions": "scan",
+    "Skipped": "records",
+    "Stamp": "records",
+    "available_encoders": "encoders",
+    "load_encoder": "encoders",
+}
 
-        return getattr(encoders, name)
+
+def __getattr__(name: str) -> object:
+    if name == "open":
+        return import_module("lookalike.config").open_collection
+    if name == "errors":
+        return import_module("lookalike.errors")
+    if name in _HOMES:
+        return getattr(import_module(f"lookalike.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'lookalike' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,12 @@ from lookalike.errors import (
     PictureError,
     SourceError,
 )
-from lookalike.indexing import id_of, index_entries, index_folder
 from lookalike.protocols import Encoder, Store
-from lookalike.records import Entry, Hit, IndexReport, Item, Json, Progress
-from lookalike.scan import ScanOptions, check_folder
+from lookalike.records import Entry, Hit, IndexReport, Item, Json, Progress, id_of
 from lookalike.vectors import Vector
+
+if TYPE_CHECKING:
+    from lookalike.scan import ScanOptions
 
 __all__ = ["Collection", "CollectionInfo", "Query", "Root"]
 
@@ -86,7 +87,7 @@ class Collection:
         self,
         source: str | os.PathLike[str] | Iterable[Entry],
         *,
-        options: ScanOptions = ScanOptions(),  # noqa: B008 - frozen
+        options: "ScanOptions | None" = None,
         keep_missing: bool = False,
         retry: bool = False,
         progress: Callable[[Progress], None] | None = None,
@@ -103,8 +104,13 @@ class Collection:
         Raises ``SourceError`` for a missing folder, ``EncoderError``, ``EncoderMismatchError`` or
         ``StoreError``; a picture that cannot be used is only listed in the report.
         """
+        # What indexing needs costs a fresh process 20 ms, which a search should not pay.
+        from lookalike.indexing import index_entries, index_folder  # noqa: PLC0415
+        from lookalike.scan import ScanOptions, check_folder  # noqa: PLC0415
+
         if isinstance(source, str | os.PathLike):
-            folder = Path(source).expanduser()
+            folder = _expanded(source)
+            check_folder(folder)
             root, under, apart = self._root_of(folder)
             report = index_folder(
                 self._store,
@@ -112,7 +118,7 @@ class Collection:
                 root.path,
                 name=root.name,
                 under=under,
-                options=options,
+                options=options or ScanOptions(),
                 apart=apart,
                 limits=self.limits,
                 keep_missing=keep_missing,
@@ -148,7 +154,7 @@ class Collection:
             [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)]
         )
         if report.skipped:
-            raise NotAPictureError(report.skipped[0].reason, path=id)
+            raise PictureError(report.skipped[0].reason, path=id)
         return self.get(id)
 
     def remove(self, ids: str | Sequence[str]) -> int:
@@ -163,7 +169,8 @@ class Collection:
         known = {root.name: root for root in self.roots()}
         if name not in known:
             raise SourceError(f"the collection has no root called {name!r}")
-        removed = self.remove([one for one, _ in self._store.stamps(name).values()])
+        # Items that came as bytes have no path: they are of no root, not of the first.
+        removed = self.remove([one for path, (one, _) in self._store.stamps(name).items() if path])
         self._store.forget_skips(name, list(self._store.skips(name)))
         del known[name]
         self._set_roots(list(known.values()))
@@ -197,7 +204,9 @@ class Collection:
         if self._store.bound() is None:
             return []
         encoder = self._bound_encoder()
-        vector = encoder.encode([encoder.prepare(picture.image)])[0]
+        prepared = encoder.prepare(picture.image)
+        self._store.warm()  # while a network that is just being opened opens on its thread
+        vector = encoder.encode([prepared])[0]
 
         itself = self._itself(query)
         digest = None if include_self or data is None else images.digest(data)
@@ -304,7 +313,6 @@ class Collection:
 
     def _root_of(self, folder: Path) -> tuple[Root, str, list[str]]:
         """The root that ``folder`` is or lies in, the path below it, and roots within it."""
-        check_folder(folder)
         place = folder.resolve()
         roots = self.roots()
         around = [root for root in roots if place.is_relative_to(root.path)]
@@ -317,6 +325,9 @@ class Collection:
             while name in taken:
                 name, number = f"{place.name}-{number}", number + 1
             root, under = Root(name=name, path=place), "."
+        if not _is_text(under) or not _is_text(root.name):
+            raise SourceError(f"{ascii(str(folder))[1:-1]}: its name is not UTF-8; rename it")
+        if not around:
             self._set_roots([*roots, root])
         apart = [
             str(one.path) for one in roots if one != root and one.path.is_relative_to(root.path)
@@ -343,11 +354,11 @@ class Collection:
             data, path = query, None
         else:
             path = os.fspath(query)
-            if path.startswith(("http://", "https://")):
+            if path.lower().startswith(("http://", "https://")):
                 raise NotAPictureError(
                     "is a URL; save the picture first and give the file", path=path
                 )
-            data = images.read(Path(path).expanduser(), limits=self.limits)
+            data = images.read(_expanded(path), limits=self.limits)
         try:
             picture = images.decode(data, limits=self.limits, at_least=self._decode_size())
         except PictureError as error:
@@ -363,7 +374,9 @@ class Collection:
         """The item whose file the query is."""
         if not isinstance(query, str | os.PathLike):
             return None
-        place = Path(query).expanduser().resolve()
+        place = _expanded(query).resolve()
+        if not _is_text(place):
+            return None  # no item has such an id
         around = [root for root in self.roots() if place.is_relative_to(root.path)]
         if not around:
             return None
@@ -409,3 +422,17 @@ class Collection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    """With ``~`` as the home folder; a file that is really called ``~draft.jpg`` stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - a Path's raises where this passes over
+
+
+def _is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a path can be written as UTF-8, and so be part of an id."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

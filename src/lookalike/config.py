@@ -8,13 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
-from lookalike.collection import Collection
 from lookalike.errors import CollectionError, CollectionNotFoundError
 from lookalike.protocols import Encoder, Store
 from lookalike.stores.embedded import DATABASE, EmbeddedStore
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
 
 __all__ = ["Settings", "collections", "open_collection", "settings"]
 
@@ -39,10 +42,8 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
     home = environment.get("LOOKALIKE_HOME")
     cache = environment.get("LOOKALIKE_CACHE")
     return Settings(
-        home=Path(home) if home else Path(platformdirs.user_data_dir("lookalike", appauthor=False)),
-        cache=Path(cache)
-        if cache
-        else Path(platformdirs.user_cache_dir("lookalike", appauthor=False)),
+        home=Path(home or platformdirs.user_data_dir("lookalike", appauthor=False)),
+        cache=Path(cache or platformdirs.user_cache_dir("lookalike", appauthor=False)),
         collection=environment.get("LOOKALIKE_COLLECTION") or "default",
     )
 
@@ -73,12 +74,14 @@ def open_collection(
     device: str = "auto",
     threads: int | None = None,
     known: Settings | None = None,
-) -> Collection:
+    search: bool = False,
+) -> "Collection":
     """Open a collection by name, path or address; with ``create``, begin one that is not there.
 
     ``encoder`` is a name (``lookalike.available_encoders()``), the path of a model card, or an
     object; ``None`` takes the one that the collection was made with, and for a new one
-    ``efficientnet-lite0``. ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores
+    ``efficientnet-lite0``. With ``search``, its network begins to open at once, on a thread.
+    ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores
     an encoder on the processor uses, all by default.
 
     Raises ``CollectionNotFoundError`` (without ``create``), ``CollectionFormatError``,
@@ -114,7 +117,11 @@ def open_collection(
             store.set_setting("card", str(Path(chosen).resolve()))
         return made
 
-    return Collection(EmbeddedStore.open(folder, create=create), make)
+    store = EmbeddedStore.open(folder, create=create)
+    begun = make(store) if search and store.bound() is not None else None
+    from lookalike.collection import Collection  # noqa: PLC0415 - beside a network that opens
+
+    return Collection(store, lambda store: begun or make(store))
 
 
 def collections(known: Settings) -> list[str]:

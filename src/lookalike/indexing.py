@@ -16,13 +16,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from lookalike import images
-from lookalike.errors import PictureError
-from lookalike.protocols import Encoder, Prepared, Store
-from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp
-from lookalike.scan import Listing, ScanOptions, scan
+import numpy as np
 
-__all__ = ["FolderPlan", "id_of", "index_entries", "index_folder", "plan_folder"]
+from lookalike import images
+from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
+from lookalike.protocols import Encoder, Prepared, Store
+from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp, id_of
+from lookalike.scan import Listing, ScanOptions, scan
+from lookalike.vectors import Vector
+
+__all__ = ["FolderPlan", "index_entries", "index_folder", "plan_folder"]
 
 BATCH = 64  # pictures a batch; 64 prepared at 224 px are 10 MB
 _AHEAD = 3  # batches read ahead of the encoder
@@ -119,13 +122,17 @@ def plan_folder(
             again.append(skip)
         else:
             work.append(path)
-    gone = [(path, known[path][0]) for path in known.keys() - listing.files.keys()]
+    # An item without a path came as bytes: no file of it can have gone.
+    gone = [(path, known[path][0]) for path in known.keys() - listing.files.keys() if path]
     vanished = sorted(one for path, one in gone if listing.covers(path))
     recovered = [
         path
         for path in skips
-        if path not in listing.files
-        or ((before := known.get(path)) is not None and before[1] == listing.files[path])
+        if (
+            listing.covers(path)
+            if path not in listing.files
+            else (before := known.get(path)) is not None and before[1] == listing.files[path]
+        )
     ]
     return FolderPlan(
         work=tuple(work),
@@ -142,7 +149,7 @@ class _Batch:
     """Entries after reading: those to encode, those whose vector is known, those left out."""
 
     encode: list[tuple[Item, Prepared]]
-    reuse: list[tuple[Item, str]]
+    reuse: list[tuple[Item, Vector]]
     update: list[Item]
     same: int
     skipped: list[tuple[Entry, Skipped]]
@@ -181,8 +188,9 @@ def index_entries(
         ) as batches,
     ):
         for batch in batches:
-            reused += _write(batch, store, encoder)
+            _write(batch, store, encoder)
             indexed += len(batch.encode)
+            reused += len(batch.reuse)
             same += batch.same + len(batch.update)
             skipped += [skip for _, skip in batch.skipped]
             done += batch.size
@@ -201,97 +209,109 @@ def index_entries(
     )
 
 
-def _write(batch: _Batch, store: Store, encoder: Encoder) -> int:
-    """Store what a batch brought; answer how many vectors were reused."""
-    reused = 0
+def _write(batch: _Batch, store: Store, encoder: Encoder) -> None:
+    """Store what a batch brought; its new and changed items are one transaction."""
+    new = [item for item, _ in (*batch.encode, *batch.reuse)]
+    rows = [vector[None, :] for _, vector in batch.reuse]
     if batch.encode:
-        vectors = encoder.encode([prepared for _, prepared in batch.encode])
-        store.upsert([item for item, _ in batch.encode], vectors)
-    if batch.reuse:
-        # An item may have gone since it was looked up; then its copy is read at the next run.
-        there = store.get([source for _, source in batch.reuse])
-        pairs = [(item, source) for item, source in batch.reuse if source in there]
-        store.upsert([item for item, _ in pairs], store.vectors([source for _, source in pairs]))
-        reused = len(pairs)
+        rows.insert(0, encoder.encode([prepared for _, prepared in batch.encode]))
+    if new:
+        store.upsert(new, np.concatenate(rows))
     if batch.update:
-        store.update(batch.update)
-    by_root: dict[str, list[Skipped]] = {}
+        # An item may have changed or gone since it was read: then the next run looks at it again.
+        there = store.get([item.id for item in batch.update])
+        store.update(
+            [
+                item
+                for item in batch.update
+                if item.id in there and there[item.id].digest == item.digest
+            ]
+        )
+    left_out: dict[str, list[Skipped]] = {}
     for entry, skip in batch.skipped:
         if entry.stamp is not None:  # only a file has a state to remember
-            by_root.setdefault(entry.root, []).append(skip)
-    for root, skips in by_root.items():
+            left_out.setdefault(entry.root, []).append(skip)
+    for root, skips in left_out.items():
         store.skip(root, skips)
-    return reused
 
 
 def _load(
     entries: Sequence[Entry], store: Store, encoder: Encoder, limits: images.Limits
 ) -> _Batch:
-    """Read, digest, decode and prepare one batch. Runs on a reader thread."""
+    """Read, digest, decode and prepare one batch. Runs on a reader thread.
+
+    The bytes of one file at a time are held: 64 photos of 10 MB would be much for each thread.
+    """
     batch = _Batch([], [], [], 0, [], len(entries))
-    read = _read(entries, batch, limits)
-    known = store.get([entry.id for entry, _, _ in read])
-    copies = store.with_digest([digest for _, _, digest in read])
-    originals = store.get(list(copies.values()))
-    for entry, data, digest in read:
-        before = known.get(entry.id)
-        if before is not None and before.path and _place(before) != _place(entry):
-            place = ": ".join(part for part in _place(before) if part)
-            reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
-            batch.skipped.append((entry, Skipped(path=entry.path, reason=reason)))
-        elif before is not None and before.digest == digest:
-            item = _described(before, entry)
-            if item == before:
-                batch.same += 1
-            else:
-                batch.update.append(item)
-        elif (copy := originals.get(copies.get(digest, ""))) is not None:
-            item = _new_item(entry, digest, copy.width, copy.height)
-            batch.reuse.append((item, copy.id))
-        else:
-            try:
-                picture = images.decode(data, limits=limits, at_least=encoder.decode_size)
-                prepared = encoder.prepare(picture.image)
-            except PictureError as error:
-                batch.skipped.append((entry, _skipped(entry, error)))
-            else:
-                item = _new_item(entry, digest, picture.width, picture.height)
-                batch.encode.append((item, prepared))
+    known = store.get([entry.id for entry in entries])
+    for entry in entries:
+        try:
+            _load_one(entry, known.get(entry.id), batch, store, encoder, limits=limits)
+        except PictureError as error:
+            batch.skipped.append((entry, _skipped(entry, error)))
     return batch
 
 
-def _read(
-    entries: Sequence[Entry], batch: _Batch, limits: images.Limits
-) -> list[tuple[Entry, bytes, str]]:
-    """Entries with their bytes and digest; those that cannot be read go to ``batch.skipped``."""
-    read = []
-    for entry in entries:
-        try:
-            data = (
-                entry.picture
-                if isinstance(entry.picture, bytes)
-                else images.read(entry.picture, limits=limits)
-            )
-        except PictureError as error:
-            batch.skipped.append((entry, _skipped(entry, error)))
-        else:
-            read.append((entry, data, images.digest(data)))
-    return read
-
-
-def _new_item(entry: Entry, digest: str, width: int, height: int) -> Item:
-    return Item(
-        id=entry.id,
-        digest=digest,
-        width=width,
-        height=height,
-        root=entry.root,
-        path=entry.path,
-        stamp=entry.stamp,
-        label=entry.label,
-        group=entry.group,
-        metadata=entry.metadata or {},
+def _load_one(
+    entry: Entry,
+    before: Item | None,
+    batch: _Batch,
+    store: Store,
+    encoder: Encoder,
+    *,
+    limits: images.Limits,
+) -> None:
+    """Put an entry where it belongs in ``batch``; ``before`` is the item of its id."""
+    if before is not None and before.path and _place(before) != _place(entry):
+        place = ": ".join(part for part in _place(before) if part)
+        reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
+        batch.skipped.append((entry, Skipped(path=entry.path or entry.id, reason=reason)))
+        return
+    data = (
+        entry.picture
+        if isinstance(entry.picture, bytes)
+        else images.read(entry.picture, limits=limits)
     )
+    digest = images.digest(data)
+    if before is not None and before.digest == digest:
+        item = _described(before, entry)
+        if item == before:
+            batch.same += 1
+        else:
+            batch.update.append(item)
+    elif (copy := _copy(store, digest)) is not None:
+        original, vector = copy
+        item = _new_item(entry, digest, original.width, original.height, before)
+        batch.reuse.append((item, vector))
+    else:
+        picture = images.decode(data, limits=limits, at_least=encoder.decode_size)
+        prepared = encoder.prepare(picture.image)
+        item = _new_item(entry, digest, picture.width, picture.height, before)
+        batch.encode.append((item, prepared))
+
+
+def _copy(store: Store, digest: str) -> tuple[Item, Vector] | None:
+    """An item of that very content with its vector, as they belong together.
+
+    The vector is taken now: by the time that the batch is written, the item may have got other
+    content (``mv a.jpg b.jpg; cp new.jpg a.jpg``).
+    """
+    source = store.with_digest([digest]).get(digest)
+    if source is None:
+        return None
+    try:
+        vector = store.vectors([source])[0]
+    except ItemNotFoundError:
+        return None  # gone just now
+    item = store.get([source]).get(source)
+    return None if item is None or item.digest != digest else (item, vector)
+
+
+def _new_item(entry: Entry, digest: str, width: int, height: int, before: Item | None) -> Item:
+    """The item with new content; what was said of the one ``before`` it stays."""
+    if before is None:
+        before = Item(id=entry.id, digest=digest, width=width, height=height)
+    return _described(replace(before, digest=digest, width=width, height=height), entry)
 
 
 def _described(item: Item, entry: Entry) -> Item:
@@ -312,7 +332,10 @@ def _place(one: Item | Entry) -> tuple[str, str]:
 
 
 def _skipped(entry: Entry, error: PictureError) -> Skipped:
-    return Skipped(path=entry.path or entry.id, reason=error.reason, stamp=entry.stamp)
+    # A file that could not be read may be readable next time without having changed: permission,
+    # a failing network share. So nothing is remembered that would keep it from being tried.
+    stamp = None if isinstance(error, UnreadablePictureError) else entry.stamp
+    return Skipped(path=entry.path or entry.id, reason=error.reason, stamp=stamp)
 
 
 def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
@@ -339,11 +362,6 @@ def _ahead(
     finally:
         for future in waiting:
             future.cancel()
-
-
-def id_of(name: str, path: str) -> str:
-    """The id of the file at ``path`` below the root called ``name``: the first root has none."""
-    return f"{name}:{path}" if name else path
 
 
 def _entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:

@@ -106,6 +106,9 @@ class Store(Protocol):
         without it, an approximate graph may answer, but every score is a true cosine.
         """
 
+    def warm(self) -> None:
+        """Load now what the first search would load; only saves that search the time."""
+
     def skip(self, root: str, skips: Sequence[Skipped]) -> None:
         """Remember files that were left out, so that they are not tried again unchanged."""
 

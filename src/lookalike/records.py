@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
 
-__all__ = ["Entry", "Hit", "IndexReport", "Item", "Json", "Progress", "Skipped", "Stamp"]
+__all__ = ["Entry", "Hit", "IndexReport", "Item", "Json", "Progress", "Skipped", "Stamp", "id_of"]
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -109,3 +109,8 @@ class IndexReport:
     skipped: tuple[Skipped, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
+
+
+def id_of(root: str, path: str) -> str:
+    """The id of the file at ``path`` below the root called ``root``: the first root has no name."""
+    return f"{root}:{path}" if root else path

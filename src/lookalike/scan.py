@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from lookalike.errors import SourceError
 from lookalike.records import Skipped, Stamp
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 __all__ = ["IGNORE_FILE", "Listing", "ScanOptions", "check_folder", "scan"]
 
@@ -47,8 +49,9 @@ class ScanOptions:
 class Listing:
     """What a scan found. ``files``: path below the root → stamp, in the order of the walk.
 
-    ``unlisted`` are folders that could not be looked into (``""``: parts of the root itself):
-    nothing can be said about what is below them, least of all that it has gone.
+    ``unlisted`` are folders that could not be looked into (``""``: parts of the root itself), and
+    files that could not be looked at: nothing can be said about what is there, least of all that
+    it has gone.
     """
 
     files: dict[str, Stamp] = field(default_factory=dict)
@@ -114,8 +117,8 @@ class _Walk:
         self._suffixes = suffixes
         self._options = options
         self._apart = apart
-        self._include = GitIgnoreSpec.from_lines(options.include) if options.include else None
-        self._exclude = GitIgnoreSpec.from_lines(options.exclude) if options.exclude else None
+        self._include = _patterns(options.include) if options.include else None
+        self._exclude = _patterns(options.exclude) if options.exclude else None
         self._ignores: dict[str, GitIgnoreSpec] = {}
         self._entered: set[tuple[int, int]] = set()
 
@@ -145,6 +148,8 @@ class _Walk:
                 self.listing.skipped.append(
                     Skipped(path=_printable(path), reason=f"cannot be looked at: {error.strerror}")
                 )
+                if not isinstance(error, FileNotFoundError):
+                    self.listing.unlisted.append(path)  # it may well be there
         return below
 
     def _entry(self, path: str, entry: os.DirEntry[str]) -> bool:
@@ -159,7 +164,7 @@ class _Walk:
         file = Path(self._place(folder)) / IGNORE_FILE
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
-            self._ignores[folder] = GitIgnoreSpec.from_lines(lines)
+            self._ignores[folder] = _patterns(lines)
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
@@ -195,16 +200,18 @@ class _Walk:
     def _ignored(self, path: str) -> bool:
         if self._exclude is not None and self._exclude.match_file(path):
             return True
-        for folder, spec in self._ignores.items():
+        ignored = False
+        for folder, spec in self._ignores.items():  # outer first: the innermost has the last word
             if not folder:
                 inside = path
             elif path.startswith(f"{folder}/"):
                 inside = path[len(folder) + 1 :]
             else:
                 continue
-            if spec.match_file(inside):
-                return True
-        return False
+            said = spec.check_file(inside).include
+            if said is not None:
+                ignored = said
+        return ignored
 
     def _enter(self, folder: str) -> bool:
         """Whether a folder is met for the first time: links can lead in circles."""
@@ -226,6 +233,12 @@ class _Walk:
 
     def _place(self, folder: str) -> str:
         return os.path.join(self._root, folder) if folder else self._root  # noqa: PTH118 - speed
+
+
+def _patterns(lines: Sequence[str]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - 12 ms that a search would pay as well
+
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def _printable(path: str) -> str:

@@ -5,7 +5,9 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 an 
 """
 
 import importlib
+import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -86,4 +88,17 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our pipe (head, say) has what it wanted
         sys.stderr.close()
         code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: taking numpy and a network apart piece by piece takes 20 ms and serves nobody.
+
+    By now collections are closed and threads have nothing in hand.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # a pipe that nobody reads any more, or a closed stream
+        pass
+    os._exit(code)

@@ -1,12 +1,14 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lookalike.collection import Collection
 from lookalike.config import open_collection
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
 
 __all__ = ["collection_option", "encoder_options", "json_option", "opened"]
 
@@ -57,8 +59,9 @@ def opened(
     device: str = "auto",
     threads: int | None = None,
     create: bool = False,
-) -> Collection:
+    search: bool = False,
+) -> "Collection":
     """The collection that the options name."""
     return open_collection(
-        collection, encoder=encoder, device=device, threads=threads, create=create
+        collection, encoder=encoder, device=device, threads=threads, create=create, search=search
     )

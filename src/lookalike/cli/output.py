@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.collection import Collection
 from lookalike.records import Hit, Item, Json
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from lookalike.collection import Collection
 
 __all__ = ["console", "hit_json", "item_json", "print_json", "size_text", "when"]
 
@@ -22,7 +23,7 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def item_json(collection: Collection, item: Item) -> dict[str, Json]:
+def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
     """An item as the documents show it; ``path`` is where its file lies, if it has one."""
     place = collection.file_of(item)
     return {
@@ -37,7 +38,7 @@ def item_json(collection: Collection, item: Item) -> dict[str, Json]:
     }
 
 
-def hit_json(collection: Collection, rank: int, hit: Hit) -> dict[str, Json]:
+def hit_json(collection: "Collection", rank: int, hit: Hit) -> dict[str, Json]:
     return {"rank": rank, "score": round(hit.score, 6), **item_json(collection, hit.item)}
 
 

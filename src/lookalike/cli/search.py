@@ -5,17 +5,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
-from PIL import Image
 
-from lookalike import images
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import console, hit_json, lines, plain, print_json, table, when
-from lookalike.collection import Collection
 from lookalike.errors import PictureError, SourceError
 from lookalike.records import Hit, Json
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lookalike.collection import Collection
+    from lookalike.images import Limits
 
 __all__ = ["search_command", "similar_command"]
 
@@ -125,7 +128,7 @@ def search_command(
     could not be read.
     """
     answers = []
-    with opened(collection, encoder=encoder, device=device, threads=threads) as shop:
+    with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
         for picture in pictures:
             began = time.perf_counter()
             source = sys.stdin.buffer.read() if picture == "-" else Path(picture)
@@ -197,7 +200,7 @@ def similar_command(
         ctx.exit(1)
 
 
-def _show(shop: Collection, answers: Sequence[_Answer], view: _View, *, several: bool) -> None:
+def _show(shop: "Collection", answers: Sequence[_Answer], view: _View, *, several: bool) -> None:
     if view.sheet is not None:
         _write_sheets(shop, answers, view.sheet)
     if view.as_json:
@@ -215,7 +218,7 @@ def _show(shop: Collection, answers: Sequence[_Answer], view: _View, *, several:
             _print_table(shop, answer, preview=not view.no_preview)
 
 
-def _documents(shop: Collection, answers: Sequence[_Answer]) -> list[dict[str, Json]]:
+def _documents(shop: "Collection", answers: Sequence[_Answer]) -> list[dict[str, Json]]:
     info = shop.info()
     collection: dict[str, Json] = {
         "name": Path(info.address).name,
@@ -236,7 +239,7 @@ def _documents(shop: Collection, answers: Sequence[_Answer]) -> list[dict[str, J
     ]
 
 
-def _print_table(shop: Collection, answer: _Answer, *, preview: bool) -> None:
+def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
     if not answer.hits:
         click.echo("nothing found")
         return
@@ -260,7 +263,7 @@ def _print_table(shop: Collection, answer: _Answer, *, preview: bool) -> None:
     out.print(table(columns, rows))
 
 
-def _write_sheets(shop: Collection, answers: Sequence[_Answer], path: Path) -> None:
+def _write_sheets(shop: "Collection", answers: Sequence[_Answer], path: Path) -> None:
     """One sheet; for several queries one each, numbered."""
     from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheet
 
@@ -289,8 +292,10 @@ def _write_sheets(shop: Collection, answers: Sequence[_Answer], path: Path) -> N
         click.echo(f"wrote {target}", err=True)
 
 
-def _image(source: Path | bytes | None, limits: images.Limits) -> Image.Image | None:
+def _image(source: Path | bytes | None, limits: "Limits") -> "Image.Image | None":
     """A picture to look at, or ``None`` when it is gone or cannot be read."""
+    from lookalike import images  # noqa: PLC0415 - only for sheets and previews
+
     if source is None:
         return None
     try:

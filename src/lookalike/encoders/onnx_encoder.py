@@ -15,7 +15,7 @@ from lookalike.encoders.cards import Input, ModelCard, find_card
 from lookalike.encoders.devices import Device, available_providers, choose_devices, open_session
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare, tensor
-from lookalike.encoders.weights import default_cache, network
+from lookalike.encoders.weights import Network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
 from lookalike.protocols import Prepared
 from lookalike.vectors import Matrix, unit_rows
@@ -86,10 +86,13 @@ class OnnxEncoder:
             raise ValueError(f"threads must be at least 1, not {threads}")
         self._card = card
         self._threads = threads if threads is not None else _cores()
-        self._wanted_device = device
         self._cache = cache if cache is not None else default_cache()
         self._lock = threading.Lock()  # guards what is made on first use
-        self._vectors = _Later(lambda: self._open(classifier=False))
+        # Reading and checking the file leave the interpreter to the import of ONNX Runtime, and
+        # opening the network leaves it to the caller: so the import must not be on the thread.
+        reading = self._read(classifier=False)
+        self._devices = choose_devices(device, available_providers())
+        self._vectors = _Later(lambda: self._open(reading, classifier=False))
         self._classes: _Later[_OpenNetwork] | None = None
 
     @property
@@ -171,10 +174,10 @@ class OnnxEncoder:
             return np.empty((0, logits.classes), dtype=np.float32)
         with self._lock:
             if self._classes is None:
-                built = self._card.weights.builder != "onnx"
-                self._classes = (
-                    _Later(lambda: self._open(classifier=True)) if built else self._vectors
-                )
+                self._classes = self._vectors  # a network of one file has all its outputs
+                if self._card.weights.builder != "onnx":
+                    reading = self._read(classifier=True)
+                    self._classes = _Later(lambda: self._open(reading, classifier=True))
         return self._classes.result().run(batch, logits.name, lambda rows: rows)
 
     def _pool(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -196,11 +199,11 @@ class OnnxEncoder:
             )
         return rows
 
-    def _open(self, *, classifier: bool) -> "_OpenNetwork":
-        card = self._card
-        # Reading and checking the file leave the interpreter to the import of ONNX Runtime.
-        reading = _Later(lambda: network(card, cache=self._cache, classifier=classifier))
-        devices = choose_devices(self._wanted_device, available_providers())
+    def _read(self, *, classifier: bool) -> "_Later[Network]":
+        return _Later(lambda: network(self._card, cache=self._cache, classifier=classifier))
+
+    def _open(self, reading: "_Later[Network]", *, classifier: bool) -> "_OpenNetwork":
+        card, devices = self._card, self._devices
         found = reading.result()
         try:
             session, device = open_session(found, devices)

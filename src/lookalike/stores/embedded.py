@@ -271,6 +271,12 @@ class EmbeddedStore:
                     found[query] = self.search(vectors[query : query + 1], k=k, exact=True)[0]
         return found
 
+    def warm(self) -> None:
+        if self.bound() is not None:
+            with self._lock:
+                near = self._current_graph()
+                self._current_resident(near.record.mark if near else 0)
+
     def _propose(
         self, vectors: Matrix, count: int, *, exact: bool
     ) -> tuple[list[NDArray[np.int64]], bool]:
