@@ -160,7 +160,7 @@ def _megabytes(size: int) -> str:
 def _why_unreadable(error: OSError, path: str | bytes | os.PathLike[str]) -> str:
     if error.errno == errno.ENOENT:
         dangling = os.path.islink(path)  # noqa: PTH114 - bytes too
-        return "a link to a file that is not there" if dangling else "it is no longer there"
+        return "a link to a file that is not there" if dangling else "there is no such file"
     if error.errno == errno.ELOOP:
         return "a link that leads back to itself"
     if error.errno in {errno.EACCES, errno.EPERM}:

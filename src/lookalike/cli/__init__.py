@@ -73,7 +73,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; turns lookalike's errors into one message and an exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="lookalike", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:

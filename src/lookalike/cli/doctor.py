@@ -9,7 +9,7 @@ import click
 
 from lookalike import __version__
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import console, print_json, table
+from lookalike.cli.output import print_json, print_table
 from lookalike.config import settings
 from lookalike.errors import CollectionNotFoundError, LookalikeError
 from lookalike.records import Json
@@ -52,7 +52,7 @@ def doctor_command(
     if as_json:
         print_json({"facts": facts, "problems": problems, "repaired": repair, "ok": not wrong})
     else:
-        console().print(table(("", ""), list(facts.items())))
+        print_table(("", ""), list(facts.items()))
         for problem in problems:
             click.echo(f"problem: {problem}")
         click.echo("something is wrong" if wrong else "all is well")

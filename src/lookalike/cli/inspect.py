@@ -7,14 +7,13 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import (
-    console,
     item_json,
     lines,
     plain,
     print_json,
+    print_table,
     reasons_text,
     size_text,
-    table,
     when,
 )
 from lookalike.config import collections, settings
@@ -54,7 +53,7 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
     ]
     if info.skipped:
         rows.append(("skipped", reasons_text(info.skipped)))
-    console().print(table(("", ""), rows))
+    print_table(("", ""), rows)
 
 
 @click.command("list")

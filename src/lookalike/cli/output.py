@@ -11,11 +11,9 @@ import click
 from lookalike.records import Hit, Item, Json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from lookalike.collection import Collection
 
-__all__ = ["console", "hit_json", "item_json", "print_json", "size_text", "when"]
+__all__ = ["hit_json", "item_json", "print_json", "size_text", "when"]
 
 
 def print_json(value: object) -> None:
@@ -40,13 +38,6 @@ def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
 
 def hit_json(collection: "Collection", rank: int, hit: Hit) -> dict[str, Json]:
     return {"rank": rank, "score": round(hit.score, 6), **item_json(collection, hit.item)}
-
-
-def console(*, error: bool = False) -> "Console":
-    """A console for people; on a pipe it prints plain text."""
-    from rich.console import Console  # noqa: PLC0415 - 20 ms that --json and --paths never pay
-
-    return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def size_text(count: int) -> str:
@@ -83,15 +74,20 @@ def lines(values: Iterable[str], *, null: bool) -> None:
         click.echo(value + "\0" if null else value, nl=not null)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> object:
-    """A quiet table: no box, a header line."""
-    from rich.table import Table  # noqa: PLC0415 - as in `console`
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A quiet table on a terminal; elsewhere a row a line, its values between tabs."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(map(str, row)))
+        return
+    from rich.console import Console  # noqa: PLC0415 - 20 ms that --json and --paths never pay
+    from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
-        drawn.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
+        table.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
     for row in rows:
         # text as it is: a file name like "[red]" is no markup
-        drawn.add_row(*(one if isinstance(one, Text) else Text(str(one)) for one in row))
-    return drawn
+        table.add_row(*(one if isinstance(one, Text) else Text(str(one)) for one in row))
+    Console(highlight=False).print(table)

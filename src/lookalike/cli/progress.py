@@ -54,7 +54,7 @@ class Meter:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
-            self._task = self._bar.add_task(self._what, total=total, note=note, start=True)
+            self._task = self._bar.add_task(self._what, total=total, note=note, rate=0.0)
         rate = done / max(time.monotonic() - self._began, 1e-9)
         self._bar.update(
             self._bar.task_ids[self._task], completed=done, total=total, note=note, rate=rate

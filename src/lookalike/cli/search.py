@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import console, hit_json, lines, plain, print_json, table, when
+from lookalike.cli.output import hit_json, lines, plain, print_json, print_table, when
 from lookalike.errors import PictureError, SourceError
 from lookalike.records import Hit, Json
 
@@ -131,7 +131,7 @@ def search_command(
     with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
         for picture in pictures:
             began = time.perf_counter()
-            source = sys.stdin.buffer.read() if picture == "-" else Path(picture)
+            source = sys.stdin.buffer.read() if picture == "-" else picture
             try:
                 hits = shop.search(
                     source,
@@ -148,7 +148,8 @@ def search_command(
                 continue
             took_ms = (time.perf_counter() - began) * 1000
             query: dict[str, Json] = {"path": picture}
-            answers.append(_Answer(query=query, picture=source, hits=hits, took_ms=took_ms))
+            place = source if isinstance(source, bytes) else Path(source)
+            answers.append(_Answer(query=query, picture=place, hits=hits, took_ms=took_ms))
         _show(shop, answers, _View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
     if len(answers) < len(pictures) or not all(answer.hits for answer in answers):
         ctx.exit(1)
@@ -243,24 +244,26 @@ def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
     if not answer.hits:
         click.echo("nothing found")
         return
-    out = console()
     columns = ["#", "score", "picture"]
     rows: list[list[object]] = [
         [rank, f"{hit.score:.3f}", plain(hit.item.id)] for rank, hit in enumerate(answer.hits, 1)
     ]
+    if any(hit.item.label for hit in answer.hits):
+        columns.append("label")
+        for row, hit in zip(rows, answer.hits, strict=True):
+            row.append(plain(hit.item.label or ""))
     if preview and sys.stdout.isatty():
-        from lookalike.cli import preview as small  # noqa: PLC0415 - only on a terminal
+        from rich.console import Console  # noqa: PLC0415 - only on a terminal
 
+        from lookalike.cli import preview as small  # noqa: PLC0415 - likewise
+
+        out = Console()
         if small.can_preview(out):
             columns.insert(2, "")
             for row, hit in zip(rows, answer.hits, strict=True):
                 image = _image(shop.file_of(hit.item), shop.limits)
                 row.insert(2, (image and small.preview(image, console=out)) or "")
-    if any(hit.item.label for hit in answer.hits):
-        columns.append("label")
-        for row, hit in zip(rows, answer.hits, strict=True):
-            row.append(plain(hit.item.label or ""))
-    out.print(table(columns, rows))
+    print_table(columns, rows)
 
 
 def _write_sheets(shop: "Collection", answers: Sequence[_Answer], path: Path) -> None:
