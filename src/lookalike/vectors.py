@@ -50,8 +50,10 @@ def cosines(rows: NDArray[np.floating], vector: NDArray[np.floating]) -> NDArray
     Equal rows give equal scores wherever they stand, which a matrix product does not promise:
     so every path of a search scores its answers here, and copies tie exactly.
     """
-    wide = rows.astype(np.float64)
+    narrow = rows.astype(np.float32, copy=False)  # numpy cannot sum half floats in a wider type
     direction = vector.astype(np.float64)
-    lengths = np.sqrt((wide * wide).sum(axis=1)) * np.sqrt((direction * direction).sum())
-    scores: NDArray[np.float64] = np.clip((wide * direction).sum(axis=1) / lengths, -1.0, 1.0)
+    dots = np.einsum("ij,j->i", narrow, direction, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", narrow, narrow, dtype=np.float64)
+    lengths = np.sqrt(squares) * np.sqrt((direction * direction).sum())
+    scores: NDArray[np.float64] = np.clip(dots / lengths, -1.0, 1.0)
     return scores

@@ -120,6 +120,7 @@ def index_command(
                     retry=retry_skipped,
                     progress=meter,
                     stop=stop,
+                    optimize=False,  # once, at the end, with its own progress
                 )
 
         reports = [index(folder) for folder in folders if not stop()]

@@ -1,0 +1,33 @@
+"""Write the help of every command into docs/cli.md: python scripts/render_docs.py
+
+A test fails when the page is not what this would write.
+"""
+
+from pathlib import Path
+
+import click
+
+from lookalike.cli import cli
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+BEGIN = "<!-- begin: written by scripts/render_docs.py -->"
+END = "<!-- end -->"
+
+
+def rendered(page: str) -> str:
+    """The page with the part between the marks made anew."""
+    head, rest = page.split(BEGIN)
+    tail = rest.split(END)[1]
+    context = click.Context(cli, info_name="lookalike")
+    parts = []
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        if command is None:
+            raise LookupError(name)
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=88)
+        parts.append(f"## lookalike {name}\n\n```text\n{command.get_help(inner)}\n```\n")
+    return head + BEGIN + "\n" + "\n".join(parts) + END + tail
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
