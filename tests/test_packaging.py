@@ -15,8 +15,10 @@ ROOT = Path(__file__).parents[1]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--disable-pip-version-check", "--wheel-dir", out, ROOT],
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check"),
+            *("--no-deps", "--no-build-isolation", "--wheel-dir", out, ROOT),
+        ],
         check=True,
         capture_output=True,
         timeout=120,

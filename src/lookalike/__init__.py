@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lookalike import errors
-    from lookalike.collection import Collection, CollectionInfo, Root
+    from lookalike.collection import Collection, CollectionInfo
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.encoders import available_encoders, load_encoder
     from lookalike.errors import LookalikeError
     from lookalike.images import Limits
     from lookalike.records import Entry, Hit, IndexReport, Item, Progress, Skipped, Stamp
+    from lookalike.roots import Root
     from lookalike.scan import ScanOptions
 
 __all__ = [
@@ -56,7 +57,7 @@ _HOMES = {
     "Limits": "images",
     "LookalikeError": "errors",
     "Progress": "records",
-    "Root": "collection",
+    "Root": "roots",
     "ScanOptions": "scan",
     "Skipped": "records",
     "Stamp": "records",

@@ -22,6 +22,7 @@ from lookalike.errors import (
 )
 from lookalike.protocols import Encoder, Store
 from lookalike.records import Entry, Hit, IndexReport, Item, Json, Progress, id_of
+from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.vectors import Vector
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Collection", "CollectionInfo", "Query", "Root"]
 
 Query: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
-    """A folder that a collection indexes. ``name`` begins the ids of its items, if not empty."""
-
-    name: str
-    path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,14 +163,15 @@ class Collection:
 
     def remove_root(self, name: str) -> int:
         """Forget a folder and every item that came from it. Its files are not touched."""
-        known = {root.name: root for root in self.roots()}
-        if name not in known:
+        if name not in (root.name for root in self.roots()):
             raise SourceError(f"the collection has no root called {name!r}")
         # Items that came as bytes have no path: they are of no root, not of the first.
         removed = self.remove([one for path, (one, _) in self._store.stamps(name).items() if path])
         self._store.forget_skips(name, list(self._store.skips(name)))
-        del known[name]
-        self._set_roots(list(known.values()))
+        self._store.change_setting(
+            "roots",
+            lambda stored: roots_json([root for root in read_roots(stored) if root.name != name]),
+        )
         return removed
 
     def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
@@ -305,38 +299,24 @@ class Collection:
 
     def roots(self) -> list[Root]:
         """The folders that have been indexed, first come first."""
-        stored = self._store.setting("roots")
-        return [
-            Root(name=name, path=Path(path))
-            for name, path in (stored.items() if isinstance(stored, dict) else ())
-            if isinstance(path, str)
-        ]
-
-    def _set_roots(self, roots: Sequence[Root]) -> None:
-        self._store.set_setting("roots", {root.name: str(root.path) for root in roots})
+        return read_roots(self._store.setting("roots"))
 
     def _root_of(self, folder: Path) -> tuple[Root, str, list[str]]:
         """The root that ``folder`` is or lies in, the path below it, and roots within it."""
         place = folder.resolve()
-        roots = self.roots()
-        around = [root for root in roots if place.is_relative_to(root.path)]
-        if around:
-            root = max(around, key=lambda root: len(root.path.parts))
-            under = place.relative_to(root.path).as_posix()
-        else:
-            taken = {root.name for root in roots}
-            name, number = place.name if roots else "", 2
-            while name in taken:
-                name, number = f"{place.name}-{number}", number + 1
-            root, under = Root(name=name, path=place), "."
-        if not _is_text(under) or not _is_text(root.name):
+        around = innermost(self.roots(), place)
+        if not _is_text(place.name if around is None else place.relative_to(around.path)):
             raise SourceError(f"{ascii(str(folder))[1:-1]}: its name is not UTF-8; rename it")
-        if not around:
-            self._set_roots([*roots, root])
-        apart = [
-            str(one.path) for one in roots if one != root and one.path.is_relative_to(root.path)
-        ]
-        return root, "" if under == "." else under, apart
+        if around is None:
+            self._store.change_setting(
+                "roots", lambda stored: roots_json(with_root(read_roots(stored), place))
+            )
+        roots = self.roots()
+        root = innermost(roots, place)
+        if root is None:  # another process has removed it in between
+            raise SourceError(f"{folder} has just been removed from the collection; try again")
+        under = place.relative_to(root.path).as_posix()
+        return root, "" if under == "." else under, below(roots, root)
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -381,10 +361,9 @@ class Collection:
         place = _expanded(query).resolve()
         if not _is_text(place):
             return None  # no item has such an id
-        around = [root for root in self.roots() if place.is_relative_to(root.path)]
-        if not around:
+        root = innermost(self.roots(), place)
+        if root is None:
             return None
-        root = max(around, key=lambda root: len(root.path.parts))
         item_id = id_of(root.name, place.relative_to(root.path).as_posix())
         return self._store.get([item_id]).get(item_id)
 

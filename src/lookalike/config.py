@@ -60,7 +60,7 @@ def collection_folder(address: str | os.PathLike[str], known: Settings) -> Path:
             "give a name or a path"
         )
     if not isinstance(address, str) or re.search(r"[/\\]|^[.~]", text):
-        return Path(text).expanduser()
+        return Path(os.path.expanduser(text))  # noqa: PTH111 - a Path's raises for an unknown ~user
     if not text.strip() or not text.isprintable():
         raise CollectionError(f"{text!r} cannot be a collection's name; use letters and digits")
     return known.home / "collections" / text

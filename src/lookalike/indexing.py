@@ -6,7 +6,6 @@ Reading and decoding run on threads, a bounded number of batches ahead of the en
 stays flat however many pictures there are.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike import images
+from lookalike.cores import usable_cores
 from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
 from lookalike.protocols import Encoder, Prepared, Store
 from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp, id_of
@@ -175,7 +175,7 @@ def index_entries(
     indexed = reused = same = done = 0
     skipped: list[Skipped] = []
     interrupted = False
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="lookalike-read") as pool,
         closing(

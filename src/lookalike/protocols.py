@@ -124,6 +124,12 @@ class Store(Protocol):
     def set_setting(self, name: str, value: Json) -> None:
         """Keep a small document beside the items."""
 
+    def change_setting(self, name: str, change: Callable[[Json], Json]) -> Json:
+        """Replace a document by ``change`` of it, and answer the new one.
+
+        Nobody else can change it in between.
+        """
+
     def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
         """Bring caches that speed up search in line with the items; say if there was work.
 

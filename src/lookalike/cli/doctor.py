@@ -1,7 +1,6 @@
 """``lookalike doctor``."""
 
 import importlib.metadata
-import os
 import platform
 import sqlite3
 
@@ -11,6 +10,7 @@ from lookalike import __version__
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import print_json, print_table
 from lookalike.config import settings
+from lookalike.cores import usable_cores
 from lookalike.errors import CollectionNotFoundError, LookalikeError
 from lookalike.records import Json
 
@@ -67,7 +67,7 @@ def _installation() -> tuple[dict[str, Json], list[str]]:
     facts: dict[str, Json] = {
         "lookalike": __version__,
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}, {usable_cores()} cores",
         "sqlite": sqlite3.sqlite_version,
     }
     for package in _PACKAGES:

@@ -1,6 +1,5 @@
 """Encoders that are ONNX networks, described by cards."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.cores import usable_cores
 from lookalike.encoders.cards import Input, ModelCard, find_card
 from lookalike.encoders.devices import Device, available_providers, choose_devices, open_session
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
@@ -85,7 +85,7 @@ class OnnxEncoder:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         self._card = card
-        self._threads = threads if threads is not None else _cores()
+        self._threads = threads if threads is not None else usable_cores()
         self._cache = cache if cache is not None else default_cache()
         self._lock = threading.Lock()  # guards what is made on first use
         # Reading and checking the file leave the interpreter to the import of ONNX Runtime, and
@@ -315,10 +315,3 @@ def _check_names(
             raise ModelCardError(
                 f"{card.path}: {table}.name is {name!r}, but the network has {', '.join(there)}"
             )
-
-
-def _cores() -> int:
-    """Cores that this process may use: fewer than the machine has, in many a container."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -183,6 +183,13 @@ class EmbeddedStore:
         with self._transaction() as db:
             db.execute(_SET, (name, json.dumps(value)))
 
+    def change_setting(self, name: str, change: Callable[[Json], Json]) -> Json:
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+            value = change(None if row is None else json.loads(row[0]))
+            db.execute(_SET, (name, json.dumps(value)))
+        return value
+
     # -- reading ---------------------------------------------------------------------------
 
     def get(self, ids: Sequence[str]) -> dict[str, Item]:
@@ -213,6 +220,7 @@ class EmbeddedStore:
         return total
 
     def scan(self) -> Iterator[Item]:
+        self._read("SELECT 1")  # says so if the store has been closed
         # A connection of its own: the walk sees one moment, whatever is written meanwhile.
         with translated(self.folder):
             db, _ = connect(self.folder / DATABASE, create=False)
@@ -282,7 +290,7 @@ class EmbeddedStore:
 
     def _state(self) -> tuple[int, int]:
         """Changes with every commit, of this process or another."""
-        return self._db.execute("PRAGMA data_version").fetchone()[0], self._writes
+        return self._read("PRAGMA data_version")[0][0], self._writes
 
     def _look(self) -> None:
         """Take in what has changed since the last search: counting a million rows takes 6 ms."""

@@ -6,7 +6,6 @@ the rows, so a stale or coarse graph can cost recall but never a wrong score.
 
 import contextlib
 import hashlib
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.cores import usable_cores
 from lookalike.vectors import Vector
 
 __all__ = ["Graph", "GraphRecord", "adopt", "build", "remove_others"]
@@ -109,7 +109,7 @@ def build(
         index.expansion_add = _EXPANSION_ADD
         mark, done = grow.record.mark, 0
     for seqs, vectors in chunks:
-        index.add(seqs.astype(np.uint64), vectors, threads=os.cpu_count() or 1)
+        index.add(seqs.astype(np.uint64), vectors, threads=usable_cores())
         mark = max(mark, int(seqs[-1]))
         done += len(seqs)
         progress(done)
