@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import drawn_catalogue
-
 import lookalike
 from lookalike import images
 from lookalike.sheet import Cell, contact_sheet

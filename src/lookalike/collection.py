@@ -4,10 +4,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from lookalike.errors import (
     PictureError,
     SourceError,
 )
-from lookalike.protocols import Encoder, Store
+from lookalike.filters import Condition, parse
+from lookalike.protocols import Catalogue, Encoder, Store
 from lookalike.records import Entry, Hit, IndexReport, Item, Json, Progress, id_of
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.vectors import Vector
@@ -78,8 +79,9 @@ class Collection:
 
     def index(
         self,
-        source: str | os.PathLike[str] | Iterable[Entry],
+        source: str | os.PathLike[str] | Catalogue | Iterable[Entry],
         *,
+        format: str = "auto",  # noqa: A002 - the word everywhere
         options: "ScanOptions | None" = None,
         keep_missing: bool = False,
         retry: bool = False,
@@ -87,7 +89,7 @@ class Collection:
         stop: Callable[[], bool] = lambda: False,
         optimize: bool = True,
     ) -> IndexReport:
-        """Bring the collection in line with a folder, or add entries.
+        """Bring the collection in line with a folder or a catalogue, or add entries.
 
         A folder is scanned whole: new and changed pictures are encoded, unchanged ones left, exact
         copies take the vector that is there, and items whose file has gone are removed (or kept,
@@ -96,45 +98,78 @@ class Collection:
         the batch in hand and the next run goes on. With ``optimize``, a large collection is
         prepared for quick searches at the end (see there).
 
+        A catalogue (``lookalike.catalogues``) also says what a picture is: its label, group and
+        metadata. ``format`` is its format's name, ``folder`` for pictures and nothing else, or
+        ``auto`` to recognise it by its content. Where only the catalogue's words have changed,
+        nothing is read or encoded again.
+
         Raises ``SourceError`` for a missing folder, ``EncoderError``, ``EncoderMismatchError`` or
         ``StoreError``; a picture that cannot be used is only listed in the report.
         """
         # What indexing needs costs a fresh process 20 ms, which a search should not pay.
-        from lookalike.indexing import index_entries, index_folder  # noqa: PLC0415
-        from lookalike.scan import ScanOptions, check_folder  # noqa: PLC0415
+        from lookalike import indexing  # noqa: PLC0415
+        from lookalike.catalogues import open_catalogue, recognise  # noqa: PLC0415
 
+        common = _Common(limits=self.limits, progress=progress, stop=stop)
         if isinstance(source, str | os.PathLike):
-            folder = _expanded(source)
-            check_folder(folder)
-            root, under, apart = self._root_of(folder)
-            report = index_folder(
-                self._store,
-                self._bound_encoder,
-                root.path,
-                name=root.name,
-                under=under,
-                options=options or ScanOptions(),
-                apart=apart,
-                limits=self.limits,
-                keep_missing=keep_missing,
-                retry=retry,
-                progress=progress,
-                stop=stop,
+            path = _expanded(source)
+            format = recognise(path) if format == "auto" else format  # noqa: A001 - its name
+            if format != "folder":
+                source = open_catalogue(path, format)
+        if isinstance(source, str | os.PathLike):
+            report = self._index_folder(
+                _expanded(source), common, options, keep_missing=keep_missing, retry=retry
             )
-        else:
-            report = index_entries(
+        elif isinstance(source, Catalogue):
+            root, under, _ = self._root_of(source.root)
+            if under:
+                raise SourceError(
+                    f"{source.root} lies in {root.path}, which this collection indexes as a "
+                    "folder; index the catalogue into another collection"
+                )
+            report = indexing.index_catalogue(
                 self._store,
                 self._bound_encoder(),
                 source,
-                limits=self.limits,
-                progress=progress,
-                stop=stop,
+                name=root.name,
+                keep_missing=keep_missing,
+                retry=retry,
+                **common,
             )
+        else:
+            report = indexing.index_entries(self._store, self._bound_encoder(), source, **common)
         if report.indexed or report.reused or report.removed:
             self._store.set_setting("updated_at", time.time())
         if optimize and not report.interrupted:
             self._store.optimize()
         return report
+
+    def _index_folder(
+        self,
+        folder: Path,
+        common: "_Common",
+        options: "ScanOptions | None",
+        *,
+        keep_missing: bool,
+        retry: bool,
+    ) -> IndexReport:
+        from lookalike.indexing import index_folder  # noqa: PLC0415 - as in `index`
+        from lookalike.scan import ScanOptions, check_folder  # noqa: PLC0415 - likewise
+
+        check_folder(folder)
+        root, under, apart = self._root_of(folder)
+        return index_folder(
+            self._store,
+            self._bound_encoder,
+            root.path,
+            name=root.name,
+            under=under,
+            options=options or ScanOptions(),
+            apart=apart,
+            keep_missing=keep_missing,
+            retry=retry,
+            **common,
+        )
 
     def add(
         self,
@@ -189,6 +224,8 @@ class Collection:
         exact: bool = False,
         include_self: bool = False,
         collapse: bool = False,
+        where: str | Condition | None = None,
+        per_group: bool = False,
     ) -> list[Hit]:
         """The ``k`` items most like a picture, best first.
 
@@ -196,8 +233,14 @@ class Collection:
         like. The picture itself is left out unless ``include_self``: the item at that path, or for
         a picture from elsewhere the items with its very bytes. ``min_score`` is a cosine in
         [-1, 1]; ``collapse`` lets one item stand for its exact copies; ``exact`` compares with
-        every item instead of asking the graph. Raises ``PictureError`` and ``EncoderError``.
+        every item instead of asking the graph.
+
+        ``where`` (``"label=mug and price<20"``, see ``lookalike.filters``) says which items are
+        meant: the filter comes first, so there are ``k`` answers while ``k`` items meet it.
+        ``per_group`` gives the best picture of each group, ``k`` groups in all. Raises
+        ``PictureError``, ``EncoderError`` and ``FilterError``.
         """
+        condition = _condition(where)
         data, picture = self._picture(query)
         if self._store.bound() is None:
             return []
@@ -212,9 +255,13 @@ class Collection:
         def is_query(item: Item) -> bool:
             if digest is None:
                 return False
-            return item.digest == digest if itself is None else item.id == itself.id
+            if itself is None:
+                return item.digest == digest
+            return item.id == itself.id or (per_group and _same_group(item, itself))
 
-        return self._nearest(vector, k, min_score, is_query, exact=exact, collapse=collapse)
+        return self._nearest(
+            _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), vector
+        )
 
     def similar(
         self,
@@ -225,19 +272,28 @@ class Collection:
         exact: bool = False,
         include_self: bool = False,
         collapse: bool = False,
+        where: str | Condition | None = None,
+        per_group: bool = False,
     ) -> list[Hit]:
         """The ``k`` items most like an item, best first; needs no network.
 
-        Raises ``ItemNotFoundError``. Exact copies under other ids are answers like any other.
+        As ``search``. Exact copies under other ids are answers like any other; with ``per_group``
+        the item's own group is left out with it. Raises ``ItemNotFoundError`` and ``FilterError``.
         """
+        condition = _condition(where)
         if self._store.bound() is None:
             raise ItemNotFoundError(f"there is no item {id!r}: the collection is empty")
         vector = self._store.vectors([id])[0]
 
-        def is_query(item: Item) -> bool:
-            return item.id == id and not include_self
+        itself = self.get(id)
 
-        return self._nearest(vector, k, min_score, is_query, exact=exact, collapse=collapse)
+        def is_query(item: Item) -> bool:
+            own = item.id == id or (per_group and _same_group(item, itself))
+            return own and not include_self
+
+        return self._nearest(
+            _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), vector
+        )
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
@@ -259,6 +315,31 @@ class Collection:
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
         return isinstance(id, str) and id in self._store.get([id])
+
+    def count(self, where: str | Condition | None = None) -> int:
+        """How many items there are, or meet a filter."""
+        return self._store.count(_condition(where))
+
+    def items(self, where: str | Condition | None = None) -> Iterator[Item]:
+        """Items by ascending id, all or those that meet a filter."""
+        return self._store.scan(_condition(where))
+
+    def facets(
+        self, field: str, where: str | Condition | None = None, *, limit: int = 100
+    ) -> list[tuple[str | float | bool, int]]:
+        """The values of a field (``label``, ``price``, ``spec.size`` …) and how many items each.
+
+        Most first; of a list each element counts. Raises ``FilterError``.
+        """
+        return self._store.facets(field, _condition(where), limit=limit)
+
+    def label(self, ids: Sequence[str], label: str | None) -> None:
+        """Give items a label, or take it away; nothing is encoded. ``ItemNotFoundError``."""
+        found = self._store.get(ids)
+        missing = next((one for one in ids if one not in found), None)
+        if missing is not None:
+            raise ItemNotFoundError(f"there is no item {missing!r}")
+        self._store.update([replace(item, label=label) for item in found.values()])
 
     def __len__(self) -> int:
         return self._store.count()
@@ -367,29 +448,24 @@ class Collection:
         item_id = id_of(root.name, place.relative_to(root.path).as_posix())
         return self._store.get([item_id]).get(item_id)
 
-    def _nearest(
-        self,
-        vector: Vector,
-        k: int,
-        min_score: float | None,
-        is_query: Callable[[Item], bool],
-        *,
-        exact: bool,
-        collapse: bool,
-    ) -> list[Hit]:
-        if k < 1:
-            raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
-        ask = k + 1
+    def _nearest(self, wanted: "_Wanted", vector: Vector) -> list[Hit]:
+        if wanted.k < 1:
+            raise ValueError(f"k is {wanted.k}, but at least 1 answer must be asked for")
+        ask = wanted.k + 1
         while True:
-            found = self._store.search(vector[None, :], k=ask, exact=exact)[0]
-            hits = [hit for hit in found if not is_query(hit.item)]
-            if collapse:
-                first = {hit.item.digest: hit for hit in reversed(hits)}
-                hits = [hit for hit in hits if first[hit.item.digest] is hit]
-            if len(hits) >= k or len(found) < ask:
+            (found,) = self._store.search(
+                vector[None, :], k=ask, exact=wanted.exact, where=wanted.where
+            )
+            hits = [hit for hit in found if not wanted.is_query(hit.item)]
+            if wanted.collapse:
+                hits = _firsts(hits, lambda item: item.digest)
+            if wanted.per_group:
+                hits = _firsts(hits, lambda item: (item.group, None if item.group else item.id))
+            if len(hits) >= wanted.k or len(found) < ask:
                 break
-            ask *= 4  # the query and copies took the places
-        return [hit for hit in hits[:k] if min_score is None or hit.score >= min_score]
+            ask *= 4  # the query, copies and pictures of one group took the places
+        least = -1.0 if wanted.min_score is None else wanted.min_score
+        return [hit for hit in hits[: wanted.k] if hit.score >= least]
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -419,3 +495,42 @@ def _is_text(path: str | os.PathLike[str]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+class _Common(TypedDict):
+    """What all ways of indexing take."""
+
+    limits: images.Limits
+    progress: Callable[[Progress], None] | None
+    stop: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which answers are asked for."""
+
+    k: int
+    min_score: float | None
+    where: Condition | None
+    is_query: Callable[[Item], bool]
+    exact: bool
+    collapse: bool
+    per_group: bool
+
+
+def _condition(where: str | Condition | None) -> Condition | None:
+    if isinstance(where, str):
+        return parse(where) if where.strip() else None
+    return where
+
+
+def _same_group(one: Item, other: Item) -> bool:
+    return bool(one.group) and one.group == other.group
+
+
+def _firsts(hits: Sequence[Hit], key: Callable[[Item], object]) -> list[Hit]:
+    """The first hit of each kind."""
+    seen: dict[object, Hit] = {}
+    for hit in hits:
+        seen.setdefault(key(hit.item), hit)
+    return list(seen.values())

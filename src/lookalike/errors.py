@@ -6,6 +6,7 @@
     │   ├── NotAPictureError         the bytes are something else
     │   ├── BrokenPictureError       a picture, but damaged
     │   └── PictureTooLargeError     over the limit on bytes or pixels
+    ├── FilterError                  a filter that cannot be understood; points at the place
     ├── SourceError                  what was to be indexed is not there or not a folder
     ├── EncoderError                 a network cannot be found, opened or run
     │   ├── ModelCardError           a card says something impossible, or cannot be read
@@ -31,6 +32,7 @@ __all__ = [
     "CollectionNotFoundError",
     "EncoderError",
     "EncoderMismatchError",
+    "FilterError",
     "ItemNotFoundError",
     "LookalikeError",
     "ModelCardError",
@@ -75,6 +77,17 @@ class BrokenPictureError(PictureError):
 
 class PictureTooLargeError(PictureError):
     """More bytes or pixels than the limits allow; found out before decoding."""
+
+
+class FilterError(LookalikeError):
+    """A filter cannot be understood. ``at`` is the position of the character it stumbled on."""
+
+    def __init__(self, reason: str, *, text: str, at: int) -> None:
+        self.reason = reason
+        self.text = text
+        self.at = at
+        line = text.replace("\n", " ").replace("\t", " ")
+        super().__init__(f"in the filter, {reason}\n  {line}\n  {' ' * at}^")
 
 
 class SourceError(LookalikeError):

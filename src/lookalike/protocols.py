@@ -4,16 +4,18 @@ Every implementation passes the same sentences: ``tests/contracts/``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.records import Hit, Item, Json, Skipped, Stamp
+from lookalike.filters import Condition
+from lookalike.records import Entry, Hit, Item, Json, Skipped, Stamp
 from lookalike.vectors import Matrix
 
-__all__ = ["Encoder", "Prepared", "Store"]
+__all__ = ["Catalogue", "Encoder", "Prepared", "Store"]
 
 Prepared = NDArray[np.uint8]  # one picture at the encoder's input size, (height, width, 3)
 
@@ -52,6 +54,22 @@ class Encoder(Protocol):
         """
 
 
+@runtime_checkable
+class Catalogue(Protocol):
+    """A list of pictures with what is said about them, in some format."""
+
+    @property
+    def format(self) -> str:
+        """The format's name."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that the pictures lie in; entries' paths are below it."""
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        """Entries one by one, and lines that are none with the reason. Memory stays flat."""
+
+
 class Store(Protocol):
     """Keeps items and their vectors together; there is no second truth beside it.
 
@@ -87,11 +105,19 @@ class Store(Protocol):
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         """Digest → the id of one item that has it, for those digests that occur."""
 
-    def count(self) -> int:
-        """How many items there are."""
+    def count(self, where: Condition | None = None) -> int:
+        """How many items there are, or meet a condition."""
 
-    def scan(self) -> Iterator[Item]:
-        """Every item once, by ascending id, as they were when the scan began."""
+    def facets(
+        self, field: str, where: Condition | None = None, *, limit: int = 100
+    ) -> list[tuple[str | float | bool, int]]:
+        """The values that a field has and how many items each, most first, equals by value.
+
+        Of a list each element counts, once an item. At most ``limit`` values come back.
+        """
+
+    def scan(self, where: Condition | None = None) -> Iterator[Item]:
+        """Every item (that meets a condition) once, by ascending id, as when the scan began."""
 
     def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
         """Path → (id, stamp) of the items of a root, those below folder ``under`` only.
@@ -99,10 +125,13 @@ class Store(Protocol):
         ``under`` names a whole folder: ``photos`` does not claim ``photos2/…``.
         """
 
-    def search(self, vectors: Matrix, *, k: int, exact: bool = False) -> list[list[Hit]]:
+    def search(
+        self, vectors: Matrix, *, k: int, exact: bool = False, where: Condition | None = None
+    ) -> list[list[Hit]]:
         """For each query row, the ``k`` items of highest cosine, best first, ties by id.
 
-        Fewer come back only when there are fewer items. ``exact`` compares with every vector;
+        With ``where``, of those items that meet the condition: it comes first, so fewer than
+        ``k`` come back only when fewer meet it. ``exact`` compares with every vector;
         without it, an approximate graph may answer, but every score is a true cosine.
         """
 

@@ -6,8 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from filter_semantics import meets
 from lookalike.errors import EncoderMismatchError, ItemNotFoundError
+from lookalike.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
 from lookalike.protocols import Store
 from lookalike.records import Item, Skipped, Stamp
 from lookalike.vectors import Matrix, unit_rows
@@ -34,6 +38,52 @@ def rows(*values: tuple[float, ...]) -> Matrix:
 
 def random_rows(count: int, seed: int = 0) -> Matrix:
     return unit_rows(np.random.default_rng(seed).normal(size=(count, DIM)))
+
+
+_VARIED = [
+    an_item(f"{number:02d}", label=label, group=group, width=100 * number + 1, metadata=metadata)
+    for number, (label, group, metadata) in enumerate(
+        [
+            ("mug", "p1", {}),
+            ("mug", None, {"price": 10, "colour": "Red", "tags": ["new", "sale"]}),
+            (None, "p1", {"price": 10.5, "colour": "Navy Blue", "tags": []}),
+            ("", "", {"price": "10", "colour": None, "tags": [None]}),
+            ("10", "12", {"price": -3, "colour": ["Red", "Blue"], "tags": ["new", 10, True]}),
+            ("鞋", "é", {"price": 1e9, "colour": "red", "spec": {"size": 10, "kind": "Red"}}),
+            ("true", None, {"price": True, "colour": False, "spec": {"size": [9, 10]}}),
+            ("mug", "p2", {"day": "2024-01-31", "colour": {"main": "Red"}, "price": [5, 10]}),
+            ("cup", "p2", {"day": "2023-12-01", "price": None, "colour": "", "base colour": "x"}),
+        ]
+    )
+]
+_FIELDS_DRAWN = st.sampled_from(
+    [
+        *("label", "group", "id", "width", "path", "digest", "price", "colour", "tags", "day"),
+        *("spec", "spec.size", "spec.kind", "base colour", "nothing", "metadata.price"),
+    ]
+)
+_VALUES_DRAWN = st.sampled_from(
+    [
+        *map(Value.of, (10, 10.5, -3, 101, 1e9, "10", "Red", "red", "", "mug", "2024-01-31")),
+        *map(Value.of, ("鞋", True, False, "true", "new", "p1", "0", "Navy Blue")),
+    ]
+)
+_CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
+    st.builds(
+        Compare,
+        _FIELDS_DRAWN,
+        st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "^="]),
+        _VALUES_DRAWN,
+    )
+    | st.builds(In, _FIELDS_DRAWN, st.lists(_VALUES_DRAWN, max_size=3).map(tuple))
+    | st.builds(Exists, _FIELDS_DRAWN),
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(And, st.lists(inner, min_size=1, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(inner, min_size=1, max_size=3).map(tuple))
+    ),
+    max_leaves=6,
+)
 
 
 class StoreContract:
@@ -218,6 +268,69 @@ class StoreContract:
         store.upsert([an_item("a")], rows((1, 0)))
         with pytest.raises(ValueError, match="queries are"):
             store.search(unit_rows(np.ones((1, DIM + 1))), k=1)
+
+    # -- filters ---------------------------------------------------------------------------
+
+    def test_a_filter_comes_before_the_search_and_never_costs_a_place(self, store: Store) -> None:
+        items = [
+            an_item(f"{number:03d}", label="odd" if number % 2 else "even") for number in range(200)
+        ]
+        store.upsert(items, random_rows(200))
+        query = random_rows(1, seed=3)
+        for text, expected in (("label=odd", 100), ("label=nothing", 0), ("id^=00", 10)):
+            (hits,) = store.search(query, k=150, where=parse(text))
+            assert len(hits) == expected
+            assert all(meets(parse(text), hit.item) for hit in hits)
+        (best,) = store.search(query, k=200)
+        (odd,) = store.search(query, k=5, where=parse("label=odd"))
+        assert odd == [hit for hit in best if hit.item.label == "odd"][:5]
+
+    def test_a_filter_sees_what_has_just_been_written(self, store: Store) -> None:
+        store.upsert([an_item("a", label="x")], rows((1, 0)))
+        where = parse("label=x")
+        assert len(store.search(rows((1, 0)), k=5, where=where)[0]) == 1
+        store.upsert([an_item("b", label="x")], rows((1, 0)))
+        assert len(store.search(rows((1, 0)), k=5, where=where)[0]) == 2
+        store.update([an_item("a", label="y")])
+        assert [hit.item.id for hit in store.search(rows((1, 0)), k=5, where=where)[0]] == ["b"]
+
+    @given(st.data())
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,  # the items are the same for every example
+            HealthCheck.differing_executors,  # one class a kind of store
+        ],
+    )
+    def test_any_filter_means_what_it_means_in_plain_python(
+        self, store: Store, data: st.DataObject
+    ) -> None:
+        if not store.count():
+            store.upsert(_VARIED, random_rows(len(_VARIED)))
+        condition = data.draw(_CONDITIONS)
+        expected = [item.id for item in _VARIED if meets(condition, item)]
+        assert [item.id for item in store.scan(condition)] == expected
+        assert store.count(condition) == len(expected)
+        (hits,) = store.search(rows((1, 1)), k=100, where=condition)
+        assert sorted(hit.item.id for hit in hits) == expected
+
+    def test_facets_count_items_by_value_most_first(self, store: Store) -> None:
+        store.upsert(
+            [
+                an_item("a", label="x", metadata={"c": ["red", "red", "blue"], "n": 1}),
+                an_item("b", label="x", metadata={"c": "red", "n": 1.0, "new": True}),
+                an_item("c", label="y", metadata={"c": None, "n": "1"}),
+                an_item("d"),
+            ],
+            random_rows(4),
+        )
+        assert store.facets("label") == [("x", 2), ("y", 1)]
+        assert store.facets("c") == [("red", 2), ("blue", 1)]
+        assert store.facets("c", parse("id=b")) == [("red", 1)]
+        assert store.facets("new") == [(True, 1)]
+        assert store.facets("label", limit=1) == [("x", 2)]
+        assert store.facets("nothing") == []
 
     # -- places ----------------------------------------------------------------------------
 

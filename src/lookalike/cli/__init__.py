@@ -23,6 +23,8 @@ _COMMANDS = {
     "similar": "search",
     "info": "inspect",
     "list": "inspect",
+    "facets": "inspect",
+    "label": "inspect",
     "remove": "remove",
     "doctor": "doctor",
     "version": "version",

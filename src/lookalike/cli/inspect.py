@@ -1,4 +1,4 @@
-"""``lookalike info`` and ``lookalike list``."""
+"""``lookalike info``, ``list``, ``facets`` and ``label``."""
 
 from dataclasses import asdict
 from itertools import islice
@@ -18,7 +18,7 @@ from lookalike.cli.output import (
 )
 from lookalike.config import collections, settings
 
-__all__ = ["info_command", "list_command"]
+__all__ = ["facets_command", "info_command", "label_command", "list_command"]
 
 
 @click.command("info")
@@ -59,6 +59,7 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
 @click.command("list")
 @collection_option
 @click.option("--collections", "of_collections", is_flag=True, help="List collections instead.")
+@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="At most so many.")
 @click.option("-0", "--null", is_flag=True, help="End each id by a NUL byte (xargs -0).")
 @json_option
@@ -66,6 +67,7 @@ def list_command(
     *,
     collection: str | None,
     of_collections: bool,
+    where: str | None,
     limit: int | None,
     null: bool,
     as_json: bool,
@@ -75,6 +77,7 @@ def list_command(
     \b
       lookalike list | head
       lookalike list --json -n 3
+      lookalike list --where 'label=mug and price<20'
       lookalike list --collections
     """
     if of_collections:
@@ -82,8 +85,53 @@ def list_command(
         print_json(names) if as_json else lines(names, null=null)
         return
     with opened(collection) as shop:
-        items = islice(shop, limit)
+        items = islice(shop.items(where), limit)
         if as_json:
             print_json([item_json(shop, item) for item in items])
         else:
             lines((item.id if null else plain(item.id) for item in items), null=null)
+
+
+@click.command("facets")
+@click.argument("field")
+@collection_option
+@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="At most so many values.",
+)
+@json_option
+def facets_command(
+    field: str, *, collection: str | None, where: str | None, limit: int, as_json: bool
+) -> None:
+    """Count items by the values of a FIELD: label, group, or metadata such as price or spec.size.
+
+    \b
+      lookalike facets label
+      lookalike facets baseColour --where 'gender=Men'
+    """
+    with opened(collection) as shop:
+        found = shop.facets(field, where, limit=limit)
+    if as_json:
+        print_json([{"value": value, "count": count} for value, count in found])
+    else:
+        print_table(("items", field), [(count, plain(str(value))) for value, count in found])
+
+
+@click.command("label")
+@click.argument("label")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@collection_option
+def label_command(label: str, ids: tuple[str, ...], *, collection: str | None) -> None:
+    """Give items a LABEL ('' takes it away). Nothing is encoded again.
+
+    \b
+      lookalike label mug shelf/12.jpg shelf/13.jpg
+    """
+    with opened(collection) as shop:
+        shop.label(ids, label or None)
+    click.echo(f"{len(set(ids)):,} labelled")

@@ -66,6 +66,12 @@ def _answer_options(command: _Command) -> _Command:
         click.option(
             "--paths", is_flag=True, help="Print the answers' paths and nothing else, for pipes."
         ),
+        click.option("--per-group", is_flag=True, help="The best picture of each group (product)."),
+        click.option(
+            "--where",
+            metavar="FILTER",
+            help="Only items that meet a filter, as: label=mug and price<20.",
+        ),
         click.option("--collapse", is_flag=True, help="Let one item stand for its exact copies."),
         click.option(
             "--include-self", is_flag=True, help="Do not leave the query out of its answers."
@@ -111,6 +117,8 @@ def search_command(
     exact: bool,
     include_self: bool,
     collapse: bool,
+    where: str | None,
+    per_group: bool,
     **view: bool | Path | None,
 ) -> None:
     """Find the indexed pictures that look most like each PICTURE ('-' reads one from stdin).
@@ -140,6 +148,8 @@ def search_command(
                     exact=exact,
                     include_self=include_self,
                     collapse=collapse,
+                    where=where,
+                    per_group=per_group,
                 )
             except PictureError as error:
                 if len(pictures) == 1:
@@ -170,6 +180,8 @@ def similar_command(
     exact: bool,
     include_self: bool,
     collapse: bool,
+    where: str | None,
+    per_group: bool,
     **view: bool | Path | None,
 ) -> None:
     """Find the items that look most like an item of the collection, by its id.
@@ -191,6 +203,8 @@ def similar_command(
                 exact=exact,
                 include_self=include_self,
                 collapse=collapse,
+                where=where,
+                per_group=per_group,
             )
             took_ms = (time.perf_counter() - began) * 1000
             picture = shop.file_of(shop.get(one))

@@ -20,11 +20,13 @@ from lookalike.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
+from lookalike.filters import Condition
 from lookalike.records import Hit, Item, Json, Skipped, Stamp
 from lookalike.stores import graph, schema
-from lookalike.stores.resident import Resident
+from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
 from lookalike.stores.sqlite import connect, translated
+from lookalike.stores.where import BOOLEANS, facets_sql, where_sql
 from lookalike.vectors import Matrix, cosines, top_k, unit_rows
 
 __all__ = ["DATABASE", "EmbeddedStore"]
@@ -51,6 +53,9 @@ _SET = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
 _INSERT = f"INSERT INTO items ({COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608 - constants
 
 
+_FILTERS = 8  # filters whose rows are remembered
+_FEW_FLOATS = 4_000_000  # rows that a filter leaves are held in memory up to this many: 16 MB
+
 _Row: TypeAlias = tuple[Any, ...]  # as wide as its statement says
 
 
@@ -73,6 +78,7 @@ class EmbeddedStore:
         self._searched: tuple[int, int] | None = None  # the state that the next two describe
         self._live = 0
         self._near: graph.Graph | None = None
+        self._filters: list[Chosen] = []  # the last used last
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False) -> Self:
@@ -215,17 +221,30 @@ class EmbeddedStore:
         )
         return {digest.hex(): one for digest, one in rows}
 
-    def count(self) -> int:
-        total: int = self._read("SELECT count(*) FROM items")[0][0]
+    def count(self, where: Condition | None = None) -> int:
+        sql, values = _where(where)
+        total: int = self._read(f"SELECT count(*) FROM items{sql}", values)[0][0]  # noqa: S608 - compiled
         return total
 
-    def scan(self) -> Iterator[Item]:
+    def facets(
+        self, field: str, where: Condition | None = None, *, limit: int = 100
+    ) -> list[tuple[str | float | bool, int]]:
+        select, path = facets_sql(field)
+        sql, values = _where(where)
+        rows = self._read(
+            f"{select.format(where=sql)} ORDER BY 2 DESC, 1 LIMIT ?", [*values, *path, limit]
+        )
+        return [(kind == "true" if kind in BOOLEANS else value, n) for value, n, kind in rows]
+
+    def scan(self, where: Condition | None = None) -> Iterator[Item]:
         self._read("SELECT 1")  # says so if the store has been closed
         # A connection of its own: the walk sees one moment, whatever is written meanwhile.
         with translated(self.folder):
             db, _ = connect(self.folder / DATABASE, create=False)
             try:
-                for row in db.execute(f"SELECT {COLUMNS} FROM items ORDER BY id"):  # noqa: S608 - constants
+                sql, values = _where(where)
+                select = f"SELECT {COLUMNS} FROM items{sql} ORDER BY id"  # noqa: S608 - compiled
+                for row in db.execute(select, values):
                     yield item_of(row)
             finally:
                 db.close()
@@ -257,7 +276,9 @@ class EmbeddedStore:
 
     # -- searching -------------------------------------------------------------------------
 
-    def search(self, vectors: Matrix, *, k: int, exact: bool = False) -> list[list[Hit]]:
+    def search(
+        self, vectors: Matrix, *, k: int, exact: bool = False, where: Condition | None = None
+    ) -> list[list[Hit]]:
         if k < 1:
             raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
         if self.bound() is None:
@@ -266,12 +287,17 @@ class EmbeddedStore:
             raise ValueError(f"queries are {vectors.shape}, not (n, {self._dim()})")
         with self._lock:
             self._look()
-            wanted = min(k, self._live)
+            chosen = None if where is None else self._chosen(where)
+            wanted = min(k, self._live if chosen is None else len(chosen.seqs))
             found: list[list[Hit]] = [[] for _ in vectors]
-            ask = wanted + 8
+            # Of what is proposed, about this share passes: ask for as many more at once.
+            share = 1.0 if chosen is None else len(chosen.seqs) / self._live
+            ask = int(wanted / share) + 8 if wanted else 0
             pending = list(range(len(vectors)))
             while wanted and pending:
-                proposals, exhausted = self._propose(vectors[pending], ask, exact=exact)
+                proposals, exhausted = self._propose(
+                    vectors[pending], ask, exact=exact, chosen=chosen
+                )
                 for query, seqs in zip(pending, proposals, strict=True):
                     found[query] = self._hits(vectors[query], seqs, wanted)
                 pending = [q for q in pending if len(found[q]) < wanted and not exhausted]
@@ -279,7 +305,8 @@ class EmbeddedStore:
         if not exact:
             for query, hits in enumerate(found):
                 if len(hits) < wanted:  # a graph need not reach every row
-                    found[query] = self.search(vectors[query : query + 1], k=k, exact=True)[0]
+                    rest = self.search(vectors[query : query + 1], k=k, exact=True, where=where)
+                    found[query] = rest[0]
         return found
 
     def warm(self) -> None:
@@ -300,10 +327,32 @@ class EmbeddedStore:
             self._near = self._current_graph()
             self._searched = state
 
+    def _chosen(self, where: Condition) -> Chosen:
+        """The rows that meet a condition; remembered for the next queries of the same filter."""
+        for position, chosen in enumerate(self._filters):
+            if chosen.where == where and chosen.state == self._searched:
+                self._filters.append(self._filters.pop(position))
+                return chosen
+        sql, values = _where(where)
+        rows = self._read(f"SELECT seq FROM items{sql} ORDER BY seq", values)  # noqa: S608 - compiled
+        seqs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        chosen = Chosen(where=where, state=self._searched, seqs=seqs)
+        if len(seqs) * self._dim() <= _FEW_FLOATS:
+            chosen.resident = Resident(dim=self._dim(), start=0)
+            select = "SELECT seq, vector FROM vectors WHERE seq IN ({})"
+            blobs: list[_Row] = sorted(self._by_value(select, seqs))
+            if blobs:
+                found = np.fromiter((row[0] for row in blobs), np.int64, len(blobs))
+                chosen.resident.add(found, matrix_of([row[1] for row in blobs], self._dim()))
+        self._filters = [*self._filters[-_FILTERS + 1 :], chosen]
+        return chosen
+
     def _propose(
-        self, vectors: Matrix, count: int, *, exact: bool
+        self, vectors: Matrix, count: int, *, exact: bool, chosen: Chosen | None
     ) -> tuple[list[NDArray[np.int64]], bool]:
         """For each query, ``seq`` of about the ``count`` nearest rows; and if those are all."""
+        if chosen is not None and chosen.resident is not None:
+            return chosen.resident.nearest(vectors, count), count >= len(chosen.seqs)
         near = None if exact else self._near
         mark = near.record.mark if near else 0
         resident = self._current_resident(mark)
@@ -319,6 +368,8 @@ class EmbeddedStore:
                 for vector, fresh in zip(vectors, proposals, strict=True)
             ]
             rows = max(rows, near.record.count)
+        if chosen is not None:
+            proposals = [chosen.among(seqs) for seqs in proposals]
         return proposals, count >= rows
 
     def _hits(self, vector: NDArray[np.float32], seqs: NDArray[np.int64], k: int) -> list[Hit]:
@@ -542,6 +593,14 @@ class EmbeddedStore:
                 raise
             self._db.execute("COMMIT")
             self._writes += 1
+
+
+def _where(condition: Condition | None) -> tuple[str, list[str | float]]:
+    """A WHERE clause with a space before it, and its parameters; empty for no condition."""
+    if condition is None:
+        return "", []
+    sql, values = where_sql(condition)
+    return f" WHERE {sql}", values
 
 
 def _delete(db: sqlite3.Connection, ids: Sequence[str]) -> int:

@@ -1,11 +1,14 @@
 """Vectors held in memory and compared one by one: the exact search."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.filters import Condition
 from lookalike.vectors import Matrix, top_k
 
-__all__ = ["Resident"]
+__all__ = ["Chosen", "Resident"]
 
 
 class Resident:
@@ -53,3 +56,24 @@ class Resident:
             for start in range(0, len(vectors), 64)
             for scores in vectors[start : start + 64] @ rows.T  # (q, n)
         ]
+
+
+@dataclass(slots=True, kw_only=True)
+class Chosen:
+    """The rows that met a condition when the store was in ``state``: ``seqs``, ascending.
+
+    ``resident`` holds their vectors, when they are few.
+    """
+
+    where: Condition
+    state: tuple[int, int] | None
+    seqs: NDArray[np.int64]
+    resident: Resident | None = None
+
+    def among(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of ``seqs`` that are chosen."""
+        if not len(self.seqs):
+            return seqs[:0]
+        places = np.searchsorted(self.seqs, seqs).clip(max=len(self.seqs) - 1)
+        chosen: NDArray[np.int64] = seqs[self.seqs[places] == seqs]
+        return chosen

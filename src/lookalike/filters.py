@@ -1,0 +1,245 @@
+"""A small language for "which items": text a person types → a tree of conditions.
+
+    gender=Men and baseColour in (Red, Blue) and price<1000 and not label="Flip Flops"
+
+    either   := both ("or" both)*
+    both     := one ("and" one)*
+    one      := "not" one | "(" either ")" | condition
+    condition := field ("=" | "!=" | "<" | "<=" | ">" | ">=" | "^=") value
+               | field ["not"] "in" "(" value ("," value)* ")"
+               | field "exists" | field "missing"
+
+``^=`` is "begins with". A field is one of ``FIELDS`` or a path into the metadata, its parts joined
+by dots. Values and names with spaces stand in single or double quotes. How items are looked up is
+no matter of this module: each store compiles the tree for itself.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn, TypeAlias
+
+from lookalike.errors import FilterError
+
+__all__ = ["FIELDS", "And", "Compare", "Condition", "Exists", "In", "Not", "Or", "Value", "parse"]
+
+FIELDS = frozenset({"id", "label", "group", "root", "path", "width", "height", "digest"})
+"""Names that mean the item's own; ``metadata.label`` reaches a metadata field of such a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as it was typed: its ``text``, and the ``number`` that it reads as, if any.
+
+    ``Value.of(12.5)``, ``Value.of("Red")``, ``Value.of(True)`` make one of a Python value.
+    """
+
+    text: str
+    number: float | None = None
+
+    @classmethod
+    def of(cls, value: object) -> "Value":
+        if isinstance(value, Value):
+            return value
+        if isinstance(value, bool):
+            return cls("true" if value else "false")
+        if isinstance(value, str):
+            return cls(value)
+        if isinstance(value, int | float):
+            return cls(repr(value).removesuffix(".0"), float(value))
+        raise TypeError(f"a filter compares with text, numbers, true and false, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A field's value, or any value of its list, stands in a relation to ``value``.
+
+    Equal are texts that are the same, numbers that are, and a typed number and a text that reads
+    the same (``year=2011`` finds 2011 and "2011"); ``true`` and ``false`` are also JSON's. For
+    order a typed number is compared with numbers only, other text with text only, by code point,
+    which for dates in ISO form is their order. ``!=`` is the opposite of ``=``: it finds items
+    without the field too.
+    """
+
+    field: str
+    operator: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A field equals one of several values."""
+
+    field: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """An item has the field with something in it: not null, not an empty list."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: tuple["Condition", ...]
+
+
+Condition: TypeAlias = Compare | In | Exists | Not | And | Or
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+      | (?P<symbol><=|>=|!=|\^=|[=<>(),])
+      | (?P<word>[^\s=<>!^(),"']+)
+      | (?P<end>$)
+    )""",
+    re.VERBOSE,
+)
+_WORDS = frozenset({"and", "or", "not", "in", "exists", "missing"})
+_OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "^="})
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_DEEPEST = 50  # parentheses and "not"s within each other
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str  # "quoted", "symbol", "word", "keyword" or "end"
+    text: str
+    at: int
+
+
+def parse(text: str) -> Condition:
+    """The tree of a filter. Raises ``FilterError``, which points at where it stumbled."""
+    return _Parser(text).whole()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = self._split()
+        self._next = 0
+        self._depth = 0
+
+    def whole(self) -> Condition:
+        if self._peek().kind == "end":
+            self._fail("a condition is missing, like label=mug")
+        condition = self._either()
+        if self._peek().kind != "end":
+            self._fail('"and" or "or" must stand between two conditions')
+        return condition
+
+    def _either(self) -> Condition:
+        parts = [self._both()]
+        while self._take("or"):
+            parts.append(self._both())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def _both(self) -> Condition:
+        parts = [self._one()]
+        while self._take("and"):
+            parts.append(self._one())
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def _one(self) -> Condition:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            self._fail(f"more than {_DEEPEST} parentheses stand within each other")
+        try:
+            if self._take("not"):
+                return Not(self._one())
+            if self._take("("):
+                inner = self._either()
+                if not self._take(")"):
+                    self._fail('a ")" is missing')
+                return inner
+            return self._condition()
+        finally:
+            self._depth -= 1
+
+    def _condition(self) -> Condition:
+        field = self._field()
+        if self._take("exists"):
+            return Exists(field)
+        if self._take("missing"):
+            return Not(Exists(field))
+        negated = self._take("not")
+        if self._take("in"):
+            members = In(field, self._list())
+            return Not(members) if negated else members
+        operator = self._peek()
+        if negated or operator.text not in _OPERATORS or operator.kind != "symbol":
+            self._fail(
+                f"after {field!r} must come one of = != < <= > >= ^=, or in, exists, missing"
+            )
+        self._next += 1
+        value = self._value()
+        return Compare(field, operator.text, value)
+
+    def _field(self) -> str:
+        token = self._peek()
+        if token.kind not in ("word", "quoted"):
+            self._fail("the name of a field is missing")
+        self._next += 1
+        return token.text
+
+    def _list(self) -> tuple[Value, ...]:
+        if not self._take("("):
+            self._fail('after "in" must come a list, like (Red, Blue)')
+        values = [self._value()]
+        while self._take(","):
+            values.append(self._value())
+        if not self._take(")"):
+            self._fail('a "," or ")" is missing')
+        return tuple(values)
+
+    def _value(self) -> Value:
+        token = self._peek()
+        if token.kind not in ("word", "quoted"):
+            self._fail("a value is missing")
+        self._next += 1
+        typed_number = token.kind == "word" and _NUMBER.fullmatch(token.text)
+        return Value(token.text, float(token.text) if typed_number else None)
+
+    def _peek(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _take(self, text: str) -> bool:
+        token = self._peek()
+        if token.text == text and token.kind in ("symbol", "keyword"):
+            self._next += 1
+            return True
+        return False
+
+    def _fail(self, reason: str) -> NoReturn:
+        raise FilterError(reason, text=self._text, at=self._peek().at)
+
+    def _split(self) -> list[_Token]:
+        tokens: list[_Token] = []
+        at = 0
+        while True:
+            match = _TOKEN.match(self._text, at)
+            if match is None:
+                start = at + len(self._text[at:]) - len(self._text[at:].lstrip())
+                what = "a quote is not closed" if self._text[start] in "\"'" else "not understood"
+                raise FilterError(what, text=self._text, at=start)
+            kind = match.lastgroup or "end"
+            text, start = match.group(kind), match.start(kind)
+            if kind == "quoted":
+                text = re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+            elif kind == "word" and text.lower() in _WORDS:
+                kind, text = "keyword", text.lower()
+            tokens.append(_Token(kind, text, start))
+            if kind == "end":
+                return tokens
+            at = match.end()

@@ -1,0 +1,134 @@
+"""Conditions → SQL over the embedded store's ``items``. Values are parameters, never text."""
+
+from collections.abc import Sequence
+
+from lookalike.errors import FilterError
+from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+
+__all__ = ["BOOLEANS", "facets_sql", "where_sql"]
+
+BOOLEANS = frozenset({"true", "false"})  # as JSON types, in the third column of facets
+
+_COLUMNS = {
+    "id": "items.id",
+    "label": "items.label",
+    "group": 'items."group"',
+    "root": "items.root",
+    "path": "items.path",
+    "digest": "lower(hex(items.digest))",
+    "width": "items.width",
+    "height": "items.height",
+}
+_COLUMN_FACETS = """
+    SELECT {column}, count(*), '' FROM (SELECT * FROM items{where}) AS items
+    WHERE {column} IS NOT NULL GROUP BY 1"""
+_METADATA_FACETS = """
+    SELECT each.value, count(DISTINCT items.seq), each.type
+    FROM (SELECT * FROM items{where}) AS items, json_each(items.metadata, ?) AS each
+    WHERE typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object')
+    GROUP BY each.value, each.type"""
+_NUMBERS = frozenset({"width", "height"})
+_ORDERS = frozenset({"<", "<=", ">", ">="})
+
+Parameters = list[str | float]
+
+
+def where_sql(condition: Condition) -> tuple[str, Parameters]:  # noqa: PLR0911 - a case each
+    """An SQL condition on a row of ``items``, and its parameters in order. Pure."""
+    match condition:
+        case And(parts):
+            return _joined(" AND ", parts)
+        case Or(parts):
+            return _joined(" OR ", parts)
+        case Not(part):
+            sql, values = where_sql(part)
+            return f"NOT {sql}", values
+        case Exists(field):
+            return _exists(field)
+        case In(field, values):
+            return _joined(" OR ", [Compare(field, "=", value) for value in values])
+        case Compare(field, "!=", value):
+            sql, parameters = where_sql(Compare(field, "=", value))
+            return f"NOT {sql}", parameters
+        case Compare(field, operator, value):
+            if field in _COLUMNS:
+                return _column(field, operator, value)
+            sql, parameters = _scalar("value", "type", operator, value)
+            # an array gives its elements (their keys are numbers), a scalar itself (no key)
+            each = "EXISTS (SELECT 1 FROM json_each(items.metadata, ?) WHERE"
+            return f"{each} typeof(key) != 'text' AND {sql})", [json_path(field), *parameters]
+    raise TypeError(f"not a condition: {condition!r}")
+
+
+def facets_sql(field: str) -> tuple[str, Parameters]:
+    """A select of value, number of items and JSON type, and its parameters.
+
+    ``{where}`` in it is to be filled with a clause, whose parameters come before these.
+    """
+    if field in FIELDS:
+        column = _COLUMNS[field]
+        return _COLUMN_FACETS.format(column=column, where="{where}"), []
+    return _METADATA_FACETS, [json_path(field)]
+
+
+def json_path(field: str) -> str:
+    """SQLite's path of a metadata field: its parts are joined by dots."""
+    name = field.removeprefix("metadata.")
+    parts = name.split(".")
+    if any(not part or '"' in part or "\\" in part for part in parts):
+        raise FilterError("cannot be the name of a field", text=field, at=0)
+    return "$" + "".join(f'."{part}"' for part in parts)
+
+
+def _joined(word: str, parts: Sequence[Condition]) -> tuple[str, Parameters]:
+    compiled = [where_sql(part) for part in parts]
+    if not compiled:
+        return "0", []
+    return f"({word.join(sql for sql, _ in compiled)})", [
+        one for _, some in compiled for one in some
+    ]
+
+
+def _exists(field: str) -> tuple[str, Parameters]:
+    if field in FIELDS:
+        return f"({_COLUMNS[field]} IS NOT NULL AND {_COLUMNS[field]} != '')", []
+    path = json_path(field)
+    kind = "coalesce(json_type(items.metadata, ?), 'null')"
+    empty = "coalesce(json_array_length(items.metadata, ?), 0) = 0"
+    return f"({kind} != 'null' AND NOT ({kind} = 'array' AND {empty}))", [path, path, path]
+
+
+def _column(field: str, operator: str, value: Value) -> tuple[str, Parameters]:
+    column = _COLUMNS[field]
+    if field in _NUMBERS:
+        if value.number is None or operator == "^=":
+            return "0", []
+        return f"{column} {operator} ?", [value.number]
+    if operator == "^=":
+        sql, parameters = f"substr({column}, 1, length(?)) = ?", [value.text, value.text]
+    elif operator in _ORDERS and value.number is not None:
+        return "0", []  # text has no order with a number
+    else:
+        sql, parameters = f"{column} {operator} ?", [value.text]
+    return f"coalesce({sql}, 0)", [*parameters]  # NULL would make "not" find nothing
+
+
+def _scalar(value: str, kind: str, operator: str, wanted: Value) -> tuple[str, Parameters]:
+    """A condition on one JSON scalar, given the names of its value and type."""
+    if operator == "^=":
+        test = f"({kind} = 'text' AND substr({value}, 1, length(?)) = ?)"
+        return test, [wanted.text, wanted.text]
+    number = f"({kind} IN ('integer', 'real') AND {value} {operator} ?)"
+    text = f"({kind} = 'text' AND {value} {operator} ?)"
+    if operator in _ORDERS:
+        if wanted.number is not None:
+            return number, [wanted.number]
+        return text, [wanted.text]
+    tests = [text]
+    values: Parameters = [wanted.text]
+    if wanted.number is not None:
+        tests.append(number)
+        values.append(wanted.number)
+    if wanted.text in ("true", "false"):
+        tests.append(f"{kind} = '{wanted.text}'")
+    return f"({' OR '.join(tests)})", values

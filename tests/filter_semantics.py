@@ -1,0 +1,72 @@
+"""The meaning of filters in plain Python: what every store is compared with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+from lookalike.records import Item, Json
+
+__all__ = ["meets"]
+
+
+def meets(condition: Condition, item: Item) -> bool:  # noqa: PLR0911 - a case each
+    match condition:
+        case And(parts):
+            return all(meets(part, item) for part in parts)
+        case Or(parts):
+            return any(meets(part, item) for part in parts)
+        case Not(part):
+            return not meets(part, item)
+        case Exists(field):
+            return _raw(item, field) not in (None, [], "" if field in FIELDS else None)
+        case In(field, values):
+            return any(meets(Compare(field, "=", value), item) for value in values)
+        case Compare(field, "!=", value):
+            return not meets(Compare(field, "=", value), item)
+        case Compare(field, operator, value):
+            return any(_holds(one, operator, value) for one in _scalars(_raw(item, field)))
+    raise TypeError(condition)
+
+
+def _raw(item: Item, field: str) -> Any:  # noqa: ANN401 - any JSON
+    if field in FIELDS:
+        return getattr(item, field)
+    value: Any = dict(item.metadata)
+    for part in field.removeprefix("metadata.").split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _scalars(value: Json) -> Iterator[str | float | bool]:
+    if isinstance(value, list):
+        for one in value:
+            if isinstance(one, str | int | float):
+                yield one
+    elif isinstance(value, str | int | float):
+        yield value
+
+
+def _holds(one: str | float, operator: str, value: Value) -> bool:  # noqa: PLR0911 - a case each
+    if operator == "^=":
+        return isinstance(one, str) and one.startswith(value.text)
+    if operator == "=":
+        if isinstance(one, bool):
+            return value.text == ("true" if one else "false")
+        if isinstance(one, str):
+            return one == value.text
+        return value.number is not None and one == value.number
+    if isinstance(one, bool):
+        return False
+    wanted: Any = value.text if value.number is None else value.number
+    if isinstance(one, str) != isinstance(wanted, str):
+        return False
+    left: Any = one
+    orders = {
+        "<": left < wanted,
+        "<=": left <= wanted,
+        ">": left > wanted,
+        ">=": left >= wanted,
+    }
+    return bool(orders[operator])

