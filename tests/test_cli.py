@@ -423,3 +423,37 @@ def test_bash_completes_commands(environment: dict[str, str]) -> None:
         check=False,
     )
     assert "search" in done.stdout
+
+
+def test_a_table_is_indexed_and_searched_by_what_it_says(
+    run: Run, photos: Path, card: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "shop.csv"
+    lines = [f"red/{number}.png,red,{number}" for number in range(6)]
+    lines += [f"blue/{number}.png,blue,{number}" for number in range(2)]
+    table.write_text("\n".join(["file,label,price", *lines, "gone.png,red,1"]) + "\n")
+    done = run("index", table, "--pictures", photos, "--encoder", card)
+    assert done.stdout.startswith("8 indexed")
+    assert "read as table" in done.stderr
+    query = photos / "red" / "0.png"
+    where = "label=blue or price in (3, 4)"
+    answer = json.loads(run("search", query, "--where", where, "--json").stdout)
+    assert sorted(hit["id"] for hit in answer["hits"]) == [
+        *("blue/0.png", "blue/1.png", "red/3.png", "red/4.png")
+    ]
+    assert answer["hits"][0]["metadata"] == {"price": 3}
+    assert run("facets", "label").stdout == "6\tred\n2\tblue\n"
+    assert json.loads(run("facets", "price", "--where", "label=blue", "--json").stdout) == [
+        {"value": 0, "count": 1},
+        {"value": 1, "count": 1},
+    ]
+    assert run("list", "--where", "price>=5").stdout == "red/5.png\n"
+    assert run("label", "crimson", "red/0.png").stdout == "1 labelled\n"
+    assert run("list", "--where", "label=crimson").stdout == "red/0.png\n"
+
+
+def test_a_filter_that_is_not_understood_points_at_the_place(indexed: Run, photos: Path) -> None:
+    done = indexed("search", photos / "red" / "0.png", "--where", "label=mug and price is 3")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[1].index("is 3") == lines[2].index("^")

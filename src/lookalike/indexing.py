@@ -20,12 +20,12 @@ import numpy as np
 from lookalike import images
 from lookalike.cores import usable_cores
 from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
-from lookalike.protocols import Encoder, Prepared, Store
+from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp, id_of
-from lookalike.scan import Listing, ScanOptions, scan
+from lookalike.scan import Listing, ScanOptions, check_folder, scan
 from lookalike.vectors import Vector
 
-__all__ = ["FolderPlan", "index_entries", "index_folder", "plan_folder"]
+__all__ = ["FolderPlan", "index_catalogue", "index_entries", "index_folder", "plan_folder"]
 
 BATCH = 64  # pictures a batch; 64 prepared at 224 px are 10 MB
 _AHEAD = 3  # batches read ahead of the encoder
@@ -97,6 +97,60 @@ def index_folder(
         kept=plan.kept + len(plan.vanished) - removed,
         skipped=(*plan.skipped, *report.skipped),
         seconds=time.monotonic() - began,
+    )
+
+
+def index_catalogue(
+    store: Store,
+    encoder: Encoder,
+    catalogue: Catalogue,
+    *,
+    name: str = "",
+    limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+    keep_missing: bool = False,
+    retry: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Bring what is stored of root ``name`` in line with a catalogue.
+
+    Unchanged files are not read: where only the table has changed, the items are told what is new.
+    Of lines with one id the last wins, and each earlier one is reported. Items that the catalogue
+    no longer names are removed at the end, unless ``keep_missing``, the run was stopped, or a line
+    could not be understood: it may have been theirs.
+    """
+    check_folder(catalogue.root)
+    seen: set[str] = set()
+    odd: list[Skipped] = []  # lines that are no entries, twice the same id
+    left: list[Skipped] = []  # files that could not be used before and are the same
+    skips = store.skips(name)
+
+    def entries() -> Iterator[Entry]:
+        for one in catalogue.entries():
+            if isinstance(one, Skipped):
+                odd.append(one)
+                continue
+            skip = skips.get(one.path)
+            if one.id in seen:
+                left.append(Skipped(path=one.path, reason=f"id {one.id!r} again; the last wins"))
+            elif skip is not None and skip.stamp == one.stamp is not None and not retry:
+                left.append(skip)
+                seen.add(one.id)
+                continue
+            seen.add(one.id)
+            yield replace(one, root=name)
+
+    report = index_entries(store, encoder, entries(), limits=limits, progress=progress, stop=stop)
+    gone = []
+    if not report.interrupted:
+        known = store.stamps(name)
+        gone = [one for path, (one, _) in known.items() if path and one not in seen]
+    removed = 0 if keep_missing or odd else store.delete(gone)
+    return replace(
+        report,
+        removed=removed,
+        kept=len(gone) - removed,
+        skipped=(*odd, *left, *report.skipped),
     )
 
 
@@ -267,6 +321,9 @@ def _load_one(
         reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
         batch.skipped.append((entry, Skipped(path=entry.path or entry.id, reason=reason)))
         return
+    if before is not None and entry.stamp is not None and before.stamp == entry.stamp:
+        _keep(before, entry, batch)
+        return
     data = (
         entry.picture
         if isinstance(entry.picture, bytes)
@@ -274,11 +331,7 @@ def _load_one(
     )
     digest = images.digest(data)
     if before is not None and before.digest == digest:
-        item = _described(before, entry)
-        if item == before:
-            batch.same += 1
-        else:
-            batch.update.append(item)
+        _keep(before, entry, batch)
     elif (copy := _copy(store, digest)) is not None:
         original, vector = copy
         item = _new_item(entry, digest, original.width, original.height, before)
@@ -288,6 +341,15 @@ def _load_one(
         prepared = encoder.prepare(picture.image)
         item = _new_item(entry, digest, picture.width, picture.height, before)
         batch.encode.append((item, prepared))
+
+
+def _keep(before: Item, entry: Entry, batch: _Batch) -> None:
+    """An item whose content is as it was: only what is said of it may be new."""
+    item = _described(before, entry)
+    if item == before:
+        batch.same += 1
+    else:
+        batch.update.append(item)
 
 
 def _copy(store: Store, digest: str) -> tuple[Item, Vector] | None:

@@ -12,7 +12,7 @@ from lookalike.records import Skipped, Stamp
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["IGNORE_FILE", "Listing", "ScanOptions", "check_folder", "scan"]
+__all__ = ["IGNORE_FILE", "Listing", "ScanOptions", "check_folder", "scan", "stamp_of"]
 
 IGNORE_FILE = ".lookalikeignore"
 
@@ -99,6 +99,15 @@ def scan(
         waiting += [(sub, None) for sub in reversed(walk.folder(folder, entries))]
         found(len(walk.listing.files))
     return walk.listing
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """A file's stamp, or ``None`` when it cannot be had."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return Stamp(size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
 
 def check_folder(folder: Path) -> None:

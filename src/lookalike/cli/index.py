@@ -3,23 +3,42 @@
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from lookalike.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.catalogues.table import Table
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.images import Limits
 from lookalike.records import IndexReport
-from lookalike.scan import ScanOptions, check_folder
+from lookalike.scan import ScanOptions
+
+if TYPE_CHECKING:
+    from lookalike.protocols import Catalogue
 
 __all__ = ["index_command"]
 
 
 @click.command("index")
-@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...")
+@click.argument("folders", nargs=-1, required=True, metavar="SOURCE...")
 @collection_option
 @encoder_options
+@click.option(
+    "--format",
+    "format_",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "folder", *FORMATS]),
+    help="What the source is; auto recognises it by its content.",
+)
+@click.option("--pictures", metavar="DIR", help="The folder that a table's files lie in.")
+@click.option("--file-column", metavar="NAME", help="A table's column of picture files.")
+@click.option("--id-column", metavar="NAME", help="A table's column of ids.")
+@click.option("--label-column", metavar="NAME", help="A table's column of labels.")
+@click.option("--group-column", metavar="NAME", help="A table's column of groups (products).")
 @click.option(
     "--include",
     multiple=True,
@@ -73,6 +92,12 @@ def index_command(
     encoder: str | None,
     device: str,
     threads: int | None,
+    format_: str,
+    pictures: str | None,
+    file_column: str | None,
+    id_column: str | None,
+    label_column: str | None,
+    group_column: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     hidden: bool,
@@ -86,7 +111,10 @@ def index_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Learn folders of pictures, or bring a collection in line with them.
+    """Learn folders and catalogues of pictures, or bring a collection in line with them.
+
+    A SOURCE is a folder, a table (CSV, TSV, JSON lines) with a line a picture, or a data set in a
+    known format.
 
     Unchanged pictures cost nothing, moved and copied ones next to nothing, and items whose file
     has gone are removed once the whole folder has been seen. Ctrl-C stops after the batch in
@@ -96,10 +124,17 @@ def index_command(
     \b
       lookalike index photos/
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
+      lookalike index products.csv --pictures photos/ --label-column category -c shop
       lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
     """
     for folder in folders:  # before any work: a slip in the last word should cost nothing
-        check_folder(Path(folder).expanduser())
+        recognise(Path(folder).expanduser())
+    columns = {
+        "file": file_column,
+        "id": id_column,
+        "label": label_column,
+        "group": group_column,
+    }
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
@@ -112,9 +147,20 @@ def index_command(
         )
 
         def index(folder: str) -> IndexReport:
+            path = Path(folder).expanduser()
+            kind = recognise(path) if format_ == "auto" else format_
+            source: Path | Catalogue = path
+            if kind == "table":
+                place = Path(pictures) if pictures else None
+                source = Table(path, pictures=place, columns=columns)
+            elif kind != "folder":
+                source = open_catalogue(path, kind)
+            if kind != "folder" and not quiet:
+                click.echo(f"{plain(folder)}: read as {kind}", err=True)
             with Meter(plain(folder), quiet=quiet) as meter:
                 return shop.index(
-                    folder,
+                    source,
+                    format=kind,
                     options=options,
                     keep_missing=keep_missing,
                     retry=retry_skipped,
