@@ -48,12 +48,12 @@ def cosines(rows: NDArray[np.floating], vector: NDArray[np.floating]) -> NDArray
     """Cosine of each of ``rows`` (n, dim) with ``vector`` (dim,), as (n,) float64 in [-1, 1].
 
     Equal rows give equal scores wherever they stand, which a matrix product does not promise:
-    so every path of a search scores its answers here, and copies tie exactly.
+    so every path of a search scores its answers here, to nine decimals, and copies tie exactly.
     """
     narrow = rows.astype(np.float32, copy=False)  # numpy cannot sum half floats in a wider type
     direction = vector.astype(np.float64)
     dots = np.einsum("ij,j->i", narrow, direction, dtype=np.float64)
     squares = np.einsum("ij,ij->i", narrow, narrow, dtype=np.float64)
     lengths = np.sqrt(squares) * np.sqrt((direction * direction).sum())
-    scores: NDArray[np.float64] = np.clip(dots / lengths, -1.0, 1.0)
+    scores: NDArray[np.float64] = np.clip(np.round(dots / lengths, 9), -1, 1)
     return scores

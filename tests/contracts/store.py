@@ -118,6 +118,8 @@ class StoreContract:
         assert store.stamps("") == {}
         assert store.skips("") == {}
         assert store.search(rows((1, 0)), k=3) == [[]]
+        assert store.search(rows((1, 0)), k=3, where=parse("label=x")) == [[]]
+        assert store.facets("label") == []
         assert store.delete(["a"]) == 0
         assert store.vectors([]).shape == (0, DIM)
         assert not store.check()

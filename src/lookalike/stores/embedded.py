@@ -52,7 +52,6 @@ _CHECKS = (
 _SET = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
 _INSERT = f"INSERT INTO items ({COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608 - constants
 
-
 _FILTERS = 8  # filters whose rows are remembered
 _FEW_FLOATS = 4_000_000  # rows that a filter leaves are held in memory up to this many: 16 MB
 
@@ -216,7 +215,8 @@ class EmbeddedStore:
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         rows = self._by_value(
-            "SELECT digest, id FROM items WHERE digest IN ({})",
+            # one of each: a picture may have thousands of copies
+            "SELECT digest, min(id) FROM items WHERE digest IN ({}) GROUP BY digest",
             [bytes.fromhex(one) for one in digests],
         )
         return {digest.hex(): one for digest, one in rows}
@@ -290,9 +290,10 @@ class EmbeddedStore:
             chosen = None if where is None else self._chosen(where)
             wanted = min(k, self._live if chosen is None else len(chosen.seqs))
             found: list[list[Hit]] = [[] for _ in vectors]
-            # Of what is proposed, about this share passes: ask for as many more at once.
-            share = 1.0 if chosen is None else len(chosen.seqs) / self._live
-            ask = int(wanted / share) + 8 if wanted else 0
+            # Of what is proposed about this share passes: ask for as many more at once, and a half.
+            ask = wanted + 8
+            if wanted and chosen is not None:
+                ask += int(1.5 * wanted * self._live / len(chosen.seqs))
             pending = list(range(len(vectors)))
             while wanted and pending:
                 proposals, exhausted = self._propose(
@@ -364,7 +365,7 @@ class EmbeddedStore:
         if near is not None:
             # A few more than asked: what half floats put in the wrong order, rescoring puts right.
             proposals = [
-                np.concatenate([near.candidates(vector, count + 16), fresh])
+                np.concatenate([near.candidates(vector, count + 8), fresh])
                 for vector, fresh in zip(vectors, proposals, strict=True)
             ]
             rows = max(rows, near.record.count)

@@ -26,7 +26,10 @@ __all__ = ["Graph", "GraphRecord", "adopt", "build", "remove_others"]
 _DTYPE = "f16"
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 128
-_EXPANSION_SEARCH = 128
+_EXPANSION_SEARCH = 96
+# The first rows are added one by one: threads that begin together can leave parts of a small graph
+# badly connected.
+_FIRST = 1024
 _EDGE = 1 << 20  # bytes hashed at each end: catches truncation and a torn header in 2 ms
 
 
@@ -109,7 +112,12 @@ def build(
         index.expansion_add = _EXPANSION_ADD
         mark, done = grow.record.mark, 0
     for seqs, vectors in chunks:
-        index.add(seqs.astype(np.uint64), vectors, threads=usable_cores())
+        alone = _FIRST if len(index) == 0 else 0
+        keys = seqs.astype(np.uint64)
+        if alone:
+            index.add(keys[:alone], vectors[:alone], threads=1)
+        if len(keys) > alone:
+            index.add(keys[alone:], vectors[alone:], threads=usable_cores())
         mark = max(mark, int(seqs[-1]))
         done += len(seqs)
         progress(done)

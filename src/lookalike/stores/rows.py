@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,34 +32,21 @@ def row_of(item: Item) -> tuple[object, ...]:
     )
 
 
-def item_of(row: Sequence[object]) -> Item:
-    match row:
-        case (
-            str(one),
-            bytes(digest),
-            int(width),
-            int(height),
-            str(root),
-            str(path),
-            int() | None as size,
-            int() | None as mtime_ns,
-            str() | None as label,
-            str() | None as group,
-            str(metadata),
-        ):
-            return Item(
-                id=one,
-                digest=digest.hex(),
-                width=width,
-                height=height,
-                root=root,
-                path=path,
-                stamp=stamp_of(size, mtime_ns),
-                label=label,
-                group=group,
-                metadata=json.loads(metadata),
-            )
-    raise StoreDamagedError(f"an item's row has values of the wrong type: {row!r}")
+def item_of(row: Sequence[Any]) -> Item:
+    """A row of ``COLUMNS`` as an item."""
+    one, digest, width, height, root, path, size, mtime_ns, label, group, metadata = row
+    return Item(
+        id=one,
+        digest=digest.hex(),
+        width=width,
+        height=height,
+        root=root,
+        path=path,
+        stamp=stamp_of(size, mtime_ns),
+        label=label,
+        group=group,
+        metadata=json.loads(metadata) if metadata != "{}" else {},
+    )
 
 
 def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:
