@@ -43,7 +43,7 @@ def main() -> int:
         print(f"indexing {folder}")
         report = collection.index(
             folder,
-            progress=lambda now: print(f"\r{now.done} of {now.total}", end="", file=sys.stderr),
+            progress=lambda now: print(f"\r{now.done} done", end="", file=sys.stderr),
         )
         print(file=sys.stderr)
         print(

@@ -249,7 +249,7 @@ def index_entries(
             skipped += [skip for _, skip in batch.skipped]
             done += batch.size
             if progress is not None:
-                progress(Progress(done=done, total=total or done, skipped=len(skipped)))
+                progress(Progress(done=done, total=total, skipped=len(skipped)))
             if stop():
                 interrupted = True
                 break

@@ -84,10 +84,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far indexing has come: ``done`` of ``total`` files that need work."""
+    """How far indexing has come: ``done`` of ``total`` pictures; a catalogue has no total."""
 
     done: int
-    total: int
+    total: int | None
     skipped: int
 
 

@@ -209,6 +209,8 @@ class _Walk:
     def _ignored(self, path: str) -> bool:
         if self._exclude is not None and self._exclude.match_file(path):
             return True
+        if not self._ignores:
+            return False
         ignored = False
         for folder, spec in self._ignores.items():  # outer first: the innermost has the last word
             if not folder:

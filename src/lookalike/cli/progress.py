@@ -35,22 +35,21 @@ class Meter:
         note = f"{progress.skipped} skipped" if progress.skipped else ""
         self.show(progress.done, progress.total, note)
 
-    def show(self, done: int, total: int, note: str = "") -> None:
+    def show(self, done: int, total: int | None, note: str = "") -> None:
         if self._quiet:
             return
         if sys.stderr.isatty():
             self._draw(done, total, note)
-        elif time.monotonic() - self._said >= _EVERY_S and done < total:
+        elif time.monotonic() - self._said >= _EVERY_S and done != total:
             self._said = time.monotonic()
             rate = done / (self._said - self._began)
-            left = (total - done) / rate if rate else 0
-            tail = f", {note}" if note else ""
-            click.echo(
-                f"{self._what}: {done:,} of {total:,}, {rate:.0f}/s, {_duration(left)} left{tail}",
-                err=True,
-            )
+            parts = [f"{done:,}", f"{rate:.0f}/s"]
+            if total is not None:
+                parts[0] += f" of {total:,}"
+                parts.append(f"{_duration((total - done) / rate if rate else 0)} left")
+            click.echo(f"{self._what}: {', '.join([*parts, *([note] if note else [])])}", err=True)
 
-    def _draw(self, done: int, total: int, note: str) -> None:
+    def _draw(self, done: int, total: int | None, note: str) -> None:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
