@@ -75,7 +75,7 @@ def indexing(pictures: Pictures, encoder: OnnxEncoder) -> float:
         scratch() as folder,
         lookalike.open(folder / "collection", encoder=encoder) as collection,
     ):
-        report = collection.index(pictures.folder)
+        report = collection.index(pictures.folder, format="folder")
     done = report.indexed + report.reused
     assert done == len(pictures), f"{done} of {len(pictures)} were indexed"
     return report.seconds

@@ -423,7 +423,7 @@ def indexed(
     def update() -> lookalike.Collection:
         collection = lookalike.open(folder, encoder=encoder)
         try:
-            collection.index(pictures.folder, progress=_tell)
+            collection.index(pictures.folder, format="folder", progress=_tell)
             collection.search(pictures.paths()[0], k=1)  # notices another encoder
             if graph:
                 collection.optimize()

@@ -98,14 +98,14 @@ def measure(name: str, folder: Path, rounds: int, report: Report) -> dict[str, J
     with scratch() as place:
         address = place / "collection"
         with lookalike.open(address, encoder=Stand()) as collection:
-            first = collection.index(folder)
+            first = collection.index(folder, format="folder")
             collection.optimize()
             count = len(collection)
 
             def again() -> float:
                 # a new object each time: nothing is remembered but what is on disk
                 with lookalike.open(address, encoder=Stand()) as fresh:
-                    done = fresh.index(folder)
+                    done = fresh.index(folder, format="folder")
                 assert done.unchanged == count, done
                 return done.seconds * 1000
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 __all__ = ["Entry", "Hit", "IndexReport", "Item", "Json", "Progress", "Skipped", "Stamp", "id_of"]
 
@@ -13,9 +13,11 @@ Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | 
 _EMPTY: Mapping[str, Json] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """Size in bytes and modification time: says whether a file has changed without opening it."""
+class Stamp(NamedTuple):
+    """Size in bytes and modification time: says whether a file has changed without opening it.
+
+    A tuple, for a scan makes one for every file: a frozen dataclass takes four times as long.
+    """
 
     size: int
     mtime_ns: int

@@ -191,7 +191,7 @@ class _Walk:
                     Skipped(path=_printable(path), reason="its name is not UTF-8; rename it")
                 )
                 return
-        self.listing.files[path] = Stamp(size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+        self.listing.files[path] = Stamp(stat.st_size, stat.st_mtime_ns)
 
     def _wanted_folder(self, path: str, entry: os.DirEntry[str]) -> bool:
         if entry.name.lower() in _SYSTEM_FOLDERS or self._ignored(f"{path}/"):
@@ -202,7 +202,7 @@ class _Walk:
         if self._include is not None:
             if not self._include.match_file(path):
                 return False
-        elif os.path.splitext(name)[1].lower() not in self._suffixes:  # noqa: PTH122 - 5x a Path
+        elif name[name.rfind(".") :].lower() not in self._suffixes:  # a quarter of splitext's time
             return False
         return not self._ignored(path)
 

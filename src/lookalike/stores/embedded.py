@@ -292,7 +292,7 @@ class EmbeddedStore:
             found: list[list[Hit]] = [[] for _ in vectors]
             # Of what is proposed about this share passes: ask for as many more at once, and a half.
             ask = wanted + 8
-            if wanted and chosen is not None:
+            if wanted and chosen is not None and chosen.resident is None:
                 ask += int(1.5 * wanted * self._live / len(chosen.seqs))
             pending = list(range(len(vectors)))
             while wanted and pending:
@@ -461,47 +461,49 @@ class EmbeddedStore:
         if self.bound() is None or self.read_only:
             return False
         total = self.count()
-        with self._lock:
-            self._graph_seen = None  # look at the file again: it may have been deleted
-            grow = self._current_graph()
-            if total * self._dim() <= EXACT_FLOATS:
-                return self._forget_graph()
-            if grow is not None:
-                fresh, covered = self._read(
-                    "SELECT coalesce(sum(seq > ?), 0), coalesce(sum(seq <= ?), 0) FROM items",
-                    (grow.record.mark, grow.record.mark),
-                )[0]
-                dead = grow.record.count - covered
-                rebuild = dead > _DEAD_SHARE * grow.record.count
-                if fresh * self._dim() <= _GROWTH_FLOATS and not rebuild:
-                    return False
-                if rebuild:
-                    grow = None
-                else:
-                    total = fresh
+        if total * self._dim() <= EXACT_FLOATS:
+            return self._forget_graph()
+        plan = self._graph_plan(total)
+        if plan is None:
+            return False
+        grow, total = plan
 
         def report(done: int) -> None:
             if progress is not None:
                 progress(min(done, total), total)
 
+        def build(grow: graph.GraphRecord | None) -> graph.GraphRecord | None:
+            chunks = self._chunks(grow.mark if grow else 0)
+            return graph.build(self.folder, chunks, dim=self._dim(), grow=grow, progress=report)
+
         try:
-            start = grow.record.mark if grow else 0
-            record = graph.build(
-                self.folder, self._chunks(start), dim=self._dim(), grow=grow, progress=report
-            )
+            record = build(grow) or build(None)
         except OSError as error:
             raise StoreFullError(
                 f"the search graph could not be written in {self.folder}: {error.strerror}; "
                 "searches stay right, but slower"
             ) from error
-        if record is None:  # another process has replaced the graph that was to grow
-            return False
+        if record is None:  # only a graph that was to grow can be missing
+            raise StoreError(f"the search graph of {self.folder} could not be built")
         with self._transaction() as db:
             graph.adopt(self.folder, record)
             db.execute(_SET, ("graph", json.dumps(record.as_json())))
         with self._lock:
             self._resident = None
         return True
+
+    def _graph_plan(self, total: int) -> tuple[graph.GraphRecord | None, int] | None:
+        """The graph to add to (``None``: a new one) and how many rows; ``None`` if all is well."""
+        record = self._graph_record()
+        if record is None or not graph.intact(self.folder, record):
+            return None, total
+        fresh, covered = self._read(
+            "SELECT coalesce(sum(seq > ?), 0), coalesce(sum(seq <= ?), 0) FROM items",
+            (record.mark, record.mark),
+        )[0]
+        if record.count - covered > _DEAD_SHARE * record.count:
+            return None, total
+        return (record, fresh) if fresh * self._dim() > _GROWTH_FLOATS else None
 
     def _forget_graph(self) -> bool:
         """A collection that has become small is searched exactly again."""
@@ -522,17 +524,9 @@ class EmbeddedStore:
         if found != ["ok"]:
             remedy = "restore the folder from a copy, or index the pictures again"
             return [*(f"the database is damaged: {one}" for one in found), remedy]
-        problems: list[str] = []
         if self.bound() is None:
             return []
-        for what, select in _CHECKS:
-            seqs = self._read(select, {"bytes": 2 * self._dim()} if ":bytes" in select else {})
-            if seqs:
-                problems.append(f"{len(seqs)} {what}" + ("; removed" if repair else ""))
-            if seqs and repair:
-                with self._transaction() as db:
-                    db.executemany("DELETE FROM items WHERE seq = ?", seqs)
-                    db.executemany("DELETE FROM vectors WHERE seq = ?", seqs)
+        problems = self._check_rows(repair=repair)
         record = self._graph_record()
         if record is not None:
             self._graph_seen = None
@@ -541,14 +535,28 @@ class EmbeddedStore:
                     "the search graph is missing or damaged"
                     + ("; built anew" if repair else " (searches are right, but slower)")
                 )
+                if repair:
+                    self.set_setting("graph", None)
         if repair:
             self.optimize()
+        return problems
+
+    def _check_rows(self, *, repair: bool) -> list[str]:
+        problems: list[str] = []
+        for what, select in _CHECKS:
+            seqs = self._read(select, {"bytes": 2 * self._dim()} if ":bytes" in select else {})
+            if seqs:
+                problems.append(f"{len(seqs)} {what}" + ("; removed" if repair else ""))
+            if seqs and repair:
+                with self._transaction() as db:
+                    db.executemany("DELETE FROM items WHERE seq = ?", seqs)
+                    db.executemany("DELETE FROM vectors WHERE seq = ?", seqs)
         return problems
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
-            self._resident = self._graph = None
+            self._resident = self._graph = self._near = None
 
     # -- SQLite ----------------------------------------------------------------------------
 

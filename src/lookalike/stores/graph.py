@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lookalike.cores import usable_cores
 from lookalike.vectors import Vector
 
-__all__ = ["Graph", "GraphRecord", "adopt", "build", "remove_others"]
+__all__ = ["Graph", "GraphRecord", "adopt", "build", "intact", "remove_others"]
 
 # Scalars of 16 bits halve the file; candidates are rescored, so recall does not suffer
 # (benchmarks/results). Degree and build effort are USearch's defaults.
@@ -61,13 +61,9 @@ class Graph:
     @classmethod
     def open(cls, folder: Path, record: GraphRecord, *, dim: int) -> "Graph | None":
         """The graph of ``record``, or ``None`` when its file is missing or not what was written."""
-        path = folder / record.file
-        try:
-            if path.stat().st_size != record.bytes or _fingerprint(path) != record.digest:
-                return None
-        except OSError:
+        if not intact(folder, record):
             return None
-        index = _restore(path, view=True)
+        index = _restore(folder / record.file, view=True)
         if index is None or index.ndim != dim or len(index) != record.count:
             return None
         index.expansion_search = _EXPANSION_SEARCH
@@ -80,17 +76,26 @@ class Graph:
         return np.asarray(self._index.search(vector, count).keys, dtype=np.int64)
 
 
+def intact(folder: Path, record: GraphRecord) -> bool:
+    """Whether the graph's file is there and what was written. Loads no USearch."""
+    path = folder / record.file
+    try:
+        return path.stat().st_size == record.bytes and _fingerprint(path) == record.digest
+    except OSError:
+        return False
+
+
 def build(
     folder: Path,
     chunks: Iterable[tuple[NDArray[np.int64], NDArray[np.float16]]],
     *,
     dim: int,
-    grow: Graph | None = None,
+    grow: GraphRecord | None = None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> GraphRecord | None:
     """Write a draft of a graph of the rows in ``chunks``: seq (n,), vectors (n, dim).
 
-    With ``grow``, the rows are added to a copy of that graph; ``None`` if it has gone meanwhile.
+    With ``grow``, the rows are added to a copy of that graph; ``None`` if it cannot be read.
     ``progress`` hears how many rows
     have been added so far.
     """
@@ -106,11 +111,11 @@ def build(
         )
         mark, done = 0, 0
     else:
-        index = _restore(folder / grow.record.file, view=False)
+        index = _restore(folder / grow.file, view=False)
         if index is None:
             return None
         index.expansion_add = _EXPANSION_ADD
-        mark, done = grow.record.mark, 0
+        mark, done = grow.mark, 0
     for seqs, vectors in chunks:
         alone = _FIRST if len(index) == 0 else 0
         keys = seqs.astype(np.uint64)

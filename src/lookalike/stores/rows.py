@@ -50,7 +50,7 @@ def item_of(row: Sequence[Any]) -> Item:
 
 
 def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:
-    return None if size is None or mtime_ns is None else Stamp(size=size, mtime_ns=mtime_ns)
+    return None if size is None or mtime_ns is None else Stamp(size, mtime_ns)
 
 
 def matrix_of(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
