@@ -26,7 +26,10 @@ __all__ = ["Graph", "GraphRecord", "adopt", "build", "intact", "remove_others"]
 _DTYPE = "f16"
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 128
+# Rows looked at in a search: 96 find .998 of the ten nearest of 100,000, 128 find .995 of a million.
 _EXPANSION_SEARCH = 96
+_EXPANSION_SEARCH_LARGE = 128
+_LARGE = 300_000
 # The first rows are added one by one: threads that begin together can leave parts of a small graph
 # badly connected.
 _FIRST = 1024
@@ -66,13 +69,13 @@ class Graph:
         index = _restore(folder / record.file, view=True)
         if index is None or index.ndim != dim or len(index) != record.count:
             return None
-        index.expansion_search = _EXPANSION_SEARCH
         return cls(index, record)
 
     def candidates(self, vector: Vector, count: int) -> NDArray[np.int64]:
         """``seq`` of about ``count`` rows near a vector, nearest first."""
         count = min(count, self.record.count)
-        self._index.expansion_search = max(_EXPANSION_SEARCH, count)
+        least = _EXPANSION_SEARCH_LARGE if self.record.count > _LARGE else _EXPANSION_SEARCH
+        self._index.expansion_search = max(least, count)
         return np.asarray(self._index.search(vector, count).keys, dtype=np.int64)
 
 
