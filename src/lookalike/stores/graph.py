@@ -26,7 +26,8 @@ __all__ = ["Graph", "GraphRecord", "adopt", "build", "intact", "remove_others"]
 _DTYPE = "f16"
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 128
-# Rows looked at in a search: 96 find .998 of the ten nearest of 100,000, 128 find .995 of a million.
+# Rows looked at in a search: 96 find .998 of the ten nearest of 100,000; of a million 128
+# find .995.
 _EXPANSION_SEARCH = 96
 _EXPANSION_SEARCH_LARGE = 128
 _LARGE = 300_000
