@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from lookalike.errors import SourceError
 from lookalike.records import Entry, Json, Skipped
@@ -163,7 +164,7 @@ def csv_value(text: str) -> Json:
     return text
 
 
-def _opened(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a text file
+def _opened(path: Path) -> TextIO:
     try:
         return path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
