@@ -1,5 +1,7 @@
 """Catalogues: each format's quirks, and what indexing one means for a collection."""
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -7,11 +9,12 @@ from PIL import Image
 
 import lookalike
 from lookalike.catalogues import open_catalogue, recognise
-from lookalike.catalogues.table import Table, csv_value
+from lookalike.catalogues.rows import csv_value
+from lookalike.catalogues.table import Table
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
 from lookalike.protocols import Catalogue
-from lookalike.records import Entry, IndexReport, Skipped
+from lookalike.records import Entry, IndexReport, Remote, Skipped
 
 MYNTRA = """\
 id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName,,
@@ -122,7 +125,8 @@ def test_a_table_finds_its_columns_and_types_its_values(tmp_path: Path) -> None:
         newline="",
     )
     entries, odd = split(Table(table))
-    assert sorted(entries) == ["A1", "A2"]
+    assert sorted(entries) == ["A1", "A2", "A6"]
+    assert entries["A6"].picture == Remote(("https://example.org/x.jpg",))
     one = entries["A1"]
     assert (one.label, one.group, one.path) == ("mug", "p1", "pics/a.png")
     assert dict(one.metadata or {}) == {"price": 12.5, "code": "007", "name": "Mug, large"}
@@ -130,9 +134,11 @@ def test_a_table_finds_its_columns_and_types_its_values(tmp_path: Path) -> None:
     assert (entries["A2"].label, dict(entries["A2"].metadata or {})) == (None, {})
     assert [(skip.path, skip.reason) for skip in odd] == [
         ("shop.csv:4", "8 values for 7 columns; is a comma unquoted?"),
-        ("shop.csv:5", "no file in column 'image'"),
-        ("shop.csv:6", f"../../etc/passwd lies outside {tmp_path}"),
-        ("shop.csv:7", "its picture is a URL; download it first"),
+        ("shop.csv:5", "no picture in column 'image'"),
+        (
+            "shop.csv:6",
+            f"../../etc/passwd lies outside {tmp_path}; --root says where the files lie",
+        ),
     ]
 
 
@@ -164,11 +170,128 @@ def test_json_lines_keep_lists_and_objects(tmp_path: Path) -> None:
     assert [one.path for one in odd] == ["t.jsonl:3", "t.jsonl:4"]
 
 
-def test_a_table_in_another_encoding_is_said_with_its_line(tmp_path: Path) -> None:
-    for name in ("t.csv", "t.jsonl"):
-        (tmp_path / name).write_bytes(b"file,name\na.png,caf\xe9\n")
-        with pytest.raises(SourceError, match="0xe9 is not UTF-8"):
-            split(Table(tmp_path / name))
+def test_lines_in_another_encoding_are_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
+    csv, lines = tmp_path / "t.csv", tmp_path / "t.jsonl"
+    csv.write_bytes(b"file,name\na.png,caf\xe9\nb.png,tea\n")
+    lines.write_bytes(b'{"file": "a.png", "name": "caf\xe9"}\n{"file": "b.png"}\n')
+    for table, number in ((csv, 2), (lines, 1)):
+        entries, odd = split(Table(table))
+        assert sorted(entries) == ["b.png"]
+        assert odd[0].path == f"{table.name}:{number}"
+        assert odd[0].reason.startswith("byte 0xe9 is not UTF-8; save the table as UTF-8, or say")
+    entries, odd = split(Table(csv, encoding="cp1252"))
+    assert (dict(entries["a.png"].metadata or {}), odd) == ({"name": "café"}, [])
+    with pytest.raises(SourceError, match="there is no encoding 'klingon'"):
+        split(Table(csv, encoding="klingon"))
+    csv.write_bytes(b"file,caf\xe9\na.png,1\n")
+    with pytest.raises(SourceError, match=r"t\.csv, its first line: byte 0xe9 is not UTF-8"):
+        split(Table(csv))
+
+
+def test_tables_as_spreadsheets_save_them_are_read(tmp_path: Path) -> None:
+    (tmp_path / "semicolons.csv").write_text("File;Label;price\na.png;mug, large;1,5\n")
+    (tmp_path / "wide.csv").write_text("file\tlabel\na.png\tmug\n", encoding="utf-16")
+    (tmp_path / "marked.csv").write_text("file,label\na.png,mug\n", encoding="utf-8-sig")
+    for name, label in (("semicolons", "mug, large"), ("wide", "mug"), ("marked", "mug")):
+        entries, odd = split(Table(tmp_path / f"{name}.csv"))
+        assert (entries["a.png"].label, odd) == (label, [])
+
+
+def test_ids_and_labels_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,file,label\n1.50,a.png,007\n1.5,b.png,12.0\n")
+    entries, _ = split(Table(tmp_path / "t.csv"))
+    assert {one: entry.label for one, entry in entries.items()} == {"1.50": "007", "1.5": "12.0"}
+    (tmp_path / "t.jsonl").write_text(
+        '{"id": 1, "file": "a.png", "label": 12.0}\n'
+        '{"id": "2", "file": "b.png", "label": true}\n'
+        '{"id": 3, "file": "c.png", "label": null}\n'
+        '{"id": 4, "file": "d.png", "label": ["a"]}\n'
+        '{"id": 5, "file": "e.png", "label": "\\ud800"}\n'
+        '{"id": 6, "file": 7}\n'
+    )
+    entries, odd = split(Table(tmp_path / "t.jsonl"))
+    assert [(one, entry.label) for one, entry in entries.items()] == [
+        *(("1", "12"), ("2", "true"), ("3", None))
+    ]
+    assert [(skip.path, skip.reason) for skip in odd] == [
+        ("t.jsonl:4", "its label is no text: ['a']"),
+        ("t.jsonl:5", "holds half a character (an escape \\ud800 to \\udfff alone)"),
+        ("t.jsonl:6", "no picture in column 'file'"),
+    ]
+
+
+def test_a_value_without_end_is_told_with_its_cause(tmp_path: Path) -> None:
+    lines = [f"{number}.png,x" for number in range(200_000)]
+    lines[3] = '3.png,"open'
+    (tmp_path / "t.csv").write_text("\n".join(["file,label", *lines]))
+    entries, odd = split(Table(tmp_path / "t.csv"))
+    assert {"0.png", "1.png", "2.png", "199999.png"} < entries.keys()
+    assert "a value of more than 1,000,000 characters; is a quote left open?" in {
+        skip.reason for skip in odd
+    }
+
+
+def test_the_url_of_a_picture_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(
+        '{"file": "a.png", "url": "http://x/a", "src": ["http://x/1", "http://x/2"]}\n'
+    )
+    entries, _ = split(Table(tmp_path / "t.jsonl"))
+    assert entries["a.png"].picture == tmp_path / "a.png"
+    assert dict(entries["a.png"].metadata or {})["url"] == "http://x/a"
+    entries, _ = split(Table(tmp_path / "t.jsonl", columns={"url": "src"}))
+    assert entries["http://x/1"].picture == Remote(("http://x/1", "http://x/2"))
+
+
+def parquet_of(path: Path, rows: list[dict[str, object]]) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet  # noqa: PLC0415 - an extra
+
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_parquet_keeps_its_types(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {
+            "id": 1,
+            "file": "a.png",
+            "label": "mug",
+            "price": Decimal("12.50"),
+            "day": date(2024, 1, 31),
+            "sizes": [40, 41],
+            "spec": {"wide": True},
+            "weight": float("nan"),
+        },
+        {"id": 2, "file": "b.png", "label": None},
+    ]
+    entries, odd = split(Table(parquet_of(tmp_path / "t.parquet", rows)))
+    assert odd == []
+    assert (entries["1"].label, entries["2"].label) == ("mug", None)
+    assert dict(entries["1"].metadata or {}) == {
+        "price": 12.5,
+        "day": "2024-01-31",
+        "sizes": [40, 41],
+        "spec": {"wide": True},
+    }
+
+
+def test_parquet_may_hold_the_pictures_themselves(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    data = paint(tmp_path / "a.png", 7).read_bytes()
+    rows: list[dict[str, object]] = [{"id": "x", "image": {"bytes": data, "path": "a.png"}}]
+    report = index(tmp_path / "shop", parquet_of(tmp_path / "t.parquet", rows), tiny)
+    assert (report.indexed, report.skipped) == (1, ())
+    assert index(tmp_path / "shop", tmp_path / "t.parquet", tiny).unchanged == 1
+
+
+def test_parquet_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    bare = parquet_of(tmp_path / "bare.parquet", [{"price": 1, "name": "x"}])
+    with pytest.raises(SourceError, match=r"which column names the picture's file\? It has price"):
+        split(Table(bare))
+    whole = bare.read_bytes()
+    for broken in (b"", b"no parquet", whole[: len(whole) // 2], whole[:-3]):
+        bare.write_bytes(broken)
+        with pytest.raises(SourceError, match="not a whole Parquet file"):
+            split(Table(bare))
 
 
 def test_csv_values() -> None:
@@ -241,14 +364,69 @@ def test_lines_that_have_gone_remove_their_items_unless_a_line_was_odd(
 def test_of_lines_with_one_id_the_last_wins_and_it_is_told(
     tmp_path: Path, tiny: OnnxEncoder
 ) -> None:
+    for name in "abc":
+        paint(tmp_path / f"{name}.png", 50 * ord(name))
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "id,file,label\n1,a.png,first\n1,a.png,last\n2,a.png,x\n2,c.png,y\n2,b.png,z\n"
+    )
+    for _ in range(2):  # and again, over what is stored
+        report = index(tmp_path / "shop", table, tiny)
+        assert [(skip.path, skip.reason) for skip in report.skipped] == [
+            ("t.csv:3", "id '1' again; the last wins"),
+            ("t.csv:5", "id '2' again; the last wins"),
+            ("t.csv:6", "id '2' again; the last wins"),
+        ]
+        with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+            assert (shop.get("1").label, shop.get("1").path) == ("last", "a.png")
+            assert (shop.get("2").label, shop.get("2").path) == ("z", "b.png")
+            (hit,) = shop.search(tmp_path / "b.png", k=1, include_self=True)
+            assert (hit.item.id, round(hit.score, 2)) == ("2", 1.0)
+
+
+def test_ids_that_differ_only_by_case_or_unicode_form_are_kept_and_noted(
+    tmp_path: Path, tiny: OnnxEncoder
+) -> None:
+    for number, name in enumerate("abcd"):
+        paint(tmp_path / f"{name}.png", 50 * number)
+    table = tmp_path / "t.csv"
+    table.write_text("id,file\nA1,a.png\na1,b.png\ncaf\u00e9,c.png\ncafe\u0301,d.png\n", "utf-8")
+    report = index(tmp_path / "shop", table, tiny)
+    assert (report.indexed, report.skipped) == (4, ())
+    assert report.notes == tuple(
+        f"t.csv:{line}: id {one} differs only by case or Unicode form from {other}; both are kept"
+        for line, one, other in ((3, "'a1'", "'A1'"), (5, r"'cafe\u0301'", r"'caf\xe9'"))
+    )
+
+
+def test_a_catalogue_of_urls_says_how_to_download_it(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("url\n" + "".join(f"http://example.org/{one}.jpg\n" for one in range(5)))
+    with pytest.raises(SourceError, match="fetch them with `lookalike download"):
+        index(tmp_path / "shop", table, tiny)
+    paint(tmp_path / "a.png", 1)
+    table.write_text("file\na.png\nhttp://example.org/x.jpg\n")
+    report = index(tmp_path / "shop", table, tiny)
+    assert report.indexed == 1
+    assert [(skip.path, skip.reason) for skip in report.skipped] == [
+        ("t.csv:3", "its picture is a URL; `lookalike download` fetches it")
+    ]
+
+
+def test_a_table_whose_files_lie_elsewhere_says_so_and_nothing_is_lost(
+    tmp_path: Path, tiny: OnnxEncoder
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,file\n1,a.png\n2,b.png\n")
     for name in "ab":
         paint(tmp_path / f"{name}.png", ord(name))
-    table = tmp_path / "t.csv"
-    table.write_text("id,file,label\n1,a.png,first\n1,a.png,last\n")
-    report = index(tmp_path / "shop", table, tiny)
-    assert [skip.reason for skip in report.skipped] == ["id '1' again; the last wins"]
+    index(tmp_path / "shop", table, tiny)
+    for name in "ab":
+        (tmp_path / f"{name}.png").unlink()
+    with pytest.raises(SourceError, match=r"none of the 2 pictures .* --root"):
+        index(tmp_path / "shop", table, tiny)
     with lookalike.open(tmp_path / "shop") as shop:
-        assert shop.get("1").label == "last"
+        assert len(shop) == 2
 
 
 def test_answers_can_be_one_for_each_group(tmp_path: Path, tiny: OnnxEncoder) -> None:

@@ -432,7 +432,7 @@ def test_a_table_is_indexed_and_searched_by_what_it_says(
     lines = [f"red/{number}.png,red,{number}" for number in range(6)]
     lines += [f"blue/{number}.png,blue,{number}" for number in range(2)]
     table.write_text("\n".join(["file,label,price", *lines, "gone.png,red,1"]) + "\n")
-    done = run("index", table, "--pictures", photos, "--encoder", card)
+    done = run("index", table, "--root", photos, "--encoder", card)
     assert done.stdout.startswith("8 indexed")
     assert "read as table" in done.stderr
     query = photos / "red" / "0.png"

@@ -834,6 +834,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     assert max(memory[half:]) - max(memory[:half]) < 16 * 2**20
 
 
+@pytest.mark.usefixtures("catalogue")
 def test_two_processes_index_different_folders_into_one_collection(
     store: EmbeddedStore, card: Path, tiny: OnnxEncoder, catalogue_folder: Path, tmp_path: Path
 ) -> None:

@@ -14,14 +14,20 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
 from lookalike import images
 from lookalike.cores import usable_cores
-from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
+from lookalike.errors import (
+    ItemNotFoundError,
+    PictureError,
+    SourceError,
+    UnreadablePictureError,
+)
 from lookalike.protocols import Catalogue, Encoder, Prepared, Store
-from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp, id_of
+from lookalike.records import Entry, IndexReport, Item, Progress, Remote, Skipped, Stamp, id_of
 from lookalike.scan import Listing, ScanOptions, check_folder, scan
 from lookalike.vectors import Vector
 
@@ -29,6 +35,8 @@ __all__ = ["FolderPlan", "index_catalogue", "index_entries", "index_folder", "pl
 
 BATCH = 64  # pictures a batch; 64 prepared at 224 px are 10 MB
 _AHEAD = 3  # batches read ahead of the encoder
+_NONE_OF = 1000  # so many pictures of a catalogue that are not here say that none is
+_REMOTE = "its picture is a URL; `lookalike download` fetches it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,43 +123,114 @@ def index_catalogue(
     """Bring what is stored of root ``name`` in line with a catalogue.
 
     Unchanged files are not read: where only the table has changed, the items are told what is new.
-    Of lines with one id the last wins, and each earlier one is reported. Items that the catalogue
-    no longer names are removed at the end, unless ``keep_missing``, the run was stopped, or a line
-    could not be understood: it may have been theirs.
+    Of lines with one id the last wins, and each earlier one is reported; ids that differ only by
+    case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
+    are removed at the end, unless ``keep_missing``, the run was stopped, or a line could not be
+    understood: it may have been theirs.
+
+    Raises ``SourceError`` where not one picture is there: all are URLs, or lie elsewhere.
     """
     check_folder(catalogue.root)
-    seen: set[str] = set()
-    odd: list[Skipped] = []  # lines that are no entries, twice the same id
-    left: list[Skipped] = []  # files that could not be used before and are the same
-    skips = store.skips(name)
-
-    def entries() -> Iterator[Entry]:
-        for one in catalogue.entries():
-            if isinstance(one, Skipped):
-                odd.append(one)
-                continue
-            skip = skips.get(one.path)
-            if one.id in seen:
-                left.append(Skipped(path=one.path, reason=f"id {one.id!r} again; the last wins"))
-            elif skip is not None and skip.stamp == one.stamp is not None and not retry:
-                left.append(skip)
-                seen.add(one.id)
-                continue
-            seen.add(one.id)
-            yield replace(one, root=name)
-
-    report = index_entries(store, encoder, entries(), limits=limits, progress=progress, stop=stop)
+    reading = _Reading(catalogue, name, {} if retry else store.skips(name))
+    report = index_entries(
+        store, encoder, reading.entries(), limits=limits, progress=progress, stop=stop
+    )
+    if reading.last and not report.interrupted:
+        # After all others: the earlier line of an id may still be on its way through the readers.
+        again = index_entries(store, encoder, reading.last.values(), limits=limits, stop=stop)
+        report = replace(
+            again,
+            indexed=report.indexed + again.indexed,
+            reused=report.reused + again.reused,
+            unchanged=report.unchanged + again.unchanged,
+            skipped=(*report.skipped, *again.skipped),
+            seconds=report.seconds + again.seconds,
+        )
     gone = []
     if not report.interrupted:
         known = store.stamps(name)
-        gone = [one for path, (one, _) in known.items() if path and one not in seen]
-    removed = 0 if keep_missing or odd else store.delete(gone)
+        gone = [one for path, (one, _) in known.items() if path and one not in reading.seen]
+    removed = 0 if keep_missing or reading.odd else store.delete(gone)
     return replace(
         report,
         removed=removed,
         kept=len(gone) - removed,
-        skipped=(*odd, *left, *report.skipped),
+        skipped=(*reading.odd, *reading.left, *report.skipped),
+        notes=tuple(reading.notes),
     )
+
+
+class _Reading:
+    """A catalogue on its way to the readers: what of it is to be looked at, and what is odd."""
+
+    def __init__(self, catalogue: Catalogue, name: str, skips: Mapping[str, Skipped]) -> None:
+        self._catalogue = catalogue
+        self._name = name
+        self._skips = skips
+        self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
+        self._absent = 0  # files that are not there, as long as none was
+        self.seen: set[str] = set()
+        self.last: dict[str, Entry] = {}  # of ids that came again
+        self.odd: list[Skipped] = []  # lines that are no entries
+        self.left: list[Skipped] = []  # twice the same id; unusable before and the same now
+        self.notes: list[str] = []
+
+    def entries(self) -> Iterator[Entry]:
+        remote: list[Skipped] = []
+        for one in self._catalogue.entries():
+            if isinstance(one, Skipped):
+                self.odd.append(one)
+            elif isinstance(one.picture, Remote):
+                remote.append(Skipped(path=one.line or one.id, reason=_REMOTE))
+                if not self.seen and len(remote) == _NONE_OF:
+                    break
+            else:
+                yield from self._looked_at(one)
+        if remote and not self.seen:
+            raise SourceError(
+                f"{self._catalogue.format} lists URLs, and pictures must be here to be indexed; "
+                "fetch them with `lookalike download … --to DIR`, then index DIR"
+            )
+        if self._absent and self._absent == len(self.seen):
+            self._none_there()
+        self.odd += remote
+
+    def _looked_at(self, one: Entry) -> Iterator[Entry]:
+        if isinstance(one.picture, Path):
+            if one.stamp is not None:
+                self._absent = -1
+            elif self._absent >= 0:
+                self._absent += 1
+                if self._absent == _NONE_OF:
+                    self._none_there()
+        skip = self._skips.get(one.path)
+        entry = replace(one, root=self._name)
+        if one.id in self.seen:
+            self.left.append(
+                Skipped(path=one.line or one.path, reason=f"id {one.id!r} again; the last wins")
+            )
+            self.last[one.id] = entry
+            return
+        self._compare(one)
+        self.seen.add(one.id)
+        if skip is not None and skip.stamp == one.stamp is not None:
+            self.left.append(skip)
+        else:
+            yield entry
+
+    def _compare(self, one: Entry) -> None:
+        other = self._alike.setdefault(normalize("NFC", one.id).casefold(), one.id)
+        if other != one.id:
+            self.notes.append(
+                f"{one.line or one.path}: id {one.id!a} differs only by case or Unicode form "
+                f"from {other!a}; both are kept"
+            )
+
+    def _none_there(self) -> None:
+        raise SourceError(
+            f"none of the {self._absent:,} pictures looked for lies below {self._catalogue.root}; "
+            "say where they lie with --root"
+        )
 
 
 def plan_folder(
@@ -316,7 +395,7 @@ def _load_one(
     limits: images.Limits,
 ) -> None:
     """Put an entry where it belongs in ``batch``; ``before`` is the item of its id."""
-    if before is not None and before.path and _place(before) != _place(entry):
+    if before is not None and before.path and before.root != entry.root:
         place = ": ".join(part for part in _place(before) if part)
         reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
         batch.skipped.append((entry, Skipped(path=entry.path or entry.id, reason=reason)))
@@ -324,6 +403,8 @@ def _load_one(
     if before is not None and entry.stamp is not None and before.stamp == entry.stamp:
         _keep(before, entry, batch)
         return
+    if isinstance(entry.picture, Remote):
+        raise UnreadablePictureError(_REMOTE)
     data = (
         entry.picture
         if isinstance(entry.picture, bytes)
@@ -397,7 +478,10 @@ def _skipped(entry: Entry, error: PictureError) -> Skipped:
     # A file that could not be read may be readable next time without having changed: permission,
     # a failing network share. So nothing is remembered that would keep it from being tried.
     stamp = None if isinstance(error, UnreadablePictureError) else entry.stamp
-    return Skipped(path=entry.path or entry.id, reason=error.reason, stamp=stamp)
+    path = entry.path or entry.id
+    if entry.line and entry.stamp is None:  # no file to look at, so say who names it
+        path = f"{path} ({entry.line})"
+    return Skipped(path=path, reason=error.reason, stamp=stamp)
 
 
 def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:

@@ -6,7 +6,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Entry", "Hit", "IndexReport", "Item", "Json", "Progress", "Skipped", "Stamp", "id_of"]
+__all__ = [
+    "Entry",
+    "Hit",
+    "IndexReport",
+    "Item",
+    "Json",
+    "Progress",
+    "Remote",
+    "Skipped",
+    "Stamp",
+    "id_of",
+]
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -45,22 +56,32 @@ class Item:
     metadata: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A picture that lies elsewhere: the URLs that it can be had from, best first."""
+
+    urls: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A picture that is to become an item: where its bytes are and what is said about it.
 
-    ``picture`` is a file or the bytes of one. ``None`` for label, group or metadata says nothing
-    about them: an item that is there already keeps its own.
+    ``picture`` is a file, the bytes of one, or ``Remote``: then it must be downloaded before it can
+    be indexed. ``None`` for label, group or metadata says nothing
+    about them: an item that is there already keeps its own. ``line`` is the place in a catalogue
+    that says so (``products.csv:12``), for messages.
     """
 
     id: str
-    picture: Path | bytes
+    picture: Path | bytes | Remote
     root: str = ""
     path: str = ""
     stamp: Stamp | None = None
     label: str | None = None
     group: str | None = None
     metadata: Mapping[str, Json] | None = None
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +120,8 @@ class IndexReport:
 
     ``indexed`` were encoded, ``reused`` took the vector of an exact copy, ``unchanged`` were left
     as they are, ``removed`` had vanished, ``kept`` had vanished or could not be looked for and
-    stay. ``skipped`` lists every file left out in this run, known or new. ``interrupted`` says
+    stay. ``skipped`` lists every file left out in this run, known or new; ``notes`` are sentences
+    on what was done but looks like a slip. ``interrupted`` says
     that the run was stopped early: what was done is stored, the next run goes on.
     """
 
@@ -109,6 +131,7 @@ class IndexReport:
     removed: int = 0
     kept: int = 0
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
 

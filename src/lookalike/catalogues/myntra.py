@@ -67,6 +67,7 @@ class Myntra:
             stamp=stamp_of(self.root / path),
             label=values.get("articleType"),
             metadata=metadata,
+            line=where,
         )
 
     def _more(self, one: str) -> dict[str, Json]:

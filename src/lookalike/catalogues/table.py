@@ -1,182 +1,150 @@
-"""Tables with a line a picture: CSV, TSV and JSON lines."""
+"""Tables with a line a picture: which column is what."""
 
-import csv
-import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
 
+from lookalike.catalogues.rows import SUFFIXES, Value, csv_value, json_value, rows_of
 from lookalike.errors import SourceError
-from lookalike.records import Entry, Json, Skipped
+from lookalike.records import Entry, Json, Remote, Skipped
 from lookalike.scan import stamp_of
 
-__all__ = ["SUFFIXES", "Columns", "Table", "csv_value"]
-
-SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
+__all__ = ["SUFFIXES", "Columns", "Table"]
 
 # What a column is for when nobody says: the first of these names that the table has.
 _USUAL = {
     "file": ("file", "path", "image", "picture", "filename", "file_name", "image_path"),
+    "url": ("url", "image_url", "picture_url", "imageurl", "link"),
     "id": ("id", "image_id", "sku"),
     "label": ("label", "category", "class"),
     "group": ("group", "product_id", "product", "item_id"),
 }
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?")
-_LARGEST_FIELD = 1_000_000  # characters; the csv module's own limit is 131,072
 
 Columns = Mapping[str, str | None]
 
 
 class Table:
-    """A table of pictures.
+    """A table of pictures: CSV, TSV, JSON lines or Parquet.
 
     ``columns`` says which column is the ``file`` (a path below ``pictures``, by default the
-    table's folder), the ``id`` (by default the file), the ``label`` and the ``group``; the usual
-    names are found by themselves. All other columns are metadata. In CSV and TSV a value that
-    reads as a plain number is one (``007`` is not), and an empty one is missing.
+    table's folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by
+    default the file or URL), the ``label`` and the ``group``; the usual names are found by
+    themselves, whatever their case. All other columns are metadata. In CSV and TSV a value that
+    reads as a plain number is one (``007`` is not), and an empty one is missing. A Parquet file
+    may hold the pictures themselves in its file column, as bytes or as ``{bytes, path}``.
     """
 
     format = "table"
 
     def __init__(
-        self, path: Path, *, pictures: Path | None = None, columns: Columns | None = None
+        self,
+        path: Path,
+        *,
+        pictures: Path | None = None,
+        columns: Columns | None = None,
+        encoding: str | None = None,
     ) -> None:
         self.path = path
         self.root = path.parent if pictures is None else pictures
+        self._resolved = self.root.resolve()
         self._wanted = dict(columns or {})
+        self._encoding = encoding
+        self._typed = path.suffix.lower() not in (".csv", ".tsv")
 
     def entries(self) -> Iterator[Entry | Skipped]:
-        rows = self._json_rows() if self.path.suffix.lower() in (".jsonl", ".ndjson") else None
         columns: dict[str, str | None] | None = None
-        for line, row in rows if rows is not None else self._csv_rows():
+        for line, row in rows_of(self.path, encoding=self._encoding):
+            where = f"{self.path.name}:{line}"
             if isinstance(row, str):
-                yield Skipped(path=f"{self.path.name}:{line}", reason=row)
+                yield Skipped(path=where, reason=row)
                 continue
             if columns is None:
                 columns = self._columns(list(row))
-            yield self._entry(line, row, columns)
+            yield self._entry(where, row, columns)
 
     def _entry(
-        self, line: int, row: Mapping[str, Json], columns: Mapping[str, str | None]
+        self, where: str, row: Mapping[str, Value], columns: Mapping[str, str | None]
     ) -> Entry | Skipped:
-        where = f"{self.path.name}:{line}"
-        file = _text(row.get(columns["file"] or ""))
-        if not file:
-            return Skipped(path=where, reason=f"no file in column {columns['file']!r}")
-        if "://" in file:
-            return Skipped(path=where, reason="its picture is a URL; download it first")
-        place = self.root / file
+        said = {use: row.get(name) if name else None for use, name in columns.items()}
         try:
-            inside = place.resolve().relative_to(self.root.resolve()).as_posix()
-        except (ValueError, OSError):
-            return Skipped(path=where, reason=f"{file} lies outside {self.root}")
+            named = {use: _text(use, said[use]) for use in ("id", "label", "group")}
+            picture, path = self._picture(said, columns)
+        except ValueError as error:
+            return Skipped(path=where, reason=str(error))
         used = {name for name in columns.values() if name}
+        own = path or (picture.urls[0] if isinstance(picture, Remote) else where)
         return Entry(
-            id=_text(row.get(columns["id"] or "")) or inside,
-            picture=place,
-            path=inside,
-            stamp=stamp_of(place),
-            label=_text(row.get(columns["label"] or "")) or None,
-            group=_text(row.get(columns["group"] or "")) or None,
-            metadata={
-                name: value for name, value in row.items() if name not in used and value is not None
-            },
+            id=named["id"] or own,
+            picture=picture,
+            path=path,
+            stamp=stamp_of(picture) if isinstance(picture, Path) else None,
+            label=named["label"] or None,
+            group=named["group"] or None,
+            metadata=self._metadata(row, used),
+            line=where,
         )
 
+    def _picture(
+        self, said: Mapping[str, Value], columns: Mapping[str, str | None]
+    ) -> tuple[Path | bytes | Remote, str]:
+        """The picture and its path below the root; ``ValueError`` with the reason for none."""
+        urls, file = said["url"], said["file"]
+        if isinstance(urls, list | tuple) and urls and all(isinstance(one, str) for one in urls):
+            return Remote(tuple(urls)), ""
+        if isinstance(urls, str) and urls.strip():
+            return Remote((urls.strip(),)), ""
+        if isinstance(file, dict):  # as Hugging Face's data sets keep them
+            file = file.get("bytes") or file.get("path")
+        if isinstance(file, bytes):
+            return file, ""
+        if not isinstance(file, str) or not file.strip():
+            raise ValueError(f"no picture in column {columns['url'] or columns['file']!r}")
+        if "://" in file:
+            return Remote((file.strip(),)), ""
+        place = self.root / file
+        try:
+            return place, place.resolve().relative_to(self._resolved).as_posix()
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"{file} lies outside {self.root}; --root says where the files lie"
+            ) from error
+
+    def _metadata(self, row: Mapping[str, Value], used: set[str]) -> dict[str, Json]:
+        values = {
+            name: json_value(value) if self._typed else csv_value(str(value))
+            for name, value in row.items()
+            if name not in used
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
     def _columns(self, names: list[str]) -> dict[str, str | None]:
+        """Use → name of the column, for the uses that there is one for."""
         found: dict[str, str | None] = {}
         for use, usual in _USUAL.items():
             wanted = self._wanted.get(use)
             if wanted is not None and wanted not in names:
-                raise SourceError(
-                    f"{self.path} has no column {wanted!r}; it has {', '.join(names)}"
-                )
-            found[use] = wanted or next((name for name in usual if name in names), None)
-        if found["file"] is None:
+                raise SourceError(f"{self.path} has no column {wanted!r}; it has {_listed(names)}")
+            lower = {name.lower(): name for name in reversed(names)}
+            found[use] = wanted or next((lower[one] for one in usual if one in lower), None)
+        if found["file"] is not None and self._wanted.get("url") is None:
+            found["url"] = None  # files that are here come first; the URL is metadata then
+        elif found["file"] is None and found["url"] is None:
             raise SourceError(
-                f"{self.path}: which column names the picture's file? It has {', '.join(names)}; "
-                "say it with --file-column"
+                f"{self.path}: which column names the picture's file? It has {_listed(names)}; "
+                "say it with --file-column, or --url-column for pictures to be downloaded"
             )
         return found
 
-    def _csv_rows(self) -> Iterator[tuple[int, dict[str, Json] | str]]:
-        csv.field_size_limit(_LARGEST_FIELD)
-        delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
-        with _opened(self.path) as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            header: list[str] | None = None
-            while True:
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield reader.line_num, f"not a line of the table: {error}"
-                    continue
-                except UnicodeDecodeError as error:
-                    raise _not_utf8(self.path, reader.line_num + 1, error) from error
-                if header is None:
-                    header = [name.strip() for name in row]
-                    while header and not header[-1]:
-                        header.pop()
-                elif any(row):
-                    extra = any(row[len(header) :])
-                    if extra or len(row) < len(header):
-                        yield (
-                            reader.line_num,
-                            f"{len(row)} values for {len(header)} columns; is a comma unquoted?",
-                        )
-                        continue
-                    yield (
-                        reader.line_num,
-                        {name: csv_value(text) for name, text in zip(header, row, strict=False)},
-                    )
 
-    def _json_rows(self) -> Iterator[tuple[int, dict[str, Json] | str]]:
-        number = 0
-        with _opened(self.path) as file:
-            while True:
-                number += 1
-                try:
-                    line = file.readline()
-                except UnicodeDecodeError as error:
-                    raise _not_utf8(self.path, number, error) from error
-                if not line:
-                    return
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    yield number, f"not JSON: {error}"
-                    continue
-                yield number, row if isinstance(row, dict) else "not a JSON object"
+def _text(use: str, value: Value) -> str:
+    """A value as an id, label or group; ``ValueError`` for one that cannot be."""
+    if isinstance(value, list | tuple | dict | bytes):
+        raise ValueError(f"its {use} is no text: {str(value)[:40]}")  # noqa: TRY004 - bad input
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # pandas makes floats of whole numbers where one is missing
+    return "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN
 
 
-def csv_value(text: str) -> Json:
-    """A CSV field: a number if it reads as a plain one, ``None`` if it is empty, else text."""
-    text = text.strip()
-    if not text:
-        return None
-    if _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    return text
-
-
-def _opened(path: Path) -> TextIO:
-    try:
-        return path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _not_utf8(path: Path, line: int, error: UnicodeDecodeError) -> SourceError:
-    return SourceError(
-        f"{path}, about line {line}: byte {error.object[error.start]:#x} is not UTF-8; save the "
-        "table as UTF-8"
-    )
-
-
-def _text(value: Json) -> str:
-    return "" if value is None else str(value)
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:40]) + (", …" if len(names) > 40 else "")  # noqa: PLR2004 - a screen

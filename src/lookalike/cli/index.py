@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.catalogues import FORMATS, open_catalogue, recognise
-from lookalike.catalogues.table import Table
-from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.catalogues import FORMATS, recognise
+from lookalike.cli.options import (
+    catalogue_at,
+    collection_option,
+    encoder_options,
+    json_option,
+    opened,
+    table_options,
+)
 from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.images import Limits
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from lookalike.protocols import Catalogue
 
 __all__ = ["index_command"]
+
+_NOTES = 10  # shown
 
 
 @click.command("index")
@@ -34,11 +42,12 @@ __all__ = ["index_command"]
     type=click.Choice(["auto", "folder", *FORMATS]),
     help="What the source is; auto recognises it by its content.",
 )
-@click.option("--pictures", metavar="DIR", help="The folder that a table's files lie in.")
-@click.option("--file-column", metavar="NAME", help="A table's column of picture files.")
-@click.option("--id-column", metavar="NAME", help="A table's column of ids.")
-@click.option("--label-column", metavar="NAME", help="A table's column of labels.")
-@click.option("--group-column", metavar="NAME", help="A table's column of groups (products).")
+@click.option(
+    "--root",
+    metavar="DIR",
+    help="The folder that a catalogue's files lie in, where it is not the catalogue's own.",
+)
+@table_options
 @click.option(
     "--include",
     multiple=True,
@@ -93,11 +102,9 @@ def index_command(
     device: str,
     threads: int | None,
     format_: str,
-    pictures: str | None,
-    file_column: str | None,
-    id_column: str | None,
-    label_column: str | None,
-    group_column: str | None,
+    root: str | None,
+    columns: dict[str, str],
+    encoding: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     hidden: bool,
@@ -113,8 +120,8 @@ def index_command(
 ) -> None:
     """Learn folders and catalogues of pictures, or bring a collection in line with them.
 
-    A SOURCE is a folder, a table (CSV, TSV, JSON lines) with a line a picture, or a data set in a
-    known format.
+    A SOURCE is a folder, a table (CSV, TSV, JSON lines, Parquet) with a line a picture, a folder
+    of downloads, or a data set in a known format.
 
     Unchanged pictures cost nothing, moved and copied ones next to nothing, and items whose file
     has gone are removed once the whole folder has been seen. Ctrl-C stops after the batch in
@@ -124,17 +131,11 @@ def index_command(
     \b
       lookalike index photos/
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
-      lookalike index products.csv --pictures photos/ --label-column category -c shop
+      lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
     """
     for folder in folders:  # before any work: a slip in the last word should cost nothing
         recognise(Path(folder).expanduser())
-    columns = {
-        "file": file_column,
-        "id": id_column,
-        "label": label_column,
-        "group": group_column,
-    }
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
@@ -150,11 +151,11 @@ def index_command(
             path = Path(folder).expanduser()
             kind = recognise(path) if format_ == "auto" else format_
             source: Path | Catalogue = path
-            if kind == "table":
-                place = Path(pictures) if pictures else None
-                source = Table(path, pictures=place, columns=columns)
-            elif kind != "folder":
-                source = open_catalogue(path, kind)
+            if kind != "folder":
+                pictures = Path(root).expanduser() if root else None
+                source = catalogue_at(
+                    path, kind, pictures=pictures, columns=columns, encoding=encoding
+                )
             if kind != "folder" and not quiet:
                 click.echo(f"{plain(folder)}: read as {kind}", err=True)
             with Meter(plain(folder), quiet=quiet) as meter:
@@ -184,6 +185,10 @@ def index_command(
 
 
 def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:
+    for note in report.notes[:_NOTES]:
+        click.echo(f"note: {plain(note)}", err=True)
+    if len(report.notes) > _NOTES:
+        click.echo(f"note: and {len(report.notes) - _NOTES:,} more like it (--json)", err=True)
     if show_skipped:
         for skip in report.skipped:
             click.echo(f"skipped {plain(skip.path)}: {skip.reason}", err=True)
@@ -204,6 +209,7 @@ def _together(reports: list[IndexReport]) -> IndexReport:
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),
         skipped=tuple(skip for one in reports for skip in one.skipped),
+        notes=tuple(note for one in reports for note in one.notes),
         interrupted=any(one.interrupted for one in reports),
         seconds=sum(one.seconds for one in reports),
     )

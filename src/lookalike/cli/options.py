@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -8,9 +10,18 @@ import click
 from lookalike.config import open_collection
 
 if TYPE_CHECKING:
+    from lookalike.catalogues.table import Columns
     from lookalike.collection import Collection
+    from lookalike.protocols import Catalogue
 
-__all__ = ["collection_option", "encoder_options", "json_option", "opened"]
+__all__ = [
+    "catalogue_at",
+    "collection_option",
+    "encoder_options",
+    "json_option",
+    "opened",
+    "table_options",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -50,6 +61,49 @@ def encoder_options(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
+
+
+_COLUMNS = {
+    "file": "of picture files",
+    "url": "of URLs",
+    "id": "of ids",
+    "label": "of labels",
+    "group": "of groups (products)",
+}
+
+
+def table_options(command: _Command) -> _Command:
+    """``--file-column`` and its kind, which arrive as ``columns``, and ``--encoding``."""
+
+    @wraps(command)
+    def with_columns(**options: Any) -> object:  # noqa: ANN401 - whatever the command takes
+        named = {use: options.pop(f"{use}_column") for use in _COLUMNS}
+        columns = {use: name for use, name in named.items() if name is not None}
+        return command(**options, columns=columns)
+
+    for use, what in reversed(_COLUMNS.items()):
+        option = click.option(f"--{use}-column", metavar="NAME", help=f"A table's column {what}.")
+        with_columns = option(with_columns)
+    return click.option(
+        "--encoding",
+        metavar="NAME",
+        help="A table's text encoding, cp1252 say.  [default: UTF-8, or UTF-16 if it says so]",
+    )(with_columns)  # type: ignore[return-value] # the same command, seen from click
+
+
+def catalogue_at(
+    path: Path,
+    kind: str,
+    *,
+    pictures: Path | None = None,
+    columns: "Columns | None" = None,
+    encoding: str | None = None,
+) -> "Catalogue":
+    """The catalogue that the options describe; what was not said is not passed on."""
+    from lookalike.catalogues import open_catalogue  # noqa: PLC0415 - a search needs none
+
+    said = {"pictures": pictures, "columns": columns, "encoding": encoding}
+    return open_catalogue(path, kind, **{name: value for name, value in said.items() if value})
 
 
 def opened(
