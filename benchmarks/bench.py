@@ -29,6 +29,7 @@ BENCHMARKS = {
     "second_run": (),
     "search_scale": (),
     "filters": (),
+    "catalogues": (),
     "memory": (),
     "quality": ("--all",),
 }

@@ -8,6 +8,8 @@
     │   └── PictureTooLargeError     over the limit on bytes or pixels
     ├── FilterError                  a filter that cannot be understood; points at the place
     ├── SourceError                  what was to be indexed is not there or not a folder
+    ├── DownloadError                a download cannot go on; one picture's failure is none
+    ├── ExportError                  a file cannot be written, or not in that format
     ├── EncoderError                 a network cannot be found, opened or run
     │   ├── ModelCardError           a card says something impossible, or cannot be read
     │   └── WeightsError             weights are missing, or not the ones the card names
@@ -30,8 +32,10 @@ __all__ = [
     "CollectionError",
     "CollectionFormatError",
     "CollectionNotFoundError",
+    "DownloadError",
     "EncoderError",
     "EncoderMismatchError",
+    "ExportError",
     "FilterError",
     "ItemNotFoundError",
     "LookalikeError",
@@ -92,6 +96,14 @@ class FilterError(LookalikeError):
 
 class SourceError(LookalikeError):
     """What was to be indexed is missing, not a folder, or cannot be listed."""
+
+
+class DownloadError(LookalikeError):
+    """Pictures cannot be downloaded into a folder: its record or its disk does not allow it."""
+
+
+class ExportError(LookalikeError):
+    """A file cannot be written: one is there, its disk does not allow it, pyarrow is missing."""
 
 
 class EncoderError(LookalikeError):

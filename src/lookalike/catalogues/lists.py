@@ -1,0 +1,85 @@
+"""The text files in which data sets list their pictures: columns with blanks between them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from lookalike.errors import SourceError
+
+__all__ = ["Line", "below", "has_columns", "lines_of"]
+
+
+class Line(NamedTuple):
+    """``values`` are one for each column, or the reason why the line has none."""
+
+    where: str
+    values: list[str] | str
+
+
+def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
+    """The lines of a list, in order, in flat memory.
+
+    The header names the columns; before it may stand how many lines there are, and a count that
+    is wrong is told at the end. The last value may have blanks in it. Raises ``SourceError`` for
+    a file that cannot be read or has other columns.
+    """
+    counted: int | None = None
+    found = number = 0
+    header = False
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                where = f"{path.name}:{number}"
+                try:
+                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                except UnicodeDecodeError as error:
+                    wrong = f"byte {raw[error.start]:#x} is not UTF-8; save the file as UTF-8"
+                    if not header:
+                        raise SourceError(f"{path}: {wrong}") from error
+                    found += 1
+                    yield Line(where, wrong)
+                    continue
+                if not text:
+                    continue
+                if header:
+                    found += 1
+                    yield Line(where, _values(text, len(columns)))
+                elif counted is None and text.isascii() and text.isdigit():
+                    counted = int(text[:18])
+                else:
+                    _check_header(path, text, columns)
+                    header = True
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    if not header:
+        raise SourceError(f"{path} is empty; unpack it again")
+    if counted is not None and counted != found:
+        yield Line(path.name, f"says that it has {counted:,} lines, and has {found:,}")
+
+
+def has_columns(path: Path, columns: Sequence[str]) -> bool:
+    """Whether one of the first two lines of a file names these columns."""
+    try:
+        with path.open("rb") as file:
+            first = [file.readline(4096).decode("utf-8-sig", "replace") for _ in range(2)]
+    except OSError:
+        return False
+    return any(line.split() == list(columns) for line in first)
+
+
+def below(path: str) -> str:
+    """A path of a list, if it does lie below the list's folder; else ``ValueError``."""
+    place = PurePosixPath(path)
+    if place.is_absolute() or ".." in place.parts or not place.parts or "\0" in path:
+        raise ValueError(f"{path!r} does not lie in the folder")
+    return place.as_posix()
+
+
+def _values(text: str, count: int) -> list[str] | str:
+    values = text.split(maxsplit=count - 1)
+    return values if len(values) == count else f"{len(values)} values for {count} columns"
+
+
+def _check_header(path: Path, text: str, columns: Sequence[str]) -> None:
+    if text.split() != list(columns):
+        raise SourceError(f"{path} has not the columns {' '.join(columns)}, but {text[:100]!r}")

@@ -1,0 +1,235 @@
+"""``lookalike download``."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.catalogues import FORMATS, recognise
+from lookalike.cli.options import catalogue_at, json_option, table_options
+from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
+from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.download.politeness import USER_AGENT, Politeness
+from lookalike.errors import SourceError
+
+if TYPE_CHECKING:
+    from lookalike.download.record import Row
+    from lookalike.download.run import DownloadReport
+
+__all__ = ["download_command"]
+
+_DEFAULT = Politeness()
+_SKIPS = 5  # lines shown that are no entries
+
+
+@click.command("download")
+@click.argument("catalogue", required=False)
+@click.option("--to", required=True, metavar="DIR", help="The folder that takes the pictures.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="LABEL", help="Only pictures with this label."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="At most the first N entries of each --label; without one, of the catalogue.",
+)
+@click.option(
+    "--format",
+    "format_",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", *FORMATS]),
+    help="What the catalogue is; auto recognises it by its content.",
+)
+@table_options
+@click.option(
+    "--concurrent",
+    type=click.IntRange(1),
+    default=_DEFAULT.concurrent,
+    show_default=True,
+    help="Requests at once.",
+)
+@click.option(
+    "--per-host",
+    type=click.IntRange(1),
+    default=_DEFAULT.per_host,
+    show_default=True,
+    help="Requests at once to one host.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=_DEFAULT.rate,
+    show_default=True,
+    help="Requests per second to one host; 0 is no limit.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=_DEFAULT.total_s,
+    show_default=True,
+    help="Seconds for one picture.",
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(1),
+    default=_DEFAULT.attempts,
+    show_default=True,
+    help="Requests for a URL whose failure may pass.",
+)
+@click.option("--user-agent", default=USER_AGENT, metavar="TEXT", help="What hosts are told.")
+@click.option(
+    "--max-megabytes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=_DEFAULT.max_bytes / 1e6,
+    show_default=True,
+    help="Leave out larger files.",
+)
+@click.option(
+    "--allow-private",
+    is_flag=True,
+    help="Connect to this machine and its local network too.",
+)
+@click.option("--retry-failed", is_flag=True, help="Request again what failed before.")
+@click.option(
+    "--failures",
+    is_flag=True,
+    help="Print what failed (id, status, reason, URL) and request nothing.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+@click.pass_context
+def download_command(
+    ctx: click.Context,
+    catalogue: str | None,
+    *,
+    to: str,
+    labels: tuple[str, ...],
+    limit: int | None,
+    format_: str,
+    columns: dict[str, str],
+    encoding: str | None,
+    concurrent: int,
+    per_host: int,
+    rate: float,
+    timeout: float,
+    attempts: int,
+    user_agent: str,
+    max_megabytes: float,
+    allow_private: bool,
+    retry_failed: bool,
+    failures: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Fetch the pictures that a CATALOGUE has URLs of.
+
+    Each is looked at: a web page, an empty or a broken file is no picture, and is recorded with
+    the reason. What is there already is not requested again; Ctrl-C stops, and the next run goes
+    on. Nothing in DIR is ever removed.
+
+    \b
+      lookalike download train.json --label 12 --to furniture/
+      lookalike download products.csv --url-column picture --to shop/
+      lookalike download --to shop/ --failures
+      lookalike index shop/
+    """
+    folder = Path(to).expanduser()
+    if failures:
+        _print_failures(folder, as_json=as_json)
+        return
+    if catalogue is None:
+        raise click.UsageError("Missing argument 'CATALOGUE' (or --failures).", ctx)
+    if not user_agent.isprintable():
+        raise click.UsageError("--user-agent is one line of text.", ctx)
+    politeness = Politeness(
+        concurrent=concurrent,
+        per_host=per_host,
+        rate=rate or None,
+        total_s=timeout,
+        connect_s=min(timeout, _DEFAULT.connect_s),
+        read_s=min(timeout, _DEFAULT.read_s),
+        attempts=attempts,
+        user_agent=user_agent,
+        max_bytes=max(int(max_megabytes * 1e6), 1),
+        allow_private=allow_private,
+    )
+    path = Path(catalogue).expanduser()
+    kind = recognise(path) if format_ == "auto" else format_
+    if kind == "folder":
+        raise SourceError(f"{path} is a folder of pictures; there is nothing to download")
+    source = catalogue_at(path, kind, columns=columns, encoding=encoding)
+    from lookalike.download.run import download  # noqa: PLC0415 - aiohttp, that --failures spares
+
+    with stop_on_signal() as stop, Meter(plain(catalogue), quiet=quiet) as meter:
+        report = download(
+            source.entries(),
+            folder,
+            labels=labels or None,
+            limit=limit,
+            politeness=politeness,
+            retry=retry_failed,
+            progress=lambda report: meter.show(report.done, None, _note(report)),
+            stop=stop,
+        )
+    _show(report, to, as_json=as_json)
+    if report.interrupted:
+        click.echo("interrupted; the next run goes on from here", err=True)
+        ctx.exit(130)
+
+
+def _show(report: "DownloadReport", to: str, *, as_json: bool) -> None:
+    for skip in report.skips[:_SKIPS]:
+        click.echo(f"skipped {plain(skip.path)}: {plain(skip.reason)}", err=True)
+    if report.skipped > _SKIPS:
+        click.echo(f"and {report.skipped - _SKIPS:,} more lines skipped", err=True)
+    if as_json:
+        skips = [{"path": one.path, "reason": one.reason} for one in report.skips]
+        print_json({**asdict(report), "failed": dict(report.failed), "skips": skips})
+    else:
+        click.echo(summary(report, to))
+
+
+def summary(report: "DownloadReport", to: str) -> str:
+    """One line that says what was done, and what can be done next."""
+    failed = sum(report.failed.values())
+    parts = [f"{report.downloaded:,} downloaded ({size_text(report.bytes)})"]
+    parts.append(f"{report.already:,} already there")
+    if report.updated:
+        parts[-1] += f" ({report.updated:,} with new words)"
+    parts.append(f"{failed:,} failed" + (f" ({reasons_text(report.failed)})" if failed else ""))
+    if report.failed_before:
+        parts.append(f"{report.failed_before:,} failed before (--retry-failed tries them again)")
+    if report.local:
+        parts.append(f"{report.local:,} without a URL")
+    if report.skipped:
+        parts.append(f"{report.skipped:,} lines skipped")
+    return (
+        f"{', '.join(parts)} in {report.seconds:.1f} s; "
+        f"index them with: lookalike index {plain(to)}"
+    )
+
+
+def _note(report: "DownloadReport") -> str:
+    return f"failed: {reasons_text(report.failed)}" if report.failed else ""
+
+
+def _print_failures(folder: Path, *, as_json: bool) -> None:
+    from lookalike.download.record import DownloadRecord  # noqa: PLC0415 - seldom asked for
+
+    def cells(rows: "Iterator[Row]") -> Iterator[tuple[str, str, str, str]]:
+        return ((plain(row.id), row.status, plain(row.reason), plain(row.url)) for row in rows)
+
+    with DownloadRecord(folder) as record:
+        if as_json:
+            print_json(
+                [
+                    {"id": row.id, "status": row.status, "reason": row.reason, "url": row.url}
+                    for row in record.rows(ok=False)
+                ]
+            )
+        else:
+            print_table(("id", "status", "reason", "url"), cells(record.rows(ok=False)))

@@ -1,0 +1,104 @@
+"""A folder of downloads on the disk: one writer at a time, and whole files only."""
+
+import contextlib
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from lookalike import images
+from lookalike.errors import DownloadError
+
+__all__ = ["is_there", "keep", "only_writer", "sweep"]
+
+_LOCK = "downloads.lock"
+_PART = ".lookalike-part-"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it for writing, until the end of the block or of the process.
+
+    The lock is SQLite's, on an empty file of its own: it works on every system and goes with the
+    process however that ends. Raises ``DownloadError`` when another process has it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = sqlite3.connect(folder / _LOCK, timeout=0, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise DownloadError(f"{folder} cannot be made or written: {error}") from error
+    with contextlib.closing(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            raise DownloadError(
+                f"another download into {folder} is under way, or it cannot be written ({error})"
+            ) from error
+        yield
+
+
+def sweep(folder: Path) -> int:
+    """Remove half-written files that a killed run left; answers how many."""
+    left = list(folder.glob(f"*/{_PART}*"))
+    for path in left:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return len(left)
+
+
+def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: str | None = None) -> str:
+    """Write a file as a whole; answers its path below ``folder``: ``stem + suffix``.
+
+    A file that lies there already and is neither ``own`` nor the same stays: then the name gets
+    a part of the digest. Raises ``DownloadError`` when the disk is full or may not be written.
+    """
+    digest = images.digest(data)
+    stems = chain((stem,), (f"{stem}-{digest[:length]}" for length in range(12, len(digest))))
+    try:
+        for path in (f"{one}{suffix}" for one in stems):
+            place = folder / path
+            if path != own and place.exists():
+                if place.is_file() and images.digest(place.read_bytes()) == digest:
+                    return path  # a killed run's, which did not come to say so
+                continue
+            _write(place, data)
+            return path
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DownloadError(
+                f"no room is left on the disk of {folder} ({error.strerror}); what was downloaded "
+                "stays, and the next run goes on"
+            ) from error
+        raise DownloadError(
+            f"{folder / stem}{suffix} cannot be written: {error.strerror}; the next run goes on"
+        ) from error
+    raise DownloadError(f"{folder / stem}{suffix} is taken, and so is every name like it")
+
+
+def _write(place: Path, data: bytes) -> None:
+    part = place.with_name(_PART + images.digest(place.name.encode())[:16])
+    try:
+        try:
+            part.write_bytes(data)
+        except FileNotFoundError:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+        part.replace(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def is_there(folder: Path, file: str | None, size: int | None) -> bool:
+    """Whether a file of the record lies where it should, in its size."""
+    if file is None:
+        return False
+    try:
+        return os.stat(folder / file).st_size == size  # noqa: PTH116 - a million times
+    except OSError:
+        return False
