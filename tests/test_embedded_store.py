@@ -25,8 +25,10 @@ from lookalike.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
+from lookalike.filters import parse
 from lookalike.stores import embedded, schema
 from lookalike.stores.embedded import DATABASE, EmbeddedStore
+from lookalike.stores.where import where_sql
 from lookalike.vectors import unit_rows
 
 
@@ -399,7 +401,21 @@ def test_every_released_format_opens(tmp_path: Path) -> None:
     assert store.get(["a.jpg"])["a.jpg"].metadata == {"price": 5}
     (hits,) = store.search(rows((1, 0)), k=2)
     assert [(hit.item.id, round(hit.score, 3)) for hit in hits] == [("a.jpg", 1.0), ("b.jpg", 0.0)]
+    store.declare("price")
+    assert store.count(parse("price=5")) == 1
     assert store.check() == []
+    store.close()
+
+
+def test_a_declared_field_is_looked_up_not_walked(tmp_path: Path) -> None:
+    store = opened(tmp_path / "shop")
+    store.declare("price")
+    for condition in ("price=5", "price<5", 'price in (1, "two")', "label=mug"):
+        sql, values = where_sql(parse(condition), store.declared())
+        select = f"EXPLAIN QUERY PLAN SELECT seq FROM items WHERE {sql}"  # noqa: S608 - compiled
+        plan = " ".join(row[3] for row in store._read(select, values))
+        assert "INDEX" in plan
+        assert "SCAN" not in plan
     store.close()
 
 

@@ -15,23 +15,39 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.errors import (
+    CollectionError,
     ItemNotFoundError,
     NotAPictureError,
     PictureError,
     SourceError,
 )
-from lookalike.filters import Condition, parse
+from lookalike.filters import FIELDS, Condition, Exists, Not, parse
 from lookalike.protocols import Catalogue, Encoder, Store
-from lookalike.records import Entry, Hit, IndexReport, Item, Json, Progress, id_of
+from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Skipped, id_of
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.vectors import Vector
 
 if TYPE_CHECKING:
     from lookalike.scan import ScanOptions
 
-__all__ = ["Collection", "CollectionInfo", "Query", "Root"]
+__all__ = ["Collection", "CollectionInfo", "Description", "Encoded", "Query", "Root"]
 
-Query: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoded:
+    """A picture that has been encoded, to be searched more than once.
+
+    ``digest`` is of its bytes, if it had any; ``item`` is the one whose file it is. By these it is
+    left out of its own answers.
+    """
+
+    vector: Vector
+    digest: str | None = None
+    item: Item | None = None
+
+
+_Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+Query: TypeAlias = _Picture | Encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +65,23 @@ class CollectionInfo:
     roots: tuple[Root, ...]
     skipped: dict[str, int]
     updated_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What is said about a collection's items.
+
+    ``labels`` are the most frequent with their counts, of ``distinct_labels`` in all;
+    ``unlabelled`` items have none. ``groups`` counts the different ones. ``fields`` of the
+    metadata are ``None`` where nobody asked for them.
+    """
+
+    items: int
+    labels: dict[str, int]
+    distinct_labels: int
+    unlabelled: int
+    groups: int
+    fields: tuple[Field, ...] | None = None
 
 
 class Collection:
@@ -74,6 +107,11 @@ class Collection:
         self._make_encoder = encoder
         self._encoder: Encoder | None = None
         self.limits = limits
+
+    @property
+    def store(self) -> Store:
+        """Where the items are kept, for what is built upon a collection."""
+        return self._store
 
     # -- putting pictures in ---------------------------------------------------------------
 
@@ -241,26 +279,41 @@ class Collection:
         ``PictureError``, ``EncoderError`` and ``FilterError``.
         """
         condition = _condition(where)
-        data, picture = self._picture(query)
         if self._store.bound() is None:
+            if not isinstance(query, Encoded):
+                self._picture(query)  # which says so if it is none
             return []
-        encoder = self._bound_encoder()
-        prepared = encoder.prepare(picture.image)
-        self._store.warm()  # while a network that is just being opened opens on its thread
-        vector = encoder.encode([prepared])[0]
-
-        itself = self._itself(query)
-        digest = None if include_self or data is None else images.digest(data)
+        encoded = self.encode(query)
+        digest, itself = encoded.digest, encoded.item
 
         def is_query(item: Item) -> bool:
-            if digest is None:
+            if include_self or digest is None:
                 return False
             if itself is None:
                 return item.digest == digest
             return item.id == itself.id or (per_group and _same_group(item, itself))
 
         return self._nearest(
-            _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), vector
+            _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), encoded.vector
+        )
+
+    def encode(self, query: Query) -> Encoded:
+        """Encode a picture once, for several searches: ``search`` takes the answer as its query.
+
+        Raises ``PictureError``, ``EncoderError``, and ``CollectionError`` for an empty collection.
+        """
+        if isinstance(query, Encoded):
+            return query
+        data, picture = self._picture(query)
+        if self._store.bound() is None:
+            raise CollectionError("the collection is empty; `lookalike index FOLDER` fills it")
+        encoder = self._bound_encoder()
+        prepared = encoder.prepare(picture.image)
+        self._store.warm()  # while a network that is just being opened opens on its thread
+        return Encoded(
+            vector=encoder.encode([prepared])[0],
+            digest=None if data is None else images.digest(data),
+            item=self._itself(query),
         )
 
     def similar(
@@ -333,6 +386,27 @@ class Collection:
         """
         return self._store.facets(field, _condition(where), limit=limit)
 
+    def declare(self, field: str) -> None:
+        """Index a metadata field, so that filters and facets on it are quick in large collections.
+
+        Raises ``FilterError`` for what cannot be a field's name, and ``CollectionError`` for one
+        of an item's own, which are indexed already.
+        """
+        if field in FIELDS:
+            raise CollectionError(
+                f"{field} is every item's own, and needs no index; metadata.{field} is the field "
+                "of that name in the metadata"
+            )
+        self._store.declare(field)
+
+    def undeclare(self, field: str) -> bool:
+        """Drop a field's index; says whether there was one."""
+        return self._store.undeclare(field)
+
+    def declared(self) -> list[str]:
+        """The metadata fields that are indexed, sorted."""
+        return self._store.declared()
+
     def label(self, ids: Sequence[str], label: str | None) -> None:
         """Give items a label, or take it away; nothing is encoded. ``ItemNotFoundError``."""
         found = self._store.get(ids)
@@ -372,6 +446,38 @@ class Collection:
             updated_at=updated if isinstance(updated, float) else None,
         )
 
+    def describe(self, *, labels: int = 20, fields: bool = True) -> Description:
+        """What is said about the items: labels, groups and, with ``fields``, the metadata.
+
+        Unlike ``info`` this looks at every item: 0.2 s for 100,000, and another second for the
+        fields.
+        """
+        labelled = Exists("label")
+        return Description(
+            items=len(self),
+            labels={
+                str(label): count
+                for label, count in self._store.facets("label", labelled, limit=labels)
+            },
+            distinct_labels=self._store.distinct("label", labelled),
+            unlabelled=self._store.count(Not(labelled)),
+            groups=self._store.distinct("group", Exists("group")),
+            fields=tuple(self._store.fields()) if fields else None,
+        )
+
+    def skipped(self) -> list[Skipped]:
+        """Every file that is remembered as left out, with its reason, by path.
+
+        ``path`` is where it lies; for what came as bytes, its id.
+        """
+        roots = {"": None, **{root.name: root.path for root in self.roots()}}
+        found = [
+            skip if place is None else replace(skip, path=str(place / skip.path))
+            for name, place in roots.items()
+            for skip in self._store.skips(name).values()
+        ]
+        return sorted(found, key=lambda skip: skip.path)
+
     def check(self, *, repair: bool = False) -> list[str]:
         """Problems with what is stored, as plain sentences; ``repair`` mends what it can."""
         return self._store.check(repair=repair)
@@ -409,7 +515,7 @@ class Collection:
             self._encoder = encoder
         return self._encoder
 
-    def _picture(self, query: Query) -> tuple[bytes | None, images.Picture]:
+    def _picture(self, query: _Picture) -> tuple[bytes | None, images.Picture]:
         """The query's bytes, if it has any, and the picture."""
         if isinstance(query, Image.Image):
             return None, images.from_image(query)
@@ -435,7 +541,7 @@ class Collection:
             return None
         return self._bound_encoder().decode_size
 
-    def _itself(self, query: Query) -> Item | None:
+    def _itself(self, query: _Picture) -> Item | None:
         """The item whose file the query is."""
         if not isinstance(query, str | os.PathLike):
             return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.filters import Condition
-from lookalike.records import Entry, Hit, Item, Json, Skipped, Stamp
+from lookalike.records import Entry, Field, Hit, Item, Json, Skipped, Stamp
 from lookalike.vectors import Matrix
 
 __all__ = ["Catalogue", "Encoder", "Prepared", "Store"]
@@ -115,6 +115,27 @@ class Store(Protocol):
 
         Of a list each element counts, once an item. At most ``limit`` values come back.
         """
+
+    def distinct(self, field: str, where: Condition | None = None) -> int:
+        """How many values ``facets`` would answer without a limit."""
+
+    def fields(self, *, limit: int = 200) -> list[Field]:
+        """The metadata fields that occur, those that most items have filled first, then by name.
+
+        Reads every item: a second or so for 100,000. At most ``limit`` come back.
+        """
+
+    def declare(self, field: str) -> None:
+        """Index a metadata field: filters and facets on it become quick, answers stay the same.
+
+        ``ValueError`` for one of an item's own fields. Declaring twice is fine.
+        """
+
+    def undeclare(self, field: str) -> bool:
+        """Drop a field's index; says whether there was one."""
+
+    def declared(self) -> list[str]:
+        """The fields that are declared, sorted."""
 
     def scan(self, where: Condition | None = None) -> Iterator[Item]:
         """Every item (that meets a condition) once, by ascending id, as when the scan began."""

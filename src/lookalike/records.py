@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 __all__ = [
     "Entry",
+    "Field",
     "Hit",
     "IndexReport",
     "Item",
@@ -90,6 +91,21 @@ class Hit:
 
     item: Item
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A metadata field and how it is used, counted in items.
+
+    ``name`` is as filters have it: members of an object stand after a dot, one level deep.
+    ``types`` are JSON's (``string``, ``integer``, ``number``, ``boolean``, ``array``, ``object``,
+    ``null``), most first. ``filled`` items have something in it: not null, nor an empty text,
+    list or object.
+    """
+
+    name: str
+    types: Mapping[str, int]
+    filled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from filter_semantics import meets
 from lookalike.errors import EncoderMismatchError, ItemNotFoundError
 from lookalike.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
 from lookalike.protocols import Store
-from lookalike.records import Item, Skipped, Stamp
+from lookalike.records import Field, Item, Json, Skipped, Stamp
 from lookalike.vectors import Matrix, unit_rows
 
 DIM = 8
@@ -84,6 +84,42 @@ _CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+_LEAVES: st.SearchStrategy[Json] = st.sampled_from(
+    ["", "x", 0, 1, -2.5, True, False, None, [], ["a"], {}]
+)
+_DOCUMENTS = st.dictionaries(
+    st.sampled_from(["price", "tags", "spec", "base colour", "a.b", 'quo"te', ""]),
+    _LEAVES | st.dictionaries(st.sampled_from(["size", "kind"]), _LEAVES, min_size=1),
+)
+
+
+def fields_of(documents: list[dict[str, Json]]) -> dict[str, Field]:
+    """What ``Store.fields`` means, said the slow way."""
+    flat: list[dict[str, Json]] = []
+    for document in documents:
+        inner = {
+            f"{name}.{key}": one
+            for name, value in document.items()
+            if isinstance(value, dict)
+            for key, one in value.items()
+        }
+        flat.append(document | inner)
+    names = {name for document in flat for name in document}
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    kinds |= {dict: "object", type(None): "null"}
+
+    def field(name: str) -> Field:
+        values = [document[name] for document in flat if name in document]
+        types = [kinds[type(value)] for value in values]
+        return Field(
+            name=name,
+            types={kind: types.count(kind) for kind in types},
+            filled=sum(value is not None and value not in ("", [], {}) for value in values),
+        )
+
+    return {name: field(name) for name in names}
 
 
 class StoreContract:
@@ -310,6 +346,9 @@ class StoreContract:
     ) -> None:
         if not store.count():
             store.upsert(_VARIED, random_rows(len(_VARIED)))
+        indexed = data.draw(st.sets(st.sampled_from(["price", "colour", "tags", "spec.size"])))
+        for field in {*store.declared(), *indexed}:
+            store.declare(field) if field in indexed else store.undeclare(field)
         condition = data.draw(_CONDITIONS)
         expected = [item.id for item in _VARIED if meets(condition, item)]
         assert [item.id for item in store.scan(condition)] == expected
@@ -333,6 +372,57 @@ class StoreContract:
         assert store.facets("new") == [(True, 1)]
         assert store.facets("label", limit=1) == [("x", 2)]
         assert store.facets("nothing") == []
+
+    def test_declared_fields_follow_every_write(self, store: Store) -> None:
+        price = {"price": 5, "tags": ["new", "new"]}
+        store.upsert([an_item("a", metadata=price), an_item("b")], random_rows(2))
+        store.declare("metadata.price")
+        store.declare("tags")
+        store.declare("tags")
+        assert store.declared() == ["price", "tags"]
+        store.upsert([an_item("c", metadata=price), an_item("d", metadata=price)], random_rows(2))
+        assert store.count(parse("price=5 and tags=new")) == 3
+        assert store.facets("tags") == [("new", 3)]
+        store.update([an_item("a", metadata={"price": "5 euros"})])
+        store.upsert([an_item("c", metadata={"price": [5, 6]})], random_rows(1))
+        store.delete(["d"])
+        assert [item.id for item in store.scan(parse("price<=5"))] == ["c"]
+        assert store.facets("price", parse("id!=b")) == [(5, 1), (6, 1), ("5 euros", 1)]
+        assert store.facets("tags") == []
+        assert store.undeclare("price")
+        assert not store.undeclare("price")
+        assert store.declared() == ["tags"]
+        assert [item.id for item in store.scan(parse("price^=5"))] == ["a"]
+
+    def test_what_is_every_items_own_need_not_be_declared(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="label"):
+            store.declare("label")
+
+    def test_distinct_counts_the_values_that_facets_would_list(self, store: Store) -> None:
+        store.upsert(_VARIED, random_rows(len(_VARIED)))
+        for field in ("label", "group", "price", "colour", "spec.size", "nothing"):
+            for where in (None, parse("label=mug"), parse("label exists")):
+                assert store.distinct(field, where) == len(store.facets(field, where, limit=99))
+
+    @given(st.lists(_DOCUMENTS, max_size=6), st.integers(1, 12))
+    @settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,  # emptied before each example
+            HealthCheck.differing_executors,  # one class a kind of store
+        ],
+    )
+    def test_fields_are_counted_as_plain_python_counts_them(
+        self, store: Store, documents: list[dict[str, Json]], limit: int
+    ) -> None:
+        store.delete([item.id for item in store.scan()])
+        items = [an_item(f"{number}", metadata=one) for number, one in enumerate(documents)]
+        store.upsert(items, random_rows(len(items)))
+        expected = fields_of(documents)
+        assert {one.name: one for one in store.fields()} == expected
+        first = sorted(expected.values(), key=lambda one: (-one.filled, one.name))[:limit]
+        assert store.fields(limit=limit) == first
 
     # -- places ----------------------------------------------------------------------------
 

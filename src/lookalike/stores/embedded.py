@@ -20,13 +20,21 @@ from lookalike.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
-from lookalike.filters import Condition
-from lookalike.records import Hit, Item, Json, Skipped, Stamp
+from lookalike.filters import FIELDS, Condition
+from lookalike.records import Field, Hit, Item, Json, Skipped, Stamp
 from lookalike.stores import graph, schema
+from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
 from lookalike.stores.sqlite import connect, translated
-from lookalike.stores.where import BOOLEANS, facets_sql, where_sql
+from lookalike.stores.where import (
+    BOOLEANS,
+    FILL,
+    facets_sql,
+    json_path,
+    metadata_name,
+    where_sql,
+)
 from lookalike.vectors import Matrix, cosines, top_k, unit_rows
 
 __all__ = ["DATABASE", "EmbeddedStore"]
@@ -184,6 +192,24 @@ class EmbeddedStore:
                 "DELETE FROM skips WHERE root = ? AND path = ?", [(root, path) for path in paths]
             )
 
+    def declare(self, field: str) -> None:
+        if field in FIELDS:
+            raise ValueError(f"{field} is every item's own, and indexed already")
+        name = metadata_name(field)
+        with self._transaction() as db:
+            row = (name, json_path(field))
+            if db.execute("INSERT OR IGNORE INTO declared VALUES (?, ?)", row).rowcount:
+                db.execute(FILL, (name,))
+
+    def undeclare(self, field: str) -> bool:
+        name = metadata_name(field)
+        with self._transaction() as db:
+            db.execute("DELETE FROM field_values WHERE field = ?", (name,))
+            return db.execute("DELETE FROM declared WHERE field = ?", (name,)).rowcount > 0
+
+    def declared(self) -> list[str]:
+        return [row[0] for row in self._read("SELECT field FROM declared ORDER BY field")]
+
     def set_setting(self, name: str, value: Json) -> None:
         with self._transaction() as db:
             db.execute(_SET, (name, json.dumps(value)))
@@ -222,30 +248,52 @@ class EmbeddedStore:
         return {digest.hex(): one for digest, one in rows}
 
     def count(self, where: Condition | None = None) -> int:
-        sql, values = _where(where)
+        sql, values = self._where(where)
         total: int = self._read(f"SELECT count(*) FROM items{sql}", values)[0][0]  # noqa: S608 - compiled
         return total
 
     def facets(
         self, field: str, where: Condition | None = None, *, limit: int = 100
     ) -> list[tuple[str | float | bool, int]]:
-        select, path = facets_sql(field)
-        sql, values = _where(where)
+        select, path = facets_sql(field, self.declared())
+        sql, values = self._where(where)
         rows = self._read(
             f"{select.format(where=sql)} ORDER BY 2 DESC, 1 LIMIT ?", [*values, *path, limit]
         )
         return [(kind == "true" if kind in BOOLEANS else value, n) for value, n, kind in rows]
 
+    def distinct(self, field: str, where: Condition | None = None) -> int:
+        select, path = facets_sql(field, self.declared())
+        sql, values = self._where(where)
+        counted = f"SELECT count(*) FROM ({select.format(where=sql)})"  # noqa: S608 - compiled
+        total: int = self._read(counted, [*values, *path])[0][0]
+        return total
+
+    def fields(self, *, limit: int = 200) -> list[Field]:
+        count = FieldCount()
+        for (metadata,) in self._walk("SELECT metadata FROM items WHERE metadata != '{}'"):
+            count.add(json.loads(metadata))
+        return count.fields()[:limit]
+
     def scan(self, where: Condition | None = None) -> Iterator[Item]:
+        sql, values = self._where(where)
+        select = f"SELECT {COLUMNS} FROM items{sql} ORDER BY id"  # noqa: S608 - compiled
+        return map(item_of, self._walk(select, values))
+
+    def _where(self, condition: Condition | None) -> tuple[str, list[str | float]]:
+        """A WHERE clause with a space before it, and its parameters; empty for no condition."""
+        if condition is None:
+            return "", []
+        sql, values = where_sql(condition, self.declared())
+        return f" WHERE {sql}", values
+
+    def _walk(self, sql: str, values: Sequence[object] = ()) -> Iterator[_Row]:
+        """Rows one by one, over a connection of their own: the walk sees one moment."""
         self._read("SELECT 1")  # says so if the store has been closed
-        # A connection of its own: the walk sees one moment, whatever is written meanwhile.
         with translated(self.folder):
             db, _ = connect(self.folder / DATABASE, create=False)
             try:
-                sql, values = _where(where)
-                select = f"SELECT {COLUMNS} FROM items{sql} ORDER BY id"  # noqa: S608 - compiled
-                for row in db.execute(select, values):
-                    yield item_of(row)
+                yield from db.execute(sql, values)
             finally:
                 db.close()
 
@@ -334,7 +382,7 @@ class EmbeddedStore:
             if chosen.where == where and chosen.state == self._searched:
                 self._filters.append(self._filters.pop(position))
                 return chosen
-        sql, values = _where(where)
+        sql, values = self._where(where)
         rows = self._read(f"SELECT seq FROM items{sql} ORDER BY seq", values)  # noqa: S608 - compiled
         seqs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         chosen = Chosen(where=where, state=self._searched, seqs=seqs)
@@ -602,14 +650,6 @@ class EmbeddedStore:
                 raise
             self._db.execute("COMMIT")
             self._writes += 1
-
-
-def _where(condition: Condition | None) -> tuple[str, list[str | float]]:
-    """A WHERE clause with a space before it, and its parameters; empty for no condition."""
-    if condition is None:
-        return "", []
-    sql, values = where_sql(condition)
-    return f" WHERE {sql}", values
 
 
 def _delete(db: sqlite3.Connection, ids: Sequence[str]) -> int:

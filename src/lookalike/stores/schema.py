@@ -44,7 +44,38 @@ def _first(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+def _declared_fields(db: sqlite3.Connection) -> None:
+    """Metadata fields that are declared have their values in an indexed table of their own.
+
+    Triggers keep it in line with the items: whatever writes them cannot forget it.
+    """
+    db.execute("CREATE INDEX items_label ON items (label)")
+    db.execute('CREATE INDEX items_group ON items ("group")')
+    db.execute("CREATE TABLE declared (field TEXT PRIMARY KEY, path TEXT NOT NULL) WITHOUT ROWID")
+    db.execute("""
+        CREATE TABLE field_values (
+            seq INTEGER NOT NULL,
+            field TEXT NOT NULL,
+            type TEXT NOT NULL,
+            value NOT NULL
+        )""")
+    db.execute("CREATE INDEX field_values_value ON field_values (field, value, type, seq)")
+    db.execute("CREATE INDEX field_values_seq ON field_values (seq)")
+    # An array gives its elements (their keys are numbers), a scalar itself (no key).
+    fill = """
+        INSERT INTO field_values
+        SELECT new.seq, declared.field, each.type, each.value
+        FROM declared, json_each(new.metadata, declared.path) AS each
+        WHERE typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object');"""
+    clear = "DELETE FROM field_values WHERE seq = old.seq;"
+    db.execute(f"CREATE TRIGGER items_added AFTER INSERT ON items BEGIN {fill} END")
+    db.execute(f"CREATE TRIGGER items_gone AFTER DELETE ON items BEGIN {clear} END")
+    db.execute(
+        f"CREATE TRIGGER items_told AFTER UPDATE OF metadata ON items BEGIN {clear} {fill} END"
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _declared_fields)
 VERSION = len(MIGRATIONS)
 
 

@@ -1,11 +1,11 @@
 """Conditions → SQL over the embedded store's ``items``. Values are parameters, never text."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lookalike.errors import FilterError
 from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 
-__all__ = ["BOOLEANS", "facets_sql", "where_sql"]
+__all__ = ["BOOLEANS", "FILL", "facets_sql", "json_path", "metadata_name", "where_sql"]
 
 BOOLEANS = frozenset({"true", "false"})  # as JSON types, in the third column of facets
 
@@ -27,40 +27,59 @@ _METADATA_FACETS = """
     FROM (SELECT * FROM items{where}) AS items, json_each(items.metadata, ?) AS each
     WHERE typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object')
     GROUP BY each.value, each.type"""
+_DECLARED_FACETS = """
+    SELECT value, count(DISTINCT seq), type FROM field_values
+    WHERE seq IN (SELECT seq FROM items{where}) AND field = ?
+    GROUP BY value, type"""
+# What the triggers of the schema do for new items, for one field of those that are there.
+FILL = """
+    INSERT INTO field_values
+    SELECT items.seq, declared.field, each.type, each.value
+    FROM declared, items, json_each(items.metadata, declared.path) AS each
+    WHERE declared.field = ?
+    AND typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object')"""
 _NUMBERS = frozenset({"width", "height"})
 _ORDERS = frozenset({"<", "<=", ">", ">="})
 
 Parameters = list[str | float]
 
 
-def where_sql(condition: Condition) -> tuple[str, Parameters]:  # noqa: PLR0911 - a case each
-    """An SQL condition on a row of ``items``, and its parameters in order. Pure."""
+def where_sql(  # noqa: PLR0911 - a case each
+    condition: Condition, declared: Collection[str] = ()
+) -> tuple[str, Parameters]:
+    """An SQL condition on a row of ``items``, and its parameters in order. Pure.
+
+    ``declared`` are the metadata fields whose values are in ``field_values``.
+    """
     match condition:
         case And(parts):
-            return _joined(" AND ", parts)
+            return _joined(" AND ", parts, declared)
         case Or(parts):
-            return _joined(" OR ", parts)
+            return _joined(" OR ", parts, declared)
         case Not(part):
-            sql, values = where_sql(part)
+            sql, values = where_sql(part, declared)
             return f"NOT {sql}", values
         case Exists(field):
             return _exists(field)
         case In(field, values):
-            return _joined(" OR ", [Compare(field, "=", value) for value in values])
+            return _joined(" OR ", [Compare(field, "=", value) for value in values], declared)
         case Compare(field, "!=", value):
-            sql, parameters = where_sql(Compare(field, "=", value))
+            sql, parameters = where_sql(Compare(field, "=", value), declared)
             return f"NOT {sql}", parameters
         case Compare(field, operator, value):
             if field in _COLUMNS:
                 return _column(field, operator, value)
             sql, parameters = _scalar("value", "type", operator, value)
+            if (name := metadata_name(field)) in declared:
+                chosen = "SELECT seq FROM field_values WHERE field = ? AND"
+                return f"items.seq IN ({chosen} {sql})", [name, *parameters]
             # an array gives its elements (their keys are numbers), a scalar itself (no key)
             each = "EXISTS (SELECT 1 FROM json_each(items.metadata, ?) WHERE"
             return f"{each} typeof(key) != 'text' AND {sql})", [json_path(field), *parameters]
     raise TypeError(f"not a condition: {condition!r}")
 
 
-def facets_sql(field: str) -> tuple[str, Parameters]:
+def facets_sql(field: str, declared: Collection[str] = ()) -> tuple[str, Parameters]:
     """A select of value, number of items and JSON type, and its parameters.
 
     ``{where}`` in it is to be filled with a clause, whose parameters come before these.
@@ -68,20 +87,28 @@ def facets_sql(field: str) -> tuple[str, Parameters]:
     if field in FIELDS:
         column = _COLUMNS[field]
         return _COLUMN_FACETS.format(column=column, where="{where}"), []
+    if (name := metadata_name(field)) in declared:
+        return _DECLARED_FACETS, [name]
     return _METADATA_FACETS, [json_path(field)]
+
+
+def metadata_name(field: str) -> str:
+    """A metadata field's name, however it was written."""
+    return field.removeprefix("metadata.")
 
 
 def json_path(field: str) -> str:
     """SQLite's path of a metadata field: its parts are joined by dots."""
-    name = field.removeprefix("metadata.")
-    parts = name.split(".")
+    parts = metadata_name(field).split(".")
     if any(not part or '"' in part or "\\" in part for part in parts):
         raise FilterError("cannot be the name of a field", text=field, at=0)
     return "$" + "".join(f'."{part}"' for part in parts)
 
 
-def _joined(word: str, parts: Sequence[Condition]) -> tuple[str, Parameters]:
-    compiled = [where_sql(part) for part in parts]
+def _joined(
+    word: str, parts: Sequence[Condition], declared: Collection[str]
+) -> tuple[str, Parameters]:
+    compiled = [where_sql(part, declared) for part in parts]
     if not compiled:
         return "0", []
     return f"({word.join(sql for sql, _ in compiled)})", [
@@ -108,6 +135,8 @@ def _column(field: str, operator: str, value: Value) -> tuple[str, Parameters]:
         sql, parameters = f"substr({column}, 1, length(?)) = ?", [value.text, value.text]
     elif operator in _ORDERS and value.number is not None:
         return "0", []  # text has no order with a number
+    elif operator == "=":
+        return f"{column} IS ?", [value.text]  # never NULL, and takes the column's index
     else:
         sql, parameters = f"{column} {operator} ?", [value.text]
     return f"coalesce({sql}, 0)", [*parameters]  # NULL would make "not" find nothing
