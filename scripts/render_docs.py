@@ -19,14 +19,22 @@ def rendered(page: str) -> str:
     head, rest = page.split(BEGIN)
     tail = rest.split(END)[1]
     context = click.Context(cli, info_name="lookalike")
+    return head + BEGIN + "\n" + "\n".join(_parts(cli, context)) + END + tail
+
+
+def _parts(group: click.Group, context: click.Context) -> list[str]:
+    """A section for each command of a group, and after it for each of its own."""
     parts = []
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if command is None:
             raise LookupError(name)
         inner = click.Context(command, info_name=name, parent=context, terminal_width=88)
-        parts.append(f"## lookalike {name}\n\n```text\n{command.get_help(inner)}\n```\n")
-    return head + BEGIN + "\n" + "\n".join(parts) + END + tail
+        text = command.get_help(inner)
+        parts.append(f"## {inner.command_path}\n\n```text\n{text}\n```\n")
+        if isinstance(command, click.Group):
+            parts += _parts(command, inner)
+    return parts
 
 
 if __name__ == "__main__":

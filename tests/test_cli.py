@@ -457,3 +457,55 @@ def test_a_filter_that_is_not_understood_points_at_the_place(indexed: Run, photo
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert lines[1].index("is 3") == lines[2].index("^")
+
+
+def test_info_shows_labels_and_fields(run: Run, photos: Path, card: Path, tmp_path: Path) -> None:
+    table = "file,label,price,tags\nred/0.png,mug,12,\nred/1.png,mug,x,a\nblue/0.png,,3.5,\n"
+    (tmp_path / "shop.csv").write_text(table)
+    assert run("index", "shop.csv", "--root", photos, "--encoder", card).returncode == 0
+    text = run("info", "--fields").stdout
+    assert "labels\tmug 2; 1 without\n" in text
+    assert "price\tinteger, string, number\t100 %\n" in text
+    assert "tags\tstring\t33.3 %\n" in text
+    document = json.loads(run("info", "--fields", "--json").stdout)
+    assert (document["labels"], document["unlabelled"]) == ({"mug": 2}, 1)
+    assert document["fields"][1] == {"name": "tags", "types": {"string": 1}, "filled": 1}
+    assert "fields" not in json.loads(run("info", "--json").stdout)
+
+
+def test_info_lists_the_files_that_were_left_out(indexed: Run, photos: Path) -> None:
+    (line,) = indexed("info", "--skipped").stdout.splitlines()
+    assert line.startswith(f"{photos / 'page.jpg'}\t")
+    (one,) = json.loads(indexed("info", "--skipped", "--json").stdout)
+    assert one["path"] == str(photos / "page.jpg")
+    assert "HTML" in one["reason"]
+
+
+def test_export_writes_a_file_that_index_reads(indexed: Run, photos: Path, card: Path) -> None:
+    done = indexed("export", "shop.csv", "--vectors", "npy")
+    assert done.stdout == "8 items written to shop.csv (+ vectors shop.vectors.npy)\n"
+    assert f"below {photos} (lookalike index --root)" in done.stderr
+    again = indexed("index", "shop.csv", "--root", photos, "-c", "other", "--encoder", card)
+    assert again.stdout.startswith("8 indexed"), again.stderr
+    assert indexed("list").stdout == indexed("list", "-c", "other").stdout
+    refused = indexed("export", "shop.csv")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--force" in refused.stderr
+    report = json.loads(indexed("export", "shop.csv", "--force", "--json").stdout)
+    assert (report["items"], report["file"], report["vectors"]) == (8, "shop.csv", None)
+
+
+def test_export_to_stdout_prints_only_the_table(indexed: Run) -> None:
+    done = indexed("export", "-", "--where", "id^=blue")
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [
+        "blue/0.png",
+        "blue/1.png",
+    ]
+    assert "2 items written to stdout" in done.stderr
+    assert indexed("export", "-", "--format", "csv").stdout.startswith("id,file,label,group\r\n")
+
+
+def test_an_export_that_cannot_be_is_wrong_usage(indexed: Run) -> None:
+    for words in (["a.txt"], ["a.csv", "--vectors", "column"], ["-", "--format", "parquet"]):
+        done = indexed("export", *words)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr

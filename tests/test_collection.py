@@ -28,7 +28,7 @@ from lookalike.errors import (
     SourceError,
     UnreadablePictureError,
 )
-from lookalike.records import Json
+from lookalike.records import Field, Json
 from lookalike.stores.embedded import EmbeddedStore
 from networks import tiny_card
 
@@ -609,3 +609,64 @@ def test_the_default_encoder_finds_what_looks_alike(
     assert len(pairs) > 10
     assert np.mean([one.kind == nearest.kind for one, nearest in pairs]) >= 0.9
     assert np.mean([one.product == nearest.product for one, nearest in pairs]) >= 0.7
+
+
+def test_fields_are_declared_by_name(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+        shop.declare("price")
+        shop.declare("metadata.label")
+        assert shop.declared() == ["label", "price"]
+        with pytest.raises(lookalike.errors.CollectionError, match=r"metadata\.label is the field"):
+            shop.declare("label")
+        with pytest.raises(lookalike.errors.FilterError, match="cannot be the name of a field"):
+            shop.declare("a..b")
+        assert shop.undeclare("label")
+        assert shop.declared() == ["price"]
+
+
+# -- describing ----------------------------------------------------------------------------
+
+
+def test_a_description_counts_labels_groups_and_fields(full: Collection, pictures: Path) -> None:
+    files = sorted(pictures.iterdir())
+    full.index(
+        [
+            Entry(
+                id=f"own-{number}",
+                picture=item.read_bytes(),
+                label=f"l{number % 4}",
+                group="g" if number % 2 else "h",
+                metadata={"price": number, "spec": {"size": None if number else "XL"}},
+            )
+            for number, item in enumerate(files)
+        ]
+    )
+    said = full.describe(labels=2)
+    assert said.labels == {"l0": 3, "l1": 2}
+    assert (said.distinct_labels, said.unlabelled, said.groups, said.items) == (4, 9, 2, 18)
+    fields = {one.name: one for one in said.fields or ()}
+    assert fields["price"] == Field(name="price", types={"integer": 9}, filled=9)
+    assert fields["spec.size"].types == {"null": 8, "string": 1}
+    assert fields["spec.size"].filled == 1
+    assert full.describe(fields=False).fields is None
+
+
+def test_an_empty_collection_is_described_too(shop: Collection) -> None:
+    said = shop.describe()
+    assert (said.labels, said.distinct_labels, said.unlabelled, said.groups) == ({}, 0, 0, 0)
+    assert said.fields == ()
+
+
+def test_left_out_files_are_listed_with_their_reason(full: Collection, pictures: Path) -> None:
+    (pictures / "empty.png").touch()
+    (pictures / "deep").mkdir()
+    (pictures / "deep" / "text.png").write_text("a text")
+    assert full.skipped() == []
+    full.index(pictures)
+    found = full.skipped()
+    root = pictures.resolve()
+    assert [one.path for one in found] == [
+        str(root / "deep" / "text.png"),
+        str(root / "empty.png"),
+    ]
+    assert found[1].reason == "the file is empty"

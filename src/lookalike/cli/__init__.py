@@ -18,6 +18,7 @@ __all__ = ["main"]
 # command → the module of lookalike.cli that defines it. Loading one costs what it imports, and a
 # search should not pay for what indexing needs.
 _COMMANDS = {
+    "download": "download",
     "index": "index",
     "search": "search",
     "similar": "search",
@@ -25,6 +26,8 @@ _COMMANDS = {
     "list": "inspect",
     "facets": "inspect",
     "label": "inspect",
+    "declare": "declare",
+    "export": "export",
     "remove": "remove",
     "doctor": "doctor",
     "version": "version",

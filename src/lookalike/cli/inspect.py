@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,25 +19,44 @@ from lookalike.cli.output import (
 )
 from lookalike.config import collections, settings
 
+if TYPE_CHECKING:
+    from lookalike.collection import Collection, Description
+    from lookalike.records import Field
+
 __all__ = ["facets_command", "info_command", "label_command", "list_command"]
 
 
 @click.command("info")
 @collection_option
+@click.option(
+    "--fields", is_flag=True, help="Also the metadata fields: their types, and how many have them."
+)
+@click.option(
+    "--skipped", is_flag=True, help="List the files that were left out instead, with the reason."
+)
 @json_option
-def info_command(*, collection: str | None, as_json: bool) -> None:
-    """Tell what a collection holds: items, encoder, folders, size, and what was left out.
+def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json: bool) -> None:
+    """Tell what a collection holds: items, labels, encoder, folders, and what was left out.
 
     \b
       lookalike info
+      lookalike info --fields -c shop
+      lookalike info --skipped
       lookalike info -c shop --json
     """
     with opened(collection) as shop:
+        if skipped:
+            _show_skipped(shop, as_json=as_json)
+            return
         info = shop.info()
+        said = shop.describe(fields=fields)
     if as_json:
         document = asdict(info)
         document["roots"] = [{"name": one.name, "path": str(one.path)} for one in info.roots]
         document["updated_at"] = when(info.updated_at)
+        document |= asdict(said)
+        if said.fields is None:
+            del document["fields"]
         print_json(document)
         return
     rows = [
@@ -51,9 +71,41 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
         ("folder", plain(f"{root.name}: {root.path}" if root.name else str(root.path)))
         for root in info.roots
     ]
+    if said.distinct_labels:
+        rows.append(("labels", _labels_text(said)))
+    if said.groups:
+        rows.append(("groups", f"{said.groups:,}"))
     if info.skipped:
         rows.append(("skipped", reasons_text(info.skipped)))
     print_table(("", ""), rows)
+    if said.fields:
+        print_table(("field", "type", "filled"), [_field_row(one, said) for one in said.fields])
+    elif said.fields is not None:
+        click.echo("no metadata", err=True)
+
+
+def _labels_text(said: "Description") -> str:
+    parts = [f"{plain(label)} {count:,}" for label, count in said.labels.items()]
+    text = ", ".join(parts)
+    if rest := said.distinct_labels - len(said.labels):
+        text += f", and {rest:,} more"
+    return f"{text}; {said.unlabelled:,} without" if said.unlabelled else text
+
+
+def _field_row(field: "Field", said: "Description") -> tuple[str, str, str]:
+    types = ", ".join(name for name in field.types if name != "null") or "null"
+    share = field.filled / max(said.items, 1)
+    # 99.96 % is not all of them, and 0.04 % is not none
+    percent = 100.0 * share if share in (0.0, 1.0) else min(max(100 * share, 0.1), 99.9)
+    return plain(field.name), types, f"{percent:.3g} %"
+
+
+def _show_skipped(shop: "Collection", *, as_json: bool) -> None:
+    found = shop.skipped()
+    if as_json:
+        print_json([{"path": one.path, "reason": one.reason} for one in found])
+    else:
+        print_table(("file", "reason"), [(plain(one.path), one.reason) for one in found])
 
 
 @click.command("list")

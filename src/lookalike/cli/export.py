@@ -1,0 +1,111 @@
+"""``lookalike export``."""
+
+import io
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import click
+
+from lookalike.cli.options import collection_option, json_option, opened
+from lookalike.cli.output import plain, print_json
+from lookalike.cli.progress import Meter
+from lookalike.export import FORMATS, VECTORS, ExportReport, Vectors, export, format_of
+
+__all__ = ["export_command"]
+
+
+@click.command("export")
+@click.argument("file", metavar="FILE")
+@collection_option
+@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(dict.fromkeys(FORMATS.values()))),
+    help="What to write.  [default: by the suffix; jsonl for -]",
+)
+@click.option(
+    "--vectors",
+    type=click.Choice(VECTORS),
+    default="none",
+    show_default=True,
+    help="Also the vectors: npy writes FILE's name with .vectors.npy beside it, column puts them "
+    "into Parquet.",
+)
+@click.option("--facts", is_flag=True, help="Also where the picture lies, its size and digest.")
+@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+def export_command(
+    file: str,
+    *,
+    collection: str | None,
+    where: str | None,
+    format_: str | None,
+    vectors: str,
+    facts: bool,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Write a collection's items to FILE, a line each: CSV, TSV, JSON lines or Parquet.
+
+    `lookalike index FILE --root FOLDER` reads it again. FILE may be - for stdout.
+
+    \b
+      lookalike export shop.csv
+      lookalike export mugs.jsonl --where 'label=mug' -c shop
+      lookalike export shop.parquet --vectors column --facts
+      lookalike export - --format csv | head
+    """
+    chosen = cast("Vectors", vectors)
+    path = None if file == "-" else Path(file).expanduser()
+    try:
+        format_of(path, format_, chosen)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    out = None
+    if path is None:  # UTF-8 and its own line ends, whatever the terminal's are
+        out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+    try:
+        with opened(collection) as shop, Meter(plain(file), quiet=quiet) as meter:
+            report = export(
+                shop,
+                out or path or file,
+                format=format_,
+                where=where,
+                vectors=chosen,
+                facts=facts,
+                force=force,
+                progress=meter.show,
+            )
+    finally:
+        if out is not None:
+            out.detach()
+    _show(report, quiet=quiet, as_json=as_json)
+
+
+def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
+    if report.as_json and not quiet:
+        names = ", ".join(map(plain, report.as_json))
+        click.echo(f"as JSON text, for want of a common type: {names}", err=True)
+    if report.removed and not quiet:
+        click.echo(f"{report.removed:,} were removed meanwhile and are left out", err=True)
+    to_stderr = report.file is None
+    if as_json and not to_stderr:
+        places = ("file", "vectors", "pictures")
+        document = asdict(report)
+        print_json(document | {name: _text(document[name]) for name in places})
+        return
+    what = "stdout" if report.file is None else plain(str(report.file))
+    beside = f" (+ vectors {plain(str(report.vectors))})" if report.vectors else ""
+    click.echo(f"{report.items:,} items written to {what}{beside}", err=to_stderr)
+    if not quiet and not to_stderr and report.pictures is not None:
+        folder = plain(str(report.pictures))
+        click.echo(f"the file column is below {folder} (lookalike index --root)", err=True)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
