@@ -509,3 +509,20 @@ def test_an_export_that_cannot_be_is_wrong_usage(indexed: Run) -> None:
     for words in (["a.txt"], ["a.csv", "--vectors", "column"], ["-", "--format", "parquet"]):
         done = indexed("export", *words)
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
+
+
+def test_options_of_catalogues_are_refused_for_what_is_none(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    done = run("index", photos, "--root", tmp_path)
+    assert done.returncode == 1
+    assert "is read as a folder of pictures" in done.stderr
+    assert run("list", "--collections").stdout == ""
+
+
+def test_fields_are_declared_and_listed(run: Run, photos: Path, card: Path) -> None:
+    run("index", photos, "--encoder", card)
+    assert run("declare", "price", "colour").stdout == "colour\nprice\n"
+    assert run("declare", "--drop", "colour").stdout == "price\n"
+    assert json.loads(run("declare", "--json").stdout) == ["price"]
+    assert "every item's own" in run("declare", "label").stderr

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.catalogues import FORMATS, recognise
-from lookalike.cli.options import catalogue_at, json_option, table_options
+from lookalike.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.cli.options import json_option, table_options
 from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.download.politeness import USER_AGENT, Politeness
@@ -161,7 +161,7 @@ def download_command(
     kind = recognise(path) if format_ == "auto" else format_
     if kind == "folder":
         raise SourceError(f"{path} is a folder of pictures; there is nothing to download")
-    source = catalogue_at(path, kind, columns=columns, encoding=encoding)
+    source = open_catalogue(path, kind, columns=columns or None, encoding=encoding)
     from lookalike.download.run import download  # noqa: PLC0415 - aiohttp, that --failures spares
 
     with stop_on_signal() as stop, Meter(plain(catalogue), quiet=quiet) as meter:

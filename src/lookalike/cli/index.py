@@ -3,13 +3,12 @@
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from lookalike.catalogues import FORMATS, recognise
+from lookalike.catalogues import FORMATS, open_catalogue, recognise
 from lookalike.cli.options import (
-    catalogue_at,
     collection_option,
     encoder_options,
     json_option,
@@ -18,6 +17,7 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.errors import SourceError
 from lookalike.images import Limits
 from lookalike.records import IndexReport
 from lookalike.scan import ScanOptions
@@ -134,8 +134,13 @@ def index_command(
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
     """
-    for folder in folders:  # before any work: a slip in the last word should cost nothing
-        recognise(Path(folder).expanduser())
+    pictures = Path(root).expanduser() if root else None
+    sources = [  # before any work: a slip in the last word should cost nothing
+        _Source.named(
+            folder, format_, pictures=pictures, columns=columns or None, encoding=encoding
+        )
+        for folder in folders
+    ]
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
@@ -147,21 +152,13 @@ def index_command(
             max_pixels=int(max_megapixels * 1e6), max_bytes=int(max_megabytes * 1e6)
         )
 
-        def index(folder: str) -> IndexReport:
-            path = Path(folder).expanduser()
-            kind = recognise(path) if format_ == "auto" else format_
-            source: Path | Catalogue = path
-            if kind != "folder":
-                pictures = Path(root).expanduser() if root else None
-                source = catalogue_at(
-                    path, kind, pictures=pictures, columns=columns, encoding=encoding
-                )
-            if kind != "folder" and not quiet:
-                click.echo(f"{plain(folder)}: read as {kind}", err=True)
-            with Meter(plain(folder), quiet=quiet) as meter:
+        def index(source: _Source) -> IndexReport:
+            if source.kind != "folder" and not quiet:
+                click.echo(f"{source.name}: read as {source.kind}", err=True)
+            with Meter(source.name, quiet=quiet) as meter:
                 return shop.index(
-                    source,
-                    format=kind,
+                    source.source,
+                    format=source.kind,
                     options=options,
                     keep_missing=keep_missing,
                     retry=retry_skipped,
@@ -170,7 +167,7 @@ def index_command(
                     optimize=False,  # once, at the end, with its own progress
                 )
 
-        reports = [index(folder) for folder in folders if not stop()]
+        reports = [index(source) for source in sources if not stop()]
         if not stop():
             with Meter("search graph", quiet=quiet) as meter:
                 shop.optimize(progress=meter.show)
@@ -182,6 +179,39 @@ def index_command(
         ctx.exit(130)
     if strict and report.skipped:
         ctx.exit(3)
+
+
+class _Source(NamedTuple):
+    """What a word of the command line means."""
+
+    name: str
+    kind: str
+    source: "Path | Catalogue"
+
+    @classmethod
+    def named(
+        cls,
+        word: str,
+        kind: str,
+        *,
+        pictures: Path | None,
+        columns: dict[str, str] | None,
+        encoding: str | None,
+    ) -> "_Source":
+        path = Path(word).expanduser()
+        if kind == "auto":
+            kind = recognise(path)
+        if kind == "folder":
+            if pictures or columns or encoding:
+                raise SourceError(
+                    f"--root, --encoding and the columns are for catalogues; {path} is read as a "
+                    "folder of pictures (--format says otherwise)"
+                )
+            return cls(plain(word), kind, path)
+        catalogue = open_catalogue(
+            path, kind, pictures=pictures, columns=columns, encoding=encoding
+        )
+        return cls(plain(word), kind, catalogue)
 
 
 def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,12 +9,9 @@ import click
 from lookalike.config import open_collection
 
 if TYPE_CHECKING:
-    from lookalike.catalogues.table import Columns
     from lookalike.collection import Collection
-    from lookalike.protocols import Catalogue
 
 __all__ = [
-    "catalogue_at",
     "collection_option",
     "encoder_options",
     "json_option",
@@ -89,21 +85,6 @@ def table_options(command: _Command) -> _Command:
         metavar="NAME",
         help="A table's text encoding, cp1252 say.  [default: UTF-8, or UTF-16 if it says so]",
     )(with_columns)  # type: ignore[return-value] # the same command, seen from click
-
-
-def catalogue_at(
-    path: Path,
-    kind: str,
-    *,
-    pictures: Path | None = None,
-    columns: "Columns | None" = None,
-    encoding: str | None = None,
-) -> "Catalogue":
-    """The catalogue that the options describe; what was not said is not passed on."""
-    from lookalike.catalogues import open_catalogue  # noqa: PLC0415 - a search needs none
-
-    said = {"pictures": pictures, "columns": columns, "encoding": encoding}
-    return open_catalogue(path, kind, **{name: value for name, value in said.items() if value})
 
 
 def opened(

@@ -338,10 +338,10 @@ class EmbeddedStore:
             chosen = None if where is None else self._chosen(where)
             wanted = min(k, self._live if chosen is None else len(chosen.seqs))
             found: list[list[Hit]] = [[] for _ in vectors]
-            # Of what is proposed about this share passes: ask for as many more at once, and a half.
+            # Of what is proposed about this share passes: ask for twice as many more at once.
             ask = wanted + 8
             if wanted and chosen is not None and chosen.resident is None:
-                ask += int(1.5 * wanted * self._live / len(chosen.seqs))
+                ask += int(2 * wanted * self._live / len(chosen.seqs))
             pending = list(range(len(vectors)))
             while wanted and pending:
                 proposals, exhausted = self._propose(
