@@ -26,6 +26,7 @@ _COMMANDS = {
     "list": "inspect",
     "facets": "inspect",
     "label": "inspect",
+    "categories": "categories",
     "declare": "declare",
     "export": "export",
     "remove": "remove",

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
@@ -17,11 +17,13 @@ from lookalike.records import Hit, Json
 if TYPE_CHECKING:
     from PIL import Image
 
+    from lookalike.categories import CategorySearch
     from lookalike.collection import Collection
     from lookalike.images import Limits
 
 __all__ = ["search_command", "similar_command"]
 
+_PREDICTED = 5  # labels that JSON shows
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
@@ -36,6 +38,18 @@ class _View:
     no_preview: bool
 
 
+class _Wanted(TypedDict):
+    """Which answers are asked for, as ``Collection.search`` has them."""
+
+    k: int
+    min_score: float | None
+    exact: bool
+    include_self: bool
+    collapse: bool
+    where: str | None
+    per_group: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """The hits of one query; ``picture`` is where the query's own picture may be read."""
@@ -44,6 +58,7 @@ class _Answer:
     picture: Path | bytes | None
     hits: list[Hit]
     took_ms: float
+    category: "CategorySearch | None" = None
 
 
 def _answer_options(command: _Command) -> _Command:
@@ -101,6 +116,20 @@ def _answer_options(command: _Command) -> _Command:
 @click.command("search")
 @click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
 @_answer_options
+@click.option(
+    "--category",
+    default="off",
+    show_default=True,
+    metavar="auto|LABEL|off",
+    help="Search in two steps: predict the label, then only among its items; or a label of yours.",
+)
+@click.option(
+    "--mass",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9,
+    show_default=True,
+    help="With --category auto, how probable the labels must be together.",
+)
 @encoder_options
 @click.pass_context
 def search_command(
@@ -119,6 +148,8 @@ def search_command(
     collapse: bool,
     where: str | None,
     per_group: bool,
+    category: str,
+    mass: float,
     **view: bool | Path | None,
 ) -> None:
     """Find the indexed pictures that look most like each PICTURE ('-' reads one from stdin).
@@ -131,6 +162,7 @@ def search_command(
       lookalike search query.jpg -k 30 --min-score 0.7 --sheet answers.png
       lookalike search query.jpg --paths -0 | xargs -0 cp -t found/
       lookalike search query.jpg --json | jq '.hits[0]'
+      lookalike search query.jpg --category auto
 
     With several pictures, --json prints an array. Exits with 1 when a picture found nothing or
     could not be read.
@@ -140,17 +172,24 @@ def search_command(
         for picture in pictures:
             began = time.perf_counter()
             source = sys.stdin.buffer.read() if picture == "-" else picture
+            wanted = _Wanted(
+                k=k,
+                min_score=min_score,
+                exact=exact,
+                include_self=include_self,
+                collapse=collapse,
+                where=where,
+                per_group=per_group,
+            )
+            found = None
             try:
-                hits = shop.search(
-                    source,
-                    k=k,
-                    min_score=min_score,
-                    exact=exact,
-                    include_self=include_self,
-                    collapse=collapse,
-                    where=where,
-                    per_group=per_group,
-                )
+                if category == "off":
+                    hits = shop.search(source, **wanted)
+                else:
+                    from lookalike import categories  # noqa: PLC0415 - only with --category
+
+                    found = categories.search(shop, source, category=category, mass=mass, **wanted)
+                    hits = list(found.hits)
             except PictureError as error:
                 if len(pictures) == 1:
                     raise
@@ -159,7 +198,9 @@ def search_command(
             took_ms = (time.perf_counter() - began) * 1000
             query: dict[str, Json] = {"path": picture}
             place = source if isinstance(source, bytes) else Path(source)
-            answers.append(_Answer(query=query, picture=place, hits=hits, took_ms=took_ms))
+            answers.append(
+                _Answer(query=query, picture=place, hits=hits, took_ms=took_ms, category=found)
+            )
         _show(shop, answers, _View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
     if len(answers) < len(pictures) or not all(answer.hits for answer in answers):
         ctx.exit(1)
@@ -230,6 +271,8 @@ def _show(shop: "Collection", answers: Sequence[_Answer], view: _View, *, severa
         for answer in answers:
             if several:
                 click.echo(plain(str(next(iter(answer.query.values())))))
+            if answer.category is not None:
+                click.echo(_category_text(answer.category), err=True)
             _print_table(shop, answer, preview=not view.no_preview)
 
 
@@ -248,10 +291,31 @@ def _documents(shop: "Collection", answers: Sequence[_Answer]) -> list[dict[str,
             "total": len(answer.hits),
             "score": "cosine",
             "collection": collection,
+            **({} if answer.category is None else {"category": _category_json(answer.category)}),
             "hits": [hit_json(shop, rank, hit) for rank, hit in enumerate(answer.hits, 1)],
         }
         for answer in answers
     ]
+
+
+def _category_json(found: "CategorySearch") -> dict[str, Json]:
+    return {
+        "predicted": [
+            {"label": one.label, "probability": round(one.probability, 6)}
+            for one in found.predictions[:_PREDICTED]
+        ],
+        "used": list(found.scope.labels),
+        "scope": "category" if found.scope.labels else "all",
+        "reason": found.scope.reason,
+    }
+
+
+def _category_text(found: "CategorySearch") -> str:
+    """One line: what was predicted, where was searched, and why."""
+    likely = [f"{one.label} {one.probability:.2f}" for one in found.predictions[:3]]
+    where = f"in {', '.join(found.scope.labels)}" if found.scope.labels else "everywhere"
+    predicted = f"predicted {', '.join(likely)}; " if likely else ""
+    return plain(f"{predicted}searched {where} ({found.scope.reason})")
 
 
 def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:

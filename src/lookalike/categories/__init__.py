@@ -1,0 +1,40 @@
+"""Categories: what a picture is, learned from the collection's own labels, and search by it.
+
+    from lookalike import categories
+
+    report = categories.train(shop)
+    print(categories.predict(shop, "query.jpg")[0])
+    found = categories.search(shop, "query.jpg", k=5)
+    print(found.scope.labels, found.scope.reason)
+
+What is learned lies in the collection, beside the vectors that it was learned from.
+"""
+
+from lookalike.categories.model import (
+    CalibrationBin,
+    CategoryReport,
+    Confusion,
+    Learned,
+    Prediction,
+    drop,
+    learned,
+    predict,
+    train,
+)
+from lookalike.categories.twostep import CategorySearch, Scope, choose, search
+
+__all__ = [
+    "CalibrationBin",
+    "CategoryReport",
+    "CategorySearch",
+    "Confusion",
+    "Learned",
+    "Prediction",
+    "Scope",
+    "choose",
+    "drop",
+    "learned",
+    "predict",
+    "search",
+    "train",
+]

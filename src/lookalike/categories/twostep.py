@@ -1,0 +1,184 @@
+"""Search in two steps: what is it, and then what among those is most alike."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lookalike.categories.model import (
+    Meaning,
+    Path,
+    Prediction,
+    condition_of,
+    levels_of,
+    load,
+    path_of,
+    predicted,
+    sums,
+)
+from lookalike.collection import Collection, Query
+from lookalike.errors import CollectionError
+from lookalike.filters import And, Condition, Exists, parse
+from lookalike.records import Hit
+
+__all__ = ["CategorySearch", "Scope", "choose", "search"]
+
+_MASS = 0.9
+_LEAST = 0.3
+_MOST = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where is searched: among items of ``labels``, or everywhere when there are none; and why.
+
+    ``probability`` is that of the labels together.
+    """
+
+    labels: tuple[str, ...] = ()
+    probability: float = 0.0
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategorySearch:
+    """Answers, what was predicted for the picture (nothing for a given label), and the scope."""
+
+    hits: tuple[Hit, ...]
+    predictions: tuple[Prediction, ...]
+    scope: Scope
+
+
+def choose(
+    predictions: Sequence[Prediction],
+    *,
+    mass: float = _MASS,
+    least: float = _LEAST,
+    most: int = _MOST,
+) -> Scope:
+    """The fewest labels that together are as probable as ``mass``. Pure.
+
+    None when the most probable is less so than ``least``, or more than ``most`` would be needed.
+    """
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass is {mass}, but must lie above 0 and up to 1")
+    ranked = sorted(predictions, key=lambda one: -one.probability)
+    if not ranked:
+        return Scope(reason="nothing was predicted")
+    first = ranked[0]
+    if first.probability < least:
+        return Scope(
+            reason=f"unsure: the likeliest, {first.label}, has {first.probability:.2f}, "
+            f"less than {least:g}"
+        )
+    total, labels = 0.0, []
+    for one in ranked:
+        total += one.probability
+        labels.append(one.label)
+        if total >= mass - 1e-6:  # the probabilities of float32
+            break
+    if len(labels) > most:
+        return Scope(
+            reason=f"unsure: {len(labels)} labels would be needed for {mass:g}, more than {most}"
+        )
+    likely = f"{len(labels)} label{'s' * (len(labels) > 1)} with {min(total, 1):.2f} together"
+    return Scope(labels=tuple(labels), probability=min(total, 1.0), reason=likely)
+
+
+def search(
+    collection: Collection,
+    picture: Query,
+    *,
+    k: int = 10,
+    category: str = "auto",
+    by: str | None = None,
+    mass: float = _MASS,
+    least: float = _LEAST,
+    most: int = _MOST,
+    min_score: float | None = None,
+    exact: bool = False,
+    include_self: bool = False,
+    collapse: bool = False,
+    where: str | Condition | None = None,
+    per_group: bool = False,
+) -> CategorySearch:
+    """The ``k`` items most like a picture, among those of its category.
+
+    With ``category="auto"`` the label is predicted, and the search is restricted beforehand to the
+    fewest labels that together are as probable as ``mass``; of label paths at the deepest level
+    where ``most`` labels suffice. The whole collection is searched when the likeliest label has
+    less than ``least``, when more than ``most`` would be needed, or when fewer than ``k`` answers
+    are found among them. A label of your own is a filter that stays; ``off`` searches everywhere.
+    ``scope`` tells what was done. The rest is as ``Collection.search``.
+
+    Raises ``CollectionError`` for a label that no item has, and as ``predict`` and
+    ``Collection.search``.
+    """
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass is {mass}, but must lie above 0 and up to 1")
+    condition = (parse(where) if where.strip() else None) if isinstance(where, str) else where
+    encoded = collection.encode(picture)
+
+    def answers(scope: Condition | None) -> tuple[Hit, ...]:
+        parts = tuple(part for part in (condition, scope) if part is not None)
+        found = collection.search(
+            encoded,
+            k=k,
+            exact=exact,
+            include_self=include_self,
+            collapse=collapse,
+            where=And(parts) if parts else None,
+            per_group=per_group,
+        )
+        return tuple(found)
+
+    predictions: Sequence[Prediction] = ()
+    if category == "off":
+        scope, hits = Scope(reason="off"), answers(None)
+    elif category != "auto":
+        meaning, path = _named(collection, category, by)
+        scope = Scope(labels=(category,), probability=1.0, reason="as given")
+        hits = answers(condition_of(meaning, [path]))
+    else:
+        meaning, chances = predicted(collection, encoded, by)
+        scope, predictions, paths = _deepest(chances, mass=mass, least=least, most=most)
+        hits = answers(condition_of(meaning, paths)) if paths else ()
+        if paths and len(hits) < k:
+            names = ", ".join(scope.labels)
+            scope = Scope(reason=f"only {len(hits)} of {k} answers are of {names}")
+        if not scope.labels:
+            hits = answers(None)
+    if min_score is not None:
+        hits = tuple(hit for hit in hits if hit.score >= min_score)
+    return CategorySearch(hits=hits, predictions=tuple(predictions), scope=scope)
+
+
+def _deepest(
+    chances: dict[Path, float], *, mass: float, least: float, most: int
+) -> tuple[Scope, list[Prediction], list[Path]]:
+    """The scope of the deepest level that gives one, with that level's predictions and paths."""
+    levels = levels_of(chances)
+    for depth in range(len(levels), 0, -1):
+        scope = choose(levels[depth - 1], mass=mass, least=least, most=most)
+        if scope.labels:
+            wanted = set(scope.labels)
+            paths = [path for path in sums(chances, depth) if "/".join(path) in wanted]
+            return scope, levels[depth - 1], paths
+    return choose(levels[-1], mass=mass, least=least, most=most), levels[-1], []
+
+
+def _named(collection: Collection, label: str, by: str | None) -> tuple[Meaning, Path]:
+    """What a label that somebody typed means; ``CollectionError`` if no item has it."""
+    model = load(collection)
+    if model is not None and by in (None, model.learned.by):
+        meaning = Meaning(by=model.learned.by, levels=model.learned.levels)
+        known = {path[:depth] for path in model.paths for depth in range(1, len(path) + 1)}
+    else:
+        meaning, known = Meaning(by=by or "label"), set()
+    path: Path = next((one for one in known if "/".join(one) == label), (label,))
+    if collection.count(condition_of(meaning, [path])) == 0:
+        if not known:
+            known = {path_of(item, meaning.by) for item in collection.items(Exists(meaning.by))}
+        near = difflib.get_close_matches(label, sorted("/".join(one) for one in known), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CollectionError(f"no item has {label!r} as its {meaning.by}{hint}")
+    return meaning, path

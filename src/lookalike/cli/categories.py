@@ -1,0 +1,213 @@
+"""``lookalike categories``: learn the labels, predict them."""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.cli.output import plain, print_json, print_table, when
+from lookalike.errors import PictureError
+
+if TYPE_CHECKING:
+    from lookalike.categories import CategoryReport
+    from lookalike.records import Json
+
+__all__ = ["categories_command"]
+
+
+@click.group("categories")
+def categories_command() -> None:
+    """Learn the collection's labels, and tell what a picture is.
+
+    \b
+      lookalike categories train -c shop
+      lookalike categories predict query.jpg -c shop
+      lookalike search query.jpg -c shop --category auto
+    """
+
+
+@categories_command.command("train")
+@collection_option
+@click.option(
+    "--by", default="label", show_default=True, metavar="FIELD", help="What to learn: a field."
+)
+@click.option("--levels", is_flag=True, help="Labels like Clothing/Tops are paths, level by level.")
+@click.option("--where", metavar="FILTER", help="Learn only from items that meet a filter.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Which items judge, not teach."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+def train_command(
+    *,
+    collection: str | None,
+    by: str,
+    levels: bool,
+    where: str | None,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Learn to tell labels apart, from the vectors that are there; no picture is read.
+
+    A fifth of the items takes no part and tells how good it is. Nothing is kept before the end.
+
+    \b
+      lookalike categories train -c shop
+      lookalike categories train -c shop --by category_path --levels
+    """
+    from lookalike import categories  # noqa: PLC0415 - --help needs none
+    from lookalike.cli.progress import Meter  # noqa: PLC0415 - likewise
+
+    with opened(collection) as shop, Meter("learning", quiet=quiet or as_json) as meter:
+        try:
+            report = categories.train(
+                shop, by, where=where, levels=levels, seed=seed, progress=meter
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _print_report(report)
+
+
+def _print_report(report: "CategoryReport") -> None:
+    rows = [
+        (
+            "learned",
+            f"{report.classes:,} labels from {report.items:,} items in {report.seconds:.1f} s",
+        ),
+        ("held out", f"{report.held_out:,} items; {report.unjudged:,} labels have none there"),
+    ]
+    right, top5, macro = report.accuracy, report.top5, report.macro_accuracy
+    if right is None or top5 is None or macro is None:
+        rows.append(("accuracy", "unknown: too few items to hold some out"))
+    else:
+        rows += [
+            (
+                "accuracy",
+                f"{right:.1%}, among the first five {top5:.1%}, mean over labels {macro:.1%}",
+            ),
+            (
+                "calibration",
+                f"error {report.ece:.3f}, before the temperature {report.ece_before:.3f}",
+            ),
+        ]
+    rows += [
+        ("taken for", plain(f"{one.label} as {one.predicted}: {one.items:,}"))
+        for one in report.confusions[:5]
+    ]
+    print_table(("", ""), rows)
+
+
+@categories_command.command("predict")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@collection_option
+@click.option("--by", metavar="FIELD", help="Which field.  [default: the one that was learned]")
+@click.option("--level", type=click.IntRange(1), help="Of label paths this level; 1 is the top.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), default=5, show_default=True, help="How many labels."
+)
+@encoder_options
+@json_option
+@click.pass_context
+def predict_command(
+    ctx: click.Context,
+    /,
+    pictures: tuple[str, ...],
+    *,
+    collection: str | None,
+    by: str | None,
+    level: int | None,
+    limit: int,
+    encoder: str | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Tell what each PICTURE is ('-' reads one from stdin): labels with their probabilities.
+
+    Where nothing has been trained, the most similar items that have a label vote.
+
+    \b
+      lookalike categories predict query.jpg -c shop
+      lookalike categories predict query.jpg -c shop --by season
+    """
+    from lookalike import categories  # noqa: PLC0415 - --help needs none
+
+    documents: list[dict[str, Json]] = []
+    failed = False
+    with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
+        for picture in pictures:
+            source = sys.stdin.buffer.read() if picture == "-" else picture
+            try:
+                found = categories.predict(shop, source, by, level=level)[:limit]
+            except PictureError as error:
+                if len(pictures) == 1:
+                    raise
+                click.echo(f"error: {error}", err=True)
+                failed = True
+                continue
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
+            if as_json:
+                labels: list[Json] = [
+                    {"label": one.label, "probability": round(one.probability, 6)} for one in found
+                ]
+                documents.append({"path": picture, "predicted": labels})
+                continue
+            if len(pictures) > 1:
+                click.echo(plain(picture))
+            rows = [(f"{one.probability:.3f}", plain(one.label)) for one in found]
+            print_table(("probability", "label"), rows)
+    if as_json:
+        print_json(documents if len(pictures) > 1 or not documents else documents[0])
+    if failed:
+        ctx.exit(1)
+
+
+@categories_command.command("info")
+@collection_option
+@json_option
+@click.pass_context
+def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool) -> None:
+    """Tell what was learned, when, and how good it was then. Exits with 1 if nothing was."""
+    from lookalike import categories  # noqa: PLC0415 - --help needs none
+
+    with opened(collection) as shop:
+        found = categories.learned(shop)
+    if as_json:
+        print_json(
+            None if found is None else {**asdict(found), "trained_at": when(found.trained_at)}
+        )
+    elif found is None:
+        click.echo("nothing has been learned; `lookalike categories train` does", err=True)
+    else:
+        report = found.report
+        accuracy, error = report.get("accuracy"), report.get("ece")
+        rows = [
+            ("learned", f"{len(found.labels):,} labels of {plain(found.by)}"),
+            ("trained", when(found.trained_at)),
+            ("items", f"{report.get('items')}, held out {report.get('held_out')}"),
+            ("encoder", found.encoder),
+            ("fingerprint", found.fingerprint),
+        ]
+        if isinstance(accuracy, float) and isinstance(error, float):
+            rows.append(("accuracy", f"{accuracy:.1%}, calibration error {error:.3f}"))
+        print_table(("", ""), rows)
+    if found is None:
+        ctx.exit(1)
+
+
+@categories_command.command("drop")
+@collection_option
+def drop_command(*, collection: str | None) -> None:
+    """Forget what was learned; the items keep their labels."""
+    from lookalike import categories  # noqa: PLC0415 - --help needs none
+
+    with opened(collection) as shop:
+        gone = categories.drop(shop)
+    click.echo("forgotten" if gone else "nothing had been learned", err=True)

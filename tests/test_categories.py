@@ -1,0 +1,795 @@
+"""Categories: what is learned of labels, and searching in two steps."""
+
+import json
+import os
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import lookalike
+from drawn_catalogue import Drawn
+from lookalike import Collection, categories
+from lookalike.categories import Prediction, choose, logistic
+from lookalike.categories import model as kept
+from lookalike.collection import Encoded
+from lookalike.encoders import OnnxEncoder
+from lookalike.errors import CollectionError, EncoderMismatchError, StoreDamagedError
+from lookalike.filters import parse
+from lookalike.records import Hit, Item, Progress
+from lookalike.vectors import Matrix, unit_rows
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+SETTING = "categories"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, tiny: OnnxEncoder) -> Iterator[Collection]:
+    """An empty collection."""
+    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+        shop.store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
+        yield shop
+
+
+def clusters(labels: Sequence[str], *, spread: float = 0.25, seed: int = 3) -> Matrix:
+    """A vector for each label: near those of the same label, as far as ``spread``."""
+    middles = {
+        label: np.random.default_rng(zlib.crc32(label.encode())).normal(size=32)
+        for label in sorted(set(labels))
+    }
+    chosen = np.stack([middles[label] for label in labels])
+    return unit_rows(chosen + spread * np.random.default_rng(seed).normal(size=chosen.shape))
+
+
+def stock(
+    shop: Collection,
+    labels: Sequence[str | None],
+    vectors: Matrix | None = None,
+    **fields: Sequence[object],
+) -> None:
+    """Items ``0000``, ``0001`` … with vectors by label; ``fields`` are of the items."""
+    given_vectors = clusters([label or "" for label in labels]) if vectors is None else vectors
+    items = [
+        Item(
+            id=f"{number:04}",
+            **{
+                "digest": f"{number:064x}",
+                "width": 1,
+                "height": 1,
+                "label": label,
+                **{name: values[number] for name, values in fields.items()},
+            },  # type: ignore[arg-type] # fields of an item
+        )
+        for number, label in enumerate(labels)
+    ]
+    shop.store.upsert(items, given_vectors)
+
+
+def query(label: str, *, spread: float = 0.1) -> Encoded:
+    """A picture of a label, as ``clusters`` makes them."""
+    return Encoded(vector=clusters([label], spread=spread, seed=99)[0])
+
+
+def labels_of(hits: Sequence[Hit]) -> list[str | None]:
+    return [hit.item.label for hit in hits]
+
+
+THREE = ["cup", "jug", "pot"] * 40
+
+
+# -- learning ------------------------------------------------------------------------------
+
+
+def test_labels_that_lie_apart_are_learned(shop: Collection) -> None:
+    stock(shop, THREE)
+    report = categories.train(shop)
+    assert (report.by, report.classes, report.items, report.held_out) == ("label", 3, 96, 24)
+    assert report.unjudged == 0
+    assert report.accuracy == report.top5 == report.macro_accuracy == 1
+    assert report.confusions == ()
+    for label in ("cup", "jug", "pot"):
+        first = categories.predict(shop, query(label))[0]
+        assert first.label == label
+        assert first.probability > 0.8
+
+
+def test_probabilities_are_ranked_and_sum_to_one(shop: Collection) -> None:
+    stock(shop, THREE)
+    for _ in ("vote", "model"):
+        found = categories.predict(shop, query("jug"))
+        chances = [one.probability for one in found]
+        assert sum(chances) == pytest.approx(1, abs=1e-5)
+        assert chances == sorted(chances, reverse=True)
+        categories.train(shop)
+
+
+def test_items_without_a_label_are_passed_over(shop: Collection) -> None:
+    stock(shop, [*THREE, None, None, ""])
+    report = categories.train(shop)
+    assert report.items + report.held_out == len(THREE)
+    assert {one.label for one in categories.predict(shop, query("jug"))} == set(THREE)
+
+
+@pytest.mark.parametrize("labels", [[], [None], ["cup"] * 5])
+def test_fewer_than_two_labels_are_an_error(shop: Collection, labels: list[str | None]) -> None:
+    if labels:
+        stock(shop, labels)
+    with pytest.raises(CollectionError, match="at least 2 different labels"):
+        categories.train(shop)
+    assert categories.learned(shop) is None
+
+
+def test_too_many_labels_are_an_error(shop: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock(shop, THREE)
+    monkeypatch.setattr(kept, "_MOST_LABELS", 2)
+    with pytest.raises(CollectionError, match="3 different values, and 2 can be learned"):
+        categories.train(shop)
+
+
+def test_of_very_many_items_some_are_drawn(
+    shop: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock(shop, THREE)
+    monkeypatch.setattr(kept, "_MOST_ITEMS", 60)
+    report = categories.train(shop)
+    assert report.items + report.held_out == 60
+    assert report.accuracy == 1
+
+
+def test_a_label_of_one_item_is_learned_and_not_judged(shop: Collection) -> None:
+    labels = [*THREE, "bowl"]
+    stock(shop, labels)
+    report = categories.train(shop)
+    assert (report.classes, report.unjudged) == (4, 1)
+    assert categories.predict(shop, query("bowl"))[0].label == "bowl"
+
+
+def test_two_items_are_enough_though_nothing_can_be_held_out(shop: Collection) -> None:
+    stock(shop, ["cup", "jug"])
+    report = categories.train(shop)
+    assert (report.items, report.held_out, report.accuracy, report.ece) == (2, 0, None, None)
+    assert categories.predict(shop, query("jug"))[0].label == "jug"
+
+
+def test_vectors_and_labels_belong_together_over_several_batches(
+    shop: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 004 gave the vectors of each later batch the names of the first."""
+    rng = np.random.default_rng(5)
+    labels = rng.choice(["cup", "jug", "pot"], 200).tolist()
+    stock(shop, labels)
+    monkeypatch.setattr(kept, "_CHUNK", 7)
+    assert categories.train(shop).accuracy == 1
+
+
+def test_training_twice_with_one_seed_gives_the_same_model(shop: Collection) -> None:
+    stock(shop, THREE)
+    prints = []
+    for seed in (0, 0, 1):
+        categories.train(shop, seed=seed)
+        learned = categories.learned(shop)
+        assert learned is not None
+        prints.append(learned.fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_filter_says_what_is_learned_from(shop: Collection) -> None:
+    stock(shop, THREE)
+    assert categories.train(shop, where="label in (cup, jug)").classes == 2
+
+
+def test_a_metadata_field_can_be_learned(shop: Collection) -> None:
+    metadata = [{"spec": {"use": f"{label}s"}, "n": 3} for label in THREE]
+    stock(shop, [None] * len(THREE), clusters(THREE), metadata=metadata)
+    assert categories.train(shop, "spec.use").accuracy == 1
+    assert categories.predict(shop, query("jug"))[0].label == "jugs"
+    found = categories.search(shop, query("jug"), k=3)
+    assert found.scope.labels[0] == "jugs"
+    with pytest.raises(CollectionError, match="at least 2"):
+        categories.train(shop, "n")  # numbers are no categories
+
+
+def test_what_identifies_items_is_no_category(shop: Collection) -> None:
+    with pytest.raises(ValueError, match="path is no category"):
+        categories.train(shop, "path")
+
+
+def test_a_training_that_is_interrupted_changes_nothing(shop: Collection) -> None:
+    stock(shop, THREE)
+    categories.train(shop)
+    before = shop.store.setting(SETTING)
+    heard = []
+
+    def stop(now: Progress) -> None:
+        heard.append(now)
+        if now.done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        categories.train(shop, seed=1, progress=stop)
+    assert [now.done for now in heard] == [1, 2, 3, 4, 5]
+    assert shop.store.setting(SETTING) == before
+
+
+def test_mistakes_are_counted_by_pair(shop: Collection) -> None:
+    mixed = ["cup"] * 100 + ["mug"] * 100
+    vectors = clusters(["same"] * 200, spread=0.3)
+    stock(shop, mixed, vectors)
+    report = categories.train(shop)
+    assert report.accuracy is not None
+    wrong = sum(one.items for one in report.confusions)
+    assert wrong == round((1 - report.accuracy) * report.held_out)
+    assert {(one.label, one.predicted) for one in report.confusions} <= {
+        ("cup", "mug"),
+        ("mug", "cup"),
+    }
+    assert sum(one.items for one in report.calibration) == report.held_out
+
+
+# -- what is held out ----------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from("abcdefg"), st.sampled_from("uvwxyz")),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(0, 5),
+)
+def test_copies_and_groups_come_to_one_side(items: list[tuple[int, str, str]], seed: int) -> None:
+    classes = np.array([one for one, _, _ in items], dtype=np.intp)
+    keys = [(f"digest {digest}", f"group {group}") for _, digest, group in items]
+    held = logistic.divide(classes, keys, seed=seed)
+    sides: dict[str, set[bool]] = {}
+    for own, side in zip(keys, held.tolist(), strict=True):
+        for key in own:
+            sides.setdefault(key, set()).add(side)
+    assert all(len(side) == 1 for side in sides.values())
+    assert not held.all()
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=200), st.integers(0, 5))
+def test_a_fifth_of_each_class_is_held_out_and_some_stay(labels: list[int], seed: int) -> None:
+    classes = np.array(labels, dtype=np.intp)
+    held = logistic.divide(classes, [(str(one),) for one in range(len(labels))], seed=seed)
+    for one in set(labels):
+        n, out = int((classes == one).sum()), int(held[classes == one].sum())
+        assert out == (0 if n == 1 else max(1, round(0.2 * n)))
+        assert out < n
+
+
+def test_copies_of_an_item_do_not_make_it_look_better_than_it_is(shop: Collection) -> None:
+    """Each picture comes twice, and labels are at random: only leakage could know them."""
+    rng = np.random.default_rng(2)
+    labels = np.repeat(rng.choice(["a", "b", "c", "d"], 150), 2).tolist()
+    vectors = np.repeat(clusters(["x"] * 150, spread=1), 2, axis=0)
+    digests = [f"{number // 2:064x}" for number in range(300)]
+    stock(shop, labels, vectors, digest=digests)
+    accuracy = categories.train(shop).accuracy
+    assert accuracy is not None
+    assert accuracy < 0.5
+
+
+# -- calibration ---------------------------------------------------------------------------
+
+
+def test_the_temperature_makes_probabilities_truer() -> None:
+    """Logits three times too sure: temperature 3 is found, and the calibration error falls."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(4000, 5)).astype(np.float32) * 1.5
+    chances = logistic.softmax(true)
+    classes = np.array([rng.choice(5, p=row / row.sum()) for row in chances.astype(float)])
+    temperature = logistic.temperature_of(true * 3, classes)
+    assert temperature == pytest.approx(3, rel=0.1)
+    before = logistic.judge(logistic.softmax(true * 3), classes)
+    after = logistic.judge(logistic.softmax(true * 3, temperature), classes)
+    assert after.ece < before.ece / 3
+    assert after.log_loss < before.log_loss
+    assert after.accuracy == before.accuracy
+
+
+def test_a_class_that_was_never_learned_is_missed_and_does_not_calibrate() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    found = logistic.judge(probabilities, np.array([0, -1], dtype=np.intp))
+    assert found.accuracy == 0.5
+    assert found.log_loss == pytest.approx(-np.log(0.9), abs=1e-4)
+    assert logistic.temperature_of(probabilities, np.array([-1, -2], dtype=np.intp)) == 1
+
+
+@given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=20), st.floats(0.2, 5))
+def test_softmax_sums_to_one(logits: list[float], temperature: float) -> None:
+    found = logistic.softmax(np.array(logits, np.float32), temperature)
+    assert float(found.sum()) == pytest.approx(1, abs=1e-4)
+
+
+# -- keeping -------------------------------------------------------------------------------
+
+
+def test_a_model_survives_closing_and_opening(
+    shop: Collection, tmp_path: Path, tiny: OnnxEncoder
+) -> None:
+    stock(shop, THREE)
+    categories.train(shop)
+    picture = query("pot")
+    before, learned = categories.predict(shop, picture), categories.learned(shop)
+    shop.close()
+    with lookalike.open(tmp_path / "shop", encoder=tiny) as again:
+        assert categories.predict(again, picture) == before
+        assert categories.learned(again) == learned
+    assert learned is not None
+    assert learned.labels == ("cup", "jug", "pot")
+    assert learned.encoder == tiny.fingerprint
+    assert learned.report["accuracy"] == 1
+
+
+def test_a_model_of_another_encoder_is_refused(shop: Collection) -> None:
+    stock(shop, THREE)
+    categories.train(shop)
+    document = shop.store.setting(SETTING)
+    assert isinstance(document, dict)
+    other = {**document, "encoder": "other:0123"}
+    other["fingerprint"] = kept._fingerprint(other)
+    shop.store.set_setting(SETTING, other)
+    for ask in (categories.predict, categories.search):
+        with pytest.raises(EncoderMismatchError, match=r"learned on vectors of other:0123"):
+            ask(shop, query("cup"))
+
+
+@pytest.mark.parametrize("name", ["data", "labels", "temperature", "fingerprint"])
+def test_a_damaged_model_is_noticed(shop: Collection, name: str) -> None:
+    stock(shop, THREE)
+    categories.train(shop)
+    document = shop.store.setting(SETTING)
+    assert isinstance(document, dict)
+    shop.store.set_setting(SETTING, {**document, name: "nonsense"})
+    with pytest.raises(StoreDamagedError, match="categories train"):
+        categories.predict(shop, query("cup"))
+    assert categories.drop(shop)
+    assert categories.predict(shop, query("cup"))[0].label == "cup"
+
+
+def test_dropping_forgets(shop: Collection) -> None:
+    stock(shop, THREE)
+    assert not categories.drop(shop)
+    categories.train(shop)
+    assert categories.drop(shop)
+    assert categories.learned(shop) is None
+    assert not categories.drop(shop)
+
+
+# -- the vote ------------------------------------------------------------------------------
+
+
+def test_without_training_the_nearest_items_vote(shop: Collection) -> None:
+    stock(shop, [*THREE, *[None] * 20])
+    found = categories.predict(shop, query("jug"))
+    assert found[0].label == "jug"
+    assert found[0].probability > 0.9
+
+
+def test_nearer_items_weigh_more() -> None:
+    def hit(label: str, score: float) -> Hit:
+        return Hit(item=Item(id=label, digest="", width=1, height=1, label=label), score=score)
+
+    found = kept._vote([hit("a", 0.9), hit("b", 0.9 - 0.025), hit("b", 0.2)], "label")
+    assert found[("a",)] / found[("b",)] == pytest.approx(np.e, rel=1e-3)
+
+
+def test_an_indexed_picture_has_no_vote_on_itself(shop: Collection, pictures: Path) -> None:
+    shop.index(pictures)
+    shop.label(["0.png"], "only")
+    shop.label(["1.png"], "other")
+    assert [one.label for one in categories.predict(shop, pictures / "0.png")] == ["other"]
+
+
+def test_where_nothing_has_a_label_none_can_be_predicted(shop: Collection, pictures: Path) -> None:
+    shop.index(pictures)
+    for ask in (categories.predict, categories.search):
+        with pytest.raises(CollectionError, match="no item has a label"):
+            ask(shop, pictures / "0.png")
+
+
+def test_another_field_than_the_learned_one_is_voted_on(shop: Collection) -> None:
+    metadata = [{"use": f"{label}s"} for label in THREE]
+    stock(shop, THREE, metadata=metadata)
+    categories.train(shop)
+    assert categories.predict(shop, query("jug"), "use")[0].label == "jugs"
+
+
+# -- choosing ------------------------------------------------------------------------------
+
+drawn = st.lists(st.floats(0.001, 1), min_size=1, max_size=30).map(
+    lambda parts: [
+        Prediction(label=f"l{number}", probability=part / sum(parts))
+        for number, part in enumerate(parts)
+    ]
+)
+
+
+@given(drawn, st.floats(0.05, 1))
+def test_the_fewest_labels_that_reach_the_mass_are_chosen(
+    predictions: list[Prediction], mass: float
+) -> None:
+    scope = choose(predictions, mass=mass, least=0, most=30)
+    chances = {one.label: one.probability for one in predictions}
+    ranked = sorted(chances.values(), reverse=True)
+    assert sum(chances[label] for label in scope.labels) >= mass - 1e-5
+    assert sum(ranked[: len(scope.labels) - 1]) < mass
+    assert scope.probability == pytest.approx(sum(chances[label] for label in scope.labels))
+
+
+def ranked(*chances: float) -> list[Prediction]:
+    return [Prediction(label="abcdefgh"[i], probability=c) for i, c in enumerate(chances)]
+
+
+def test_an_unsure_prediction_chooses_nothing() -> None:
+    scope = choose(ranked(0.29, 0.28, 0.22, 0.21), least=0.3)
+    assert scope.labels == ()
+    assert scope.reason == "unsure: the likeliest, a, has 0.29, less than 0.3"
+
+
+def test_too_many_labels_choose_nothing() -> None:
+    scope = choose(ranked(0.4, 0.2, 0.2, 0.2), most=3)
+    assert scope.labels == ()
+    assert scope.reason == "unsure: 4 labels would be needed for 0.9, more than 3"
+
+
+def test_no_prediction_chooses_nothing() -> None:
+    assert choose([]).labels == ()
+
+
+@pytest.mark.parametrize("mass", [0, -1, 1.1, float("nan")])
+def test_an_impossible_mass_is_refused(shop: Collection, mass: float) -> None:
+    with pytest.raises(ValueError, match="mass is"):
+        choose(ranked(1), mass=mass)
+    with pytest.raises(ValueError, match="mass is"):
+        categories.search(shop, b"", mass=mass)
+
+
+# -- two steps -----------------------------------------------------------------------------
+
+
+def test_the_category_comes_first_and_the_answers_are_full(shop: Collection) -> None:
+    """Seed 004 filtered the global ten afterwards, so none to five came back."""
+    labels = ["common"] * 200 + ["rare"] * 12 + ["third"] * 30
+    stock(shop, labels, clusters(labels, spread=0.7))
+    categories.train(shop)
+    found = categories.search(shop, query("rare", spread=0.2), k=12, mass=0.3)
+    assert found.scope.labels == ("rare",)
+    assert labels_of(found.hits) == ["rare"] * 12
+    assert found.predictions[0].label == "rare"
+    assert "1 label with" in found.scope.reason
+
+
+@given(
+    st.lists(st.sampled_from(["cup", "jug", "pot"]), min_size=3, max_size=40),
+    st.integers(1, 12),
+    st.sampled_from(["cup", "jug", "pot"]),
+)
+def test_a_given_label_gives_exactly_as_many_as_there_are(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny: OnnxEncoder,
+    labels: list[str],
+    k: int,
+    label: str,
+) -> None:
+    folder = tmp_path_factory.mktemp("two") / "shop"
+    with lookalike.open(folder, encoder=tiny) as shop:
+        shop.store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
+        stock(shop, labels)
+        picture = query("jug")
+        if label not in labels:
+            with pytest.raises(CollectionError, match="no item has"):
+                categories.search(shop, picture, k=k, category=label)
+            return
+        found = categories.search(shop, picture, k=k, category=label)
+        assert labels_of(found.hits) == [label] * min(k, labels.count(label))
+        assert found.predictions == ()
+        assert found.scope.reason == "as given"
+
+
+def test_too_few_of_the_category_fall_back_to_everything(shop: Collection) -> None:
+    labels = ["cup"] * 60 + ["jug"] * 3
+    stock(shop, labels)
+    found = categories.search(shop, query("jug"), k=10)
+    assert found.predictions[0].label == "jug"
+    assert found.scope.labels == ()
+    assert found.scope.reason == "only 3 of 10 answers are of jug"
+    assert len(found.hits) == 10
+    assert labels_of(found.hits)[:3] == ["jug"] * 3
+
+
+def test_an_unsure_prediction_falls_back_to_everything(shop: Collection) -> None:
+    stock(shop, THREE)
+    picture = query("cup")
+    found = categories.search(shop, picture, k=5, least=1.1)
+    assert found.scope.labels == ()
+    assert found.scope.reason.startswith("unsure: the likeliest, cup")
+    assert list(found.hits) == shop.search(picture, k=5)
+
+
+def test_too_many_labels_fall_back_to_everything(shop: Collection) -> None:
+    stock(shop, THREE)
+    found = categories.search(shop, query("cup"), k=5, most=0)
+    assert found.scope.labels == ()
+    assert "more than 0" in found.scope.reason
+
+
+def test_off_is_the_plain_search(shop: Collection) -> None:
+    stock(shop, THREE)
+    picture = query("cup")
+    found = categories.search(shop, picture, k=5, category="off")
+    assert list(found.hits) == shop.search(picture, k=5)
+    assert (found.scope.labels, found.scope.reason, found.predictions) == ((), "off", ())
+
+
+def test_a_filter_holds_beside_the_category(shop: Collection) -> None:
+    metadata = [{"price": number} for number in range(len(THREE))]
+    stock(shop, THREE, metadata=metadata)
+    for where in ("price<60", parse("price<60")):
+        found = categories.search(shop, query("jug"), k=8, where=where)
+        assert found.scope.labels == ("jug",)
+        assert labels_of(found.hits) == ["jug"] * 8
+        assert all(int(hit.item.id) < 60 for hit in found.hits)
+
+
+def test_a_least_score_is_no_reason_to_fall_back(shop: Collection) -> None:
+    stock(shop, THREE)
+    found = categories.search(shop, query("jug"), k=8, min_score=0.999)
+    assert found.scope.labels == ("jug",)
+    assert all(hit.score >= 0.999 for hit in found.hits)
+
+
+def test_a_wrong_label_is_answered_with_near_ones(shop: Collection) -> None:
+    stock(shop, THREE)
+    for _ in ("untrained", "trained"):
+        with pytest.raises(CollectionError, match="no item has 'jugg' as its label; did you mean"):
+            categories.search(shop, query("jug"), category="jugg")
+        categories.train(shop)
+
+
+def test_the_picture_is_encoded_once_and_left_out_of_its_answers(
+    tmp_path: Path, tiny: OnnxEncoder, pictures: Path
+) -> None:
+    calls: list[int] = []
+
+    class Counting:
+        name, fingerprint, dim = tiny.name, tiny.fingerprint, tiny.dim
+        decode_size = tiny.decode_size
+        prepare = staticmethod(tiny.prepare)
+
+        @staticmethod
+        def encode(batch: Sequence[lookalike.protocols.Prepared], /) -> Matrix:
+            calls.append(len(batch))
+            return tiny.encode(batch)
+
+    with lookalike.open(tmp_path / "shop", encoder=Counting()) as shop:
+        shop.index(pictures)
+        shop.label([f"{number}.png" for number in range(9)], "picture")
+        calls.clear()
+        found = categories.search(shop, pictures / "3.png", k=8)
+        assert calls == [1]
+        assert "3.png" not in [hit.item.id for hit in found.hits]
+        assert len(found.hits) == 8
+        assert found.scope.labels == ("picture",)
+        itself = categories.search(shop, pictures / "3.png", k=9, include_self=True)
+        assert itself.hits[0].item.id == "3.png"
+
+
+def test_an_encoded_picture_answers_as_the_picture_does(
+    shop: Collection, pictures: Path, tmp_path: Path
+) -> None:
+    shop.index(pictures)
+    elsewhere = tmp_path / "copy.png"
+    elsewhere.write_bytes((pictures / "2.png").read_bytes())
+    for picture in (
+        pictures / "2.png",
+        elsewhere,
+        elsewhere.read_bytes(),
+        Image.open(elsewhere).copy(),
+    ):
+        encoded = shop.encode(picture)
+        assert shop.encode(encoded) is encoded
+        for include_self in (False, True):
+            assert shop.search(encoded, include_self=include_self) == shop.search(
+                picture, include_self=include_self
+            )
+
+
+def test_an_empty_collection_encodes_nothing(tmp_path: Path, tiny: OnnxEncoder) -> None:
+    with lookalike.open(tmp_path / "none", encoder=tiny) as shop:
+        with pytest.raises(CollectionError, match="the collection is empty"):
+            shop.encode(np.zeros((8, 8), np.uint8))
+        assert shop.search(Encoded(vector=np.zeros(32, np.float32))) == []
+
+
+# -- label paths ---------------------------------------------------------------------------
+
+LEAVES = ["home/cup", "home/jug", "wear/hat", "wear/sock"] * 30
+
+
+@pytest.fixture(params=["list", "text"])
+def tree(request: pytest.FixtureRequest, shop: Collection) -> SimpleNamespace:
+    """Paths as lists in the metadata, and as texts with slashes; learned by ``train()``."""
+    if request.param == "list":
+        metadata = [{"category": label.split("/")} for label in LEAVES]
+        stock(shop, [None] * len(LEAVES), clusters(LEAVES), metadata=metadata)
+        return SimpleNamespace(shop=shop, train=lambda: categories.train(shop, "category"))
+    stock(shop, LEAVES)
+    return SimpleNamespace(shop=shop, train=lambda: categories.train(shop, levels=True))
+
+
+def kinds(hits: Sequence[Hit]) -> set[str]:
+    """The paths of answers."""
+    found = set()
+    for hit in hits:
+        names = hit.item.metadata.get("category")
+        found.add("/".join(map(str, names)) if isinstance(names, list) else str(hit.item.label))
+    return found
+
+
+def test_a_parent_is_as_probable_as_its_leaves_together(tree: SimpleNamespace) -> None:
+    assert tree.train().accuracy == 1
+    picture = query("home/jug", spread=0.6)
+    leaves = categories.predict(tree.shop, picture)
+    top = categories.predict(tree.shop, picture, level=1)
+    assert {one.label for one in leaves} == set(LEAVES)
+    assert {one.label for one in top} == {"home", "wear"}
+    for parent in top:
+        below = [one.probability for one in leaves if one.label.startswith(f"{parent.label}/")]
+        assert parent.probability == pytest.approx(sum(below), abs=1e-6)
+    assert categories.predict(tree.shop, picture, level=7) == leaves
+    with pytest.raises(ValueError, match="level is 0"):
+        categories.predict(tree.shop, picture, level=0)
+
+
+def test_an_unsure_leaf_is_searched_at_its_parent(tree: SimpleNamespace) -> None:
+    tree.train()
+    rows = clusters(["home/cup", "home/jug"], spread=0.01)
+    between = unit_rows((rows[0] + rows[1])[None, :])[0]
+    found = categories.search(tree.shop, Encoded(vector=between), k=40, mass=0.95, most=1)
+    assert found.scope.labels == ("home",)
+    assert len(found.hits) == 40
+    assert kinds(found.hits) <= {"home/cup", "home/jug"}
+
+
+def test_a_leaf_and_a_parent_can_be_given(tree: SimpleNamespace) -> None:
+    tree.train()
+    picture = query("wear/hat")
+    leaf = categories.search(tree.shop, picture, k=100, category="home/cup")
+    assert (len(leaf.hits), kinds(leaf.hits)) == (30, {"home/cup"})
+    parent = categories.search(tree.shop, picture, k=100, category="home")
+    assert (len(parent.hits), kinds(parent.hits)) == (60, {"home/cup", "home/jug"})
+
+
+# -- the command line ----------------------------------------------------------------------
+
+
+def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    kept_names = ("PATH", "SYSTEMROOT", "LOOKALIKE_CACHE", "LOOKALIKE_HOME")
+    environment = {name: os.environ[name] for name in kept_names if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "lookalike", *map(str, arguments), "-c", str(folder)],
+        env={**environment, "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def drawn_shop(
+    tmp_path_factory: pytest.TempPathFactory,
+    card: Path,
+    catalogue: list[Drawn],
+    catalogue_folder: Path,
+) -> Path:
+    """The drawn catalogue, indexed and labelled."""
+    folder = tmp_path_factory.mktemp("categories") / "shop"
+    with lookalike.open(folder, encoder=card) as shop:
+        shop.index(catalogue_folder / "catalogue.csv")
+        assert len(shop) == len(catalogue)
+        assert shop.count("label exists") == len(catalogue)
+    return folder
+
+
+def test_the_commands_train_predict_tell_and_forget(
+    drawn_shop: Path, catalogue: list[Drawn]
+) -> None:
+    none = run(drawn_shop, "categories", "info")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "nothing has been learned" in none.stderr
+
+    done = run(drawn_shop, "categories", "train", "--json")
+    assert done.stderr == ""
+    report = json.loads(done.stdout)
+    assert report["classes"] == len({one.kind for one in catalogue})
+    assert report["items"] + report["held_out"] == len(catalogue)
+    assert 0 <= report["ece"] <= 1
+    shown = run(drawn_shop, "categories", "train")
+    assert "labels from" in shown.stdout
+    told = json.loads(run(drawn_shop, "categories", "info", "--json").stdout)
+    assert told["by"] == "label"
+    assert told["report"]["accuracy"] == report["accuracy"]
+    assert told["fingerprint"] in run(drawn_shop, "categories", "info").stdout
+
+    picture = catalogue[0].path
+    predicted = json.loads(run(drawn_shop, "categories", "predict", picture, "--json").stdout)
+    assert len(predicted["predicted"]) <= 5
+    text = run(drawn_shop, "categories", "predict", picture, "-n", "1").stdout
+    assert text.split()[1] == predicted["predicted"][0]["label"]
+    both = run(drawn_shop, "categories", "predict", picture, "none.jpg", "--json")
+    assert both.returncode == 1
+    assert len(json.loads(both.stdout)) == 1
+    assert "none.jpg" in both.stderr
+
+    assert run(drawn_shop, "categories", "drop").stderr == "forgotten\n"
+    assert run(drawn_shop, "categories", "drop").stderr == "nothing had been learned\n"
+
+
+def test_an_answer_says_what_was_predicted_and_used(
+    drawn_shop: Path, catalogue: list[Drawn]
+) -> None:
+    picture = catalogue[0].path
+    done = run(drawn_shop, "search", picture, "--category", "auto", "--json", "-k", "2")
+    found = json.loads(done.stdout)["category"]
+    assert done.stderr == ""
+    assert set(found) == {"predicted", "used", "scope", "reason"}
+    assert set(found["predicted"][0]) == {"label", "probability"}
+    assert found["scope"] == ("category" if found["used"] else "all")
+
+    given_label = run(drawn_shop, "search", picture, "--category", catalogue[0].kind, "-k", "2")
+    assert given_label.stderr == f"searched in {catalogue[0].kind} (as given)\n"
+    assert len(given_label.stdout.splitlines()) == 2
+    unsure = run(drawn_shop, "search", picture, "--category", "auto", "-k", "50", "--mass", "0.5")
+    assert unsure.stderr.startswith("predicted ")
+    assert "; searched " in unsure.stderr
+    assert "category" not in json.loads(run(drawn_shop, "search", picture, "--json").stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "x.jpg", "--category", "auto", "--mass", "0"),
+        ("categories", "train", "--by", "path"),
+        ("categories", "predict", "x.jpg", "--level", "0"),
+    ],
+)
+def test_wrong_usage_ends_with_2(drawn_shop: Path, arguments: tuple[str, ...]) -> None:
+    done = run(drawn_shop, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+# -- the real thing ------------------------------------------------------------------------
+
+
+@pytest.mark.real
+@pytest.mark.skipif(
+    not (SHARED / "caltech-101-sample.zip").exists(), reason="the real pictures are not there"
+)
+@pytest.mark.slow
+def test_caltech_is_learned_well(tmp_path: Path) -> None:
+    import zipfile  # noqa: PLC0415 - here only
+
+    with zipfile.ZipFile(SHARED / "caltech-101-sample.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")]
+        some = [name for name in names if "BACKGROUND" not in name][:600]
+        archive.extractall(tmp_path, some)
+    with lookalike.open(tmp_path / "shop") as shop:
+        shop.index(tmp_path / "101_ObjectCategories", optimize=False)
+        for item in list(shop):
+            shop.label([item.id], item.path.partition("/")[0])
+        report = categories.train(shop)
+        assert report.accuracy is not None
+        assert report.accuracy > 0.9
+        assert report.ece is not None
+        assert report.ece < 0.1
