@@ -526,3 +526,14 @@ def test_fields_are_declared_and_listed(run: Run, photos: Path, card: Path) -> N
     assert run("declare", "--drop", "colour").stdout == "price\n"
     assert json.loads(run("declare", "--json").stdout) == ["price"]
     assert "every item's own" in run("declare", "label").stderr
+
+
+def test_index_keeps_the_neighbour_table_in_line(run: Run, photos: Path, card: Path) -> None:
+    run("index", photos, "--encoder", card)
+    assert run("neighbours", "build", "-K", "3").returncode == 0
+    (photos / "red" / "0.png").unlink()
+    shutil.copy(photos / "red" / "1.png", photos / "red" / "copy.png")
+    run("index", photos)
+    state = json.loads(run("neighbours", "info", "--json").stdout)
+    assert state["current"] == state["items"] == len(run("list").stdout.split())
+    assert run("similar", "red/1.png", "-k", "1", "--paths").stdout.strip().endswith("copy.png")

@@ -389,12 +389,15 @@ def test_check_finds_and_removes_items_without_vectors(tmp_path: Path) -> None:
     store.close()
 
 
-def test_every_released_format_opens(tmp_path: Path) -> None:
-    """The fixture is a dump of format 1; migrations must keep its items and answers."""
+@pytest.mark.parametrize(
+    "dump", sorted((Path(__file__).parent / "formats").iterdir()), ids=lambda dump: dump.stem
+)
+def test_every_released_format_opens(dump: Path, tmp_path: Path) -> None:
+    """The fixtures are dumps of a format; migrations must keep its items and answers."""
     folder = tmp_path / "shop"
     folder.mkdir()
     db = sqlite3.connect(folder / DATABASE)
-    db.executescript((Path(__file__).parent / "formats" / "1.sql").read_text(encoding="utf-8"))
+    db.executescript(dump.read_text(encoding="utf-8"))
     db.close()
     store = EmbeddedStore.open(folder)
     assert [(item.id, item.label) for item in store.scan()] == [("a.jpg", "mug"), ("b.jpg", None)]
@@ -403,6 +406,9 @@ def test_every_released_format_opens(tmp_path: Path) -> None:
     assert [(hit.item.id, round(hit.score, 3)) for hit in hits] == [("a.jpg", 1.0), ("b.jpg", 0.0)]
     store.declare("price")
     assert store.count(parse("price=5")) == 1
+    listed = store.neighbours("a.jpg", k=2)
+    assert (listed is None) == (dump.stem == "1")  # later ones hold a table
+    assert listed is None or [hit.item.id for hit in listed.hits] == ["b.jpg"]
     assert store.check() == []
     store.close()
 

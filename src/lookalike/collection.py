@@ -332,21 +332,22 @@ class Collection:
 
         As ``search``. Exact copies under other ids are answers like any other; with ``per_group``
         the item's own group is left out with it. Raises ``ItemNotFoundError`` and ``FilterError``.
+        Where the neighbour table has the answer (``lookalike.neighbours``), it is read from there.
         """
         condition = _condition(where)
         if self._store.bound() is None:
             raise ItemNotFoundError(f"there is no item {id!r}: the collection is empty")
-        vector = self._store.vectors([id])[0]
-
-        itself = self.get(id)
+        itself = self.get(id) if per_group else None
 
         def is_query(item: Item) -> bool:
-            own = item.id == id or (per_group and _same_group(item, itself))
+            own = item.id == id or (itself is not None and _same_group(item, itself))
             return own and not include_self
 
-        return self._nearest(
-            _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), vector
-        )
+        wanted = _Wanted(k, min_score, condition, is_query, exact, collapse, per_group)
+        hits = None if include_self else self._from_table(id, wanted)
+        if hits is None:
+            hits = self._nearest(wanted, self._store.vectors([id])[0])
+        return hits
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
@@ -562,16 +563,26 @@ class Collection:
             (found,) = self._store.search(
                 vector[None, :], k=ask, exact=wanted.exact, where=wanted.where
             )
-            hits = [hit for hit in found if not wanted.is_query(hit.item)]
-            if wanted.collapse:
-                hits = _firsts(hits, lambda item: item.digest)
-            if wanted.per_group:
-                hits = _firsts(hits, lambda item: (item.group, None if item.group else item.id))
+            hits = wanted.among(found)
             if len(hits) >= wanted.k or len(found) < ask:
-                break
+                return wanted.best(hits)
             ask *= 4  # the query, copies and pictures of one group took the places
-        least = -1.0 if wanted.min_score is None else wanted.min_score
-        return [hit for hit in hits[: wanted.k] if hit.score >= least]
+
+    def _from_table(self, id: str, wanted: "_Wanted") -> list[Hit] | None:  # noqa: A002 - as above
+        """What the neighbour table answers, or ``None`` when only a search can say."""
+        if wanted.k < 1:
+            return None  # a search says what is wrong with that
+        ask = wanted.k
+        while True:
+            found = self._store.neighbours(id, k=ask, exact=wanted.exact, where=wanted.where)
+            if found is None:
+                return None
+            hits = wanted.among(found.hits)
+            if len(hits) >= wanted.k or found.complete:
+                return wanted.best(hits)
+            if len(found.hits) < ask:
+                return None  # the item's list ends here, and others follow
+            ask *= 4
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -622,6 +633,19 @@ class _Wanted:
     exact: bool
     collapse: bool
     per_group: bool
+
+    def among(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of ``hits`` that are wanted, however many."""
+        wanted = [hit for hit in hits if not self.is_query(hit.item)]
+        if self.collapse:
+            wanted = _firsts(wanted, lambda item: item.digest)
+        if self.per_group:
+            wanted = _firsts(wanted, lambda item: (item.group, None if item.group else item.id))
+        return wanted
+
+    def best(self, hits: Sequence[Hit]) -> list[Hit]:
+        least = -1.0 if self.min_score is None else self.min_score
+        return [hit for hit in hits[: self.k] if hit.score >= least]
 
 
 def _condition(where: str | Condition | None) -> Condition | None:

@@ -4,6 +4,7 @@ Every implementation passes the same sentences: ``tests/contracts/``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,12 +13,54 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.filters import Condition
-from lookalike.records import Entry, Field, Hit, Item, Json, Skipped, Stamp
+from lookalike.records import (
+    Entry,
+    Field,
+    Hit,
+    Item,
+    Json,
+    Neighbours,
+    NeighbourState,
+    Skipped,
+    Stamp,
+)
 from lookalike.vectors import Matrix
 
-__all__ = ["Catalogue", "Encoder", "Prepared", "Store"]
+__all__ = ["Catalogue", "Encoder", "Keyed", "NeighbourLists", "Prepared", "Store"]
 
 Prepared = NDArray[np.uint8]  # one picture at the encoder's input size, (height, width, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed:
+    """Items with the keys of their vectors, by ascending key.
+
+    ``keys`` (n,) int64 above 0: one for each vector that was ever stored, never used twice. New
+    content has a new and higher key, so what is computed of keys can be behind but never wrong.
+    ``rows`` (n, dim) float16 or float32 are the vectors as they are stored, by which answers are
+    scored; their lengths are 1 but for rounding.
+    """
+
+    keys: NDArray[np.int64]
+    ids: list[str]
+    rows: NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourLists:
+    """Rows of the neighbour table, by ascending key.
+
+    ``near`` (n, k) int64 are keys, best first by score, then id; 0 where a list ends because
+    there were no further items. ``scores`` (n, k) float64 are the cosines of a search.
+    ``marks`` (n,): every item with a key up to it was looked at. ``exact`` (n,) bool: compared
+    with every item, not only with those that a graph proposed.
+    """
+
+    keys: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    exact: NDArray[np.bool_]
+    near: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
 
 class Encoder(Protocol):
@@ -155,6 +198,41 @@ class Store(Protocol):
         ``k`` come back only when fewer meet it. ``exact`` compares with every vector;
         without it, an approximate graph may answer, but every score is a true cosine.
         """
+
+    def neighbours(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        *,
+        k: int,
+        exact: bool = False,
+        where: Condition | None = None,
+    ) -> Neighbours | None:
+        """What ``search`` by an item would find but for itself, from the neighbour table alone.
+
+        At most ``k`` hits that meet ``where``; fewer, and not ``complete``, when the item's list
+        ends before. ``None`` when the table cannot say: no list for the item, items newer than
+        the list, or with ``exact`` a list that a graph proposed.
+        """
+
+    def keyed(self, after: int = 0) -> Iterator[Keyed]:
+        """All items with keys above ``after``, some thousands at a time."""
+
+    def neighbour_lists(self, *, k: int) -> Iterator[NeighbourLists]:
+        """The table's rows whose lists were made with this ``k``, some thousands at a time."""
+
+    def set_neighbours(self, lists: NeighbourLists) -> None:
+        """Insert or replace rows of the table; those whose item has gone are passed over."""
+
+    def confirm_neighbours(
+        self, keys: NDArray[np.int64], marks: NDArray[np.int64], mark: int
+    ) -> None:
+        """Raise these rows to ``mark``, where their mark is still that of ``marks``."""
+
+    def drop_neighbours(self) -> None:
+        """Empty the neighbour table."""
+
+    def neighbour_state(self) -> NeighbourState:
+        """How much the neighbour table holds."""
 
     def warm(self) -> None:
         """Load now what the first search would load; only saves that search the time."""

@@ -13,6 +13,8 @@ __all__ = [
     "IndexReport",
     "Item",
     "Json",
+    "NeighbourState",
+    "Neighbours",
     "Progress",
     "Remote",
     "Skipped",
@@ -91,6 +93,29 @@ class Hit:
 
     item: Item
     score: float
+
+
+class Neighbours(NamedTuple):
+    """The nearest items of an item, best first; ``complete`` when there are no others."""
+
+    hits: list[Hit]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourState:
+    """What the neighbour table holds: ``rows`` of ``items`` have a list of ``k`` (0: no table).
+
+    ``current`` rows know every item that there is, so they can answer; ``exact`` ones were
+    compared with every item, not only with those that the graph proposed.
+    """
+
+    items: int
+    rows: int
+    current: int
+    exact: int
+    k: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

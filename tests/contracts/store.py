@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from filter_semantics import meets
 from lookalike.errors import EncoderMismatchError, ItemNotFoundError
 from lookalike.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
-from lookalike.protocols import Store
-from lookalike.records import Field, Item, Json, Skipped, Stamp
+from lookalike.protocols import NeighbourLists, Store
+from lookalike.records import Field, Hit, Item, Json, Neighbours, Skipped, Stamp
 from lookalike.vectors import Matrix, unit_rows
 
 DIM = 8
@@ -423,6 +423,108 @@ class StoreContract:
         assert {one.name: one for one in store.fields()} == expected
         first = sorted(expected.values(), key=lambda one: (-one.filled, one.name))[:limit]
         assert store.fields(limit=limit) == first
+
+    # -- the neighbour table ---------------------------------------------------------------
+
+    def test_keys_are_never_used_twice_and_ascend(self, store: Store) -> None:
+        assert list(store.keyed()) == []
+        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        (first,) = store.keyed()
+        assert set(first.ids) == {"a", "b"}
+        store.delete(["b"])
+        store.upsert([an_item("a"), an_item("c")], rows((1, 0), (0, 1)))
+        (second,) = store.keyed()
+        assert set(second.ids) == {"a", "c"}
+        assert second.keys.min() > first.keys.max() > first.keys.min() > 0
+        assert [part.ids for part in store.keyed(int(second.keys[0]))] == [second.ids[1:]]
+        np.testing.assert_allclose(
+            unit_rows(second.rows), store.vectors(second.ids), atol=1e-6, rtol=0
+        )
+
+    def test_neighbours_come_back_as_items_with_the_very_scores(self, store: Store) -> None:
+        keys = self._with_neighbours(store)
+        expected = [("b", 0.123456789), ("c", -0.987654321)]
+        listed = store.neighbours("a", k=5)
+        assert listed is not None
+        assert [(hit.item.id, hit.score) for hit in listed.hits] == expected
+        assert not listed.complete  # cut at two
+        (best,) = (store.neighbours("a", k=1) or Neighbours([], complete=True)).hits
+        assert best.item == store.get(["b"])["b"]
+        assert store.neighbours("b", k=5) == Neighbours(
+            [Hit(item=store.get(["a"])["a"], score=1.0)], complete=True
+        )
+        assert store.neighbours("c", k=1) is None  # no list
+        assert store.neighbours("nobody", k=1) is None
+        assert store.neighbours("b", k=1, exact=True) is None  # a graph's
+        assert store.neighbours("a", k=1, exact=True) is not None
+        (lists,) = store.neighbour_lists(k=2)
+        assert lists.keys.tolist() == sorted([keys["a"], keys["b"]])
+        assert list(store.neighbour_lists(k=3)) == []
+        with pytest.raises(ValueError, match="k is 0"):
+            store.neighbours("a", k=0)
+
+    def test_neighbours_that_have_gone_or_do_not_meet_the_filter_are_left_out(
+        self, store: Store
+    ) -> None:
+        self._with_neighbours(store)
+        mugs = store.neighbours("a", k=5, where=parse("label=mug or label=cup and id=x"))
+        assert mugs is not None
+        assert [hit.item.id for hit in mugs.hits] == ["c"]
+        store.delete(["b"])
+        listed = store.neighbours("a", k=5)
+        assert listed is not None
+        assert [hit.item.id for hit in listed.hits] == ["c"]
+        assert not listed.complete
+        assert store.neighbours("b", k=5) is None
+        assert store.neighbour_state().rows == 1
+
+    def test_a_newer_item_silences_lists_until_they_are_confirmed(self, store: Store) -> None:
+        keys = self._with_neighbours(store)
+        store.update([an_item("c", label="told")])  # says nothing about vectors
+        assert store.neighbours("a", k=1) is not None
+        store.upsert([an_item("d")], rows((1, 1)))
+        assert store.neighbours("a", k=1) is None
+        state = store.neighbour_state()
+        assert (state.items, state.rows, state.current, state.exact, state.k) == (4, 2, 0, 1, 2)
+        newest = max(int(part.keys.max()) for part in store.keyed())
+        was = max(keys.values())
+        both = np.array([keys["a"], keys["b"]])
+        store.confirm_neighbours(both, np.array([was, was - 1]), newest)  # b's mark is another
+        assert store.neighbours("a", k=1) is not None
+        assert store.neighbours("b", k=1) is None
+        assert store.neighbour_state().current == 1
+
+    def test_lists_of_items_that_have_gone_are_not_kept(self, store: Store) -> None:
+        self._with_neighbours(store)
+        (lists,) = store.neighbour_lists(k=2)
+        store.delete(["b"])
+        store.set_neighbours(lists)
+        assert store.neighbour_state().rows == 1
+        store.drop_neighbours()
+        assert store.neighbour_state().rows == 0
+        assert store.neighbours("a", k=1) is None
+        assert store.check() == []
+
+    def _with_neighbours(self, store: Store) -> dict[str, int]:
+        """Three items and invented lists of two of them; answers the keys."""
+        items = [an_item("a"), an_item("b"), an_item("c", label="mug")]
+        store.upsert(items, rows((1, 0), (0, 1), (1, 1)))
+        keys = {
+            one: int(key)
+            for part in store.keyed()
+            for key, one in zip(part.keys, part.ids, strict=True)
+        }
+        a, b, c = keys["a"], keys["b"], keys["c"]
+        store.set_neighbours(
+            NeighbourLists(
+                keys=np.array([a, b]),
+                marks=np.full(2, max(a, b, c)),
+                exact=np.array([True, False]),
+                near=np.array([[b, c], [a, 0]]),
+                scores=np.array([[0.123456789, -0.987654321], [1.0, 0.0]]),
+            )
+        )
+        return keys
 
     # -- places ----------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "label": "inspect",
     "categories": "categories",
     "declare": "declare",
+    "neighbours": "neighbours",
     "export": "export",
     "remove": "remove",
     "doctor": "doctor",

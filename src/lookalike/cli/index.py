@@ -1,6 +1,7 @@
 """``lookalike index``."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +24,7 @@ from lookalike.records import IndexReport
 from lookalike.scan import ScanOptions
 
 if TYPE_CHECKING:
+    from lookalike.collection import Collection
     from lookalike.protocols import Catalogue
 
 __all__ = ["index_command"]
@@ -171,6 +173,7 @@ def index_command(
         if not stop():
             with Meter("search graph", quiet=quiet) as meter:
                 shop.optimize(progress=meter.show)
+            _update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
     report = _together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
@@ -212,6 +215,16 @@ class _Source(NamedTuple):
             path, kind, pictures=pictures, columns=columns, encoding=encoding
         )
         return cls(plain(word), kind, catalogue)
+
+
+def _update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:
+    """A neighbour table that is there follows the items."""
+    if shop.store.setting("neighbours") is None:
+        return
+    from lookalike import neighbours  # noqa: PLC0415 - few collections have one
+
+    with Meter("neighbours", quiet=quiet) as meter:
+        neighbours.build(shop, progress=meter.show, stop=stop)
 
 
 def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:

@@ -21,8 +21,9 @@ from lookalike.errors import (
     StoreReadOnlyError,
 )
 from lookalike.filters import FIELDS, Condition
-from lookalike.records import Field, Hit, Item, Json, Skipped, Stamp
-from lookalike.stores import graph, schema
+from lookalike.protocols import Keyed, NeighbourLists
+from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
+from lookalike.stores import graph, neighbour_rows, schema
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
@@ -430,10 +431,11 @@ class EmbeddedStore:
             return []
         alive = list(blobs)
         scores = cosines(matrix_of(list(blobs.values()), self._dim()), vector)
-        by_seq = {alive[position]: float(scores[position]) for position in top_k(scores, k)}
+        kth = scores[top_k(scores, k)[-1]]  # of all that are level with it, ids decide
+        by_seq = {alive[place]: float(scores[place]) for place in np.flatnonzero(scores >= kth)}
         rows = self._by_value(f"SELECT seq, {COLUMNS} FROM items WHERE seq IN ({{}})", list(by_seq))  # noqa: S608 - constants
         hits = [Hit(item=item_of(row[1:]), score=by_seq[row[0]]) for row in rows]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id))[:k]
 
     def _current_resident(self, mark: int) -> Resident | None:
         """Rows after ``mark`` in memory, up to date; ``None`` when they are too many to hold."""
@@ -478,6 +480,104 @@ class EmbeddedStore:
             seqs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
             after = rows[-1][0]
             yield seqs, matrix_of([row[1] for row in rows], self._dim())
+
+    # -- the neighbour table ---------------------------------------------------------------
+
+    def neighbours(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        *,
+        k: int,
+        exact: bool = False,
+        where: Condition | None = None,
+    ) -> Neighbours | None:
+        if k < 1:
+            raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+        with self._moment() as db:
+            row = db.execute(neighbour_rows.ROW, (id,)).fetchone()
+            if row is None or (exact and not row[1]):
+                return None
+            entries = neighbour_rows.scores_of(row[0])
+            sql, values = self._where(where)
+            # A few more at once than are asked for: some may have gone.
+            step = k + 2 if where is None else _PARAMETERS
+            hits: list[Hit] = []
+            for start in range(0, len(entries), step):
+                if len(hits) > k:
+                    break
+                part = dict(entries[start : start + step])
+                select = neighbour_rows.items_sql(len(part))
+                select += sql.replace(" WHERE ", " AND (", 1) + ")" if sql else ""
+                found = {one[0]: one[1:] for one in db.execute(select, [*part, *values])}
+                hits += [
+                    Hit(item=item_of(found[seq]), score=score)
+                    for seq, score in part.items()
+                    if seq in found
+                ]
+        return Neighbours(hits[:k], complete=len(hits) <= k and len(entries) < row[2])
+
+    def keyed(self, after: int = 0) -> Iterator[Keyed]:
+        while True:
+            rows = self._read(
+                "SELECT seq, id, vector FROM items JOIN vectors USING (seq) WHERE seq > ? "
+                "ORDER BY seq LIMIT ?",
+                (after, _CHUNK),
+            )
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield Keyed(
+                keys=np.fromiter((row[0] for row in rows), np.int64, len(rows)),
+                ids=[row[1] for row in rows],
+                rows=matrix_of([row[2] for row in rows], self._dim()),
+            )
+
+    def neighbour_lists(self, *, k: int) -> Iterator[NeighbourLists]:
+        after = 0
+        while True:
+            rows = self._read(neighbour_rows.CHUNK, (k, after, _CHUNK))
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield neighbour_rows.lists_of(rows, k)
+
+    def set_neighbours(self, lists: NeighbourLists) -> None:
+        rows = neighbour_rows.rows_of(lists)
+        with self._transaction() as db:
+            for row, entries in rows:
+                if db.execute(neighbour_rows.PUT, row).rowcount:
+                    db.execute(neighbour_rows.PUT_LIST, (row[0], entries))
+
+    def confirm_neighbours(
+        self, keys: NDArray[np.int64], marks: NDArray[np.int64], mark: int
+    ) -> None:
+        rows = zip(keys.tolist(), marks.tolist(), strict=True)
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE neighbours SET mark = ? WHERE seq = ? AND mark = ?",
+                [(mark, key, was) for key, was in rows],
+            )
+
+    def drop_neighbours(self) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM neighbours")
+            db.execute("DELETE FROM neighbour_lists")
+
+    def neighbour_state(self) -> NeighbourState:
+        rows, current, exact, k, size = self._read(neighbour_rows.STATE)[0]
+        return NeighbourState(
+            items=self.count(), rows=rows, current=current, exact=exact, k=k, bytes=size
+        )
+
+    @contextmanager
+    def _moment(self) -> Iterator[sqlite3.Connection]:
+        """Several statements that see one moment, whatever other processes write."""
+        with self._lock, translated(self.folder):
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                self._db.execute("COMMIT")
 
     # -- the graph -------------------------------------------------------------------------
 

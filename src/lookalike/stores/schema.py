@@ -75,7 +75,32 @@ def _declared_fields(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _declared_fields)
+def _neighbours(db: sqlite3.Connection) -> None:
+    """The neighbour table: what a row's list says apart from the lists, as with vectors.
+
+    A trigger lets a row go with its item. Lists that name a row that has gone stay: whoever reads
+    them looks the rows up.
+    """
+    db.execute("""
+        CREATE TABLE neighbours (
+            seq INTEGER PRIMARY KEY,
+            mark INTEGER NOT NULL,
+            k INTEGER NOT NULL,
+            exact INTEGER NOT NULL
+        )""")
+    db.execute("CREATE TABLE neighbour_lists (seq INTEGER PRIMARY KEY, entries BLOB NOT NULL)")
+    db.execute("""
+        CREATE TRIGGER neighbours_gone AFTER DELETE ON items BEGIN
+            DELETE FROM neighbours WHERE seq = old.seq;
+            DELETE FROM neighbour_lists WHERE seq = old.seq;
+        END""")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _first,
+    _declared_fields,
+    _neighbours,
+)
 VERSION = len(MIGRATIONS)
 
 

@@ -1,0 +1,98 @@
+"""The neighbour table as the embedded store's rows, and back. The bytes: docs/storage.md."""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lookalike.errors import StoreDamagedError
+from lookalike.protocols import NeighbourLists
+from lookalike.stores.rows import COLUMNS
+
+__all__ = [
+    "CHUNK",
+    "PUT",
+    "PUT_LIST",
+    "ROW",
+    "STATE",
+    "items_sql",
+    "lists_of",
+    "rows_of",
+    "scores_of",
+]
+
+# Scores are whole billionths: cosines are rounded to nine decimals, so they come back bit by bit.
+_BILLION = 1e9
+_ENTRY = np.dtype([("seq", "<i8"), ("score", "<i4")])
+_UNPACK = struct.Struct("<qi").iter_unpack
+
+# An item's list, whether it is exact, and its K; nothing when there is a newer item than it knows.
+ROW = (
+    "SELECT entries, exact, k FROM items JOIN neighbours USING (seq) JOIN neighbour_lists "
+    "USING (seq) WHERE id = ? AND mark >= (SELECT max(seq) FROM items)"
+)
+CHUNK = (
+    "SELECT seq, mark, exact, entries FROM neighbours JOIN neighbour_lists USING (seq) "
+    "WHERE k = ? AND seq > ? ORDER BY seq LIMIT ?"
+)
+PUT = (
+    "INSERT OR REPLACE INTO neighbours SELECT ?1, ?2, ?3, ?4 "
+    "WHERE EXISTS (SELECT 1 FROM items WHERE seq = ?1)"
+)
+PUT_LIST = "INSERT OR REPLACE INTO neighbour_lists VALUES (?, ?)"
+STATE = (
+    "SELECT count(*), coalesce(sum(mark >= (SELECT max(seq) FROM items)), 0), "
+    "coalesce(sum(exact), 0), coalesce(max(k), 0), "
+    "coalesce((SELECT sum(length(entries)) FROM neighbour_lists), 0) FROM neighbours"
+)
+_ITEMS = f"SELECT seq, {COLUMNS} FROM items WHERE seq IN "  # noqa: S608 - constants
+
+
+def items_sql(count: int) -> str:
+    """The items of so many rows."""
+    return f"{_ITEMS}({','.join('?' * count)})"
+
+
+def scores_of(entries: bytes) -> list[tuple[int, float]]:
+    """A list's entries: (seq, cosine), best first."""
+    try:
+        return [(seq, billionths / _BILLION) for seq, billionths in _UNPACK(entries)]
+    except struct.error as error:
+        raise _damaged() from error
+
+
+def rows_of(lists: NeighbourLists) -> list[tuple[tuple[int, int, int, bool], bytes]]:
+    """Rows of ``neighbours`` with their entries."""
+    entries = np.empty(lists.near.shape, _ENTRY)
+    entries["seq"] = lists.near
+    entries["score"] = np.rint(lists.scores * _BILLION)
+    lengths = np.count_nonzero(lists.near, axis=1)
+    k = lists.near.shape[1]
+    told = zip(lists.keys.tolist(), lists.marks.tolist(), lists.exact.tolist(), strict=True)
+    return [
+        ((key, mark, k, exact), entries[row, : lengths[row]].tobytes())
+        for row, (key, mark, exact) in enumerate(told)
+    ]
+
+
+def lists_of(rows: Sequence[Sequence[Any]], k: int) -> NeighbourLists:
+    """Rows of ``CHUNK``."""
+    size = k * _ENTRY.itemsize
+    if any(len(row[3]) > size or len(row[3]) % _ENTRY.itemsize for row in rows):
+        raise _damaged()
+    entries = np.frombuffer(b"".join(row[3].ljust(size, b"\0") for row in rows), _ENTRY)
+    table = entries.reshape(len(rows), k)
+    return NeighbourLists(
+        keys=np.fromiter((row[0] for row in rows), np.int64, len(rows)),
+        marks=np.fromiter((row[1] for row in rows), np.int64, len(rows)),
+        exact=np.fromiter((row[2] for row in rows), np.bool_, len(rows)),
+        near=table["seq"].astype(np.int64),
+        scores=table["score"] / _BILLION,
+    )
+
+
+def _damaged() -> StoreDamagedError:
+    return StoreDamagedError(
+        "a list of neighbours has the wrong length; `lookalike neighbours build --rebuild` mends it"
+    )
