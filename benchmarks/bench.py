@@ -30,6 +30,8 @@ BENCHMARKS = {
     "search_scale": (),
     "filters": (),
     "catalogues": (),
+    "categories": ("--all",),
+    "neighbours": (),
     "memory": (),
     "quality": ("--all",),
 }

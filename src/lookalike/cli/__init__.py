@@ -29,6 +29,7 @@ _COMMANDS = {
     "categories": "categories",
     "declare": "declare",
     "neighbours": "neighbours",
+    "evaluate": "evaluate",
     "export": "export",
     "remove": "remove",
     "doctor": "doctor",

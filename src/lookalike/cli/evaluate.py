@@ -1,0 +1,319 @@
+"""``lookalike evaluate``."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike import images
+from lookalike.cli.options import json_option, opened
+from lookalike.cli.output import plain, print_json, print_table
+from lookalike.cli.progress import Meter
+from lookalike.errors import ExportError, PictureError
+from lookalike.evaluation import SAMPLE, Comparison, Evaluation, compare
+from lookalike.records import Json
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lookalike.collection import Collection
+
+__all__ = ["evaluate_command"]
+
+_SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Numbers from 1 up between commas."""
+    try:
+        numbers = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        message = f"{value!r} is no list of numbers from 1 up, as 1,5,10"
+        raise click.BadParameter(message, ctx, param)
+    return numbers
+
+
+def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    """A number from 1 up, or ``None`` for ``all``."""
+    if value == "all":
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        message = f"{value!r} is neither a number from 1 up nor all"
+        raise click.BadParameter(message, ctx, param)
+    return number
+
+
+@click.command("evaluate")
+@click.option(
+    "-c",
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="NAME|PATH",
+    help="Which collection; several are measured side by side, on the pictures that all have.  "
+    "[default: $LOOKALIKE_COLLECTION, or 'default']",
+)
+@click.option(
+    "--by",
+    default="label",
+    show_default=True,
+    metavar="label|group|FIELD",
+    help="An answer is right when it has the query's.",
+)
+@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
+@click.option("--query-where", metavar="FILTER", help="Of these items, the queries.")
+@click.option("--gallery-where", metavar="FILTER", help="Of these items, what the queries search.")
+@click.option(
+    "--queries",
+    callback=_at_most,
+    default=str(SAMPLE),
+    show_default=True,
+    metavar="N|all",
+    help="At most so many queries, drawn at random.",
+)
+@click.option(
+    "-k",
+    "ks",
+    callback=_numbers,
+    default="1,5,10",
+    show_default=True,
+    metavar="K,...",
+    help="How many answers the measures look at.",
+)
+@click.option(
+    "--distractors", is_flag=True, help="Keep items without a label as answers: wrong ones."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Write a page with plots, classes and the worst queries.",
+)
+@click.option(
+    "--worst",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="How many of the worst queries to show.",
+)
+@click.option(
+    "--sheets",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write each of the worst queries with its answers as a picture.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and no words around the table.")
+@json_option
+def evaluate_command(
+    *,
+    collections: tuple[str, ...],
+    by: str,
+    where: str | None,
+    query_where: str | None,
+    gallery_where: str | None,
+    queries: int | None,
+    ks: tuple[int, ...],
+    distractors: bool,
+    seed: int,
+    report: Path | None,
+    worst: int,
+    sheets: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure how good the answers are, where labels, groups or a field say what is right.
+
+    Every item queries all the others; or those that meet --query-where query those that meet
+    --gallery-where. Prints for each measure the mean over queries, its 95 % interval, and the mean
+    over classes. P@k is the share of right answers among k; R@k the share of queries with a
+    right one among k (hit rate); recall@k the share of the right ones that are among k.
+
+    \b
+      lookalike evaluate -c shop --report shop.html
+      lookalike evaluate --by group -k 1,10,100 --where 'split=test'
+      lookalike evaluate --by group --query-where 'split=query' --gallery-where 'split=gallery'
+      lookalike evaluate -c shop -c shop-lite2 --json
+    """
+    split = None
+    if query_where is not None or gallery_where is not None:
+        split = (query_where, gallery_where)
+    with ExitStack() as stack:
+        shops = [stack.enter_context(opened(name)) for name in collections or (None,)]
+        with Meter("queries", quiet=quiet) as meter:
+            found = compare(
+                shops,
+                by=by,
+                where=where,
+                ks=ks,
+                queries=queries,
+                split=split,
+                distractors=distractors,
+                worst=worst,
+                seed=seed,
+                progress=meter.show,
+            )
+        if report is not None:
+            _write_report(shops, found, report)
+        if sheets is not None:
+            _write_sheets(shops, found, sheets)
+    if as_json:
+        print_json(_document(found))
+        return
+    if not quiet:
+        click.echo(_told(found), err=True)
+    _print(found)
+
+
+def _told(found: Comparison) -> str:
+    one = found.evaluations[0]
+    text = f"{one.queries:,} queries"
+    if one.queries < one.eligible:
+        text += f" of {one.eligible:,} (drawn with seed {one.seed}; --queries all asks all)"
+    text += f", {one.items:,} items, {len(one.classes):,} different by {plain(one.by)}"
+    if one.alone:
+        text += f"; {one.alone:,} no queries, for no other item has their {plain(one.by)}"
+    if one.unclassed:
+        what = "kept as wrong answers" if one.distractors else "left out"
+        text += f"; {one.unclassed:,} without one {what}"
+    if len(found.evaluations) > 1:
+        text += f"; {found.common:,} pictures in common"
+    return text
+
+
+def _print(found: Comparison) -> None:
+    every = found.evaluations
+    if len(every) == 1:
+        print_table(
+            ("measure", "queries", "95 % interval", "classes"),
+            [
+                (name, f"{one.micro:.4f}", f"{one.low:.4f} to {one.high:.4f}", f"{one.macro:.4f}")
+                for name, one in every[0].scores.items()
+            ],
+        )
+        return
+    rows = []
+    for name in every[0].scores:
+        for number, one in enumerate(every):
+            score = one.scores[name]
+            apart = ""
+            if number:
+                by = found.differences[number - 1][name]
+                apart = f"{by.mean:+.4f} ({by.low:+.4f} to {by.high:+.4f})"
+            rows.append(
+                (
+                    name,
+                    plain(one.collection),
+                    f"{score.micro:.4f}",
+                    f"{score.low:.4f} to {score.high:.4f}",
+                    f"{score.macro:.4f}",
+                    apart,
+                )
+            )
+    columns = ("measure", "collection", "queries", "95 % interval", "classes", "over the first")
+    print_table(columns, rows)
+
+
+# --- documents ---------------------------------------------------------------------------------
+
+
+def _document(found: Comparison) -> Json:
+    return {
+        "common": found.common,
+        "left_out": list(found.left_out),
+        "evaluations": [_evaluation_json(one) for one in found.evaluations],
+        "differences": [
+            {name: _plain_json(by) for name, by in each.items()} for each in found.differences
+        ],
+    }
+
+
+def _evaluation_json(one: Evaluation) -> dict[str, Json]:
+    """All but the queries' own values."""
+    names = [each.name for each in fields(one) if each.name not in ("query_ids", "values")]
+    return {name: _plain_json(getattr(one, name)) for name in names}
+
+
+def _plain_json(value: object) -> Json:
+    """Records as objects, tuples as lists."""
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    if isinstance(value, dict):
+        return {str(name): _plain_json(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain_json(each) for each in value]
+    return {each.name: _plain_json(getattr(value, each.name)) for each in fields(value)}  # type: ignore[arg-type] # the records of an evaluation
+
+
+def _write_report(shops: Sequence["Collection"], found: Comparison, target: Path) -> None:
+    from lookalike.report import render  # noqa: PLC0415 - only with --report
+
+    wanted = {
+        (number, item_id)
+        for number, one in enumerate(found.evaluations)
+        for judged in one.worst
+        for item_id in (judged.id, *(answer.id for answer in judged.answers))
+    }
+    thumbnails: dict[tuple[int, str], bytes | None] = {}
+    for number, item_id in sorted(wanted):
+        image = _image(shops[number], item_id, _SIDE)
+        thumbnails[number, item_id] = None if image is None else images.thumbnail(image, _SIDE)
+    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        target.write_text(render(found, thumbnails, made_at=made_at), encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
+    click.echo(f"wrote {plain(str(target))}", err=True)
+
+
+def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path) -> None:
+    """A numbered sheet for each of the worst queries, in a folder each for several collections."""
+    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheets
+
+    count = 0
+    for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):
+        place = folder if len(shops) == 1 else folder / str(number)
+        for rank, judged in enumerate(one.worst, 1):
+            cells = [
+                Cell(
+                    image=_image(shop, answer.id, 440),
+                    caption=answer.id.rpartition("/")[2],
+                    score=answer.score,
+                    note=f"{'right' if answer.right else 'wrong'}: {answer.name or 'no class'}",
+                )
+                for answer in judged.answers
+            ]
+            title = f"{judged.name}: {judged.id.rpartition('/')[2]}"
+            sheet = contact_sheet(_image(shop, judged.id, 440), cells, columns=4, title=title)
+            target = place / f"worst-{rank:03}.jpg"
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                sheet.save(target, quality=90)
+            except OSError as error:
+                raise ExportError(
+                    f"the sheet cannot be written to {target}: {error.strerror}"
+                ) from error
+            count += 1
+    click.echo(f"wrote {count:,} sheets below {plain(str(folder))}", err=True)
+
+
+def _image(shop: "Collection", item_id: str, side: int) -> "Image.Image | None":
+    """A picture to look at, or ``None`` when it is gone or cannot be read."""
+    try:
+        path = shop.file_of(shop.get(item_id))
+        if path is None:
+            return None
+        data = images.read(path, limits=shop.limits)
+        return images.decode(data, limits=shop.limits, at_least=(side, side)).image
+    except PictureError:
+        return None
