@@ -584,6 +584,15 @@ def test_a_stop_ends_soon_and_the_next_run_goes_on(server: Server, tmp_path: Pat
     assert again.already == report.downloaded
 
 
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """As in a program of a terminal: one that a shell put in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_a_program_keeps_what_was_done(server: Server, tmp_path: Path) -> None:
     def interrupt(report: DownloadReport) -> None:
         if report.downloaded >= 5:
