@@ -26,6 +26,7 @@ _COMMANDS = {
     "list": "inspect",
     "facets": "inspect",
     "label": "inspect",
+    "calibrate": "calibrate",
     "categories": "categories",
     "declare": "declare",
     "neighbours": "neighbours",

@@ -44,12 +44,17 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
       lookalike info --skipped
       lookalike info -c shop --json
     """
+    from lookalike import calibration  # noqa: PLC0415 - the other commands need none
+    from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - likewise
+
     with opened(collection) as shop:
         if skipped:
             _show_skipped(shop, as_json=as_json)
             return
         info = shop.info()
         said = shop.describe(fields=fields)
+        scale = calibration.kept(shop)
+    levels = scale.levels if scale is not None and scale.reason is None else None
     if as_json:
         document = asdict(info)
         document["roots"] = [{"name": one.name, "path": str(one.path)} for one in info.roots]
@@ -57,6 +62,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         document |= asdict(said)
         if said.fields is None:
             del document["fields"]
+        document["matches"] = levels and {one.match: one.least for one in levels}
         print_json(document)
         return
     rows = [
@@ -75,6 +81,8 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         rows.append(("labels", _labels_text(said)))
     if said.groups:
         rows.append(("groups", f"{said.groups:,}"))
+    if levels:
+        rows.append(("matches", levels_text(levels)))
     if info.skipped:
         rows.append(("skipped", reasons_text(info.skipped)))
     print_table(("", ""), rows)

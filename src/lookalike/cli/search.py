@@ -17,6 +17,7 @@ from lookalike.records import Hit, Json
 if TYPE_CHECKING:
     from PIL import Image
 
+    from lookalike.calibration import Calibration, Judgement, Match
     from lookalike.categories import CategorySearch
     from lookalike.collection import Collection
     from lookalike.images import Limits
@@ -52,13 +53,62 @@ class _Wanted(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """The hits of one query; ``picture`` is where the query's own picture may be read."""
+    """The hits of one query; ``picture`` is where the query's own picture may be read.
+
+    ``found`` are all that a search gave, of which ``judged`` has those that match well enough.
+    """
 
     query: dict[str, Json]
     picture: Path | bytes | None
-    hits: list[Hit]
+    found: Sequence[Hit]
+    judged: "Judgement | None"
     took_ms: float
     category: "CategorySearch | None" = None
+
+    @property
+    def hits(self) -> Sequence[Hit]:
+        return self.found if self.judged is None else self.judged.hits
+
+    @property
+    def nothing(self) -> str | None:
+        """Why there is no hit, where none matches well enough."""
+        return None if self.judged is None else self.judged.nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """What an answer must reach. ``scale`` gives the words, if the collection has any."""
+
+    scale: "Calibration | None"
+    min_match: "Match | None"
+    min_score: float | None
+
+    @classmethod
+    def of(
+        cls, shop: "Collection", min_match: "Match | None", min_score: float | None
+    ) -> "_Limits":
+        """What is kept about the collection; with ``min_match`` it is measured if need be."""
+        if min_match is None and shop.store.setting("calibration") is None:
+            return cls(scale=None, min_match=None, min_score=min_score)
+        from lookalike import calibration  # noqa: PLC0415 - searches without words spare it
+
+        if min_match is None:
+            scale = calibration.kept(shop)
+            if scale is not None and scale.reason is not None:
+                scale = None
+            return cls(scale=scale, min_match=None, min_score=min_score)
+        scale = calibration.calibrated(shop)
+        if scale.reason is not None:
+            from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - rarely
+
+            click.echo(f"{scale.reason}; by rule of thumb {levels_text(scale.levels)}", err=True)
+        return cls(scale=scale, min_match=min_match, min_score=min_score)
+
+    def judged(self, hits: Sequence[Hit]) -> "Judgement | None":
+        """The hits with their words; ``None`` if there are no words."""
+        if self.scale is None:
+            return None
+        return self.scale.judge(hits, min_match=self.min_match, min_score=self.min_score)
 
 
 def _answer_options(command: _Command) -> _Command:
@@ -97,6 +147,12 @@ def _answer_options(command: _Command) -> _Command:
             type=click.FloatRange(-1, 1),
             metavar="COSINE",
             help="Leave out answers that are less alike, from -1 to 1.",
+        ),
+        click.option(
+            "--min-match",
+            type=click.Choice(["strong", "fair", "weak"]),
+            help="Leave out answers that are less alike, as this collection goes; with "
+            "--min-score the stricter counts.",
         ),
         click.option(
             "-k",
@@ -142,6 +198,7 @@ def search_command(
     device: str,
     threads: int | None,
     k: int,
+    min_match: "Match | None",
     min_score: float | None,
     exact: bool,
     include_self: bool,
@@ -164,17 +221,24 @@ def search_command(
       lookalike search query.jpg --json | jq '.hits[0]'
       lookalike search query.jpg --category auto
 
+    With --min-match, "nothing here looks like that" is an answer: weak is more alike than pictures
+    are by chance here, strong as alike as the nearest are. `lookalike calibrate` shows the scores.
+
+    \b
+      lookalike search query.jpg --min-match fair
+
     With several pictures, --json prints an array. Exits with 1 when a picture found nothing or
     could not be read.
     """
     answers = []
     with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
+        limits = _Limits.of(shop, min_match, min_score)
         for picture in pictures:
             began = time.perf_counter()
             source = sys.stdin.buffer.read() if picture == "-" else picture
             wanted = _Wanted(
                 k=k,
-                min_score=min_score,
+                min_score=None if min_match else min_score,
                 exact=exact,
                 include_self=include_self,
                 collapse=collapse,
@@ -199,9 +263,16 @@ def search_command(
             query: dict[str, Json] = {"path": picture}
             place = source if isinstance(source, bytes) else Path(source)
             answers.append(
-                _Answer(query=query, picture=place, hits=hits, took_ms=took_ms, category=found)
+                _Answer(
+                    query=query,
+                    picture=place,
+                    found=hits,
+                    judged=limits.judged(hits),
+                    took_ms=took_ms,
+                    category=found,
+                )
             )
-        _show(shop, answers, _View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
+        _show(shop, answers, limits, _View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
     if len(answers) < len(pictures) or not all(answer.hits for answer in answers):
         ctx.exit(1)
 
@@ -217,6 +288,7 @@ def similar_command(
     *,
     collection: str | None,
     k: int,
+    min_match: "Match | None",
     min_score: float | None,
     exact: bool,
     include_self: bool,
@@ -235,12 +307,13 @@ def similar_command(
     """
     answers = []
     with opened(collection) as shop:
+        limits = _Limits.of(shop, min_match, min_score)
         for one in ids:
             began = time.perf_counter()
             hits = shop.similar(
                 one,
                 k=k,
-                min_score=min_score,
+                min_score=None if min_match else min_score,
                 exact=exact,
                 include_self=include_self,
                 collapse=collapse,
@@ -250,17 +323,32 @@ def similar_command(
             took_ms = (time.perf_counter() - began) * 1000
             picture = shop.file_of(shop.get(one))
             query: dict[str, Json] = {"id": one}
-            answers.append(_Answer(query=query, picture=picture, hits=hits, took_ms=took_ms))
-        _show(shop, answers, _View(**view), several=len(ids) > 1)  # type: ignore[arg-type]
+            answers.append(
+                _Answer(
+                    query=query,
+                    picture=picture,
+                    found=hits,
+                    judged=limits.judged(hits),
+                    took_ms=took_ms,
+                )
+            )
+        _show(shop, answers, limits, _View(**view), several=len(ids) > 1)  # type: ignore[arg-type]
     if not all(answer.hits for answer in answers):
         ctx.exit(1)
 
 
-def _show(shop: "Collection", answers: Sequence[_Answer], view: _View, *, several: bool) -> None:
+def _show(
+    shop: "Collection",
+    answers: Sequence[_Answer],
+    limits: _Limits,
+    view: _View,
+    *,
+    several: bool,
+) -> None:
     if view.sheet is not None:
         _write_sheets(shop, answers, view.sheet)
     if view.as_json:
-        documents = _documents(shop, answers)
+        documents = _documents(shop, answers, limits)
         print_json(documents if several or not documents else documents[0])
     elif view.paths:
         places = [
@@ -274,9 +362,15 @@ def _show(shop: "Collection", answers: Sequence[_Answer], view: _View, *, severa
             if answer.category is not None:
                 click.echo(_category_text(answer.category), err=True)
             _print_table(shop, answer, preview=not view.no_preview)
+    for answer in answers:
+        if answer.nothing is not None:
+            name = f"{next(iter(answer.query.values()))}: " if several else ""
+            click.echo(plain(f"{name}{answer.nothing}"), err=True)
 
 
-def _documents(shop: "Collection", answers: Sequence[_Answer]) -> list[dict[str, Json]]:
+def _documents(
+    shop: "Collection", answers: Sequence[_Answer], limits: _Limits
+) -> list[dict[str, Json]]:
     info = shop.info()
     collection: dict[str, Json] = {
         "name": Path(info.address).name,
@@ -292,10 +386,42 @@ def _documents(shop: "Collection", answers: Sequence[_Answer]) -> list[dict[str,
             "score": "cosine",
             "collection": collection,
             **({} if answer.category is None else {"category": _category_json(answer.category)}),
-            "hits": [hit_json(shop, rank, hit) for rank, hit in enumerate(answer.hits, 1)],
+            **_matches_json(answer, limits),
+            "hits": [
+                {**hit_json(shop, rank, hit), **match}
+                for rank, (hit, match) in enumerate(
+                    zip(answer.hits, _words_json(answer), strict=True), 1
+                )
+            ],
         }
         for answer in answers
     ]
+
+
+def _words_json(answer: _Answer) -> list[dict[str, Json]]:
+    """What is said of each hit, if there are words for them."""
+    if answer.judged is None:
+        return [{} for _ in answer.hits]
+    return [{"match": match} for match in answer.judged.matches]
+
+
+def _matches_json(answer: _Answer, limits: _Limits) -> dict[str, Json]:
+    """Where each level begins, and why there is no hit."""
+    if limits.scale is None or answer.judged is None:
+        return {}
+    nearest = answer.judged.nearest
+    return {
+        "matches": {
+            "min": limits.min_match,
+            **{one.match: round(one.least, 6) for one in limits.scale.levels},
+            "measured": limits.scale.reason is None,
+            "reason": limits.scale.reason,
+            "nothing": answer.nothing,
+            "nearest": None
+            if nearest is None
+            else {"id": nearest.item.id, "score": round(nearest.score, 6)},
+        }
+    }
 
 
 def _category_json(found: "CategorySearch") -> dict[str, Json]:
@@ -320,7 +446,8 @@ def _category_text(found: "CategorySearch") -> str:
 
 def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
     if not answer.hits:
-        click.echo("nothing found")
+        if answer.nothing is None:
+            click.echo("nothing found")
         return
     columns = ["#", "score", "picture"]
     rows: list[list[object]] = [
@@ -330,6 +457,10 @@ def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
         columns.append("label")
         for row, hit in zip(rows, answer.hits, strict=True):
             row.append(plain(hit.item.label or ""))
+    if answer.judged is not None:
+        columns.append("match")
+        for row, match in zip(rows, answer.judged.matches, strict=True):
+            row.append(match or "none")
     if preview and sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415 - only on a terminal
 
