@@ -30,6 +30,7 @@ BENCHMARKS = {
     "search_scale": (),
     "filters": (),
     "catalogues": (),
+    "calibration": ("--all",),
     "categories": ("--all",),
     "neighbours": (),
     "memory": (),
