@@ -110,7 +110,7 @@ def test_the_best_of_unrelated_pictures_reaches_about_chance(shop: Collection) -
     assert np.median(best) == pytest.approx(expected, abs=0.05)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     pairs=arrays.arrays(np.float64, st.integers(1, 50), elements=ALL_SCORES),
     nearest=arrays.arrays(np.float64, st.integers(1, 50), elements=ALL_SCORES),
