@@ -3,91 +3,19 @@
 Pure: records and thumbnails in, text out. Everything that comes from a collection is escaped.
 """
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from string import Template
 from typing import Final
 
 from lookalike.evaluation import Answer, ClassScore, Comparison, Evaluation, Judged
+from lookalike.report import page, plots
+from lookalike.report.page import percent
 
 __all__ = ["render"]
 
 _BARS: Final = 20  # classes drawn with their names
 _ROWS: Final = 500  # classes in the table; the JSON document has all
 _CONFUSIONS: Final = 15
-_PAGE: Final = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-:root { --page: #faf9f7; --card: #fff; --text: #202024; --quiet: #6b6864; --line: #dedad4;
-  --fill: #eeebe6; --s0: #246e73; --s1: #b8652a; --s2: #6a4c93; --s3: #7d7a2c;
-  --right: #2e7d4f; --wrong: #b3372f; }
-@media (prefers-color-scheme: dark) { :root { --page: #141518; --card: #1f2125; --text: #eeedea;
-  --quiet: #a3a19e; --line: #3a3c42; --fill: #2a2c31; --s0: #68c4be; --s1: #e39a63;
-  --s2: #b49ad6; --s3: #c8c46a; --right: #66c48d; --wrong: #ee7b72; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 64px; }
-h1 { font-size: 30px; line-height: 1.2; margin: 0 0 8px; overflow-wrap: anywhere; }
-h2 { font-size: 20px; margin: 48px 0 8px; }
-p { margin: 0 0 12px; max-width: 46em; }
-.quiet, figcaption { color: var(--quiet); font-size: 14px; }
-.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 24px 0; }
-.tile { flex: 1 1 200px; background: var(--card); border: 1px solid var(--line);
-  border-radius: 10px; padding: 16px 18px; }
-.tile b { display: block; font-size: 32px; line-height: 1.2; color: var(--s0);
-  font-variant-numeric: tabular-nums; }
-.plots { display: flex; flex-wrap: wrap; gap: 4px 20px; align-items: flex-start; }
-.plots > p { flex: 1 1 300px; margin-top: 14px; }
-figure { margin: 12px 0; flex: 1 1 440px; max-width: 506px; background: var(--card);
-  border: 1px solid var(--line); border-radius: 10px; min-width: 0; padding: 14px 16px; }
-figcaption { margin-bottom: 8px; }
-svg { display: block; width: 100%; height: auto; }
-svg text { fill: var(--quiet); font: 12px system-ui, sans-serif; }
-svg .name { fill: var(--text); }
-.grid { stroke: var(--line); stroke-width: 1; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
-  font-size: 14px; }
-th { text-align: right; color: var(--quiet); font-weight: 600; border-bottom: 2px solid var(--line);
-  padding: 6px 10px; white-space: nowrap; vertical-align: bottom; }
-td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-th:first-child, td:first-child, .text { text-align: left; white-space: normal;
-  overflow-wrap: anywhere; }
-th:first-child, td:first-child { min-width: 7em; }
-tr:hover td { background: var(--fill); }
-.meter { display: inline-block; width: 90px; height: 8px; border-radius: 4px;
-  background: var(--fill); margin-left: 10px; overflow: hidden; vertical-align: middle; }
-.meter i { display: block; height: 100%; background: var(--s0); }
-.query { display: grid; grid-template-columns: 124px 1fr; gap: 14px; padding: 14px 0;
-  border-bottom: 1px solid var(--line); }
-.answers { display: grid; grid-template-columns: repeat(auto-fill, minmax(94px, 1fr)); gap: 8px; }
-.one { font-size: 12px; line-height: 1.3; overflow-wrap: anywhere; }
-.one .quiet { font-size: 12px; }
-.frame { display: flex; align-items: center; justify-content: center; aspect-ratio: 1;
-  background: var(--fill); border: 3px solid var(--line); border-radius: 8px; overflow: hidden;
-  color: var(--quiet); text-align: center; margin-bottom: 4px; }
-.frame img { width: 100%; height: 100%; object-fit: contain; display: block; }
-.is-right .frame { border-color: var(--right); } .is-wrong .frame { border-color: var(--wrong); }
-.is-right .mark { color: var(--right); } .is-wrong .mark { color: var(--wrong); }
-.mark { font-weight: 700; }
-code { font-size: 13px; overflow-wrap: anywhere; }
-@media print { main { max-width: none; } figure, .query { break-inside: avoid; } }
-</style>
-</head>
-<body><main>
-$body
-</main></body>
-</html>
-""")
 
 
 def render(
@@ -98,7 +26,7 @@ def render(
     titles = _titles(every)
     first = every[0]
     parts = [
-        f"<h1>How good are the answers of {_listed(titles)}?</h1>",
+        f"<h1>How good are the answers of {page.listed(titles)}?</h1>",
         f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
         _summary(every, titles),
     ]
@@ -127,9 +55,7 @@ def render(
             f"<h2>Every class{of}</h2>",
             _class_table(one),
         ]
-    return _PAGE.substitute(
-        title=escape(f"Evaluation of {', '.join(titles)}"), body="\n".join(filter(None, parts))
-    )
+    return page.document(f"Evaluation of {', '.join(titles)}", parts)
 
 
 def _titles(every: Sequence[Evaluation]) -> list[str]:
@@ -140,10 +66,6 @@ def _titles(every: Sequence[Evaluation]) -> list[str]:
     if len(set(names)) < len(names):
         names = [f"{name} [{number}]" for number, name in enumerate(names, 1)]
     return names
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(escape(name) for name in names)
 
 
 # --- in words ----------------------------------------------------------------------------------
@@ -172,8 +94,8 @@ def _times(one: Evaluation) -> str:
 
 def _tiles(one: Evaluation) -> str:
     shown = [
-        (name, text)
-        for name, text in {
+        (name, words)
+        for name, words in {
             "R@1": "of first answers are right",
             one.headline: f"of the first {one.headline[2:]} answers are right",
             f"R@{one.ks[-1]}": f"of searches find a right one among the first {one.ks[-1]}",
@@ -181,24 +103,17 @@ def _tiles(one: Evaluation) -> str:
         if name in one.scores and (name != "P@1" or "R@1" not in one.scores)
     ]
     shown.append(("mAP", "average precision: 100 % if all right ones come before all others"))
-    return (
-        '<div class="tiles">'
-        + "".join(
-            f'<div class="tile"><b>{_percent(one.scores[name].micro)}</b>{escape(text)}'
-            f'<div class="quiet">{escape(name)}, likely {_range(one, name)}</div></div>'
-            for name, text in shown
+    return page.tiles(
+        page.tile(
+            percent(one.scores[name].micro), words, note=f"{name}, likely {_range(one, name)}"
         )
-        + "</div>"
+        for name, words in shown
     )
 
 
 def _range(one: Evaluation, name: str) -> str:
     score = one.scores[name]
-    return f"{100 * score.low:.1f} to {_percent(score.high)}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * score.low:.1f} to {percent(score.high)}"
 
 
 def _protocol(found: Comparison) -> str:
@@ -276,32 +191,17 @@ def _legend(one: Evaluation) -> str:
 # --- tables ------------------------------------------------------------------------------------
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Cells are HTML; one that begins with ``<td`` is whole."""
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "\n".join(
-        "<tr>"
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
 def _scores(found: Comparison, titles: Sequence[str]) -> str:
     every = found.evaluations
     if len(every) == 1:
-        return _table(
+        return page.table(
             ("Measure", "All queries", "95 % range", "All classes"),
             (
                 (
                     escape(name),
-                    _percent(score.micro),
+                    percent(score.micro),
                     f"{100 * score.low:.1f} to {100 * score.high:.1f}",
-                    _percent(score.macro),
+                    percent(score.macro),
                 )
                 for name, score in every[0].scores.items()
             ),
@@ -312,8 +212,8 @@ def _scores(found: Comparison, titles: Sequence[str]) -> str:
         for number, one in enumerate(every):
             score = one.scores[name]
             likely = f"{100 * score.low:.1f} to {100 * score.high:.1f}"
-            row.append(f'<b>{_percent(score.micro)}</b> <span class="quiet">{likely}</span>')
-            row.append(_percent(score.macro))
+            row.append(f'<b>{percent(score.micro)}</b> <span class="quiet">{likely}</span>')
+            row.append(percent(score.macro))
             if number:
                 by = found.differences[number - 1][name]
                 row.append(f"{100 * by.mean:+.1f} ({100 * by.low:+.1f} to {100 * by.high:+.1f})")
@@ -323,7 +223,7 @@ def _scores(found: Comparison, titles: Sequence[str]) -> str:
         head += [f"{escape(title)}<br>all queries", "all classes"]
         if number:
             head.append(f"points over<br>{escape(titles[0])}")
-    return _table(head, rows)
+    return page.table(head, rows)
 
 
 def _class_table(one: Evaluation) -> str:
@@ -336,23 +236,21 @@ def _class_table(one: Evaluation) -> str:
             f"{each.items:,}",
             f"{each.queries:,}",
             *(
-                _metered(each.values[name]) if name == one.headline else _percent(each.values[name])
+                page.metered(each.values[name])
+                if name == one.headline
+                else percent(each.values[name])
                 for name in columns
             ),
-            f'<td class="text">{escape(each.mistaken_for or "")}</td>',
+            page.left(escape(each.mistaken_for or "")),
         )
         for each in one.classes[:_ROWS]
     )
     note = ""
     if len(one.classes) > _ROWS:
         note = f'<p class="quiet">The worst {_ROWS} of {len(one.classes):,} classes.</p>'
-    head = (escape(one.by.capitalize()), "Pictures", "Queries", *columns, "Mostly mistaken for")
-    table = _table(head, rows)
-    return note + table.replace("<th>Mostly", '<th class="text">Mostly')
-
-
-def _metered(share: float) -> str:
-    return f'{_percent(share)}<span class="meter"><i style="width:{100 * share:.1f}%"></i></span>'
+    mistaken = page.left("Mostly mistaken for")
+    head = (escape(one.by.capitalize()), "Pictures", "Queries", *columns, mistaken)
+    return note + page.table(head, rows)
 
 
 def _confused(one: Evaluation, of: str) -> str:
@@ -362,17 +260,17 @@ def _confused(one: Evaluation, of: str) -> str:
     rows = (
         (
             escape(each.name),
-            f'<td class="text">{escape(each.taken_for)}</td>',
+            page.left(escape(each.taken_for)),
             f"{each.count:,}",
             f"{asked[each.name]:,}",
         )
         for each in one.confusions[:_CONFUSIONS]
     )
-    table = _table(("Query", "First answer", "Times", "Of queries"), rows)
+    table = page.table(("Query", page.left("First answer"), "Times", "Of queries"), rows)
     return (
         f"<h2>Mistaken for each other{of}</h2>"
         "<p>Where the first answer was wrong: which was taken for which, most often first.</p>"
-        + table.replace("<th>First answer", '<th class="text">First answer')
+        + table
     )
 
 
@@ -400,9 +298,9 @@ def _query(judged: Judged, number: int, thumbnails: Mapping[tuple[int, str], byt
     )
     return (
         f'<div class="query"><div class="one" title="{escape(judged.id)}">'
-        f"{_frame(thumbnails.get((number, judged.id)), judged.id)}<b>{escape(judged.name)}</b>"
+        f"{page.framed(thumbnails.get((number, judged.id)), judged.id)}<b>{escape(judged.name)}</b>"
         f'<div class="quiet">{judged.relevant:,} {others} to find, '
-        f"average precision {_percent(judged.average_precision)}</div></div>"
+        f"average precision {percent(judged.average_precision)}</div></div>"
         f'<div class="answers">{answers}</div></div>'
     )
 
@@ -410,82 +308,18 @@ def _query(judged: Judged, number: int, thumbnails: Mapping[tuple[int, str], byt
 def _answer(answer: Answer, thumbnail: bytes | None) -> str:
     kind, mark = ("is-right", "✓") if answer.right else ("is-wrong", "✗")
     return (
-        f'<div class="one {kind}" title="{escape(answer.id)}">{_frame(thumbnail, answer.id)}'
+        f'<div class="one {kind}" title="{escape(answer.id)}">{page.framed(thumbnail, answer.id)}'
         f'<span class="mark">{mark}</span> {escape(answer.name or "no class")} '
         f'<span class="quiet">{answer.score:.2f}</span></div>'
-    )
-
-
-def _frame(thumbnail: bytes | None, name: str) -> str:
-    if thumbnail is None:
-        return '<div class="frame">picture not found</div>'
-    data = base64.b64encode(thumbnail).decode()
-    return (
-        f'<div class="frame"><img src="data:image/jpeg;base64,{data}" alt="{escape(name)}"></div>'
     )
 
 
 # --- plots -------------------------------------------------------------------------------------
 
 
-def _figure(caption: str, size: tuple[float, float], body: Iterable[str]) -> str:
-    width, height = size
-    return (
-        f"<figure><figcaption>{caption}</figcaption>"
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{caption}">'
-        f"{''.join(body)}</svg></figure>"
-    )
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", name: bool = False) -> str:
-    kind = ' class="name"' if name else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(text)}</text>'
-
-
-def _rect(box: tuple[float, float, float, float], series: int, title: str = "") -> str:
-    x, y, width, height = box
-    inside = f"<title>{escape(title)}</title>" if title else ""
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" '
-        f'height="{max(height, 0.5):.1f}" rx="1.5" style="fill:var(--s{series % 4})">'
-        f"{inside}</rect>"
-    )
-
-
-def _short(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1].rstrip() + "…"
-
-
-def _axis(left: float, top: float, width: float, height: float) -> list[str]:
-    """Lines at 0, 25 … 100 % from bottom to top, with their numbers."""
-    parts = []
-    for percent in range(0, 101, 25):
-        y = top + height * (1 - percent / 100)
-        parts.append(
-            f'<line class="grid" x1="{left:.1f}" x2="{left + width:.1f}" y1="{y:.1f}" '
-            f'y2="{y:.1f}"/>'
-        )
-        parts.append(_text(left - 6, y + 4, f"{percent} %", anchor="end"))
-    return parts
-
-
-def _key(titles: Sequence[str], y: float) -> list[str]:
-    """Which colour is which, below a plot."""
-    if len(titles) == 1:
-        return []
-    parts = []
-    for number, title in enumerate(titles):
-        at = y + 20 * number
-        parts += [
-            _rect((44, at - 10, 12, 12), number),
-            _text(62, at, _short(title, 60), name=True),
-        ]
-    return parts
-
-
 def _curve(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
     left, top, width, height = 44.0, 10.0, 420.0, 220.0
-    body = _axis(left, top, width, height)
+    body = plots.axis(left, top, width, height)
     longest = max(len(one.curve) for one in every)
     steps = max(1, longest - 1)
     for number, one in enumerate(every):
@@ -502,18 +336,20 @@ def _curve(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
         )
         body += [
             f'<circle cx="{points[k - 1][0]:.1f}" cy="{points[k - 1][1]:.1f}" r="3.5" '
-            f'style="fill:{colour}"><title>P@{k} {_percent(one.curve[k - 1])}</title></circle>'
+            f'style="fill:{colour}"><title>P@{k} {percent(one.curve[k - 1])}</title></circle>'
             for k in one.ks
             if k <= len(points)
         ]
     for k in sorted({1, *(n for n in (5, 10, 20, 30, 40, 50) if n <= longest)}):
         body.append(
-            _text(left + width * (k - 1) / steps, top + height + 18, str(k), anchor="middle")
+            plots.text(left + width * (k - 1) / steps, top + height + 18, str(k), anchor="middle")
         )
-    body.append(_text(left + width / 2, top + height + 36, "answers looked at", anchor="middle"))
-    body += _key(titles, top + height + 60)
+    body.append(
+        plots.text(left + width / 2, top + height + 36, "answers looked at", anchor="middle")
+    )
+    body += plots.key(titles, top + height + 60)
     extra = 50 + 20 * len(titles) if len(titles) > 1 else 44
-    return _figure(
+    return plots.figure(
         "Share of right answers among the first k (P@k)", (480, top + height + extra), body
     )
 
@@ -524,7 +360,7 @@ def _side_by_side(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
         dict.fromkeys(("R@1", every[0].headline, f"R@{every[0].ks[-1]}", "R-precision", "mAP"))
     )
     names = [name for name in names if name in every[0].scores]
-    body = _axis(left, top, width, height)
+    body = plots.axis(left, top, width, height)
     step = width / len(names)
     bar = min(34.0, step * 0.8 / len(every))
     for place, name in enumerate(names):
@@ -534,10 +370,10 @@ def _side_by_side(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
             x = middle + bar * (number - len(every) / 2)
             tall = height * score.micro
             body.append(
-                _rect(
+                plots.rect(
                     (x + 1, top + height - tall, bar - 2, tall),
                     number,
-                    f"{title}: {name} {_percent(score.micro)}",
+                    f"{title}: {name} {percent(score.micro)}",
                 )
             )
             low, high = (top + height * (1 - end) for end in (score.low, score.high))
@@ -546,9 +382,9 @@ def _side_by_side(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
                 f'<line x1="{centre:.1f}" x2="{centre:.1f}" y1="{low:.1f}" y2="{high:.1f}" '
                 'style="stroke:var(--text);stroke-width:1.5"/>'
             )
-        body.append(_text(middle, top + height + 18, name, anchor="middle", name=True))
-    body += _key(titles, top + height + 46)
-    return _figure(
+        body.append(plots.text(middle, top + height + 18, name, anchor="middle", name=True))
+    body += plots.key(titles, top + height + 46)
+    return plots.figure(
         "Side by side, with 95 % ranges", (480, top + height + 40 + 20 * len(titles)), body
     )
 
@@ -556,24 +392,16 @@ def _side_by_side(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
 def _bars(one: Evaluation, series: int) -> str:
     """The worst classes (all, where they are few) with their names."""
     shown = one.classes[:_BARS]
-    room = min(20, max(len(each.name) for each in shown))
-    left, step, width = 16 + 7.0 * room, 19.0, 480.0
-    long = width - left - 52
-    body = []
-    for number, each in enumerate(shown):
-        y = number * step
-        share = each.values[one.headline]
-        body += [
-            _text(left - 8, y + 13, _short(each.name, room), anchor="end", name=True),
-            _rect((left, y + 3, long * share, 12), series, _told(each, one.headline)),
-            _text(left + long * share + 6, y + 13, _percent(share)),
-        ]
     of = "Every class" if len(shown) == len(one.classes) else f"The worst {len(shown)} classes"
-    return _figure(
-        f"{of}: {escape(one.headline)}, the share of right answers among the first "
-        f"{escape(one.headline[2:])}",
-        (width, len(shown) * step + 4),
-        body,
+    return plots.bars(
+        f"{of}: {one.headline}, the share of right answers among the first {one.headline[2:]}",
+        [
+            plots.Bar(
+                name=each.name, share=each.values[one.headline], title=_told(each, one.headline)
+            )
+            for each in shown
+        ],
+        series,
     )
 
 
@@ -586,12 +414,12 @@ def _skyline(one: Evaluation, series: int) -> str:
     shown: Sequence[ClassScore] = one.classes
     if len(shown) > most:
         shown = [one.classes[round(n * (len(one.classes) - 1) / (most - 1))] for n in range(most)]
-    body = _axis(left, top, width, height)
+    body = plots.axis(left, top, width, height)
     step = width / len(shown)
     for number, each in enumerate(shown):
         tall = height * each.values[one.headline]
         body.append(
-            _rect(
+            plots.rect(
                 (left + step * number, top + height - tall, step * 0.75, tall),
                 series,
                 _told(each, one.headline),
@@ -599,15 +427,15 @@ def _skyline(one: Evaluation, series: int) -> str:
         )
     middle = one.classes[len(one.classes) // 2].values[one.headline]
     body.append(
-        _text(
+        plots.text(
             left + width / 2,
             top + height + 20,
-            f"{len(one.classes):,} classes, worst to best; half are above {_percent(middle)}",
+            f"{len(one.classes):,} classes, worst to best; half are above {percent(middle)}",
             anchor="middle",
         )
     )
-    return _figure(f"All classes by {escape(one.headline)}", (480, top + height + 34), body)
+    return plots.figure(f"All classes by {one.headline}", (480, top + height + 34), body)
 
 
 def _told(each: ClassScore, name: str) -> str:
-    return f"{each.name}: {_percent(each.values[name])} ({each.queries:,} queries)"
+    return f"{each.name}: {percent(each.values[name])} ({each.queries:,} queries)"

@@ -1,0 +1,13 @@
+"""What was measured as a page to read: one HTML file without scripts, pictures and plots inside.
+
+    from lookalike.report import render
+
+    page = render(found, thumbnails)
+
+Pure: records and thumbnails in, text out. Everything that comes from a collection is escaped.
+``page`` and ``plots`` hold what all pages share; each kind of page has a module of its own.
+"""
+
+from lookalike.report.evaluations import render
+
+__all__ = ["render"]
