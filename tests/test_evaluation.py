@@ -163,8 +163,8 @@ def test_the_measures_do_not_depend_on_the_size_of_a_block(
     classes = rng.integers(0, 12, 300)
     rows = np.arange(300)
     whole = measures(vectors, classes, rows, rows)
-    monkeypatch.setattr("lookalike.evaluation._CELLS", cells)
-    monkeypatch.setattr("lookalike.evaluation._COLUMNS", 7)
+    monkeypatch.setattr("lookalike.evaluation.rankings._CELLS", cells)
+    monkeypatch.setattr("lookalike.evaluation.rankings._COLUMNS", 7)
     apart = measures(vectors, classes, rows, rows)
     assert_same(whole, apart)
     expected = [reference(vectors, classes.tolist(), row, range(300), 10) for row in range(300)]
