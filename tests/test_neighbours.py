@@ -306,6 +306,30 @@ def test_past_a_size_the_store_proposes_and_exact_searches_do_not_believe_it(
     assert shop.store.neighbours("x1", k=3, exact=True) is None
 
 
+def test_lists_that_a_graph_proposed_are_nearly_those_of_all_items(
+    shop: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sizes lowered, so that 2,000 items are treated as a million are."""
+    monkeypatch.setattr(neighbours, "EXACT_FLOATS", 0)
+    monkeypatch.setattr(embedded, "EXACT_FLOATS", 0)
+    filled(shop, 2000)
+    report = neighbours.build(shop, k=10)
+    assert shop.info().graph_rows == 2000  # the build has seen to it
+    state = shop.store.neighbour_state()
+    assert (report.made, state.current, state.exact) == (2000, 2000, 0)
+
+    monkeypatch.undo()
+    searched = {item_id: dict(near) for item_id, near in table(shop, 10).items()}
+    neighbours.build(shop, rebuild=True)
+    assert shop.store.neighbour_state().exact == 2000
+    compared = table(shop, 10)
+    found = [one in searched[item_id] for item_id, near in compared.items() for one, _ in near]
+    assert np.mean(found) > 0.99
+    for item_id, near in compared.items():
+        for other, score in near:
+            assert searched[item_id].get(other, score) == score  # what is found, is scored alike
+
+
 # -- stopping, killing, two at once --------------------------------------------------------------
 
 
