@@ -10,15 +10,14 @@
 What is learned lies in the collection, beside the vectors that it was learned from.
 """
 
-from lookalike.categories.model import (
+from lookalike.categories.keeping import Learned, Standing, drop, learned, standing
+from lookalike.categories.labels import Prediction
+from lookalike.categories.predicting import predict
+from lookalike.categories.training import (
     CalibrationBin,
     CategoryReport,
     Confusion,
-    Learned,
-    Prediction,
-    drop,
-    learned,
-    predict,
+    LabelScore,
     train,
 )
 from lookalike.categories.twostep import CategorySearch, Scope, choose, search
@@ -28,13 +27,16 @@ __all__ = [
     "CategoryReport",
     "CategorySearch",
     "Confusion",
+    "LabelScore",
     "Learned",
     "Prediction",
     "Scope",
+    "Standing",
     "choose",
     "drop",
     "learned",
     "predict",
     "search",
+    "standing",
     "train",
 ]

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Judgement", "Numbers", "divide", "fit", "judge", "softmax", "temperature_of"]
+__all__ = [
+    "Judgement",
+    "Numbers",
+    "divide",
+    "fit",
+    "judge",
+    "softmax",
+    "steps_of",
+    "temperature_of",
+]
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.intp]
@@ -21,7 +30,6 @@ _DECAY = 1e-4
 _LEAST_STEPS = 200
 _LEAST_EPOCHS = 10
 _BINS = 15
-_CONFUSIONS = 20
 # Temperatures lie between these: where nothing held out is missed, the least loss is at 0.
 _COLDEST, _HOTTEST = 0.5, 5.0
 
@@ -31,9 +39,10 @@ class Judgement:
     """How good probabilities are on items that took no part in learning.
 
     ``ece`` is the expected calibration error over 15 bins of equal width; ``bins`` are those that
-    are not empty as (mean confidence, share that is right, items). ``confusions`` are the most
-    frequent mistakes as (true class, predicted class, items). ``macro`` is the mean over classes
-    of their accuracies. ``log_loss`` leaves out classes that learning had no item of.
+    are not empty as (mean confidence, share that is right, items). ``confusions`` are all
+    mistakes as (true class, predicted class, items), the most frequent first. ``macro`` is the
+    mean over classes of their accuracies. ``log_loss`` leaves out classes that learning had no
+    item of.
     """
 
     items: int
@@ -98,10 +107,8 @@ def fit(
     """
     mean = rows.mean(axis=0)
     scale = np.float32(1 / max(float(np.sqrt(rows.var(axis=0).mean())), 1e-6))
-    size = 512 if len(rows) >= 8192 else min(256, max(16, len(rows) // 8))  # noqa: PLR2004 - said here
-    a_round = -(-len(rows) // size)
-    epochs = max(_LEAST_EPOCHS, -(-_LEAST_STEPS // a_round))
-    steps = epochs * a_round
+    size, epochs = _batches(len(rows))
+    steps = steps_of(len(rows))
     rng = np.random.default_rng(seed)
     # the bias as one more row, of an input that is always 1
     weights, slope, square = (np.zeros((rows.shape[1] + 1, count), np.float32) for _ in range(3))
@@ -125,6 +132,18 @@ def fit(
             progress(step, steps)
     plain = weights[:-1] * scale
     return plain, weights[-1] - mean @ plain
+
+
+def _batches(count: int) -> tuple[int, int]:
+    """Items a step, and how often each is seen."""
+    size = 512 if count >= 8192 else min(256, max(16, count // 8))  # noqa: PLR2004 - said here
+    return size, max(_LEAST_EPOCHS, -(-_LEAST_STEPS // -(-count // size)))
+
+
+def steps_of(count: int) -> int:
+    """How many steps ``fit`` takes with so many items."""
+    size, epochs = _batches(count)
+    return epochs * -(-count // size)
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
@@ -184,7 +203,7 @@ def judge(probabilities: Floats, classes: Numbers) -> Judgement:
         axis=0,
         return_counts=True,
     )
-    most = np.argsort(-times, kind="stable")[:_CONFUSIONS]
+    most = np.argsort(-times, kind="stable")
     return Judgement(
         items=len(classes),
         accuracy=float(right.mean()),

@@ -2,19 +2,23 @@
 
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table, when
-from lookalike.errors import PictureError
+from lookalike.errors import ExportError, PictureError
 
 if TYPE_CHECKING:
-    from lookalike.categories import CategoryReport
+    from lookalike.categories import CategoryReport, Learned, Standing
     from lookalike.records import Json
 
-__all__ = ["categories_command"]
+__all__ = ["categories_command", "standing_text"]
+
+_NAMES = 3  # labels that are named where many have come or gone
 
 
 @click.group("categories")
@@ -38,6 +42,12 @@ def categories_command() -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Which items judge, not teach."
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Write a page: accuracy, calibration, what is taken for what, every label.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 def train_command(
@@ -47,15 +57,18 @@ def train_command(
     levels: bool,
     where: str | None,
     seed: int,
+    report: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Learn to tell labels apart, from the vectors that are there; no picture is read.
 
-    A fifth of the items takes no part and tells how good it is. Nothing is kept before the end.
+    First a fifth of the items is held out to tell how good it is, then all teach the model that
+    is kept. Nothing is kept before the end.
 
     \b
       lookalike categories train -c shop
+      lookalike categories train -c shop --report shop.html
       lookalike categories train -c shop --by category_path --levels
     """
     from lookalike import categories  # noqa: PLC0415 - --help needs none
@@ -63,15 +76,30 @@ def train_command(
 
     with opened(collection) as shop, Meter("learning", quiet=quiet or as_json) as meter:
         try:
-            report = categories.train(
+            found = categories.train(
                 shop, by, where=where, levels=levels, seed=seed, progress=meter
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+        name = Path(shop.info().address).name
+    if report is not None:
+        _write_report(found, name, report)
     if as_json:
-        print_json(asdict(report))
+        print_json(asdict(found))
     else:
-        _print_report(report)
+        _print_report(found)
+
+
+def _write_report(found: "CategoryReport", collection: str, target: Path) -> None:
+    from lookalike.report import render_learning  # noqa: PLC0415 - only with --report
+
+    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        text = render_learning(found, collection=collection, made_at=made_at)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
+    click.echo(f"wrote {plain(str(target))}", err=True)
 
 
 def _print_report(report: "CategoryReport") -> None:
@@ -80,7 +108,7 @@ def _print_report(report: "CategoryReport") -> None:
             "learned",
             f"{report.classes:,} labels from {report.items:,} items in {report.seconds:.1f} s",
         ),
-        ("held out", f"{report.held_out:,} items; {report.unjudged:,} labels have none there"),
+        ("held out", f"first {report.held_out:,}; {report.unjudged:,} labels have none there"),
     ]
     right, top5, macro = report.accuracy, report.top5, report.macro_accuracy
     if right is None or top5 is None or macro is None:
@@ -174,32 +202,69 @@ def predict_command(
 @json_option
 @click.pass_context
 def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool) -> None:
-    """Tell what was learned, when, and how good it was then. Exits with 1 if nothing was."""
+    """Tell what was learned, when, how good it was then, and what has changed since.
+
+    Exits with 1 if nothing was learned.
+    """
     from lookalike import categories  # noqa: PLC0415 - --help needs none
 
     with opened(collection) as shop:
         found = categories.learned(shop)
+        since = categories.standing(shop)
+    if found is None:
+        if as_json:
+            print_json(None)
+        else:
+            click.echo("nothing has been learned; `lookalike categories train` does", err=True)
+        ctx.exit(1)
     if as_json:
         print_json(
-            None if found is None else {**asdict(found), "trained_at": when(found.trained_at)}
+            {
+                **asdict(found),
+                "trained_at": when(found.trained_at),
+                "standing": None if since is None else {**asdict(since), "current": since.current},
+            }
         )
-    elif found is None:
-        click.echo("nothing has been learned; `lookalike categories train` does", err=True)
     else:
-        report = found.report
-        accuracy, error = report.get("accuracy"), report.get("ece")
-        rows = [
-            ("learned", f"{len(found.labels):,} labels of {plain(found.by)}"),
-            ("trained", when(found.trained_at)),
-            ("items", f"{report.get('items')}, held out {report.get('held_out')}"),
-            ("encoder", found.encoder),
-            ("fingerprint", found.fingerprint),
-        ]
-        if isinstance(accuracy, float) and isinstance(error, float):
-            rows.append(("accuracy", f"{accuracy:.1%}, calibration error {error:.3f}"))
-        print_table(("", ""), rows)
-    if found is None:
-        ctx.exit(1)
+        print_table(("", ""), _learned_rows(found, since))
+
+
+def _learned_rows(found: "Learned", since: "Standing | None") -> list[tuple[str, str]]:
+    report = found.report
+    accuracy, error = report.get("accuracy"), report.get("ece")
+    rows = [
+        ("learned", f"{len(found.labels):,} labels of {plain(found.by)}"),
+        ("trained", when(found.trained_at) or ""),
+        ("items", f"{report.get('items')}, of which {report.get('held_out')} were held out first"),
+        (
+            "now",
+            "unknown: the filter was made in Python" if since is None else standing_text(since),
+        ),
+        ("encoder", found.encoder),
+        ("fingerprint", found.fingerprint),
+    ]
+    if isinstance(found.where, str):
+        rows.append(("filter", plain(found.where)))
+    if isinstance(accuracy, float) and isinstance(error, float):
+        rows.append(("accuracy", f"{accuracy:.1%}, calibration error {error:.3f}"))
+    return rows
+
+
+def standing_text(since: "Standing") -> str:
+    """What has changed since a model was trained, in one line."""
+    if since.current:
+        return f"the same: {since.items_now:,} items of {since.labels_now:,} labels"
+    items = f"{since.items_now:,} items (then {since.items_then:,})"
+    parts = [f"{items} of {since.labels_now:,} labels (then {since.labels_then:,})"]
+    for names, what in ((since.added, "new"), (since.gone, "gone")):
+        if names:
+            some = ", ".join(plain(name) for name in names[:_NAMES])
+            more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+            parts.append(f"{what}: {some}{more}")
+    if since.changed:
+        labels = "1 label has" if since.changed == 1 else f"{since.changed:,} labels have"
+        parts.append(f"{labels} more or fewer items")
+    return "; ".join(parts) + "; `lookalike categories train` learns anew"
 
 
 @categories_command.command("drop")

@@ -1,6 +1,6 @@
 """``lookalike info``, ``list``, ``facets`` and ``label``."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ from lookalike.cli.output import (
     when,
 )
 from lookalike.config import collections, settings
+from lookalike.errors import EncoderMismatchError, StoreDamagedError
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection, Description
-    from lookalike.records import Field
+    from lookalike.records import Field, Json
 
 __all__ = ["facets_command", "info_command", "label_command", "list_command"]
 
@@ -54,6 +55,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         info = shop.info()
         said = shop.describe(fields=fields)
         scale = calibration.kept(shop)
+        learned = _learned(shop)
     levels = scale.levels if scale is not None and scale.reason is None else None
     if as_json:
         document = asdict(info)
@@ -63,6 +65,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         if said.fields is None:
             del document["fields"]
         document["matches"] = levels and {one.match: one.least for one in levels}
+        document["categories"] = learned if learned is None else learned.document
         print_json(document)
         return
     rows = [
@@ -83,6 +86,8 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         rows.append(("groups", f"{said.groups:,}"))
     if levels:
         rows.append(("matches", levels_text(levels)))
+    if learned is not None:
+        rows.append(("categories", learned.text))
     if info.skipped:
         rows.append(("skipped", reasons_text(info.skipped)))
     print_table(("", ""), rows)
@@ -90,6 +95,45 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         print_table(("field", "type", "filled"), [_field_row(one, said) for one in said.fields])
     elif said.fields is not None:
         click.echo("no metadata", err=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Learned:
+    """What the collection has learned of its labels, told in a line and as a document."""
+
+    text: str
+    document: "dict[str, Json]"
+
+
+def _learned(shop: "Collection") -> _Learned | None:
+    if shop.store.setting("categories") is None:
+        return None
+    from lookalike import categories  # noqa: PLC0415 - most collections have learned nothing
+    from lookalike.cli.categories import standing_text  # noqa: PLC0415 - likewise
+
+    try:
+        model, since = categories.learned(shop), categories.standing(shop)
+    except (EncoderMismatchError, StoreDamagedError) as error:
+        return _Learned(text=str(error), document={"error": str(error)})
+    if model is None:
+        return None
+    now = "learned with a filter made in Python" if since is None else standing_text(since)
+    return _Learned(
+        text=f"{len(model.labels):,} labels of {plain(model.by)} learned; now {now}",
+        document={
+            "by": model.by,
+            "labels": len(model.labels),
+            "trained_at": when(model.trained_at),
+            "standing": None
+            if since is None
+            else {
+                **asdict(since),
+                "added": list(since.added),
+                "gone": list(since.gone),
+                "current": since.current,
+            },
+        },
+    )
 
 
 def _labels_text(said: "Description") -> str:

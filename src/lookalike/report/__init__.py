@@ -9,5 +9,6 @@ Pure: records and thumbnails in, text out. Everything that comes from a collecti
 """
 
 from lookalike.report.evaluations import render
+from lookalike.report.learning import render_learning
 
-__all__ = ["render"]
+__all__ = ["render", "render_learning"]

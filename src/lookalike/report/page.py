@@ -54,6 +54,7 @@ p { margin: 0 0 12px; max-width: 46em; }
 .plots > p { flex: 1 1 300px; margin-top: 14px; }
 figure { margin: 12px 0; flex: 1 1 440px; max-width: 506px; background: var(--card);
   border: 1px solid var(--line); border-radius: 10px; min-width: 0; padding: 14px 16px; }
+figure.wide { max-width: 800px; }
 figcaption { margin-bottom: 8px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--quiet); font: 12px system-ui, sans-serif; }

@@ -21,12 +21,14 @@ class Bar:
     title: str = ""
 
 
-def figure(caption: str, size: tuple[float, float], body: Iterable[str]) -> str:
-    """A drawing of ``body`` (SVG) with a caption above it."""
+def figure(
+    caption: str, size: tuple[float, float], body: Iterable[str], *, wide: bool = False
+) -> str:
+    """A drawing of ``body`` (SVG) with a caption above it; a ``wide`` one stands alone."""
     width, height = size
     caption = escape(caption)
     return (
-        f"<figure><figcaption>{caption}</figcaption>"
+        f"<figure{' class=wide' * wide}><figcaption>{caption}</figcaption>"
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{caption}">'
         f"{''.join(body)}</svg></figure>"
     )
