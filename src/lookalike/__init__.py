@@ -12,25 +12,31 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lookalike import errors
-    from lookalike.collection import Collection, CollectionInfo
+    from lookalike.collection import Collection, CollectionInfo, Description, Encoded, Query
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.encoders import available_encoders, load_encoder
     from lookalike.errors import LookalikeError
+    from lookalike.filters import Condition
     from lookalike.images import Limits
-    from lookalike.records import Entry, Hit, IndexReport, Item, Progress, Skipped, Stamp
+    from lookalike.records import Entry, Field, Hit, IndexReport, Item, Progress, Skipped, Stamp
     from lookalike.roots import Root
     from lookalike.scan import ScanOptions
 
 __all__ = [
     "Collection",
     "CollectionInfo",
+    "Condition",
+    "Description",
+    "Encoded",
     "Entry",
+    "Field",
     "Hit",
     "IndexReport",
     "Item",
     "Limits",
     "LookalikeError",
     "Progress",
+    "Query",
     "Root",
     "ScanOptions",
     "Skipped",
@@ -50,13 +56,18 @@ __version__ = "0.1.0"
 _HOMES = {
     "Collection": "collection",
     "CollectionInfo": "collection",
+    "Condition": "filters",
+    "Description": "collection",
+    "Encoded": "collection",
     "Entry": "records",
+    "Field": "records",
     "Hit": "records",
     "IndexReport": "records",
     "Item": "records",
     "Limits": "images",
     "LookalikeError": "errors",
     "Progress": "records",
+    "Query": "collection",
     "Root": "roots",
     "ScanOptions": "scan",
     "Skipped": "records",
