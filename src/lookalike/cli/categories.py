@@ -13,6 +13,8 @@ from lookalike.cli.output import plain, print_json, print_table, when
 from lookalike.errors import ExportError, PictureError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lookalike.categories import CategoryReport, Learned, Standing
     from lookalike.records import Json
 
@@ -235,7 +237,7 @@ def _learned_rows(found: "Learned", since: "Standing | None") -> list[tuple[str,
     rows = [
         ("learned", f"{len(found.labels):,} labels of {plain(found.by)}"),
         ("trained", when(found.trained_at) or ""),
-        ("items", f"{report.get('items')}, of which {report.get('held_out')} were held out first"),
+        ("items", f"{_count(report, 'items')}, {_count(report, 'held_out')} held out first"),
         (
             "now",
             "unknown: the filter was made in Python" if since is None else standing_text(since),
@@ -248,6 +250,11 @@ def _learned_rows(found: "Learned", since: "Standing | None") -> list[tuple[str,
     if isinstance(accuracy, float) and isinstance(error, float):
         rows.append(("accuracy", f"{accuracy:.1%}, calibration error {error:.3f}"))
     return rows
+
+
+def _count(report: "Mapping[str, Json]", name: str) -> str:
+    value = report.get(name)
+    return f"{value:,}" if isinstance(value, int) else "?"
 
 
 def standing_text(since: "Standing") -> str:
