@@ -651,6 +651,13 @@ def test_too_many_labels_fall_back_to_everything(shop: Collection) -> None:
     assert "more than 0" in found.scope.reason
 
 
+def test_asking_for_less_than_one_answer_is_refused(shop: Collection) -> None:
+    stock(shop, THREE)
+    for category in ("auto", "cup", "off"):
+        with pytest.raises(ValueError, match="k is -1"):
+            categories.search(shop, query("cup"), k=-1, category=category)
+
+
 def test_off_is_the_plain_search(shop: Collection) -> None:
     stock(shop, THREE)
     picture = query("cup")

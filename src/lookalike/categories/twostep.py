@@ -178,7 +178,7 @@ class _Asked:
         Those of the nearest of all that have a label are the nearest that have it. So as long as
         they are enough, nobody needs to look up all that have it.
         """
-        if not (self.exact or self.collapse or self.per_group):
+        if self.k > 0 and not (self.exact or self.collapse or self.per_group):
             near = self._found(self.where, _AHEAD * self.k)
             found = tuple(hit for hit in near if is_of(hit.item, meaning, paths))
             if len(found) >= self.k:
