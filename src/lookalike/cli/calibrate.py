@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lookalike.calibration import Calibration, Level
+    from lookalike.collection import Collection
     from lookalike.records import Json
 
-__all__ = ["calibrate_command", "levels_text"]
+__all__ = ["calibrate_command", "levels_of", "levels_text"]
 
 
 @click.command("calibrate")
@@ -57,6 +58,14 @@ def calibrate_command(*, collection: str | None, as_json: bool) -> None:
                 f"{spread.p95:.2f}",
                 err=True,
             )
+
+
+def levels_of(shop: "Collection") -> "Sequence[Level]":
+    """The levels that were measured in a collection and still hold; none where there are none."""
+    from lookalike import calibration  # noqa: PLC0415 - as in `calibrate_command`
+
+    scale = calibration.kept(shop)
+    return scale.levels if scale is not None and scale.reason is None else ()
 
 
 def levels_text(levels: "Sequence[Level]") -> str:

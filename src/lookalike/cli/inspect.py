@@ -21,7 +21,10 @@ from lookalike.config import collections, settings
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
 
 if TYPE_CHECKING:
-    from lookalike.collection import Collection, Description
+    from collections.abc import Sequence
+
+    from lookalike.calibration import Level
+    from lookalike.collection import Collection, CollectionInfo, Description
     from lookalike.records import Field, Json
 
 __all__ = ["facets_command", "info_command", "label_command", "list_command"]
@@ -45,8 +48,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
       lookalike info --skipped
       lookalike info -c shop --json
     """
-    from lookalike import calibration  # noqa: PLC0415 - the other commands need none
-    from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - likewise
+    from lookalike.cli.calibrate import levels_of  # noqa: PLC0415 - seldom needed
 
     with opened(collection) as shop:
         if skipped:
@@ -54,9 +56,8 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
             return
         info = shop.info()
         said = shop.describe(fields=fields)
-        scale = calibration.kept(shop)
+        levels = levels_of(shop)
         learned = _learned(shop)
-    levels = scale.levels if scale is not None and scale.reason is None else None
     if as_json:
         document = asdict(info)
         document["roots"] = [{"name": one.name, "path": str(one.path)} for one in info.roots]
@@ -64,10 +65,25 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         document |= asdict(said)
         if said.fields is None:
             del document["fields"]
-        document["matches"] = levels and {one.match: one.least for one in levels}
+        document["matches"] = {one.match: one.least for one in levels} or None
         document["categories"] = learned if learned is None else learned.document
         print_json(document)
         return
+    print_table(("", ""), _rows(info, said, levels, learned))
+    if said.fields:
+        print_table(("field", "type", "filled"), [_field_row(one, said) for one in said.fields])
+    elif said.fields is not None:
+        click.echo("no metadata", err=True)
+
+
+def _rows(
+    info: "CollectionInfo",
+    said: "Description",
+    levels: "Sequence[Level]",
+    learned: "_Learned | None",
+) -> list[tuple[str, str]]:
+    from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - seldom needed
+
     rows = [
         ("items", f"{info.items:,}"),
         ("encoder", f"{info.encoder} ({info.dim} values)" if info.encoder else "none yet"),
@@ -90,11 +106,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         rows.append(("categories", learned.text))
     if info.skipped:
         rows.append(("skipped", reasons_text(info.skipped)))
-    print_table(("", ""), rows)
-    if said.fields:
-        print_table(("field", "type", "filled"), [_field_row(one, said) for one in said.fields])
-    elif said.fields is not None:
-        click.echo("no metadata", err=True)
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
