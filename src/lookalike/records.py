@@ -1,6 +1,6 @@
 """What passes between the parts: small frozen records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ __all__ = [
     "Skipped",
     "Stamp",
     "id_of",
+    "together",
 ]
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
@@ -180,3 +181,18 @@ class IndexReport:
 def id_of(root: str, path: str) -> str:
     """The id of the file at ``path`` below the root called ``root``: the first root has no name."""
     return f"{root}:{path}" if root else path
+
+
+def together(reports: Sequence[IndexReport]) -> IndexReport:
+    """One report of several runs, one after the other."""
+    return IndexReport(
+        indexed=sum(one.indexed for one in reports),
+        reused=sum(one.reused for one in reports),
+        unchanged=sum(one.unchanged for one in reports),
+        removed=sum(one.removed for one in reports),
+        kept=sum(one.kept for one in reports),
+        skipped=tuple(skip for one in reports for skip in one.skipped),
+        notes=tuple(note for one in reports for note in one.notes),
+        interrupted=any(one.interrupted for one in reports),
+        seconds=sum(one.seconds for one in reports),
+    )

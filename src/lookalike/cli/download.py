@@ -195,6 +195,11 @@ def _show(report: "DownloadReport", to: str, *, as_json: bool) -> None:
 
 def summary(report: "DownloadReport", to: str) -> str:
     """One line that says what was done, and what can be done next."""
+    return f"{done(report)}; index them with: lookalike index {plain(to)}"
+
+
+def done(report: "DownloadReport") -> str:
+    """One line that says what was done."""
     failed = sum(report.failed.values())
     parts = [f"{report.downloaded:,} downloaded ({size_text(report.bytes)})"]
     parts.append(f"{report.already:,} already there")
@@ -207,10 +212,7 @@ def summary(report: "DownloadReport", to: str) -> str:
         parts.append(f"{report.local:,} without a URL")
     if report.skipped:
         parts.append(f"{report.skipped:,} lines skipped")
-    return (
-        f"{', '.join(parts)} in {report.seconds:.1f} s; "
-        f"index them with: lookalike index {plain(to)}"
-    )
+    return f"{', '.join(parts)} in {report.seconds:.1f} s"
 
 
 def _note(report: "DownloadReport") -> str:

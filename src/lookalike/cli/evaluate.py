@@ -2,29 +2,22 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lookalike import images
 from lookalike.cli.options import json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter
-from lookalike.errors import ExportError, PictureError
-from lookalike.evaluation import SAMPLE, Comparison, Evaluation, compare
-from lookalike.records import Json
+from lookalike.errors import ExportError
+from lookalike.evaluation import SAMPLE, Comparison, compare
+from lookalike.published import document, picture_of, write_report
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from lookalike.collection import Collection
 
 __all__ = ["evaluate_command"]
-
-_SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -164,11 +157,12 @@ def evaluate_command(
                 progress=meter.show,
             )
         if report is not None:
-            _write_report(shops, found, report)
+            write_report(shops, found, report)
+            click.echo(f"wrote {plain(str(report))}", err=True)
         if sheets is not None:
             _write_sheets(shops, found, sheets)
     if as_json:
-        print_json(_document(found))
+        print_json(document(found))
         return
     if not quiet:
         click.echo(_told(found), err=True)
@@ -224,56 +218,7 @@ def _print(found: Comparison) -> None:
     print_table(columns, rows)
 
 
-# --- documents ---------------------------------------------------------------------------------
-
-
-def _document(found: Comparison) -> Json:
-    return {
-        "common": found.common,
-        "left_out": list(found.left_out),
-        "evaluations": [_evaluation_json(one) for one in found.evaluations],
-        "differences": [
-            {name: _plain_json(by) for name, by in each.items()} for each in found.differences
-        ],
-    }
-
-
-def _evaluation_json(one: Evaluation) -> dict[str, Json]:
-    """All but the queries' own values."""
-    names = [each.name for each in fields(one) if each.name not in ("query_ids", "values")]
-    return {name: _plain_json(getattr(one, name)) for name in names}
-
-
-def _plain_json(value: object) -> Json:
-    """Records as objects, tuples as lists."""
-    if isinstance(value, bool | int | float | str) or value is None:
-        return value
-    if isinstance(value, dict):
-        return {str(name): _plain_json(each) for name, each in value.items()}
-    if isinstance(value, tuple):
-        return [_plain_json(each) for each in value]
-    return {each.name: _plain_json(getattr(value, each.name)) for each in fields(value)}  # type: ignore[arg-type] # the records of an evaluation
-
-
-def _write_report(shops: Sequence["Collection"], found: Comparison, target: Path) -> None:
-    from lookalike.report import render  # noqa: PLC0415 - only with --report
-
-    wanted = {
-        (number, item_id)
-        for number, one in enumerate(found.evaluations)
-        for judged in one.worst
-        for item_id in (judged.id, *(answer.id for answer in judged.answers))
-    }
-    thumbnails: dict[tuple[int, str], bytes | None] = {}
-    for number, item_id in sorted(wanted):
-        image = _image(shops[number], item_id, _SIDE)
-        thumbnails[number, item_id] = None if image is None else images.thumbnail(image, _SIDE)
-    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    try:
-        target.write_text(render(found, thumbnails, made_at=made_at), encoding="utf-8")
-    except OSError as error:
-        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
-    click.echo(f"wrote {plain(str(target))}", err=True)
+# --- pictures ----------------------------------------------------------------------------------
 
 
 def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path) -> None:
@@ -286,7 +231,7 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
         for rank, judged in enumerate(one.worst, 1):
             cells = [
                 Cell(
-                    image=_image(shop, answer.id, 440),
+                    image=picture_of(shop, answer.id, 440),
                     caption=answer.id.rpartition("/")[2],
                     score=answer.score,
                     note=f"{'right' if answer.right else 'wrong'}: {answer.name or 'no class'}",
@@ -294,7 +239,7 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
                 for answer in judged.answers
             ]
             title = f"{judged.name}: {judged.id.rpartition('/')[2]}"
-            sheet = contact_sheet(_image(shop, judged.id, 440), cells, columns=4, title=title)
+            sheet = contact_sheet(picture_of(shop, judged.id, 440), cells, columns=4, title=title)
             target = place / f"worst-{rank:03}.jpg"
             try:
                 place.mkdir(parents=True, exist_ok=True)
@@ -305,15 +250,3 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
                 ) from error
             count += 1
     click.echo(f"wrote {count:,} sheets below {plain(str(folder))}", err=True)
-
-
-def _image(shop: "Collection", item_id: str, side: int) -> "Image.Image | None":
-    """A picture to look at, or ``None`` when it is gone or cannot be read."""
-    try:
-        path = shop.file_of(shop.get(item_id))
-        if path is None:
-            return None
-        data = images.read(path, limits=shop.limits)
-        return images.decode(data, limits=shop.limits, at_least=(side, side)).image
-    except PictureError:
-        return None

@@ -20,7 +20,7 @@ from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.errors import SourceError
 from lookalike.images import Limits
-from lookalike.records import IndexReport
+from lookalike.records import IndexReport, together
 from lookalike.scan import ScanOptions
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def index_command(
                 shop.optimize(progress=meter.show)
             _update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
-    report = _together(reports)
+    report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
     if stop():
         click.echo("interrupted; the next run goes on from here", err=True)
@@ -242,20 +242,6 @@ def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool)
         click.echo(summary(report))
         if report.skipped and not show_skipped:
             click.echo("--show-skipped lists the files that were left out", err=True)
-
-
-def _together(reports: list[IndexReport]) -> IndexReport:
-    return IndexReport(
-        indexed=sum(one.indexed for one in reports),
-        reused=sum(one.reused for one in reports),
-        unchanged=sum(one.unchanged for one in reports),
-        removed=sum(one.removed for one in reports),
-        kept=sum(one.kept for one in reports),
-        skipped=tuple(skip for one in reports for skip in one.skipped),
-        notes=tuple(note for one in reports for note in one.notes),
-        interrupted=any(one.interrupted for one in reports),
-        seconds=sum(one.seconds for one in reports),
-    )
 
 
 def summary(report: IndexReport) -> str:

@@ -15,7 +15,7 @@ from lookalike.records import Progress
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-__all__ = ["Meter", "stop_on_signal"]
+__all__ = ["Meter", "duration", "stop_on_signal"]
 
 _EVERY_S = 5.0  # between two plain lines
 
@@ -46,7 +46,7 @@ class Meter:
             parts = [f"{done:,}", f"{rate:.0f}/s"]
             if total is not None:
                 parts[0] += f" of {total:,}"
-                parts.append(f"{_duration((total - done) / rate if rate else 0)} left")
+                parts.append(f"{duration((total - done) / rate if rate else 0)} left")
             click.echo(f"{self._what}: {', '.join([*parts, *([note] if note else [])])}", err=True)
 
     def _draw(self, done: int, total: int | None, note: str) -> None:
@@ -85,7 +85,8 @@ def _bar() -> "Bar":
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as people say it."""
     if seconds < 90:  # noqa: PLR2004 - reads better than 1 min
         return f"{seconds:.0f} s"
     if seconds < 5400:  # noqa: PLR2004 - likewise
