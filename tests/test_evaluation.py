@@ -496,6 +496,24 @@ def test_an_evaluation_without_wrong_answers_says_so(make: Make) -> None:
     assert found.scores["R@3"] == Score(micro=1, low=1, high=1, macro=1)
 
 
+def test_the_page_begins_in_plain_words(make: Make) -> None:
+    rng = np.random.default_rng(3)
+    centres = np.eye(8)
+    items = [item(f"{n:03}", f"kind {n // 12}") for n in range(72)]
+    loose = np.repeat([0.05, 0.05, 0.05, 0.6, 0.7, 0.8], 12)[:, None]
+    vectors = np.repeat(centres[:6], 12, axis=0) + loose * rng.normal(size=(72, 8))
+    found = evaluate(make(items, vectors), queries=None)
+    text = Page(render(one_of(found), {})).text
+    right = found.scores["P@10"].micro * 10
+    assert f"Of the first 10 found, about {right:.0f} were." in text
+    best, worst = text.split("It does best for ")[1].split(".")[0].split(", and least well for ")
+    assert all(kind in best for kind in ("kind 0", "kind 1", "kind 2"))
+    assert all(kind in worst for kind in ("kind 3", "kind 4", "kind 5"))
+    assert "mostly taken for kind" in worst
+    few = evaluate(make(items[:24], vectors[:24]), queries=None)
+    assert "does best" not in Page(render(one_of(few), {})).text
+
+
 def test_the_page_says_what_was_left_out_and_drawn(make: Make) -> None:
     items = [item(f"{n}", str(n // 4), side="gq"[n % 2]) for n in range(12)]
     items += [item("alone", "z", side="q"), item("unlabelled", side="g")]

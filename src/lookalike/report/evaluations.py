@@ -16,6 +16,8 @@ __all__ = ["render"]
 _BARS: Final = 20  # classes drawn with their names
 _ROWS: Final = 500  # classes in the table; the JSON document has all
 _CONFUSIONS: Final = 15
+_ENOUGH: Final = 10  # queries of a class that the head of the page may name
+_EXTREMES: Final = 3  # classes named there as best, and as worst
 
 
 def render(
@@ -84,8 +86,36 @@ def _summary(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
         )
     return (
         f"<p>Each of {first.queries:,} pictures was searched as if a customer had brought it. The "
-        f"first picture found was of the same {escape(first.by)} {found} searches.</p>"
+        f"first picture found was of the same {escape(first.by)} {found} searches."
+        + (f" {_in_ten(first)}</p>{_best_and_worst(first)}" if len(every) == 1 else "</p>")
     )
+
+
+def _in_ten(one: Evaluation) -> str:
+    """How many of the answers that fill a page are right."""
+    k = int(one.headline[2:])
+    if k == 1:
+        return ""
+    return f"Of the first {k} found, about <b>{one.scores[one.headline].micro * k:.0f}</b> were."
+
+
+def _best_and_worst(one: Evaluation) -> str:
+    """Where customers are served best and worst, of the classes that were asked often enough."""
+    asked = [each for each in one.classes if each.queries >= _ENOUGH]
+    if len(asked) < 2 * _EXTREMES:
+        return ""
+    worst = _listed_all(
+        f"<b>{escape(each.name)}</b>"
+        + (f" (mostly taken for {escape(each.mistaken_for)})" if each.mistaken_for else "")
+        for each in asked[:_EXTREMES]
+    )
+    best = _listed_all(f"<b>{escape(each.name)}</b>" for each in asked[: -_EXTREMES - 1 : -1])
+    return f"<p>It does best for {best}, and least well for {worst}.</p>"
+
+
+def _listed_all(parts: Iterable[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}"
 
 
 def _times(one: Evaluation) -> str:
