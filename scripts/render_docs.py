@@ -1,15 +1,19 @@
-"""Write the help of every command into docs/cli.md: python scripts/render_docs.py
+"""Write the help of every command into docs/cli.md, and the commented run file into docs/run.md:
+python scripts/render_docs.py
 
-A test fails when the page is not what this would write.
+Tests fail when the pages are not what this would write.
 """
 
+import re
 from pathlib import Path
 
 import click
 
 from lookalike.cli import cli
+from lookalike.runfile.template import start_with, template
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+RUN_PAGE = PAGE.with_name("run.md")
 BEGIN = "<!-- begin: written by scripts/render_docs.py -->"
 END = "<!-- end -->"
 
@@ -37,5 +41,14 @@ def _parts(group: click.Group, context: click.Context) -> list[str]:
     return parts
 
 
+def with_run_file(page: str) -> str:
+    """The page with what `lookalike init` writes made anew."""
+    start = start_with(None, kind="auto", folder=PAGE.parent, name="shop")
+    text = template(start.values, name="lookalike.yaml")
+    block = re.compile(r"```yaml\n# `lookalike run lookalike.yaml`.*?```", re.DOTALL)
+    return block.sub(lambda _: f"```yaml\n{text}```", page)
+
+
 if __name__ == "__main__":
+    RUN_PAGE.write_text(with_run_file(RUN_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -10,6 +10,7 @@
     ├── SourceError                  what was to be indexed is not there or not a folder
     ├── DownloadError                a download cannot go on; one picture's failure is none
     ├── ExportError                  a file cannot be written, or not in that format
+    ├── RunFileError                 a run file cannot be read, or says something impossible
     ├── EncoderError                 a network cannot be found, opened or run
     │   ├── ModelCardError           a card says something impossible, or cannot be read
     │   └── WeightsError             weights are missing, or not the ones the card names
@@ -43,6 +44,7 @@ __all__ = [
     "NotAPictureError",
     "PictureError",
     "PictureTooLargeError",
+    "RunFileError",
     "SourceError",
     "StoreBusyError",
     "StoreDamagedError",
@@ -104,6 +106,10 @@ class DownloadError(LookalikeError):
 
 class ExportError(LookalikeError):
     """A file cannot be written: one is there, its disk does not allow it, pyarrow is missing."""
+
+
+class RunFileError(LookalikeError):
+    """A run file cannot be read or says something impossible; names the file, line and key."""
 
 
 class EncoderError(LookalikeError):

@@ -18,6 +18,8 @@ __all__ = ["main"]
 # command → the module of lookalike.cli that defines it. Loading one costs what it imports, and a
 # search should not pay for what indexing needs.
 _COMMANDS = {
+    "run": "run",
+    "init": "run",
     "download": "download",
     "index": "index",
     "search": "search",

@@ -1,0 +1,314 @@
+"""``lookalike run`` and ``lookalike init``."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.catalogues import FORMATS
+from lookalike.cli.options import json_option
+from lookalike.cli.output import plain, print_json
+from lookalike.cli.progress import Meter, duration, stop_on_signal
+from lookalike.errors import RunFileError
+
+if TYPE_CHECKING:
+    from lookalike.categories import CategoryReport
+    from lookalike.evaluation import Comparison
+    from lookalike.records import Json
+    from lookalike.runfile.act import Outcome, Result
+    from lookalike.runfile.model import Step
+    from lookalike.runfile.plan import Planned
+    from lookalike.runfile.reading import Loaded
+
+__all__ = ["init_command", "run_command"]
+
+_STEPS = ("download", "index", "declare", "categories", "neighbours", "evaluate", "export")
+_WIDTH = 12
+_NOTES = 10  # of a step, shown; --json has all
+
+
+@click.command("run")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Tell what would be done and why; do nothing.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(_STEPS),
+    metavar="STEP",
+    help="Only this step (again for more).",
+)
+@click.option(
+    "--force",
+    multiple=True,
+    type=click.Choice(_STEPS),
+    metavar="STEP",
+    help="Do this step although it is up to date (again for more). For download and index: try "
+    "again what failed before.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+@click.pass_context
+def run_command(
+    ctx: click.Context,
+    file: Path,
+    *,
+    dry_run: bool,
+    only: tuple["Step", ...],
+    force: tuple["Step", ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Do what FILE says (YAML or TOML): only what is out of date.
+
+    The steps are download, index, declare, categories, neighbours, evaluate and export; a section
+    of FILE is a step. Relative paths are below FILE's folder. A step that fails stops those that
+    need it, and no other; Ctrl-C stops, and the next run goes on. `lookalike init` writes a FILE
+    to begin with.
+
+    \b
+      lookalike run shop.yaml
+      lookalike run shop.yaml --dry-run
+      lookalike run shop.yaml --only evaluate --force evaluate
+    """
+    from lookalike.runfile.reading import read_run_file  # noqa: PLC0415 - --help needs none
+
+    loaded = read_run_file(file)
+    for note in loaded.notes:
+        click.echo(f"note: {plain(str(note))}", err=True)
+    steps = loaded.file.steps()
+    for step in (*only, *force):
+        if step not in steps:
+            raise RunFileError(f"{file} has no section {step}; it has {', '.join(steps)}")
+    if dry_run:
+        _dry_run(loaded, only, force, as_json=as_json)
+        return
+    began = time.monotonic()
+    with stop_on_signal() as stop:
+        outcomes = _run(loaded, only, force, stop, quiet=quiet, as_json=as_json)
+        interrupted = stop() or any(one.status == "interrupted" for one in outcomes)
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json(
+            {
+                **_head(loaded),
+                "interrupted": interrupted,
+                "seconds": seconds,
+                "steps": [_outcome_json(one) for one in outcomes],
+            }
+        )
+    else:
+        click.echo(_summary(outcomes, seconds))
+    if interrupted:
+        click.echo("interrupted; the next run goes on from here", err=True)
+        ctx.exit(130)
+    if any(one.status in ("failed", "left") for one in outcomes):
+        ctx.exit(1)
+
+
+def _dry_run(
+    loaded: "Loaded", only: Sequence["Step"], force: Sequence["Step"], *, as_json: bool
+) -> None:
+    from lookalike.runfile.plan import plan  # noqa: PLC0415 - as above
+    from lookalike.runfile.state import look  # noqa: PLC0415 - likewise
+
+    steps = plan(loaded.file, look(loaded), only=only, force=force)
+    if as_json:
+        planned: list[Json] = [
+            {"step": one.step, "status": one.status, "why": one.why} for one in steps
+        ]
+        print_json({**_head(loaded), "dry_run": True, "steps": planned})
+        return
+    for one in steps:
+        before = {"due": "would run: ", "look": "would look: ", "current": ""}[one.status]
+        click.echo(_line(one.step, before + plain(one.why)))
+
+
+def _run(
+    loaded: "Loaded",
+    only: Sequence["Step"],
+    force: Sequence["Step"],
+    stop: Callable[[], bool],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> list["Outcome"]:
+    """Run the steps; tells of each as it begins and ends."""
+    from lookalike.runfile.act import act  # noqa: PLC0415 - as above
+
+    def begins(planned: "Planned") -> None:
+        if not quiet:
+            click.echo(f"{planned.step}: {plain(planned.why)}", err=True)
+
+    outcomes = []
+    for one in act(
+        loaded,
+        only=only,
+        force=force,
+        begins=begins,
+        shown=lambda what: Meter(plain(what), quiet=quiet),
+        stop=stop,
+    ):
+        outcomes.append(one)
+        for note in _notes(one)[:_NOTES]:
+            click.echo(f"note: {plain(note)}", err=True)
+        if one.status == "failed":
+            click.echo(f"error: {one.step}: {one.why}", err=True)
+        if not as_json:
+            click.echo(_line(one.step, _told(one, loaded)))
+    return outcomes
+
+
+def _line(step: str, text: str) -> str:
+    return f"{step:<{_WIDTH}}{text}"
+
+
+def _summary(outcomes: Sequence["Outcome"], seconds: float) -> str:
+    counts = {
+        "done": "done",
+        "current": "up to date",
+        "failed": "failed",
+        "left": "not run",
+        "interrupted": "interrupted",
+    }
+    parts = [
+        f"{count} {word}"
+        for status, word in counts.items()
+        if (count := sum(one.status == status for one in outcomes))
+    ]
+    return _line("", f"{', '.join(parts) or 'nothing done'}, in {duration(seconds)}")
+
+
+def _notes(one: "Outcome") -> list[str]:
+    notes = list(getattr(one.result, "notes", ()))
+    skipped = getattr(one.result, "skips", ())
+    return notes + [f"skipped {skip.path}: {skip.reason}" for skip in skipped]
+
+
+def _told(one: "Outcome", loaded: "Loaded") -> str:
+    if one.status == "left":
+        return f"not run: {one.why}"
+    if one.status == "failed":
+        return "failed"
+    said = _said(one.result, loaded)
+    if one.status == "interrupted":
+        return f"interrupted{f': {said}' if said else ''}"
+    if one.status == "current":
+        return f"up to date{f': {said}' if said else ''}"
+    return said or f"done in {duration(one.seconds)}"
+
+
+def _said(result: "Result", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
+    """A line about what was done."""
+    from lookalike.categories import CategoryReport  # noqa: PLC0415 - loaded by now
+    from lookalike.cli import download, index, neighbours  # noqa: PLC0415 - likewise
+    from lookalike.evaluation import Comparison  # noqa: PLC0415 - likewise
+    from lookalike.export import ExportReport  # noqa: PLC0415 - likewise
+    from lookalike.neighbours import BuildReport  # noqa: PLC0415 - likewise
+    from lookalike.records import IndexReport  # noqa: PLC0415 - likewise
+
+    match result:
+        case None:
+            return ""
+        case IndexReport():
+            return index.summary(result)
+        case BuildReport():
+            return neighbours.summary(result)
+        case CategoryReport():
+            return _learned(result)
+        case Comparison():
+            return _evaluated(result, loaded)
+        case ExportReport():
+            return f"{result.items:,} items written to {plain(str(result.file))}"
+    return download.done(result)
+
+
+def _learned(report: "CategoryReport") -> str:
+    text = f"{report.classes:,} labels learned from {report.items:,} items"
+    if report.accuracy is not None:
+        text += f", {report.accuracy:.1%} of {report.held_out:,} others named right"
+    return f"{text} in {report.seconds:.1f} s"
+
+
+def _evaluated(found: "Comparison", loaded: "Loaded") -> str:
+    one, wanted = found.evaluations[0], loaded.file.evaluate
+    first = one.scores.get("R@1")
+    parts = [f"{one.scores[one.headline].micro:.0%} of the first {one.headline[2:]} answers right"]
+    if first is not None and one.headline != "P@1":
+        parts.insert(0, f"{first.micro:.0%} of first answers right")
+    text = f"{', '.join(parts)} ({one.queries:,} queries)"
+    if wanted is None:
+        return text
+    files = [plain(str(loaded.place(name))) for name in (wanted.report, wanted.json_) if name]
+    return f"{text} in {one.seconds:.1f} s{', see ' + ' and '.join(files) if files else ''}"
+
+
+def _head(loaded: "Loaded") -> dict[str, "Json"]:
+    notes: list[Json] = [str(note) for note in loaded.notes]
+    return {"file": str(loaded.path), "collection": loaded.file.collection, "notes": notes}
+
+
+def _outcome_json(one: "Outcome") -> "Json":
+    from lookalike.evaluation import Comparison  # noqa: PLC0415 - likewise
+    from lookalike.published import document, plain_json  # noqa: PLC0415 - loaded by now
+
+    result = document(one.result) if isinstance(one.result, Comparison) else plain_json(one.result)
+    return {
+        "step": one.step,
+        "status": one.status,
+        "why": one.why,
+        "seconds": round(one.seconds, 3),
+        "result": result,
+    }
+
+
+@click.command("init")
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.option("--source", metavar="SOURCE", help="The folder or catalogue that it is for.")
+@click.option(
+    "--format",
+    "format_",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "folder", *FORMATS]),
+    help="What the source is; auto recognises it by its content.",
+)
+@click.option("--toml", is_flag=True, help="Write TOML.  [default: by FILE's suffix, or YAML]")
+@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+def init_command(
+    file: Path | None, *, source: str | None, format_: str, toml: bool, force: bool
+) -> None:
+    """Write a run file to begin with: every key, with what it is for and its default.
+
+    FILE is lookalike.yaml if none is given. The SOURCE is recognised by its content: its format,
+    whether it has labels, whether its pictures must be downloaded.
+
+    \b
+      lookalike init
+      lookalike init shop.yaml --source products.csv
+      lookalike init shop.yaml --source photos/ --format class-folders
+      lookalike run shop.yaml --dry-run
+    """
+    from lookalike.runfile.template import start_with, template  # noqa: PLC0415 - --help needs none
+
+    target = file or Path("lookalike.toml" if toml else "lookalike.yaml")
+    suffix = target.suffix.lower()
+    if suffix not in (".yaml", ".yml", ".toml"):
+        raise click.UsageError("FILE is called .yaml, .yml or .toml.")
+    if toml and suffix != ".toml":
+        raise click.UsageError("--toml writes a FILE that is called .toml.")
+    path = Path(source).expanduser() if source is not None else None
+    name = target.stem if target.stem.isidentifier() and file is not None else "shop"
+    start = start_with(path, kind=format_, folder=target.parent, name=name)
+    text = template(start.values, name=plain(target.name), toml=suffix == ".toml")
+    try:
+        with target.open("w" if force else "x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError as error:
+        raise RunFileError(f"{target} is there already; --force replaces it") from error
+    except OSError as error:
+        raise RunFileError(f"{target} cannot be written: {error.strerror}") from error
+    if start.note:
+        click.echo(plain(start.note), err=True)
+    click.echo(f"wrote {plain(str(target))}; next: lookalike run {plain(str(target))} --dry-run")

@@ -1,0 +1,353 @@
+"""What a run file may say: a section a command, a key an option, with the commands' own names.
+
+The descriptions and defaults here are also what ``lookalike init`` writes and ``docs/run.md`` says.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from lookalike.catalogues import FORMATS
+from lookalike.download.politeness import USER_AGENT, Politeness
+from lookalike.errors import FilterError
+from lookalike.evaluation import SAMPLE
+from lookalike.export import FORMATS as TABLES
+from lookalike.export import VECTORS, Vectors, format_of
+from lookalike.filters import FIELDS, parse
+from lookalike.runfile.nearest import nearest
+
+__all__ = [
+    "STEPS",
+    "Categories",
+    "Columns",
+    "Download",
+    "Evaluate",
+    "Export",
+    "Index",
+    "Neighbours",
+    "RunFile",
+    "Step",
+]
+
+Step: TypeAlias = Literal[
+    "download", "index", "declare", "categories", "neighbours", "evaluate", "export"
+]
+STEPS: tuple[Step, ...] = get_args(Step)
+
+_DEFAULT = Politeness()
+
+
+def _alone(value: object) -> object:
+    """One value where a list is expected is a list of one."""
+    return [value] if isinstance(value, str | int | float) else value
+
+
+def _filter(text: str) -> str:
+    try:
+        if text.strip():
+            parse(text)
+    except FilterError as error:
+        raise ValueError(error.reason) from error
+    return text
+
+
+def _category(name: str) -> str:
+    if name in FIELDS - {"label"}:
+        raise ValueError(f"{name} is no category; choose label or a metadata field")
+    return name
+
+
+def _among(*names: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            hint = nearest(value, names)
+            raise ValueError(f"must be one of {', '.join(names)}, not {value!r}{hint}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _every(value: object) -> object:
+    return None if value == "all" else value
+
+
+def _no_nul(text: str) -> str:
+    """A path or name that an operating system can take."""
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of text")
+    return text
+
+
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1), AfterValidator(_no_nul)]
+Filter: TypeAlias = Annotated[str, AfterValidator(_filter)]
+Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_alone)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Size: TypeAlias = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    """A group of keys. A key without a value is one that was not given."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nothing(cls, given: Any) -> Any:  # noqa: ANN401 - whatever stands there
+        if not isinstance(given, Mapping):
+            return given
+        return {
+            key: value
+            for key, value in given.items()
+            if value is not None or key not in cls.model_fields
+        }
+
+
+class Columns(_Section):
+    """Which column of a table is what; the usual names are found by themselves."""
+
+    file: Text | None = Field(default=None, description="of picture files", examples=["image"])
+    url: Text | None = Field(default=None, description="of URLs", examples=["image_url"])
+    id: Text | None = Field(default=None, description="of ids", examples=["sku"])
+    label: Text | None = Field(default=None, description="of labels", examples=["category"])
+    group: Text | None = Field(
+        default=None, description="of groups (products)", examples=["product"]
+    )
+
+    def given(self) -> dict[str, str] | None:
+        """Use → column, those that were named; ``None`` for none."""
+        return self.model_dump(exclude_none=True) or None
+
+
+class Download(_Section):
+    """Fetch the pictures that a catalogue has URLs of."""
+
+    catalogue: Text = Field(
+        description="an annotation file, or a table with a column of URLs", examples=["train.json"]
+    )
+    to: Text = Field(description="the folder that takes the pictures", examples=["pictures/"])
+    labels: Texts = Field(
+        default=(), description="only pictures with these labels", examples=[["12", "57"]]
+    )
+    limit: Count | None = Field(
+        default=None,
+        description="at most so many of each label, or of all where none are named",
+        examples=[500],
+    )
+    format: Annotated[str, _among("auto", *FORMATS)] = Field(
+        default="auto", description="what the catalogue is; auto recognises it by its content"
+    )
+    columns: Columns = Field(default=Columns(), description="which column of a table is what")
+    encoding: Text | None = Field(
+        default=None, description="a table's text encoding, cp1252 say", examples=["cp1252"]
+    )
+    concurrent: Count = Field(default=_DEFAULT.concurrent, description="requests at once")
+    per_host: Count = Field(default=_DEFAULT.per_host, description="requests at once to one host")
+    rate: Annotated[float, Field(ge=0)] = Field(
+        default=_DEFAULT.rate or 0.0, description="requests per second to one host; 0 is no limit"
+    )
+    timeout: Size = Field(default=_DEFAULT.total_s, description="seconds for one picture")
+    attempts: Count = Field(
+        default=_DEFAULT.attempts, description="for a URL whose failure may pass"
+    )
+    user_agent: Annotated[Text, AfterValidator(_one_line)] = Field(
+        default=USER_AGENT,
+        description="what hosts are told",
+        examples=["Shop search (you@example.com)"],
+    )
+    max_megabytes: Size = Field(
+        default=_DEFAULT.max_bytes / 1e6, description="leave out larger files"
+    )
+    allow_private: bool = Field(
+        default=False, description="connect to this machine and its local network too"
+    )
+    retry_failed: bool = Field(default=False, description="request again what failed before")
+
+
+class Index(_Section):
+    """Bring the collection in line with folders and catalogues of pictures."""
+
+    source: Texts = Field(
+        default=(),
+        description="folders or catalogues; left out, what download has fetched",
+        examples=["pictures/"],
+    )
+    format: Annotated[str, _among("auto", "folder", *FORMATS)] = Field(
+        default="auto", description="auto recognises it; class-folders: each folder is a label"
+    )
+    root: Text | None = Field(
+        default=None,
+        description="where a table's files lie, if not beside it",
+        examples=["photos/"],
+    )
+    columns: Columns = Field(default=Columns(), description="which column of a table is what")
+    encoding: Text | None = Field(
+        default=None, description="a table's text encoding, cp1252 say", examples=["cp1252"]
+    )
+    include: Texts = Field(
+        default=(), description="only files that match, as in .gitignore", examples=[["*.jpg"]]
+    )
+    exclude: Texts = Field(
+        default=(), description="leave out files and folders that match", examples=[["thumbs/"]]
+    )
+    hidden: bool = Field(default=False, description="look into names that begin with a dot")
+    follow_links: bool = Field(default=False, description="follow symbolic links")
+    keep_missing: bool = Field(default=False, description="keep items whose file has gone")
+    retry_skipped: bool = Field(
+        default=False, description="try unchanged files again that could not be used"
+    )
+    max_megapixels: Size = Field(default=100.0, description="leave out larger pictures")
+    max_megabytes: Size = Field(default=100.0, description="leave out larger files")
+
+
+class Categories(_Section):
+    """Learn to tell the labels apart. Needs labels: leave the section out where there are none."""
+
+    by: Annotated[Text, AfterValidator(_category)] = Field(
+        default="label", description="what to learn: label, or a field"
+    )
+    levels: bool = Field(default=False, description="labels like Clothing/Tops are paths")
+    where: Filter | None = Field(
+        default=None,
+        description="learn only from items that meet a filter",
+        examples=["gender=Men"],
+    )
+    seed: int = Field(default=0, description="which items judge, not teach")
+
+
+class Neighbours(_Section):
+    """Keep each item's nearest worked out, so that look-alikes of an item are only looked up."""
+
+    k: Count = Field(default=50, description="neighbours kept for each item")
+
+
+class Evaluate(_Section):
+    """Measure how good the answers are. Needs labels (or groups) that say what is right."""
+
+    by: Text = Field(
+        default="label", description="right is what has the query's: label, group or a field"
+    )
+    where: Filter | None = Field(
+        default=None, description="only items that meet a filter", examples=["gender=Men"]
+    )
+    query_where: Filter | None = Field(
+        default=None, description="of these, the queries", examples=["split=query"]
+    )
+    gallery_where: Filter | None = Field(
+        default=None, description="of these, what the queries search", examples=["split=gallery"]
+    )
+    queries: Annotated[Count | None, BeforeValidator(_every)] = Field(
+        default=SAMPLE, description="at most so many, drawn at random; or all"
+    )
+    k: Annotated[tuple[Count, ...], BeforeValidator(_alone), Field(min_length=1)] = Field(
+        default=(1, 5, 10), description="how many answers the measures look at"
+    )
+    distractors: bool = Field(
+        default=False, description="keep items without a label as answers: wrong ones"
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the draw")
+    worst: Annotated[int, Field(ge=0)] = Field(
+        default=10, description="how many of the worst queries the report shows"
+    )
+    report: Text | None = Field(default="report.html", description="a page to read, in one file")
+    json_: Text | None = Field(
+        default=None,
+        alias="json",
+        description="all figures, for programs",
+        examples=["report.json"],
+    )
+
+
+class Export(_Section):
+    """Write the items as a table."""
+
+    file: Text = Field(
+        description="its suffix says what is written: csv, tsv, jsonl, parquet",
+        examples=["items.csv"],
+    )
+    where: Filter | None = Field(
+        default=None, description="only items that meet a filter", examples=["price<1000"]
+    )
+    format: Annotated[str, _among(*dict.fromkeys(TABLES.values()))] | None = Field(
+        default=None, description="what to write, where the suffix does not say", examples=["csv"]
+    )
+    vectors: Vectors = Field(default="none", description=f"also the vectors: {', '.join(VECTORS)}")
+    facts: bool = Field(
+        default=False, description="also where the picture lies, its size and digest"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_written(self) -> Self:
+        format_of(self.file, self.format, self.vectors)
+        return self
+
+
+class RunFile(_Section):
+    """A whole file. A section that is there is a step that runs."""
+
+    collection: Text = Field(
+        default="default",
+        description="a name, a path with a slash in it, or a store's address",
+        examples=["shop"],
+    )
+    encoder: Text | None = Field(
+        default=None,
+        description="a name, or a model card; else the collection's own (efficientnet-lite0)",
+        examples=["efficientnet-lite0"],
+    )
+    device: Text = Field(default="auto", description="what runs the network: auto, cpu, cuda …")
+    threads: Count | None = Field(
+        default=None, description="processor cores to use; else all", examples=[2]
+    )
+    download: Download | None = None
+    index: Index | None = None
+    declare: Texts = Field(
+        default=(),
+        description="metadata fields that are often filtered by, to be indexed",
+        examples=[["price", "season"]],
+    )
+    categories: Categories | None = None
+    neighbours: Neighbours | None = None
+    evaluate: Evaluate | None = None
+    export: Export | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nothing(cls, given: Any) -> Any:  # noqa: ANN401 - as in a section
+        """``neighbours:`` with nothing below it is the section with its defaults."""
+        if not isinstance(given, Mapping):
+            return given
+        named = set(STEPS) - {"declare"}
+        return {
+            key: {} if value is None and key in named else value
+            for key, value in given.items()
+            if value is not None or key in named or key not in cls.model_fields
+        }
+
+    @model_validator(mode="after")
+    def _has_work(self) -> Self:
+        if not self.steps():
+            raise ValueError(f"there is nothing to do; name a step: {', '.join(STEPS)}")
+        if self.index is not None and not self.index.source and self.download is None:
+            raise ValueError("index.source is missing: name a folder or a catalogue of pictures")
+        return self
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that the file names, in the order in which they run."""
+        return tuple(step for step in STEPS if getattr(self, step) not in (None, ()))

@@ -1,0 +1,203 @@
+"""What a run would do, and why: pure, from the file and from what is known of the collection."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Literal, TypeAlias
+
+from lookalike.records import Json
+from lookalike.runfile.model import STEPS, RunFile, Step
+
+__all__ = [
+    "NEEDS",
+    "Done",
+    "Known",
+    "Planned",
+    "Status",
+    "View",
+    "decide",
+    "options_of",
+    "outputs_of",
+    "plan",
+    "selected",
+    "view_of",
+]
+
+Status: TypeAlias = Literal["due", "look", "current"]
+"""To be done; to be looked at (only a look tells, and costs little); up to date."""
+
+# What must not have failed in a run for a step to make sense.
+NEEDS: Mapping[Step, frozenset[Step]] = {
+    "download": frozenset(),
+    "index": frozenset({"download"}),
+    "declare": frozenset({"index"}),
+    "categories": frozenset({"index"}),
+    "neighbours": frozenset({"index"}),
+    "evaluate": frozenset({"index"}),
+    "export": frozenset({"index"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a step sees of the items: those that meet a filter, and of them some fields.
+
+    Of every item the id, digest and group are seen; ``fields`` of ``None`` is everything.
+    """
+
+    where: str | None = None
+    fields: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What was kept of a step when it was done last: digests of its options and of what it saw.
+
+    ``made`` tells what it made: a model's fingerprint, or files with their stamps.
+    """
+
+    options: str
+    state: str
+    made: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What there is before a step. ``states`` are digests of what each step sees now.
+
+    ``model`` is the fingerprint of what was learned last, ``neighbours`` the K of a table that
+    answers for every item (0: none does), ``files`` the stamps of the files that a step has
+    written, ``None`` for those that are gone.
+    """
+
+    exists: bool = False
+    downloaded: bool = False
+    declared: tuple[str, ...] = ()
+    model: str | None = None
+    neighbours: int = 0
+    states: Mapping[Step, str] = field(default_factory=dict)
+    files: Mapping[str, Json] = field(default_factory=dict)
+    done: Mapping[Step, Done] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A step, what is to become of it, and the reason as a plain phrase."""
+
+    step: Step
+    status: Status
+    why: str
+
+
+def options_of(file: RunFile, step: Step) -> str:
+    """A digest of a step's section: another one means that something was changed in the file."""
+    section = getattr(file, step)
+    text = str(section) if step == "declare" else section.model_dump_json(by_alias=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def view_of(file: RunFile, step: Step) -> View | None:
+    """What of the items a step depends on; ``None`` for those that look for themselves."""
+    match step:
+        case "categories" if file.categories is not None:
+            return View(where=file.categories.where, fields=(file.categories.by,))
+        case "neighbours":
+            return View()
+        case "evaluate" if (wanted := file.evaluate) is not None:
+            split = wanted.query_where is not None or wanted.gallery_where is not None
+            return View(where=wanted.where, fields=None if split else (wanted.by,))
+        case "export" if file.export is not None:
+            return View(where=file.export.where, fields=None)
+    return None
+
+
+def outputs_of(file: RunFile, step: Step) -> tuple[str, ...]:
+    """The files that a step writes, as the run file names them."""
+    if step == "evaluate" and file.evaluate is not None:
+        return tuple(one for one in (file.evaluate.report, file.evaluate.json_) if one)
+    if step == "export" and file.export is not None:
+        beside = PurePath(file.export.file).with_suffix(".vectors.npy")
+        return (file.export.file, *([str(beside)] if file.export.vectors == "npy" else []))
+    return ()
+
+
+def plan(
+    file: RunFile,
+    known: Known,
+    *,
+    only: Collection[Step] = (),
+    force: Collection[Step] = (),
+) -> tuple[Planned, ...]:
+    """What a run would do, as far as can be told before it begins.
+
+    A step that is up to date now may not be so any more when ``index`` has found something new;
+    its reason says so.
+    """
+    made = []
+    before: set[Step] = set()
+    for step in selected(file, only):
+        one = decide(file, step, known, forced=step in force)
+        if one.status == "current" and before & NEEDS[step]:
+            why = f"{one.why}, unless index finds something new"
+            one = Planned(step=step, status="current", why=why)
+        before.add(step)
+        made.append(one)
+    return tuple(made)
+
+
+def selected(file: RunFile, only: Collection[Step]) -> tuple[Step, ...]:
+    """The steps that run, in their order."""
+    return tuple(step for step in STEPS if step in file.steps() and (not only or step in only))
+
+
+def decide(file: RunFile, step: Step, known: Known, *, forced: bool = False) -> Planned:
+    """What is to become of a step now."""
+    if step == "download":
+        if not known.downloaded:
+            return Planned(step=step, status="due", why="nothing has been downloaded")
+        again = ", and what failed before" if forced else ""
+        return Planned(step=step, status="look", why=f"fetches what is not there yet{again}")
+    if step == "index":
+        if not known.exists:
+            return Planned(step=step, status="due", why="there is no collection yet")
+        again = ", and what could not be used before" if forced else ""
+        why = f"looks at every file, reads what is new or changed{again}"
+        return Planned(step=step, status="look", why=why)
+    why = "asked for by --force" if forced else _outdated(file, step, known)
+    return Planned(step=step, status="due" if why else "current", why=why or "up to date")
+
+
+def _outdated(file: RunFile, step: Step, known: Known) -> str:
+    """Why a step must be done, or nothing."""
+    if not known.exists:
+        return "there is no collection yet"
+    if step == "declare":
+        missing = [one for one in file.declare if one not in known.declared]
+        return f"not indexed yet: {', '.join(missing)}" if missing else ""
+    if step == "categories" and known.model is None:
+        return "nothing has been learned yet"
+    if step == "neighbours" and not known.neighbours:
+        return "there is no table that knows every item"
+    done = known.done.get(step)
+    if done is None:
+        return "no run has done it yet"
+    reasons = {
+        "the run file says something else than before": done.options != options_of(file, step),
+        "the items have changed": done.state != known.states.get(step),
+        "something else was learned meanwhile": step == "categories" and done.made != known.model,
+        f"the table has {known.neighbours} neighbours for each item": step == "neighbours"
+        and done.made != known.neighbours,
+    }
+    return next((why for why, holds in reasons.items() if holds), _lost(file, step, done, known))
+
+
+def _lost(file: RunFile, step: Step, done: Done, known: Known) -> str:
+    made = done.made if isinstance(done.made, dict) else {}
+    for name in outputs_of(file, step):
+        stamp = known.files.get(name)
+        if stamp is None:
+            return f"{name} is not there"
+        if stamp != made.get(name):
+            return f"{name} is not the one that was written"
+    return ""

@@ -1,0 +1,160 @@
+"""What a plan needs to know: read from the collection and the files, nothing is written."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from lookalike import categories, neighbours
+from lookalike.collection import Collection
+from lookalike.config import open_collection
+from lookalike.download.record import NAME
+from lookalike.errors import (
+    CollectionNotFoundError,
+    EncoderMismatchError,
+    StoreDamagedError,
+)
+from lookalike.filters import FIELDS
+from lookalike.records import Item, Json
+from lookalike.runfile.model import STEPS, Step
+from lookalike.runfile.plan import Done, Known, View, options_of, outputs_of, view_of
+from lookalike.runfile.reading import Loaded
+from lookalike.scan import stamp_of
+
+__all__ = ["address_of", "keep", "look", "model_of", "opened", "stamps"]
+
+_SETTING = "run"
+
+
+def address_of(loaded: Loaded) -> str:
+    """The collection as a run opens it: a path is below the run file's folder."""
+    text = loaded.file.collection
+    is_path = "://" not in text and (any(mark in text for mark in "/\\") or text[0] in ".~")
+    return str(loaded.place(text).resolve()) if is_path else text
+
+
+def opened(loaded: Loaded, *, create: bool) -> Collection:
+    """The file's collection. Raises as ``config.open_collection``."""
+    name = loaded.file.encoder
+    is_card = name is not None and (name.endswith(".toml") or "/" in name or "\\" in name)
+    return open_collection(
+        address_of(loaded),
+        encoder=loaded.place(name) if name is not None and is_card else name,
+        create=create,
+        device=loaded.file.device,
+        threads=loaded.file.threads,
+    )
+
+
+@contextmanager
+def _if_there(loaded: Loaded) -> Iterator[Collection | None]:
+    try:
+        shop = opened(loaded, create=False)
+    except CollectionNotFoundError:
+        yield None
+        return
+    with shop:
+        yield shop
+
+
+def look(loaded: Loaded, shop: Collection | None = None) -> Known:
+    """What there is now. Reads every item once (1.3 s for 44,441) where a step depends on them."""
+    if shop is None:
+        with _if_there(loaded) as found:
+            return _look(loaded, found)
+    return _look(loaded, shop)
+
+
+def _look(loaded: Loaded, shop: Collection | None) -> Known:
+    fetch = loaded.file.download
+    downloaded = fetch is not None and (loaded.place(fetch.to) / NAME).is_file()
+    if shop is None or shop.store.bound() is None:
+        return Known(downloaded=downloaded)
+    views = {step: view for step in STEPS if (view := view_of(loaded.file, step)) is not None}
+    written = [name for step in STEPS for name in outputs_of(loaded.file, step)]
+    return Known(
+        exists=True,
+        downloaded=downloaded,
+        declared=tuple(shop.declared()),
+        model=model_of(shop),
+        neighbours=_neighbours(shop),
+        states=_digests(shop, views),
+        files=stamps(loaded, written),
+        done=_done(shop.store.setting(_SETTING)),
+    )
+
+
+def keep(loaded: Loaded, shop: Collection, step: Step, *, state: str, made: Json) -> None:
+    """Remember that a step was done, with the digest of what it saw and what it made."""
+    document: Json = {"options": options_of(loaded.file, step), "state": state, "made": made}
+
+    def change(before: Json) -> Json:
+        return {**(before if isinstance(before, dict) else {}), step: document}
+
+    shop.store.change_setting(_SETTING, change)
+
+
+def stamps(loaded: Loaded, names: Iterable[str]) -> dict[str, Json]:
+    """Size and modification time of files, ``None`` for those that are not there."""
+    found: dict[str, Json] = {}
+    for name in names:
+        stamp = stamp_of(loaded.place(name))
+        found[name] = None if stamp is None else [stamp.size, stamp.mtime_ns]
+    return found
+
+
+def model_of(shop: Collection) -> str | None:
+    """The fingerprint of what was learned, if it can be used, with the moment of learning."""
+    try:
+        found = categories.learned(shop)
+    except (EncoderMismatchError, StoreDamagedError):
+        return None
+    return None if found is None else f"{found.fingerprint} {found.trained_at}"
+
+
+def _neighbours(shop: Collection) -> int:
+    state = shop.store.neighbour_state()
+    kept = neighbours.kept_k(shop)
+    whole = state.items == state.rows == state.current
+    return kept if kept is not None and kept == state.k and whole else 0
+
+
+def _done(document: Json) -> dict[Step, Done]:
+    """What runs have kept; what cannot be understood is as if it were not there."""
+    found: dict[Step, Done] = {}
+    for step in STEPS:
+        match document.get(step) if isinstance(document, dict) else None:
+            case {"options": str(options), "state": str(state), "made": made}:
+                found[step] = Done(options=options, state=state, made=made)
+    return found
+
+
+def _digests(shop: Collection, views: Mapping[Step, View]) -> dict[Step, str]:
+    """A digest for each view of the items; one scan for all with the same filter."""
+    bound = shop.store.bound()
+    begun = json.dumps(bound).encode()
+    digests = {step: hashlib.sha256(begun) for step in views}
+    for where in dict.fromkeys(view.where for view in views.values()):
+        seeing = [(digests[step], view) for step, view in views.items() if view.where == where]
+        for item in shop.items(where):
+            for digest, view in seeing:
+                digest.update(_seen(item, view))
+    return {step: digest.hexdigest()[:32] for step, digest in digests.items()}
+
+
+def _seen(item: Item, view: View) -> bytes:
+    own = [item.id, item.digest, item.group]
+    if view.fields is None:
+        said: list[Any] = [item.label, dict(item.metadata), item.root, item.path]
+    else:
+        said = [_value(item, name) for name in view.fields]
+    return json.dumps(own + said, sort_keys=True).encode()
+
+
+def _value(item: Item, name: str) -> Json:
+    if name in FIELDS:
+        value: Json = getattr(item, name)
+        return value
+    name = name.removeprefix("metadata.")
+    return item.metadata.get(name, item.metadata.get(name.partition(".")[0]))
