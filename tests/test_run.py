@@ -193,9 +193,25 @@ def test_a_file_that_another_has_written_is_not_replaced_by_an_export(
 ) -> None:
     (folder / "items.jsonl").write_text("mine")
     loaded = load("export: {file: items.jsonl}\n")
-    assert run(loaded)["export"] == "failed"
+    failed = outcomes(loaded)[-1]
+    assert failed.why.endswith("is there already; --force export replaces it")
     assert (folder / "items.jsonl").read_text() == "mine"
     assert run(loaded, force=["export"])["export"] == "done"
+
+
+def test_a_failure_names_keys_and_not_the_flags_of_commands(folder: Path, card: Path) -> None:
+    (folder / "table.csv").write_text("what,name\n1,2\n")
+    (folder / "shop.yaml").write_text(
+        f"collection: ./shop\nencoder: {card}\nindex: {{source: table.csv}}\n"
+    )
+    (failed,) = outcomes(read_run_file(folder / "shop.yaml", {}))
+    assert "say it with index.columns.file, or index.columns.url" in failed.why
+    (folder / "shop.yaml").write_text(
+        f"collection: ./shop\nencoder: {card}\n"
+        "index: {source: photos, format: class-folders, root: photos}\n"
+    )
+    (failed,) = outcomes(read_run_file(folder / "shop.yaml", {}))
+    assert failed.why.startswith("index.root is for imaterialist")
 
 
 def test_a_report_that_cannot_be_written_is_one_message(load: Callable[..., Loaded]) -> None:

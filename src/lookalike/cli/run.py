@@ -221,7 +221,7 @@ def _said(result: "Result", loaded: "Loaded") -> str:  # noqa: PLR0911 - a repor
             return _evaluated(result, loaded)
         case ExportReport():
             return f"{result.items:,} items written to {plain(str(result.file))}"
-    return download.done(result)
+    return download.done(result).replace("--retry-failed", "--force download")
 
 
 def _learned(report: "CategoryReport") -> str:

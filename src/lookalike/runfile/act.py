@@ -1,6 +1,7 @@
 """Do what a run file says: step by step, each decided when those before it are done."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
@@ -21,7 +22,7 @@ from lookalike.neighbours import BuildReport
 from lookalike.protocols import Catalogue
 from lookalike.published import document, write_report
 from lookalike.records import IndexReport, Json, Progress, together
-from lookalike.runfile.model import Download, Evaluate, Index, Step
+from lookalike.runfile.model import Columns, Download, Evaluate, Index, RunFile, Step
 from lookalike.runfile.plan import NEEDS, Known, Planned, decide, outputs_of, selected
 from lookalike.runfile.reading import Loaded
 from lookalike.runfile.state import keep, look, model_of, opened, stamps
@@ -121,7 +122,8 @@ class _Run:
             return Outcome(step=step, status=status, why=why, seconds=seconds, result=result)
 
         try:
-            planned = decide(self.loaded.file, step, self._look(), forced=step in self.force)
+            known = self._look(items=step not in ("download", "index"))
+            planned = decide(self.loaded.file, step, known, forced=step in self.force)
             if planned.status == "current":
                 return outcome("current", planned.why)
             begins(planned)
@@ -129,7 +131,7 @@ class _Run:
         except _Stopped:
             return outcome("interrupted", "stopped")
         except LookalikeError as error:
-            return outcome("failed", str(error))
+            return outcome("failed", _in_keys(step, self.loaded.file, str(error)))
         if getattr(result, "interrupted", False):
             return outcome("interrupted", "stopped", result)
         nothing_new = planned.status == "look" and not _changed(result)
@@ -139,7 +141,9 @@ class _Run:
         if self._shop is not None:
             self._shop.close()
 
-    def _look(self) -> Known:
+    def _look(self, *, items: bool = True) -> Known:
+        if not items:
+            return look(self.loaded, self._shop, items=False)
         if self._known is None:
             self._known = look(self.loaded, self._shop)
         return self._known
@@ -355,11 +359,26 @@ class _Run:
         self._keep(step, stamps(self.loaded, outputs_of(self.loaded.file, step)))
 
 
-def _changed(result: object) -> bool:
+def _changed(result: Result) -> bool:
     """Whether a step that only looked has found something to do."""
-    if isinstance(result, IndexReport):
-        return bool(result.indexed or result.reused or result.removed)
-    return bool(getattr(result, "downloaded", True) or getattr(result, "updated", 0))
+    counts = ("indexed", "reused", "removed", "downloaded", "updated")
+    return any(getattr(result, name, 0) for name in counts)
+
+
+def _in_keys(step: Step, file: RunFile, text: str) -> str:
+    """A message that tells of the command's flags, with the file's keys instead."""
+    section = getattr(file, step)
+
+    def key(found: re.Match[str]) -> str:
+        name, column, _ = found[1].partition("-column")
+        if name == "force":
+            return f"--force {step}"
+        if column and name in Columns.model_fields:
+            return f"{step}.columns.{name}"
+        name = name.replace("-", "_")
+        return f"{step}.{name}" if hasattr(section, name) else found[0]
+
+    return re.sub(r"(?<![\w/.-])--([a-z][a-z-]*)(?: \(force=True\))?", key, text)
 
 
 def _politeness(wanted: Download) -> Politeness:
