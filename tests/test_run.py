@@ -154,12 +154,13 @@ def test_force_does_a_step_again_and_only_leaves_others(load: Callable[..., Load
     }
 
 
-def test_a_table_that_is_there_follows_the_items_without_a_section(
-    load: Callable[..., Loaded], folder: Path, paint: Paint
+@pytest.mark.parametrize("text", ["", "neighbours: {k: 3}\n"])
+def test_a_table_that_is_there_follows_the_items_without_its_step(
+    load: Callable[..., Loaded], folder: Path, paint: Paint, text: str
 ) -> None:
     run(load("neighbours: {k: 3}\n"))
     paint(folder / "photos" / "even" / "20.png", 20)
-    run(load())
+    run(load(text), only=["index"])
     with lookalike.open(folder / "shop", create=False) as shop:
         state = shop.store.neighbour_state()
     assert state.items == state.current == 9

@@ -351,6 +351,18 @@ def test_the_file_to_begin_with_is_complete_and_can_be_read(tmp_path: Path, name
     assert whole.model_fields_set == RunFile.model_fields.keys()
 
 
+@settings(max_examples=100, deadline=None)
+@given(name=st.text(min_size=1).filter(lambda text: "\0" not in text))
+def test_any_name_in_the_file_to_begin_with_is_read_as_it_was(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    values: dict[str, dict[str, object]] = {"": {"collection": name}, "neighbours": {"k": 3}}
+    for file in ("named.yaml", "named.toml"):
+        text = template(values, name=file, toml=file.endswith("toml"))
+        assert read(folder, text, file).file.collection == name
+
+
 def test_keys_that_are_commented_out_have_their_default_there(tmp_path: Path) -> None:
     start = start_with(None, kind="auto", folder=tmp_path, name="shop")
     text = template(start.values, name="shop.yaml")

@@ -79,10 +79,11 @@ def act(
     A step that fails stops those that need it, and no other. When ``stop`` answers true the step
     in hand ends early and no other begins; what was done is stored, and the next run goes on.
     """
-    run = _Run(loaded=loaded, force=force, shown=shown, stop=stop)
+    steps = selected(loaded.file, only)
+    run = _Run(loaded=loaded, steps=steps, force=force, shown=shown, stop=stop)
     failed: set[Step] = set()
     try:
-        for step in selected(loaded.file, only):
+        for step in steps:
             if stop():
                 return
             if missing := NEEDS[step] & failed:
@@ -104,6 +105,7 @@ class _Run:
     """A run under way: the collection once it is open, and what is known until it changes."""
 
     loaded: Loaded
+    steps: Collection[Step]
     force: Collection[Step]
     shown: Callable[[str], AbstractContextManager[Shown]]
     stop: Callable[[], bool]
@@ -211,7 +213,7 @@ class _Run:
         if not self.stop():
             with self.shown("search graph") as shown:
                 shop.optimize(progress=shown.show)
-        if self.loaded.file.neighbours is None and neighbours.kept_k(shop) is not None:
+        if "neighbours" not in self.steps and neighbours.kept_k(shop) is not None:
             with self.shown("neighbours") as shown:  # a table that is there follows the items
                 neighbours.build(shop, progress=shown.show, stop=self.stop)
         report = together(reports)

@@ -192,8 +192,8 @@ class _Yaml:
         if isinstance(value, list | tuple):
             return f"[{', '.join(map(self._value, value))}]"
         if isinstance(value, str):
-            text = value.replace("$", "$$")
-            return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+            is_plain = _PLAIN.fullmatch(value) and value.lower() != "null"
+            return value if is_plain else _quoted(value)
         return _number(value)
 
 
@@ -212,8 +212,14 @@ class _Toml:
         if isinstance(value, list | tuple):
             return f"[{', '.join(map(self._value, value))}]"
         if isinstance(value, str):
-            return json.dumps(value.replace("$", "$$"), ensure_ascii=False)
+            return _quoted(value)
         return _number(value)
+
+
+def _quoted(text: str) -> str:
+    """In double quotes, escaped as both YAML and TOML have it."""
+    written = json.dumps(text.replace("$", "$$"), ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in written)
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - as above
