@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lookalike.categories import CategoryReport
     from lookalike.evaluation import Comparison
     from lookalike.records import Json
-    from lookalike.runfile.act import Outcome, Result
+    from lookalike.runfile.act import Outcome
     from lookalike.runfile.model import Step
     from lookalike.runfile.plan import Planned
     from lookalike.runfile.reading import Loaded
@@ -191,7 +191,7 @@ def _told(one: "Outcome", loaded: "Loaded") -> str:
         return f"not run: {one.why}"
     if one.status == "failed":
         return "failed"
-    said = _said(one.result, loaded)
+    said = _said(one, loaded)
     if one.status == "interrupted":
         return f"interrupted{f': {said}' if said else ''}"
     if one.status == "current":
@@ -199,7 +199,7 @@ def _told(one: "Outcome", loaded: "Loaded") -> str:
     return said or f"done in {duration(one.seconds)}"
 
 
-def _said(result: "Result", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
+def _said(one: "Outcome", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
     """A line about what was done."""
     from lookalike.categories import CategoryReport  # noqa: PLC0415 - loaded by now
     from lookalike.cli import download, index, neighbours  # noqa: PLC0415 - likewise
@@ -208,6 +208,7 @@ def _said(result: "Result", loaded: "Loaded") -> str:  # noqa: PLR0911 - a repor
     from lookalike.neighbours import BuildReport  # noqa: PLC0415 - likewise
     from lookalike.records import IndexReport  # noqa: PLC0415 - likewise
 
+    result = one.result
     match result:
         case None:
             return ""
@@ -220,7 +221,8 @@ def _said(result: "Result", loaded: "Loaded") -> str:  # noqa: PLR0911 - a repor
         case Comparison():
             return _evaluated(result, loaded)
         case ExportReport():
-            return f"{result.items:,} items written to {plain(str(result.file))}"
+            place = plain(str(result.file))
+            return f"{result.items:,} items written to {place} in {one.seconds:.1f} s"
     return download.done(result).replace("--retry-failed", "--force download")
 
 
