@@ -3,7 +3,7 @@
 Pure: records and thumbnails in, text out. Everything that comes from a collection is escaped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
