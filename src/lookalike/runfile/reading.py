@@ -22,7 +22,7 @@ _LONGEST = 60  # characters of a wrong value that are shown
 
 # What people look for under another name, or that is not there.
 _ELSEWHERE = {
-    "calibration": "is not a step yet",
+    "calibration": "needs no step: `lookalike search --min-match` measures it on first need",
     "search": "is no step: ask with `lookalike search` once the run is done",
     "service": "is not a step: lookalike has no service yet; leave the section out",
     "source": "belongs below index (`index: {source: …}`)",
