@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import engines
 from drawn_catalogue import Drawn, draw
 from lookalike.encoders import OnnxEncoder, load_encoder
 from networks import tiny_card
@@ -124,3 +125,37 @@ def as_nobody(tmp_path: Path) -> Callable[[str], str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> str:
+    """Where a real Elasticsearch answers; the test is skipped where none was started."""
+    return engines.address("elasticsearch")
+
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> str:
+    """Where a real OpenSearch answers; the test is skipped where none was started."""
+    return engines.address("opensearch")
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """A name for an index that no other test uses; real servers are shared."""
+    return f"test-{os.urandom(6).hex()}"
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Callable[[str], engines.OwnServer]]:
+    """``own_server("opensearch")`` runs for this module alone, whose tests may stop and kill it."""
+    own: dict[str, engines.OwnServer] = {}
+
+    def running(engine: str) -> engines.OwnServer:
+        if engine not in own:
+            own[engine] = engines.OwnServer(engine, f"test-{os.urandom(6).hex()}")
+        own[engine].start()
+        return own[engine]
+
+    yield running
+    for server in own.values():
+        server.remove()
