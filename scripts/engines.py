@@ -168,13 +168,18 @@ def _maven(folder: Path, artifacts: Sequence[str], parts: Path) -> None:
         f"<dependencies>{dependencies}</dependencies></project>",
         encoding="utf-8",
     )
-    command = ["mvn", "--batch-mode", "--quiet", "--strict-checksums", "-Dstyle.color=never"]
-    command += [f"{MAVEN_PLUGIN}:copy-dependencies", "-DincludeScope=runtime"]
-    command += [f"-DoutputDirectory={parts}"]
-    for attempt in ("first", "second"):  # Maven goes on where it was cut off
+    command = ["mvn", "--batch-mode", "--quiet", f"{MAVEN_PLUGIN}:copy-dependencies"]
+    command += ["-DincludeScope=runtime", f"-DoutputDirectory={parts}"]
+    # Once more after a failure: Maven goes on where it was cut off, but must be told to ask again.
+    for attempt in (command, [*command, "--update-snapshots"]):
         try:
-            done = subprocess.run(  # noqa: PLW1510  # its status is looked at
-                command, cwd=folder, timeout=DOWNLOAD_S, capture_output=True, text=True
+            done = subprocess.run(
+                attempt,
+                cwd=folder,
+                timeout=DOWNLOAD_S,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise EngineError(
@@ -182,10 +187,8 @@ def _maven(folder: Path, artifacts: Sequence[str], parts: Path) -> None:
             ) from error
         if done.returncode == 0:
             return
-        if attempt == "first":
-            say("Maven failed, once more")
-    reasons = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
-    raise EngineError(f"Maven could not bring {', '.join(artifacts)}: " + "\n".join(reasons[:3]))
+    reasons = re.findall(r"\[ERROR\] (.+)", done.stdout)
+    raise EngineError(f"Maven could not bring {', '.join(artifacts)}: {''.join(reasons[:1])}")
 
 
 def _digest(folder: Path) -> str:
