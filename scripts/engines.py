@@ -575,11 +575,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)  # the unprivileged user has to read what root unpacks
     try:
-        servers = chosen(options.command, options.engines, options.instance)
         if options.command in ("status", "env", "logs"):
-            _tell(options.command, servers)
+            _tell(options.command, chosen(options.command, options.engines, options.instance))
         else:
             with _alone():
+                servers = chosen(options.command, options.engines, options.instance)
                 _act(options.command, servers, keep=options.keep)
     except EngineError as error:
         say(str(error))
