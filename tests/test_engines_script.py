@@ -16,7 +16,9 @@ COMPOSE = SCRIPT.parents[1] / "compose.yaml"
 
 @pytest.fixture(scope="module")
 def script() -> dict[str, Any]:
-    return runpy.run_path(str(SCRIPT.with_suffix(".py")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        return runpy.run_path(str(SCRIPT.with_suffix(".py")))
 
 
 @pytest.fixture(scope="module")
