@@ -32,6 +32,7 @@ BENCHMARKS = {
     "catalogues": (),
     "calibration": ("--all",),
     "categories": ("--all",),
+    "duplicates": (),
     "neighbours": (),
     "memory": (),
     "quality": ("--all",),

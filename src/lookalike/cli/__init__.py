@@ -32,6 +32,7 @@ _COMMANDS = {
     "categories": "categories",
     "declare": "declare",
     "neighbours": "neighbours",
+    "duplicates": "duplicates",
     "evaluate": "evaluate",
     "export": "export",
     "remove": "remove",

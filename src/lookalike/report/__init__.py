@@ -8,7 +8,8 @@ Pure: records and thumbnails in, text out. Everything that comes from a collecti
 ``page`` and ``plots`` hold what all pages share; each kind of page has a module of its own.
 """
 
+from lookalike.report.copies import render_copies
 from lookalike.report.evaluations import render
 from lookalike.report.learning import render_learning
 
-__all__ = ["render", "render_learning"]
+__all__ = ["render", "render_copies", "render_learning"]

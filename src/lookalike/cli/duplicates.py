@@ -1,0 +1,349 @@
+"""``lookalike duplicates``."""
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from lookalike import images
+from lookalike.cli.options import collection_option, json_option, opened
+from lookalike.cli.output import item_json, plain, print_json, print_table
+from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.config import settings
+from lookalike.duplicates import Keep, act, copies_of, find
+from lookalike.errors import ExportError, PictureError
+from lookalike.records import Json
+from lookalike.report import render_copies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lookalike.collection import Collection
+    from lookalike.duplicates import Copy, Found, Outcome
+    from lookalike.records import Item
+
+__all__ = ["duplicates_command"]
+
+_SIDE = 176  # pixels of a thumbnail in a report
+_SHOWN = 2000  # pictures in a report: some 12 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Act:
+    """What to do with the copies, beside reporting them."""
+
+    move_to: Path | None
+    delete: bool
+    dry_run: bool
+    yes: bool
+
+    @property
+    def wanted(self) -> bool:
+        return self.delete or self.move_to is not None
+
+    def check(self) -> None:
+        if self.delete and self.move_to is not None:
+            raise click.UsageError("give --move-to or --delete, not both")
+        if self.dry_run and not self.wanted:
+            raise click.UsageError("--dry-run shows what --move-to or --delete would do; add one")
+        if self.delete and not self.dry_run and not self.yes and not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked here; add --yes to be sure, or --dry-run")
+
+
+@click.command("duplicates")
+@click.argument("pictures", nargs=-1, metavar="[PICTURE...]")
+@collection_option
+@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
+@click.option("--exact-only", is_flag=True, help="Only items with the same bytes.")
+@click.option(
+    "--max-difference",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="What a near copy may differ by; 0.45 keeps more colour variants apart.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(get_args(Keep)),
+    default="best",
+    show_default=True,
+    help="Which of a group to keep: most pixels (then the largest file, the oldest, the first id), "
+    "the largest file, the oldest file, or the first id.",
+)
+@click.option(
+    "--move-to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Move the other files of each group below a folder.",
+)
+@click.option("--delete", is_flag=True, help="Delete the other files of each group.")
+@click.option("--dry-run", is_flag=True, help="Only show what --move-to or --delete would do.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before --delete.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Write a page that shows the groups.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+@click.pass_context
+def duplicates_command(
+    ctx: click.Context,
+    /,
+    pictures: tuple[str, ...],
+    *,
+    collection: str | None,
+    where: str | None,
+    exact_only: bool,
+    keep: Keep,
+    max_difference: float,
+    report: Path | None,
+    quiet: bool,
+    as_json: bool,
+    **acting: bool | Path | None,
+) -> None:
+    """Find copies: the same bytes, or one picture resized, recompressed, cropped, turned or marked.
+
+    Only reports, unless --move-to or --delete is given: then one of each group stays, and a file
+    that has changed since it was indexed is left. With PICTURES ('-' reads one from stdin), tells
+    which items they are copies of, and exits with 1 when one is of none.
+
+    \b
+      lookalike duplicates -c shop --report copies.html
+      lookalike duplicates --exact-only --delete --dry-run
+      lookalike duplicates --move-to ../copies
+      lookalike duplicates new.jpg && echo "is there already"
+    """
+    todo = _Act(**acting)  # type: ignore[arg-type] # as click has read them
+    todo.check()
+    cache = settings().cache / "signatures.sqlite"
+    if pictures:
+        if todo.wanted or report is not None or where is not None or exact_only:
+            raise click.UsageError("with pictures there are only -c and --json")
+        with opened(collection, search=True) as shop:
+            found_all = _copies_of(shop, pictures, cache, as_json=as_json)
+        if not found_all:
+            ctx.exit(1)
+        return
+    with opened(collection) as shop, stop_on_signal() as stop:
+        meters = _Meters(quiet=quiet)
+        found = find(
+            shop,
+            where=where,
+            exact_only=exact_only,
+            keep=keep,
+            max_difference=max_difference,
+            cache=cache,
+            progress=meters,
+            stop=stop,
+        )
+        meters.end()
+        if report is not None:
+            _write_report(shop, found, report)
+        outcomes: list[Outcome] | None = None
+        if todo.wanted and not found.interrupted:
+            outcomes = _acted(shop, found, todo, stop)
+        if as_json:
+            print_json(_document(shop, found, outcomes, dry_run=todo.dry_run))
+        else:
+            _print(found, outcomes)
+            click.echo(_summary(found, outcomes, dry_run=todo.dry_run), err=True)
+    if found.interrupted or stop.asked:
+        click.echo("interrupted; what was decoded is kept for the next time", err=True)
+        ctx.exit(130)
+    if outcomes is not None and any(one.done == "left" for one in outcomes):
+        ctx.exit(1)
+
+
+class _Meters:
+    """A meter for each part of the work."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._meter: Meter | None = None
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what != self._what or self._meter is None:
+            self.end()
+            self._what, self._meter = what, Meter(what, quiet=self._quiet)
+        self._meter.show(done, total)
+
+    def end(self) -> None:
+        if self._meter is not None:
+            self._meter.__exit__()
+
+
+def _acted(
+    shop: "Collection", found: "Found", todo: _Act, stop: "Callable[[], bool]"
+) -> "list[Outcome]":
+    if todo.delete and not todo.dry_run and not todo.yes and found.copies:
+        click.confirm(
+            f"Delete {found.copies:,} files, and keep one of each of {len(found.groups):,} groups?",
+            abort=True,
+            err=True,
+        )
+    return list(act(shop, found.groups, move_to=todo.move_to, dry_run=todo.dry_run, stop=stop))
+
+
+def _print(found: "Found", outcomes: "Sequence[Outcome] | None") -> None:
+    done = {one.item.id: one for one in outcomes or ()}
+    rows: list[list[object]] = []
+    for number, group in enumerate(found.groups, 1):
+        rows.append([number, "kept", "", plain(group.kept.id), _size(group.kept), ""])
+        for copy in group.copies:
+            one = done.get(copy.item.id)
+            what = "" if one is None else f"{one.done} {one.target or one.reason}".strip()
+            rows.append(
+                [
+                    number,
+                    "exact" if copy.exact else f"near {copy.difference:.2f}",
+                    copy.turn,
+                    plain(copy.item.id),
+                    _size(copy.item),
+                    plain(what),
+                ]
+            )
+    if rows:
+        print_table(("#", "copy", "turn", "picture", "size", ""), rows)
+
+
+def _size(item: "Item") -> str:
+    return f"{item.width} x {item.height}"
+
+
+def _summary(found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: bool) -> str:
+    exact = sum(copy.exact for group in found.groups for copy in group.copies)
+    text = (
+        f"{found.items:,} items, {len(found.groups):,} groups: {exact:,} exact copies, "
+        f"{found.copies - exact:,} near ones, in {found.seconds:.1f} s"
+    )
+    if found.unread:
+        text += (
+            f"; {len(found.unread):,} pictures could not be looked at "
+            f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
+        )
+    if outcomes is not None:
+        counts = {what: sum(one.done == what for one in outcomes) for what in _DONE}
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        text += (
+            f"\n{'a dry run, nothing was touched: ' if dry_run else ''}{said or 'nothing to do'}"
+        )
+    return text
+
+
+_DONE = ("moved", "deleted", "left")
+
+
+def _document(
+    shop: "Collection", found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: bool
+) -> Json:
+    done = {one.item.id: one for one in outcomes or ()}
+
+    def copy_json(copy: "Copy") -> dict[str, Json]:
+        one = done.get(copy.item.id)
+        acted: dict[str, Json] = {}
+        if one is not None:
+            acted = {
+                "done": one.done,
+                "target": None if one.target is None else str(one.target),
+                "reason": one.reason or None,
+            }
+        return {**_copy_json(shop, copy), **acted}
+
+    return {
+        "items": found.items,
+        "copies": found.copies,
+        "compared": found.compared,
+        "interrupted": found.interrupted,
+        "dry_run": dry_run,
+        "seconds": round(found.seconds, 3),
+        "groups": [
+            {
+                "kept": item_json(shop, group.kept),
+                "copies": [copy_json(copy) for copy in group.copies],
+            }
+            for group in found.groups
+        ],
+        "unread": [{"path": one.path, "reason": one.reason} for one in found.unread],
+    }
+
+
+def _copy_json(shop: "Collection", copy: "Copy") -> dict[str, Json]:
+    return {
+        "kind": "exact" if copy.exact else "near",
+        "difference": copy.difference,
+        "turn": copy.turn or None,
+        "score": round(copy.score, 6),
+        **item_json(shop, copy.item),
+    }
+
+
+def _copies_of(
+    shop: "Collection", pictures: "Sequence[str]", cache: Path, *, as_json: bool
+) -> bool:
+    """Tell of each picture what it is a copy of; says whether all were of something."""
+    documents: list[Json] = []
+    rows: list[list[object]] = []
+    every = True
+    for picture in pictures:
+        source = sys.stdin.buffer.read() if picture == "-" else picture
+        try:
+            copies = copies_of(shop, source, cache=cache)
+        except PictureError as error:
+            if len(pictures) == 1:
+                raise
+            click.echo(f"error: {error}", err=True)
+            every = False
+            continue
+        every = every and bool(copies)
+        documents.append(
+            {"picture": picture, "copies": [_copy_json(shop, copy) for copy in copies]}
+        )
+        for copy in copies:
+            kind = "exact" if copy.exact else f"near {copy.difference:.2f}"
+            rows.append([plain(picture), kind, copy.turn, plain(copy.item.id), _size(copy.item)])
+        if not copies:
+            click.echo(f"{plain(picture)}: no copy", err=True)
+    if as_json:
+        print_json(documents if len(pictures) > 1 else documents[0])
+    elif rows:
+        print_table(("picture", "copy", "turn", "of", "size"), rows)
+    return every
+
+
+def _write_report(shop: "Collection", found: "Found", target: Path) -> None:
+    thumbnails: dict[str, bytes | None] = {}
+    for group in found.groups:
+        if len(thumbnails) + 1 + len(group.copies) > _SHOWN:
+            break
+        for item in (group.kept, *(copy.item for copy in group.copies)):
+            thumbnails[item.id] = _thumbnail(shop, item)
+    page = render_copies(
+        found,
+        thumbnails,
+        name=Path(shop.info().address).name,
+        made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+    try:
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
+    click.echo(f"wrote {plain(str(target))}", err=True)
+
+
+def _thumbnail(shop: "Collection", item: "Item") -> bytes | None:
+    """A small JPEG, or ``None`` when the picture is gone or cannot be read."""
+    place = shop.file_of(item)
+    if place is None:
+        return None
+    try:
+        data = images.read(place, shop.limits)
+        picture = images.decode(data, limits=shop.limits, at_least=(_SIDE, _SIDE))
+    except PictureError:
+        return None
+    return images.thumbnail(picture.image, _SIDE)

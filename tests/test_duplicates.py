@@ -1,0 +1,407 @@
+"""Copies: what is one picture and what is not, which is kept, and that only copies are touched."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter, ImageOps
+
+from lookalike import images
+from lookalike.cli.duplicates import duplicates_command
+from lookalike.collection import Collection
+from lookalike.duplicates import Found, Group, act, copies_of, find
+from lookalike.duplicates.candidates import alike_by_hash, alike_by_vector, united
+from lookalike.duplicates.comparing import compare
+from lookalike.duplicates.grouping import KEEPS, components, rank, stars
+from lookalike.duplicates.keeping import Kept
+from lookalike.duplicates.signatures import SIDE, Signatures, hashes, signature, turned
+from lookalike.encoders import OnnxEncoder
+from lookalike.errors import SourceError
+from lookalike.records import Item, Stamp
+from lookalike.report import render_copies
+from lookalike.stores.embedded import EmbeddedStore
+from lookalike.vectors import unit_rows
+
+
+def scene(seed: int, width: int = 240, height: int = 180) -> Image.Image:
+    """A picture with large and small shapes, unlike that of any other seed."""
+    dice = np.random.default_rng(seed)
+    pixels = np.full((height, width, 3), dice.integers(60, 200, 3), np.float64)
+    for _ in range(30):
+        x, y = dice.integers(0, width), dice.integers(0, height)
+        w, h = dice.integers(10, width // 2), dice.integers(10, height // 2)
+        pixels[y : y + h, x : x + w] = dice.integers(0, 256, 3)
+    sharp = Image.fromarray(pixels.astype(np.uint8))
+    return sharp.filter(ImageFilter.GaussianBlur(2))  # as no lens draws an edge
+
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    across, down = round(image.width * share / 2), round(image.height * share / 2)
+    return image.crop((across, down, image.width - across, image.height - down))
+
+
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "halved": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "cropped by 8 %": lambda image: cropped(image, 0.08),
+    "mirrored": ImageOps.mirror,
+    "turned": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "upside down": ImageOps.flip,
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, tiny: OnnxEncoder) -> Iterator[Collection]:
+    """Six scenes; of the first there are exact and near copies."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for seed in range(6):
+        scene(seed).save(folder / f"{seed}.png")
+    (folder / "more" / "same.png").write_bytes((folder / "0.png").read_bytes())
+    for name, change in COPIES.items():
+        change(scene(0)).save(folder / "more" / f"{name}.jpg", quality=85)
+    with Collection(
+        EmbeddedStore.open(tmp_path / "shop", create=True), lambda _store: tiny
+    ) as shop:
+        shop.index(folder)
+        yield shop
+
+
+def outcomes(shop: Collection, found: Found, **options: object) -> dict[str, tuple[str, str]]:
+    return {
+        one.item.id: (one.done, one.reason)
+        for one in act(shop, found.groups, **options)  # type: ignore[arg-type] # as the test gives
+    }
+
+
+# --- what is a copy ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COPIES)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_changed_picture_is_its_copy(name: str, seed: int) -> None:
+    one, other = signature(scene(seed)), signature(COPIES[name](scene(seed)))
+    assert compare(one[None], other[None]).difference[0] <= 1
+    assert compare(other[None], one[None]).difference[0] <= 1
+
+
+def test_other_pictures_are_no_copies() -> None:
+    every = np.stack([signature(scene(seed)) for seed in range(12)])
+    first, second = np.triu_indices(12, 1)
+    assert compare(every[first], every[second]).difference.min() > 1
+
+
+def test_the_same_shape_in_another_colour_is_no_copy() -> None:
+    shapes = [Image.new("RGB", (90, 120), "white") for _ in range(2)]
+    for shape, colour in zip(shapes, ("#b04040", "#4060b0"), strict=True):
+        shape.paste(colour, (25, 30, 65, 100))
+    one, other = (signature(shape)[None] for shape in shapes)
+    assert compare(one, other).difference[0] > 1
+
+
+def test_plain_surfaces_are_copies_when_their_colour_is_one() -> None:
+    grey, same, white = (
+        signature(Image.new("RGB", (40, 40), colour))[None]
+        for colour in ("#808080", "#828282", "#ffffff")
+    )
+    assert compare(grey, same).difference[0] <= 1
+    assert compare(grey, white).difference[0] > 1
+
+
+@given(st.integers(0, 7), st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_the_hashes_of_a_picture_are_those_of_its_turned_self(turn: int, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    picture: Signatures = dice.integers(0, 256, (1, SIDE, SIDE, 3)).astype(np.uint8)
+    other = turned(picture, np.array([turn])).astype(np.uint8)
+    apart = np.bitwise_count(hashes(picture)[0, turn] ^ hashes(other)[0, 0])
+    assert apart <= 2  # rounding may move a bit over the median
+
+
+@given(st.integers(0, 7))
+@settings(max_examples=8, deadline=None)
+def test_a_turn_is_found(turn: int) -> None:
+    picture = signature(scene(3))[None]
+    found = compare(picture, turned(picture, np.array([turn])).astype(np.uint8))
+    assert found.turns[0] == turn
+    assert found.difference[0] == 0
+
+
+# --- candidates --------------------------------------------------------------------------------
+
+
+def test_near_hashes_are_paired_once_under_any_turn() -> None:
+    every = np.stack([signature(scene(seed)) for seed in range(5)])
+    every = np.concatenate([every, turned(every[:2], np.array([5, 3])).astype(np.uint8)])
+    pairs = united(alike_by_hash(hashes(every)), len(every))
+    assert {tuple(pair) for pair in pairs.tolist()} == {(0, 5), (1, 6)}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 1500])
+def test_each_row_is_paired_with_its_nearest(count: int) -> None:
+    rows = np.random.default_rng(count).normal(size=(count, 8))
+    vectors = unit_rows(rows) if count else np.empty((0, 8), np.float32)
+    pairs = {tuple(pair) for pair in united(alike_by_vector(vectors), count).tolist()}
+    scores = vectors @ vectors.T
+    for one in range(count):
+        scores[one, one] = -1
+        if count > 1 and scores[one].max() >= 0.6:
+            nearest = int(scores[one].argmax())
+            assert (min(one, nearest), max(one, nearest)) in pairs
+    assert all(first < second for first, second in pairs)
+
+
+# --- groups ------------------------------------------------------------------------------------
+
+
+def item(name: str, size: int = 10, pixels: int = 100, age: int = 0) -> Item:
+    return Item(id=name, digest=name, width=pixels, height=1, stamp=Stamp(size=size, mtime_ns=age))
+
+
+def test_the_kept_one_is_chosen_by_the_stated_rule() -> None:
+    items = [
+        item("a", size=10, pixels=100, age=9),
+        item("b", size=50, pixels=100, age=8),
+        item("c", size=90, pixels=50, age=7),
+        item("d", size=5, pixels=10, age=1),
+    ]
+    chosen = {keep: min(items, key=lambda one: rank(one, keep)).id for keep in KEEPS}
+    assert chosen == {"best": "b", "largest": "c", "oldest": "d", "first": "a"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=30))
+def test_components_join_what_a_path_joins(pairs: list[tuple[int, int]]) -> None:
+    found = components(pairs)
+    where = {one: number for number, members in enumerate(found) for one in members}
+    assert sorted(where) == sorted({one for pair in pairs for one in pair})
+    assert all(where[first] == where[second] for first, second in pairs)
+    assert sum(map(len, found)) == len(where)
+
+
+def test_a_chain_is_taken_apart_until_all_are_copies_of_the_kept_one() -> None:
+    def differences(kept: int, others: object) -> dict[int, float]:
+        return {one: 0.6 for one in others if abs(one - kept) == 1}  # type: ignore[attr-defined] # ints
+
+    found = stars([0, 1, 2, 3, 4], lambda one: (one,), differences)
+    assert [(kept, sorted(copies)) for kept, copies in found] == [(0, [1]), (2, [3])]
+
+
+# --- a collection ------------------------------------------------------------------------------
+
+
+def test_exact_and_near_copies_are_found_and_nothing_else(shop: Collection) -> None:
+    (group,) = find(shop).groups
+    assert group.kept.id == "0.png"
+    assert {copy.item.id for copy in group.copies if copy.exact} == {"more/same.png"}
+    near = {copy.item.id.removeprefix("more/").removesuffix(".jpg") for copy in group.copies}
+    assert near - {"same.png"} == set(COPIES)
+    turns = {copy.item.id: copy.turn for copy in group.copies}
+    assert turns["more/mirrored.jpg"] == "mirrored"
+    assert turns["more/halved.jpg"] == ""
+
+
+def test_exact_only_and_a_filter_narrow_what_is_found(shop: Collection) -> None:
+    (group,) = find(shop, exact_only=True).groups
+    assert [copy.item.id for copy in group.copies] == ["more/same.png"]
+    shop.label(["0.png", "more/mirrored.jpg"], "wanted")
+    (group,) = find(shop, where="label=wanted").groups
+    assert [copy.item.id for copy in group.copies] == ["more/mirrored.jpg"]
+
+
+def test_a_smaller_difference_finds_less(shop: Collection) -> None:
+    (group,) = find(shop, max_difference=0.3).groups
+    assert all(copy.difference <= 0.3 for copy in group.copies)
+    assert "more/cropped by 8 %.jpg" not in {copy.item.id for copy in group.copies}
+
+
+def test_what_was_decoded_is_kept_and_a_damaged_cache_does_no_harm(
+    shop: Collection, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache" / "signatures.sqlite"
+    plain = find(shop, cache=cache).groups
+    digests = [one.digest for one in shop]
+    assert set(Kept(cache).get(digests)) == set(digests)
+    for one in shop:
+        place = shop.file_of(one)
+        assert place is not None
+        place.unlink()
+    assert find(shop, cache=cache).groups == plain
+    cache.write_bytes(b"no database at all" * 100)
+    assert find(shop, cache=cache).unread
+
+
+def test_a_file_that_is_gone_is_said_and_its_exact_copies_are_found(
+    shop: Collection, tmp_path: Path
+) -> None:
+    (tmp_path / "photos" / "0.png").unlink()
+    (tmp_path / "photos" / "more" / "same.png").unlink()
+    found = find(shop)
+    assert [one.reason for one in found.unread] == ["there is no such file"]
+    assert any(copy.exact for group in found.groups for copy in group.copies)
+
+
+def test_a_stopped_search_says_so(shop: Collection) -> None:
+    assert find(shop, stop=lambda: True).interrupted
+
+
+@pytest.mark.parametrize("name", ["halved", "cropped by 8 %", "mirrored", "turned"])
+def test_a_new_picture_is_told_to_be_a_copy(shop: Collection, tmp_path: Path, name: str) -> None:
+    new = tmp_path / "new.png"
+    COPIES[name](scene(4)).save(new)
+    assert [copy.item.id for copy in copies_of(shop, new)] == ["4.png"]
+    scene(77).save(new)
+    assert copies_of(shop, new) == []
+    exact = copies_of(shop, (tmp_path / "photos" / "5.png").read_bytes())
+    assert [(copy.item.id, copy.exact) for copy in exact] == [("5.png", True)]
+
+
+# --- acting ------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_touches_nothing(shop: Collection, tmp_path: Path) -> None:
+    before = sorted((tmp_path / "photos").rglob("*"))
+    done = outcomes(shop, find(shop), dry_run=True)
+    assert {what for what, _ in done.values()} == {"deleted"}
+    assert sorted((tmp_path / "photos").rglob("*")) == before
+    assert len(shop) == 12
+
+
+def test_deleting_leaves_the_kept_one_and_forgets_the_others(
+    shop: Collection, tmp_path: Path
+) -> None:
+    outcomes(shop, find(shop))
+    assert [one.id for one in shop] == [f"{seed}.png" for seed in range(6)]
+    assert len([one for one in (tmp_path / "photos").rglob("*") if one.is_file()]) == 6
+    assert find(shop).groups == ()
+
+
+def test_moved_files_keep_their_path_and_are_written_down(shop: Collection, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    (away / "more").mkdir(parents=True)
+    (away / "more" / "same.png").write_text("mine")
+    (group,) = find(shop, exact_only=True).groups
+    assert outcomes(shop, find(shop, exact_only=True), move_to=away) == {
+        "more/same.png": ("moved", "")
+    }
+    assert (away / "more" / "same.png").read_text() == "mine"
+    assert images.digest((away / "more" / "same-2.png").read_bytes()) == group.kept.digest
+    (line,) = (away / "moved.jsonl").read_text().splitlines()
+    assert json.loads(line)["to"] == str(away / "more" / "same-2.png")
+    assert json.loads(line)["kept"] == "0.png"
+
+
+def test_a_copy_that_has_changed_since_is_left(shop: Collection, tmp_path: Path) -> None:
+    found = find(shop, exact_only=True)
+    scene(99).save(tmp_path / "photos" / "more" / "same.png")
+    done = outcomes(shop, found)
+    assert done == {"more/same.png": ("left", "it has changed since it was indexed")}
+    assert (tmp_path / "photos" / "more" / "same.png").exists()
+
+
+def test_nothing_is_deleted_when_the_kept_one_is_gone(shop: Collection, tmp_path: Path) -> None:
+    found = find(shop)
+    (tmp_path / "photos" / "0.png").unlink()
+    done = outcomes(shop, found)
+    assert {what for what, _ in done.values()} == {"left"}
+    assert len(shop) == 12
+
+
+def test_one_file_under_two_ids_is_never_deleted(shop: Collection, tmp_path: Path) -> None:
+    shop.index(tmp_path / "photos")
+    os.link(tmp_path / "photos" / "5.png", tmp_path / "photos" / "linked.png")
+    shop.index(tmp_path / "photos")
+    done = outcomes(shop, find(shop, exact_only=True))
+    assert done["linked.png"] == ("left", "it is the same file as 5.png")
+    assert (tmp_path / "photos" / "linked.png").exists()
+
+
+def test_copies_are_not_moved_to_where_they_would_come_back(
+    shop: Collection, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match="would come back"):
+        list(act(shop, find(shop).groups, move_to=tmp_path / "photos" / "away"))
+
+
+def test_a_file_that_cannot_be_removed_is_left_with_the_reason(
+    shop: Collection, tmp_path: Path
+) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+    (away / "more").write_text("a file where the folder should be")
+    ((what, reason),) = outcomes(shop, find(shop, exact_only=True), move_to=away).values()
+    assert what == "left"
+    assert reason
+    assert (tmp_path / "photos" / "more" / "same.png").exists()
+
+
+# --- the page and the command ------------------------------------------------------------------
+
+
+def test_the_page_escapes_what_comes_from_the_collection() -> None:
+    bad = item("<script>alert(1)</script>")
+    found = Found(
+        groups=(Group(kept=bad, copies=()),),
+        items=1,
+        unread=(),
+        compared=0,
+        interrupted=False,
+        seconds=0.0,
+    )
+    page = render_copies(found, {bad.id: None}, name="a & b")
+    assert "<script" not in page
+    assert "Copies in a &amp; b" in page
+
+
+def command(place: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(duplicates_command, [*arguments, "-c", str(place), "-q"])
+
+
+@pytest.fixture
+def place(shop: Collection, tmp_path: Path, card: Path) -> Path:
+    shop.store.set_setting("card", str(card))
+    shop.close()
+    return tmp_path / "shop"
+
+
+def test_the_command_reports_and_touches_nothing(place: Path, tmp_path: Path) -> None:
+    page = tmp_path / "copies.html"
+    done = command(place, "--json", "--report", str(page))
+    document = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert document["copies"] == 6
+    assert [group["kept"]["id"] for group in document["groups"]] == ["0.png"]
+    assert page.read_text(encoding="utf-8").count("data:image/jpeg") == 7
+    assert (tmp_path / "photos" / "more" / "same.png").exists()
+
+
+def test_the_command_deletes_only_when_told_so(place: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "photos" / "more" / "same.png"
+    assert command(place, "--delete").exit_code == 2
+    assert command(place, "--delete", "--dry-run").exit_code == 0
+    assert copy.exists()
+    done = command(place, "--exact-only", "--delete", "--yes")
+    assert done.exit_code == 0
+    assert "1 deleted" in done.stderr
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--dry-run"], ["--delete", "--move-to", "x"], ["a.png", "--delete", "--yes"]]
+)
+def test_options_that_make_no_sense_together_are_refused(place: Path, arguments: list[str]) -> None:
+    assert command(place, *arguments).exit_code == 2
+
+
+def test_the_command_tells_whether_a_picture_is_there(place: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.png"
+    COPIES["halved"](scene(2)).save(new)
+    done = command(place, str(new), "--json")
+    assert done.exit_code == 0
+    assert [copy["id"] for copy in json.loads(done.stdout)["copies"]] == ["2.png"]
+    scene(50).save(new)
+    assert command(place, str(new)).exit_code == 1
