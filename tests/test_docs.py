@@ -69,7 +69,8 @@ def test_every_public_name_is_there_and_listed_in_order() -> None:
 
 
 def test_every_module_lists_its_public_names() -> None:
-    exempt = {"__main__.py", "stores/__init__.py"}  # one line of code; one docstring
+    # one line of code; one docstring
+    exempt = {"__main__.py", "stores/__init__.py", "stores/servers/__init__.py"}
     package = ROOT / "src" / "lookalike"
     for path in package.rglob("*.py"):
         if path.relative_to(package).as_posix() not in exempt:

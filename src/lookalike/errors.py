@@ -23,6 +23,8 @@
         ├── StoreBusyError           another process holds it for writing
         ├── StoreFullError           no room left on the disk
         ├── StoreReadOnlyError       the place may not be written
+        ├── StoreUnreachableError    its server, or a part of it, does not answer
+        ├── StoreDeniedError         its server does not let us
         └── StoreDamagedError        its content is not what was written
 
 Each says what happened, to what, and what to do. Wrong arguments are ``ValueError``.
@@ -48,9 +50,11 @@ __all__ = [
     "SourceError",
     "StoreBusyError",
     "StoreDamagedError",
+    "StoreDeniedError",
     "StoreError",
     "StoreFullError",
     "StoreReadOnlyError",
+    "StoreUnreachableError",
     "UnreadablePictureError",
     "WeightsError",
 ]
@@ -158,6 +162,14 @@ class StoreFullError(StoreError):
 
 class StoreReadOnlyError(StoreError):
     """The store may be read but not written."""
+
+
+class StoreUnreachableError(StoreError):
+    """The server where items are kept does not answer, or a part of it."""
+
+
+class StoreDeniedError(StoreError):
+    """The server does not know who asks, or does not let them do this."""
 
 
 class StoreDamagedError(StoreError):

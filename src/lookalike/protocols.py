@@ -127,8 +127,10 @@ class Store(Protocol):
         """(encoder, fingerprint, dim) that the store is tied to, if it is."""
 
     def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
-        """Insert or replace whole items: all of them with their vectors, or none.
+        """Insert or replace whole items: each with its vector, or not at all.
 
+        The embedded store takes a batch whole or not at all; on a server, what fails part way says
+        how much of it is stored, and may be done again.
         Of two items with one id the last wins. A skip recorded for an item's place is forgotten.
         ``ValueError`` when ``vectors`` is not (len(items), dim) or holds a row not of length 1.
         """
@@ -154,8 +156,9 @@ class Store(Protocol):
     def facets(
         self, field: str, where: Condition | None = None, *, limit: int = 100
     ) -> list[tuple[str | float | bool, int]]:
-        """The values that a field has and how many items each, most first, equals by value.
+        """The values that a field has and how many items each, most first.
 
+        As many are in the order of values: false and true, then numbers, then text by code point.
         Of a list each element counts, once an item. At most ``limit`` values come back.
         """
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ def random_rows(count: int, seed: int = 0) -> Matrix:
     return unit_rows(np.random.default_rng(seed).normal(size=(count, DIM)))
 
 
-_VARIED = [
+VARIED = [
     an_item(f"{number:02d}", label=label, group=group, width=100 * number + 1, metadata=metadata)
     for number, (label, group, metadata) in enumerate(
         [
@@ -68,7 +69,7 @@ _VALUES_DRAWN = st.sampled_from(
         *map(Value.of, ("鞋", True, False, "true", "new", "p1", "0", "Navy Blue")),
     ]
 )
-_CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
+CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     st.builds(
         Compare,
         _FIELDS_DRAWN,
@@ -120,6 +121,13 @@ def fields_of(documents: list[dict[str, Json]]) -> dict[str, Field]:
         )
 
     return {name: field(name) for name in names}
+
+
+def together(work: Callable[[Store], None], stores: list[Store]) -> None:
+    """Do the work with every store at once; what one raises, this raises."""
+    with ThreadPoolExecutor(len(stores)) as pool:
+        for result in [pool.submit(work, store) for store in stores]:
+            result.result()
 
 
 class StoreContract:
@@ -233,6 +241,40 @@ class StoreContract:
         store.upsert([an_item("later")], random_rows(1))
         assert {first.id, *(item.id for item in walk)} == {str(number) for number in range(10)}
 
+    def test_an_id_may_be_any_text(self, store: Store) -> None:
+        ids = ["鞋 👟", "a/b c?d#e%20f&g=h", "é" * 257, "sha256:x", "_id", "*", "\n", "a\0b"]
+        ids += ["x" * 3000, "long " * 200 + "1", "long " * 200 + "2"]
+        vectors = random_rows(len(ids))
+        store.upsert([an_item(one, path="") for one in ids], vectors)
+        assert [item.id for item in store.scan()] == sorted(ids)
+        assert set(store.get(ids)) == set(ids)
+        np.testing.assert_allclose(store.vectors(ids), vectors, atol=1e-3)
+        for one, vector in zip(ids, vectors, strict=True):
+            assert store.search(vector[None, :], k=1)[0][0].item.id == one
+            assert store.count(Compare("id", "=", Value.of(one))) == 1
+        assert store.delete(ids) == len(ids)
+        assert store.count() == 0
+
+    def test_what_is_no_text_is_refused_whole(self, store: Store) -> None:
+        for item in (
+            an_item("\ud800"),
+            an_item("a", label="\ud800"),
+            an_item("a", metadata={"t": ["\ud800"]}),
+        ):
+            with pytest.raises(UnicodeEncodeError):
+                store.upsert([an_item("b"), item], random_rows(2))
+        assert store.count() == 0
+
+    def test_nothing_to_write_writes_nothing(self, store: Store) -> None:
+        store.upsert([], random_rows(0))
+        store.update([])
+        store.skip("", [])
+        store.forget_skips("", [])
+        assert store.delete([]) == 0
+        assert store.get([]) == {}
+        assert store.with_digest([]) == {}
+        assert store.count() == 0
+
     # -- searching -------------------------------------------------------------------------
 
     def test_scores_are_cosines_best_first(self, store: Store) -> None:
@@ -253,7 +295,7 @@ class StoreContract:
 
     def test_exactly_k_answers_come_while_there_are_k(self, store: Store) -> None:
         store.upsert([an_item(f"{number}") for number in range(9)], random_rows(9))
-        for k in (1, 5, 9, 50):
+        for k in (1, 5, 9, 50, 20_000):
             assert len(store.search(random_rows(1, seed=1), k=k)[0]) == min(k, 9)
 
     def test_removed_items_are_no_answers_and_cost_no_places(self, store: Store) -> None:
@@ -345,12 +387,12 @@ class StoreContract:
         self, store: Store, data: st.DataObject
     ) -> None:
         if not store.count():
-            store.upsert(_VARIED, random_rows(len(_VARIED)))
+            store.upsert(VARIED, random_rows(len(VARIED)))
         indexed = data.draw(st.sets(st.sampled_from(["price", "colour", "tags", "spec.size"])))
         for field in {*store.declared(), *indexed}:
             store.declare(field) if field in indexed else store.undeclare(field)
-        condition = data.draw(_CONDITIONS)
-        expected = [item.id for item in _VARIED if meets(condition, item)]
+        condition = data.draw(CONDITIONS)
+        expected = [item.id for item in VARIED if meets(condition, item)]
         assert [item.id for item in store.scan(condition)] == expected
         assert store.count(condition) == len(expected)
         (hits,) = store.search(rows((1, 1)), k=100, where=condition)
@@ -370,8 +412,20 @@ class StoreContract:
         assert store.facets("c") == [("red", 2), ("blue", 1)]
         assert store.facets("c", parse("id=b")) == [("red", 1)]
         assert store.facets("new") == [(True, 1)]
+        assert store.facets("n") == [(1, 2), ("1", 1)]
         assert store.facets("label", limit=1) == [("x", 2)]
         assert store.facets("nothing") == []
+
+    def test_values_that_as_many_items_have_come_in_their_order(self, store: Store) -> None:
+        values: list[Json] = ["b", 2, "10", True, -1.5, "B", False, 1, "鞋", "é"]
+        store.upsert([an_item("a", metadata={"v": values})], random_rows(1))
+        expected = [False, True, -1.5, 1, 2, "10", "B", "b", "é", "鞋"]
+        for _ in range(2):
+            found = store.facets("v")
+            assert found == [(value, 1) for value in expected]
+            assert [type(value) is bool for value, _ in found[:3]] == [True, True, False]
+            assert store.distinct("v") == len(values)
+            store.declare("v")
 
     def test_declared_fields_follow_every_write(self, store: Store) -> None:
         price = {"price": 5, "tags": ["new", "new"]}
@@ -399,7 +453,7 @@ class StoreContract:
             store.declare("label")
 
     def test_distinct_counts_the_values_that_facets_would_list(self, store: Store) -> None:
-        store.upsert(_VARIED, random_rows(len(_VARIED)))
+        store.upsert(VARIED, random_rows(len(VARIED)))
         for field in ("label", "group", "price", "colour", "spec.size", "nothing"):
             for where in (None, parse("label=mug"), parse("label exists")):
                 assert store.distinct(field, where) == len(store.facets(field, where, limit=99))
@@ -566,6 +620,72 @@ class StoreContract:
         store.set_setting("roots", {"": "/päth", "n": [1, 2.5, None, True]})
         other = again()
         assert other.setting("roots") == {"": "/päth", "n": [1, 2.5, None, True]}
+        other.close()
+
+    def test_two_who_change_a_setting_at_once_both_do(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        others = [again() for _ in range(4)]
+
+        def add(other: Store) -> None:
+            for _ in range(5):
+                other.change_setting(
+                    "n", lambda value: (value if isinstance(value, int) else 0) + 1
+                )
+
+        together(add, others)
+        assert store.setting("n") == 20
+        for other in others:
+            other.close()
+
+    def test_two_who_write_at_once_both_do(self, store: Store, again: Callable[[], Store]) -> None:
+        others = [again() for _ in range(3)]
+
+        def write(other: Store) -> None:
+            for number in range(5):
+                items = [an_item(f"own-{id(other)}-{number}"), an_item(f"same-{number}")]
+                other.upsert(items, random_rows(2, seed=number))
+                assert other.count(Compare("id", "=", Value.of(items[0].id))) == 1
+                other.update([an_item(f"same-{number}", label=str(id(other)))])
+
+        together(write, others)
+        assert store.count() == 20
+        keys = [int(key) for part in store.keyed() for key in part.keys]
+        assert len(set(keys)) == 20
+        labels = {item.label for item in store.scan(parse("id^=same"))}
+        assert labels <= {str(id(other)) for other in others}
+        for other in others:
+            other.close()
+
+    def test_keys_are_read_in_order_while_others_write(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        """What was not there when all keys were read has a higher key than any that was."""
+        other = again()
+        done = threading.Event()
+
+        def write(store: Store) -> None:
+            for number in range(12):
+                store.upsert([an_item(f"{number}-{part}") for part in range(3)], random_rows(3))
+            done.set()
+
+        writer = threading.Thread(target=write, args=(other,))
+        writer.start()
+        seen: dict[int, str] = {}
+        while True:
+            last_round = done.is_set()
+            highest = max(seen, default=0)
+            now = {
+                int(key): one
+                for part in store.keyed()
+                for key, one in zip(part.keys, part.ids, strict=True)
+            }
+            assert min((key for key in now if key not in seen), default=highest + 1) > highest
+            seen |= now
+            if last_round:
+                break
+        writer.join()
+        assert len(set(seen.values())) == 36
         other.close()
 
     def test_a_store_is_bound_to_one_encoder(self, store: Store) -> None:

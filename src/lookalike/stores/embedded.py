@@ -259,7 +259,8 @@ class EmbeddedStore:
         select, path = facets_sql(field, self.declared())
         sql, values = self._where(where)
         rows = self._read(
-            f"{select.format(where=sql)} ORDER BY 2 DESC, 1 LIMIT ?", [*values, *path, limit]
+            f"{select.format(where=sql)} ORDER BY 2 DESC, kind NOT IN ('true', 'false'), 1 LIMIT ?",
+            [*values, *path, limit],
         )
         return [(kind == "true" if kind in BOOLEANS else value, n) for value, n, kind in rows]
 

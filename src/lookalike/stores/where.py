@@ -20,17 +20,19 @@ _COLUMNS = {
     "height": "items.height",
 }
 _COLUMN_FACETS = """
-    SELECT {column}, count(*), '' FROM (SELECT * FROM items{where}) AS items
+    SELECT {column}, count(*), '' AS kind FROM (SELECT * FROM items{where}) AS items
     WHERE {column} IS NOT NULL GROUP BY 1"""
-_METADATA_FACETS = """
-    SELECT each.value, count(DISTINCT items.seq), each.type
-    FROM (SELECT * FROM items{where}) AS items, json_each(items.metadata, ?) AS each
+# 1 and 1.0 are one value, as filters have it; 1 and true are two.
+_KIND = "CASE {type} WHEN 'integer' THEN 'real' ELSE {type} END"
+_METADATA_FACETS = f"""
+    SELECT each.value, count(DISTINCT items.seq), {_KIND.format(type="each.type")} AS kind
+    FROM (SELECT * FROM items{{where}}) AS items, json_each(items.metadata, ?) AS each
     WHERE typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object')
-    GROUP BY each.value, each.type"""
-_DECLARED_FACETS = """
-    SELECT value, count(DISTINCT seq), type FROM field_values
-    WHERE seq IN (SELECT seq FROM items{where}) AND field = ?
-    GROUP BY value, type"""
+    GROUP BY each.value, kind"""  # noqa: S608 - constants
+_DECLARED_FACETS = f"""
+    SELECT value, count(DISTINCT seq), {_KIND.format(type="type")} AS kind FROM field_values
+    WHERE seq IN (SELECT seq FROM items{{where}}) AND field = ?
+    GROUP BY value, kind"""  # noqa: S608 - constants
 # What the triggers of the schema do for new items, for one field of those that are there.
 FILL = """
     INSERT INTO field_values
@@ -80,7 +82,7 @@ def where_sql(  # noqa: PLR0911 - a case each
 
 
 def facets_sql(field: str, declared: Collection[str] = ()) -> tuple[str, Parameters]:
-    """A select of value, number of items and JSON type, and its parameters.
+    """A select of value, number of items and ``kind`` (a JSON type), and its parameters.
 
     ``{where}`` in it is to be filled with a clause, whose parameters come before these.
     """

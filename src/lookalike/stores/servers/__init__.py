@@ -1,0 +1,1 @@
+"""Collections on a search server: what Elasticsearch and OpenSearch have in common."""

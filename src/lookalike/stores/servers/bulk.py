@@ -1,0 +1,107 @@
+"""Many writes in one request. What happened to each is looked at: a 200 says nothing of that."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lookalike.records import Json
+
+__all__ = ["CHUNK_BYTES", "Action", "Outcome", "again", "chunks", "lines", "outcomes"]
+
+CHUNK_BYTES = 5_000_000
+"""Bytes of a request, where one action is not larger by itself. Servers take 100 MB, those that are
+rented often 10."""
+
+# The node's queue is full, or a shard is on its way to another node: later it will do.
+_LATER = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One write: ``verb`` is ``index``, ``create``, ``update`` or ``delete``.
+
+    With ``seen`` (sequence number and primary term), only if nobody has written the document
+    since. ``source`` is the document, or for ``update`` the fields that change.
+    """
+
+    verb: str
+    index: str
+    id: str
+    source: Mapping[str, Json] | None = None
+    seen: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of an action: an HTTP ``status``, and of an error its ``kind`` and ``reason``."""
+
+    status: int
+    kind: str = ""
+    reason: str = ""
+    seen: tuple[int, int] | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.status < 300  # noqa: PLR2004 - HTTP
+
+
+def lines(action: Action) -> bytes:
+    """An action as the one or two lines of a bulk request, each ended."""
+    header: dict[str, Json] = {"_index": action.index, "_id": action.id}
+    if action.seen is not None:
+        header["if_seq_no"], header["if_primary_term"] = action.seen
+    text = json.dumps({action.verb: header}, ensure_ascii=False)
+    if action.source is not None:
+        source = {"doc": dict(action.source)} if action.verb == "update" else dict(action.source)
+        text += "\n" + json.dumps(source, ensure_ascii=False, separators=(",", ":"))
+    return f"{text}\n".encode()
+
+
+def chunks(
+    actions: Sequence[Action], *, limit: int = CHUNK_BYTES
+) -> Iterator[tuple[list[Action], bytes]]:
+    """Actions in requests of about ``limit`` bytes, with their bodies."""
+    some: list[Action] = []
+    body = bytearray()
+    for action in actions:
+        text = lines(action)
+        if some and len(body) + len(text) > limit:
+            yield some, bytes(body)
+            some, body = [], bytearray()
+        some.append(action)
+        body += text
+    if some:
+        yield some, bytes(body)
+
+
+def outcomes(answer: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
+    """The answer to a bulk request, an outcome for each action."""
+    found = []
+    for entry in answer["items"]:
+        (one,) = entry.values()
+        error = one.get("error") or {}
+        seen = (one["_seq_no"], one["_primary_term"]) if "_seq_no" in one else None
+        found.append(
+            Outcome(
+                status=one["status"],
+                kind=error.get("type", ""),
+                reason=_reason(error),
+                seen=seen,
+            )
+        )
+    return found
+
+
+def again(outcome: Outcome) -> bool:
+    """Whether an action may succeed if it is tried again in a while."""
+    # A disk past its watermark is also said with a 429, but no waiting frees it.
+    return outcome.status in _LATER and outcome.kind != "cluster_block_exception"
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """The innermost words."""
+    cause: Any = error
+    while isinstance(cause.get("caused_by"), dict):
+        cause = cause["caused_by"]
+    return str(cause.get("reason", "")) or str(error.get("reason", ""))

@@ -1,0 +1,129 @@
+"""Items as documents of a server, and back. Pure. The fields: docs/servers.md."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import StoreDamagedError, StoreError
+from lookalike.records import Item, Json
+from lookalike.stores.rows import matrix_of, stamp_of
+from lookalike.stores.servers.tokens import tokens
+
+__all__ = [
+    "ITEM",
+    "SCORED",
+    "STAMP",
+    "check_texts",
+    "document",
+    "document_id",
+    "half_of",
+    "halves",
+    "item_of",
+    "query_vector",
+    "told",
+]
+
+ITEM = (
+    *("id", "digest", "width", "height", "root", "path", "size", "mtime_ns"),
+    *("label", "group", "metadata"),
+)
+"""What makes an item; answers carry nothing else unless it is asked for."""
+
+SCORED = (*ITEM, "half")
+"""An item with its vector as it is stored."""
+
+STAMP = ("id", "path", "size", "mtime_ns")
+
+_LONGEST_ID = 512  # bytes of a server's own key
+_LONGEST = 32_766  # bytes of a term
+
+
+def document_id(text: str) -> str:
+    """The server's key for an id: the id itself, or a digest where a server would not take it."""
+    if text and len(text.encode()) <= _LONGEST_ID and not text.startswith("sha256:"):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def told(item: Item) -> dict[str, Json]:
+    """What is said about an item: all of its document but the key and the vectors."""
+    stamp = item.stamp
+    metadata = dict(item.metadata)
+    return {
+        "id": item.id,
+        "digest": item.digest,
+        "width": item.width,
+        "height": item.height,
+        "root": item.root,
+        "path": item.path,
+        "size": stamp.size if stamp else None,
+        "mtime_ns": stamp.mtime_ns if stamp else None,
+        "label": item.label,
+        "group": item.group,
+        # As text: numbers, names and nesting come back as they went in, whatever they are.
+        "metadata": json.dumps(metadata, ensure_ascii=False),
+        "tokens": [*tokens(metadata)],
+    }
+
+
+def document(item: Item, *, key: int, half: str) -> dict[str, Json]:
+    """The whole document of an item, given its vector as ``half_of`` writes it."""
+    (row,) = halves([half])
+    return {**told(item), "key": key, "half": half, "vector": query_vector(row)}
+
+
+def item_of(source: Mapping[str, Any]) -> Item:
+    """The item of a document's ``ITEM`` fields."""
+    metadata = source["metadata"]
+    return Item(
+        id=source["id"],
+        digest=source["digest"],
+        width=source["width"],
+        height=source["height"],
+        root=source["root"],
+        path=source["path"],
+        stamp=stamp_of(source["size"], source["mtime_ns"]),
+        label=source["label"],
+        group=source["group"],
+        metadata=json.loads(metadata) if metadata != "{}" else {},
+    )
+
+
+def half_of(row: NDArray[np.float16]) -> str:
+    """A vector (dim,) as it is stored: half floats, little-endian, in base64."""
+    return base64.b64encode(row.astype("<f2").tobytes()).decode()
+
+
+def halves(stored: Sequence[str], dim: int | None = None) -> NDArray[np.float16]:
+    """Stored vectors as (n, dim) float16; ``StoreDamagedError`` where one is no such vector."""
+    try:
+        blobs = [base64.b64decode(one, validate=True) for one in stored]
+    except ValueError as error:
+        raise StoreDamagedError("a stored vector is no base64") from error
+    return matrix_of(blobs, dim if dim is not None else len(blobs[0]) // 2)
+
+
+def query_vector(row: NDArray[np.floating]) -> list[Json]:
+    """A vector (dim,) as JSON for the server's own search, which only proposes: seven decimals."""
+    return [*np.round(row.astype(np.float64), 7).tolist()]
+
+
+def check_texts(items: Sequence[Item]) -> None:
+    """Refuse items that no server could keep or look up, before any is written.
+
+    ``StoreError`` for a text that is too long, ``UnicodeEncodeError`` for one that is no Unicode.
+    """
+    for item in items:
+        json.dumps(dict(item.metadata), ensure_ascii=False).encode()
+        for name in ("id", "root", "path", "label", "group"):
+            value = getattr(item, name)
+            if value is not None and len(value.encode()) > _LONGEST:
+                raise StoreError(
+                    f"the {name} of {item.id[:80]!r} is longer than {_LONGEST:,} bytes, more than "
+                    "a server can look up; shorten it"
+                )

@@ -1,0 +1,127 @@
+"""The two indexes of a collection as bodies of ``PUT``: settings and mappings. Pure.
+
+``shop`` holds the items, ``shop.lookalike`` what is kept beside them. What they are is written into
+the mapping itself (``_meta``), so that nothing that someone else made is taken for a collection.
+"""
+
+from typing import Any
+
+from lookalike.errors import CollectionFormatError
+from lookalike.records import Json
+
+__all__ = [
+    "FORMAT",
+    "META",
+    "beside_body",
+    "beside_name",
+    "items_body",
+    "made_with",
+    "vector_properties",
+]
+
+FORMAT = 1
+META = "lookalike"
+
+_KEPT: Json = {"type": "keyword", "index": False, "doc_values": False}  # read back, never asked for
+_WORD: Json = {"type": "keyword"}
+_WHOLE: Json = {"type": "long"}
+
+
+def beside_name(name: str) -> str:
+    """The index beside the items of a collection."""
+    return f"{name}.lookalike"
+
+
+def items_body(
+    *, vectors: str, shards: int, replicas: int | None, settings: dict[str, Json]
+) -> dict[str, Json]:
+    """The index of the items. The vector's field comes with the encoder (``vector_properties``)."""
+    return {
+        "settings": {"index": {**_sizes(shards, replicas), **settings}},
+        "mappings": {
+            "dynamic": "strict",
+            "_meta": {META: {"format": FORMAT, "holds": "items", "vectors": vectors}},
+            # Derived from what is kept: the vector from `half`, the tokens from `metadata`.
+            "_source": {"excludes": ["vector", "tokens"]},
+            "properties": {
+                "id": _WORD,
+                "key": _WHOLE,
+                "digest": _WORD,
+                "width": {"type": "double"},
+                "height": {"type": "double"},
+                "root": _WORD,
+                "path": _WORD,
+                "size": {"type": "long", "index": False},
+                "mtime_ns": {"type": "long", "index": False},
+                "label": _WORD,
+                "group": _WORD,
+                "metadata": _KEPT,
+                "tokens": _WORD,
+                "half": _KEPT,
+            },
+        },
+    }
+
+
+def beside_body(*, replicas: int | None) -> dict[str, Json]:
+    """The index beside the items: settings, skips, the counter of keys, the neighbour table."""
+    return {
+        "settings": {"index": _sizes(1, replicas)},
+        "mappings": {
+            "dynamic": "strict",
+            "_meta": {META: {"format": FORMAT, "holds": "beside"}},
+            "properties": {
+                "kind": _WORD,
+                "name": _WORD,
+                "value": _KEPT,
+                "root": _WORD,
+                "path": _WORD,
+                "size": {"type": "long", "index": False},
+                "mtime_ns": {"type": "long", "index": False},
+                "reason": _KEPT,
+                "next": {"type": "long", "index": False},
+                "floor": {"type": "long", "index": False},
+                "key": _WHOLE,
+                "mark": _WHOLE,
+                "k": {"type": "integer"},
+                "exact": {"type": "boolean"},
+                "entries": _KEPT,
+                "bytes": {"type": "integer"},
+            },
+        },
+    }
+
+
+def vector_properties(field: dict[str, Json]) -> dict[str, Json]:
+    """The body of ``PUT …/_mapping`` that adds the vector's field."""
+    return {"properties": {"vector": field}}
+
+
+def made_with(answer: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON
+    """How the vectors of a collection are indexed, and its fields, by ``GET …/_mapping``.
+
+    Raises ``CollectionFormatError`` for an index that is not ours or is of a newer format.
+    """
+    mappings = [one.get("mappings", {}) for one in answer.values()]
+    if len(mappings) != 1:
+        raise CollectionFormatError(f"{address} names {len(mappings)} indexes; it must be one")
+    ours = mappings[0].get("_meta", {}).get(META)
+    if not isinstance(ours, dict) or ours.get("holds") != "items":
+        raise CollectionFormatError(
+            f"{address} is an index that lookalike did not make; it is left alone: choose "
+            "another name"
+        )
+    if ours.get("format", 0) > FORMAT:
+        raise CollectionFormatError(
+            f"{address} was written by a newer lookalike (format {ours['format']}; this one reads "
+            f"up to {FORMAT}); upgrade lookalike"
+        )
+    return str(ours.get("vectors", "")), mappings[0].get("properties", {})
+
+
+def _sizes(shards: int, replicas: int | None) -> dict[str, Json]:
+    copies: dict[str, Json] = (
+        # a copy as soon as there is a second machine, and no yellow state while there is none
+        {"auto_expand_replicas": "0-1"} if replicas is None else {"number_of_replicas": replicas}
+    )
+    return {"number_of_shards": shards, **copies}

@@ -1,0 +1,184 @@
+"""The neighbour table on a server: a document for each item's list, beside the items.
+
+A list's document goes by its item's id and names the item's key. It counts only while the item has
+that key: one that outlived its item, or its item's content, says nothing.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.protocols import NeighbourLists
+from lookalike.records import Hit, Neighbours, NeighbourState
+from lookalike.stores import neighbour_rows
+from lookalike.stores.servers.bulk import Action
+from lookalike.stores.servers.documents import ITEM, document_id, item_of
+from lookalike.stores.servers.queries import Query
+from lookalike.stores.servers.reading import Reader, both
+
+__all__ = ["NeighbourTable"]
+
+_KIND: Query = {"term": {"kind": {"value": "neighbours"}}}
+_PAGE = 2000
+_KEYS = 1000  # keys in a query
+_STEP = 500  # entries of a list that are looked up at once, where a filter may leave few
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourTable:
+    """Lists in the index ``beside``, of the items in ``items``."""
+
+    items: Reader
+    beside: Reader
+
+    def neighbours(
+        self, one: str, *, k: int, exact: bool, where: Query | None
+    ) -> Neighbours | None:
+        (row,) = self.beside.sources(
+            [_row_id(one)], source=("key", "mark", "k", "exact", "entries")
+        )
+        (item,) = self.items.sources([document_id(one)], source=("key",))
+        if row is None or item is None:
+            return None
+        kept = row["_source"]
+        if kept["key"] != item["_source"]["key"] or (exact and not kept["exact"]):
+            return None
+        if self.newest() > kept["mark"]:
+            return None
+        entries = neighbour_rows.scores_of(base64.b64decode(kept["entries"]))
+        # A few more at once than are asked for: some may have gone.
+        step = k + 2 if where is None else _STEP
+        hits: list[Hit] = []
+        for start in range(0, len(entries), step):
+            if len(hits) > k:
+                break
+            part = dict(entries[start : start + step])
+            found = dict(self._by_key(list(part), ITEM, where))
+            hits += [
+                Hit(item=item_of(found[key]), score=score)
+                for key, score in part.items()
+                if key in found
+            ]
+        return Neighbours(hits[:k], complete=len(hits) <= k and len(entries) < kept["k"])
+
+    def lists(self, k: int) -> Iterator[NeighbourLists]:
+        query = both(_KIND, {"term": {"k": {"value": k}}})
+        source = ("key", "mark", "exact", "entries")
+        for page in self.beside.walk(query, by="key", source=source, size=_PAGE):
+            rows = [
+                (one["key"], one["mark"], one["exact"], base64.b64decode(one["entries"]))
+                for one in (hit["_source"] for hit in page)
+            ]
+            yield neighbour_rows.lists_of(rows, k)
+
+    def put(self, lists: NeighbourLists) -> None:
+        rows = neighbour_rows.rows_of(lists)
+        ids = {key: one["id"] for key, one in self._by_key(lists.keys.tolist(), ("id",), None)}
+        self.beside.server.write(
+            [
+                Action(
+                    verb="index",
+                    index=self.beside.index,
+                    id=_row_id(ids[key]),
+                    source={
+                        "kind": "neighbours",
+                        "key": key,
+                        "mark": mark,
+                        "k": k,
+                        "exact": exact,
+                        "entries": base64.b64encode(entries).decode(),
+                        "bytes": len(entries),
+                    },
+                )
+                for (key, mark, k, exact), entries in rows
+                if key in ids
+            ]
+        )
+
+    def confirm(self, keys: NDArray[np.int64], marks: NDArray[np.int64], mark: int) -> None:
+        was = dict(zip(keys.tolist(), marks.tolist(), strict=True))
+        listed = list(was)
+        for start in range(0, len(listed), _KEYS):
+            query = both(_KIND, {"terms": {"key": [*listed[start : start + _KEYS]]}})
+            body = {"size": _KEYS, "query": query, "_source": ["key", "mark"]}
+            found = self.beside.search({**body, "seq_no_primary_term": True})["hits"]["hits"]
+            self.beside.server.write(
+                [
+                    Action(
+                        verb="update",
+                        index=self.beside.index,
+                        id=hit["_id"],
+                        source={"mark": mark},
+                        seen=(hit["_seq_no"], hit["_primary_term"]),
+                    )
+                    for hit in found
+                    if hit["_source"]["mark"] == was[hit["_source"]["key"]]
+                ]
+            )
+
+    def drop(self) -> None:
+        for page in self.beside.walk(_KIND, by="key", source=(), size=_PAGE):
+            self.beside.server.write(
+                [Action(verb="delete", index=self.beside.index, id=hit["_id"]) for hit in page]
+            )
+
+    def state(self) -> NeighbourState:
+        newest = self.newest()
+        body: dict[str, Any] = {
+            "size": 0,
+            "track_total_hits": True,
+            "query": _KIND,
+            "aggs": {
+                "current": {"filter": {"range": {"mark": {"gte": newest}}}},
+                "exact": {"filter": {"term": {"exact": {"value": True}}}},
+                "k": {"max": {"field": "k"}},
+                "bytes": {"sum": {"field": "bytes"}},
+            },
+        }
+        found = self.beside.search(body)
+        told = found["aggregations"]
+        return NeighbourState(
+            items=self.items.count(),
+            rows=found["hits"]["total"]["value"],
+            current=told["current"]["doc_count"],
+            exact=told["exact"]["doc_count"],
+            k=int(told["k"]["value"] or 0),
+            bytes=int(told["bytes"]["value"] or 0),
+        )
+
+    def newest(self) -> int:
+        """The highest key of an item."""
+        body = {"size": 1, "_source": ["key"], "sort": [{"key": "desc"}], "track_total_hits": False}
+        hits = self.items.search(body)["hits"]["hits"]
+        return int(hits[0]["_source"]["key"]) if hits else 0
+
+    def forgetting(self, one: str) -> Action:
+        """What drops the list of an item."""
+        return Action(verb="delete", index=self.beside.index, id=_row_id(one))
+
+    def orphans(self) -> list[str]:
+        """The server's keys of lists whose item has gone."""
+        gone: list[str] = []
+        for page in self.beside.walk(_KIND, by="key", source=("key",), size=_KEYS):
+            named = {hit["_source"]["key"]: hit["_id"] for hit in page}
+            there = {key for key, _ in self._by_key(list(named), ("id",), None)}
+            gone += [one for key, one in named.items() if key not in there]
+        return gone
+
+    def _by_key(
+        self, keys: Sequence[int], source: Sequence[str], where: Query | None
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Items by their keys, those that exist and meet a query."""
+        for start in range(0, len(keys), _KEYS):
+            query = both({"terms": {"key": [*keys[start : start + _KEYS]]}}, where)
+            body = {"size": _KEYS, "query": query, "_source": ["key", *source]}
+            for hit in self.items.search({**body, "track_total_hits": False})["hits"]["hits"]:
+                yield hit["_source"]["key"], hit["_source"]
+
+
+def _row_id(one: str) -> str:
+    return document_id(f"neighbours:{one}")

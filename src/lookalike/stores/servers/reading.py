@@ -1,0 +1,119 @@
+"""Reading an index: searches that are whole or an error, and walks that see one moment."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from lookalike.records import Json
+from lookalike.stores.servers.dialect import Dialect
+from lookalike.stores.servers.queries import Query
+from lookalike.stores.servers.refusals import refusal
+from lookalike.stores.servers.server import Server
+
+__all__ = ["LIMIT", "Reader", "both"]
+
+LIMIT = 10_000
+"""Answers that a server gives at once (``index.max_result_window``)."""
+
+_KEEP = "5m"  # a moment that nobody asks for is let go after this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """One index, read."""
+
+    server: Server
+    dialect: Dialect
+    index: str
+
+    def search(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """One search. A shard that does not answer is an error, not a smaller answer."""
+        path = f"/{quote(self.index)}/_search?allow_partial_search_results=false"
+        return self.server.ask("POST", path, body).body
+
+    def searches(self, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Many searches in one request."""
+        header = {"index": self.index, "allow_partial_search_results": False}
+        lines: list[Mapping[str, Any]] = []
+        for body in bodies:
+            lines += [header, body]
+        answers: list[Any] = self.server.ask_many("/_msearch", lines)["responses"]
+        for answer in answers:
+            if "error" in answer:
+                raise refusal(
+                    answer.get("status", 500),
+                    answer,
+                    address=self.server.address,
+                    kind=self.server.kind,
+                )
+        return answers
+
+    def count(self, query: Query | None = None) -> int:
+        """How many documents there are, or meet a query."""
+        found = self.search({"size": 0, "track_total_hits": True, **_queried(query)})
+        total: int = found["hits"]["total"]["value"]
+        return total
+
+    def walk(
+        self,
+        query: Query | None,
+        *,
+        by: str,
+        source: Sequence[str],
+        size: int,
+        extra: Mapping[str, Json] | None = None,
+    ) -> Iterator[list[Any]]:
+        """All hits that meet a query as pages of ``size``, ascending by a field that none share.
+
+        They are those of the moment when the walk begins.
+        """
+        opened = self.server.ask("POST", self.dialect.open_moment(quote(self.index))).body
+        moment = self.dialect.moment_of(opened)
+        body: dict[str, Any] = {
+            "size": size,
+            "track_total_hits": False,
+            "_source": list(source) or False,
+            "sort": [{by: "asc"}],
+            "pit": {"id": moment, "keep_alive": _KEEP},
+            **_queried(query),
+            **(extra or {}),
+        }
+        try:
+            while True:
+                found = self.server.ask(
+                    "POST", "/_search?allow_partial_search_results=false", body
+                ).body
+                moment = body["pit"]["id"] = found.get("pit_id", moment)
+                hits: list[Any] = found["hits"]["hits"]
+                if hits:
+                    yield hits
+                if len(hits) < size:
+                    return
+                body["search_after"] = hits[-1]["sort"]
+        finally:
+            path, closing = self.dialect.close_moment(moment)
+            self.server.ask("DELETE", path, closing, allow=(404,))
+
+    def sources(self, ids: Sequence[str], *, source: Sequence[str]) -> list[Any]:
+        """Documents by the server's own keys, in order, as they are now; for none ``None``."""
+        found: list[Any] = []
+        for start in range(0, len(ids), 1000):
+            part = list(ids[start : start + 1000])
+            path = f"/{quote(self.index)}/_mget?_source_includes={','.join(source)}"
+            answer = self.server.ask("POST", path, {"ids": part}).body
+            for one in answer["docs"]:
+                if "error" in one:
+                    raise refusal(404, one, address=self.server.address, kind=self.server.kind)
+                found.append(one if one.get("found") else None)
+        return found
+
+
+def both(*queries: Query | None) -> Query | None:
+    """A query for what meets all of some queries."""
+    parts: list[Json] = [query for query in queries if query is not None]
+    return {"bool": {"filter": parts}} if parts else None
+
+
+def _queried(query: Query | None) -> dict[str, Any]:
+    return {} if query is None else {"query": both(query)}

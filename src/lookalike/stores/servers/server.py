@@ -1,0 +1,167 @@
+"""Asking a server: JSON there and back, patience where it helps, our errors where it does not."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lookalike.errors import CollectionError, StoreError
+from lookalike.stores.servers.addresses import ServerAddress
+from lookalike.stores.servers.bulk import Action, Outcome, again, chunks, outcomes
+from lookalike.stores.servers.refusals import refusal
+
+__all__ = ["Answer", "Server", "Wire", "authority", "pauses"]
+
+_LATER = frozenset({429, 502, 503, 504})
+_PATIENCE_S = 60.0  # a server that is busy is asked again for about this long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP status and what came with it, read as JSON (text, where it was none)."""
+
+    status: int
+    body: Any
+
+
+def authority(address: ServerAddress) -> str | None:
+    """The file of the certificate authority that an address names; ``CollectionError`` for none."""
+    if address.ca is not None and not Path(address.ca).is_file():
+        raise CollectionError(f"ca={address.ca} in the address is no file; give a PEM file")
+    return address.ca
+
+
+class Wire(Protocol):
+    """What an official client does for us: one request, on whichever host is there."""
+
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+        """Ask. ``path`` may end in parameters; ``lines`` says that the body is a JSON document a
+        line. Raises ``StoreUnreachableError`` when no host answers, ``CollectionError`` for a
+        wrong product."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def pauses(
+    total_s: float = _PATIENCE_S, *, chance: Callable[[], float] = random.random
+) -> Iterator[float]:
+    """Seconds to wait before each further try: doubling from 0.1 to 10, a half of each by chance.
+
+    They end when their sum passes ``total_s``.
+    """
+    waited, step = 0.0, 0.1
+    while waited < total_s:
+        pause = step * (0.5 + 0.5 * chance())
+        yield pause
+        waited += pause
+        step = min(step * 2, 10.0)
+
+
+class Server:
+    """A server as the stores ask it."""
+
+    def __init__(
+        self, wire: Wire, *, address: str, kind: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.address = address
+        self.kind = kind
+        self._wire = wire
+        self._sleep = sleep
+        self._closed = False
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        allow: Sequence[int] = (),
+    ) -> Answer:
+        """One request. An error of a status in ``allow`` is an answer, any other is raised."""
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        return self._patiently(method, path, data, lines=False, allow=allow)
+
+    def ask_many(self, path: str, documents: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - JSON
+        """One request whose body is a JSON document a line."""
+        data = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in documents).encode()
+        return self._patiently("POST", path, data, lines=True, allow=()).body
+
+    def write(self, actions: Sequence[Action], *, refresh: bool = True) -> list[Outcome]:
+        """Do all actions; an outcome for each. What the server had no time for is tried again.
+
+        When this returns, searches see what was done. Conflicts (409), deletes of what is not
+        there and updates of what is not there (404) are outcomes; any other failure is raised,
+        when the rest has been done.
+        """
+        found: dict[int, Outcome] = {}
+        waiting = list(range(len(actions)))
+        wait = pauses()
+        while waiting:
+            for places, body in _placed(actions, waiting):
+                path = "/_bulk?refresh=true" if refresh else "/_bulk"
+                answer = self._patiently("POST", path, body, lines=True, allow=())
+                found.update(zip(places, outcomes(answer.body), strict=True))
+            waiting = [place for place in waiting if again(found[place])]
+            if waiting:
+                pause = next(wait, None)
+                if pause is None:
+                    break
+                self._sleep(pause)
+        self._raise_failed(actions, [found[place] for place in range(len(actions))])
+        return [found[place] for place in range(len(actions))]
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._wire.close()
+
+    def _patiently(
+        self, method: str, path: str, body: bytes | None, *, lines: bool, allow: Sequence[int]
+    ) -> Answer:
+        if self._closed:
+            raise StoreError(f"{self.address} has been closed")
+        wait = pauses()
+        while True:
+            answer = self._wire.request(method, path, body=body, lines=lines)
+            if answer.status < 300 or answer.status in allow:  # noqa: PLR2004 - HTTP
+                return answer
+            error = refusal(answer.status, answer.body, address=self.address, kind=self.kind)
+            full = "cluster_block" in str(answer.body)  # no waiting frees a disk
+            pause = None if full or answer.status not in _LATER else next(wait, None)
+            if pause is None:
+                raise error
+            self._sleep(pause)
+
+    def _raise_failed(self, actions: Sequence[Action], found: Sequence[Outcome]) -> None:
+        failed = [
+            (action, outcome)
+            for action, outcome in zip(actions, found, strict=True)
+            if not outcome.done
+            and outcome.status != 409  # noqa: PLR2004 - HTTP
+            and not (outcome.status == 404 and action.verb in ("delete", "update"))  # noqa: PLR2004
+        ]
+        if not failed:
+            return
+        action, outcome = failed[0]
+        error = refusal(
+            outcome.status,
+            {"error": {"type": outcome.kind, "reason": outcome.reason}},
+            address=self.address,
+            kind=self.kind,
+        )
+        raise type(error)(
+            f"{error} (of {len(actions)} writes {len(failed)} failed, first that of {action.id!r}; "
+            "the others are stored)"
+        )
+
+
+def _placed(actions: Sequence[Action], places: Sequence[int]) -> Iterator[tuple[list[int], bytes]]:
+    """Chunks of some of the actions, with their places."""
+    start = 0
+    for some, body in chunks([actions[place] for place in places]):
+        yield list(places[start : start + len(some)]), body
+        start += len(some)

@@ -1,0 +1,383 @@
+"""The store on a server. What is pure stands beside it; here it is put to use.
+
+As in the embedded store, the server's graph only proposes: every score is the cosine of the vector
+that is stored, half floats as there, so the stores' answers are the same to the last decimal.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import (
+    CollectionError,
+    CollectionNotFoundError,
+    EncoderMismatchError,
+    StoreError,
+)
+from lookalike.filters import FIELDS, Condition
+from lookalike.protocols import Keyed, NeighbourLists
+from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
+from lookalike.stores.fields import FieldCount
+from lookalike.stores.rows import stamp_of
+from lookalike.stores.servers import documents, indexes, mappings
+from lookalike.stores.servers.addresses import ServerAddress
+from lookalike.stores.servers.beside import Beside
+from lookalike.stores.servers.bulk import Action
+from lookalike.stores.servers.dialect import Dialect
+from lookalike.stores.servers.documents import document_id, item_of
+from lookalike.stores.servers.facets import distinct, facets
+from lookalike.stores.servers.neighbour_table import NeighbourTable
+from lookalike.stores.servers.queries import Query, below, filter_query
+from lookalike.stores.servers.reading import Reader, both
+from lookalike.stores.servers.searching import Search
+from lookalike.stores.servers.server import Server, Wire
+from lookalike.stores.servers.versions import check_product
+from lookalike.stores.servers.writing import Writer, no_item
+from lookalike.stores.where import json_path, metadata_name
+from lookalike.vectors import Matrix, unit_rows
+
+__all__ = ["ServerStore"]
+
+_PAGE = 1000  # items read at a time
+_STAMPS = 10_000  # stamps, which are small
+_VECTORS = 2000  # vectors: 7 MB of 1,280 values
+
+
+class ServerStore:
+    """Items and vectors in two indexes of a server: ``name`` and ``name.lookalike``.
+
+    Any number of processes on any number of machines may read and write. Each item is whole at any
+    moment; a batch is not one transaction: when it fails part way, the error says how much of it
+    is stored.
+    """
+
+    def __init__(self, wire: Wire, dialect: Dialect, address: ServerAddress) -> None:
+        self.address = address
+        self.dialect = dialect
+        self.server = Server(wire, address=str(address), kind=dialect.kind)
+        self._items = Reader(server=self.server, dialect=dialect, index=address.name)
+        beside = Reader(
+            server=self.server, dialect=dialect, index=mappings.beside_name(address.name)
+        )
+        self._beside = Beside(reader=beside)
+        self._table = NeighbourTable(items=self._items, beside=beside)
+        self._writer = Writer(items=self._items, beside=self._beside, table=self._table)
+        self._bound: tuple[str, str, int] | None = None
+        self._search = Search(
+            items=self._items,
+            dialect=dialect,
+            vectors=address.vectors or dialect.default_vectors,
+            candidates=address.candidates,
+            oversample=address.oversample,
+        )
+        self._version = ""
+
+    @classmethod
+    def open(cls, wire: Wire, dialect: Dialect, address: ServerAddress, *, create: bool) -> Self:
+        """Open the collection at an address, or with ``create`` begin one there.
+
+        Raises ``CollectionNotFoundError``, ``CollectionFormatError``, ``CollectionError`` (another
+        product, version or way to index vectors) or ``StoreError``; then the wire is closed.
+        """
+        store = cls(wire, dialect, address)
+        try:
+            store._look(create=create)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _look(self, *, create: bool) -> None:
+        self._version = check_product(self.server, self.dialect)
+        vectors = indexes.vectors_of(self.server, self.address)
+        if vectors is None and create:
+            indexes.make(self.server, self.address, self.dialect)
+            vectors = indexes.vectors_of(self.server, self.address)
+        if vectors is None:
+            raise CollectionNotFoundError(
+                f"there is no collection at {self.address}; `lookalike index FOLDER` makes one"
+            )
+        if self.address.vectors not in (None, vectors):
+            raise CollectionError(
+                f"{self.address} was made with vectors={vectors}; leave the option out, or index "
+                "into another collection"
+            )
+        self._search.vectors = vectors
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def bind(self, *, encoder: str, fingerprint: str, dim: int) -> None:
+        if self.bound() is None:
+            if dim > self.dialect.longest:
+                raise CollectionError(
+                    f"{encoder} makes vectors of {dim:,} values, and {self.dialect.product} takes "
+                    f"{self.dialect.longest:,} at most; choose another encoder"
+                )
+            chosen: Json = {"name": encoder, "fingerprint": fingerprint, "dim": dim}
+            self._beside.change_setting("encoder", lambda there: there or chosen)
+        bound = self.bound()
+        if bound is not None and bound[1:] != (fingerprint, dim):
+            raise EncoderMismatchError(
+                f"{self.address} holds vectors of {bound[0]} ({bound[1]}, {bound[2]} values), and "
+                f"the encoder at hand is {encoder} ({fingerprint}, {dim} values); use the "
+                "collection's own encoder, or index into another collection"
+            )
+        indexes.add_vectors(self.server, self.address, self.dialect, dim=dim)
+
+    def bound(self) -> tuple[str, str, int] | None:
+        if self._bound is None:
+            match self.setting("encoder"):
+                case {"name": str(name), "fingerprint": str(fingerprint), "dim": int(dim)}:
+                    self._bound = (name, fingerprint, dim)
+                case _:
+                    return None
+        return self._bound
+
+    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
+        if vectors.shape != (len(items), self._dim()):
+            raise ValueError(
+                f"vectors are {vectors.shape}, but {len(items)} items of {self._dim()} values "
+                "were to be stored"
+            )
+        lengths = np.linalg.norm(vectors, axis=1)
+        if not np.allclose(lengths, 1.0, atol=1e-3):  # NaN is not close either
+            raise ValueError("every vector must have length 1")
+        self._writer.upsert(items, vectors)
+
+    def update(self, items: Sequence[Item]) -> None:
+        self._writer.update(items)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        return self._writer.delete(ids)
+
+    def skip(self, root: str, skips: Sequence[Skipped]) -> None:
+        self._beside.skip(root, skips)
+
+    def forget_skips(self, root: str, paths: Sequence[str]) -> None:
+        self.server.write([self._beside.forgetting(root, path) for path in paths])
+
+    def declare(self, field: str) -> None:
+        """Only remembered: every field of the metadata can be asked for quickly as it is."""
+        if field in FIELDS:
+            raise ValueError(f"{field} is every item's own, and indexed already")
+        json_path(field)  # the same names as everywhere
+        name = metadata_name(field)
+        self._beside.change_setting("declared", lambda there: [*sorted({*_texts(there), name})])
+
+    def undeclare(self, field: str) -> bool:
+        name = metadata_name(field)
+        if name not in self.declared():
+            return False
+        self._beside.change_setting(
+            "declared", lambda there: [one for one in _texts(there) if one != name]
+        )
+        return True
+
+    def declared(self) -> list[str]:
+        return _texts(self.setting("declared"))
+
+    def set_setting(self, name: str, value: Json) -> None:
+        self._beside.change_setting(name, lambda _: value)
+
+    def change_setting(self, name: str, change: Callable[[Json], Json]) -> Json:
+        return self._beside.change_setting(name, change)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, ids: Sequence[str]) -> dict[str, Item]:
+        named = list(dict.fromkeys(ids))
+        keys = [document_id(one) for one in named]
+        found = self._items.sources(keys, source=documents.ITEM)
+        return {
+            one: item_of(there["_source"])
+            for one, there in zip(named, found, strict=True)
+            if there is not None
+        }
+
+    def vectors(self, ids: Sequence[str]) -> Matrix:
+        named = list(dict.fromkeys(ids))
+        found = self._items.sources([document_id(one) for one in named], source=("half",))
+        places: dict[str, int] = {}
+        stored: list[str] = []
+        for one, there in zip(named, found, strict=True):
+            if there is None:
+                raise no_item(one)
+            places[one] = len(stored)
+            stored.append(there["_source"]["half"])
+        rows = documents.halves(stored, self._dim())
+        return unit_rows(rows[[places[one] for one in ids]])
+
+    def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for start in range(0, len(digests), _PAGE):
+            part = list(digests[start : start + _PAGE])
+            body = {
+                "size": len(part),
+                "track_total_hits": False,
+                "_source": ["digest", "id"],
+                "query": {"terms": {"digest": part}},
+                "collapse": {"field": "digest"},  # one of each: there may be thousands of copies
+                "sort": [{"id": "asc"}],
+            }
+            for hit in self._items.search(body)["hits"]["hits"]:
+                found[hit["_source"]["digest"]] = hit["_source"]["id"]
+        return found
+
+    def count(self, where: Condition | None = None) -> int:
+        return self._items.count(_query(where))
+
+    def facets(
+        self, field: str, where: Condition | None = None, *, limit: int = 100
+    ) -> list[tuple[str | float | bool, int]]:
+        return facets(self._items, field, _query(where), limit=limit)
+
+    def distinct(self, field: str, where: Condition | None = None) -> int:
+        return distinct(self._items, field, _query(where))
+
+    def fields(self, *, limit: int = 200) -> list[Field]:
+        count = FieldCount()
+        for page in self._items.walk(None, by="id", source=("metadata",), size=_PAGE):
+            for hit in page:
+                count.add(json.loads(hit["_source"]["metadata"]))
+        return count.fields()[:limit]
+
+    def scan(self, where: Condition | None = None) -> Iterator[Item]:
+        for page in self._items.walk(_query(where), by="id", source=documents.ITEM, size=_PAGE):
+            for hit in page:
+                yield item_of(hit["_source"])
+
+    def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
+        query = both({"term": {"root": {"value": root}}}, below(under) if under else None)
+        found = {}
+        for page in self._items.walk(query, by="id", source=documents.STAMP, size=_STAMPS):
+            for one in (hit["_source"] for hit in page):
+                if under and not one["path"].startswith(f"{under}/"):
+                    continue
+                found[one["path"]] = (one["id"], stamp_of(one["size"], one["mtime_ns"]))
+        return found
+
+    def skips(self, root: str, under: str = "") -> dict[str, Skipped]:
+        return dict(self._beside.skips(root, under))
+
+    def setting(self, name: str) -> Json:
+        return self._beside.setting(name)
+
+    def facts(self) -> dict[str, Json]:
+        names = f"{quote(self._items.index)},{quote(self._beside.reader.index)}"
+        # A size is worth no privilege of its own.
+        told = self.server.ask("GET", f"/{names}/_stats/store", allow=(400, 403, 404, 405)).body
+        size = told.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes", 0)
+        return {
+            "store": self.dialect.kind,
+            "address": str(self.address),
+            "bytes": size,
+            "graph_rows": 0 if self._search.vectors == "flat" else self.count(),
+            "vectors": self._search.vectors,
+            "server": f"{self.dialect.product} {self._version}".rstrip(),
+        }
+
+    # -- searching -------------------------------------------------------------------------
+
+    def search(
+        self, vectors: Matrix, *, k: int, exact: bool = False, where: Condition | None = None
+    ) -> list[list[Hit]]:
+        if k < 1:
+            raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+        if self.bound() is None:
+            return [[] for _ in vectors]
+        if vectors.ndim != 2 or vectors.shape[1] != self._dim():  # noqa: PLR2004 - a matrix
+            raise ValueError(f"queries are {vectors.shape}, not (n, {self._dim()})")
+        return self._search.hits(vectors, k=k, exact=exact, where=_query(where))
+
+    def warm(self) -> None:
+        """Nothing: the server keeps its own caches, and the connection is open already."""
+
+    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:  # noqa: ARG002 - the protocol's
+        """Nothing: the server merges by itself, and its graph is written with the items."""
+        return False
+
+    # -- the neighbour table ---------------------------------------------------------------
+
+    def neighbours(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        *,
+        k: int,
+        exact: bool = False,
+        where: Condition | None = None,
+    ) -> Neighbours | None:
+        if k < 1:
+            raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+        return self._table.neighbours(id, k=k, exact=exact, where=_query(where))
+
+    def keyed(self, after: int = 0) -> Iterator[Keyed]:
+        floor = self._beside.raise_floor()
+        query: Query = {"range": {"key": {"gt": after, "lte": floor}}}
+        for page in self._items.walk(query, by="key", source=("key", "id", "half"), size=_VECTORS):
+            found = [hit["_source"] for hit in page]
+            yield Keyed(
+                keys=np.fromiter((one["key"] for one in found), np.int64, len(found)),
+                ids=[one["id"] for one in found],
+                rows=documents.halves([one["half"] for one in found], self._dim()),
+            )
+
+    def neighbour_lists(self, *, k: int) -> Iterator[NeighbourLists]:
+        return self._table.lists(k)
+
+    def set_neighbours(self, lists: NeighbourLists) -> None:
+        self._table.put(lists)
+
+    def confirm_neighbours(
+        self, keys: NDArray[np.int64], marks: NDArray[np.int64], mark: int
+    ) -> None:
+        self._table.confirm(keys, marks, mark)
+
+    def drop_neighbours(self) -> None:
+        self._table.drop()
+
+    def neighbour_state(self) -> NeighbourState:
+        return self._table.state()
+
+    # -- looking after it ------------------------------------------------------------------
+
+    def check(self, *, repair: bool = False) -> list[str]:
+        if self.bound() is None:
+            return []
+        problems = []
+        bare: Query = {"bool": {"must_not": [{"exists": {"field": "vector"}}]}}
+        found = [
+            hit["_id"]
+            for page in self._items.walk(bare, by="id", source=(), size=_PAGE)
+            for hit in page
+        ]
+        index = self._items.index
+        for what, ids, place in (
+            ("items have no vector", found, index),
+            ("lists of neighbours have no item", self._table.orphans(), self._beside.reader.index),
+        ):
+            if ids:
+                problems.append(f"{len(ids)} {what}" + ("; removed" if repair else ""))
+            if ids and repair:
+                self.server.write([Action(verb="delete", index=place, id=one) for one in ids])
+        return problems
+
+    def close(self) -> None:
+        self.server.close()
+
+    def _dim(self) -> int:
+        bound = self.bound()
+        if bound is None:
+            raise StoreError(f"{self.address} is not bound to an encoder yet")
+        return bound[2]
+
+
+def _query(condition: Condition | None) -> Query | None:
+    return None if condition is None else filter_query(condition)
+
+
+def _texts(value: Json) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
