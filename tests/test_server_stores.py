@@ -1,0 +1,218 @@
+"""The stores on real servers: the contract, and what is particular to them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from contracts.server import ServerContract, an_address, bound, opened, removed
+from contracts.store import an_item, random_rows, rows
+from lookalike.errors import (
+    CollectionError,
+    CollectionFormatError,
+    CollectionNotFoundError,
+    StoreReadOnlyError,
+)
+from lookalike.filters import parse
+from lookalike.stores.servers.addresses import ServerAddress
+from lookalike.stores.servers.store import ServerStore
+from lookalike.vectors import unit_rows
+
+
+pytestmark = pytest.mark.engines
+
+
+class TestElasticsearch(ServerContract):
+    @pytest.fixture
+    def address(self, elasticsearch_url: str) -> ServerAddress:
+        return an_address("elasticsearch", elasticsearch_url)
+
+
+class TestOpenSearch(ServerContract):
+    @pytest.fixture
+    def address(self, opensearch_url: str) -> ServerAddress:
+        return an_address("opensearch", opensearch_url)
+
+
+@pytest.fixture(params=["elasticsearch", "opensearch"])
+def place(request: pytest.FixtureRequest) -> Callable[[str], ServerAddress]:
+    """Answers addresses of collections that are not there yet, given their options."""
+    url = request.getfixturevalue(f"{request.param}_url")
+
+    def address(options: str) -> ServerAddress:
+        return an_address(request.param, url, options)
+
+    return address
+
+
+@contextmanager
+def begun(address: ServerAddress, dim: int = 8) -> Iterator[ServerStore]:
+    store = bound(address, dim)
+    try:
+        yield store
+    finally:
+        removed(store)
+
+
+def wide_rows(
+    count: int, dim: int, seed: int = 0
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    return unit_rows(np.random.default_rng(seed).normal(size=(count, dim)))
+
+
+@pytest.mark.parametrize("vectors", ["int8_hnsw", "hnsw", "flat"])
+def test_however_vectors_are_indexed_scores_are_true_and_the_nearest_found(
+    place: Callable[[str], ServerAddress], vectors: str
+) -> None:
+    with begun(place(f"?vectors={vectors}"), dim=64) as store:
+        items = [an_item(f"{number:03}", label=str(number % 5)) for number in range(300)]
+        stored = wide_rows(300, 64)
+        store.upsert(items, stored)
+        queries = wide_rows(5, 64, seed=1)
+        for where, among in ((None, range(300)), (parse("label=3"), range(3, 300, 5))):
+            exact = store.search(queries, k=10, exact=True, where=where)
+            for query, hits in zip(queries, exact, strict=True):
+                scores = np.sort([stored[one] @ query for one in among])[::-1][:10]
+                np.testing.assert_allclose([hit.score for hit in hits], scores, atol=1e-3)
+            near = store.search(queries, k=10, where=where)
+            same = [
+                len({*map(str, one)} & {*map(str, two)})
+                for one, two in zip(near, exact, strict=True)
+            ]
+            assert np.mean(same) >= 9
+        assert store.facts()["vectors"] == vectors
+
+
+def test_elasticsearch_searches_by_bits_and_rescores(elasticsearch_url: str) -> None:
+    address = an_address("elasticsearch", elasticsearch_url, "?vectors=bbq_hnsw&oversample=4")
+    with begun(address, dim=64) as store:
+        store.upsert([an_item(f"{number:03}") for number in range(300)], wide_rows(300, 64))
+        (exact,) = store.search(wide_rows(1, 64, seed=1), k=10, exact=True)
+        (near,) = store.search(wide_rows(1, 64, seed=1), k=10)
+        assert len({hit.item.id for hit in near} & {hit.item.id for hit in exact}) >= 8
+        assert all(
+            hit.score == pytest.approx(1.0) for (hit,) in store.search(store.vectors(["000"]), k=1)
+        )
+
+
+def test_vectors_of_vgg16_fit(place: Callable[[str], ServerAddress]) -> None:
+    with begun(place(""), dim=4096) as store:
+        stored = wide_rows(3, 4096)
+        store.upsert([an_item("a"), an_item("b"), an_item("c")], stored)
+        (hits,) = store.search(stored[1:2], k=1)
+        assert hits[0].item.id == "b"
+        assert hits[0].score == pytest.approx(1.0, abs=1e-3)
+
+
+def test_vectors_that_are_too_long_are_refused_before_they_are_made(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    address = place("")
+    store = opened(address, create=True)
+    with pytest.raises(CollectionError, match=r"takes (4,096|16,000) at most"):
+        store.bind(encoder="vast", fingerprint="vast-1", dim=20_000)
+    assert store.bound() is None
+    removed(store)
+
+
+def test_in_several_shards_counts_are_exact_and_order_holds(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    with begun(place("?shards=3")) as store:
+        # of each value another number of items, so that every shard has other favourites
+        values = [value for value in range(40) for _ in range(1 + value % 7)]
+        items = [
+            an_item(
+                f"{number:03}", label=f"v{value:02}", digest=f"{value:064x}", metadata={"v": value}
+            )
+            for number, value in enumerate(values)
+        ]
+        store.upsert(items, random_rows(len(items)))
+        expected = sorted(
+            ((values.count(value), value) for value in set(values)),
+            key=lambda one: (-one[0], one[1]),
+        )
+        assert store.facets("v", limit=9) == [(value, count) for count, value in expected[:9]]
+        assert store.facets("label", limit=3) == [
+            (f"v{value:02}", count) for count, value in expected[:3]
+        ]
+        assert store.distinct("v") == store.distinct("label") == 40
+        assert [item.id for item in store.scan()] == [item.id for item in items]
+        assert [hit.item.id for hit in store.search(store.vectors(["007"]), k=1)[0]] == ["007"]
+        assert len(store.search(random_rows(1), k=150)[0]) == 150
+        firsts = {f"{value:064x}": f"{values.index(value):03}" for value in range(40)}
+        assert store.with_digest([*firsts, "ff" * 32]) == firsts
+
+
+def test_a_collection_is_not_begun_by_looking_for_it(place: Callable[[str], ServerAddress]) -> None:
+    address = place("")
+    with pytest.raises(CollectionNotFoundError, match=address.name):
+        opened(address)
+    with begun(address) as store:
+        opened(address).close()
+        assert store.server.ask("GET", f"/{address.name}/_count").body["count"] == 0
+
+
+def test_an_index_of_others_is_not_written(place: Callable[[str], ServerAddress]) -> None:
+    address = place("")
+    with begun(place("")) as store:
+        store.server.ask("PUT", f"/{address.name}", {"mappings": {}})
+        with pytest.raises(CollectionFormatError, match="did not make"):
+            opened(address, create=True)
+        store.server.ask("DELETE", f"/{address.name}")
+
+
+def test_a_collection_that_may_only_be_read_says_so_and_answers(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    with begun(place("")) as store:
+        store.upsert([an_item("a")], rows((1, 0)))
+        path = f"/{store.address.name}/_settings"
+        store.server.ask("PUT", path, {"index.blocks.write": True})
+        with pytest.raises(StoreReadOnlyError, match="read but not written"):
+            store.upsert([an_item("b")], rows((0, 1)))
+        with pytest.raises(StoreReadOnlyError):
+            store.delete(["a"])
+        assert [hit.item.id for hit in store.search(rows((1, 0)), k=2)[0]] == ["a"]
+        store.server.ask("PUT", path, {"index.blocks.write": False})
+        store.upsert([an_item("b")], rows((0, 1)))
+        assert store.count() == 2
+
+
+def test_check_finds_and_removes_what_lost_its_other_half(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    with begun(place("")) as store:
+        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        name = store.address.name
+        bare = {"id": "c", "key": 99, "root": "", "path": "", "metadata": "{}", "digest": ""}
+        store.server.ask("PUT", f"/{name}/_doc/c?refresh=true", bare)
+        row = {"kind": "neighbours", "key": 98, "mark": 98, "k": 1, "exact": True, "entries": ""}
+        store.server.ask("PUT", f"/{name}.lookalike/_doc/x?refresh=true", row)
+        assert store.check() == [
+            "1 items have no vector",
+            "1 lists of neighbours have no item",
+        ]
+        assert all(problem.endswith("; removed") for problem in store.check(repair=True))
+        assert store.check() == []
+        assert [item.id for item in store.scan()] == ["a", "b"]
+
+
+def test_nothing_of_a_walk_stays_open(place: Callable[[str], ServerAddress]) -> None:
+    with begun(place("")) as store:
+        store.upsert([an_item(f"{number}") for number in range(5)], random_rows(5))
+        walks = [store.scan() for _ in range(3)]
+        for walk in walks:
+            next(walk)
+        before = contexts(store)
+        for walk in walks:
+            walk.close()  # type: ignore[attr-defined]  # a generator
+        assert before - contexts(store) == 3
+
+
+def contexts(store: ServerStore) -> int:
+    """Searches that the server holds open on the collection."""
+    told = store.server.ask("GET", f"/{store.address.name}/_stats/search").body
+    count: int = told["_all"]["total"]["search"]["open_contexts"]
+    return count
