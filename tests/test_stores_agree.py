@@ -1,0 +1,200 @@
+"""Random histories on every kind of store: whatever is asked afterwards, the answers are equal."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.server import an_address, bound, removed
+from contracts.store import CONDITIONS, DIM, VARIED, an_item, random_rows
+from lookalike.errors import ItemNotFoundError
+from lookalike.filters import Condition
+from lookalike.protocols import Store
+from lookalike.records import Hit, Item, Skipped, Stamp
+from lookalike.stores.embedded import EmbeddedStore
+
+pytestmark = pytest.mark.engines
+
+_IDS = [*(item.id for item in VARIED), "photos/é 鞋.jpg", "photos2/a", "x" * 600, "a\0b"]
+_FIELDS = ["label", "group", "width", "price", "colour", "tags", "spec.size", "day", "nothing"]
+
+Step: TypeAlias = Callable[[Store], object]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A step of a history, with words for a failure's report."""
+
+    words: str
+    do: Step
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def an_odd_item(one: str, content: int, number: int) -> Item:
+    item = replace(VARIED[content], id=one, path=one, root="" if number % 2 else "other")
+    return replace(item, digest=f"{content:064x}", stamp=Stamp(size=number, mtime_ns=number))
+
+
+def put(items: Sequence[Item], seed: int) -> Named:
+    vectors = random_rows(len(items), seed=seed)  # of few seeds: many items are exact copies
+    return Named(
+        f"put {[item.id for item in items]} {seed}", lambda store: store.upsert(items, vectors)
+    )
+
+
+def tell(items: Sequence[Item]) -> Named:
+    return Named(f"tell {[item.id for item in items]}", lambda store: update(store, items))
+
+
+def update(store: Store, items: Sequence[Item]) -> str:
+    try:
+        store.update(items)
+    except ItemNotFoundError as error:
+        return str(error)
+    return "told"
+
+
+def drop(ids: Sequence[str]) -> Named:
+    return Named(f"drop {ids}", lambda store: store.delete(ids))
+
+
+def skip(path: str, root: str, reason: str) -> Named:
+    skips = [Skipped(path=path, reason=reason, stamp=Stamp(size=1, mtime_ns=2))]
+    return Named(f"skip {root}:{path}", lambda store: store.skip(root, skips))
+
+
+def forget(path: str, root: str) -> Named:
+    return Named(f"forget {root}:{path}", lambda store: store.forget_skips(root, [path]))
+
+
+def declare(field: str) -> Named:
+    return Named(f"declare {field}", lambda store: store.declare(field))
+
+
+def undeclare(field: str) -> Named:
+    return Named(f"undeclare {field}", lambda store: store.undeclare(field))
+
+
+_ONE = st.sampled_from(_IDS)
+_ITEM = st.builds(an_odd_item, _ONE, st.integers(0, len(VARIED) - 1), st.integers(0, 5))
+_ITEMS = st.lists(_ITEM, min_size=1, max_size=6)
+_ROOT = st.sampled_from(["", "other"])
+_DECLARED = st.sampled_from(["price", "colour", "tags", "spec.size"])
+_STEPS = st.one_of(
+    st.builds(put, _ITEMS, st.integers(0, 3)),
+    st.builds(put, _ITEMS, st.integers(0, 3)),
+    st.builds(tell, _ITEMS),
+    st.builds(drop, st.lists(_ONE, max_size=5)),
+    st.builds(skip, _ONE, _ROOT, st.sampled_from(["empty", "cut off"])),
+    st.builds(forget, _ONE, _ROOT),
+    st.builds(declare, _DECLARED),
+    st.builds(undeclare, _DECLARED),
+)
+
+
+def asked(store: Store, where: Condition) -> dict[str, Any]:
+    """What a store answers to everything that has one right answer."""
+    there = [item.id for item in store.scan()]
+    return {
+        "items": list(store.scan()),
+        "found": [item.id for item in store.scan(where)],
+        "counts": (store.count(), store.count(where)),
+        "vectors": store.vectors(there).tolist(),
+        "got": store.get(_IDS),
+        "stamps": [store.stamps(root, under) for root in ("", "other") for under in ("", "photos")],
+        "skips": [store.skips(root, under) for root in ("", "other") for under in ("", "photos")],
+        "facets": [
+            [(value, type(value) is bool, count) for value, count in store.facets(field, given)]
+            for field in _FIELDS
+            for given in (None, where)
+        ],
+        "distinct": [store.distinct(field, where) for field in _FIELDS],
+        "fields": store.fields(),
+        "declared": store.declared(),
+        "digests": set(store.with_digest([f"{number:064x}" for number in range(12)])),
+        "keyed": {one for part in store.keyed() for one in part.ids},
+        "problems": store.check(),
+    }
+
+
+def level(hits: Sequence[Hit], others: Sequence[Hit]) -> None:
+    """The same answers to the last decimal; of those level with the last, any."""
+    assert [hit.score for hit in hits] == [hit.score for hit in others]
+    least = hits[-1].score if hits else 0
+    clear = [[hit for hit in one if hit.score > least] for one in (hits, others)]
+    assert clear[0] == clear[1]
+    for one in (hits, others):
+        ordered = [(-hit.score, hit.item.id) for hit in one]
+        assert all(earlier < later for earlier, later in pairwise(ordered))
+
+
+def emptied(store: Store) -> None:
+    store.delete([item.id for item in store.scan()])
+    for root in ("", "other"):
+        store.forget_skips(root, list(store.skips(root)))
+    for field in store.declared():
+        store.undeclare(field)
+
+
+@pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Store, Store]]:
+    """The embedded store and one on a server."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    here = EmbeddedStore.open(tmp_path_factory.mktemp("agree") / "shop", create=True)
+    here.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
+    there = bound(an_address(request.param, url))
+    yield here, there
+    here.close()
+    removed(there)
+
+
+@given(st.lists(_STEPS, min_size=1, max_size=8), CONDITIONS, st.integers(0, 5), st.integers(1, 12))
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_history_leaves_stores_with_the_same_answers(
+    pair: tuple[Store, Store], history: list[Named], where: Condition, seed: int, k: int
+) -> None:
+    here, there = pair
+    for store in pair:
+        emptied(store)
+    for step in history:
+        assert step.do(here) == step.do(there), step
+    first, second = asked(here, where), asked(there, where)
+    for what, answer in first.items():
+        assert second[what] == answer, what
+    queries = random_rows(2, seed=seed)  # among them vectors that are stored
+    for exact in (False, True):
+        for condition in (None, where):
+            answers = here.search(queries, k=k, exact=exact, where=condition)
+            others = there.search(queries, k=k, exact=exact, where=condition)
+            for one, other in zip(answers, others, strict=True):
+                level(one, other)
+
+
+def test_a_thousand_vectors_have_the_same_exact_answers(pair: tuple[Store, Store]) -> None:
+    vectors = random_rows(1000)
+    items = [an_item(f"{number:04}", label=str(number % 7)) for number in range(1000)]
+    for store in pair:
+        emptied(store)
+        store.upsert(items, vectors)
+    queries = random_rows(20, seed=9)
+    found = [store.search(queries, k=10, exact=True) for store in pair]
+    assert found[0] == found[1]
+    near = pair[1].search(queries, k=10)
+    same = [
+        len({hit.item.id for hit in one} & {hit.item.id for hit in other})
+        for one, other in zip(found[0], near, strict=True)
+    ]
+    assert np.mean(same) >= 9.5  # of 10: what the graph finds of the true nearest
