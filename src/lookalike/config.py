@@ -1,4 +1,4 @@
-"""Settings from the environment, and what they mean: which place an address names.
+"""Settings from the environment, and what they mean: which place or server an address names.
 
 Only the edges read settings: the command line, and ``lookalike.open``.
 """
@@ -54,11 +54,6 @@ def collection_folder(address: str | os.PathLike[str], known: Settings) -> Path:
     Raises ``CollectionError`` for an address that is neither.
     """
     text = os.fspath(address)
-    if "://" in text:
-        raise CollectionError(
-            f"{text} names a server, and only collections on this machine can be opened so far; "
-            "give a name or a path"
-        )
     if not isinstance(address, str) or re.search(r"[/\\]|^[.~]", text):
         return Path(os.path.expanduser(text))  # noqa: PTH111 - a Path's raises for an unknown ~user
     if not text.strip() or not text.isprintable():
@@ -78,6 +73,8 @@ def open_collection(
 ) -> "Collection":
     """Open a collection by name, path or address; with ``create``, begin one that is not there.
 
+    An address is ``elasticsearch://localhost:9200/shop`` or the like (docs/servers.md).
+
     ``encoder`` is a name (``lookalike.available_encoders()``), the path of a model card, or an
     object; ``None`` takes the one that the collection was made with, and for a new one
     ``efficientnet-lite0``. With ``search``, its network begins to open at once, on a thread.
@@ -88,13 +85,6 @@ def open_collection(
     ``StoreError``.
     """
     known = settings() if known is None else known
-    folder = collection_folder(known.collection if address is None else address, known)
-    if not create and not (folder / DATABASE).exists():
-        there = collections(known)
-        hint = f"; there are {', '.join(there)}" if there else ""
-        raise CollectionNotFoundError(
-            f"there is no collection in {folder}{hint}; `lookalike index FOLDER` makes one"
-        )
 
     def make(store: Store) -> Encoder:
         if encoder is not None and not isinstance(encoder, str | os.PathLike):
@@ -117,11 +107,34 @@ def open_collection(
             store.set_setting("card", str(Path(chosen).resolve()))
         return made
 
-    store = EmbeddedStore.open(folder, create=create)
+    store = _open_store(known.collection if address is None else address, known, create=create)
     begun = make(store) if search and store.bound() is not None else None
     from lookalike.collection import Collection  # noqa: PLC0415 - beside a network that opens
 
     return Collection(store, lambda store: begun or make(store))
+
+
+def _open_store(address: str | os.PathLike[str], known: Settings, *, create: bool) -> Store:
+    if isinstance(address, str) and "://" in address:
+        # What speaks with servers costs time that collections on this machine should not pay.
+        from lookalike.stores.servers.addresses import parse_address  # noqa: PLC0415
+
+        server = parse_address(address)
+        if server.kind == "opensearch":
+            from lookalike.stores.opensearch import open_opensearch  # noqa: PLC0415 - likewise
+
+            return open_opensearch(server, create=create)
+        from lookalike.stores.elasticsearch import open_elasticsearch  # noqa: PLC0415 - likewise
+
+        return open_elasticsearch(server, create=create)
+    folder = collection_folder(address, known)
+    if not create and not (folder / DATABASE).exists():
+        there = collections(known)
+        hint = f"; there are {', '.join(there)}" if there else ""
+        raise CollectionNotFoundError(
+            f"there is no collection in {folder}{hint}; `lookalike index FOLDER` makes one"
+        )
+    return EmbeddedStore.open(folder, create=create)
 
 
 def collections(known: Settings) -> list[str]:

@@ -16,7 +16,10 @@ from lookalike.records import Json
 
 __all__ = ["doctor_command"]
 
-_PACKAGES = ("numpy", "pillow", "pillow-heif", "onnx", "onnxruntime", "usearch")
+_PACKAGES = (
+    *("numpy", "pillow", "pillow-heif", "onnx", "onnxruntime", "usearch"),
+    *("elasticsearch", "opensearch-py"),
+)
 
 
 @click.command("doctor")

@@ -26,8 +26,9 @@ def collection_option(command: _Command) -> _Command:
     return click.option(
         "-c",
         "--collection",
-        metavar="NAME|PATH",
-        help="Which collection: a name, or a path with a slash in it.  "
+        metavar="NAME|PATH|ADDRESS",
+        help="Which collection: a name, a path with a slash in it, or one on a server "
+        "(elasticsearch://localhost:9200/shop).  "
         "[default: $LOOKALIKE_COLLECTION, or 'default']",
     )(command)
 
