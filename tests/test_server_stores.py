@@ -19,7 +19,6 @@ from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.store import ServerStore
 from lookalike.vectors import unit_rows
 
-
 pytestmark = pytest.mark.engines
 
 
