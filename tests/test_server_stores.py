@@ -167,13 +167,14 @@ def test_a_collection_that_may_only_be_read_says_so_and_answers(
 ) -> None:
     with begun(place("")) as store:
         store.upsert([an_item("a")], rows((1, 0)))
-        path = f"/{store.address.name}/_settings"
+        path = f"/{store.address.name},{store.address.name}.lookalike/_settings"
         store.server.ask("PUT", path, {"index.blocks.write": True})
         with pytest.raises(StoreReadOnlyError, match="read but not written"):
             store.upsert([an_item("b")], rows((0, 1)))
         with pytest.raises(StoreReadOnlyError):
             store.delete(["a"])
         assert [hit.item.id for hit in store.search(rows((1, 0)), k=2)[0]] == ["a"]
+        assert [part.ids for part in store.keyed()] == [["a"]]
         store.server.ask("PUT", path, {"index.blocks.write": False})
         store.upsert([an_item("b")], rows((0, 1)))
         assert store.count() == 2

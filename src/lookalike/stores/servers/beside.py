@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from lookalike.errors import StoreBusyError
+from lookalike.errors import StoreBusyError, StoreDeniedError, StoreReadOnlyError
 from lookalike.records import Json, Skipped
 from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers.bulk import Action
@@ -76,14 +76,18 @@ class Beside:
         document, _ = self._document("keys")
         if document is None:
             return 0
-        if document["floor"] < document["next"] - 1:
+        last = int(document["next"]) - 1
+        if document["floor"] == last:
+            return last
 
-            def raised(document: dict[str, Any] | None) -> dict[str, Json]:
-                last = 1 if document is None else document["next"]
-                return {"kind": "keys", "next": last, "floor": last - 1}
+        def raised(document: dict[str, Any] | None) -> dict[str, Json]:
+            following = 1 if document is None else document["next"]
+            return {"kind": "keys", "next": following, "floor": following - 1}
 
+        try:
             return int(str(self._change("keys", raised)["floor"]))
-        return int(document["floor"])
+        except (StoreDeniedError, StoreReadOnlyError):
+            return last  # who may only read leaves no marks that could be wrong
 
     # -- skips -----------------------------------------------------------------------------
 
