@@ -11,6 +11,7 @@ beginning, becomes explicit numbers for the given input size.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +22,64 @@ from lookalike.errors import WeightsError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["BUILDER_REVISION", "FEATURES", "IMAGE", "LOGITS", "MAP", "build_network"]
+__all__ = [
+    "BUILDER_REVISION",
+    "EPSILON",
+    "FEATURES",
+    "IMAGE",
+    "LOGITS",
+    "MAP",
+    "STAGES",
+    "Block",
+    "blocks_of",
+    "build_network",
+    "same_padding",
+]
 
 BUILDER_REVISION = 1  # part of fingerprints and cache names: raise it when the graph changes
 IMAGE, FEATURES, MAP, LOGITS = "image", "features", "map", "logits"
+EPSILON = 1e-3  # of the batch norms, as trained
 
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each of the seven stages
-_EPSILON = 1e-3  # of the batch norms, as trained
+STAGES = len(_STRIDES)
 _OPSET = 17
 _IR_VERSION = 8  # what goes with opset 17; every supported onnxruntime reads it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """An inverted bottleneck: its number, its stage (0 to 6), and whether its input is added."""
+
+    index: int
+    stage: int
+    stride: int
+    skip: bool
+
+    @property
+    def output(self) -> str:
+        """The name of what it gives in the graph."""
+        return f"_blocks.{self.index}.{'sum' if self.skip else '_project_conv'}"
+
+
+def blocks_of(arrays: Mapping[str, NDArray[np.generic]]) -> list[Block]:
+    """The blocks of a checkpoint, from the shapes. Raises ``WeightsError`` if it is another's."""
+    found: list[Block] = []
+    channels, stage = None, -1
+    count = 1 + max(
+        (int(name.split(".")[1]) for name in arrays if name.startswith("_blocks.")), default=-1
+    )
+    for index in range(count):
+        out = _array(arrays, f"_blocks.{index}._project_conv.weight").shape[0]
+        first = out != channels  # a stage begins where the width changes
+        stage += first
+        if stage >= STAGES:
+            raise WeightsError("the weights are not those of an EfficientNet-Lite: too many stages")
+        stride = _STRIDES[stage] if first else 1
+        found.append(Block(index=index, stage=stage, stride=stride, skip=not first))
+        channels = out
+    if stage != STAGES - 1:
+        raise WeightsError("the weights are not those of an EfficientNet-Lite: too few stages")
+    return found
 
 
 def build_network(
@@ -50,20 +100,8 @@ def build_network(
     graph = _Graph(arrays, size=(height, width))
     hidden = graph.convolution(IMAGE, "_conv_stem", "_bn0", stride=2)
     hidden = graph.clip(hidden)
-    channels, stage = None, -1
-    blocks = 1 + max(
-        (int(name.split(".")[1]) for name in arrays if name.startswith("_blocks.")), default=-1
-    )
-    for index in range(blocks):
-        out = graph.shape(f"_blocks.{index}._project_conv.weight")[0]
-        first = out != channels  # a stage begins where the width changes
-        stage += first
-        if stage >= len(_STRIDES):
-            raise WeightsError("the weights are not those of an EfficientNet-Lite: too many stages")
-        hidden = graph.block(hidden, index, stride=_STRIDES[stage] if first else 1, skip=not first)
-        channels = out
-    if stage != len(_STRIDES) - 1:
-        raise WeightsError("the weights are not those of an EfficientNet-Lite: too few stages")
+    for block in blocks_of(arrays):
+        hidden = graph.block(hidden, block)
     hidden = graph.convolution(hidden, "_conv_head", "_bn1")
     graph.clip(hidden, name=MAP)
     graph.node("GlobalAveragePool", [MAP], "pooled")
@@ -76,7 +114,16 @@ def build_network(
     return graph.model(["n", 3, height, width], outputs)
 
 
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def _array(arrays: Mapping[str, NDArray[np.generic]], name: str) -> NDArray[np.generic]:
+    try:
+        return arrays[name]
+    except KeyError:
+        raise WeightsError(
+            f"the weights are not those of an EfficientNet-Lite: no {name}"
+        ) from None
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """(before, after) so that ``size`` becomes ceil(size / stride), the odd one after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
@@ -100,13 +147,7 @@ class _Graph:
         self._weight("six", np.float32(6))
 
     def array(self, name: str) -> NDArray[np.float64]:
-        try:
-            array = self._arrays[name]
-        except KeyError:
-            raise WeightsError(
-                f"the weights are not those of an EfficientNet-Lite: no {name}"
-            ) from None
-        return array.astype(np.float64)
+        return _array(self._arrays, name).astype(np.float64)
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self.array(name).shape
@@ -139,10 +180,10 @@ class _Graph:
             or {a.shape for a in (gamma, beta, mean, variance)} != {(out,)}
         ):
             raise WeightsError(f"{conv}.weight has another shape than an EfficientNet-Lite needs")
-        scale = gamma / np.sqrt(variance + _EPSILON)
+        scale = gamma / np.sqrt(variance + EPSILON)
         self._weight(f"{conv}.weight", (weight * scale[:, None, None, None]).astype(np.float32))
         self._weight(f"{conv}.bias", (beta - mean * scale).astype(np.float32))
-        (top, bottom), (left, right) = (_same_padding(s, kernel, stride) for s in self.size)
+        (top, bottom), (left, right) = (same_padding(s, kernel, stride) for s in self.size)
         self.size = (-(-self.size[0] // stride), -(-self.size[1] // stride))
         self._channels = out
         return self.node(
@@ -155,19 +196,19 @@ class _Graph:
             group=groups,
         )
 
-    def block(self, tensor: str, index: int, *, stride: int, skip: bool) -> str:
+    def block(self, tensor: str, block: Block) -> str:
         """Expand, convolve each channel by itself, project; add the input where shapes allow."""
-        prefix = f"_blocks.{index}."
+        prefix = f"_blocks.{block.index}."
         hidden = tensor
         if f"{prefix}_expand_conv.weight" in self._arrays:
             hidden = self.convolution(hidden, f"{prefix}_expand_conv", f"{prefix}_bn0")
             hidden = self.clip(hidden)
         hidden = self.convolution(
-            hidden, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=stride
+            hidden, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=block.stride
         )
         hidden = self.clip(hidden)
         hidden = self.convolution(hidden, f"{prefix}_project_conv", f"{prefix}_bn2")
-        return self.node("Add", [hidden, tensor], f"{prefix}sum") if skip else hidden
+        return self.node("Add", [hidden, tensor], block.output) if block.skip else hidden
 
     def classifier(self) -> int:
         """Adds ``logits``; how many classes there are."""

@@ -15,13 +15,16 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION, build_network
 from lookalike.errors import WeightsError
 
-__all__ = ["Network", "default_cache", "network"]
+if TYPE_CHECKING:
+    from lookalike.encoders.checkpoint import Arrays
+
+__all__ = ["Network", "default_cache", "network", "read_weights"]
 
 Network: TypeAlias = Path | bytes  # an ONNX file, or its content
 
@@ -113,15 +116,20 @@ def _cache_name(card: ModelCard, *, classifier: bool) -> str:
     return f"{card.name}-{card.weights.sha256[:12]}-r{BUILDER_REVISION}-{size}{head}.onnx"
 
 
-def _build(card: ModelCard, *, classifier: bool) -> bytes:
+def read_weights(card: ModelCard) -> "Arrays":
+    """The arrays of a card's checkpoint, by name. Raises ``WeightsError`` as ``network`` does."""
     # Needed once per user and machine; a search must not pay for its imports.
     from lookalike.encoders.checkpoint import read_checkpoint  # noqa: PLC0415
 
     path = _find(card)
     content = _read(path)
     _check(content, path, card)  # before a byte of it is interpreted
+    return read_checkpoint(content)
+
+
+def _build(card: ModelCard, *, classifier: bool) -> bytes:
     model = build_network(
-        read_checkpoint(content),
+        read_weights(card),
         width=card.input.width,
         height=card.input.height,
         classifier=classifier,

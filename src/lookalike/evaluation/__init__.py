@@ -22,6 +22,7 @@ percentiles of bootstrapped means over queries (Efron, Tibshirani, An Introducti
 Bootstrap, 13.3): what chance in the choice of queries does, not in the choice of classes.
 """
 
+from lookalike.evaluation.asking import class_of
 from lookalike.evaluation.intervals import interval
 from lookalike.evaluation.rankings import Measures, measures
 from lookalike.evaluation.records import (
@@ -49,6 +50,7 @@ __all__ = [
     "Measures",
     "Score",
     "Split",
+    "class_of",
     "compare",
     "evaluate",
     "interval",

@@ -14,7 +14,7 @@ from lookalike.evaluation.records import Split
 from lookalike.filters import FIELDS
 from lookalike.records import Item, Json
 
-__all__ = ["Plan", "plan_queries"]
+__all__ = ["Plan", "class_of", "plan_queries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +110,10 @@ class _Known:
 
     @classmethod
     def of(cls, item: Item, by: str) -> "_Known":
-        return cls(item.id, _class_of(item, by))
+        return cls(item.id, class_of(item, by))
 
 
-def _class_of(item: Item, by: str) -> str | None:
+def class_of(item: Item, by: str) -> str | None:
     """The value of a field as text; ``None`` where there is none."""
     value: Json
     if by in FIELDS:
