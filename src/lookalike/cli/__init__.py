@@ -34,6 +34,7 @@ _COMMANDS = {
     "neighbours": "neighbours",
     "duplicates": "duplicates",
     "evaluate": "evaluate",
+    "train": "train",
     "export": "export",
     "remove": "remove",
     "doctor": "doctor",

@@ -1,0 +1,105 @@
+"""Writing what was learned as an ordinary encoder: an ONNX file and its card."""
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from lookalike.encoders.cards import ModelCard, read_card
+from lookalike.encoders.checkpoint import Arrays
+from lookalike.encoders.efficientnet_lite import FEATURES, IMAGE, MAP, build_network
+
+__all__ = ["card_name", "write_encoder"]
+
+_CARD = """\
+# Written by `lookalike train`; every key is explained in docs/encoders.md.
+name = {name}
+title = {title}
+licence = {licence}
+source = {source}
+
+[weights]
+builder = "onnx"
+file = {file}
+sha256 = "{sha256}"
+
+[input]
+name = "{image}"
+width = {width}
+height = {height}
+layout = "nchw"
+channels = "{channels}"
+resize = "{resize}"
+{resizing}interpolation = "{interpolation}"
+scale = {scale!r}
+mean = {mean}
+std = {std}
+
+[output]
+name = "{features}"
+dim = {dim}
+
+[map]
+name = "{map}"
+layout = "nchw"
+"""
+
+
+def card_name(folder: Path) -> str:
+    """A name for the encoder in that folder: the folder's, with what names allow."""
+    text = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")
+    return text[:64] or "encoder"
+
+
+def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str) -> Path:
+    """Write ``NAME.onnx`` and ``NAME.toml``; the card's path. Both appear whole or not at all.
+
+    The graph and the preprocessing are those of ``base``, so pictures are prepared as they were
+    for learning. ``taught`` says by what it was taught.
+    """
+    name, given = card_name(folder), base.input
+    content = build_network(arrays, width=given.width, height=given.height).SerializeToString()
+    file = f"{name}.onnx"
+    _write(folder / file, content)
+    resizing = {
+        "crop": f"crop = {given.crop!r}\n",
+        "pad": f"fill = {list(given.fill)}\n",
+        "squash": "",
+    }
+    text = _CARD.format(
+        name=_text(name),
+        title=_text(f"{base.title}, fine-tuned on {taught}"),
+        licence=_text(
+            f"{base.licence} for the network that it began as; the pictures' for the rest"
+        ),
+        source=_text(f"lookalike train, from {base.name}: {base.source}"),
+        file=_text(file),
+        sha256=sha256(content).hexdigest(),
+        image=IMAGE,
+        width=given.width,
+        height=given.height,
+        channels=given.channels,
+        resize=given.resize,
+        resizing=resizing[given.resize],
+        interpolation=given.interpolation,
+        scale=given.scale,
+        mean=list(given.mean),
+        std=list(given.std),
+        features=FEATURES,
+        dim=base.output.dim,
+        map=MAP,
+    )
+    path = folder / f"{name}.toml"
+    _write(path, text.encode())
+    return read_card(path).path
+
+
+def _text(value: str) -> str:
+    """A TOML string. JSON's has the same escapes, but for DEL, which TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
