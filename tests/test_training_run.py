@@ -26,7 +26,7 @@ from lookalike import Collection, training
 from lookalike.catalogues import open_catalogue
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
-from lookalike.errors import CollectionError, ExportError
+from lookalike.errors import CollectionError, EncoderError, ExportError
 from lookalike.training import Recipe, TrainingProgress
 
 torch = pytest.importorskip(
@@ -316,6 +316,14 @@ def test_when_nothing_gets_better_nothing_is_written(
     assert [one.name for one in (tmp_path / "e").iterdir()] == ["training.pt"]
 
 
+def test_a_rate_that_is_far_too_high_is_said_to_be(
+    shop: Collection, small: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EncoderError, match=r"lower the rate|no vector for a picture"):
+        training.train(shop, tmp_path / "e", base=small, recipe=Recipe(rate=1e30))
+    assert not (tmp_path / "e" / "e.toml").exists()
+
+
 def test_time_that_is_up_ends_it(shop: Collection, small: Path, tmp_path: Path) -> None:
     report = training.train(shop, tmp_path / "e", base=small, minutes=1e-6)
     assert not report.interrupted
@@ -405,7 +413,8 @@ def test_the_command_tells_what_it_does_and_writes_json(
     assert found["base"] == "small"
     assert len(found["epochs"]) == 2
     assert "epoch 2: loss" in done.stderr
-    assert "mAP@R of held-out labels" in done.stderr
+    assert "mAP@R of held-out pictures" in done.stderr
+    assert "of held-out labels" in done.stderr
     done = run("--epochs", 2, "--to", to, "--share", 1, "-q")
     assert done.returncode == 0, done.stderr
     assert "11 labels from 110 pictures" in done.stdout

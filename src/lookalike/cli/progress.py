@@ -63,6 +63,10 @@ class Meter:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away; nothing more will come."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

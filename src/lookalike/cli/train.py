@@ -145,7 +145,7 @@ class _Told:
 
     def __call__(self, now: "TrainingProgress") -> None:
         if self._reading and not now.reading:
-            self._meter.__exit__()
+            self._meter.stop()
             self._meter = Meter("learning", quiet=self._quiet)
             self._reading, self._last = False, now.epoch
             self._begun = now.done if now.epoch is not None else 0
@@ -159,16 +159,18 @@ class _Told:
         """One epoch: how it went."""
         if self._quiet:
             return
-        parts = [f"epoch {epoch.number}: loss {epoch.loss:.3f}"]
-        for what, was, found in _sides(before, epoch.judgement):
-            parts.append(f"mAP@R of {what} {found.map_at_r:.3f} (was {was.map_at_r:.3f})")
-        click.echo(f"{', '.join(parts)}, {epoch.seconds:.0f} s", err=True)
+        parts = [
+            f"{what} {found.map_at_r:.3f} (was {was.map_at_r:.3f})"
+            for what, was, found in _sides(before, epoch.judgement)
+        ]
+        text = f"loss {epoch.loss:.3f}, mAP@R of {', of '.join(parts)}, {epoch.seconds:.0f} s"
+        click.echo(f"epoch {epoch.number}: {text}", err=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._meter.__exit__()
+        self._meter.stop()
 
 
 def _sides(before: "Judgement", after: "Judgement") -> list[tuple[str, "Quality", "Quality"]]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from lookalike.encoders.checkpoint import Arrays
-from lookalike.errors import CollectionError, ExportError
+from lookalike.errors import CollectionError, EncoderError, ExportError
 from lookalike.records import Skipped
 from lookalike.training.maps import Maps
 from lookalike.training.records import Epoch, Judgement, Quality, Recipe, TrainingProgress
@@ -224,6 +224,8 @@ class Run:
                     group["lr"] = rate * float(part)
                 wanted = np.searchsorted(labels, self._classes[rows])
                 loss = head.loss(self._tail.features(maps), wanted)
+                if not torch.isfinite(loss):
+                    raise EncoderError("learning ran away: the loss is no number; lower the rate")
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

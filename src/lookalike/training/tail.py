@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from numpy.typing import NDArray
 
 from lookalike.encoders.efficientnet_lite import EPSILON, STAGES, Block, blocks_of, same_padding
+from lookalike.errors import EncoderError
 from lookalike.training.records import Recipe
 from lookalike.vectors import Matrix, unit_rows
 
@@ -25,7 +26,7 @@ State: TypeAlias = dict[str, Any]  # name → torch.Tensor
 _Tensor: TypeAlias = Any  # torch.Tensor; not every environment that checks types has torch
 
 _CONVOLUTIONS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
-_BATCH = 32  # pictures at a time without learning: 40 MB between two layers of Lite0
+_BATCH = 32  # pictures at a time without learning: 17 MB between two layers of Lite0's stage 6
 
 
 class Tail:
@@ -56,13 +57,19 @@ class Tail:
         return last.mean(dim=(2, 3))
 
     def vectors(self, maps: NDArray[np.floating]) -> Matrix:
-        """Unit vectors, (n, dim) float32, as the finished encoder will give them."""
+        """Unit vectors, (n, dim) float32, as the finished encoder will give them.
+
+        ``EncoderError`` if a picture's features are zeros or no numbers: learning ran away.
+        """
         with torch.inference_mode():
             parts = [
                 self.features(maps[start : start + _BATCH]).numpy()
                 for start in range(0, len(maps), _BATCH)
             ]
-        return unit_rows(np.concatenate(parts))
+        try:
+            return unit_rows(np.concatenate(parts))
+        except ValueError as error:
+            raise EncoderError(f"the network gives no vector for a picture: {error}") from error
 
     def state(self) -> State:
         """A copy of what is learned."""
