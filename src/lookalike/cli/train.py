@@ -129,7 +129,8 @@ def train_command(
     else:
         _print_report(report)
     if report.interrupted:
-        click.echo("interrupted; the same command goes on from the last whole epoch", err=True)
+        after = f"epoch {len(report.epochs)}" if report.epochs else "the beginning"
+        click.echo(f"interrupted; the same command goes on from {after}", err=True)
         ctx.exit(130)
 
 
@@ -183,6 +184,9 @@ def _sides(before: "Judgement", after: "Judgement") -> list[tuple[str, "Quality"
 
 
 def _print_report(report: "TrainingReport") -> None:
+    if not report.epochs:
+        print_table(("", ""), [("encoder", "none: not one epoch was finished")])
+        return
     taught = f"{report.labels:,} labels from {report.pictures:,} pictures"
     rows = [("learned", f"{taught} in {report.seconds:,.0f} s, {len(report.epochs)} epochs")]
     for what, was, now in _sides(report.before, report.after):
@@ -194,9 +198,7 @@ def _print_report(report: "TrainingReport") -> None:
         rows.append(
             ("left out", plain(f"{len(report.skipped):,}, {first.path} for one: {first.reason}"))
         )
-    if not report.epochs:
-        rows.append(("encoder", "none: not one epoch was finished"))
-    elif report.card is None:
+    if report.card is None:
         rows.append(("encoder", "none: nothing is better than the network as it was"))
     else:
         rows += [
