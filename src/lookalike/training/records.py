@@ -16,7 +16,7 @@ __all__ = ["Epoch", "Judgement", "Quality", "Recipe", "TrainingProgress", "Train
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How to learn. The defaults are what was measured best: docs/decisions/0013-fine-tuning.md.
+    """How to learn. The defaults are the best that was measured: decision 13, fine-tuning.
 
     ``stages`` of the network's seven learn, the last ones; the others stay as they were. ``rate``
     is Adam's for them at its highest, ``head_rate`` for the labels' directions. ``temperature``
