@@ -1,8 +1,10 @@
 """The wheel has all that it needs, and works away from the source tree."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -64,3 +66,9 @@ def test_the_wheel_finds_look_alikes_by_itself(wheel: Path, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(place / "lookalike" / "__init__.py"), "2.png"]
+
+
+def test_the_lock_has_every_extra_but_the_one_that_brings_gigabytes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    locked = re.findall(r"--extra (\w+)", (ROOT / "scripts/lock").read_text(encoding="utf-8"))
+    assert {*locked, "train"} == set(project["optional-dependencies"])
