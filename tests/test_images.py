@@ -4,6 +4,7 @@ import contextlib
 import gc
 import hashlib
 import io
+import math
 import os
 import struct
 import subprocess
@@ -34,7 +35,17 @@ from lookalike.errors import (
     PictureTooLargeError,
     UnreadablePictureError,
 )
-from lookalike.images import Limits, Picture, decode, from_array, from_image, read, thumbnail
+from lookalike.images import (
+    Limits,
+    Picture,
+    cropped,
+    decode,
+    for_crop,
+    from_array,
+    from_image,
+    read,
+    thumbnail,
+)
 
 
 @pytest.fixture(scope="module")
@@ -816,3 +827,45 @@ def test_suffixes_are_lower_case_and_cover_what_can_be_read() -> None:
 def test_this_pillow_has_the_codecs_that_these_tests_need() -> None:
     assert features.check("webp")
     assert features.check("avif")
+
+
+# -- parts of a picture ---------------------------------------------------------------------
+
+
+def test_a_part_of_a_picture_is_what_lies_in_its_box() -> None:
+    picture = from_image(photo(80, 40))
+    part = cropped(picture, (0.25, 0.5, 0.75, 1.0))
+    assert part.image.size == (part.width, part.height) == (40, 20)
+    np.testing.assert_array_equal(pixels(part), pixels(picture)[20:40, 20:60])
+    np.testing.assert_array_equal(pixels(cropped(picture, (0, 0, 1, 1))), pixels(picture))
+
+
+@given(
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4, unique=True),
+)
+def test_every_box_holds_a_pixel(size: tuple[int, int], edges: list[float]) -> None:
+    (left, right), (top, bottom) = sorted(edges[:2]), sorted(edges[2:])
+    part = cropped(from_image(Image.new("RGB", size)), (left, top, right, bottom))
+    assert 1 <= part.image.width <= size[0]
+    assert 1 <= part.image.height <= size[1]
+    assert min(part.width, part.height) >= 1
+
+
+@pytest.mark.parametrize(
+    "box", [(0.5, 0, 0.5, 1), (0, 1, 1, 0), (-0.1, 0, 1, 1), (0, 0, 1, 1.1), (0, 0, math.nan, 1)]
+)
+def test_an_impossible_box_is_refused(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        cropped(from_image(photo()), box)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        for_crop((224, 224), box)
+
+
+def test_a_part_of_a_large_jpeg_is_decoded_as_finely_as_the_whole_would_be() -> None:
+    data = saved(photo(1600, 1200), "JPEG", quality=90)
+    box = (0.0, 0.0, 0.25, 0.25)
+    assert decode(data, at_least=(100, 75)).image.size == (200, 150)
+    part = cropped(decode(data, at_least=for_crop((100, 75), box)), box)
+    assert part.image.size == (100, 75)
+    assert (part.width, part.height) == (400, 300)

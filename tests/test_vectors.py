@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from lookalike.vectors import cosines, top_k, unit_rows
+from lookalike.vectors import cosines, mixed, top_k, unit_rows
 
 _SCORES = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.25000003, 0.5, 1.0]), max_size=40)
 
@@ -88,3 +88,42 @@ def test_a_row_with_itself_is_never_more_than_one(seed: int) -> None:
     row = np.random.default_rng(seed).normal(size=(1, 33)).astype(np.float16)
     (score,) = cosines(row, row[0].astype(np.float32))
     assert 1 - 1e-12 <= score <= 1
+
+
+def test_several_pictures_are_one_direction_between_them() -> None:
+    rows = unit_rows(np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float32))
+    between = mixed(rows, [1, 1])
+    assert between.dtype == np.float32
+    np.testing.assert_allclose(between, [0.70710678, 0.70710678, 0], atol=1e-6)
+    np.testing.assert_allclose(mixed(rows, [3, 0]), rows[0], atol=1e-6)
+
+
+def test_a_negative_weight_leads_away() -> None:
+    rows = unit_rows(np.array([[1, 0], [1, 1]], dtype=np.float32))
+    away = mixed(rows, [1, -0.5])
+    assert cosines(rows, away)[1] < cosines(rows[:1], rows[1])[0]
+    assert away[1] < 0
+
+
+@given(
+    arrays.arrays(np.float32, (3, 4), elements=st.integers(-9, 9).filter(bool).map(float)),
+    st.lists(st.floats(0.01, 10), min_size=3, max_size=3),
+    st.floats(0.01, 100),
+)
+def test_only_the_proportion_of_weights_matters(
+    rows: NDArray[np.float32], weights: list[float], factor: float
+) -> None:
+    units = unit_rows(np.abs(rows))  # none cancels another
+    one = mixed(units, weights)
+    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(one, mixed(units, [w * factor for w in weights]), atol=1e-5)
+
+
+def test_pictures_that_cancel_each_other_out_ask_for_nothing() -> None:
+    rows = unit_rows(np.array([[1, 2], [1, 2]], dtype=np.float32))
+    with pytest.raises(ValueError, match="cancel each other out"):
+        mixed(rows, [1, -1])
+    with pytest.raises(ValueError, match="cancel each other out"):
+        mixed(rows[:0], [])
+    with pytest.raises(ValueError, match="2 pictures have 1 weights"):
+        mixed(rows, [1])

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import io
 import logging
+import math
 import os
 import re
 import stat
@@ -22,7 +23,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import PIL
@@ -40,10 +41,13 @@ from lookalike.formats import DECODER_ERRORS, cut_off, format_of, what_instead
 
 __all__ = [
     "SUFFIXES",
+    "Box",
     "Limits",
     "Picture",
+    "cropped",
     "decode",
     "digest",
+    "for_crop",
     "from_array",
     "from_image",
     "read",
@@ -90,6 +94,9 @@ class Picture:
     width: int
     height: int
 
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, in [0, 1] of its width and height."""
 
 _LIMITS = Limits()
 _T = TypeVar("_T")
@@ -427,6 +434,41 @@ def _picture(image: Image.Image, size: tuple[int, int], turn: int) -> Picture:
     width, height = size[::-1] if turn in _SIDEWAYS else size
     image.info = {}  # a profile or EXIF turn left there would be applied once more
     return Picture(image=image, width=width, height=height)
+
+
+# --- parts of a picture ------------------------------------------------------------------------
+
+
+def cropped(picture: Picture, box: Box) -> Picture:
+    """The part of an upright picture that ``box`` says, at least a pixel of it.
+
+    ``width`` and ``height`` are the part's, in pixels of the original. Raises ``ValueError`` for
+    an impossible box.
+    """
+    left, top, right, bottom = _checked(box)
+    width, height = picture.image.size
+    x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
+    corner = max(round(right * width), x + 1), max(round(bottom * height), y + 1)
+    return Picture(
+        image=picture.image.crop((x, y, *corner)),
+        width=max(round((right - left) * picture.width), 1),
+        height=max(round((bottom - top) * picture.height), 1),
+    )
+
+
+def for_crop(at_least: tuple[int, int], box: Box) -> tuple[int, int]:
+    """How large a picture must be decoded for the part ``box`` of it to be ``at_least`` so."""
+    left, top, right, bottom = _checked(box)
+    return math.ceil(at_least[0] / (right - left)), math.ceil(at_least[1] / (bottom - top))
+
+
+def _checked(box: Box) -> Box:
+    left, top, right, bottom = box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError(
+            f"a part of a picture is (left, top, right, bottom) from 0 to 1, not {tuple(box)}"
+        )
+    return box
 
 
 # --- thumbnails and versions -------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Unit vectors and what is computed on them. Pure numpy."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Matrix", "Vector", "cosines", "top_k", "unit_rows"]
+__all__ = ["Matrix", "Vector", "cosines", "mixed", "top_k", "unit_rows"]
 
 Vector: TypeAlias = NDArray[np.float32]  # (dim,), unit length
 Matrix: TypeAlias = NDArray[np.float32]  # (n, dim), unit rows
@@ -57,3 +58,20 @@ def cosines(rows: NDArray[np.floating], vector: NDArray[np.floating]) -> NDArray
     lengths = np.sqrt(squares) * np.sqrt((direction * direction).sum())
     scores: NDArray[np.float64] = np.clip(np.round(dots / lengths, 9), -1, 1)
     return scores
+
+
+def mixed(rows: Matrix, weights: Sequence[float]) -> Vector:
+    """One direction for several pictures: the weighted sum of unit ``rows`` (n, dim), unit again.
+
+    A negative weight leads away from a picture. This is Rocchio's way to use what a person likes
+    and dislikes of the answers ("Relevance feedback in information retrieval", 1971), on vectors
+    of equal length. Raises ``ValueError`` when the pictures cancel each other out.
+    """
+    if len(weights) != len(rows):
+        raise ValueError(f"{len(rows)} pictures have {len(weights)} weights")
+    total = np.asarray(weights, dtype=np.float64) @ rows.astype(np.float64)  # (dim,)
+    # what rounding leaves of vectors that cancel points anywhere
+    if not np.linalg.norm(total) > 1e-4 * np.abs(weights).max(initial=0):
+        raise ValueError("the pictures cancel each other out, so nothing is asked for")
+    one: Vector = unit_rows(total[None, :])[0]
+    return one
