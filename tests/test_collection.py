@@ -670,3 +670,37 @@ def test_left_out_files_are_listed_with_their_reason(full: Collection, pictures:
         str(root / "empty.png"),
     ]
     assert found[1].reason == "the file is empty"
+
+
+# -- parts, and pictures of several people at once ------------------------------------------
+
+
+def test_a_search_by_a_part_finds_what_looks_like_the_part(
+    shop: Collection, pictures: Path, tmp_path: Path
+) -> None:
+    shop.index(pictures)
+    with Image.open(pictures / "0.png") as left, Image.open(pictures / "2.png") as right:
+        both = Image.new("RGB", (left.width + right.width, left.height))
+        both.paste(left, (0, 0))
+        both.paste(right, (left.width, 0))
+    both.save(tmp_path / "both.png")
+    for box, expected in (((0.0, 0.0, 0.5, 1.0), "0.png"), ((0.5, 0.0, 1.0, 1.0), "2.png")):
+        for query in (tmp_path / "both.png", both, np.asarray(both)):
+            part = shop.encode(query, crop=box)
+            assert ids(shop.search(part, k=1)) == [expected]
+
+
+def test_pictures_encoded_together_have_the_vectors_of_their_own(full: Collection) -> None:
+    places = [full.file_of(item) for item in full]
+    queries = [place for place in places if place is not None]
+    together = full.encode_prepared([full.prepare(query) for query in queries])
+    for query, encoded in zip(queries, together, strict=True):
+        alone = full.encode(query)
+        np.testing.assert_allclose(encoded.vector, alone.vector, atol=1e-5)
+        assert (encoded.digest, encoded.item) == (alone.digest, alone.item)
+
+
+def test_an_empty_collection_can_be_tied_to_its_encoder(shop: Collection) -> None:
+    assert shop.info().encoder is None
+    shop.bind()
+    assert shop.info().dim == 32

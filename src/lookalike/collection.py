@@ -22,7 +22,7 @@ from lookalike.errors import (
     SourceError,
 )
 from lookalike.filters import FIELDS, Condition, Exists, Not, parse
-from lookalike.protocols import Catalogue, Encoder, Store
+from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Skipped, id_of
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.vectors import Vector
@@ -30,7 +30,15 @@ from lookalike.vectors import Vector
 if TYPE_CHECKING:
     from lookalike.scan import ScanOptions
 
-__all__ = ["Collection", "CollectionInfo", "Description", "Encoded", "Query", "Root"]
+__all__ = [
+    "Collection",
+    "CollectionInfo",
+    "Description",
+    "Encoded",
+    "PreparedQuery",
+    "Query",
+    "Root",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +50,18 @@ class Encoded:
     """
 
     vector: Vector
+    digest: str | None = None
+    item: Item | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedQuery:
+    """A picture at its encoder's input size, to be encoded together with others.
+
+    ``digest`` and ``item`` are as in ``Encoded``.
+    """
+
+    prepared: Prepared
     digest: str | None = None
     item: Item | None = None
 
@@ -247,6 +267,13 @@ class Collection:
         )
         return removed
 
+    def bind(self) -> None:
+        """Tie an empty collection to its encoder now, rather than with the first picture.
+
+        Raises ``EncoderError`` and ``EncoderMismatchError``.
+        """
+        self._bound_encoder()
+
     def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
         """Prepare a large collection for quick searches; see ``Store.optimize``."""
         return self._store.optimize(progress=progress)
@@ -297,24 +324,41 @@ class Collection:
             _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), encoded.vector
         )
 
-    def encode(self, query: Query) -> Encoded:
+    def encode(self, query: Query, *, crop: images.Box | None = None) -> Encoded:
         """Encode a picture once, for several searches: ``search`` takes the answer as its query.
 
-        Raises ``PictureError``, ``EncoderError``, and ``CollectionError`` for an empty collection.
+        ``crop`` (left, top, right, bottom), each in [0, 1] of the upright picture, encodes that
+        part alone. Raises ``PictureError``, ``EncoderError``, ``CollectionError`` for an empty
+        collection, and ``ValueError`` for an impossible crop.
         """
         if isinstance(query, Encoded):
             return query
-        data, picture = self._picture(query)
+        return self.encode_prepared([self.prepare(query, crop=crop)])[0]
+
+    def prepare(self, query: _Picture, *, crop: images.Box | None = None) -> PreparedQuery:
+        """The part of ``encode`` that is one picture's own: read, decode, crop, scale down.
+
+        Who has pictures of several people at hand prepares each on a thread and encodes them
+        together. Raises as ``encode``.
+        """
+        data, picture = self._picture(query, crop)
         if self._store.bound() is None:
             raise CollectionError("the collection is empty; `lookalike index FOLDER` fills it")
-        encoder = self._bound_encoder()
-        prepared = encoder.prepare(picture.image)
+        prepared = self._bound_encoder().prepare(picture.image)
         self._store.warm()  # while a network that is just being opened opens on its thread
-        return Encoded(
-            vector=encoder.encode([prepared])[0],
+        return PreparedQuery(
+            prepared=prepared,
             digest=None if data is None else images.digest(data),
             item=self._itself(query),
         )
+
+    def encode_prepared(self, queries: Sequence[PreparedQuery]) -> list[Encoded]:
+        """The rest of ``encode``, for any number of pictures at once. Raises ``EncoderError``."""
+        vectors = self._bound_encoder().encode([one.prepared for one in queries])
+        return [
+            Encoded(vector=vector, digest=one.digest, item=one.item)
+            for vector, one in zip(vectors, queries, strict=True)
+        ]
 
     def similar(
         self,
@@ -362,10 +406,15 @@ class Collection:
 
     def file_of(self, item: Item) -> Path | None:
         """Where an item's picture lies, or ``None`` if it came as bytes."""
-        if not item.path:
-            return None
-        root = next((root for root in self.roots() if root.name == item.root), None)
-        return None if root is None else root.path / item.path
+        return self.files_of([item])[0]
+
+    def files_of(self, items: Iterable[Item]) -> list[Path | None]:
+        """``file_of`` each, looking the roots up once."""
+        roots = {root.name: root.path for root in self.roots()}
+        return [
+            roots[item.root] / item.path if item.path and item.root in roots else None
+            for item in items
+        ]
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
         return isinstance(id, str) and id in self._store.get([id])
@@ -516,12 +565,14 @@ class Collection:
             self._encoder = encoder
         return self._encoder
 
-    def _picture(self, query: _Picture) -> tuple[bytes | None, images.Picture]:
+    def _picture(
+        self, query: _Picture, crop: images.Box | None = None
+    ) -> tuple[bytes | None, images.Picture]:
         """The query's bytes, if it has any, and the picture."""
         if isinstance(query, Image.Image):
-            return None, images.from_image(query)
+            return None, _part(images.from_image(query), crop)
         if isinstance(query, np.ndarray):
-            return None, images.from_array(query)
+            return None, _part(images.from_array(query), crop)
         if isinstance(query, bytes):
             data, path = query, None
         else:
@@ -532,10 +583,13 @@ class Collection:
                 )
             data = images.read(_expanded(path), limits=self.limits)
         try:
-            picture = images.decode(data, limits=self.limits, at_least=self._decode_size())
+            at_least = self._decode_size()
+            if crop is not None and at_least is not None:
+                at_least = images.for_crop(at_least, crop)
+            picture = images.decode(data, limits=self.limits, at_least=at_least)
         except PictureError as error:
             raise type(error)(error.reason, path=error.path or path) from error
-        return data, picture
+        return data, _part(picture, crop)
 
     def _decode_size(self) -> tuple[int, int] | None:
         if self._store.bound() is None:
@@ -598,6 +652,10 @@ class Collection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _part(picture: images.Picture, crop: images.Box | None) -> images.Picture:
+    return picture if crop is None else images.cropped(picture, crop)
 
 
 def _expanded(path: str | os.PathLike[str]) -> Path:
