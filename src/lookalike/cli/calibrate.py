@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import print_json, print_table, when
+from lookalike.cli.output import print_json, print_table
+from lookalike.documents import when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import plain, print_json, print_table, when
+from lookalike.cli.output import plain, print_json, print_table
+from lookalike.documents import when
 from lookalike.errors import ExportError, PictureError
 
 if TYPE_CHECKING:

@@ -8,16 +8,15 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import (
-    item_json,
     lines,
     plain,
     print_json,
     print_table,
     reasons_text,
     size_text,
-    when,
 )
 from lookalike.config import collections, settings
+from lookalike.documents import item_json, when
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
 
 if TYPE_CHECKING:

@@ -3,41 +3,15 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.records import Hit, Item, Json
-
-if TYPE_CHECKING:
-    from lookalike.collection import Collection
-
-__all__ = ["hit_json", "item_json", "print_json", "size_text", "when"]
+__all__ = ["lines", "plain", "print_json", "print_table", "reasons_text", "size_text"]
 
 
 def print_json(value: object) -> None:
     """One JSON document on stdout, as text that any terminal or pipe takes."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
-    """An item as the documents show it; ``path`` is where its file lies, if it has one."""
-    place = collection.file_of(item)
-    return {
-        "id": item.id,
-        "path": None if place is None else str(place),
-        "label": item.label,
-        "group": item.group,
-        "metadata": dict(item.metadata),
-        "width": item.width,
-        "height": item.height,
-        "digest": item.digest,
-    }
-
-
-def hit_json(collection: "Collection", rank: int, hit: Hit) -> dict[str, Json]:
-    return {"rank": rank, "score": round(hit.score, 6), **item_json(collection, hit.item)}
 
 
 def size_text(count: int) -> str:
@@ -48,13 +22,6 @@ def size_text(count: int) -> str:
             return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def when(seconds: float | None) -> str | None:
-    """A moment as ISO 8601 in UTC."""
-    return (
-        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
-    )
 
 
 def reasons_text(reasons: Mapping[str, int]) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import click
 
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import hit_json, lines, plain, print_json, print_table, when
+from lookalike.cli.output import lines, plain, print_json, print_table
+from lookalike.documents import collection_json, hits_json, matches_json, search_json
 from lookalike.errors import PictureError, SourceError
 from lookalike.records import Hit, Json
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["search_command", "similar_command"]
 
-_PREDICTED = 5  # labels that JSON shows
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
@@ -371,69 +371,18 @@ def _show(
 def _documents(
     shop: "Collection", answers: Sequence[_Answer], limits: _Limits
 ) -> list[dict[str, Json]]:
-    info = shop.info()
-    collection: dict[str, Json] = {
-        "name": Path(info.address).name,
-        "count": info.items,
-        "updated_at": when(info.updated_at),
-        "model": info.encoder,
-    }
+    collection = collection_json(shop)
     return [
-        {
-            "query": answer.query,
-            "took_ms": round(answer.took_ms, 3),
-            "total": len(answer.hits),
-            "score": "cosine",
-            "collection": collection,
-            **({} if answer.category is None else {"category": _category_json(answer.category)}),
-            **_matches_json(answer, limits),
-            "hits": [
-                {**hit_json(shop, rank, hit), **match}
-                for rank, (hit, match) in enumerate(
-                    zip(answer.hits, _words_json(answer), strict=True), 1
-                )
-            ],
-        }
+        search_json(
+            query=answer.query,
+            took_ms=answer.took_ms,
+            collection=collection,
+            hits=hits_json(shop, answer.hits, answer.judged),
+            category=answer.category,
+            matches=matches_json(limits.scale, answer.judged, limits.min_match),
+        )
         for answer in answers
     ]
-
-
-def _words_json(answer: _Answer) -> list[dict[str, Json]]:
-    """What is said of each hit, if there are words for them."""
-    if answer.judged is None:
-        return [{} for _ in answer.hits]
-    return [{"match": match} for match in answer.judged.matches]
-
-
-def _matches_json(answer: _Answer, limits: _Limits) -> dict[str, Json]:
-    """Where each level begins, and why there is no hit."""
-    if limits.scale is None or answer.judged is None:
-        return {}
-    nearest = answer.judged.nearest
-    return {
-        "matches": {
-            "min": limits.min_match,
-            **{one.match: round(one.least, 6) for one in limits.scale.levels},
-            "measured": limits.scale.reason is None,
-            "reason": limits.scale.reason,
-            "nothing": answer.nothing,
-            "nearest": None
-            if nearest is None
-            else {"id": nearest.item.id, "score": round(nearest.score, 6)},
-        }
-    }
-
-
-def _category_json(found: "CategorySearch") -> dict[str, Json]:
-    return {
-        "predicted": [
-            {"label": one.label, "probability": round(one.probability, 6)}
-            for one in found.predictions[:_PREDICTED]
-        ],
-        "used": list(found.scope.labels),
-        "scope": "category" if found.scope.labels else "all",
-        "reason": found.scope.reason,
-    }
 
 
 def _category_text(found: "CategorySearch") -> str:

@@ -1,0 +1,134 @@
+"""Answers as JSON documents: one form, on the command line and over HTTP."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.records import Hit, Item, Json
+
+if TYPE_CHECKING:
+    from lookalike.calibration import Calibration, Judgement, Match
+    from lookalike.categories import CategorySearch
+    from lookalike.collection import Collection
+
+__all__ = [
+    "category_json",
+    "collection_json",
+    "hits_json",
+    "item_json",
+    "items_json",
+    "matches_json",
+    "search_json",
+    "when",
+]
+
+_PREDICTED = 5  # labels that are shown
+
+
+def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
+    """An item as the documents show it; ``path`` is where its file lies, if it has one."""
+    return items_json(collection, [item])[0]
+
+
+def items_json(collection: "Collection", items: Sequence[Item]) -> list[dict[str, Json]]:
+    """``item_json`` of each."""
+    return [
+        {
+            "id": item.id,
+            "path": None if place is None else str(place),
+            "label": item.label,
+            "group": item.group,
+            "metadata": dict(item.metadata),
+            "width": item.width,
+            "height": item.height,
+            "digest": item.digest,
+        }
+        for item, place in zip(items, collection.files_of(items), strict=True)
+    ]
+
+
+def hits_json(
+    collection: "Collection", hits: Sequence[Hit], judged: "Judgement | None" = None
+) -> list[dict[str, Json]]:
+    """Hits with their rank, from 1, and score; and the word for it where they were judged."""
+    items = items_json(collection, [hit.item for hit in hits])
+    words = [{}] * len(hits) if judged is None else [{"match": one} for one in judged.matches]
+    return [
+        {"rank": rank, "score": round(hit.score, 6), **item, **word}
+        for rank, (hit, item, word) in enumerate(zip(hits, items, words, strict=True), 1)
+    ]
+
+
+def collection_json(collection: "Collection") -> dict[str, Json]:
+    """What an answer says of the collection that it comes from."""
+    bound = collection.store.bound()
+    updated = collection.store.setting("updated_at")
+    return {
+        "name": Path(str(collection.store.facts()["address"])).name,
+        "count": len(collection),
+        "updated_at": when(updated if isinstance(updated, float) else None),
+        "model": bound[0] if bound else None,
+    }
+
+
+def search_json(
+    *,
+    query: dict[str, Json],
+    took_ms: float,
+    collection: dict[str, Json],
+    hits: Iterable[dict[str, Json]],
+    category: "CategorySearch | None" = None,
+    matches: dict[str, Json] | None = None,
+) -> dict[str, Json]:
+    """The whole answer to one query."""
+    listed: list[Json] = [*hits]
+    return {
+        "query": query,
+        "took_ms": round(took_ms, 3),
+        "total": len(listed),
+        "score": "cosine",
+        "collection": collection,
+        **({} if category is None else {"category": category_json(category)}),
+        **({} if matches is None else {"matches": matches}),
+        "hits": listed,
+    }
+
+
+def matches_json(
+    scale: "Calibration | None", judged: "Judgement | None", min_match: "Match | None"
+) -> dict[str, Json] | None:
+    """Where each level begins, and why there is no hit; ``None`` where nothing was judged."""
+    if scale is None or judged is None:
+        return None
+    nearest = judged.nearest
+    return {
+        "min": min_match,
+        **{one.match: round(one.least, 6) for one in scale.levels},
+        "measured": scale.reason is None,
+        "reason": scale.reason,
+        "nothing": judged.nothing,
+        "nearest": None
+        if nearest is None
+        else {"id": nearest.item.id, "score": round(nearest.score, 6)},
+    }
+
+
+def category_json(found: "CategorySearch") -> dict[str, Json]:
+    """What was predicted for a picture, where was searched, and why."""
+    return {
+        "predicted": [
+            {"label": one.label, "probability": round(one.probability, 6)}
+            for one in found.predictions[:_PREDICTED]
+        ],
+        "used": list(found.scope.labels),
+        "scope": "category" if found.scope.labels else "all",
+        "reason": found.scope.reason,
+    }
+
+
+def when(seconds: float | None) -> str | None:
+    """A moment as ISO 8601 in UTC."""
+    return (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
+    )
