@@ -36,6 +36,7 @@ _COMMANDS = {
     "evaluate": "evaluate",
     "train": "train",
     "export": "export",
+    "serve": "serve",
     "remove": "remove",
     "doctor": "doctor",
     "version": "version",

@@ -1,0 +1,173 @@
+"""``lookalike serve``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli.output import plain
+from lookalike.config import settings as known_settings
+from lookalike.errors import LookalikeError
+
+if TYPE_CHECKING:
+    from lookalike.service.settings import ServiceSettings
+
+__all__ = ["serve_command"]
+
+
+@click.command("serve")
+@click.argument("collections", nargs=-1, metavar="[COLLECTION...]")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="LOOKALIKE_HOST",
+    help="The address to serve from; 0.0.0.0 is every one that this machine has.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    envvar="LOOKALIKE_PORT",
+    help="0 takes any that is free.",
+)
+@click.option(
+    "--read-key",
+    metavar="KEY",
+    envvar="LOOKALIKE_READ_KEY",
+    help="Ask for this key before anything is answered.",
+)
+@click.option(
+    "--write-key",
+    metavar="KEY",
+    envvar="LOOKALIKE_WRITE_KEY",
+    help="Ask for this key before anything is changed.",
+)
+@click.option(
+    "--read-only", is_flag=True, envvar="LOOKALIKE_READ_ONLY", help="Let nobody change anything."
+)
+@click.option(
+    "--cors",
+    multiple=True,
+    metavar="ORIGIN",
+    envvar="LOOKALIKE_CORS",
+    help="Let pages of this origin (https://shop.example) use the service.",
+)
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    envvar="LOOKALIKE_ALLOW_HOST",
+    help="Answer to this name.  [default: the loopback names; with another --host any]",
+)
+@click.option(
+    "--max-upload",
+    type=click.FloatRange(min=0, min_open=True),
+    default=20.0,
+    show_default=True,
+    metavar="MB",
+    envvar="LOOKALIKE_MAX_UPLOAD",
+    help="The largest picture that may be sent.",
+)
+@click.option(
+    "--allow-urls",
+    is_flag=True,
+    envvar="LOOKALIKE_ALLOW_URLS",
+    help="Fetch pictures that a search names by URL, from public addresses.",
+)
+@click.option(
+    "--show-paths/--hide-paths",
+    default=None,
+    envvar="LOOKALIKE_SHOW_PATHS",
+    help="Tell where files lie on this machine.  [default: only on loopback]",
+)
+@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
+@click.option("--threads", type=click.IntRange(1), help="Processor cores to use.  [default: all]")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="What runs the network: auto, cpu, cuda, coreml, directml, openvino.",
+)
+def serve_command(
+    *,
+    collections: tuple[str, ...],
+    host: str,
+    port: int,
+    read_key: str | None,
+    write_key: str | None,
+    read_only: bool,
+    cors: tuple[str, ...],
+    allow_host: tuple[str, ...],
+    max_upload: float,
+    allow_urls: bool,
+    show_paths: bool | None,
+    open_page: bool,
+    threads: int | None,
+    device: str,
+) -> None:
+    """Serve collections to programs (REST, under /v1) and to people (a page).
+
+    Without COLLECTION all that go by a name are served, and new ones can be begun. Ctrl-C ends
+    it, after the requests in hand. Every option but --open can be set in the environment, as
+    LOOKALIKE_PORT=9000.
+
+    \b
+      lookalike serve
+      lookalike serve shop --open
+      LOOKALIKE_WRITE_KEY=… lookalike serve shop --host 0.0.0.0 --read-key …
+    """
+    try:
+        from lookalike.service.app import create_app  # noqa: PLC0415 - may be missing
+        from lookalike.service.collections import Collections  # noqa: PLC0415 - likewise
+        from lookalike.service.metrics import Metrics  # noqa: PLC0415 - likewise
+        from lookalike.service.run import bound, open_to_all, server  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("lookalike"):
+            raise
+        raise LookalikeError(
+            f"the service needs {error.name}; run: pip install 'lookalike[service]'"
+        ) from error
+    from lookalike.images import Limits  # noqa: PLC0415 - with the above
+    from lookalike.service.settings import ServiceSettings, is_loopback  # noqa: PLC0415 - likewise
+
+    settings = ServiceSettings(
+        host=host,
+        port=port,
+        read_key=read_key or None,
+        write_key=write_key or None,
+        read_only=read_only,
+        cors=cors,
+        hosts=allow_host,
+        max_upload=int(max_upload * 1e6),
+        allow_urls=allow_urls,
+        show_paths=is_loopback(host) if show_paths is None else show_paths,
+    )
+    metrics = Metrics()
+    served = Collections(
+        known=known_settings(),
+        addresses=collections,
+        limits=Limits(max_bytes=settings.max_upload, max_pixels=settings.max_pixels),
+        waiting=settings.max_waiting,
+        meter=metrics,
+        device=device,
+        threads=threads,
+    )
+    warning = open_to_all(settings)
+    if warning is not None:
+        click.echo(f"warning: {warning}", err=True)
+    with bound(settings) as socket:
+        address = _address(settings, socket.getsockname()[1])
+        names = ", ".join(served.names()) or "no collection yet"
+        click.echo(f"serving {plain(names)} on {address}  (Ctrl-C ends it)", err=True)
+        if open_page:
+            click.launch(address)
+        server(create_app(served, settings, metrics), settings).run(sockets=[socket])
+
+
+def _address(settings: "ServiceSettings", port: int) -> str:
+    """Where a browser on this machine finds it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"http://{host}:{port}"

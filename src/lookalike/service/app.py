@@ -1,0 +1,123 @@
+"""The app: routes, middleware, and what they share, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.responses import JSONResponse, Response
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from lookalike.service import catalogue, items, keys, pictures, problems, schemas, search
+from lookalike.service.collections import Collections
+from lookalike.service.headers import Guarded
+from lookalike.service.jobs import Jobs
+from lookalike.service.keys import Reads
+from lookalike.service.metrics import Measured, Metrics
+from lookalike.service.paths import RawPaths
+from lookalike.service.settings import ServiceSettings
+from lookalike.service.state import Service, State, in_thread, named
+from lookalike.service.uploads import BodyLimits
+
+__all__ = ["create_app"]
+
+_VERSION: str = import_module("lookalike").__version__
+_ONE = "/v1/collections/{name}"
+# What is below an item comes before the item: an id may hold slashes.
+_ROUTERS = (search.router, pictures.router, items.router, catalogue.router)
+
+_health = APIRouter(tags=["health"])
+
+
+def create_app(collections: Collections, settings: ServiceSettings, metrics: Metrics) -> FastAPI:
+    """An ASGI app that serves ``collections``, and closes them at its end.
+
+    ``metrics`` is the meter that the collections were given.
+    """
+    service = Service(settings=settings, collections=collections, jobs=Jobs(), metrics=metrics)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        if (first := collections.default()) is not None:
+            await in_thread(collections.get, first)  # its network opens meanwhile
+        yield
+        await service.jobs.close()
+        await in_thread(collections.close)
+
+    app = FastAPI(
+        title="lookalike",
+        version=_VERSION,
+        description="Visual search: hand in a picture, get the ones that look alike.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # FastAPI's page takes its scripts from another host
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=life,
+        responses={"default": {"model": schemas.ProblemAnswer, "description": "A problem."}},
+    )
+    app.state.service = service
+    problems.register(app)
+    app.include_router(_health)
+    app.include_router(keys.router, prefix="/v1")
+    app.include_router(catalogue.all_router, prefix="/v1", dependencies=[Reads])
+    named_too = [Reads, Depends(named)]
+    app.include_router(catalogue.one_router, prefix=_ONE, dependencies=named_too)
+    for router in _ROUTERS:
+        app.include_router(router, prefix=_ONE, dependencies=named_too)
+        app.include_router(router, prefix="/v1", dependencies=[Reads], include_in_schema=False)
+    _serve_page(app)
+    app.add_middleware(RawPaths)
+    app.add_middleware(BodyLimits, settings=settings)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "Range"],
+            expose_headers=["ETag", "Retry-After", "Content-Range"],
+        )
+    app.add_middleware(Guarded, settings=settings)
+    app.add_middleware(Measured, metrics=metrics)
+    return app
+
+
+def _serve_page(app: FastAPI) -> None:
+    page = Path(str(files("lookalike.service"))) / "page"
+    if (page / "index.html").exists():
+        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+
+
+# -- health -------------------------------------------------------------------------------------
+
+
+@_health.get("/health/live", summary="Does the process answer?")
+async def live() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@_health.get("/health/ready", summary="Can it search?")
+async def ready(service: State) -> JSONResponse:
+    """503 while the service is ending, or the collection that it serves cannot be opened."""
+    if service.closing.is_set():
+        raise problems.Busy("the service is ending", retry_s=10)
+    name = service.collections.default()
+    if name is not None:
+        opened = await in_thread(service.collections.get, name)
+        await in_thread(opened.collection.count)
+    return JSONResponse({"status": "ok", "version": _VERSION})
+
+
+@_health.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    dependencies=[Reads],
+    summary="Counters for Prometheus",
+)
+async def metrics(service: State) -> Response:
+    counts = await in_thread(service.collections.counts)
+    text = service.metrics.text(counts)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,166 @@
+"""Pictures of concurrent requests, encoded together.
+
+    request → prepare (reader threads) → wait a moment for company → encode (one thread) → request
+
+A picture waits only while others are being prepared, and 5 ms at most: who comes alone is encoded
+at once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+from lookalike.collection import Collection, Encoded, PreparedQuery
+from lookalike.errors import LookalikeError
+from lookalike.images import Box
+from lookalike.service.problems import Busy
+
+__all__ = ["Batcher", "Meter"]
+
+_WAIT_S = 0.005
+_MOST = 32  # pictures a batch; a core does 8 or more of EfficientNet-Lite0 in a tenth of a second
+
+
+class Meter(Protocol):
+    """Hears of the work."""
+
+    def batch(self, pictures: int, seconds: float) -> None:
+        """``pictures`` were encoded together."""
+
+    def waiting(self, pictures: int) -> None:
+        """So many are in work now."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    prepared: PreparedQuery
+    since: float
+    answer: asyncio.Future[Encoded]
+
+
+class Batcher:
+    """Encodes for one collection. To be used on one event loop.
+
+    ``readers`` prepares pictures, ``encoder`` (of one thread) encodes them; at most ``limit``
+    pictures are in work, then ``Busy`` is raised.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        *,
+        readers: Executor,
+        encoder: Executor,
+        limit: int,
+        meter: Meter,
+        wait_s: float = _WAIT_S,
+        most: int = _MOST,
+    ) -> None:
+        self._collection = collection
+        self._readers = readers
+        self._encoder = encoder
+        self._limit = limit
+        self._meter = meter
+        self._wait_s = wait_s
+        self._most = most
+        self._inside = 0
+        self._preparing = 0
+        self._waiting: list[_Waiting] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._run: asyncio.Task[None] | None = None
+        self._each_s = 0.02  # a picture's share, as it was lately
+
+    async def encode(self, picture: bytes, *, crop: Box | None = None) -> Encoded:
+        """As ``Collection.encode``, together with what others bring. Raises ``Busy`` also."""
+        if self._inside >= self._limit:
+            raise Busy(
+                f"{self._inside} pictures are in work already; try again shortly",
+                retry_s=self._inside * self._each_s,
+            )
+        self._count(1)
+        try:
+            return await self._through(lambda: self._collection.prepare(picture, crop=crop))
+        finally:
+            self._count(-1)
+
+    async def _through(self, prepare: Callable[[], PreparedQuery]) -> Encoded:
+        loop = asyncio.get_running_loop()
+        self._preparing += 1
+        try:
+            prepared = await loop.run_in_executor(self._readers, prepare)
+        except BaseException:
+            self._preparing -= 1
+            self._wake()  # others may have waited for this one
+            raise
+        self._preparing -= 1
+        one = _Waiting(prepared, loop.time(), loop.create_future())
+        self._waiting.append(one)
+        self._wake()
+        return await one.answer
+
+    def _count(self, change: int) -> None:
+        self._inside += change
+        self._meter.waiting(self._inside)
+
+    def _wake(self) -> None:
+        """Begin a batch if it is time to."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._run is not None or not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        rest = self._waiting[0].since + self._wait_s - loop.time()
+        if self._preparing and len(self._waiting) < self._most and rest > 0:
+            self._timer = loop.call_later(rest, self._wake)
+            return
+        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        self._run = loop.create_task(self._encode(batch))
+
+    async def _encode(self, batch: Sequence[_Waiting]) -> None:
+        began = time.perf_counter()
+        wanted = [one for one in batch if not one.answer.done()]  # its request may have gone
+        try:
+            await self._answer(wanted)
+        finally:
+            took = time.perf_counter() - began
+            if wanted:
+                self._each_s += 0.2 * (took / len(wanted) - self._each_s)
+                self._meter.batch(len(wanted), took)
+            self._run = None
+            self._wake()
+
+    async def _answer(self, wanted: Sequence[_Waiting]) -> None:
+        try:
+            outcomes: list[Encoded | Exception] = [*await self._encoded(wanted)]
+        except asyncio.CancelledError:
+            for one in wanted:
+                one.answer.cancel()
+            raise
+        except LookalikeError as error:
+            if len(wanted) > 1:  # one picture without a direction must not harm its neighbours
+                for one in wanted:
+                    await self._answer([one])
+                return
+            outcomes = [error]
+        except Exception as error:  # noqa: BLE001 - raised again in the requests that it belongs to
+            outcomes = [error] * len(wanted)
+        for one, outcome in zip(wanted, outcomes, strict=True):
+            _settle(one, outcome)
+
+    async def _encoded(self, wanted: Sequence[_Waiting]) -> list[Encoded]:
+        loop = asyncio.get_running_loop()
+        prepared = [one.prepared for one in wanted]
+        return await loop.run_in_executor(self._encoder, self._collection.encode_prepared, prepared)
+
+
+def _settle(one: _Waiting, outcome: Encoded | Exception) -> None:
+    if one.answer.done():
+        return
+    if isinstance(outcome, Encoded):
+        one.answer.set_result(outcome)
+    else:
+        one.answer.set_exception(outcome)

@@ -1,0 +1,77 @@
+"""What every answer says to browsers, and which requests of theirs are refused."""
+
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookalike.service.problems import Problem, answer_of
+from lookalike.service.settings import ServiceSettings, is_loopback
+
+__all__ = ["Guarded"]
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_ALWAYS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Guarded:
+    """Middleware: security headers, the names that the service answers to, and other sites.
+
+    Without keys a service on this machine would be at the mercy of every page in its owner's
+    browser: one may send forms to it, and one whose name comes to mean 127.0.0.1 may even read.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
+        self._app = app
+        self._cors = frozenset(settings.cors)
+        self._hosts = frozenset(one.lower() for one in settings.hosts)
+        if not self._hosts and is_loopback(settings.host):
+            self._hosts = _HERE | {settings.host.lower()}
+        self._resources = "cross-origin" if settings.cors else "same-origin"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        problem = self._problem(scope)
+        app = self._app if problem is None else answer_of(Request(scope), problem)
+        await app(scope, receive, self._with_headers(send))
+
+    def _with_headers(self, send: Send) -> Send:
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _ALWAYS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cross-Origin-Resource-Policy", self._resources)
+            await send(message)
+
+        return headed
+
+    def _problem(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").lower()
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        if self._hosts and name not in self._hosts:
+            return Problem(
+                421, "unknown-host", "the service does not go by that name; see --allow-host"
+            )
+        origin = headers.get("origin")
+        if scope["method"] in _SAFE or origin is None or origin in self._cors:
+            return None
+        if "*" in self._cors or urlsplit(origin).netloc.lower() == host:
+            return None
+        return Problem(403, "other-site", "a page of another site sent this; see --cors")

@@ -1,0 +1,303 @@
+"""Items: look at them, put them in, say what they are, take them out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from lookalike.collection import Collection
+from lookalike.documents import items_json
+from lookalike.errors import PictureError
+from lookalike.filters import And, Compare, Condition, Value, parse
+from lookalike.records import Entry, IndexReport, Item, Json
+from lookalike.roots import Root
+from lookalike.service import kept, schemas
+from lookalike.service.collections import Opened
+from lookalike.service.keys import Writes
+from lookalike.service.problems import Problem, checked
+from lookalike.service.schemas import NewItem, Said
+from lookalike.service.search import with_links
+from lookalike.service.state import ItemId, Served, Service, State, in_thread
+from lookalike.service.uploads import Body, Upload, decoded, parsed, read_body
+
+__all__ = ["arrived", "router"]
+
+router = APIRouter(tags=["items"])
+
+_PICTURE = {"type": "string", "format": "binary"}
+
+
+def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[dict[str, Json]]:
+    documents = items_json(opened.collection, items)
+    return [
+        with_links(service, opened, item.digest, document)
+        for item, document in zip(items, documents, strict=True)
+    ]
+
+
+async def _answer(service: Service, opened: Opened, item: Item, status: int = 200) -> JSONResponse:
+    (document,) = await in_thread(_documents, service, opened, [item])
+    return JSONResponse(document, status)
+
+
+# -- looking ------------------------------------------------------------------------------------
+
+
+@router.get("/items", responses={200: {"model": schemas.ItemsAnswer}}, summary="List items by id")
+async def list_items(
+    opened: Served,
+    service: State,
+    where: Annotated[str | None, Query(max_length=4000, description="A filter.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=4096, description="`next` of the answer before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> JSONResponse:
+    """A page of items in the order of their ids; ``next`` asks for the page that follows."""
+    condition = parse(where) if where and where.strip() else None
+    total, items = await in_thread(_page, opened.collection, condition, after, limit)
+    shown = items[:limit]
+    documents = await in_thread(_documents, service, opened, shown)
+    following = shown[-1].id if len(items) > limit else None
+    return JSONResponse({"items": documents, "total": total, "next": following})
+
+
+def _page(
+    shop: Collection, where: Condition | None, after: str | None, limit: int
+) -> tuple[int, list[Item]]:
+    beyond = None if after is None else Compare("id", ">", Value(after))
+    parts = tuple(part for part in (where, beyond) if part is not None)
+    condition = And(parts) if len(parts) > 1 else parts[0] if parts else None
+    return shop.count(where), list(islice(shop.items(condition), limit + 1))
+
+
+@router.get("/items/{id:path}", responses={200: {"model": schemas.ItemAnswer}}, summary="One item")
+async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:  # noqa: A002
+    return await _answer(service, opened, await in_thread(opened.collection.get, id))
+
+
+# -- putting in ---------------------------------------------------------------------------------
+
+
+@router.post(
+    "/items",
+    responses={200: {"model": schemas.AddedAnswer}},
+    dependencies=[Writes],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "picture": {"type": "array", "items": _PICTURE},
+                            "items": {
+                                "type": "string",
+                                "description": "JSON: a list of NewItem, one for each picture.",
+                            },
+                        },
+                    }
+                },
+                "application/json": {"schema": {"$ref": "#/components/schemas/NewItems"}},
+            },
+        }
+    },
+    summary="Add or replace pictures",
+)
+async def add_items(request: Request, opened: Served, service: State) -> JSONResponse:
+    """A picture that cannot be used is listed with the reason, and the rest goes on.
+
+    In a form each picture's file name is its id, unless ``items`` says otherwise.
+    """
+    body = await read_body(request, service.settings)
+    added = arrived(body, service)
+    report, items, skipped = await put(opened, added)
+    return JSONResponse(
+        {
+            "indexed": report.indexed,
+            "reused": report.reused,
+            "unchanged": report.unchanged,
+            "items": await in_thread(_documents, service, opened, items),
+            "skipped": skipped,
+        }
+    )
+
+
+def arrived(body: Body, service: Service) -> list[tuple[NewItem, Upload]]:
+    """The pictures of a body with what is said of each. Raises ``Problem``."""
+    settings = service.settings
+    if body.document is not None:
+        found: schemas.NewItems = checked(schemas.NewItems, body.document)
+        if len(found.items) > settings.max_pictures:
+            raise Problem(413, "too-many-parts", f"at most {settings.max_pictures} pictures")
+        missing = [one.id for one in found.items if one.image_base64 is None]
+        if missing:
+            raise Problem(422, "no-picture", f"{missing[0]!r} has no image_base64")
+        return [(one, decoded(one.image_base64 or "", settings)) for one in found.items]
+    if not body.pictures:
+        raise Problem(422, "no-picture", "send pictures, in a form or as JSON")
+    said = _said_in(body)
+    if not said:
+        unnamed = next((one for one in body.pictures if not one.name), None)
+        if unnamed is not None:
+            raise Problem(422, "no-id", "each picture needs a file name, which becomes its id")
+        said = [checked(NewItem, {"id": one.name}) for one in body.pictures]
+    if len(said) != len(body.pictures):
+        raise Problem(
+            422,
+            "items-and-pictures",
+            f"items tells of {len(said)} pictures, and {len(body.pictures)} came",
+        )
+    return list(zip(said, body.pictures, strict=True))
+
+
+def _said_in(body: Body) -> list[NewItem]:
+    text = body.fields.get("items")
+    if not text:
+        return []
+    found: schemas.NewItems = checked(schemas.NewItems, {"items": parsed(text[-1], "items")})
+    return found.items
+
+
+async def put(
+    opened: Opened, added: Sequence[tuple[NewItem, Upload]]
+) -> tuple[IndexReport, list[Item], list[Json]]:
+    """Keep pictures and make them items, all at once: one of our writers at a time."""
+    async with opened.writing:
+        return await in_thread(_put, opened, added)
+
+
+def _put(
+    opened: Opened, added: Sequence[tuple[NewItem, Upload]]
+) -> tuple[IndexReport, list[Item], list[Json]]:
+    shop = opened.collection
+    root = kept.root_of(shop, opened.folder)
+    before = shop.store.get([said.id for said, _ in added])
+    entries: list[Entry] = []
+    try:
+        entries += (kept.keep(root, said.id, upload.data, said) for said, upload in added)
+        report = shop.index(entries, optimize=False)
+    finally:
+        _tidy(shop, root, list(before.values()), entries)
+    items = shop.store.get([entry.id for entry in entries])
+    by_path = {entry.path: entry.id for entry in entries}
+    skipped: list[Json] = [
+        {"id": by_path.get(one.path, one.path), "reason": one.reason} for one in report.skipped
+    ]
+    left = {one["id"] for one in skipped if isinstance(one, dict)}
+    return report, [item for item in items.values() if item.id not in left], skipped
+
+
+def _tidy(shop: Collection, root: Root, before: list[Item], entries: list[Entry]) -> None:
+    """Delete kept files that came to nothing, and those of what was replaced."""
+    now = shop.store.get([entry.id for entry in entries])
+    used = {item.path for item in now.values() if item.root == root.name}
+    files = {entry.path for entry in entries}
+    files |= {item.path for item in before if item.root == root.name and item.path}
+    kept.forget(root, files - used)
+    # A failed upload has no file that could be tried again.
+    shop.store.forget_skips(root.name, sorted(files - used))
+
+
+@router.put(
+    "/items/{id:path}",
+    responses={200: {"model": schemas.ItemAnswer}, 201: {"model": schemas.ItemAnswer}},
+    dependencies=[Writes],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/*": {"schema": _PICTURE},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "picture": _PICTURE,
+                            "label": {"type": "string"},
+                            "group": {"type": "string"},
+                            "metadata": {"type": "string", "description": "A JSON object."},
+                        },
+                    }
+                },
+                "application/json": {"schema": {"$ref": "#/components/schemas/PutItem"}},
+            },
+        }
+    },
+    summary="Add or replace one picture",
+)
+async def put_item(
+    request: Request,
+    id: ItemId,  # noqa: A002 - the word everywhere
+    opened: Served,
+    service: State,
+) -> JSONResponse:
+    """201 when it is new, 200 when it replaces one."""
+    body = await read_body(request, service.settings)
+    if body.document is not None:
+        asked: schemas.PutItem = checked(schemas.PutItem, body.document)
+        upload = decoded(asked.image_base64, service.settings)
+        said = asked.model_dump(exclude={"image_base64"}, exclude_unset=True)
+    else:
+        if len(body.pictures) != 1:
+            raise Problem(422, "no-picture", "send one picture")
+        upload = body.pictures[0]
+        said = {name: values[-1] for name, values in body.fields.items()}
+        if "metadata" in said:
+            said["metadata"] = parsed(said["metadata"], "metadata")
+    new: NewItem = checked(NewItem, {**said, "id": id})
+    was_there = await in_thread(opened.collection.__contains__, id)
+    _, items, skipped = await put(opened, [(new, upload)])
+    if skipped:
+        (left,) = skipped
+        raise PictureError(str(left["reason"]) if isinstance(left, dict) else "")
+    return await _answer(service, opened, items[0], 200 if was_there else 201)
+
+
+@router.patch(
+    "/items/{id:path}",
+    responses={200: {"model": schemas.ItemAnswer}},
+    dependencies=[Writes],
+    summary="Say what an item is",
+)
+async def tell(
+    said: Said,
+    id: ItemId,  # noqa: A002 - the word everywhere
+    opened: Served,
+    service: State,
+) -> JSONResponse:
+    """Label, group and metadata; what is left out stays, ``null`` takes it away."""
+    changed = said.model_dump(exclude_unset=True)
+    if "metadata" in changed:
+        changed["metadata"] = changed["metadata"] or {}
+    async with opened.writing:
+        item = await in_thread(_told, opened.collection, id, changed)
+    return await _answer(service, opened, item)
+
+
+def _told(shop: Collection, item_id: str, changed: dict[str, Any]) -> Item:
+    item = replace(shop.get(item_id), **changed)
+    shop.store.update([item])
+    return item
+
+
+@router.delete(
+    "/items/{id:path}", status_code=204, dependencies=[Writes], summary="Take an item out"
+)
+async def remove(id: ItemId, opened: Served) -> Response:  # noqa: A002 - the word everywhere
+    """Its file stays where it was indexed; a picture that was uploaded goes with it."""
+    async with opened.writing:
+        await in_thread(_remove, opened, id)
+    return Response(status_code=204)
+
+
+def _remove(opened: Opened, item_id: str) -> None:
+    shop = opened.collection
+    item = shop.get(item_id)
+    shop.remove(item_id)
+    root = kept.find(shop, opened.folder)
+    if root is not None and item.root == root.name and item.path:
+        kept.forget(root, [item.path])

@@ -1,0 +1,191 @@
+"""Indexing that takes a while: begun, followed by server-sent events, cancelled."""
+
+import asyncio
+import json
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from lookalike.documents import when
+from lookalike.errors import LookalikeError
+from lookalike.records import IndexReport, Json, Progress
+from lookalike.service.problems import Busy, Problem
+
+__all__ = ["Job", "Jobs", "State"]
+
+State = Literal["waiting", "running", "done", "cancelled", "failed"]
+_ENDED = frozenset[State]({"done", "cancelled", "failed"})
+_KEPT = 100  # jobs that have ended and are still told of
+_WAITING = 8  # jobs of one collection
+_ALIVE_S = 15.0  # a comment now and then keeps proxies from closing a quiet stream
+
+_NOTHING = Progress(done=0, total=None, skipped=0)
+
+Work = Callable[[Callable[[Progress], None], Callable[[], bool]], IndexReport]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Job:
+    """One run of indexing, as it stands now. Written by its thread, read by anyone."""
+
+    collection: str
+    kind: Literal["folder", "pictures"]
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    state: State = "waiting"
+    progress: Progress = _NOTHING
+    started: float | None = None
+    ended: float | None = None
+    report: IndexReport | None = None
+    error: str | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def document(self) -> dict[str, Json]:
+        """As the API tells of it, with rate and time left."""
+        done, total = self.progress.done, self.progress.total
+        spent = 0.0 if self.started is None else (self.ended or time.time()) - self.started
+        rate = done / spent if done and spent > 0 else None
+        left = None if rate is None or total is None else (total - done) / rate
+        return {
+            "id": self.id,
+            "collection": self.collection,
+            "kind": self.kind,
+            "state": self.state,
+            "done": done,
+            "total": total,
+            "skipped": self.progress.skipped,
+            "rate": None if rate is None else round(rate, 1),
+            "eta_s": None if left is None or self.ended else round(left, 1),
+            "started_at": when(self.started),
+            "ended_at": when(self.ended),
+            "report": None if self.report is None else _report_json(self.report),
+            "error": self.error,
+        }
+
+
+def _report_json(report: IndexReport) -> dict[str, Json]:
+    skipped: list[Json] = [{"path": one.path, "reason": one.reason} for one in report.skipped]
+    return {**asdict(report), "notes": [*report.notes], "skipped": skipped}
+
+
+class Jobs:
+    """The jobs of one app: of each collection one at a time. To be used on one event loop."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def begin(
+        self,
+        collection: str,
+        kind: Literal["folder", "pictures"],
+        work: Work,
+        writing: asyncio.Lock,
+    ) -> Job:
+        """Put a job in line. ``work`` runs on a thread, as ``Collection.index`` does.
+
+        Raises ``Busy`` when too many wait already, or the service is ending.
+        """
+        waiting = [one for one in self.of(collection) if one.state not in _ENDED]
+        if self._closing:
+            raise Busy("the service is ending", retry_s=10)
+        if len(waiting) >= _WAITING:
+            raise Busy(f"{len(waiting)} jobs of {collection} are waiting already", retry_s=30)
+        job = Job(collection=collection, kind=kind)
+        self._jobs[job.id] = job
+        task = asyncio.get_running_loop().create_task(self._run(job, work, writing))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        ended = [one for one in self._jobs.values() if one.state in _ENDED]
+        for old in ended[: len(ended) - _KEPT]:
+            del self._jobs[old.id]
+        return job
+
+    def of(self, collection: str) -> list[Job]:
+        """The jobs of a collection, first come first."""
+        return [job for job in self._jobs.values() if job.collection == collection]
+
+    def get(self, collection: str, job_id: str) -> Job:
+        """A job. Raises ``Problem`` 404."""
+        job = self._jobs.get(job_id)
+        if job is None or job.collection != collection:
+            raise Problem(404, "no-such-job", "there is no such job, or it ended long ago")
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Let a job end after the batch in hand; what was stored stays."""
+        job.stop.set()
+        if job.state == "waiting":
+            self._end(job, "cancelled")
+
+    async def close(self) -> None:
+        """End every job after the batch in hand."""
+        self._closing = True
+        for job in self._jobs.values():
+            if job.state not in _ENDED:
+                self.cancel(job)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _run(self, job: Job, work: Work, writing: asyncio.Lock) -> None:
+        loop = asyncio.get_running_loop()
+
+        def heard(progress: Progress) -> None:
+            job.progress = progress
+            loop.call_soon_threadsafe(_tell, job)
+
+        turn = self._turns.setdefault(job.collection, asyncio.Lock())
+        async with turn, writing:
+            if job.stop.is_set():
+                return
+            job.state, job.started = "running", time.time()
+            _tell(job)
+            try:
+                job.report = await loop.run_in_executor(None, work, heard, job.stop.is_set)
+            except LookalikeError as error:
+                job.error = str(error)
+                self._end(job, "failed")
+            except BaseException:
+                job.error = "something went wrong in the service"
+                self._end(job, "failed")
+                raise
+            else:
+                self._end(job, "cancelled" if job.report.interrupted else "done")
+
+    def _end(self, job: Job, state: State) -> None:
+        job.state, job.ended = state, time.time()
+        _tell(job)
+
+
+def _tell(job: Job) -> None:
+    """Wake who listens; the next change is a new event."""
+    job.changed.set()
+    job.changed = asyncio.Event()
+
+
+async def events(job: Job, closing: asyncio.Event) -> AsyncIterator[str]:
+    """A job as server-sent events: ``progress`` now and on every change, then ``end``."""
+    shutdown = asyncio.ensure_future(closing.wait())
+    try:
+        while True:
+            changed = job.changed
+            name = "end" if job.state in _ENDED else "progress"
+            yield f"event: {name}\ndata: {json.dumps(job.document(), ensure_ascii=False)}\n\n"
+            if name == "end" or shutdown.done():
+                return
+            waits = asyncio.ensure_future(changed.wait())
+            while True:
+                done, _ = await asyncio.wait(
+                    {waits, shutdown}, timeout=_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    break
+                yield ": still here\n\n"
+            waits.cancel()
+    finally:
+        shutdown.cancel()

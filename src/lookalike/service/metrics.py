@@ -1,0 +1,120 @@
+"""What a service counts, in Prometheus' form. Each app has its own numbers."""
+
+import time
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Measured", "Metrics"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Satisfies ``batching.Meter`` as well."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._requests = Counter(
+            "lookalike_requests",
+            "Requests answered.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "lookalike_request_seconds",
+            "From a request's head to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._open = Gauge("lookalike_requests_open", "Requests in work.", registry=self.registry)
+        self._batch = Histogram(
+            "lookalike_encode_batch_pictures",
+            "Pictures encoded together.",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=self.registry,
+        )
+        self._encode = Histogram(
+            "lookalike_encode_seconds",
+            "Time of the network for a batch.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._waiting = Gauge(
+            "lookalike_encode_waiting",
+            "Pictures being prepared, waiting, or encoded.",
+            registry=self.registry,
+        )
+        self._items = Gauge(
+            "lookalike_items",
+            "Items of the collections that are open.",
+            ("collection",),
+            registry=self.registry,
+        )
+
+    def began(self) -> None:
+        """A request has come."""
+        self._open.inc()
+
+    def ended(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request has been answered."""
+        self._open.dec()
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def batch(self, pictures: int, seconds: float) -> None:
+        self._batch.observe(pictures)
+        self._encode.observe(seconds)
+
+    def waiting(self, pictures: int) -> None:
+        self._waiting.set(pictures)
+
+    def text(self, items: Iterable[tuple[str, int]]) -> bytes:
+        """The document that Prometheus reads, with how many ``items`` each collection has now."""
+        self._items.clear()
+        for name, count in items:
+            self._items.labels(name).set(count)
+        return generate_latest(self.registry)
+
+
+class Measured:
+    """Middleware: counts and times every request by its route, never by what a person sent."""
+
+    _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, began = 500, time.perf_counter()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        self._metrics.began()
+        scope["lookalike.route"] = found = ["none"]
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            method = scope["method"] if scope["method"] in self._METHODS else "other"
+            self._metrics.ended(found[0], method, status, time.perf_counter() - began)

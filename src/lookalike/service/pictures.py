@@ -1,0 +1,167 @@
+"""Pictures of items: small ones, and the files as they are. Only by item, never by path."""
+
+import hashlib
+import os
+from email.utils import formatdate
+from pathlib import Path
+from typing import Annotated, NamedTuple
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
+
+from lookalike import images
+from lookalike.collection import Collection
+from lookalike.errors import UnreadablePictureError
+from lookalike.formats import format_of
+from lookalike.records import Item
+from lookalike.service.collections import Opened
+from lookalike.service.problems import Problem
+from lookalike.service.state import ItemId, Served, State, in_thread
+
+__all__ = ["router"]
+
+_TYPES = {
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "DIB": "image/bmp",
+    "GIF": "image/gif",
+    "HEIC": "image/heic",
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "TIFF": "image/tiff",
+    "WebP": "image/webp",
+}
+_FOR_GOOD = "private, max-age=31536000, immutable"  # the address names the content
+_ASK_AGAIN = "private, no-cache"
+_ALONE = "default-src 'none'; sandbox"  # whatever a file is, it does nothing in a browser
+_HEAD = 64 * 1024
+
+router = APIRouter(tags=["pictures"])
+
+
+class _File(NamedTuple):
+    """An item's file as it is now; ``tag`` changes with its content."""
+
+    item: Item
+    place: Path
+    found: os.stat_result
+    tag: str
+
+
+def _file(shop: Collection, item_id: str) -> _File:
+    """An item's file, if it lies where the collection may look: below a root, links resolved.
+
+    Raises ``ItemNotFoundError`` and ``UnreadablePictureError``.
+    """
+    item = shop.get(item_id)
+    place = shop.file_of(item)
+    if place is None:
+        raise UnreadablePictureError("the picture is not kept, only its vector")
+    try:
+        real = place.resolve(strict=True)
+        found = real.stat()
+    except OSError as error:
+        raise UnreadablePictureError("the file is not where it was indexed") from error
+    roots = [root.path.resolve() for root in shop.roots() if root.name == item.root]
+    if not any(real.is_relative_to(root) for root in roots):
+        raise UnreadablePictureError("the file is a link that leads out of its folder")
+    mark = f"{item.digest} {found.st_size} {found.st_mtime_ns}"
+    return _File(item, real, found, hashlib.sha256(mark.encode()).hexdigest()[:32])
+
+
+def _headers(request: Request, file: _File, tag: str) -> dict[str, str]:
+    for_good = request.query_params.get("v") == file.item.digest[:12]
+    return {
+        "ETag": tag,
+        "Cache-Control": _FOR_GOOD if for_good else _ASK_AGAIN,
+        "Last-Modified": formatdate(file.found.st_mtime, usegmt=True),
+        "Content-Security-Policy": _ALONE,
+    }
+
+
+def _unchanged(request: Request, tag: str) -> bool:
+    asked = request.headers.get("if-none-match", "")
+    return asked.strip() == "*" or tag in [
+        one.strip().removeprefix("W/") for one in asked.split(",")
+    ]
+
+
+_VERSION = Annotated[
+    str | None, Query(max_length=64, description="The content's mark, as links of answers have it.")
+]
+_JPEG = {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+_ANY = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+_SAME = {"description": "It is the one that you have."}
+
+
+@router.api_route(
+    "/items/{id:path}/thumbnail",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses={200: _JPEG, 304: _SAME},
+    summary="A small picture of an item",
+)
+async def thumbnail(
+    request: Request,
+    *,
+    id: ItemId,  # noqa: A002 - the word everywhere
+    opened: Served,
+    service: State,
+    side: Annotated[int, Query(ge=16, le=2048, description="The longer side, in pixels.")] = 320,
+    v: _VERSION = None,  # noqa: ARG001 - read in `_headers`; here for the documents
+) -> Response:
+    """A JPEG, at most so large, never enlarged."""
+    file = await in_thread(_file, opened.collection, id)
+    tag = f'"{file.tag}-{side}"'
+    headers = _headers(request, file, tag)
+    if _unchanged(request, tag):
+        return Response(status_code=304, headers=headers)
+    small = service.thumbnails.get((file.tag, side))
+    if small is None:
+        small = await in_thread(_small, opened, file, side)
+        service.thumbnails.put((file.tag, side), small)
+    return Response(small, headers=headers, media_type="image/jpeg")
+
+
+def _small(opened: Opened, file: _File, side: int) -> bytes:
+    limits = opened.collection.limits
+    data = images.read(file.place, limits=limits)
+    picture = images.decode(data, limits=limits, at_least=(side, side))
+    return images.thumbnail(picture.image, side)
+
+
+@router.api_route(
+    "/items/{id:path}/picture",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses={200: _ANY, 206: _ANY, 304: _SAME},
+    summary="An item's file as it is",
+)
+async def picture(
+    request: Request,
+    id: ItemId,  # noqa: A002 - the word everywhere
+    opened: Served,
+    v: _VERSION = None,  # noqa: ARG001 - as above
+) -> Response:
+    """Understands ranges. What the file is, its first bytes decide."""
+    file = await in_thread(_file, opened.collection, id)
+    tag = f'"{file.tag}"'
+    headers = _headers(request, file, tag)
+    if _unchanged(request, tag):
+        return Response(status_code=304, headers=headers)
+    kind = await in_thread(_kind, file.place)
+    name = quote(file.item.id.rpartition("/")[2], safe="")
+    headers["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
+    return FileResponse(file.place, headers=headers, media_type=kind, stat_result=file.found)
+
+
+def _kind(place: Path) -> str:
+    try:
+        with place.open("rb") as opened:
+            kind = format_of(opened.read(_HEAD))
+    except OSError as error:
+        raise UnreadablePictureError("the file cannot be read") from error
+    if kind is None:  # it was one when it was indexed
+        raise Problem(409, "no-longer-a-picture", "the file is no picture any more; index again")
+    return _TYPES[kind]

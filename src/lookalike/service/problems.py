@@ -1,0 +1,144 @@
+"""Every error as problem details (RFC 9457), with a ``code`` for programs."""
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from lookalike import errors
+from lookalike.records import Json
+
+__all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register"]
+
+# The most particular class that fits decides.
+_STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
+    errors.LookalikeError: (500, "error"),
+    errors.PictureError: (422, "unusable-picture"),
+    errors.UnreadablePictureError: (404, "picture-unreadable"),
+    errors.NotAPictureError: (415, "not-a-picture"),
+    errors.BrokenPictureError: (422, "broken-picture"),
+    errors.PictureTooLargeError: (413, "picture-too-large"),
+    errors.FilterError: (422, "bad-filter"),
+    errors.SourceError: (422, "bad-source"),
+    errors.EncoderError: (503, "encoder-failed"),
+    errors.CollectionError: (409, "collection"),
+    errors.CollectionNotFoundError: (404, "no-such-collection"),
+    errors.CollectionFormatError: (500, "collection-format"),
+    errors.EncoderMismatchError: (409, "encoder-mismatch"),
+    errors.ItemNotFoundError: (404, "no-such-item"),
+    errors.StoreError: (503, "store-failed"),
+    errors.StoreBusyError: (503, "store-busy"),
+    errors.StoreFullError: (507, "store-full"),
+    errors.StoreReadOnlyError: (403, "read-only"),
+    errors.StoreDamagedError: (500, "store-damaged"),
+}
+_UNAVAILABLE = 503
+
+
+class Problem(HTTPException):
+    """A request that cannot be answered; ``more`` are further members of the document."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Json,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.code = code
+        self.more = more
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status_code).phrase,
+            "status": self.status_code,
+            "code": self.code,
+            "detail": self.detail,
+            **self.more,
+        }
+
+
+class Busy(Problem):
+    """As much is in work as may be; ``retry_s`` says when it is worth another try."""
+
+    def __init__(self, detail: str, *, retry_s: float = 1.0) -> None:
+        after = str(max(1, math.ceil(retry_s)))
+        super().__init__(_UNAVAILABLE, "busy", detail, headers={"Retry-After": after})
+
+
+def problem_of(error: errors.LookalikeError) -> Problem:
+    """What an error of the core means to who asked."""
+    status, code = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    headers = {"Retry-After": "1"} if status == _UNAVAILABLE else None
+    if isinstance(error, errors.FilterError):
+        return Problem(status, code, error.reason, at=error.at, filter=error.text)
+    if isinstance(error, errors.PictureError):
+        return Problem(status, code, error.reason)
+    return Problem(status, code, str(error), headers=headers)
+
+
+def register(app: FastAPI) -> None:
+    """Let ``app`` answer every error so."""
+
+    @app.exception_handler(errors.LookalikeError)
+    async def of_core(request: Request, error: errors.LookalikeError) -> JSONResponse:
+        return answer_of(request, problem_of(error))
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> JSONResponse:
+        if not isinstance(error, Problem):
+            code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+            error = Problem(error.status_code, code, str(error.detail), headers=error.headers)
+        return answer_of(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer_of(request, invalid(error.errors()))
+
+    @app.exception_handler(Exception)
+    async def of_program(request: Request, _: Exception) -> JSONResponse:
+        # The server's log has the traceback; who asked learns nothing of the inside.
+        return answer_of(request, Problem(500, "internal", "something went wrong in the service"))
+
+
+def invalid(found: Any) -> Problem:  # noqa: ANN401 - pydantic's list of dicts
+    """A request that is not as the document of the API says; ``errors`` name each place."""
+    listed: list[Json] = [
+        {"at": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
+        for one in jsonable_encoder(found, exclude={"ctx", "input"})
+    ]
+    first = listed[0] if listed else {}
+    detail = f"{first['at']}: {first['message']}" if isinstance(first, dict) and first else "bad"
+    return Problem(422, "invalid-request", detail, errors=listed)
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def checked(model: type[_Model], document: object) -> _Model:
+    """What a body says, by a schema. Raises ``Problem``."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise invalid([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
+
+
+def answer_of(request: Request, problem: Problem) -> JSONResponse:
+    """The response that tells of a problem."""
+    return JSONResponse(
+        problem.document() | {"instance": request.url.path},
+        problem.status_code,
+        dict(problem.headers or {}),
+        media_type="application/problem+json",
+    )

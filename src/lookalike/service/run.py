@@ -1,0 +1,81 @@
+"""A server around the app: bound before it says so, ended in good order."""
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from lookalike.errors import SourceError
+from lookalike.service.settings import ServiceSettings, is_loopback
+from lookalike.service.state import Service
+
+__all__ = ["Server", "bound", "open_to_all", "server"]
+
+_END_S = 30  # how long requests that were taken may go on after the end was asked for
+_IDLE_S = 30  # how long a connection may be quiet between two requests
+_CONNECTIONS = 1000
+_BACKLOG = 512
+
+
+class Server(uvicorn.Server):
+    """Ends streams and jobs as soon as it is told to end, then waits for what it took."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.closing.set()
+        await self._service.jobs.close()
+        await super().shutdown(sockets)
+
+
+def server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning") -> Server:
+    """A server for an app of ``create_app``; ``run(sockets=[bound(settings)])`` serves."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=_END_S,
+        limit_concurrency=_CONNECTIONS,
+        backlog=_BACKLOG,
+        lifespan="on",
+    )
+    return Server(config, app.state.service)
+
+
+def bound(settings: ServiceSettings) -> socket.socket:
+    """A socket at the settings' address. Raises ``SourceError`` when it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as error:
+        one.close()
+        raise SourceError(
+            f"{settings.host}:{settings.port} cannot be served from: {error}; choose another "
+            "--port or --host"
+        ) from error
+    return one
+
+
+def open_to_all(settings: ServiceSettings) -> str | None:
+    """What to warn of when others can reach a service that asks for no key."""
+    if is_loopback(settings.host) or (settings.read_key and settings.write_key):
+        return None
+    if settings.read_key is not None or settings.read_only:
+        may = "" if settings.read_key else "read"
+    else:
+        may = "read, add and delete" if settings.write_key is None else "read"
+    if not may:
+        return None
+    return (
+        f"anyone who can reach {settings.host} may {may} pictures; set --read-key and --write-key "
+        "(or LOOKALIKE_READ_KEY and LOOKALIKE_WRITE_KEY)"
+    )

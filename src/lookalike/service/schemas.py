@@ -1,0 +1,321 @@
+"""What requests and answers look like: the words of docs/service.md, checked and documented."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lookalike.images import Box
+
+__all__ = [
+    "AddedAnswer",
+    "BatchAnswer",
+    "BatchRequest",
+    "CollectionAnswer",
+    "CollectionsAnswer",
+    "FacetsAnswer",
+    "HitAnswer",
+    "ItemAnswer",
+    "ItemsAnswer",
+    "JobAnswer",
+    "NewCollection",
+    "NewItem",
+    "NewItems",
+    "Options",
+    "PictureRef",
+    "ProblemAnswer",
+    "PutItem",
+    "Said",
+    "SearchAnswer",
+    "SearchRequest",
+    "StatsAnswer",
+]
+
+MOST_K = 1000
+_LONGEST_ID = 4096
+_OWN = frozenset(
+    {"rank", "score", "id", "path", "label", "group", "metadata", "width", "height", "digest"}
+    | {"thumbnail", "picture"}
+)
+
+Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
+Name: TypeAlias = Annotated[str, Field(max_length=1000)]
+Metadata: TypeAlias = dict[str, Any]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Options(_Strict):
+    """Which answers are wanted."""
+
+    k: Annotated[int, Field(ge=1, le=MOST_K, description="How many answers.")] = 10
+    min_score: Annotated[
+        float | None,
+        Field(ge=-1, le=1, allow_inf_nan=False, description="Leave out what is less alike."),
+    ] = None
+    where: Annotated[
+        str | None, Field(max_length=4000, description="A filter: `label=mug and price<20`.")
+    ] = None
+    label: Annotated[Name | None, Field(description="Only items of this label.")] = None
+    category: Annotated[
+        Name, Field(description="`auto` predicts the label and searches within; or a label.")
+    ] = "off"
+    per_group: Annotated[bool, Field(description="The best picture of each group.")] = False
+    collapse: Annotated[bool, Field(description="One item stands for its exact copies.")] = False
+    exact: Annotated[bool, Field(description="Compare with every item, without the graph.")] = False
+    include_self: Annotated[bool, Field(description="Do not leave the query out.")] = False
+    fields: Annotated[
+        list[Annotated[str, Field(max_length=200)]] | None,
+        Field(
+            max_length=100,
+            description="Members of a hit to answer (rank, score and id always come): "
+            "`label`, `metadata`, `metadata.price` …",
+        ),
+    ] = None
+
+    @field_validator("fields")
+    @classmethod
+    def _known(cls, value: list[str] | None) -> list[str] | None:
+        for one in value or ():
+            if one not in _OWN and not one.startswith("metadata."):
+                known = ", ".join(sorted(_OWN))
+                raise ValueError(f"{one!r} is no member of a hit; there are {known}, metadata.NAME")
+        return value
+
+
+class PictureRef(_Strict):
+    """A picture: one of ``id``, ``image_base64`` and ``image_url``, and which part of it."""
+
+    id: Annotated[Id | None, Field(description="An item of the collection.")] = None
+    image_base64: Annotated[str | None, Field(description="A picture file's bytes.")] = None
+    image_url: Annotated[
+        str | None, Field(max_length=8192, description="Only where the service allows URLs.")
+    ] = None
+    crop: Annotated[
+        Box | None, Field(description="Left, top, right, bottom in 0 to 1 of the upright picture.")
+    ] = None
+    weight: Annotated[
+        float | None, Field(gt=0, le=1000, allow_inf_nan=False, description="How much it counts.")
+    ] = None
+
+    @field_validator("crop")
+    @classmethod
+    def _box(cls, value: Box | None) -> Box | None:
+        if value is not None:
+            left, top, right, bottom = value
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise ValueError("a crop is [left, top, right, bottom], from 0 to 1, in that order")
+        return value
+
+    def sources(self) -> list[str]:
+        """Which of the three are given."""
+        return [
+            name for name in ("id", "image_base64", "image_url") if getattr(self, name) is not None
+        ]
+
+
+class _OneSource(PictureRef):
+    @model_validator(mode="after")
+    def _one(self) -> "_OneSource":
+        if len(self.sources()) != 1:
+            raise ValueError("give one of id, image_base64 and image_url")
+        return self
+
+
+Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
+
+
+class SearchRequest(PictureRef, Options):
+    """A query: a picture, or several with what is liked (``positive``) and disliked."""
+
+    positive: Annotated[Refs, Field(description="More like these: items' ids, or pictures.")] = []
+    negative: Annotated[Refs, Field(description="Less like these.")] = []
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> "SearchRequest":
+        if len(self.sources()) > 1:
+            raise ValueError("give one of id, image_base64 and image_url; others go into positive")
+        return self
+
+
+class BatchRequest(_Strict):
+    queries: Annotated[list[SearchRequest], Field(min_length=1, max_length=64)]
+
+
+class Said(_Strict):
+    """What is said about an item; what is left out stays as it is."""
+
+    label: Name | None = None
+    group: Name | None = None
+    metadata: Metadata | None = None
+
+
+class NewItem(Said):
+    id: Id
+    image_base64: Annotated[str | None, Field(description="The picture, where it is no part.")] = (
+        None
+    )
+
+
+class PutItem(Said):
+    image_base64: str
+
+
+class NewItems(_Strict):
+    items: Annotated[list[NewItem], Field(max_length=1000)]
+
+
+class NewCollection(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    encoder: Annotated[
+        Name | None, Field(description="A network's name; by default efficientnet-lite0.")
+    ] = None
+
+
+# -- answers ------------------------------------------------------------------------------------
+
+
+class ProblemAnswer(BaseModel):
+    """Problem details, RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class ItemAnswer(BaseModel):
+    id: str
+    path: str | None
+    label: str | None
+    group: str | None
+    metadata: Metadata
+    width: int
+    height: int
+    digest: str
+    thumbnail: str | None
+    picture: str | None
+
+
+class HitAnswer(BaseModel):
+    rank: int
+    score: float
+    id: str
+    path: str | None = None
+    label: str | None = None
+    group: str | None = None
+    metadata: Metadata | None = None
+    width: int | None = None
+    height: int | None = None
+    digest: str | None = None
+    thumbnail: str | None = None
+    picture: str | None = None
+
+
+class CollectionSummary(BaseModel):
+    name: str
+    count: int
+    updated_at: str | None
+    model: str | None
+
+
+class CategoryAnswer(BaseModel):
+    predicted: list[dict[str, Any]]
+    used: list[str]
+    scope: Literal["category", "all"]
+    reason: str
+
+
+class SearchAnswer(BaseModel):
+    query: dict[str, Any]
+    took_ms: float
+    total: int
+    score: Literal["cosine"]
+    collection: CollectionSummary
+    category: CategoryAnswer | None = None
+    hits: list[HitAnswer]
+
+
+class BatchAnswer(BaseModel):
+    answers: list[SearchAnswer | ProblemAnswer]
+
+
+class ItemsAnswer(BaseModel):
+    items: list[ItemAnswer]
+    total: int
+    next: str | None
+
+
+class SkippedAnswer(BaseModel):
+    id: str
+    reason: str
+
+
+class AddedAnswer(BaseModel):
+    indexed: int
+    reused: int
+    unchanged: int
+    items: list[ItemAnswer]
+    skipped: list[SkippedAnswer]
+
+
+class CollectionAnswer(CollectionSummary):
+    default: bool
+    store: str
+    fingerprint: str | None
+    dim: int | None
+    bytes: int
+    graph_rows: int
+    roots: list[dict[str, Any]]
+    skipped: dict[str, int]
+    declared: list[str]
+
+
+class CollectionsAnswer(BaseModel):
+    collections: list[CollectionSummary]
+    default: str | None
+
+
+class StatsAnswer(BaseModel):
+    items: int
+    labels: dict[str, int]
+    distinct_labels: int
+    unlabelled: int
+    groups: int
+    fields: list[dict[str, Any]] | None = None
+
+
+class FacetValue(BaseModel):
+    value: str | bool | float
+    count: int
+
+
+class FacetAnswer(BaseModel):
+    field: str
+    distinct: int
+    values: list[FacetValue]
+
+
+class FacetsAnswer(BaseModel):
+    total: int
+    facets: list[FacetAnswer]
+
+
+class JobAnswer(BaseModel):
+    id: str
+    collection: str
+    kind: Literal["folder", "pictures"]
+    state: Literal["waiting", "running", "done", "cancelled", "failed"]
+    done: int
+    total: int | None
+    skipped: int
+    rate: float | None
+    eta_s: float | None
+    started_at: str | None
+    ended_at: str | None
+    report: dict[str, Any] | None
+    error: str | None

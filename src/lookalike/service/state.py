@@ -1,0 +1,94 @@
+"""What the requests of one app share, and how a request gets at it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar
+from urllib.parse import quote, unquote
+
+from fastapi import Depends, Path, Request
+
+from lookalike.service.collections import Collections, Opened
+from lookalike.service.jobs import Jobs
+from lookalike.service.metrics import Metrics
+from lookalike.service.problems import Problem
+from lookalike.service.settings import ServiceSettings
+from lookalike.service.thumbnails import Thumbnails
+
+__all__ = ["ItemId", "Served", "Service", "State", "in_thread", "link", "named"]
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Service:
+    """The parts of one app. ``closing`` is set when the server has been asked to end."""
+
+    settings: ServiceSettings
+    collections: Collections
+    jobs: Jobs
+    metrics: Metrics
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _service(request: Request) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+State = Annotated[Service, Depends(_service)]
+
+
+def decoded_text(raw: str) -> str:
+    """A part of a path as its sender meant it. See ``paths.RawPaths``."""
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "bad-path", "the path is not percent-encoded UTF-8") from error
+
+
+async def _served(request: Request, service: State) -> Opened:
+    raw = request.path_params.get("name")
+    name = service.collections.default() if raw is None else decoded_text(raw)
+    if name is None:
+        there = ", ".join(service.collections.names()) or "none yet"
+        raise Problem(
+            404,
+            "no-default-collection",
+            f"name a collection: /v1/collections/NAME/… (there are {there})",
+        )
+    ready = service.collections.ready(name)
+    return ready if ready is not None else await in_thread(service.collections.get, name)
+
+
+Served = Annotated[Opened, Depends(_served)]
+
+
+async def named(name: Annotated[str, Path(description="A collection's name.")]) -> None:
+    """Documents the part of the path that ``Served`` reads."""
+
+
+async def _item_id(
+    id: Annotated[  # noqa: A002 - the word everywhere
+        str,
+        Path(
+            description="An item's id, percent-encoded as one segment (`a%2Fb.jpg`); plain slashes "
+            "are understood too."
+        ),
+    ],
+) -> str:
+    return decoded_text(id)
+
+
+ItemId = Annotated[str, Depends(_item_id)]
+
+
+async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:
+    """Do what may wait for a disk or a lock where it holds nobody up."""
+    return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+
+
+def link(collection: str, item: str, what: str) -> str:
+    """Where something of an item is."""
+    return f"/v1/collections/{quote(collection, safe='')}/items/{quote(item, safe='')}{what}"

@@ -1,0 +1,190 @@
+"""Bodies of requests, taken in under limits: bytes, time, how many, before any work is done."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import Headers, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookalike.service.problems import Busy, Problem, answer_of
+from lookalike.service.settings import ServiceSettings
+
+__all__ = ["Body", "BodyLimits", "Upload", "decoded", "parsed", "read_body"]
+
+_JSON = frozenset({"application/json"})
+_FORM = frozenset({"multipart/form-data"})
+_MOST_FIELDS = 64
+_FIELD_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A picture's bytes, and the name that its sender gave them: words, never a path."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A request's body in one form, whichever it came in."""
+
+    pictures: list[Upload] = field(default_factory=list)
+    fields: Mapping[str, list[str]] = field(default_factory=dict)
+    document: dict[str, Any] | None = None
+
+
+class BodyLimits:
+    """Middleware: a body is at most ``max_body`` bytes, arrives within ``body_s``, and all that
+    are in work hold at most ``max_held``.
+
+    What a request says of its length is believed only to refuse it.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        said = int(length) if length.isascii() and length.isdecimal() else 0
+        try:
+            self._check(said, said)
+        except Problem as problem:
+            await answer_of(Request(scope), problem)(scope, receive, send)
+            return
+        taken, loop = 0, asyncio.get_running_loop()
+        ends = loop.time() + self._settings.body_s
+
+        async def counted() -> Message:
+            nonlocal taken
+            if taken < 0:  # all has come: what follows is the end of the connection
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError as error:
+                raise Problem(
+                    408,
+                    "slow-request",
+                    f"the request did not arrive within {self._settings.body_s:g} seconds",
+                    headers={"Connection": "close"},
+                ) from error
+            size = len(message.get("body", b""))
+            self._held += size
+            taken += size
+            self._check(taken, 0)
+            return message
+
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._held -= taken
+
+    def _check(self, size: int, coming: int) -> None:
+        most = self._settings.max_body
+        if size > most:
+            raise too_large("the request", size, most)
+        if self._held + coming > self._settings.max_held:
+            raise Busy("the requests in work hold as much memory as they may; try again shortly")
+
+
+async def read_body(request: Request, settings: ServiceSettings) -> Body:
+    """Take in a body: a form with pictures, a picture as it is, or JSON.
+
+    Raises ``Problem``: 400 for what cannot be parsed, 413 over a limit, 415 for other types.
+    """
+    kind, _, _ = request.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    if kind in _FORM:
+        return await _form(request, settings)
+    data = await request.body()
+    if kind in _JSON:
+        return Body(document=_object(data))
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        return Body(pictures=[_checked(Upload(name="", data=data), settings)])
+    if not data:
+        return Body()
+    raise Problem(
+        415,
+        "unsupported-media-type",
+        "send a picture as it is (Content-Type: image/…), a form (multipart/form-data), or JSON "
+        f"(application/json), not {kind or 'a body without a type'}",
+    )
+
+
+async def _form(request: Request, settings: ServiceSettings) -> Body:
+    pictures: list[Upload] = []
+    fields: dict[str, list[str]] = {}
+    try:
+        async with request.form(
+            max_files=settings.max_pictures, max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES
+        ) as form:
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile):
+                    if (value.size or 0) > settings.max_upload:
+                        raise too_large(value.filename or name, value.size, settings.max_upload)
+                    upload = Upload(name=value.filename or "", data=await value.read())
+                    pictures.append(upload)
+                else:
+                    fields.setdefault(name, []).append(value)
+    except Problem:
+        raise
+    except HTTPException as error:  # of the parser
+        code = "too-many-parts" if "Too many" in str(error.detail) else "bad-form"
+        raise Problem(413 if "oo many" in code else 400, code, str(error.detail)) from error
+    return Body(pictures=pictures, fields=fields)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "bad-json", "the body is not JSON") from error
+    if not isinstance(found, dict):
+        raise Problem(422, "bad-json", "the body must be a JSON object")
+    return found
+
+
+def parsed(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """A field of a form that holds JSON. Raises ``Problem``."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "bad-json", f"the field {name} is not JSON") from error
+
+
+def decoded(text: str, settings: ServiceSettings, *, name: str = "") -> Upload:
+    """A picture from base64, with or without ``data:image/…;base64,`` before it."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    if len(text) > settings.max_upload * 4 // 3 + 4:
+        raise too_large("the picture", len(text) * 3 // 4, settings.max_upload)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(422, "bad-base64", "image_base64 is not base64") from error
+    return _checked(Upload(name=name, data=data), settings)
+
+
+def _checked(upload: Upload, settings: ServiceSettings) -> Upload:
+    if len(upload.data) > settings.max_upload:
+        raise too_large("the picture", len(upload.data), settings.max_upload)
+    return upload
+
+
+def too_large(what: str, size: int | None, most: int) -> Problem:
+    return Problem(
+        413, "too-large", f"{what} has {size or 0:,} bytes; the limit is {most:,}", limit=most
+    )
