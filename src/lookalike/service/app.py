@@ -11,7 +11,17 @@ from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from lookalike.service import catalogue, items, keys, pictures, problems, schemas, search
+from lookalike.service import (
+    catalogue,
+    items,
+    job_routes,
+    keys,
+    older,
+    pictures,
+    problems,
+    schemas,
+    search,
+)
 from lookalike.service.collections import Collections
 from lookalike.service.headers import Guarded
 from lookalike.service.jobs import Jobs
@@ -27,7 +37,13 @@ __all__ = ["create_app"]
 _VERSION: str = import_module("lookalike").__version__
 _ONE = "/v1/collections/{name}"
 # What is below an item comes before the item: an id may hold slashes.
-_ROUTERS = (search.router, pictures.router, items.router, catalogue.router)
+_ROUTERS = (
+    search.router,
+    pictures.router,
+    items.router,
+    catalogue.router,
+    job_routes.router,
+)
 
 _health = APIRouter(tags=["health"])
 
@@ -68,6 +84,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     for router in _ROUTERS:
         app.include_router(router, prefix=_ONE, dependencies=named_too)
         app.include_router(router, prefix="/v1", dependencies=[Reads], include_in_schema=False)
+    app.include_router(older.router, dependencies=[Reads])
     _serve_page(app)
     app.add_middleware(RawPaths)
     app.add_middleware(BodyLimits, settings=settings)

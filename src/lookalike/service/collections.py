@@ -11,11 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from lookalike.config import Settings, collection_folder, collections, open_collection
 from lookalike.cores import usable_cores
 from lookalike.documents import collection_json
-from lookalike.errors import CollectionError, CollectionNotFoundError
+from lookalike.errors import CollectionError, CollectionNotFoundError, StoreReadOnlyError
+from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
 from lookalike.stores.embedded import DATABASE
 
@@ -41,6 +43,11 @@ class Opened:
     file: tuple[int, int]  # device and inode of its database
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
     _said: tuple[float, dict[str, "Json"]] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the API has it."""
+        return f"/v1/collections/{quote(self.name, safe='')}"
 
     def document(self) -> dict[str, "Json"]:
         """What answers say of the collection; a second old at most."""
@@ -194,6 +201,10 @@ class Collections:
             threads=self._threads,
         )
         made.limits = self._limits
+        with suppress(StoreReadOnlyError):
+            if kept.find(made) is not None:
+                kept.root_of(made, folder)
+                kept.sweep(made)
         batcher = Batcher(
             made,
             readers=self._readers,

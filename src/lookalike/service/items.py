@@ -1,6 +1,6 @@
 """Items: look at them, put them in, say what they are, take them out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Any
@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 
 from lookalike.collection import Collection
 from lookalike.documents import items_json
-from lookalike.errors import PictureError
+from lookalike.errors import PictureError, StoreFullError
 from lookalike.filters import And, Compare, Condition, Value, parse
-from lookalike.records import Entry, IndexReport, Item, Json
+from lookalike.records import Entry, IndexReport, Item, Json, Progress
 from lookalike.roots import Root
 from lookalike.service import kept, schemas
 from lookalike.service.collections import Opened
@@ -23,7 +23,7 @@ from lookalike.service.search import with_links
 from lookalike.service.state import ItemId, Served, Service, State, in_thread
 from lookalike.service.uploads import Body, Upload, decoded, parsed, read_body
 
-__all__ = ["arrived", "router"]
+__all__ = ["arrived", "index_kept", "keep_all", "router"]
 
 router = APIRouter(tags=["items"])
 
@@ -166,33 +166,61 @@ def _said_in(body: Body) -> list[NewItem]:
 async def put(
     opened: Opened, added: Sequence[tuple[NewItem, Upload]]
 ) -> tuple[IndexReport, list[Item], list[Json]]:
-    """Keep pictures and make them items, all at once: one of our writers at a time."""
+    """Keep pictures and make them items: one of our writers at a time."""
     async with opened.writing:
-        return await in_thread(_put, opened, added)
+        report = await in_thread(put_all, opened, added)
+    skipped: list[Json] = [{"id": one.path, "reason": one.reason} for one in report.skipped]
+    left = {one.path for one in report.skipped}
+    ids = [said.id for said, _ in added if said.id not in left]
+    items = await in_thread(opened.collection.store.get, ids)
+    return report, list(items.values()), skipped
 
 
-def _put(
-    opened: Opened, added: Sequence[tuple[NewItem, Upload]]
-) -> tuple[IndexReport, list[Item], list[Json]]:
-    shop = opened.collection
-    root = kept.root_of(shop, opened.folder)
-    before = shop.store.get([said.id for said, _ in added])
+def put_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> IndexReport:
+    """Keep pictures and make them items; ``path`` of what was skipped is its id.
+
+    A picture takes another one's place only when it can be used.
+    """
+    return index_kept(opened, keep_all(opened, added))
+
+
+def keep_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> list[Entry]:
+    """Write pictures to where they stay. Of several with one id the last wins."""
+    root = kept.root_of(opened.collection, opened.folder)
+    last = {said.id: (said, upload) for said, upload in added}
     entries: list[Entry] = []
     try:
-        entries += (kept.keep(root, said.id, upload.data, said) for said, upload in added)
-        report = shop.index(entries, optimize=False)
+        for said, upload in last.values():
+            entries.append(kept.keep(root, said.id, upload.data, said))
+    except StoreFullError:
+        _tidy(opened.collection, root, [], entries)
+        raise
+    return entries
+
+
+def index_kept(
+    opened: Opened,
+    entries: Sequence[Entry],
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Make kept pictures items; the files of those that cannot be used are deleted again."""
+    shop = opened.collection
+    root = kept.root_of(shop, opened.folder)
+    before = list(shop.store.get([entry.id for entry in entries]).values())
+    try:
+        if stop():
+            return IndexReport(interrupted=True)
+        report = shop.index(entries, progress=progress, stop=stop, optimize=False)
     finally:
-        _tidy(shop, root, list(before.values()), entries)
-    items = shop.store.get([entry.id for entry in entries])
+        _tidy(shop, root, before, entries)
     by_path = {entry.path: entry.id for entry in entries}
-    skipped: list[Json] = [
-        {"id": by_path.get(one.path, one.path), "reason": one.reason} for one in report.skipped
-    ]
-    left = {one["id"] for one in skipped if isinstance(one, dict)}
-    return report, [item for item in items.values() if item.id not in left], skipped
+    skipped = [replace(one, path=by_path.get(one.path, one.path)) for one in report.skipped]
+    return replace(report, skipped=tuple(skipped))
 
 
-def _tidy(shop: Collection, root: Root, before: list[Item], entries: list[Entry]) -> None:
+def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]) -> None:
     """Delete kept files that came to nothing, and those of what was replaced."""
     now = shop.store.get([entry.id for entry in entries])
     used = {item.path for item in now.values() if item.root == root.name}
@@ -298,6 +326,6 @@ def _remove(opened: Opened, item_id: str) -> None:
     shop = opened.collection
     item = shop.get(item_id)
     shop.remove(item_id)
-    root = kept.find(shop, opened.folder)
+    root = kept.find(shop)
     if root is not None and item.root == root.name and item.path:
         kept.forget(root, [item.path])

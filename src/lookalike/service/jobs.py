@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -18,6 +19,7 @@ __all__ = ["Job", "Jobs", "State"]
 
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
 _ENDED = frozenset[State]({"done", "cancelled", "failed"})
+_AT_ONCE = 2  # of different collections
 _KEPT = 100  # jobs that have ended and are still told of
 _WAITING = 8  # jobs of one collection
 _ALIVE_S = 15.0  # a comment now and then keeps proxies from closing a quiet stream
@@ -78,6 +80,8 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Their own threads: what takes minutes must not hold up what takes milliseconds.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="lookalike-job")
         self._closing = False
 
     def begin(
@@ -85,26 +89,30 @@ class Jobs:
         collection: str,
         kind: Literal["folder", "pictures"],
         work: Work,
-        writing: asyncio.Lock,
     ) -> Job:
-        """Put a job in line. ``work`` runs on a thread, as ``Collection.index`` does.
+        """Put a job in line. ``work`` runs on a thread, as ``Collection.index`` does; it is called
+        even if it was cancelled before, and may then clear away what was prepared for it.
 
-        Raises ``Busy`` when too many wait already, or the service is ending.
+        Raises ``Busy`` as ``check``.
         """
-        waiting = [one for one in self.of(collection) if one.state not in _ENDED]
-        if self._closing:
-            raise Busy("the service is ending", retry_s=10)
-        if len(waiting) >= _WAITING:
-            raise Busy(f"{len(waiting)} jobs of {collection} are waiting already", retry_s=30)
+        self.check(collection)
         job = Job(collection=collection, kind=kind)
         self._jobs[job.id] = job
-        task = asyncio.get_running_loop().create_task(self._run(job, work, writing))
+        task = asyncio.get_running_loop().create_task(self._run(job, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         ended = [one for one in self._jobs.values() if one.state in _ENDED]
         for old in ended[: len(ended) - _KEPT]:
             del self._jobs[old.id]
         return job
+
+    def check(self, collection: str) -> None:
+        """Raises ``Busy`` when too many jobs wait already, or the service is ending."""
+        waiting = [one for one in self.of(collection) if one.state not in _ENDED]
+        if self._closing:
+            raise Busy("the service is ending", retry_s=10)
+        if len(waiting) >= _WAITING:
+            raise Busy(f"{len(waiting)} jobs of {collection} are waiting already", retry_s=30)
 
     def of(self, collection: str) -> list[Job]:
         """The jobs of a collection, first come first."""
@@ -131,22 +139,21 @@ class Jobs:
                 self.cancel(job)
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._threads.shutdown()
 
-    async def _run(self, job: Job, work: Work, writing: asyncio.Lock) -> None:
+    async def _run(self, job: Job, work: Work) -> None:
         loop = asyncio.get_running_loop()
 
         def heard(progress: Progress) -> None:
             job.progress = progress
             loop.call_soon_threadsafe(_tell, job)
 
-        turn = self._turns.setdefault(job.collection, asyncio.Lock())
-        async with turn, writing:
-            if job.stop.is_set():
-                return
-            job.state, job.started = "running", time.time()
-            _tell(job)
+        async with self._turns.setdefault(job.collection, asyncio.Lock()):
+            if job.state == "waiting":
+                job.state, job.started = "running", time.time()
+                _tell(job)
             try:
-                job.report = await loop.run_in_executor(None, work, heard, job.stop.is_set)
+                report = await loop.run_in_executor(self._threads, work, heard, job.stop.is_set)
             except LookalikeError as error:
                 job.error = str(error)
                 self._end(job, "failed")
@@ -155,7 +162,9 @@ class Jobs:
                 self._end(job, "failed")
                 raise
             else:
-                self._end(job, "cancelled" if job.report.interrupted else "done")
+                if job.state == "running":
+                    job.report = report
+                    self._end(job, "cancelled" if report.interrupted else "done")
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.ended = state, time.time()

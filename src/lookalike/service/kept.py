@@ -8,9 +8,8 @@ Names are made of hashes alone: nothing that a sender wrote becomes part of a pa
 import hashlib
 import os
 import secrets
-import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,13 +17,14 @@ from lookalike import images
 from lookalike.collection import Collection
 from lookalike.errors import StoreFullError
 from lookalike.formats import format_of
-from lookalike.records import Entry, Item, Json, Stamp
+from lookalike.records import Entry, Json, Stamp
 from lookalike.roots import Root, read_roots, roots_json
 from lookalike.service.schemas import Said
 
 __all__ = ["FOLDER", "find", "forget", "keep", "root_of", "sweep"]
 
 FOLDER = "uploads"
+_SETTING = "uploads"  # the root's name, among the collection's settings
 _PARTIAL = ".part"
 _OLD_S = 3600.0
 
@@ -32,39 +32,32 @@ _OLD_S = 3600.0
 def root_of(collection: Collection, folder: Path) -> Root:
     """The root for what is kept of a collection in ``folder``, made if it is not there.
 
-    A collection that was copied or moved has its pictures where it is now.
+    A collection that was copied or moved took its pictures along: then the root follows.
     """
     place = (folder / FOLDER).resolve()
     place.mkdir(exist_ok=True)
+    known = find(collection)
+    if known is not None and known.path == place:
+        return known
+    name = FOLDER if known is None else known.name
+    names = {root.name for root in collection.roots()} - ({name} if known else set())
+    number = 2
+    while name in names:
+        name, number = f"{FOLDER}-{number}", number + 1
+    root = Root(name=name, path=place)
 
     def with_it(stored: Json) -> Json:
-        roots = read_roots(stored)
-        names = {root.name for root in roots if root.path != place}
-        name = next((root.name for root in roots if root.path == place), None)
-        if name is None:
-            moved = [root for root in roots if _is_ours(root) and not root.path.exists()]
-            name = moved[0].name if moved else FOLDER
-            number = 2
-            while name in names - {root.name for root in moved[:1]}:
-                name, number = f"{FOLDER}-{number}", number + 1
-        others = [root for root in roots if root.name != name]
-        return roots_json([*others, Root(name=name, path=place)])
+        return roots_json([*(one for one in read_roots(stored) if one.name != name), root])
 
-    current = find(collection, folder)
-    if current is not None:
-        return current
-    roots = read_roots(collection.store.change_setting("roots", with_it))
-    return next(root for root in roots if root.path == place)
+    collection.store.change_setting("roots", with_it)
+    collection.store.set_setting(_SETTING, name)
+    return root
 
 
-def find(collection: Collection, folder: Path) -> Root | None:
+def find(collection: Collection) -> Root | None:
     """The root for what is kept, if there is one."""
-    place = (folder / FOLDER).resolve()
-    return next((root for root in collection.roots() if root.path == place), None)
-
-
-def _is_ours(root: Root) -> bool:
-    return root.name.startswith(FOLDER) and root.path.name == FOLDER
+    name = collection.store.setting(_SETTING)
+    return next((root for root in collection.roots() if root.name == name), None)
 
 
 def keep(root: Root, item_id: str, data: bytes, said: Said) -> Entry:
@@ -123,31 +116,18 @@ def forget(root: Root, paths: Iterable[str]) -> None:
             place.parent.rmdir()  # refuses while another file is there
 
 
-def left_behind(items: Sequence[Item], entries: Sequence[Entry], root: Root) -> list[str]:
-    """Of items that were replaced by ``entries``, the kept files that are no longer theirs."""
-    now = {entry.id: entry.path for entry in entries}
-    return [
-        item.path
-        for item in items
-        if item.root == root.name and item.path and now.get(item.id) != item.path
-    ]
-
-
-def sweep(collection: Collection, folder: Path) -> int:
+def sweep(collection: Collection) -> int:
     """Delete what a service that was killed has left: files of no item, an hour old or more."""
-    place = (folder / FOLDER).resolve()
-    root = find(collection, folder)
+    root = find(collection)
     if root is None:
         return 0
     known = collection.store.stamps(root.name)
     gone = 0
-    for one in sorted(place.glob("*/*")):
-        path = one.relative_to(place).as_posix()
+    for one in sorted(root.path.glob("*/*")):
         with suppress(OSError):
+            path = one.relative_to(root.path).as_posix()
             if path not in known and time.time() - one.stat().st_mtime > _OLD_S:
                 one.unlink()
                 gone += 1
-    for one in place.iterdir():
-        if one.is_dir() and not any(one.iterdir()):
-            shutil.rmtree(one, ignore_errors=True)
+                one.parent.rmdir()  # refuses while another file is there
     return gone

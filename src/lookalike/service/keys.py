@@ -5,9 +5,11 @@ import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from lookalike.service.problems import Problem
+from lookalike.service.schemas import AccessAnswer
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import State
 
@@ -100,3 +102,11 @@ async def begin_session(body: Key, request: Request, response: Response, service
 @router.delete("/session", status_code=204, summary="Forget the key")
 async def end_session(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+
+@router.get("/access", responses={200: {"model": AccessAnswer}}, summary="What you may do")
+async def access(request: Request, service: State) -> JSONResponse:
+    """Needs no key: a page asks before it shows what cannot be used."""
+    settings = service.settings
+    write = not settings.read_only and may_write(settings, request)
+    return JSONResponse({"read": may_read(settings, request), "write": write})

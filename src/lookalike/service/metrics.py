@@ -112,9 +112,14 @@ class Measured:
             await send(message)
 
         self._metrics.began()
-        scope["lookalike.route"] = found = ["none"]
         try:
             await self._app(scope, receive, noted)
         finally:
             method = scope["method"] if scope["method"] in self._METHODS else "other"
-            self._metrics.ended(found[0], method, status, time.perf_counter() - began)
+            self._metrics.ended(_route(scope), method, status, time.perf_counter() - began)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern that matched, the same whether the collection was named or not."""
+    path = getattr(scope.get("route"), "path", "none")
+    return str(path).removeprefix("/v1").removeprefix("/collections/{name}") or "/collection"

@@ -19,5 +19,5 @@ class RawPaths:
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             raw = scope.get("raw_path")
             path = raw.decode("latin-1") if raw else quote(scope["path"])
-            scope = {**scope, "path": path.partition("?")[0]}
+            scope["path"] = path.partition("?")[0]
         await self._app(scope, receive, send)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lookalike.images import Box
 
 __all__ = [
+    "AccessAnswer",
     "AddedAnswer",
     "BatchAnswer",
     "BatchRequest",
@@ -17,15 +18,18 @@ __all__ = [
     "ItemAnswer",
     "ItemsAnswer",
     "JobAnswer",
+    "JobsAnswer",
     "NewCollection",
     "NewItem",
     "NewItems",
+    "NewJob",
     "Options",
     "PictureRef",
     "ProblemAnswer",
     "PutItem",
     "Said",
     "SearchAnswer",
+    "SearchOptions",
     "SearchRequest",
     "StatsAnswer",
 ]
@@ -84,6 +88,15 @@ class Options(_Strict):
         return value
 
 
+class SearchOptions(Options):
+    """Options of a search by a picture that is the whole body."""
+
+    crop: Annotated[
+        str | None,
+        Field(max_length=200, description="Search by a part: `left,top,right,bottom`, 0 to 1."),
+    ] = None
+
+
 class PictureRef(_Strict):
     """A picture: one of ``id``, ``image_base64`` and ``image_url``, and which part of it."""
 
@@ -98,6 +111,11 @@ class PictureRef(_Strict):
     weight: Annotated[
         float | None, Field(gt=0, le=1000, allow_inf_nan=False, description="How much it counts.")
     ] = None
+
+    @field_validator("crop", mode="before")
+    @classmethod
+    def _typed(cls, value: object) -> object:
+        return value.strip("[] ").split(",") if isinstance(value, str) else value
 
     @field_validator("crop")
     @classmethod
@@ -129,6 +147,10 @@ Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
 class SearchRequest(PictureRef, Options):
     """A query: a picture, or several with what is liked (``positive``) and disliked."""
 
+    weights: Annotated[
+        list[Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]] | None,
+        Field(max_length=100, description="One for each picture of a form, in order."),
+    ] = None
     positive: Annotated[Refs, Field(description="More like these: items' ids, or pictures.")] = []
     negative: Annotated[Refs, Field(description="Less like these.")] = []
 
@@ -164,6 +186,10 @@ class PutItem(Said):
 
 class NewItems(_Strict):
     items: Annotated[list[NewItem], Field(max_length=1000)]
+
+
+class NewJob(_Strict):
+    root: Annotated[Name, Field(description="A known folder's name; the first one has none.")]
 
 
 class NewCollection(_Strict):
@@ -319,3 +345,12 @@ class JobAnswer(BaseModel):
     ended_at: str | None
     report: dict[str, Any] | None
     error: str | None
+
+
+class JobsAnswer(BaseModel):
+    jobs: list[JobAnswer]
+
+
+class AccessAnswer(BaseModel):
+    read: bool
+    write: bool

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
+from urllib.parse import quote
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -18,12 +19,12 @@ from lookalike.documents import hits_json, search_json
 from lookalike.errors import LookalikeError, UnreadablePictureError
 from lookalike.filters import And, Compare, Condition, Value, parse
 from lookalike.images import Box
-from lookalike.records import Hit, Json
+from lookalike.records import Hit, Item, Json
 from lookalike.service import schemas
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem, checked, problem_of
-from lookalike.service.schemas import Options, PictureRef, SearchRequest
-from lookalike.service.state import ItemId, Served, Service, State, in_thread, link
+from lookalike.service.schemas import Options, PictureRef, SearchOptions, SearchRequest
+from lookalike.service.state import ItemId, Served, Service, State, in_thread
 from lookalike.service.uploads import Body, Upload, decoded, read_body
 from lookalike.vectors import mixed
 
@@ -92,7 +93,7 @@ _SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchAnswe
     summary="What looks like a picture",
 )
 async def search(
-    request: Request, opened: Served, service: State, options: Annotated[Options, Query()]
+    request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
 ) -> JSONResponse:
     """Search by an uploaded picture (as it is, or in a form), base64, an item's id, or several.
 
@@ -120,7 +121,7 @@ async def search(
     summary="Several searches at once",
 )
 async def search_batch(
-    request: Request, opened: Served, service: State, options: Annotated[Options, Query()]
+    request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
 ) -> JSONResponse:
     """Each query of a JSON list, or each picture of a form, has its own answer, or problem."""
     body = await read_body(request, service.settings)
@@ -174,11 +175,8 @@ def _request(body: Body, options: Options) -> SearchRequest:
     if body.document is not None:
         said |= body.document
     for name, values in body.fields.items():
-        listed = name in {"fields", "positive", "negative"}
-        if name == "crop":
-            said[name] = values[-1].strip("[] ").split(",")
-        else:
-            said[name] = values if listed else values[-1]
+        listed = name in {"fields", "positive", "negative", "weights"}
+        said[name] = values if listed else values[-1]
     wanted: SearchRequest = checked(SearchRequest, said)
     return wanted
 
@@ -188,9 +186,12 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     asked = [*_asked(wanted, uploads)]
     if not asked and not wanted.positive:
         raise Problem(422, "no-picture", "send a picture, or give id, image_base64 or positive")
+    weights = wanted.weights or [wanted.weight or 1.0] * len(asked)
+    if len(weights) != len(asked):
+        raise Problem(422, "weights", f"{len(weights)} weights for {len(asked)} pictures")
     parts = [
-        Part(source=one, crop=wanted.crop, weight=wanted.weight or 1.0)
-        for one in [await _source(one, service) for one in asked]
+        Part(source=await _source(one, service), crop=wanted.crop, weight=weight)
+        for one, weight in zip(asked, weights, strict=True)
     ]
     for refs, sign, whole in ((wanted.positive, 1.0, _LIKED), (wanted.negative, -1.0, _DISLIKED)):
         share = (whole if parts or sign < 0 else 1.0) / max(len(refs), 1)
@@ -298,14 +299,9 @@ async def _by_vector(
             query = Encoded(vector=mixed(rows, [part.weight for part in parts]))
         except ValueError as error:
             raise Problem(422, "nothing-asked", str(error)) from error
-    ids = {part.source for part in parts if isinstance(part.source, str)}
-    digests = {one.digest for one in encoded if one.digest is not None and one.item is None}
-    if options.include_self:
-        ids, digests = set(), set()
+    left_out = () if options.include_self else [_itself(one, options) for one in encoded]
     bare = Encoded(vector=query.vector)
-    return await in_thread(
-        lambda: _apart(opened.collection, bare, options.category, asked, ids=ids, digests=digests)
-    )
+    return await in_thread(_apart, opened.collection, bare, options.category, asked, left_out)
 
 
 async def _encoded(opened: Opened, part: Part) -> Encoded:
@@ -328,17 +324,28 @@ def _bytes_of(shop: Collection, item_id: str) -> bytes:
     return images.read(place, limits=shop.limits)
 
 
+def _itself(query: Encoded, options: Options) -> Callable[[Item], bool]:
+    """Says of an item whether it is what the query was made of, as ``Collection.search`` has it."""
+    itself, digest = query.item, query.digest
+
+    def is_query(item: Item) -> bool:
+        if itself is None:
+            return item.digest == digest
+        grouped = options.per_group and itself.group
+        return item.id == itself.id or bool(grouped and item.group == itself.group)
+
+    return is_query
+
+
 def _apart(
     shop: Collection,
     query: Encoded,
     category: str,
     asked: _Asked,
-    *,
-    ids: set[str],
-    digests: set[str],
+    left_out: Sequence[Callable[[Item], bool]],
 ) -> tuple[list[Hit], CategorySearch | None]:
     """Search, and leave out what the query was made of."""
-    wanted, ask = asked["k"], asked["k"] + len(ids) + len(digests)
+    wanted, ask = asked["k"], asked["k"] + len(left_out)
     while True:
         found: CategorySearch | None = None
         these = _Asked(**{**asked, "k": ask})
@@ -347,7 +354,7 @@ def _apart(
         else:
             found = search_within(shop, query, category=category, **these)
             hits = list(found.hits)
-        others = [hit for hit in hits if hit.item.id not in ids and hit.item.digest not in digests]
+        others = [hit for hit in hits if not any(is_query(hit.item) for is_query in left_out)]
         if len(others) >= wanted or len(hits) < ask:
             return others[:wanted], found
         ask *= 4
@@ -368,11 +375,10 @@ def with_links(
     service: Service, opened: Opened, digest: str, document: dict[str, Json]
 ) -> dict[str, Json]:
     """An item's document with where its pictures are had from."""
-    has_file = document["path"] is not None
-    item = str(document["id"])
-    version = f"?v={digest[:12]}"
-    document["thumbnail"] = link(opened.name, item, f"/thumbnail{version}") if has_file else None
-    document["picture"] = link(opened.name, item, f"/picture{version}") if has_file else None
+    address = f"{opened.address}/items/{quote(str(document['id']), safe='')}"
+    for what in ("thumbnail", "picture"):
+        has_file = document["path"] is not None
+        document[what] = f"{address}/{what}?v={digest[:12]}" if has_file else None
     if not service.settings.show_paths:
         document["path"] = None
     return document

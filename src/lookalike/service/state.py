@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from fastapi import Depends, Path, Request
 
@@ -15,7 +15,7 @@ from lookalike.service.problems import Problem
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.thumbnails import Thumbnails
 
-__all__ = ["ItemId", "Served", "Service", "State", "in_thread", "link", "named"]
+__all__ = ["ItemId", "Served", "Service", "State", "in_thread", "named"]
 
 _Result = TypeVar("_Result")
 
@@ -87,8 +87,3 @@ ItemId = Annotated[str, Depends(_item_id)]
 async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:
     """Do what may wait for a disk or a lock where it holds nobody up."""
     return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
-
-
-def link(collection: str, item: str, what: str) -> str:
-    """Where something of an item is."""
-    return f"/v1/collections/{quote(collection, safe='')}/items/{quote(item, safe='')}{what}"

@@ -1,0 +1,92 @@
+"""The request forms of older systems, answered from a collection, so that their clients work on."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+
+from lookalike.filters import Compare, Value
+from lookalike.records import Json
+from lookalike.service.problems import Problem
+from lookalike.service.schemas import Options
+from lookalike.service.search import Part, searched
+from lookalike.service.state import Served, State, in_thread
+from lookalike.service.uploads import Body, read_body
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["older forms"])
+
+_MOST = 50
+
+
+def _form(*fields: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {"image": {"type": "string", "format": "binary"}}
+    properties |= {name: {"type": "string"} for name in fields}
+    schema = {"type": "object", "properties": properties, "required": ["image"]}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+def _picture(body: Body) -> Part:
+    if len(body.pictures) != 1:
+        raise Problem(422, "no-picture", "send one picture, in the field image")
+    return Part(source=body.pictures[0], crop=None, weight=1.0)
+
+
+@router.post("/image_query", openapi_extra=_form(), summary="Seed form: the hits as a list")
+async def image_query(
+    request: Request,
+    opened: Served,
+    service: State,
+    size: Annotated[int, Query(ge=1, le=_MOST, description="How many answers.")] = 10,
+) -> JSONResponse:
+    """A form with ``image``; answers what used to be the engine's ``hits.hits``."""
+    body = await read_body(request, service.settings)
+    part = _picture(body)
+    answer = await searched(service, opened, [part], Options(k=size), time.perf_counter())
+    return JSONResponse(_hits(answer, "image_path"))
+
+
+@router.post("/images/search", include_in_schema=False)
+@router.post(
+    "/images/search/", openapi_extra=_form("label_id"), summary="Seed form: within a label"
+)
+async def images_search(request: Request, opened: Served, service: State) -> JSONResponse:
+    """A form with ``image`` and perhaps ``label_id``; 404 for a label that no item has."""
+    body = await read_body(request, service.settings)
+    part = _picture(body)
+    label = (body.fields.get("label_id") or [""])[-1] or None
+    if label is not None and not await _occurs(opened, label):
+        raise Problem(404, "no-such-label", f"no item has the label {label!r}")
+    answer = await searched(service, opened, [part], Options(label=label), time.perf_counter())
+    hits = _hits(answer, "image_name")
+    total = {"value": len(hits), "relation": "eq"}
+    best = hits[0]["_score"] if hits else None
+    engine = {
+        "took": round(float(str(answer["took_ms"]))),
+        "timed_out": False,
+        "hits": {"total": total, "max_score": best, "hits": hits},
+    }
+    return JSONResponse({"response": engine, "ok": True, "message": ""})
+
+
+async def _occurs(opened: Served, label: str) -> bool:
+    has_it = Compare("label", "=", Value.of(label))
+    return await in_thread(opened.collection.count, has_it) > 0
+
+
+def _hits(answer: dict[str, Json], name: str) -> list[dict[str, Any]]:
+    """An answer's hits in the engine's form; no vector, and a score that is a cosine."""
+    hits = answer["hits"]
+    listed: list[Any] = hits if isinstance(hits, list) else []
+    return [
+        {
+            "_id": hit["id"],
+            "_score": hit["score"],
+            "_source": {name: hit["id"], "label": hit["label"], "image_url": hit["picture"]},
+        }
+        for hit in listed
+    ]
