@@ -27,6 +27,7 @@ from lookalike.service.headers import Guarded
 from lookalike.service.jobs import Jobs
 from lookalike.service.keys import Reads
 from lookalike.service.metrics import Measured, Metrics
+from lookalike.service.openapi import complete
 from lookalike.service.paths import RawPaths
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import Service, State, in_thread, named
@@ -85,6 +86,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
         app.include_router(router, prefix=_ONE, dependencies=named_too)
         app.include_router(router, prefix="/v1", dependencies=[Reads], include_in_schema=False)
     app.include_router(older.router, dependencies=[Reads])
+    complete(app)
     _serve_page(app)
     app.add_middleware(RawPaths)
     app.add_middleware(BodyLimits, settings=settings)

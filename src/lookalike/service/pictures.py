@@ -95,9 +95,9 @@ _ANY = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}
 _SAME = {"description": "It is the one that you have."}
 
 
-@router.api_route(
+@router.head("/items/{id:path}/thumbnail", include_in_schema=False)
+@router.get(
     "/items/{id:path}/thumbnail",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses={200: _JPEG, 304: _SAME},
     summary="A small picture of an item",
@@ -131,9 +131,9 @@ def _small(opened: Opened, file: _File, side: int) -> bytes:
     return images.thumbnail(picture.image, side)
 
 
-@router.api_route(
+@router.head("/items/{id:path}/picture", include_in_schema=False)
+@router.get(
     "/items/{id:path}/picture",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses={200: _ANY, 206: _ANY, 304: _SAME},
     summary="An item's file as it is",

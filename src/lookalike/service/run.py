@@ -1,20 +1,54 @@
 """A server around the app: bound before it says so, ended in good order."""
 
+import asyncio
 import socket
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lookalike.errors import SourceError
 from lookalike.service.settings import ServiceSettings, is_loopback
 from lookalike.service.state import Service
 
-__all__ = ["Server", "bound", "open_to_all", "server"]
+__all__ = ["HEAD_S", "Impatient", "Server", "bound", "open_to_all", "server"]
 
+HEAD_S = 10.0  # how long a request's head may take to arrive
 _END_S = 30  # how long requests that were taken may go on after the end was asked for
 _IDLE_S = 30  # how long a connection may be quiet between two requests
 _CONNECTIONS = 1000
 _BACKLOG = 512
+
+
+class Impatient(H11Protocol):
+    """Closes connections that take too long to say what they want: they cost a place each."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        """Time runs while a request's head is on its way; its body has a limit of its own."""
+        at_work = self.cycle is not None and not self.cycle.response_complete
+        if at_work:
+            self._stop()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Server(uvicorn.Server):
@@ -36,6 +70,7 @@ def server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning
         app,
         host=settings.host,
         port=settings.port,
+        http=Impatient,
         log_level=log_level,
         access_log=False,
         server_header=False,

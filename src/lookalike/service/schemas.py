@@ -1,5 +1,6 @@
 """What requests and answers look like: the words of docs/service.md, checked and documented."""
 
+import json
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -36,6 +37,7 @@ __all__ = [
 
 MOST_K = 1000
 _LONGEST_ID = 4096
+_METADATA_BYTES = 64 * 1024
 _OWN = frozenset(
     {"rank", "score", "id", "path", "label", "group", "metadata", "width", "height", "digest"}
     | {"thumbnail", "picture"}
@@ -171,6 +173,18 @@ class Said(_Strict):
     label: Name | None = None
     group: Name | None = None
     metadata: Metadata | None = None
+
+    @field_validator("metadata")
+    @classmethod
+    def _json(cls, value: Metadata | None) -> Metadata | None:
+        """What can be stored and told again: no NaN, no half of a surrogate pair."""
+        try:
+            size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+        except (ValueError, RecursionError) as error:
+            raise ValueError("metadata must be a JSON object of numbers and text") from error
+        if size > _METADATA_BYTES:
+            raise ValueError(f"metadata has {size:,} bytes; the limit is {_METADATA_BYTES:,}")
+        return value
 
 
 class NewItem(Said):

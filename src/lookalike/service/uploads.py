@@ -149,7 +149,7 @@ async def _form(request: Request, settings: ServiceSettings) -> Body:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data)
+        found = json.loads(data, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         raise Problem(400, "bad-json", "the body is not JSON") from error
     if not isinstance(found, dict):
@@ -157,10 +157,14 @@ def _object(data: bytes) -> dict[str, Any]:
     return found
 
 
+def _not_json(word: str) -> None:
+    raise ValueError(f"{word} is Python's, not JSON's")
+
+
 def parsed(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """A field of a form that holds JSON. Raises ``Problem``."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         raise Problem(422, "bad-json", f"the field {name} is not JSON") from error
 

@@ -1,0 +1,54 @@
+"""The OpenAPI document, with the bodies that routes take in more than one form."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from lookalike.service import schemas
+
+__all__ = ["complete"]
+
+_BODIES = (
+    schemas.BatchRequest,
+    schemas.NewItems,
+    schemas.NewJob,
+    schemas.PutItem,
+    schemas.SearchRequest,
+)
+
+
+def complete(app: FastAPI) -> None:
+    """Let ``app`` describe the bodies that its routes read by themselves, and its keys."""
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = plain()
+            _, found = models_json_schema(
+                [(body, "validation") for body in _BODIES],
+                ref_template="#/components/schemas/{model}",
+            )
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {}).update(found.get("$defs", {}))
+            for operations in made["paths"].values():
+                for operation in operations.values():
+                    _tell_of_problems(operation["responses"])
+            components["securitySchemes"] = {
+                "key": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            made["security"] = [{}, {"key": []}, {"header": []}]
+        return app.openapi_schema or made
+
+    app.openapi = document  # type: ignore[method-assign] # as FastAPI's documentation has it
+
+
+def _tell_of_problems(responses: dict[str, Any]) -> None:
+    """Whatever goes wrong has one form, and a type of its own."""
+    problem = {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}
+    responses.pop("422", None)  # FastAPI's own form, which is not used
+    responses["default"] = {
+        "description": "A problem (RFC 9457).",
+        "content": {"application/problem+json": problem},
+    }

@@ -1,0 +1,74 @@
+"""The OpenAPI document is true: whatever it allows is answered, and as it says."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from live import Live, app_of, serving
+from lookalike.service.settings import ServiceSettings
+
+_ROUTES = sorted(
+    (path, method.upper())
+    for path, methods in app_of(Path("nowhere"), ServiceSettings()).openapi()["paths"].items()
+    for method in methods
+)
+
+
+@pytest.fixture(scope="module")
+def drawn(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server that may be written to: most requests that can be drawn are nonsense."""
+    home = tmp_path_factory.mktemp("drawn")
+    shutil.copytree(stocked / "collections", home / "collections")
+    with serving(home) as live:
+        yield live
+
+
+@pytest.mark.parametrize(("path", "method"), _ROUTES, ids=lambda one: str(one).strip("/"))
+def test_whatever_the_document_allows_is_answered_as_it_says(
+    drawn: Live, path: str, method: str
+) -> None:
+    schema = schemathesis.openapi.from_dict(drawn.app.openapi())
+    operation = schema[path][method]
+
+    @settings(
+        max_examples=12,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def ask(case: schemathesis.Case) -> None:
+        if "{name}/" in path:  # what is deleted whole is none that is there
+            case.path_parameters["name"] = "shop"
+        response = case.call(base_url=drawn.address)
+        case.validate_response(
+            response,
+            checks=[
+                not_a_server_error,
+                status_code_conformance,
+                content_type_conformance,
+                response_schema_conformance,
+            ],
+        )
+
+    ask()
+
+
+def test_every_route_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(?:(?:GET|POST|PUT|PATCH|DELETE) )?((?:C|/)[^ `?]*)", text))
+    for path, method in _ROUTES:
+        short = path.replace("/v1/collections/{name}", "C")
+        assert short in told, f"{method} {short} is not in docs/service.md"
