@@ -620,6 +620,8 @@ def test_fields_are_declared_by_name(tmp_path: Path, tiny: OnnxEncoder) -> None:
             shop.declare("label")
         with pytest.raises(lookalike.errors.FilterError, match="cannot be the name of a field"):
             shop.declare("a..b")
+        with pytest.raises(lookalike.errors.FilterError, match="cannot be the name of a field"):
+            shop.facets("a\0b")
         assert shop.undeclare("label")
         assert shop.declared() == ["price"]
 

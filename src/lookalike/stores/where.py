@@ -102,7 +102,8 @@ def metadata_name(field: str) -> str:
 def json_path(field: str) -> str:
     """SQLite's path of a metadata field: its parts are joined by dots."""
     parts = metadata_name(field).split(".")
-    if any(not part or '"' in part or "\\" in part for part in parts):
+    # SQLite's paths end at a NUL
+    if any(not part or not {'"', "\\", "\0"}.isdisjoint(part) for part in parts):
         raise FilterError("cannot be the name of a field", text=field, at=0)
     return "$" + "".join(f'."{part}"' for part in parts)
 
