@@ -93,7 +93,12 @@ def test_plain_slashes_ask_what_is_similar_and_encoded_ones_name_the_item(live: 
 
 def test_options_stand_in_query_form_and_json_alike(live: Live) -> None:
     data, path = picture(live), "/v1/search"
-    wanted: dict[str, str | int | float] = {"k": 2, "where": "colour=red and price<9", "min_score": -0.5, "collapse": "true"}
+    wanted: dict[str, str | int | float] = {
+        "k": 2,
+        "where": "colour=red and price<9",
+        "min_score": -0.5,
+        "collapse": "true",
+    }
     answers = [
         live.client.post(path, params=wanted, files={"picture": data}),
         live.client.post(

@@ -73,6 +73,16 @@ class Batcher:
         self._run: asyncio.Task[None] | None = None
         self._each_s = 0.02  # a picture's share, as it was lately
 
+    @property
+    def encoding(self) -> bool:
+        """Whether a batch is being encoded."""
+        return self._run is not None
+
+    @property
+    def prepared(self) -> int:
+        """How many pictures wait for the next batch."""
+        return len(self._waiting)
+
     async def encode(self, picture: bytes, *, crop: Box | None = None) -> Encoded:
         """As ``Collection.encode``, together with what others bring. Raises ``Busy`` also."""
         if self._inside >= self._limit:

@@ -35,7 +35,10 @@ def root_of(collection: Collection, folder: Path) -> Root:
     A collection that was copied or moved took its pictures along: then the root follows.
     """
     place = (folder / FOLDER).resolve()
-    place.mkdir(exist_ok=True)
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreFullError(f"{place} cannot be made: {error.strerror}") from error
     known = find(collection)
     if known is not None and known.path == place:
         return known

@@ -46,8 +46,9 @@ def _has(request: Request, key: str) -> bool:
     shown = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
     session = request.cookies.get(COOKIE, "")
     # Both are compared, whichever was sent: the time says nothing.
-    by_key = hmac.compare_digest(shown.encode(), key.encode())
-    by_session = hmac.compare_digest(session.encode(), session_of(key).encode())
+    # A header's bytes, which are UTF-8 where a key is more than ASCII, come as Latin-1.
+    by_key = hmac.compare_digest(shown.encode("latin-1"), key.encode())
+    by_session = hmac.compare_digest(session.encode("utf-8", "replace"), session_of(key).encode())
     return by_key or by_session
 
 

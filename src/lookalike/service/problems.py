@@ -1,5 +1,6 @@
 """Every error as problem details (RFC 9457), with a ``code`` for programs."""
 
+import logging
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -39,7 +40,9 @@ _STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.StoreReadOnlyError: (403, "read-only"),
     errors.StoreDamagedError: (500, "store-damaged"),
 }
+_OURS = 500  # from here on the failure is the service's
 _UNAVAILABLE = 503
+_LOG = logging.getLogger("lookalike.service")
 
 
 class Problem(HTTPException):
@@ -93,7 +96,14 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(errors.LookalikeError)
     async def of_core(request: Request, error: errors.LookalikeError) -> JSONResponse:
-        return answer_of(request, problem_of(error))
+        problem = problem_of(error)
+        if problem.status_code >= _OURS:
+            _LOG.error("%s %s: %s", request.method, request.url.path, error)
+            if not request.app.state.service.settings.show_paths:  # it may name one
+                detail = "the service failed; its log says how"
+                headers = problem.headers
+                problem = Problem(problem.status_code, problem.code, detail, headers=headers)
+        return answer_of(request, problem)
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> JSONResponse:

@@ -1,11 +1,15 @@
 """A server around the app: bound before it says so, ended in good order."""
 
 import asyncio
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from lookalike.errors import SourceError
 from lookalike.service.settings import ServiceSettings, is_loopback
@@ -39,8 +43,8 @@ class Impatient(H11Protocol):
 
     def _watch(self) -> None:
         """Time runs while a request's head is on its way; its body has a limit of its own."""
-        at_work = self.cycle is not None and not self.cycle.response_complete
-        if at_work:
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+        if cycle is not None and not cycle.response_complete:
             self._stop()
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_S, self.transport.close)
@@ -57,6 +61,20 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, which raises the signal once more at the end: an end in good order is 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        wanted = (signal.SIGINT, signal.SIGTERM)
+        before = {one: signal.signal(one, self.handle_exit) for one in wanted}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.closing.set()

@@ -142,8 +142,9 @@ async def _form(request: Request, settings: ServiceSettings) -> Body:
     except Problem:
         raise
     except HTTPException as error:  # of the parser
-        code = "too-many-parts" if "Too many" in str(error.detail) else "bad-form"
-        raise Problem(413 if "oo many" in code else 400, code, str(error.detail)) from error
+        if "Too many" in str(error.detail):
+            raise Problem(413, "too-many-parts", str(error.detail)) from error
+        raise Problem(400, "bad-form", str(error.detail)) from error
     return Body(pictures=pictures, fields=fields)
 
 

@@ -1,0 +1,312 @@
+"""`lookalike serve` as a process: begun, asked by many, ended in good order, or killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+import lookalike
+from hostile import photo, saved
+from live import Live, ids, problem, serving
+from lookalike.service.settings import ServiceSettings
+
+PNG = saved(photo(seed=1), "PNG")
+
+
+@contextmanager
+def process(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[str, "Process"]]:
+    """`lookalike serve` in a process of its own; its address, and what it writes."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    with subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "serve", "--port", "0", *arguments],
+        env={
+            **kept,
+            "LOOKALIKE_HOME": str(home),
+            "LOOKALIKE_CACHE": os.environ["LOOKALIKE_CACHE"],
+            "PYTHONWARNINGS": "error",
+            **environment,
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        one = Process(running)
+        try:
+            yield one.address(), one
+        finally:
+            running.kill()
+
+
+class Process:
+    """A service that runs, and the lines that it has written."""
+
+    def __init__(self, running: "subprocess.Popen[str]") -> None:
+        self.running = running
+        self.lines: list[str] = []
+
+    def address(self) -> str:
+        """Where it serves; waits until it does."""
+        assert self.running.stderr is not None
+        for line in self.running.stderr:
+            self.lines.append(line)
+            if found := re.search(r"http://\S+", line):
+                address = found[0].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+                for _ in range(600):
+                    try:
+                        httpx.get(f"{address}/health/live")
+                    except httpx.TransportError:
+                        time.sleep(0.05)
+                    else:
+                        return address
+        raise AssertionError("".join(self.lines))
+
+    def end(self, how: signal.Signals) -> int:
+        """Its exit code after a signal, when it has ended by itself."""
+        self.running.send_signal(how)
+        code = self.running.wait(60)
+        assert self.running.stderr is not None
+        self.lines += self.running.stderr
+        return code
+
+
+def open_requests(address: str) -> float:
+    text = httpx.get(f"{address}/metrics").text
+    return float(re.findall(r"^lookalike_requests_open (\S+)$", text, re.MULTILINE)[0])
+
+
+# -- health and metrics ----------------------------------------------------------------------
+
+
+def test_health_says_whether_it_lives_and_can_search(own: Live) -> None:
+    assert own.client.get("/health/live").json() == {"status": "ok"}
+    assert own.client.get("/health/ready").json()["status"] == "ok"
+    (own.home / "collections" / "shop" / "collection.sqlite").write_bytes(b"damaged")
+    own.app.state.service.collections._open.clear()
+    assert own.client.get("/health/ready").status_code >= 500
+    assert own.client.get("/health/live").status_code == 200
+
+
+def test_metrics_count_by_route_and_never_by_what_was_sent(own: Live) -> None:
+    for name in ("0.png", "mugs%2F1.png", "nobody"):
+        own.client.get(f"/v1/items/{name}/similar")
+        own.client.get(f"/v1/collections/shop/items/{name}/similar")
+    own.client.post("/v1/search", files={"p": PNG})
+    own.client.get("/v1/secret-words")
+    text = own.client.get("/metrics").text
+
+    def value(name: str) -> float:
+        (found,) = re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+        return float(found)
+
+    route = 'route="/items/{id:path}/similar"'
+    assert value(f'lookalike_requests_total{{method="GET",{route},status="200"}}') == 4
+    assert value(f'lookalike_requests_total{{method="GET",{route},status="404"}}') == 2
+    assert value(f"lookalike_request_seconds_count{{{route}}}") == 6
+    assert value("lookalike_encode_batch_pictures_sum") == 1
+    assert value('lookalike_items{collection="shop"}') == 13
+    assert value("lookalike_encode_waiting") == 0
+    assert value("lookalike_requests_open") == 1  # this one
+    assert "secret" not in text
+    assert "mugs" not in text
+
+
+# -- back-pressure ---------------------------------------------------------------------------
+
+
+def test_more_than_can_be_borne_is_told_to_come_again(home: Path) -> None:
+    with serving(home, settings=ServiceSettings(max_waiting=1)) as live:
+        answers: list[httpx.Response] = []
+        data = saved(photo(1500, 1000), "PNG")
+
+        def ask() -> None:
+            answers.append(httpx.post(f"{live.address}/v1/search", files={"p": data}, timeout=60))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done = [answer for answer in answers if answer.status_code == 200]
+        assert done
+        for answer in answers:
+            if answer not in done:
+                problem(answer, 503, "busy")
+                assert int(answer.headers["retry-after"]) >= 1
+        assert live.client.post("/v1/search", files={"p": PNG}).status_code == 200
+
+
+# -- the process -----------------------------------------------------------------------------
+
+
+def test_serve_answers_and_ends_when_told(home: Path) -> None:
+    with process(home) as (address, one):
+        assert ids(httpx.get(f"{address}/v1/items/0.png/similar?k=1")) == ["copy.png"]
+        assert one.end(signal.SIGTERM) == 0
+    assert "serving shop on http://127.0.0.1:" in one.lines[0]
+    assert len(one.lines) == 1
+
+
+def test_settings_come_from_the_environment_as_well(home: Path) -> None:
+    said = {"LOOKALIKE_WRITE_KEY": "w", "LOOKALIKE_MAX_UPLOAD": "0.0001"}
+    with process(home, "shop", "--host", "0.0.0.0", **said) as (address, one):  # noqa: S104
+        assert httpx.get(f"{address}/v1/access").json() == {"read": True, "write": False}
+        answer = httpx.post(f"{address}/v1/search", files={"p": PNG})
+        assert problem(answer, 413, "too-large")["limit"] == 100
+        assert httpx.get(f"{address}/v1/items/0.png").json()["path"] is None
+        assert one.end(signal.SIGINT) == 0
+    assert "warning: anyone who can reach 0.0.0.0 may read" in one.lines[0]
+
+
+def test_a_port_that_is_taken_and_an_unknown_collection_are_one_message(home: Path) -> None:
+    with process(home) as (address, _):
+        for arguments, words in (
+            (["--port", str(urlsplit(address).port)], "cannot be served from"),
+            (["nowhere"], "there is no collection"),
+            (["shop", str(home / "collections" / "shop")], "two collections are called shop"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "lookalike", "serve", "--port", "0", *arguments],
+                env={**os.environ, "LOOKALIKE_HOME": str(home)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 1
+            assert done.stderr.startswith("error: ")
+            assert words in done.stderr
+            assert done.stderr.count("\n") == 1
+
+
+def test_what_was_taken_is_finished_before_the_end(home: Path) -> None:
+    with process(home) as (address, one):
+        answers: list[httpx.Response] = []
+        data = [saved(photo(1500, 1000, seed=seed), "PNG") for seed in range(4)]
+
+        def put(number: int) -> None:
+            place = f"{address}/v1/items/new{number}"
+            answers.append(httpx.put(place, files={"p": data[number]}, timeout=60))
+
+        threads = [threading.Thread(target=put, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        while open_requests(address) < 5 and not answers:  # with the one that asks
+            time.sleep(0.01)
+        assert one.end(signal.SIGTERM) == 0
+        for thread in threads:
+            thread.join()
+    assert [answer.status_code for answer in answers] == [201] * 4
+    with lookalike.open(home / "collections" / "shop") as shop:
+        assert {f"new{number}" for number in range(4)} <= {item.id for item in shop}
+
+
+def test_killed_while_it_writes_it_is_consistent_when_it_comes_back(home: Path) -> None:
+    with process(home) as (address, one):
+        known: list[str] = []
+
+        def put() -> None:
+            for number in range(2000):
+                try:
+                    answer = httpx.put(f"{address}/v1/items/n{number}", files={"p": PNG})
+                except httpx.TransportError:
+                    return
+                assert answer.status_code == 201
+                known.append(f"n{number}")
+
+        writer = threading.Thread(target=put)
+        writer.start()
+        while len(known) < 10:
+            time.sleep(0.01)
+        one.running.kill()
+        writer.join()
+    with process(home) as (address, one):
+        for item in known:  # what was acknowledged is there, picture and all
+            assert httpx.get(f"{address}/v1/items/{item}/picture").content == PNG
+        assert httpx.post(f"{address}/v1/search", files={"p": PNG}).status_code == 200
+        assert httpx.put(f"{address}/v1/items/after", files={"p": PNG}).status_code == 201
+        assert one.end(signal.SIGTERM) == 0
+    with lookalike.open(home / "collections" / "shop") as shop:
+        assert shop.check() == []
+        assert len(shop) in {13 + len(known) + 1, 13 + len(known) + 2}
+
+
+def test_searches_go_on_while_another_process_indexes_and_removes(
+    home: Path, tmp_path: Path, paint: Callable[[Path, int], Path]
+) -> None:
+    folder = tmp_path / "coming"
+    pictures = [paint(folder / f"{number}.png", number) for number in range(150)]
+    queries = [picture.read_bytes() for picture in pictures[:8]]
+    failures: list[str] = []
+    answered = [0]
+    over = threading.Event()
+    with process(home) as (address, one):
+
+        def ask(number: int) -> None:
+            with httpx.Client(base_url=address, timeout=60) as client:
+                while not over.is_set():
+                    answers = [
+                        client.post("/v1/search", files={"p": queries[number]}),
+                        client.get("/v1/items/0.png/similar?k=50"),
+                        client.get("/v1/facets?field=label"),
+                    ]
+                    bad = [answer.text for answer in answers if answer.status_code != 200]
+                    failures.extend(bad)
+                    scores = [hit["score"] for hit in answers[1].json().get("hits", [])]
+                    if scores != sorted(scores, reverse=True):
+                        failures.append(f"out of order: {scores}")
+                    answered[0] += len(answers)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        index = [sys.executable, "-m", "lookalike", "index", str(folder), "-q", "-c", "shop"]
+        environment = {**os.environ, "LOOKALIKE_HOME": str(home)}
+        for part in (pictures[:50], pictures[50:100]):
+            subprocess.run(index, env=environment, check=True, capture_output=True, timeout=60)
+            for picture in part:
+                picture.unlink()
+        subprocess.run(index, env=environment, check=True, capture_output=True, timeout=60)
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert answered[0] > 12
+        listed = httpx.get(f"{address}/v1/items?limit=1000").json()
+        assert listed["total"] == 13 + 50
+        assert one.end(signal.SIGTERM) == 0
+
+
+def test_without_its_packages_serve_says_what_to_install(home: Path) -> None:
+    script = (
+        "import sys; sys.modules['fastapi'] = None\n"
+        "sys.argv = ['lookalike', 'serve']\n"
+        "from lookalike.cli import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "LOOKALIKE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the service needs fastapi; run: pip install")
+
+
+def test_importing_lookalike_loads_no_web_framework() -> None:
+    script = (
+        "import sys, lookalike, lookalike.cli; lookalike.open\n"
+        "print([name for name in ('fastapi', 'pydantic', 'uvicorn') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
