@@ -284,23 +284,6 @@ def test_searches_go_on_while_another_process_indexes_and_removes(
         assert one.end(signal.SIGTERM) == 0
 
 
-def test_without_its_packages_serve_says_what_to_install(home: Path) -> None:
-    script = (
-        "import sys; sys.modules['fastapi'] = None\n"
-        "sys.argv = ['lookalike', 'serve']\n"
-        "from lookalike.cli import main\nmain()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "LOOKALIKE_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: the service needs fastapi; run: pip install")
-
-
 def test_importing_lookalike_loads_no_web_framework() -> None:
     script = (
         "import sys, lookalike, lookalike.cli; lookalike.open\n"

@@ -6,7 +6,7 @@ import click
 
 from lookalike.cli.output import plain
 from lookalike.config import settings as known_settings
-from lookalike.errors import LookalikeError
+from lookalike.images import Limits
 
 if TYPE_CHECKING:
     from lookalike.service.settings import ServiceSettings
@@ -118,19 +118,17 @@ def serve_command(
       lookalike serve shop --open
       LOOKALIKE_WRITE_KEY=… lookalike serve shop --host 0.0.0.0 --read-key …
     """
-    try:
-        from lookalike.service.app import create_app  # noqa: PLC0415 - may be missing
-        from lookalike.service.collections import Collections  # noqa: PLC0415 - likewise
-        from lookalike.service.metrics import Metrics  # noqa: PLC0415 - likewise
-        from lookalike.service.run import bound, open_to_all, server  # noqa: PLC0415 - likewise
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("lookalike"):
-            raise
-        raise LookalikeError(
-            f"the service needs {error.name}; run: pip install 'lookalike[service]'"
-        ) from error
-    from lookalike.images import Limits  # noqa: PLC0415 - with the above
-    from lookalike.service.settings import ServiceSettings, is_loopback  # noqa: PLC0415 - likewise
+    # The web framework takes a second to load, which no other command should pay.
+    from lookalike.service import (  # noqa: PLC0415
+        Collections,
+        Metrics,
+        ServiceSettings,
+        bound,
+        create_app,
+        server,
+    )
+    from lookalike.service.run import open_to_all  # noqa: PLC0415 - likewise
+    from lookalike.service.settings import is_loopback  # noqa: PLC0415 - likewise
 
     settings = ServiceSettings(
         host=host,

@@ -4,3 +4,11 @@
 
 Nothing here is global: each app has its own parts. ``lookalike serve`` runs one.
 """
+
+from lookalike.service.app import create_app
+from lookalike.service.collections import Collections
+from lookalike.service.metrics import Metrics
+from lookalike.service.run import bound, server
+from lookalike.service.settings import ServiceSettings
+
+__all__ = ["Collections", "Metrics", "ServiceSettings", "bound", "create_app", "server"]
