@@ -15,11 +15,11 @@ from lookalike.filters import And, Compare, Condition, Value, parse
 from lookalike.records import Entry, IndexReport, Item, Json, Progress
 from lookalike.roots import Root
 from lookalike.service import kept, schemas
+from lookalike.service.answers import with_links
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem, checked
 from lookalike.service.schemas import NewItem, Said
-from lookalike.service.search import with_links
 from lookalike.service.state import ItemId, Served, Service, State, in_thread
 from lookalike.service.uploads import Body, Upload, decoded, parsed, read_body
 

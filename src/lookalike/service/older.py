@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse
 
 from lookalike.filters import Compare, Value
 from lookalike.records import Json
+from lookalike.service.answers import Part, searched
 from lookalike.service.problems import Problem
 from lookalike.service.schemas import Options
-from lookalike.service.search import Part, searched
 from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import Body, read_body
 
