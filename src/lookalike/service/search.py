@@ -19,10 +19,11 @@ from lookalike.service.uploads import Body, Upload, decoded, read_body
 
 __all__ = ["router"]
 
-# Rocchio's weights as Manning, Raghavan and Schütze give them (Introduction to Information
-# Retrieval, 2008, 9.1.1), each shared out among the pictures of its kind.
+# What is liked and disliked weighs so much beside a query of 1, each shared out among its pictures.
+# Manning, Raghavan and Schütze (Introduction to Information Retrieval, 2008, 9.1.1) advise 0.75 and
+# 0.15; on pictures more of the second is better (docs/decisions/0016-service.md).
 _LIKED = 0.75
-_DISLIKED = 0.25
+_DISLIKED = 0.5
 
 router = APIRouter(tags=["search"])
 
