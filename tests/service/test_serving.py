@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 import lookalike
 from hostile import photo, saved
@@ -116,6 +117,16 @@ def test_metrics_count_by_route_and_never_by_what_was_sent(own: Live) -> None:
     assert value("lookalike_requests_open") == 1  # this one
     assert "secret" not in text
     assert "mugs" not in text
+
+
+def test_a_search_does_not_wait_behind_a_question_about_every_item(own: Live) -> None:
+    opened = own.app.state.service.collections.get("shop")
+    with opened.aside.store._lock:  # as long as such a question takes
+        assert ids(own.client.get("/v1/items/0.png/similar?k=1")) == ["copy.png"]
+        assert own.client.post("/v1/search", files={"p": PNG}).status_code == 200
+        with pytest.raises(httpx.ReadTimeout):
+            own.client.get("/v1/facets?field=label", timeout=0.5)
+    assert own.client.get("/v1/facets?field=label").status_code == 200
 
 
 # -- back-pressure ---------------------------------------------------------------------------

@@ -61,7 +61,7 @@ async def about(opened: Served, service: State) -> JSONResponse:
 
 
 def _about(service: Service, opened: Opened) -> dict[str, Json]:
-    info = opened.collection.info()
+    info = opened.aside.info()
     shown = service.settings.show_paths
     roots: list[Json] = [
         {"name": root.name, "path": str(root.path) if shown else None} for root in info.roots
@@ -98,7 +98,7 @@ async def stats(
     fields: Annotated[bool, Query(description="Also the metadata fields.")] = True,  # noqa: FBT002 - HTTP's
 ) -> JSONResponse:
     """Labels, groups and metadata fields, counted in items. Looks at every item."""
-    said = await in_thread(lambda: opened.collection.describe(labels=labels, fields=fields))
+    said = await in_thread(lambda: opened.aside.describe(labels=labels, fields=fields))
     document: dict[str, Any] = asdict(said)
     if said.fields is None:
         del document["fields"]
@@ -120,7 +120,7 @@ async def facets(
     limit: Annotated[int, Query(ge=1, le=1000, description="Values of each field.")] = 100,
 ) -> JSONResponse:
     """The most frequent first. ``total`` items meet the filter."""
-    return JSONResponse(await in_thread(_facets, opened.collection, field, where, limit))
+    return JSONResponse(await in_thread(_facets, opened.aside, field, where, limit))
 
 
 def _facets(shop: Collection, fields: list[str], where: str | None, limit: int) -> dict[str, Json]:

@@ -34,11 +34,16 @@ _FRESH_S = 1.0  # how long what an answer says of its collection may be old
 
 @dataclass(slots=True, eq=False)
 class Opened:
-    """A collection that is open, and what encodes for it."""
+    """A collection that is open, and what encodes for it.
+
+    ``aside`` is the same one opened once more, for questions that look at every item: a connection
+    answers one question at a time, and a search must not wait behind them.
+    """
 
     name: str
     folder: Path
     collection: "Collection"
+    aside: "Collection"
     encoding: Batcher
     file: tuple[int, int]  # device and inode of its database
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
@@ -48,6 +53,11 @@ class Opened:
     def address(self) -> str:
         """Where the API has it."""
         return f"/v1/collections/{quote(self.name, safe='')}"
+
+    def close(self) -> None:
+        """Let go of its files."""
+        self.collection.close()
+        self.aside.close()
 
     def document(self) -> dict[str, "Json"]:
         """What answers say of the collection; a second old at most."""
@@ -155,7 +165,7 @@ class Collections:
         with self._lock:
             opened = self._open.pop(name, None)
             if opened is not None:
-                opened.collection.close()
+                opened.close()
             # First what makes the folder a collection: half deleted it is none.
             (folder / DATABASE).unlink()
             shutil.rmtree(folder)
@@ -170,7 +180,7 @@ class Collections:
         self._encoder.shutdown()
         with self._lock:
             for opened in self._open.values():
-                opened.collection.close()
+                opened.close()
             self._open.clear()
 
     def _may_change(self) -> None:
@@ -212,7 +222,8 @@ class Collections:
             limit=self._waiting,
             meter=self._meter,
         )
-        return Opened(name, folder, made, batcher, file)
+        aside = open_collection(folder, create=False, known=self._known)
+        return Opened(name, folder, made, aside, batcher, file)
 
 
 def _file_of(folder: Path) -> tuple[int, int]:

@@ -58,7 +58,7 @@ async def list_items(
 ) -> JSONResponse:
     """A page of items in the order of their ids; ``next`` asks for the page that follows."""
     condition = parse(where) if where and where.strip() else None
-    total, items = await in_thread(_page, opened.collection, condition, after, limit)
+    total, items = await in_thread(_page, opened.aside, condition, after, limit)
     shown = items[:limit]
     documents = await in_thread(_documents, service, opened, shown)
     following = shown[-1].id if len(items) > limit else None
