@@ -34,6 +34,7 @@ BENCHMARKS = {
     "categories": ("--all",),
     "duplicates": (),
     "neighbours": (),
+    "service": (),
     "memory": (),
     "quality": ("--all",),
 }

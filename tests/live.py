@@ -13,7 +13,6 @@ from fastapi import FastAPI
 
 import lookalike
 from lookalike.config import Settings
-from lookalike.images import Limits
 from lookalike.service.app import create_app
 from lookalike.service.collections import Collections
 from lookalike.service.metrics import Metrics
@@ -43,8 +42,7 @@ def app_of(home: Path, settings: ServiceSettings, *addresses: str) -> FastAPI:
     collections = Collections(
         known=Settings(home=home, cache=home / "cache"),
         addresses=addresses,
-        limits=Limits(max_bytes=settings.max_upload, max_pixels=settings.max_pixels),
-        waiting=settings.max_waiting,
+        settings=settings,
         meter=metrics,
     )
     return create_app(collections, settings, metrics)

@@ -178,6 +178,16 @@ def test_what_is_too_large_is_refused_before_it_has_come(home: Path) -> None:
         assert live.client.get("/v1/stats").status_code == 200
 
 
+def test_what_was_indexed_may_be_larger_than_what_may_be_sent(home: Path) -> None:
+    with guarded(home, max_upload=20) as live:
+        assert live.client.get("/v1/items/0.png/thumbnail").status_code == 200
+        assert live.client.post("/v1/search", json={"id": "0.png", "crop": [0, 0, 1, 1]}).is_success
+        begun = live.client.post("/v1/jobs", json={"root": ""}).headers["location"]
+        while live.client.get(begun).json()["state"] in {"waiting", "running"}:
+            time.sleep(0.01)
+        assert live.client.get(begun).json()["report"]["skipped"] == []
+
+
 def test_too_many_pixels_are_refused_before_they_are_decoded(home: Path) -> None:
     with guarded(home, max_pixels=10_000) as live:
         large = saved(photo(200, 100), "PNG")

@@ -6,7 +6,6 @@ import click
 
 from lookalike.cli.output import plain
 from lookalike.config import settings as known_settings
-from lookalike.images import Limits
 
 if TYPE_CHECKING:
     from lookalike.service.settings import ServiceSettings
@@ -146,8 +145,7 @@ def serve_command(
     served = Collections(
         known=known_settings(),
         addresses=collections,
-        limits=Limits(max_bytes=settings.max_upload, max_pixels=settings.max_pixels),
-        waiting=settings.max_waiting,
+        settings=settings,
         meter=metrics,
         device=device,
         threads=threads,

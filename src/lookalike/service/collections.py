@@ -19,11 +19,11 @@ from lookalike.documents import collection_json
 from lookalike.errors import CollectionError, CollectionNotFoundError, StoreReadOnlyError
 from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
+from lookalike.service.settings import ServiceSettings
 from lookalike.stores.embedded import DATABASE
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
-    from lookalike.images import Limits
     from lookalike.records import Json
 
 __all__ = ["Collections", "Opened"]
@@ -80,8 +80,7 @@ class Collections:
         *,
         known: Settings,
         addresses: Sequence[str] = (),
-        limits: "Limits",
-        waiting: int,
+        settings: ServiceSettings,
         meter: Meter,
         device: str = "auto",
         threads: int | None = None,
@@ -95,8 +94,7 @@ class Collections:
             if not (folder / DATABASE).exists():
                 open_collection(address, create=False, known=known)  # says so
             self._chosen[folder.name] = folder
-        self._limits = limits
-        self._waiting = waiting
+        self._settings = settings
         self._meter = meter
         self._device = device
         self._threads = threads
@@ -210,7 +208,7 @@ class Collections:
             device=self._device,
             threads=self._threads,
         )
-        made.limits = self._limits
+        made.limits = self._settings.limits
         with suppress(StoreReadOnlyError):
             if kept.find(made) is not None:
                 kept.root_of(made, folder)
@@ -219,7 +217,7 @@ class Collections:
             made,
             readers=self._readers,
             encoder=self._encoder,
-            limit=self._waiting,
+            limit=self._settings.max_waiting,
             meter=self._meter,
         )
         aside = open_collection(folder, create=False, known=self._known)

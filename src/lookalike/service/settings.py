@@ -3,6 +3,8 @@
 import ipaddress
 from dataclasses import dataclass
 
+from lookalike.images import Limits
+
 __all__ = ["ServiceSettings", "is_loopback"]
 
 
@@ -37,6 +39,13 @@ class ServiceSettings:
     allow_urls: bool = False
     read_only: bool = False
     show_paths: bool = True
+
+    @property
+    def limits(self) -> Limits:
+        """What a picture may cost that is decoded: files that were indexed may be larger."""
+        return Limits(
+            max_bytes=max(self.max_upload, Limits().max_bytes), max_pixels=self.max_pixels
+        )
 
 
 def is_loopback(host: str) -> bool:
