@@ -14,6 +14,7 @@ import pytest
 import lookalike
 from hostile import photo, saved
 from live import Live, problem, serving
+from lookalike.service.settings import ServiceSettings
 
 
 def events(answer: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -112,6 +113,15 @@ def test_a_job_that_fails_says_why(watched: Live, folder: Path) -> None:
     assert last["state"] == "failed"
     assert str(folder) in last["error"]
     assert watched.client.get("/v1/stats").json()["items"] == 1  # nothing was removed
+
+
+def test_beyond_loopback_a_failed_job_names_no_folder(watched: Live, folder: Path) -> None:
+    with serving(watched.home, settings=ServiceSettings(show_paths=False)) as live:
+        shutil.rmtree(folder)
+        begun = live.client.post("/v1/jobs", json={"root": ""})
+        last = followed(live, begun.headers["location"])[-1][1]
+    assert last["state"] == "failed"
+    assert str(folder) not in last["error"]
 
 
 def test_too_many_waiting_jobs_are_sent_away(watched: Live) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from hostile import photo, saved
 from live import Live, hits, ids, picture, problem, serving
 from lookalike.documents import hits_json
+from lookalike.service.settings import ServiceSettings
 
 # -- forms of a query ------------------------------------------------------------------------
 
@@ -264,6 +265,14 @@ def test_each_picture_of_a_form_is_a_query_of_a_batch(live: Live) -> None:
     problem(live.client.post("/v1/search/batch", json={"queries": []}), 422, "invalid-request")
     many = {"queries": [{"id": "0.png"}] * 65}
     problem(live.client.post("/v1/search/batch", json=many), 422, "invalid-request")
+
+
+def test_a_batch_that_is_larger_than_the_queue_is_answered_whole(home: Path) -> None:
+    with serving(home, settings=ServiceSettings(max_waiting=20)) as live:
+        data = saved(photo(), "PNG")
+        files = [("p", (str(number), data)) for number in range(60)]
+        answers = live.client.post("/v1/search/batch?k=1", files=files).json()["answers"]
+        assert [answer["total"] for answer in answers] == [1] * 60
 
 
 # -- what cannot be answered -----------------------------------------------------------------

@@ -176,6 +176,7 @@ def test_settings_come_from_the_environment_as_well(home: Path) -> None:
     assert "warning: anyone who can reach 0.0.0.0 may read" in one.lines[0]
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_and_an_unknown_collection_are_one_message(home: Path) -> None:
     with process(home) as (address, _):
         for arguments, words in (
@@ -197,6 +198,7 @@ def test_a_port_that_is_taken_and_an_unknown_collection_are_one_message(home: Pa
             assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_was_taken_is_finished_before_the_end(home: Path) -> None:
     with process(home) as (address, one):
         answers: list[httpx.Response] = []
@@ -219,6 +221,7 @@ def test_what_was_taken_is_finished_before_the_end(home: Path) -> None:
         assert {f"new{number}" for number in range(4)} <= {item.id for item in shop}
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_is_consistent_when_it_comes_back(home: Path) -> None:
     with process(home) as (address, one):
         known: list[str] = []
@@ -249,6 +252,7 @@ def test_killed_while_it_writes_it_is_consistent_when_it_comes_back(home: Path) 
         assert len(shop) in {13 + len(known) + 1, 13 + len(known) + 2}
 
 
+@pytest.mark.slow
 def test_searches_go_on_while_another_process_indexes_and_removes(
     home: Path, tmp_path: Path, paint: Callable[[Path, int], Path]
 ) -> None:

@@ -1,7 +1,7 @@
 """The app: routes, middleware, and what they share, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
+from lookalike.errors import LookalikeError
 from lookalike.service import (
     catalogue,
     items,
@@ -54,12 +55,18 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
 
     ``metrics`` is the meter that the collections were given.
     """
-    service = Service(settings=settings, collections=collections, jobs=Jobs(), metrics=metrics)
+    service = Service(
+        settings=settings,
+        collections=collections,
+        jobs=Jobs(tell_why=settings.show_paths),
+        metrics=metrics,
+    )
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         if (first := collections.default()) is not None:
-            await in_thread(collections.get, first)  # its network opens meanwhile
+            with suppress(LookalikeError):  # who asks for it is told
+                await in_thread(collections.get, first)  # its network opens meanwhile
         yield
         await service.jobs.close()
         await in_thread(collections.close)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Collections", "Opened"]
 
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
-_FRESH_S = 1.0  # how long what an answer says of its collection may be old
+_FRESH_S = 1.0  # how old may be what is told of collections
 
 
 @dataclass(slots=True, eq=False)
@@ -103,12 +103,16 @@ class Collections:
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="lookalike-encode")
         self._lock = threading.Lock()
         self._open: dict[str, Opened] = {}
+        self._listed: tuple[float, list[str]] | None = None
 
     def names(self) -> list[str]:
-        """Names of the collections that are there, sorted."""
+        """Names of the collections that are there, sorted; a second old at most."""
         if self._chosen:
             return sorted(self._chosen)
-        return collections(self._known)
+        now = time.monotonic()
+        if self._listed is None or now - self._listed[0] > _FRESH_S:
+            self._listed = now, collections(self._known)
+        return self._listed[1]
 
     def default(self) -> str | None:
         """The one that is meant when none is named: the only one, or the setting's."""
@@ -149,11 +153,12 @@ class Collections:
             raise CollectionError(
                 f"{name!r} cannot be a collection's name; use letters, digits, and _ - . between"
             )
-        if name in self.names():
+        if name in collections(self._known):
             raise CollectionError(f"there is a collection called {name} already")
         with open_collection(name, encoder=encoder, known=self._known) as made:
             if encoder is not None:
                 made.bind()
+        self._listed = None
         return self.get(name)
 
     def delete(self, name: str) -> None:
@@ -166,6 +171,7 @@ class Collections:
                 opened.close()
             # First what makes the folder a collection: half deleted it is none.
             (folder / DATABASE).unlink()
+            self._listed = None
             shutil.rmtree(folder)
 
     def counts(self) -> list[tuple[str, int]]:
@@ -195,7 +201,7 @@ class Collections:
                 return self._chosen[name]
         elif name in self._open:
             return self._open[name].folder
-        elif name in self.names():
+        elif name in collections(self._known):
             return collection_folder(name, self._known)
         raise CollectionNotFoundError(f"there is no collection called {name!r}")
 

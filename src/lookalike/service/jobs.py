@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import secrets
 import threading
 import time
@@ -24,6 +25,7 @@ _KEPT = 100  # jobs that have ended and are still told of
 _WAITING = 8  # jobs of one collection
 _ALIVE_S = 15.0  # a comment now and then keeps proxies from closing a quiet stream
 
+_LOG = logging.getLogger("lookalike.service")
 _NOTHING = Progress(done=0, total=None, skipped=0)
 
 Work = Callable[[Callable[[Progress], None], Callable[[], bool]], IndexReport]
@@ -74,9 +76,13 @@ def _report_json(report: IndexReport) -> dict[str, Json]:
 
 
 class Jobs:
-    """The jobs of one app: of each collection one at a time. To be used on one event loop."""
+    """The jobs of one app: of each collection one at a time. To be used on one event loop.
 
-    def __init__(self) -> None:
+    Without ``tell_why`` a job that failed says no more than that: the reason may name a folder.
+    """
+
+    def __init__(self, *, tell_why: bool = True) -> None:
+        self._tell_why = tell_why
         self._jobs: dict[str, Job] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -155,7 +161,10 @@ class Jobs:
             try:
                 report = await loop.run_in_executor(self._threads, work, heard, job.stop.is_set)
             except LookalikeError as error:
-                job.error = str(error)
+                _LOG.error("job %s of %s: %s", job.id, job.collection, error)
+                job.error = (
+                    str(error) if self._tell_why else "it failed; the service's log says why"
+                )
                 self._end(job, "failed")
             except BaseException:
                 job.error = "something went wrong in the service"

@@ -25,6 +25,8 @@ __all__ = ["router"]
 _LIKED = 0.75
 _DISLIKED = 0.5
 
+_AT_ONCE = 16  # queries of a batch in work: the rest leaves room for other requests
+
 router = APIRouter(tags=["search"])
 
 
@@ -98,7 +100,13 @@ async def search_batch(
             raise Problem(413, "too-many-parts", f"at most {service.settings.max_queries} queries")
         queries = [(wanted, [picture]) for picture in body.pictures]
 
+    turn = asyncio.Semaphore(_AT_ONCE)
+
     async def one(wanted: SearchRequest, pictures: list[Upload]) -> dict[str, Json]:
+        async with turn:
+            return await alone(wanted, pictures)
+
+    async def alone(wanted: SearchRequest, pictures: list[Upload]) -> dict[str, Json]:
         began = time.perf_counter()
         try:
             parts = await _parts(wanted, pictures, service)

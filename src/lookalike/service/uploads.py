@@ -190,6 +190,11 @@ def _checked(upload: Upload, settings: ServiceSettings) -> Upload:
 
 
 def too_large(what: str, size: int | None, most: int) -> Problem:
+    """A body over a limit. The connection closes: what is left of the body is not waited for."""
     return Problem(
-        413, "too-large", f"{what} has {size or 0:,} bytes; the limit is {most:,}", limit=most
+        413,
+        "too-large",
+        f"{what} has {size or 0:,} bytes; the limit is {most:,}",
+        headers={"Connection": "close"},
+        limit=most,
     )
