@@ -10,9 +10,10 @@ import click
 
 from lookalike import images
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import item_json, plain, print_json, print_table
+from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
+from lookalike.documents import item_json
 from lookalike.duplicates import Keep, act, copies_of, find
 from lookalike.errors import ExportError, PictureError
 from lookalike.records import Json
