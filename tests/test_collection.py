@@ -582,9 +582,9 @@ def test_what_is_not_there_is_not_made_without_leave(tiny: OnnxEncoder) -> None:
     assert not (Path(os.environ["LOOKALIKE_HOME"]) / "collections" / "mug").exists()
 
 
-@pytest.mark.parametrize("address", ["elasticsearch://host:9200/shop", "", "  ", "a\nb"])
+@pytest.mark.parametrize("address", ["ftp://host/shop", "", "  ", "a\nb"])
 def test_an_address_that_names_no_place_is_refused(address: str) -> None:
-    with pytest.raises(CollectionError, match=r"names a server|cannot be a collection's name"):
+    with pytest.raises(CollectionError, match=r"no place for|cannot be a collection's name"):
         lookalike.open(address)
 
 
