@@ -95,6 +95,14 @@ def test_elasticsearch_searches_by_bits_and_rescores(elasticsearch_url: str) -> 
         )
 
 
+def test_vectors_that_are_too_short_for_bits_bind_nothing(elasticsearch_url: str) -> None:
+    store = opened(an_address("elasticsearch", elasticsearch_url, "?vectors=bbq_hnsw"), create=True)
+    with pytest.raises(CollectionError, match="64 values or more"):
+        store.bind(encoder="tiny", fingerprint="tiny-1", dim=8)
+    assert store.bound() is None
+    removed(store)
+
+
 def test_vectors_of_vgg16_fit(place: Callable[[str], ServerAddress]) -> None:
     with begun(place(""), dim=4096) as store:
         stored = wide_rows(3, 4096)

@@ -117,6 +117,7 @@ class ServerStore:
                     f"{encoder} makes vectors of {dim:,} values, and {self.dialect.product} takes "
                     f"{self.dialect.longest:,} at most; choose another encoder"
                 )
+            self.dialect.vector_field(dim, self._search.vectors)  # raises what does not fit
             chosen: Json = {"name": encoder, "fingerprint": fingerprint, "dim": dim}
             self._beside.change_setting("encoder", lambda there: there or chosen)
         bound = self.bound()
