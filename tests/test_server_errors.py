@@ -307,6 +307,42 @@ def test_what_the_server_had_no_time_for_is_sent_again_and_nothing_else(kind: st
 
 
 @pytest.mark.parametrize("kind", _KINDS)
+def test_items_that_were_overtaken_by_a_reader_of_all_keys_get_new_ones(kind: str) -> None:
+    keys = {"kind": "keys", "next": 5, "floor": 0}
+    written: list[list[object]] = []
+
+    def overtaken(asked: Asked) -> Reply:
+        if asked.path.endswith("/_doc/keys"):
+            body = {"found": True, "_source": keys, "_seq_no": 1, "_primary_term": 1}
+            return Reply(200, body, _HEADERS[kind])
+        if asked.path.startswith("/_bulk"):
+            lines = [json.loads(line) for line in asked.body.splitlines()]
+            keys.update(next((line for line in lines if line.get("kind") == "keys"), {}))
+            put = [line for line in lines if "vector" in line]
+            if put and not written:
+                keys["floor"] = 6  # somebody reads all keys while the items are on their way
+            if put:
+                seen = [header.get("if_seq_no") for _, header in actions(asked)[: len(put)]]
+                written.append([(one["id"], one["key"]) for one in put] + seen)
+            # what somebody else has replaced meanwhile is no longer ours to write
+            gone = {"status": 409} if len(written) == 2 and put else {"status": 200}
+            body = bulk_answer(
+                asked, lambda header: gone if header["_id"] == "b" else {"status": 200}
+            )
+            return Reply(200, body, _HEADERS[kind])
+        return usual(kind, asked)
+
+    with answering(overtaken) as server:
+        store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
+        store.upsert([an_item("a"), an_item("b")], random_rows(2))
+        assert written == [
+            [("a", 5), ("b", 6), None, None],
+            [("a", 7), ("b", 8), 1, 1],
+        ]
+        store.close()
+
+
+@pytest.mark.parametrize("kind", _KINDS)
 def test_a_server_that_stays_busy_is_given_up_in_the_end(kind: str) -> None:
     def overloaded(asked: Asked) -> Reply:
         if asked.path.startswith("/_bulk"):
