@@ -89,13 +89,16 @@ Scene = Callable[[Batcher], Coroutine[Any, Any, None]]
 def play(shop: Collection) -> Callable[..., Heard]:
     """``play(scene)`` runs a scene with a batcher and answers what the meter heard."""
 
-    def play(scene: Scene, *, limit: int = 100, wait_s: float = 0.005, most: int = 32) -> Heard:
+    def play(
+        scene: Scene, *, limit: int = 100, wait_s: float = 0.005, most: int = 32, lanes: int = 1
+    ) -> Heard:
         heard = Heard()
-        with ThreadPoolExecutor(3) as readers, ThreadPoolExecutor(1) as encoder:
+        with ThreadPoolExecutor(3) as readers, ThreadPoolExecutor(lanes) as encoder:
             batcher = Batcher(
                 shop,
                 readers=readers,
                 encoder=encoder,
+                lanes=lanes,
                 limit=limit,
                 meter=heard,
                 wait_s=wait_s,
@@ -159,6 +162,16 @@ def test_what_comes_meanwhile_is_the_next_batch(
         await asyncio.gather(first, *rest)
 
     assert play(scene).batches == [1, 8]
+
+
+def test_what_waits_is_shared_out_among_free_lanes(
+    bytes_of: list[bytes], play: Callable[..., Heard]
+) -> None:
+    async def scene(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.encode(data) for data in bytes_of[:8]))
+
+    assert sorted(play(scene, wait_s=30, lanes=2).batches) == [4, 4]
+    assert sorted(play(scene, wait_s=30, lanes=3).batches) == [2, 3, 3]
 
 
 def test_more_than_the_limit_are_told_when_to_come_again(

@@ -1,9 +1,10 @@
 """Pictures of concurrent requests, encoded together.
 
-    request → prepare (reader threads) → wait a moment for company → encode (one thread) → request
+    request → prepare (reader threads) → wait a moment for company → encode (lanes) → request
 
 A picture waits only while others are being prepared, and 5 ms at most: who comes alone is encoded
-at once.
+at once. A batch is what waits, shared out among the lanes that are free: were it all of it, every
+client would wait for the same batch, and then the network for all of them.
 """
 
 import asyncio
@@ -44,8 +45,8 @@ class _Waiting:
 class Batcher:
     """Encodes for one collection. To be used on one event loop.
 
-    ``readers`` prepares pictures, ``encoder`` (of one thread) encodes them; at most ``limit``
-    pictures are in work, then ``Busy`` is raised.
+    ``readers`` prepares pictures, ``encoder`` encodes up to ``lanes`` batches at a time; at most
+    ``limit`` pictures are in work, then ``Busy`` is raised.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Batcher:
         *,
         readers: Executor,
         encoder: Executor,
+        lanes: int,
         limit: int,
         meter: Meter,
         wait_s: float = _WAIT_S,
@@ -62,6 +64,7 @@ class Batcher:
         self._collection = collection
         self._readers = readers
         self._encoder = encoder
+        self._lanes = lanes
         self._limit = limit
         self._meter = meter
         self._wait_s = wait_s
@@ -70,13 +73,13 @@ class Batcher:
         self._preparing = 0
         self._waiting: list[_Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._run: asyncio.Task[None] | None = None
+        self._runs: set[asyncio.Task[None]] = set()
         self._each_s = 0.02  # a picture's share, as it was lately
 
     @property
     def encoding(self) -> bool:
         """Whether a batch is being encoded."""
-        return self._run is not None
+        return bool(self._runs)
 
     @property
     def prepared(self) -> int:
@@ -120,15 +123,21 @@ class Batcher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._run is not None or not self._waiting:
-            return
         loop = asyncio.get_running_loop()
-        rest = self._waiting[0].since + self._wait_s - loop.time()
-        if self._preparing and len(self._waiting) < self._most and rest > 0:
-            self._timer = loop.call_later(rest, self._wake)
-            return
-        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        self._run = loop.create_task(self._encode(batch))
+        while self._waiting and (free := self._lanes - len(self._runs)) > 0:
+            rest = self._waiting[0].since + self._wait_s - loop.time()
+            if self._preparing and len(self._waiting) < self._most and rest > 0:
+                self._timer = loop.call_later(rest, self._wake)
+                return
+            share = min(-(-len(self._waiting) // free), self._most)
+            batch, self._waiting = self._waiting[:share], self._waiting[share:]
+            run = loop.create_task(self._encode(batch))
+            self._runs.add(run)
+            run.add_done_callback(self._ended)
+
+    def _ended(self, run: asyncio.Task[None]) -> None:
+        self._runs.discard(run)
+        self._wake()
 
     async def _encode(self, batch: Sequence[_Waiting]) -> None:
         began = time.perf_counter()
@@ -140,8 +149,6 @@ class Batcher:
             if wanted:
                 self._each_s += 0.2 * (took / len(wanted) - self._each_s)
                 self._meter.batch(len(wanted), took)
-            self._run = None
-            self._wake()
 
     async def _answer(self, wanted: Sequence[_Waiting]) -> None:
         try:

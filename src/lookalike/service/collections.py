@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Collections", "Opened"]
 
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
+_LANES = 4  # batches at a time: enough that a core never waits for the next
 _FRESH_S = 1.0  # how old may be what is told of collections
 
 
@@ -100,7 +101,8 @@ class Collections:
         self._threads = threads
         cores = usable_cores()
         self._readers = ThreadPoolExecutor(cores + 1, thread_name_prefix="lookalike-prepare")
-        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="lookalike-encode")
+        self._lanes = min(threads or cores, _LANES)
+        self._encoder = ThreadPoolExecutor(self._lanes, thread_name_prefix="lookalike-encode")
         self._lock = threading.Lock()
         self._open: dict[str, Opened] = {}
         self._listed: tuple[float, list[str]] | None = None
@@ -223,6 +225,7 @@ class Collections:
             made,
             readers=self._readers,
             encoder=self._encoder,
+            lanes=self._lanes,
             limit=self._settings.max_waiting,
             meter=self._meter,
         )
