@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import httpx
 import pytest
 
 import lookalike
@@ -415,6 +416,47 @@ def test_ctrl_c_ends_cleanly_and_the_next_run_goes_on(
     assert "interrupted" in out
     assert "the next run goes on from here" in errors
     assert command("run", "shop.yaml").returncode == 0
+
+
+def test_when_all_is_done_the_collection_is_served_as_the_file_says(
+    load: Callable[..., Loaded], folder: Path
+) -> None:
+    load("service: {port: 0, read_key: open sesame}\n")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "lookalike", "run", "shop.yaml", "--serve"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            told = next(line for line in process.stderr if line.startswith("serving shop on "))
+            asked = f"{told.split()[3]}/v1/items"
+            assert httpx.get(asked).status_code == 401
+            answer = httpx.get(asked, headers={"X-API-Key": "open sesame"}, timeout=60)
+            assert answer.json()["total"] == 8
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_run_that_fails_serves_nothing(load: Callable[..., Loaded], command: Command) -> None:
+    load("evaluate: {report: missing/r.html}\nservice: {port: 0}\n")
+    done = command("run", "shop.yaml", "--serve")
+    assert done.returncode == 1
+    assert "serving" not in done.stderr
+
+
+def test_a_section_service_is_no_step_and_names_what_serves(
+    load: Callable[..., Loaded], command: Command
+) -> None:
+    load("service:\n")
+    done = command("run", "shop.yaml")
+    assert done.returncode == 0
+    assert "service" not in done.stdout
+    assert done.stderr.endswith("next: lookalike run shop.yaml --serve\n")
 
 
 def test_init_writes_a_file_that_runs_and_replaces_none(

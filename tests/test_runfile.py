@@ -122,7 +122,6 @@ def test_values_of_variables_are_not_read_for_variables_again() -> None:
     [
         ("index:\n  souce: a\n", "shop.yaml:2: index.souce is no key of index; did you mean sourc"),
         ("categorys:\n", "shop.yaml:1: categorys is no key of a run file; did you mean categories"),
-        ("index: {source: a}\nservice:\n", "shop.yaml:2: service is not a step: lookalike has no"),
         ("source: a\n", "shop.yaml:1: source belongs below index"),
         ("neighbours: {k: x}\n", "shop.yaml:1: neighbours.k must be a whole number, not 'x'"),
         ("neighbours: {k: 0}\n", "shop.yaml:1: neighbours.k must be at least 1, not '0'"),

@@ -47,6 +47,12 @@ _NOTES = 10  # of a step, shown; --json has all
     help="Do this step although it is up to date (again for more). For download and index: try "
     "again what failed before.",
 )
+@click.option(
+    "--serve",
+    "then_serve",
+    is_flag=True,
+    help="When all is done, serve the collection as FILE's section service says.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -57,6 +63,7 @@ def run_command(
     dry_run: bool,
     only: tuple["Step", ...],
     force: tuple["Step", ...],
+    then_serve: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -71,6 +78,7 @@ def run_command(
       lookalike run shop.yaml
       lookalike run shop.yaml --dry-run
       lookalike run shop.yaml --only evaluate --force evaluate
+      lookalike run shop.yaml --serve
     """
     from lookalike.runfile.reading import read_run_file  # noqa: PLC0415 - --help needs none
 
@@ -105,6 +113,33 @@ def run_command(
         ctx.exit(130)
     if any(one.status in ("failed", "left") for one in outcomes):
         ctx.exit(1)
+    if then_serve:
+        _serve(loaded)
+    elif loaded.file.service is not None:
+        click.echo(f"next: lookalike run {plain(str(file))} --serve", err=True)
+
+
+def _serve(loaded: "Loaded") -> None:
+    from lookalike.cli.serve import serve  # noqa: PLC0415 - most runs end before
+    from lookalike.runfile.model import Service  # noqa: PLC0415 - loaded by now
+    from lookalike.runfile.state import address_of  # noqa: PLC0415 - likewise
+
+    service = loaded.file.service or Service()
+    serve(
+        [address_of(loaded)],
+        device=loaded.file.device,
+        threads=loaded.file.threads,
+        host=service.host,
+        port=service.port,
+        read_key=service.read_key,
+        write_key=service.write_key,
+        read_only=service.read_only,
+        cors=service.cors,
+        hosts=service.allow_hosts,
+        max_upload=int(service.max_upload_megabytes * 1e6),
+        allow_urls=service.allow_urls,
+        show_paths=service.show_paths,
+    )
 
 
 def _dry_run(

@@ -1,6 +1,7 @@
 """``lookalike serve``."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -10,7 +11,7 @@ from lookalike.config import settings as known_settings
 if TYPE_CHECKING:
     from lookalike.service.settings import ServiceSettings
 
-__all__ = ["serve_command"]
+__all__ = ["Said", "serve", "serve_command"]
 
 
 @click.command("serve")
@@ -117,6 +118,48 @@ def serve_command(
       lookalike serve shop --open
       LOOKALIKE_WRITE_KEY=… lookalike serve shop --host 0.0.0.0 --read-key …
     """
+    serve(
+        collections,
+        device=device,
+        threads=threads,
+        open_page=open_page,
+        host=host,
+        port=port,
+        read_key=read_key or None,
+        write_key=write_key or None,
+        read_only=read_only,
+        cors=cors,
+        hosts=allow_host,
+        max_upload=int(max_upload * 1e6),
+        allow_urls=allow_urls,
+        show_paths=show_paths,
+    )
+
+
+class Said(TypedDict):
+    """What a person may say of a service: ``ServiceSettings``, as far as there is a choice."""
+
+    host: str
+    port: int
+    read_key: str | None
+    write_key: str | None
+    read_only: bool
+    cors: tuple[str, ...]
+    hosts: tuple[str, ...]
+    max_upload: int
+    allow_urls: bool
+    show_paths: bool | None
+
+
+def serve(
+    collections: Sequence[str],
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    open_page: bool = False,
+    **said: Unpack[Said],
+) -> None:
+    """Serve until a signal ends it. ``show_paths`` is by default true on loopback alone."""
     # The web framework takes a second to load, which no other command should pay.
     from lookalike.service import (  # noqa: PLC0415
         Collections,
@@ -129,18 +172,9 @@ def serve_command(
     from lookalike.service.run import open_to_all  # noqa: PLC0415 - likewise
     from lookalike.service.settings import is_loopback  # noqa: PLC0415 - likewise
 
-    settings = ServiceSettings(
-        host=host,
-        port=port,
-        read_key=read_key or None,
-        write_key=write_key or None,
-        read_only=read_only,
-        cors=cors,
-        hosts=allow_host,
-        max_upload=int(max_upload * 1e6),
-        allow_urls=allow_urls,
-        show_paths=is_loopback(host) if show_paths is None else show_paths,
-    )
+    shown = said["show_paths"]
+    chosen = {**said, "show_paths": is_loopback(said["host"]) if shown is None else shown}
+    settings = ServiceSettings(**chosen)  # type: ignore[arg-type] # as `Said` has them
     metrics = Metrics()
     served = Collections(
         known=known_settings(),

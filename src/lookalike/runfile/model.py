@@ -35,6 +35,7 @@ __all__ = [
     "Index",
     "Neighbours",
     "RunFile",
+    "Service",
     "Step",
 ]
 
@@ -298,6 +299,47 @@ class Export(_Section):
         return self
 
 
+class Service(_Section):
+    """Where `lookalike run --serve` serves the collection when the steps are done."""
+
+    host: Text = Field(
+        default="127.0.0.1", description="the address to serve from; 0.0.0.0 is every one"
+    )
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8000, description="0 takes any that is free"
+    )
+    read_key: Text | None = Field(
+        default=None,
+        description="asked for before anything is answered",
+        examples=["a long secret"],
+    )
+    write_key: Text | None = Field(
+        default=None,
+        description="asked for before anything is changed",
+        examples=["another one"],
+    )
+    read_only: bool = Field(default=False, description="let nobody change anything")
+    cors: Texts = Field(
+        default=(),
+        description="let pages of these origins use the service",
+        examples=[["https://shop.example"]],
+    )
+    allow_hosts: Texts = Field(
+        default=(),
+        description="answer to these names; else loopback's, or any beyond loopback",
+        examples=[["search.shop.example"]],
+    )
+    max_upload_megabytes: Size = Field(
+        default=20, description="the largest picture that may be sent"
+    )
+    allow_urls: bool = Field(default=False, description="fetch pictures that a search names by URL")
+    show_paths: bool | None = Field(
+        default=None,
+        description="tell where files lie; by default only on loopback",
+        examples=[False],
+    )
+
+
 class RunFile(_Section):
     """A whole file. A section that is there is a step that runs."""
 
@@ -326,6 +368,7 @@ class RunFile(_Section):
     neighbours: Neighbours | None = None
     evaluate: Evaluate | None = None
     export: Export | None = None
+    service: Service | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -333,7 +376,7 @@ class RunFile(_Section):
         """``neighbours:`` with nothing below it is the section with its defaults."""
         if not isinstance(given, Mapping):
             return given
-        named = set(STEPS) - {"declare"}
+        named = {*STEPS, "service"} - {"declare"}
         return {
             key: {} if value is None and key in named else value
             for key, value in given.items()
@@ -342,7 +385,7 @@ class RunFile(_Section):
 
     @model_validator(mode="after")
     def _has_work(self) -> Self:
-        if not self.steps():
+        if not self.steps() and self.service is None:
             raise ValueError(f"there is nothing to do; name a step: {', '.join(STEPS)}")
         if self.index is not None and not self.index.source and self.download is None:
             raise ValueError("index.source is missing: name a folder or a catalogue of pictures")

@@ -24,7 +24,6 @@ _LONGEST = 60  # characters of a wrong value that are shown
 _ELSEWHERE = {
     "calibration": "needs no step: `lookalike search --min-match` measures it on first need",
     "search": "is no step: ask with `lookalike search` once the run is done",
-    "service": "is not a step: lookalike has no service yet; leave the section out",
     "source": "belongs below index (`index: {source: …}`)",
     "store": "is said by the collection's address (`collection: NAME`, a path, or an address)",
 }
