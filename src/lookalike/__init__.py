@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lookalike import errors
+    from lookalike.client import RemoteCollection, connect
     from lookalike.collection import Collection, CollectionInfo, Description, Encoded, Query
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.encoders import available_encoders, load_encoder
@@ -37,12 +38,14 @@ __all__ = [
     "LookalikeError",
     "Progress",
     "Query",
+    "RemoteCollection",
     "Root",
     "ScanOptions",
     "Skipped",
     "Stamp",
     "__version__",
     "available_encoders",
+    "connect",
     "errors",
     "load_encoder",
     "open",
@@ -68,11 +71,13 @@ _HOMES = {
     "LookalikeError": "errors",
     "Progress": "records",
     "Query": "collection",
+    "RemoteCollection": "client",
     "Root": "roots",
     "ScanOptions": "scan",
     "Skipped": "records",
     "Stamp": "records",
     "available_encoders": "encoders",
+    "connect": "client",
     "load_encoder": "encoders",
 }
 

@@ -19,18 +19,22 @@
     │   ├── CollectionFormatError    a folder that is no collection, or one from a newer version
     │   ├── EncoderMismatchError     vectors of two encoders must not mix
     │   └── ItemNotFoundError        no item of that id
-    └── StoreError                   the place where items are kept failed
-        ├── StoreBusyError           another process holds it for writing
-        ├── StoreFullError           no room left on the disk
-        ├── StoreReadOnlyError       the place may not be written
-        ├── StoreUnreachableError    its server, or a part of it, does not answer
-        ├── StoreDeniedError         its server does not let us
-        └── StoreDamagedError        its content is not what was written
+    ├── StoreError                   the place where items are kept failed
+    │   ├── StoreBusyError           another process holds it for writing
+    │   ├── StoreFullError           no room left on the disk
+    │   ├── StoreReadOnlyError       the place may not be written
+    │   ├── StoreUnreachableError    its server, or a part of it, does not answer
+    │   ├── StoreDeniedError         its server does not let us
+    │   └── StoreDamagedError        its content is not what was written
+    └── ServiceError                 a service cannot be reached, or answers as none of ours
+        ├── ServiceBusyError         it has as much in work as it may
+        └── AccessDeniedError        it asks for a key
 
 Each says what happened, to what, and what to do. Wrong arguments are ``ValueError``.
 """
 
 __all__ = [
+    "AccessDeniedError",
     "BrokenPictureError",
     "CollectionError",
     "CollectionFormatError",
@@ -47,6 +51,8 @@ __all__ = [
     "PictureError",
     "PictureTooLargeError",
     "RunFileError",
+    "ServiceBusyError",
+    "ServiceError",
     "SourceError",
     "StoreBusyError",
     "StoreDamagedError",
@@ -174,3 +180,15 @@ class StoreDeniedError(StoreError):
 
 class StoreDamagedError(StoreError):
     """What was read back is not what was written."""
+
+
+class ServiceError(LookalikeError):
+    """A service cannot be reached, or does not answer as ``lookalike serve`` does."""
+
+
+class ServiceBusyError(ServiceError):
+    """A service has as much in work as it may, also after waiting as long as it asked."""
+
+
+class AccessDeniedError(ServiceError):
+    """A service asks for a key, or this one does not allow what was asked."""

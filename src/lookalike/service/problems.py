@@ -14,32 +14,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from lookalike import errors
+from lookalike.codes import status_of
 from lookalike.records import Json
 
 __all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register"]
 
-# The most particular class that fits decides.
-_STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
-    errors.LookalikeError: (500, "error"),
-    errors.PictureError: (422, "unusable-picture"),
-    errors.UnreadablePictureError: (404, "picture-unreadable"),
-    errors.NotAPictureError: (415, "not-a-picture"),
-    errors.BrokenPictureError: (422, "broken-picture"),
-    errors.PictureTooLargeError: (413, "picture-too-large"),
-    errors.FilterError: (422, "bad-filter"),
-    errors.SourceError: (422, "bad-source"),
-    errors.EncoderError: (503, "encoder-failed"),
-    errors.CollectionError: (409, "collection"),
-    errors.CollectionNotFoundError: (404, "no-such-collection"),
-    errors.CollectionFormatError: (500, "collection-format"),
-    errors.EncoderMismatchError: (409, "encoder-mismatch"),
-    errors.ItemNotFoundError: (404, "no-such-item"),
-    errors.StoreError: (503, "store-failed"),
-    errors.StoreBusyError: (503, "store-busy"),
-    errors.StoreFullError: (507, "store-full"),
-    errors.StoreReadOnlyError: (403, "read-only"),
-    errors.StoreDamagedError: (500, "store-damaged"),
-}
 _OURS = 500  # from here on the failure is the service's
 _UNAVAILABLE = 503
 _LOG = logging.getLogger("lookalike.service")
@@ -82,7 +61,7 @@ class Busy(Problem):
 
 def problem_of(error: errors.LookalikeError) -> Problem:
     """What an error of the core means to who asked."""
-    status, code = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    status, code = status_of(error)
     headers = {"Retry-After": "1"} if status == _UNAVAILABLE else None
     if isinstance(error, errors.FilterError):
         return Problem(status, code, error.reason, at=error.at, filter=error.text)

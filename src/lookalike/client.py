@@ -1,0 +1,619 @@
+"""A collection that a service keeps, asked over HTTP as if it lay on this machine.
+
+    shop = lookalike.connect("https://pictures.example", collection="shop")
+    for hit in shop.search("query.jpg", k=5):
+        print(hit.score, hit.item.id)
+
+The records that come back, and the errors, are those of ``lookalike.open``.
+"""
+
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import numpy as np
+import urllib3
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike import images
+from lookalike.codes import KINDS
+from lookalike.collection import CollectionInfo, Description
+from lookalike.errors import (
+    AccessDeniedError,
+    CollectionNotFoundError,
+    FilterError,
+    ItemNotFoundError,
+    NotAPictureError,
+    PictureError,
+    PictureTooLargeError,
+    ServiceError,
+    UnreadablePictureError,
+)
+from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Remote, Skipped
+from lookalike.roots import Root
+
+__all__ = ["RemoteCollection", "connect"]
+
+_Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+_Document: TypeAlias = dict[str, Any]  # JSON, by the schemas of the service's OpenAPI document
+
+_CONNECT_S = 10.0
+_TRIES = 4  # once, and again after a service that was busy asked to wait
+_LONGEST_WAIT_S = 30  # whatever a service asks for
+_FAILED = 400  # the first status that is no answer
+_UNAUTHORIZED = 401
+_PAGE = 1000  # items asked for at once
+_BATCH = 50  # pictures sent at once: half of what a service takes
+_BATCH_BYTES = 64 * 2**20  # a quarter of it
+
+
+def connect(
+    url: str,
+    *,
+    collection: str | None = None,
+    key: str | None = None,
+    timeout_s: float = 30.0,
+) -> "RemoteCollection":
+    """A collection of the service at ``url``, as ``lookalike serve`` says it.
+
+    ``collection`` may be left out where the service has one that is meant without being named.
+    ``key`` is the read or the write key; by default ``LOOKALIKE_API_KEY``. An answer may take
+    ``timeout_s``; a service that is busy is asked again, three times, after as long as it says.
+
+    Raises ``ServiceError`` (``AccessDeniedError`` without the right key) and
+    ``CollectionNotFoundError``.
+    """
+    service = _Service(url, key or os.environ.get("LOOKALIKE_API_KEY") or None, timeout_s)
+    if collection is not None:
+        name = service.ask("GET", f"/v1/collections/{_segment(collection)}").get("name")
+    else:
+        known = service.ask("GET", "/v1/collections")
+        name = known.get("default")
+        if name is None and "collections" in known:
+            there = ", ".join(str(one["name"]) for one in known["collections"]) or "none yet"
+            raise CollectionNotFoundError(f"name one of the collections at {url}: {there}")
+    if not isinstance(name, str):
+        raise ServiceError(f"{url} does not answer as lookalike does")
+    return RemoteCollection(service, name)
+
+
+class RemoteCollection:
+    """A collection that a service keeps; ``connect`` makes one.
+
+    It has the methods of a ``Collection``, but those that need its files or its vectors, and may
+    be used from several threads. Three things are otherwise: ``where`` is text, scores have six
+    digits, and items do not say where their files lie (``root``, ``path`` and ``stamp`` are empty):
+    ``picture`` and ``thumbnail`` have their bytes.
+
+    Every method raises ``ServiceError`` when the service cannot be reached, ``ServiceBusyError``
+    when it stays busy, ``AccessDeniedError`` without the right key, and ``ValueError`` for what the
+    service does not take, as more than 1000 answers.
+    """
+
+    def __init__(self, service: "_Service", name: str) -> None:
+        self._service = service
+        self._path = f"/v1/collections/{_segment(name)}"
+        self.name = name
+
+    # -- putting pictures in ---------------------------------------------------------------
+
+    def add(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        picture: str | os.PathLike[str] | bytes,
+        *,
+        label: str | None = None,
+        group: str | None = None,
+        metadata: dict[str, Json] | None = None,
+    ) -> Item:
+        """Add or replace one picture under an id of your own. Raises ``PictureError``."""
+        data = picture if isinstance(picture, bytes) else images.read(picture)
+        said = {"label": label, "group": group}
+        fields = {name: value for name, value in said.items() if value is not None}
+        if metadata is not None:
+            fields["metadata"] = json.dumps(metadata)
+        body, kind = _form([data], fields)
+        return _item(self._ask("PUT", _at(id), body=body, kind=kind, about=id))
+
+    def index(
+        self,
+        entries: Iterable[Entry],
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> IndexReport:
+        """Send many pictures, and what is said of each, in batches of fifty.
+
+        As ``Collection.index`` of entries: a picture that cannot be used is listed in the report
+        and the rest goes on. When ``stop`` answers true, the run ends after the batch in hand.
+        Folders are indexed where they lie, on the service's own machine.
+        """
+        report, done, began = IndexReport(), 0, time.monotonic()
+        for batch, unread in _batches(entries):
+            report = _sum(_sum(report, IndexReport(skipped=tuple(unread))), self._send(batch))
+            done += len(batch) + len(unread)
+            if progress is not None:
+                progress(Progress(done=done, total=None, skipped=len(report.skipped)))
+            if stop():
+                report = replace(report, interrupted=True)
+                break
+        return replace(report, seconds=time.monotonic() - began)
+
+    def _send(self, batch: Sequence[tuple[Entry, bytes]]) -> IndexReport:
+        if not batch:
+            return IndexReport()
+        body, kind = _form([data for _, data in batch], {"items": json.dumps(_said(batch))})
+        try:
+            told = self._ask("POST", "/items", body=body, kind=kind)
+        except PictureTooLargeError as error:
+            if len(batch) == 1:  # it is this one
+                return IndexReport(skipped=(_skipped(batch[0][0], error.reason),))
+            middle = len(batch) // 2
+            return _sum(self._send(batch[:middle]), self._send(batch[middle:]))
+        places = {entry.id: entry for entry, _ in batch}
+        return IndexReport(
+            indexed=told["indexed"],
+            reused=told["reused"],
+            unchanged=told["unchanged"],
+            skipped=tuple(_skipped(places[one["id"]], one["reason"]) for one in told["skipped"]),
+        )
+
+    def remove(self, ids: str | Sequence[str]) -> int:
+        """Remove items by id; answers how many there were. Indexed files are not touched."""
+        removed = 0
+        for one in [ids] if isinstance(ids, str) else ids:
+            try:
+                # Not again after a broken connection: it may be that it is gone by this one.
+                self._ask("DELETE", _at(one), again=False)
+            except ItemNotFoundError:
+                continue
+            removed += 1
+        return removed
+
+    def label(self, ids: Sequence[str], label: str | None) -> None:
+        """Give items a label, or take it away; nothing is encoded. ``ItemNotFoundError``."""
+        for one in ids:
+            self.get(one)  # so that a slip changes nothing
+        body = json.dumps({"label": label}).encode()
+        for one in ids:
+            self._ask("PATCH", _at(one), body=body, kind="application/json")
+
+    # -- asking ----------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: _Picture,
+        *,
+        k: int = 10,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        collapse: bool = False,
+        where: str | None = None,
+        per_group: bool = False,
+        crop: images.Box | None = None,
+    ) -> list[Hit]:
+        """The ``k`` items most like a picture, best first: ``Collection.search``.
+
+        The picture is sent as it is. Items with its very bytes are left out unless
+        ``include_self``. ``crop`` (left, top, right, bottom), each in [0, 1] of the upright
+        picture, searches by that part. Raises ``PictureError``, ``EncoderError`` and
+        ``FilterError``.
+        """
+        data, about = _upload(query)
+        numbers = isinstance(query, Image.Image | np.ndarray)  # which are no item's bytes
+        asked = {
+            "k": k,
+            "min_score": min_score,
+            "exact": exact,
+            "include_self": include_self or numbers,
+            "collapse": collapse,
+            "where": where,
+            "per_group": per_group,
+            "crop": None if crop is None else ",".join(repr(float(side)) for side in crop),
+        }
+        kind = "application/octet-stream"
+        found = self._ask("POST", "/search", query=asked, body=data, kind=kind, about=about)
+        return [_hit(one) for one in found["hits"]]
+
+    def similar(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        *,
+        k: int = 10,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        collapse: bool = False,
+        where: str | None = None,
+        per_group: bool = False,
+    ) -> list[Hit]:
+        """The ``k`` items most like an item, best first: ``Collection.similar``.
+
+        Raises ``ItemNotFoundError`` and ``FilterError``.
+        """
+        asked = {
+            "k": k,
+            "min_score": min_score,
+            "exact": exact,
+            "include_self": include_self,
+            "collapse": collapse,
+            "where": where,
+            "per_group": per_group,
+        }
+        found = self._ask("GET", f"{_at(id)}/similar", query=asked)
+        return [_hit(one) for one in found["hits"]]
+
+    def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
+        """The item of an id; ``ItemNotFoundError`` when there is none."""
+        return _item(self._ask("GET", _at(id)))
+
+    def picture(self, id: str) -> bytes:  # noqa: A002 - the word everywhere
+        """An item's file. ``ItemNotFoundError``, ``UnreadablePictureError`` if it has none."""
+        return self._service.send("GET", f"{self._path}{_at(id)}/picture")
+
+    def thumbnail(self, id: str, *, side: int = 320) -> bytes:  # noqa: A002 - the word everywhere
+        """A JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raises as ``picture``."""
+        return self._service.send("GET", f"{self._path}{_at(id)}/thumbnail", query={"side": side})
+
+    def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
+        try:
+            return isinstance(id, str) and bool(self.get(id))
+        except ItemNotFoundError:
+            return False
+
+    def count(self, where: str | None = None) -> int:
+        """How many items there are, or meet a filter. ``FilterError``."""
+        total: int = self._ask("GET", "/items", query={"where": where, "limit": 1})["total"]
+        return total
+
+    def items(self, where: str | None = None) -> Iterator[Item]:
+        """Items by ascending id, all or those that meet a filter. ``FilterError``.
+
+        They come in pages of a thousand; what is added or removed meanwhile may be among them.
+        """
+        return self._pages(where, self._page(where, None))  # the first now: it may be a bad filter
+
+    def _page(self, where: str | None, after: str | None) -> _Document:
+        return self._ask("GET", "/items", query={"where": where, "after": after, "limit": _PAGE})
+
+    def _pages(self, where: str | None, page: _Document) -> Iterator[Item]:
+        while True:
+            yield from map(_item, page["items"])
+            if page["next"] is None:
+                return
+            page = self._page(where, page["next"])
+
+    def facets(
+        self, field: str, where: str | None = None, *, limit: int = 100
+    ) -> list[tuple[str | float | bool, int]]:
+        """The values of a field (``label``, ``price``, ``spec.size`` …) and how many items each.
+
+        Most first; of a list each element counts. Raises ``FilterError``.
+        """
+        asked = {"field": field, "where": where, "limit": limit}
+        (found,) = self._ask("GET", "/facets", query=asked)["facets"]
+        return [(one["value"], one["count"]) for one in found["values"]]
+
+    def declared(self) -> list[str]:
+        """The metadata fields that are indexed, sorted."""
+        return [*self._ask("GET", "")["declared"]]
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.items()
+
+    def info(self) -> CollectionInfo:
+        """What the collection holds. ``address`` is its URL; folders are as the service tells."""
+        told = self._ask("GET", "")
+        updated = told["updated_at"]
+        return CollectionInfo(
+            address=f"{self._service.address}{self._path}",
+            store=told["store"],
+            items=told["count"],
+            encoder=told["model"],
+            fingerprint=told["fingerprint"],
+            dim=told["dim"],
+            bytes=told["bytes"],
+            graph_rows=told["graph_rows"],
+            roots=tuple(
+                Root(name=one["name"], path=Path(one["path"]))
+                for one in told["roots"]
+                if one["path"] is not None
+            ),
+            skipped=told["skipped"],
+            updated_at=None if updated is None else datetime.fromisoformat(updated).timestamp(),
+        )
+
+    def describe(self, *, labels: int = 20, fields: bool = True) -> Description:
+        """What is said about the items: ``Collection.describe``. Looks at every item."""
+        told = self._ask("GET", "/stats", query={"labels": labels, "fields": fields})
+        found = told.get("fields")
+        return Description(
+            items=told["items"],
+            labels=told["labels"],
+            distinct_labels=told["distinct_labels"],
+            unlabelled=told["unlabelled"],
+            groups=told["groups"],
+            fields=None if found is None else tuple(Field(**one) for one in found),
+        )
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: bytes | None = None,
+        kind: str = "",
+        about: str | None = None,
+        again: bool = True,
+    ) -> _Document:
+        return self._service.ask(
+            method, self._path + path, query=query, body=body, kind=kind, about=about, again=again
+        )
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._service.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+# -- the connection -----------------------------------------------------------------------------
+
+
+class _Service:
+    """Asks a service, waits while it is busy, and raises what its problems mean."""
+
+    def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ServiceError(f"{url!r} is no service's address; give http://HOST:PORT")
+        self.address = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        headers = {"User-Agent": f"lookalike/{import_module('lookalike').__version__}"}
+        if key is not None:
+            # A header is sent as Latin-1, and a service reads it as UTF-8.
+            headers["Authorization"] = f"Bearer {key.strip()}".encode().decode("latin-1")
+        self._pool = urllib3.PoolManager(
+            maxsize=16,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s),
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: bytes | None = None,
+        kind: str = "",
+        about: str | None = None,
+        again: bool = True,
+    ) -> _Document:
+        """The JSON object that answers, empty where nothing does."""
+        data = self.send(method, path, query=query, body=body, kind=kind, about=about, again=again)
+        found = _object(data) if data else {}
+        if found is None:
+            raise ServiceError(f"{self.address} does not answer as lookalike does")
+        return found
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: bytes | None = None,
+        kind: str = "",
+        about: str | None = None,
+        again: bool = True,
+    ) -> bytes:
+        """The bytes of an answer. ``about`` is the picture that a problem would be of."""
+        asked = urlencode(
+            {name: _typed(one) for name, one in (query or {}).items() if one is not None}
+        )
+        headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
+        try:
+            response = self._pool.request(
+                method,
+                self.address + path + ("?" if asked else "") + asked,
+                body=body,
+                headers=headers,
+                retries=_patience(again=again),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ServiceError(f"{self.address} cannot be reached: {_why(error)}") from error
+        if response.status >= _FAILED:
+            raise self._error(response, about)
+        if 300 <= response.status < _FAILED:  # noqa: PLR2004 - HTTP's
+            place = response.headers.get("Location", "elsewhere")
+            raise ServiceError(f"{self.address} leads to {place}; connect to where it lies")
+        return response.data
+
+    def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
+        """What a problem means here. See ``lookalike.codes``."""
+        status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
+        if told is None or not isinstance(told.get("code"), str):
+            return ServiceError(f"{self.address} answers {status}, and not as lookalike does")
+        detail = str(told.get("detail"))
+        kind = KINDS.get(told["code"])
+        if kind is None:
+            return ServiceError(f"{self.address} answers {status}: {detail}")
+        if issubclass(kind, FilterError):
+            return kind(detail, text=str(told.get("filter")), at=int(told.get("at", 0)))
+        if issubclass(kind, PictureError):
+            return kind(detail, path=about)
+        if issubclass(kind, AccessDeniedError) and response.status == _UNAUTHORIZED:
+            return kind(f"{self.address} asks for a key; give key=… or set LOOKALIKE_API_KEY")
+        return kind(detail)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _patience(*, again: bool) -> urllib3.Retry:
+    """Ask a busy service again when it says so; after a broken connection if that does no harm."""
+    return urllib3.Retry(
+        total=_TRIES - 1,
+        redirect=0,
+        read=1 if again else 0,
+        other=0,
+        status_forcelist=(503,),
+        allowed_methods=None,  # searching is a POST, and what is put twice is there once
+        backoff_factor=0.2,
+        retry_after_max=_LONGEST_WAIT_S,
+        raise_on_redirect=False,
+        raise_on_status=False,
+    )
+
+
+def _why(error: urllib3.exceptions.HTTPError) -> str:
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProtocolError):
+        cause = cause.__cause__ or cause
+    return str(getattr(cause, "strerror", None) or cause)
+
+
+def _object(data: bytes) -> _Document | None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _typed(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _segment(name: str) -> str:
+    """One segment of a path, whatever it holds: a client would take away ``.`` and ``..``."""
+    return quote(name, safe="").replace(".", "%2E") if name in {".", ".."} else quote(name, safe="")
+
+
+def _at(item_id: str) -> str:
+    return f"/items/{_segment(item_id)}"
+
+
+# -- what is sent -------------------------------------------------------------------------------
+
+
+def _upload(query: _Picture) -> tuple[bytes, str | None]:
+    """A picture's bytes, and what it is called."""
+    if isinstance(query, Image.Image):
+        return _png(images.from_image(query)), None
+    if isinstance(query, np.ndarray):
+        return _png(images.from_array(query)), None
+    if isinstance(query, bytes):
+        return query, None
+    path = os.fspath(query)
+    if path.lower().startswith(("http://", "https://")):
+        raise NotAPictureError("is a URL; save the picture first and give the file", path=path)
+    return images.read(Path(os.path.expanduser(path))), path  # noqa: PTH111 - as Collection has it
+
+
+def _png(picture: images.Picture) -> bytes:
+    file = io.BytesIO()
+    picture.image.save(file, "PNG", compress_level=1, icc_profile=None)  # its colours are sRGB now
+    return file.getvalue()
+
+
+def _form(pictures: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, str]:
+    files = [("picture", ("picture", data, "application/octet-stream")) for data in pictures]
+    return urllib3.encode_multipart_formdata([*fields.items(), *files])
+
+
+def _batches(
+    entries: Iterable[Entry],
+) -> Iterator[tuple[list[tuple[Entry, bytes]], list[Skipped]]]:
+    """Entries with their bytes, as many as are sent at once; and those that cannot be read."""
+    batch: list[tuple[Entry, bytes]] = []
+    unread: list[Skipped] = []
+    size = 0
+    for entry in entries:
+        try:
+            data = _bytes_of(entry)
+        except PictureError as error:
+            unread.append(_skipped(entry, error.reason))
+            continue
+        if batch and (len(batch) == _BATCH or size + len(data) > _BATCH_BYTES):
+            yield batch, unread
+            batch, unread, size = [], [], 0
+        batch.append((entry, data))
+        size += len(data)
+    if batch or unread:
+        yield batch, unread
+
+
+def _bytes_of(entry: Entry) -> bytes:
+    if isinstance(entry.picture, Remote):
+        raise UnreadablePictureError("is a URL; download it first")
+    return entry.picture if isinstance(entry.picture, bytes) else images.read(entry.picture)
+
+
+def _said(batch: Sequence[tuple[Entry, bytes]]) -> list[_Document]:
+    said = [
+        {"id": one.id, "label": one.label, "group": one.group, "metadata": one.metadata}
+        for one, _ in batch
+    ]
+    return [
+        {name: dict(value) if isinstance(value, Mapping) else value for name, value in one.items()}
+        for one in said
+    ]
+
+
+def _skipped(entry: Entry, reason: str) -> Skipped:
+    return Skipped(path=entry.path or entry.id, reason=reason, stamp=entry.stamp)
+
+
+def _sum(one: IndexReport, other: IndexReport) -> IndexReport:
+    return IndexReport(
+        indexed=one.indexed + other.indexed,
+        reused=one.reused + other.reused,
+        unchanged=one.unchanged + other.unchanged,
+        skipped=one.skipped + other.skipped,
+    )
+
+
+# -- what comes back ----------------------------------------------------------------------------
+
+
+def _item(document: Mapping[str, Any]) -> Item:
+    return Item(
+        id=document["id"],
+        digest=document["digest"],
+        width=document["width"],
+        height=document["height"],
+        label=document["label"],
+        group=document["group"],
+        metadata=document["metadata"],
+    )
+
+
+def _hit(document: Mapping[str, Any]) -> Hit:
+    return Hit(item=_item(document), score=document["score"])

@@ -1,0 +1,49 @@
+"""What each error is over HTTP, as a status and a code for programs: the service says it so, and
+the client raises the same error again.
+"""
+
+from collections.abc import Mapping
+
+from lookalike import errors
+
+__all__ = ["KINDS", "STATUS", "status_of"]
+
+STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
+    errors.LookalikeError: (500, "error"),
+    errors.PictureError: (422, "unusable-picture"),
+    errors.UnreadablePictureError: (404, "picture-unreadable"),
+    errors.NotAPictureError: (415, "not-a-picture"),
+    errors.BrokenPictureError: (422, "broken-picture"),
+    errors.PictureTooLargeError: (413, "picture-too-large"),
+    errors.FilterError: (422, "bad-filter"),
+    errors.SourceError: (422, "bad-source"),
+    errors.EncoderError: (503, "encoder-failed"),
+    errors.CollectionError: (409, "collection"),
+    errors.CollectionNotFoundError: (404, "no-such-collection"),
+    errors.CollectionFormatError: (500, "collection-format"),
+    errors.EncoderMismatchError: (409, "encoder-mismatch"),
+    errors.ItemNotFoundError: (404, "no-such-item"),
+    errors.StoreError: (503, "store-failed"),
+    errors.StoreBusyError: (503, "store-busy"),
+    errors.StoreFullError: (507, "store-full"),
+    errors.StoreReadOnlyError: (403, "read-only"),
+    errors.StoreDamagedError: (500, "store-damaged"),
+    errors.ServiceError: (502, "service-failed"),
+    errors.ServiceBusyError: (503, "busy"),
+    errors.AccessDeniedError: (401, "key-needed"),
+}
+
+KINDS: Mapping[str, type[errors.LookalikeError] | type[ValueError]] = {
+    **{code: kind for kind, (_, code) in STATUS.items()},
+    "invalid-request": ValueError,
+    "no-default-collection": errors.CollectionNotFoundError,
+    "no-write-key": errors.AccessDeniedError,
+    "too-large": errors.PictureTooLargeError,
+    "wrong-key": errors.AccessDeniedError,
+}
+"""Code → what is raised where it is read, for the codes of requests too."""
+
+
+def status_of(error: errors.LookalikeError) -> tuple[int, str]:
+    """The status and code of an error: the most particular class that fits decides."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)

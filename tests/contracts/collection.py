@@ -1,0 +1,269 @@
+"""What a collection answers, on this machine or through a service.
+
+A test module subclasses this with a ``shop`` fixture: the collection of ``stock`` below, the
+test's own. ``pictures`` is the folder that was indexed.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lookalike
+from lookalike.errors import (
+    BrokenPictureError,
+    FilterError,
+    ItemNotFoundError,
+    NotAPictureError,
+    PictureError,
+    UnreadablePictureError,
+)
+from lookalike.records import Entry, Hit, Item, Progress
+
+__all__ = ["CollectionContract", "Shop", "bare", "stock"]
+
+Shop = lookalike.Collection | lookalike.RemoteCollection
+
+_COLOURS = ("red", "green", "blue")
+
+
+def stock(home: Path, card: Path, paint: Callable[[Path, int], Path]) -> Path:
+    """``home/collections/shop`` of eight pictures below ``home/pictures``; answers the folder."""
+    pictures = home / "pictures"
+    names = ["0.png", "mugs/1.png", "mugs/a b.png", "mugs/100%.png", "mugs/a?b&c=d#e+f.png"]
+    for number, name in enumerate([*names, "製品/茶碗.png", "similar"]):
+        paint(pictures / (name if "." in name else f"{name}.png"), number)
+    shutil.copyfile(pictures / "0.png", pictures / "copy.png")
+    with lookalike.open(home / "collections" / "shop", encoder=card) as shop:
+        shop.index(pictures)
+        shop.store.update(
+            [
+                replace(
+                    item,
+                    label="mug" if "mugs/" in item.id else None,
+                    group=f"g{number // 2}",
+                    metadata={"price": number, "colour": _COLOURS[number % 3], "tags": ["a", 1]},
+                )
+                for number, item in enumerate(shop)
+            ]
+        )
+    return pictures
+
+
+def bare(item: Item) -> Item:
+    """An item without where its file lies, which a service does not tell."""
+    return replace(item, root="", path="", stamp=None)
+
+
+def _ids(hits: list[Hit]) -> list[str]:
+    return [hit.item.id for hit in hits]
+
+
+class CollectionContract:
+    # -- looking -------------------------------------------------------------------------------
+
+    def test_an_item_says_what_is_known_of_it(self, shop: Shop) -> None:
+        item = bare(shop.get("mugs/a b.png"))
+        assert item == Item(
+            id="mugs/a b.png",
+            digest=item.digest,
+            width=64,
+            height=48,
+            label="mug",
+            group="g2",
+            metadata={"price": 4, "colour": "green", "tags": ["a", 1]},
+        )
+        assert len(item.digest) == 64
+
+    def test_every_id_finds_its_item_whatever_it_is_made_of(self, shop: Shop) -> None:
+        ids = [item.id for item in shop]
+        assert len(ids) == len(shop) == 8
+        assert ids == sorted(ids)
+        for one in ids:
+            assert shop.get(one).id == one
+            assert one in shop
+            assert one not in _ids(shop.similar(one, k=3))
+
+    def test_ids_that_mean_something_in_a_path_are_ids(self, shop: Shop, pictures: Path) -> None:
+        strange = (".", "..", "a/../b", "/", "a//b", "a/similar", "%2F", "a\\b", "c\nd", '"', "é")
+        for one in strange:
+            assert shop.add(one, (pictures / "0.png").read_bytes()).id == one
+        for one in strange:
+            assert shop.get(one).id == one
+            assert shop.remove(one) == 1
+            assert one not in shop
+
+    def test_what_is_not_there_is_an_error_that_names_it(self, shop: Shop) -> None:
+        assert "nothing" not in shop
+        assert 7 not in shop
+        for ask in (shop.get, shop.similar):
+            with pytest.raises(ItemNotFoundError, match="there is no item 'nothing'"):
+                ask("nothing")
+
+    def test_items_and_counts_take_a_filter(self, shop: Shop) -> None:
+        dear = [item.id for item in shop.items("label=mug and price>=3")]
+        assert dear == [item.id for item in shop if item.label and item.metadata["price"] >= 3]  # type: ignore[operator]
+        assert shop.count("label=mug and price>=3") == len(dear) > 1
+        assert shop.count() == shop.count(" ") == 8
+        assert list(shop.items("price>1000")) == []
+
+    def test_a_bad_filter_is_shown_with_the_place(self, shop: Shop) -> None:
+        asks: list[Callable[[str], object]] = [
+            shop.items,
+            shop.count,
+            lambda where: shop.facets("label", where),
+            lambda where: shop.similar("0.png", where=where),
+        ]
+        for ask in asks:
+            with pytest.raises(FilterError, match="a value is missing") as caught:
+                ask("label=mug and price<")
+            assert (caught.value.text, caught.value.at) == ("label=mug and price<", 20)
+
+    def test_facets_count_values(self, shop: Shop) -> None:
+        assert sorted(shop.facets("colour")) == [("blue", 2), ("green", 3), ("red", 3)]
+        assert shop.facets("colour")[-1] == ("blue", 2)
+        assert shop.facets("label", "label=mug") == [("mug", 4)]
+        assert sorted(shop.facets("tags", limit=5), key=str) == [("a", 8), (1, 8)]
+
+    def test_what_is_said_of_a_collection_is_what_it_holds(self, shop: Shop) -> None:
+        info, said = shop.info(), shop.describe(labels=1)
+        assert (info.items, info.store, info.skipped) == (8, "embedded", {})
+        assert info.dim is not None
+        assert info.fingerprint
+        assert [root.name for root in info.roots] == [""]
+        assert info.updated_at is not None
+        assert (said.items, said.labels, said.unlabelled, said.groups) == (8, {"mug": 4}, 4, 4)
+        assert said.fields is not None
+        by_name = {field.name: field for field in said.fields}
+        assert (by_name["price"].types, by_name["price"].filled) == ({"integer": 8}, 8)
+        assert shop.describe(fields=False).fields is None
+        assert shop.declared() == []
+
+    # -- searching -----------------------------------------------------------------------------
+
+    def test_a_picture_finds_itself_in_every_form(self, shop: Shop, pictures: Path) -> None:
+        file = pictures / "mugs" / "1.png"
+        image = Image.open(file)
+        for query in (file, str(file), file.read_bytes(), image, np.asarray(image)):
+            best = shop.search(query, k=1, include_self=True)[0]
+            assert best.item.id == "mugs/1.png"
+            assert best.score == pytest.approx(1, abs=1e-3)
+
+    def test_the_picture_itself_is_left_out_unless_asked_for(
+        self, shop: Shop, pictures: Path
+    ) -> None:
+        data = (pictures / "mugs" / "1.png").read_bytes()
+        assert "mugs/1.png" not in _ids(shop.search(data, k=20))
+        assert len(shop.search(data, k=20)) == 7
+        assert len(shop.search(data, k=20, include_self=True)) == 8
+        # Numbers are nobody's bytes.
+        assert len(shop.search(np.asarray(Image.open(pictures / "mugs" / "1.png")), k=20)) == 8
+
+    def test_answers_come_best_first_and_within_what_is_asked(
+        self, shop: Shop, pictures: Path
+    ) -> None:
+        data = (pictures / "0.png").read_bytes()
+        hits = shop.search(data, k=5)
+        scores = [hit.score for hit in hits]
+        assert scores == sorted(scores, reverse=True)
+        assert len(hits) == 5
+        least = scores[2]
+        assert len(shop.search(data, k=5, min_score=least - 1e-4)) == 3
+        mugs = shop.search(data, k=20, where="label=mug", exact=True)
+        assert {hit.item.label for hit in mugs} == {"mug"}
+        assert len(mugs) == 4
+        groups = [hit.item.group for hit in shop.search(data, k=20, per_group=True)]
+        assert len(groups) == len(set(groups)) == 3  # and that of the picture itself
+        assert len(shop.similar("mugs/1.png", k=20)) == 7
+        assert len(shop.similar("mugs/1.png", k=20, collapse=True)) == 6
+        assert shop.similar("0.png", k=1)[0].item.id == "copy.png"
+        assert shop.similar("0.png", k=9, include_self=True)[0].score == pytest.approx(1, abs=1e-3)
+
+    def test_what_is_no_picture_is_refused_by_name(self, shop: Shop, tmp_path: Path) -> None:
+        words = tmp_path / "words.png"
+        words.write_bytes(b"not a picture, whatever its name")
+        with pytest.raises(NotAPictureError) as caught:
+            shop.search(words)
+        assert caught.value.path == str(words)
+        with pytest.raises(NotAPictureError):
+            shop.search(b"no picture")
+        with pytest.raises(NotAPictureError, match="is a URL"):
+            shop.search("https://pictures.example/mug.jpg")
+        with pytest.raises(UnreadablePictureError, match="nowhere"):
+            shop.search(tmp_path / "nowhere.png")
+
+    def test_a_damaged_picture_is_told_from_none(self, shop: Shop, pictures: Path) -> None:
+        data = (pictures / "0.png").read_bytes()
+        with pytest.raises(BrokenPictureError):
+            shop.search(data[: len(data) // 2])
+
+    def test_wrong_arguments_are_value_errors(self, shop: Shop, pictures: Path) -> None:
+        with pytest.raises(ValueError, match="k"):
+            shop.search(pictures / "0.png", k=0)
+        with pytest.raises(ValueError, match="k"):
+            shop.similar("0.png", k=0)
+        with pytest.raises(ValueError, match="shape"):
+            shop.search(np.zeros((2, 2, 7), np.uint8))
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def test_what_is_added_is_found_and_what_is_removed_is_not(
+        self, shop: Shop, pictures: Path, tmp_path: Path, paint: Callable[[Path, int], Path]
+    ) -> None:
+        file = paint(tmp_path / "new.png", 77)
+        item = shop.add("new/one", file, label="cup", group="g9", metadata={"price": 1.5})
+        assert bare(item) == bare(shop.get("new/one"))
+        assert (item.label, item.group, dict(item.metadata)) == ("cup", "g9", {"price": 1.5})
+        assert shop.search(file, k=1, include_self=True)[0].item.id == "new/one"
+        assert shop.add("new/one", pictures / "0.png").label == "cup"  # nothing said: kept
+        assert shop.remove(["new/one", "new/one", "nothing"]) == 1
+        assert shop.remove("new/one") == 0
+        assert len(shop) == 8
+
+    def test_adding_what_cannot_be_used_changes_nothing(self, shop: Shop) -> None:
+        before = bare(shop.get("0.png"))
+        with pytest.raises(PictureError) as caught:
+            shop.add("0.png", b"no picture")
+        assert caught.value.path == "0.png"
+        assert bare(shop.get("0.png")) == before
+
+    def test_many_are_added_and_the_unusable_ones_are_listed(
+        self, shop: Shop, tmp_path: Path, paint: Callable[[Path, int], Path]
+    ) -> None:
+        files = [paint(tmp_path / f"{number}.png", 100 + number) for number in range(60)]
+        heard: list[Progress] = []
+        report = shop.index(
+            [
+                *(Entry(id=f"new/{one.stem}", picture=one, label="new") for one in files),
+                Entry(id="new/bytes", picture=files[0].read_bytes()),
+                Entry(id="new/bad", picture=b"no picture"),
+                Entry(id="new/gone", picture=tmp_path / "nowhere.png"),
+            ],
+            progress=heard.append,
+        )
+        assert report.indexed + report.reused == 61
+        assert sorted(skip.path for skip in report.skipped) == ["new/bad", "new/gone"]
+        assert all(skip.reason for skip in report.skipped)
+        assert heard[-1].skipped == 2
+        assert shop.count("label=new") == 60
+        assert shop.count("id^=new/") == 61
+
+    def test_indexing_stops_after_the_batch_in_hand(self, shop: Shop, pictures: Path) -> None:
+        data = (pictures / "0.png").read_bytes()
+        many = [Entry(id=f"n/{number}", picture=data) for number in range(150)]
+        report = shop.index(many, stop=lambda: True)
+        assert report.interrupted
+        assert 0 < shop.count("id^=n/") == report.indexed + report.reused < 150
+
+    def test_labels_are_given_to_all_or_none(self, shop: Shop) -> None:
+        shop.label(["0.png", "copy.png"], "plate")
+        assert shop.count("label=plate") == 2
+        shop.label(["0.png"], None)
+        assert shop.get("0.png").label is None
+        with pytest.raises(ItemNotFoundError, match="nothing"):
+            shop.label(["copy.png", "nothing"], "cup")
+        assert shop.get("copy.png").label == "plate"
