@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
+from lookalike.documents import engine_hits_json, engine_json
 from lookalike.filters import Compare, Value
 from lookalike.records import Json
 from lookalike.service.answers import Part, searched
@@ -47,7 +48,7 @@ async def image_query(
     body = await read_body(request, service.settings)
     part = _picture(body)
     answer = await searched(service, opened, [part], Options(k=size), time.perf_counter())
-    return JSONResponse(_hits(answer, "image_path"))
+    return JSONResponse(engine_hits_json(_hits(answer), name="image_path"))
 
 
 @router.post("/images/search", include_in_schema=False)
@@ -62,15 +63,7 @@ async def images_search(request: Request, opened: Served, service: State) -> JSO
     if label is not None and not await _occurs(opened, label):
         raise Problem(404, "no-such-label", f"no item has the label {label!r}")
     answer = await searched(service, opened, [part], Options(label=label), time.perf_counter())
-    hits = _hits(answer, "image_name")
-    total = {"value": len(hits), "relation": "eq"}
-    best = hits[0]["_score"] if hits else None
-    engine = {
-        "took": round(float(str(answer["took_ms"]))),
-        "timed_out": False,
-        "hits": {"total": total, "max_score": best, "hits": hits},
-    }
-    return JSONResponse({"response": engine, "ok": True, "message": ""})
+    return JSONResponse(engine_json(_hits(answer), took_ms=float(str(answer["took_ms"]))))
 
 
 async def _occurs(opened: Served, label: str) -> bool:
@@ -78,15 +71,6 @@ async def _occurs(opened: Served, label: str) -> bool:
     return await in_thread(opened.collection.count, has_it) > 0
 
 
-def _hits(answer: dict[str, Json], name: str) -> list[dict[str, Any]]:
-    """An answer's hits in the engine's form; no vector, and a score that is a cosine."""
+def _hits(answer: dict[str, Json]) -> list[dict[str, Any]]:
     hits = answer["hits"]
-    listed: list[Any] = hits if isinstance(hits, list) else []
-    return [
-        {
-            "_id": hit["id"],
-            "_score": hit["score"],
-            "_source": {name: hit["id"], "label": hit["label"], "image_url": hit["picture"]},
-        }
-        for hit in listed
-    ]
+    return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []
