@@ -207,7 +207,7 @@ def test_keys_are_taken_from_the_argument_or_the_environment(
     with serving(home, settings=settings) as live:
         with pytest.raises(AccessDeniedError, match="LOOKALIKE_API_KEY"):
             connect(live.address)
-        with pytest.raises(AccessDeniedError):
+        with pytest.raises(AccessDeniedError, match="with the key that was given"):
             connect(live.address, key="wrong")
         with connect(live.address, key="le-ser") as shop:
             assert len(shop) == 8

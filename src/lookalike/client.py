@@ -469,7 +469,11 @@ class _Service:
         if issubclass(kind, PictureError):
             return kind(detail, path=about)
         if issubclass(kind, AccessDeniedError) and response.status == _UNAUTHORIZED:
-            return kind(f"{self.address} asks for a key; give key=… or set LOOKALIKE_API_KEY")
+            without = "asks for a key; give key=… or set LOOKALIKE_API_KEY"
+            given = "does not allow that with the key that was given"
+            return kind(
+                f"{self.address} {given if 'Authorization' in self._pool.headers else without}"
+            )
         return kind(detail)
 
     def close(self) -> None:
