@@ -3,6 +3,7 @@
 import hashlib
 import io
 import logging
+import os
 import subprocess
 import sys
 import zipfile
@@ -426,3 +427,22 @@ def test_the_mini_networks_map_averages_to_its_vector(
         encoder = load_encoder(card)
         vectors.append(encoder.encode([encoder.prepare(i) for i in photographs("llama")]))
     assert np.abs(vectors[0] - vectors[1]).max() < 1e-4
+
+
+def test_nothing_is_told_to_anybody_nor_kept_for_it(card: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from PIL import Image\n"
+        "from lookalike.encoders import load_encoder\n"
+        "encoder = load_encoder(Path(sys.argv[1]))\n"
+        "encoder.encode([encoder.prepare(Image.new('RGB', (9, 9)))])\n"
+    )
+    outside = {"XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"}
+    environment = {name: value for name, value in os.environ.items() if name not in outside}
+    subprocess.run(
+        [sys.executable, "-c", script, card],
+        env={**environment, "HOME": str(tmp_path)},
+        check=True,
+    )
+    assert list(tmp_path.iterdir()) == []

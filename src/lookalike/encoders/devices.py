@@ -5,6 +5,7 @@ rounding.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = ["DEVICES", "Device", "available_providers", "choose_devices", "open_session"]
+
+# ONNX Runtime's builds tell Microsoft of their use (its Privacy.md) and keep a number for that
+# below ~/.cache, unless this is set before they are imported. Who runs this asked for neither.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _log = logging.getLogger(__name__)
 
