@@ -131,7 +131,7 @@ def test_items_of_many_pages_come_once_each(
     live: Live, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pictures.is_dir()
-    monkeypatch.setattr("lookalike.client._PAGE", 3)
+    monkeypatch.setattr("lookalike.client.collection._PAGE", 3)
     with live.opened() as here, connect(live.address) as there:
         assert [item.id for item in there] == [item.id for item in here]
         assert [item.id for item in there.items("label=mug")] == [
@@ -186,7 +186,9 @@ def test_one_of_several_collections_is_chosen_by_name(home: Path, pictures: Path
             connect(live.address)
 
 
-@pytest.mark.parametrize("url", ["", "pictures.example", "ftp://pictures.example", "http://"])
+@pytest.mark.parametrize(
+    "url", ["", "pictures.example", "ftp://pictures.example", "http://", "http://[", "http://a:b"]
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ServiceError, match="no service's address"):
         connect(url)

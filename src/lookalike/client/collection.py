@@ -1,60 +1,34 @@
-"""A collection that a service keeps, asked over HTTP as if it lay on this machine.
+"""``RemoteCollection``: the methods of a ``Collection``, answered by a service."""
 
-    shop = lookalike.connect("https://pictures.example", collection="shop")
-    for hit in shop.search("query.jpg", k=5):
-        print(hit.score, hit.item.id)
-
-The records that come back, and the errors, are those of ``lookalike.open``.
-"""
-
-import io
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Self, Unpack
 
 import numpy as np
-import urllib3
-from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
-from lookalike.codes import KINDS
+from lookalike.client.connection import Asked, Document, Service, segment
+from lookalike.client.uploads import Picture, batches, form, said_json, skipped, upload
 from lookalike.collection import CollectionInfo, Description
 from lookalike.errors import (
-    AccessDeniedError,
     CollectionNotFoundError,
-    FilterError,
     ItemNotFoundError,
-    NotAPictureError,
-    PictureError,
     PictureTooLargeError,
     ServiceError,
-    UnreadablePictureError,
 )
-from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Remote, Skipped
+from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress
 from lookalike.roots import Root
 
 __all__ = ["RemoteCollection", "connect"]
 
-_Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
-_Document: TypeAlias = dict[str, Any]  # JSON, by the schemas of the service's OpenAPI document
-
-_CONNECT_S = 10.0
-_TRIES = 4  # once, and again after a service that was busy asked to wait
-_LONGEST_WAIT_S = 30  # whatever a service asks for
-_FAILED = 400  # the first status that is no answer
-_UNAUTHORIZED = 401
 _PAGE = 1000  # items asked for at once
-_BATCH = 50  # pictures sent at once: half of what a service takes
-_BATCH_BYTES = 64 * 2**20  # a quarter of it
 
 
 def connect(
@@ -73,9 +47,9 @@ def connect(
     Raises ``ServiceError`` (``AccessDeniedError`` without the right key) and
     ``CollectionNotFoundError``.
     """
-    service = _Service(url, key or os.environ.get("LOOKALIKE_API_KEY") or None, timeout_s)
+    service = Service(url, key or os.environ.get("LOOKALIKE_API_KEY") or None, timeout_s)
     if collection is not None:
-        name = service.ask("GET", f"/v1/collections/{_segment(collection)}").get("name")
+        name = service.ask("GET", f"/v1/collections/{segment(collection)}").get("name")
     else:
         known = service.ask("GET", "/v1/collections")
         name = known.get("default")
@@ -100,9 +74,9 @@ class RemoteCollection:
     service does not take, as more than 1000 answers.
     """
 
-    def __init__(self, service: "_Service", name: str) -> None:
+    def __init__(self, service: "Service", name: str) -> None:
         self._service = service
-        self._path = f"/v1/collections/{_segment(name)}"
+        self._path = f"/v1/collections/{segment(name)}"
         self.name = name
 
     # -- putting pictures in ---------------------------------------------------------------
@@ -122,7 +96,7 @@ class RemoteCollection:
         fields = {name: value for name, value in said.items() if value is not None}
         if metadata is not None:
             fields["metadata"] = json.dumps(metadata)
-        body, kind = _form([data], fields)
+        body, kind = form([data], fields)
         return _item(self._ask("PUT", _at(id), body=body, kind=kind, about=id))
 
     def index(
@@ -139,7 +113,7 @@ class RemoteCollection:
         Folders are indexed where they lie, on the service's own machine.
         """
         report, done, began = IndexReport(), 0, time.monotonic()
-        for batch, unread in _batches(entries):
+        for batch, unread in batches(entries):
             report = _sum(_sum(report, IndexReport(skipped=tuple(unread))), self._send(batch))
             done += len(batch) + len(unread)
             if progress is not None:
@@ -152,12 +126,12 @@ class RemoteCollection:
     def _send(self, batch: Sequence[tuple[Entry, bytes]]) -> IndexReport:
         if not batch:
             return IndexReport()
-        body, kind = _form([data for _, data in batch], {"items": json.dumps(_said(batch))})
+        body, kind = form([data for _, data in batch], {"items": json.dumps(said_json(batch))})
         try:
             told = self._ask("POST", "/items", body=body, kind=kind)
         except PictureTooLargeError as error:
             if len(batch) == 1:  # it is this one
-                return IndexReport(skipped=(_skipped(batch[0][0], error.reason),))
+                return IndexReport(skipped=(skipped(batch[0][0], error.reason),))
             middle = len(batch) // 2
             return _sum(self._send(batch[:middle]), self._send(batch[middle:]))
         places = {entry.id: entry for entry, _ in batch}
@@ -165,7 +139,7 @@ class RemoteCollection:
             indexed=told["indexed"],
             reused=told["reused"],
             unchanged=told["unchanged"],
-            skipped=tuple(_skipped(places[one["id"]], one["reason"]) for one in told["skipped"]),
+            skipped=tuple(skipped(places[one["id"]], one["reason"]) for one in told["skipped"]),
         )
 
     def remove(self, ids: str | Sequence[str]) -> int:
@@ -192,7 +166,7 @@ class RemoteCollection:
 
     def search(
         self,
-        query: _Picture,
+        query: Picture,
         *,
         k: int = 10,
         min_score: float | None = None,
@@ -210,7 +184,7 @@ class RemoteCollection:
         picture, searches by that part. Raises ``PictureError``, ``EncoderError`` and
         ``FilterError``.
         """
-        data, about = _upload(query)
+        data, about = upload(query)
         numbers = isinstance(query, Image.Image | np.ndarray)  # which are no item's bytes
         asked = {
             "k": k,
@@ -284,10 +258,10 @@ class RemoteCollection:
         """
         return self._pages(where, self._page(where, None))  # the first now: it may be a bad filter
 
-    def _page(self, where: str | None, after: str | None) -> _Document:
+    def _page(self, where: str | None, after: str | None) -> Document:
         return self._ask("GET", "/items", query={"where": where, "after": after, "limit": _PAGE})
 
-    def _pages(self, where: str | None, page: _Document) -> Iterator[Item]:
+    def _pages(self, where: str | None, page: Document) -> Iterator[Item]:
         while True:
             yield from map(_item, page["items"])
             if page["next"] is None:
@@ -352,20 +326,8 @@ class RemoteCollection:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, object] | None = None,
-        body: bytes | None = None,
-        kind: str = "",
-        about: str | None = None,
-        again: bool = True,
-    ) -> _Document:
-        return self._service.ask(
-            method, self._path + path, query=query, body=body, kind=kind, about=about, again=again
-        )
+    def _ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
+        return self._service.ask(method, self._path + path, **asked)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -383,225 +345,8 @@ class RemoteCollection:
         self.close()
 
 
-# -- the connection -----------------------------------------------------------------------------
-
-
-class _Service:
-    """Asks a service, waits while it is busy, and raises what its problems mean."""
-
-    def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ServiceError(f"{url!r} is no service's address; give http://HOST:PORT")
-        self.address = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-        headers = {"User-Agent": f"lookalike/{import_module('lookalike').__version__}"}
-        if key is not None:
-            # A header is sent as Latin-1, and a service reads it as UTF-8.
-            headers["Authorization"] = f"Bearer {key.strip()}".encode().decode("latin-1")
-        self._pool = urllib3.PoolManager(
-            maxsize=16,
-            headers=headers,
-            timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s),
-        )
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, object] | None = None,
-        body: bytes | None = None,
-        kind: str = "",
-        about: str | None = None,
-        again: bool = True,
-    ) -> _Document:
-        """The JSON object that answers, empty where nothing does."""
-        data = self.send(method, path, query=query, body=body, kind=kind, about=about, again=again)
-        found = _object(data) if data else {}
-        if found is None:
-            raise ServiceError(f"{self.address} does not answer as lookalike does")
-        return found
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, object] | None = None,
-        body: bytes | None = None,
-        kind: str = "",
-        about: str | None = None,
-        again: bool = True,
-    ) -> bytes:
-        """The bytes of an answer. ``about`` is the picture that a problem would be of."""
-        asked = urlencode(
-            {name: _typed(one) for name, one in (query or {}).items() if one is not None}
-        )
-        headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
-        try:
-            response = self._pool.request(
-                method,
-                self.address + path + ("?" if asked else "") + asked,
-                body=body,
-                headers=headers,
-                retries=_patience(again=again),
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise ServiceError(f"{self.address} cannot be reached: {_why(error)}") from error
-        if response.status >= _FAILED:
-            raise self._error(response, about)
-        if 300 <= response.status < _FAILED:  # noqa: PLR2004 - HTTP's
-            place = response.headers.get("Location", "elsewhere")
-            raise ServiceError(f"{self.address} leads to {place}; connect to where it lies")
-        return response.data
-
-    def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
-        """What a problem means here. See ``lookalike.codes``."""
-        status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
-        if told is None or not isinstance(told.get("code"), str):
-            return ServiceError(f"{self.address} answers {status}, and not as lookalike does")
-        detail = str(told.get("detail"))
-        kind = KINDS.get(told["code"])
-        if kind is None:
-            return ServiceError(f"{self.address} answers {status}: {detail}")
-        if issubclass(kind, FilterError):
-            return kind(detail, text=str(told.get("filter")), at=int(told.get("at", 0)))
-        if issubclass(kind, PictureError):
-            return kind(detail, path=about)
-        if issubclass(kind, AccessDeniedError) and response.status == _UNAUTHORIZED:
-            without = "asks for a key; give key=… or set LOOKALIKE_API_KEY"
-            given = "does not allow that with the key that was given"
-            return kind(
-                f"{self.address} {given if 'Authorization' in self._pool.headers else without}"
-            )
-        return kind(detail)
-
-    def close(self) -> None:
-        self._pool.clear()
-
-
-def _patience(*, again: bool) -> urllib3.Retry:
-    """Ask a busy service again when it says so; after a broken connection if that does no harm."""
-    return urllib3.Retry(
-        total=_TRIES - 1,
-        redirect=0,
-        read=1 if again else 0,
-        other=0,
-        status_forcelist=(503,),
-        allowed_methods=None,  # searching is a POST, and what is put twice is there once
-        backoff_factor=0.2,
-        retry_after_max=_LONGEST_WAIT_S,
-        raise_on_redirect=False,
-        raise_on_status=False,
-    )
-
-
-def _why(error: urllib3.exceptions.HTTPError) -> str:
-    cause = getattr(error, "reason", None) or error
-    if isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProtocolError):
-        cause = cause.__cause__ or cause
-    return str(getattr(cause, "strerror", None) or cause)
-
-
-def _object(data: bytes) -> _Document | None:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _typed(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _segment(name: str) -> str:
-    """One segment of a path, whatever it holds: a client would take away ``.`` and ``..``."""
-    return quote(name, safe="").replace(".", "%2E") if name in {".", ".."} else quote(name, safe="")
-
-
 def _at(item_id: str) -> str:
-    return f"/items/{_segment(item_id)}"
-
-
-# -- what is sent -------------------------------------------------------------------------------
-
-
-def _upload(query: _Picture) -> tuple[bytes, str | None]:
-    """A picture's bytes, and what it is called."""
-    if isinstance(query, Image.Image):
-        return _png(images.from_image(query)), None
-    if isinstance(query, np.ndarray):
-        return _png(images.from_array(query)), None
-    if isinstance(query, bytes):
-        return query, None
-    path = os.fspath(query)
-    if path.lower().startswith(("http://", "https://")):
-        raise NotAPictureError("is a URL; save the picture first and give the file", path=path)
-    return images.read(Path(os.path.expanduser(path))), path  # noqa: PTH111 - as Collection has it
-
-
-def _png(picture: images.Picture) -> bytes:
-    file = io.BytesIO()
-    picture.image.save(file, "PNG", compress_level=1, icc_profile=None)  # its colours are sRGB now
-    return file.getvalue()
-
-
-def _form(pictures: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, str]:
-    files = [("picture", ("picture", data, "application/octet-stream")) for data in pictures]
-    return urllib3.encode_multipart_formdata([*fields.items(), *files])
-
-
-def _batches(
-    entries: Iterable[Entry],
-) -> Iterator[tuple[list[tuple[Entry, bytes]], list[Skipped]]]:
-    """Entries with their bytes, as many as are sent at once; and those that cannot be read."""
-    batch: list[tuple[Entry, bytes]] = []
-    unread: list[Skipped] = []
-    size = 0
-    for entry in entries:
-        try:
-            data = _bytes_of(entry)
-        except PictureError as error:
-            unread.append(_skipped(entry, error.reason))
-            continue
-        if batch and (len(batch) == _BATCH or size + len(data) > _BATCH_BYTES):
-            yield batch, unread
-            batch, unread, size = [], [], 0
-        batch.append((entry, data))
-        size += len(data)
-    if batch or unread:
-        yield batch, unread
-
-
-def _bytes_of(entry: Entry) -> bytes:
-    if isinstance(entry.picture, Remote):
-        raise UnreadablePictureError("is a URL; download it first")
-    return entry.picture if isinstance(entry.picture, bytes) else images.read(entry.picture)
-
-
-def _said(batch: Sequence[tuple[Entry, bytes]]) -> list[_Document]:
-    said = [
-        {"id": one.id, "label": one.label, "group": one.group, "metadata": one.metadata}
-        for one, _ in batch
-    ]
-    return [
-        {name: dict(value) if isinstance(value, Mapping) else value for name, value in one.items()}
-        for one in said
-    ]
-
-
-def _skipped(entry: Entry, reason: str) -> Skipped:
-    return Skipped(path=entry.path or entry.id, reason=reason, stamp=entry.stamp)
-
-
-def _sum(one: IndexReport, other: IndexReport) -> IndexReport:
-    return IndexReport(
-        indexed=one.indexed + other.indexed,
-        reused=one.reused + other.reused,
-        unchanged=one.unchanged + other.unchanged,
-        skipped=one.skipped + other.skipped,
-    )
+    return f"/items/{segment(item_id)}"
 
 
 # -- what comes back ----------------------------------------------------------------------------
@@ -621,3 +366,12 @@ def _item(document: Mapping[str, Any]) -> Item:
 
 def _hit(document: Mapping[str, Any]) -> Hit:
     return Hit(item=_item(document), score=document["score"])
+
+
+def _sum(one: IndexReport, other: IndexReport) -> IndexReport:
+    return IndexReport(
+        indexed=one.indexed + other.indexed,
+        reused=one.reused + other.reused,
+        unchanged=one.unchanged + other.unchanged,
+        skipped=one.skipped + other.skipped,
+    )

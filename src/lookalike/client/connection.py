@@ -1,0 +1,154 @@
+"""The connection to a service: asking, waiting while it is busy, and what its problems mean."""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, TypeAlias, TypedDict, Unpack
+from urllib.parse import quote, urlencode, urlsplit
+
+import urllib3
+
+from lookalike.codes import KINDS
+from lookalike.errors import AccessDeniedError, FilterError, PictureError, ServiceError
+
+__all__ = ["Asked", "Document", "Service", "segment"]
+
+Document: TypeAlias = dict[str, Any]  # JSON, by the schemas of the service's OpenAPI document
+
+_CONNECT_S = 10.0
+_TRIES = 4  # once, and again after a service that was busy asked to wait
+_LONGEST_WAIT_S = 30  # whatever a service asks for
+_FAILED = 400  # the first status that is no answer
+_UNAUTHORIZED = 401
+
+
+class Asked(TypedDict, total=False):
+    """What may belong to a request. ``about`` is the picture that a problem would be of, ``kind``
+    the body's type; with ``again`` false nothing is repeated after a broken connection.
+    """
+
+    query: Mapping[str, object]
+    body: bytes
+    kind: str
+    about: str | None
+    again: bool
+
+
+class Service:
+    """Asks a service, waits while it is busy, and raises what its problems mean."""
+
+    def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
+        self.address = _address(url)
+        headers = {"User-Agent": f"lookalike/{import_module('lookalike').__version__}"}
+        if key is not None:
+            # A header is sent as Latin-1, and a service reads it as UTF-8.
+            headers["Authorization"] = f"Bearer {key.strip()}".encode().decode("latin-1")
+        self._pool = urllib3.PoolManager(
+            maxsize=16,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s),
+        )
+
+    def ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
+        """The JSON object that answers, empty where nothing does."""
+        data = self.send(method, path, **asked)
+        found = _object(data) if data else {}
+        if found is None:
+            raise ServiceError(f"{self.address} does not answer as lookalike does")
+        return found
+
+    def send(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
+        """The bytes of an answer."""
+        query, kind = asked.get("query", {}), asked.get("kind", "")
+        told = urlencode({name: _typed(one) for name, one in query.items() if one is not None})
+        headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
+        try:
+            response = self._pool.request(
+                method,
+                self.address + path + ("?" if told else "") + told,
+                body=asked.get("body"),
+                headers=headers,
+                retries=_patience(again=asked.get("again", True)),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ServiceError(f"{self.address} cannot be reached: {_why(error)}") from error
+        if response.status >= _FAILED:
+            raise self._error(response, asked.get("about"))
+        if 300 <= response.status < _FAILED:  # noqa: PLR2004 - HTTP's
+            place = response.headers.get("Location", "elsewhere")
+            raise ServiceError(f"{self.address} leads to {place}; connect to where it lies")
+        return response.data
+
+    def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
+        """What a problem means here. See ``lookalike.codes``."""
+        status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
+        if told is None or not isinstance(told.get("code"), str):
+            return ServiceError(f"{self.address} answers {status}, and not as lookalike does")
+        detail = str(told.get("detail"))
+        kind = KINDS.get(told["code"])
+        if kind is None:
+            return ServiceError(f"{self.address} answers {status}: {detail}")
+        if issubclass(kind, FilterError):
+            return kind(detail, text=str(told.get("filter")), at=int(told.get("at", 0)))
+        if issubclass(kind, PictureError):
+            return kind(detail, path=about)
+        if issubclass(kind, AccessDeniedError) and response.status == _UNAUTHORIZED:
+            without = "asks for a key; give key=… or set LOOKALIKE_API_KEY"
+            given = "does not allow that with the key that was given"
+            return kind(
+                f"{self.address} {given if 'Authorization' in self._pool.headers else without}"
+            )
+        return kind(detail)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    except ValueError:  # half an IPv6 address, a port that is no number
+        pass
+    raise ServiceError(f"{url!r} is no service's address; give http://HOST:PORT")
+
+
+def _patience(*, again: bool) -> urllib3.Retry:
+    """Ask a busy service again when it says so; after a broken connection if that does no harm."""
+    return urllib3.Retry(
+        total=_TRIES - 1,
+        redirect=0,
+        read=1 if again else 0,
+        other=0,
+        status_forcelist=(503,),
+        allowed_methods=None,  # searching is a POST, and what is put twice is there once
+        backoff_factor=0.2,
+        retry_after_max=_LONGEST_WAIT_S,
+        raise_on_redirect=False,
+        raise_on_status=False,
+    )
+
+
+def _why(error: urllib3.exceptions.HTTPError) -> str:
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProtocolError):
+        cause = cause.__cause__ or cause
+    return str(getattr(cause, "strerror", None) or cause)
+
+
+def _object(data: bytes) -> Document | None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _typed(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def segment(name: str) -> str:
+    """One segment of a path, whatever it holds: a client would take away ``.`` and ``..``."""
+    return quote(name, safe="").replace(".", "%2E") if name in {".", ".."} else quote(name, safe="")

@@ -1,0 +1,97 @@
+"""Pictures on their way to a service: queries, and entries in batches."""
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import urllib3
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike import images
+from lookalike.errors import (
+    NotAPictureError,
+    PictureError,
+    UnreadablePictureError,
+)
+from lookalike.records import Entry, Json, Remote, Skipped
+
+__all__ = ["Picture", "batches", "form", "said_json", "skipped", "upload"]
+
+Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+
+_BATCH = 50  # pictures sent at once: half of what a service takes
+_BATCH_BYTES = 64 * 2**20  # a quarter of it
+
+
+def upload(query: Picture) -> tuple[bytes, str | None]:
+    """A picture's bytes, and what it is called."""
+    if isinstance(query, Image.Image):
+        return _png(images.from_image(query)), None
+    if isinstance(query, np.ndarray):
+        return _png(images.from_array(query)), None
+    if isinstance(query, bytes):
+        return query, None
+    path = os.fspath(query)
+    if path.lower().startswith(("http://", "https://")):
+        raise NotAPictureError("is a URL; save the picture first and give the file", path=path)
+    return images.read(Path(os.path.expanduser(path))), path  # noqa: PTH111 - as Collection has it
+
+
+def _png(picture: images.Picture) -> bytes:
+    file = io.BytesIO()
+    picture.image.save(file, "PNG", compress_level=1, icc_profile=None)  # its colours are sRGB now
+    return file.getvalue()
+
+
+def form(pictures: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, str]:
+    files = [("picture", ("picture", data, "application/octet-stream")) for data in pictures]
+    return urllib3.encode_multipart_formdata([*fields.items(), *files])
+
+
+def batches(
+    entries: Iterable[Entry],
+) -> Iterator[tuple[list[tuple[Entry, bytes]], list[Skipped]]]:
+    """Entries with their bytes, as many as are sent at once; and those that cannot be read."""
+    batch: list[tuple[Entry, bytes]] = []
+    unread: list[Skipped] = []
+    size = 0
+    for entry in entries:
+        try:
+            data = _bytes_of(entry)
+        except PictureError as error:
+            unread.append(skipped(entry, error.reason))
+            continue
+        if batch and (len(batch) == _BATCH or size + len(data) > _BATCH_BYTES):
+            yield batch, unread
+            batch, unread, size = [], [], 0
+        batch.append((entry, data))
+        size += len(data)
+    if batch or unread:
+        yield batch, unread
+
+
+def _bytes_of(entry: Entry) -> bytes:
+    if isinstance(entry.picture, Remote):
+        raise UnreadablePictureError("is a URL; download it first")
+    return entry.picture if isinstance(entry.picture, bytes) else images.read(entry.picture)
+
+
+def said_json(batch: Sequence[tuple[Entry, bytes]]) -> list[dict[str, Json]]:
+    """What is said of each picture, in order. What is null there stays as it is."""
+    return [
+        {
+            "id": one.id,
+            "label": one.label,
+            "group": one.group,
+            "metadata": None if one.metadata is None else dict(one.metadata),
+        }
+        for one, _ in batch
+    ]
+
+
+def skipped(entry: Entry, reason: str) -> Skipped:
+    return Skipped(path=entry.path or entry.id, reason=reason, stamp=entry.stamp)
