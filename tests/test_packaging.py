@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_wheel_holds_the_package_its_cards_and_its_licence(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_its_cards_its_page_and_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "lookalike/py.typed",
@@ -37,6 +37,9 @@ def test_the_wheel_holds_the_package_its_cards_and_its_licence(wheel: Path) -> N
         "lookalike/cli/search.py",
     ):
         assert name in names
+    page = ROOT / "src" / "lookalike" / "service" / "page"
+    for file in page.iterdir():
+        assert f"lookalike/service/page/{file.name}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if not name.startswith("lookalike")]
 

@@ -5,33 +5,38 @@ import { $, make, number, several } from "./elements.js";
 
 const PORTION = 16;
 const PORTION_BYTES = 32 * 2 ** 20;
+const MOST_TOLD = 200; // of what was left out; thousands of lines are not read
 const IS_PICTURE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|dib|jfif)$/i;
+const ENDS_IT = [0, 401, 403, 507]; // away, not allowed, no room: the next portion fails as well
 
-/** The files of what was dropped, as [path, file], folders gone through. */
-export async function dropped(transfer) {
+/** The files of what was dropped, as [path, file], folders gone through; `told` hears how many so far. */
+export async function dropped(transfer, told = () => {}) {
   const entries = [...transfer.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return { folder: false, files: [...transfer.files].map((file) => [file.name, file]) };
   const files = [];
-  for (const entry of entries) await gather(entry, "", files);
+  for (const entry of entries) await gather(entry, "", files, told);
   return { folder: entries.some((one) => one.isDirectory), files };
 }
 
-async function gather(entry, below, files) {
+async function gather(entry, below, files, told) {
   const path = below + entry.name;
-  if (entry.isFile) {
-    files.push([path, await new Promise((resolve, reject) => entry.file(resolve, reject))]);
-  } else {
+  try {
+    if (entry.isFile) {
+      files.push([path, await new Promise((resolve, reject) => entry.file(resolve, reject))]);
+      if (files.length % 100 === 0) told(files.length);
+      return;
+    }
     const reader = entry.createReader();
     for (;;) { // a reader gives a hundred at a time
       const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
       if (!some.length) break;
-      for (const one of some) await gather(one, `${path}/`, files);
+      for (const one of some) await gather(one, `${path}/`, files, told);
     }
-  }
+  } catch { /* what this person may not read is not theirs to add */ }
 }
 
 /** The files of a chooser, as [path, file]. */
-export const chosen = (input) => [...input.files].map((file) => [file.webkitRelativePath || file.name, file]);
+const chosen = (input) => [...input.files].map((file) => [file.webkitRelativePath || file.name, file]);
 
 /** Those that may be pictures: by type or name, not hidden. */
 export const pictures = (files) => files.filter(([path, file]) =>
@@ -49,88 +54,98 @@ export function portions(files) {
   return all;
 }
 
-/** What `work` answers, tried again while the service says that it is busy. */
-async function patiently(work, signal) {
-  for (let wait = 1000; ; wait *= 2) {
-    try {
-      return await work();
-    } catch (error) {
-      if (signal.aborted || wait > 16000 || ![429, 503].includes(error.status)) throw error;
-      await new Promise((go) => setTimeout(go, wait));
-    }
-  }
-}
+/** How long so many seconds are, for people. */
+export const lasting = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
-/** The dialog: `collection()` names where to, `done` hears when something was added. */
+/** The dialog: `collection()` names where to, `done` hears when something was added. Answers
+ * `open(files)`, and `open.counting(count)` while a folder is gone through. */
 export function adding(collection, done) {
   const dialog = $("adding");
   let files = [];
-  let stopping = null;
+  let stopping = null; // AbortController while pictures are sent
 
   const ready = (found) => {
     files = pictures(found);
     const left = found.length - files.length;
     $("adding-what").textContent = found.length
-      ? `${several(files.length, "picture")}${left ? `, and ${several(left, "other file")} that will be left out` : ""}.`
-      : `Pictures become part of “${collection()}”, and are found from then on.`;
+      ? `${files.length ? several(files.length, "picture") : "No picture"}${left ? `, and ${several(left, "other file")} that will be left out` : ""}.`
+      : `Pictures become part of “${collection()}”, and are found from then on. Drop them here, or choose them.`;
     $("adding-says").textContent = "";
-    $("adding-bar").hidden = true;
-    $("adding-skipped").hidden = true;
+    $("adding-skipped").hidden = $("adding-bar").hidden = $("adding-done").hidden = true;
     $("adding-choose").hidden = files.length > 0;
-    $("adding-label").hidden = false;
-    $("adding-go").hidden = false;
-    $("adding-go").disabled = !files.length;
-    $("adding-go").textContent = files.length ? `Add ${several(files.length, "picture")}` : "Add";
+    $("adding-label").hidden = $("adding-go").hidden = !files.length;
+    $("adding-go").textContent = `Add ${several(files.length, "picture")}`;
   };
 
   const run = async () => {
+    const to = collection(); // where they go, wherever the page goes meanwhile
     const label = $("new-label").value.trim();
     const skipped = [];
     let sent = 0;
     let added = 0;
+    let known = 0;
     let trouble = "";
-    stopping = new AbortController();
-    $("adding-go").hidden = true;
-    $("adding-label").hidden = true;
-    $("adding-stop").hidden = false;
-    $("adding-bar").hidden = false;
+    const { signal } = (stopping = new AbortController());
+    $("adding-go").hidden = $("adding-label").hidden = true;
+    $("adding-stop").hidden = $("adding-bar").hidden = false;
+    $("adding-stop").focus();
     const began = performance.now();
     for (const portion of portions(files)) {
       $("adding-bar").value = sent / files.length;
       const rate = sent / ((performance.now() - began) / 1000);
       $("adding-says").textContent = `${number(sent)} of ${number(files.length)}` +
-        (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${Math.ceil((files.length - sent) / rate)} s to go` : "");
+        (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${lasting((files.length - sent) / rate)} to go` : "");
       try {
-        const answer = await patiently(() => api.add(collection(), portion, label, stopping.signal), stopping.signal);
+        const answer = await api.add(to, portion, label, signal);
         added += answer.indexed + answer.reused;
+        known += answer.unchanged;
         skipped.push(...answer.skipped);
       } catch (error) {
-        if (stopping.signal.aborted) break;
-        if (error.status === 0 || error.status === 401 || error.status === 403) { trouble = error.message; break; }
+        if (signal.aborted) break;
+        if (ENDS_IT.includes(error.status)) { trouble = error.message; break; }
         skipped.push(...portion.map(([id]) => ({ id, reason: error.message })));
       }
       sent += portion.length;
     }
+    stopping = null;
     $("adding-bar").value = sent / files.length;
     $("adding-stop").hidden = true;
-    $("adding-says").textContent = [
+    $("adding-done").hidden = false;
+    if (dialog.open) $("adding-done").focus();
+    $("adding-says").textContent = `${[
       `${several(added, "picture")} added`,
+      known ? `${number(known)} ${known === 1 ? "was" : "were"} there already` : "",
       skipped.length ? `${number(skipped.length)} left out` : "",
-      stopping.signal.aborted ? "stopped by you" : "", trouble,
-    ].filter(Boolean).join(", ") + ".";
+      signal.aborted ? "stopped by you" : "",
+    ].filter(Boolean).join(", ")}. ${trouble}`;
     $("adding-skipped").hidden = !skipped.length;
     $("adding-skipped").querySelector("summary").textContent = `What was left out (${number(skipped.length)})`;
-    $("adding-skipped").querySelector("ul").replaceChildren(...skipped.map((one) => make("li", {}, `${one.id}: ${one.reason}`)));
-    stopping = null;
-    if (added) done();
+    const more = skipped.length - MOST_TOLD;
+    $("adding-skipped").querySelector("ul").replaceChildren(
+      ...skipped.slice(0, MOST_TOLD).map((one) => make("li", {}, make("b", {}, one.id), ` ${one.reason}`)),
+      ...(more > 0 ? [make("li", {}, `and ${number(more)} more`)] : []));
+    if (added) done(to);
   };
 
   $("adding-go").addEventListener("click", run);
   $("adding-stop").addEventListener("click", () => stopping?.abort());
+  $("adding-done").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => stopping?.abort());
+  addEventListener("beforeunload", (event) => { if (stopping) event.preventDefault(); });
   for (const [button, input] of [["choose-folder", "folder"], ["choose-files", "files"]]) {
     $(button).addEventListener("click", () => $(input).click());
     $(input).addEventListener("change", () => { ready(chosen($(input))); $(input).value = ""; });
   }
-  return (found = []) => { if (dialog.open && stopping) return; ready(found); if (!dialog.open) dialog.showModal(); };
+
+  const open = (found = []) => {
+    if (stopping) return;
+    ready(found);
+    if (!dialog.open) dialog.showModal();
+  };
+  open.counting = (count) => {
+    open();
+    $("adding-choose").hidden = true;
+    $("adding-what").textContent = `Looking through the folder: ${several(count, "file")} so far …`;
+  };
+  return open;
 }

@@ -10,8 +10,8 @@ export const NOTHING = Object.freeze({
   k: 20,
   least: 0, // of the score; 0 leaves all in
   where: "",
-  values: {}, // field → values, of which an item has one
-  ranges: {}, // field → [low or null, high or null]
+  values: Object.create(null), // field → values, of which an item has one
+  ranges: Object.create(null), // field → [low or null, high or null]
   collapse: false,
   perGroup: false,
   category: false,
@@ -19,10 +19,18 @@ export const NOTHING = Object.freeze({
 
 const FLAGS = { collapse: "fold", perGroup: "group", category: "guess" };
 
+// A field may be called `constructor` or `__proto__`: what is looked up by field inherits nothing.
+const named = (entries = []) => Object.assign(Object.create(null), Object.fromEntries(entries));
+
+/** `narrowing` (values or ranges) with another one for `field`; one of nothing is left out. */
+export const narrowedBy = (narrowing, field, one) =>
+  named([...Object.entries(narrowing).filter(([name]) => name !== field), [field, one]]
+    .filter(([, ends]) => ends.some((value) => value !== null)));
+
 /** The state that an address' query string tells of; what makes no sense is passed over. */
 export function read(search) {
   const said = new URLSearchParams(search);
-  const state = { ...NOTHING, values: {}, ranges: {} };
+  const state = { ...NOTHING, values: named(), ranges: named() };
   state.collection = said.get("c");
   state.id = said.get("id");
   state.upload = state.id === null ? said.get("up") : null;
@@ -89,6 +97,12 @@ export function filter(state, but = null) {
   }
   if (state.where.trim()) parts.push(parts.length ? `(${state.where})` : state.where);
   return parts.join(" and ");
+}
+
+/** Where in a person's own part of the filter the place `at` of the whole filter is, or null. */
+export function placeIn(state, at) {
+  const from = filter({ ...state, where: "" }) ? filter(state).length - state.where.length - 1 : 0;
+  return Number.isInteger(at) && at >= from && state.where.trim() ? Math.min(at - from, state.where.length) : null;
 }
 
 const quoted = (text) => `"${text.replace(/[\\"]/g, "\\$&")}"`;

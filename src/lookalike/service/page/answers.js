@@ -4,12 +4,24 @@ import * as address from "./address.js";
 import * as api from "./api.js";
 import { icon, make } from "./elements.js";
 
-const ratio = (hit) => Math.min(Math.max(hit.width / hit.height || 1, 0.4), 2.8);
+const SIDE = 480; // of the pictures asked for
+const LEAST_SHAPE = 0.45;
+const MOST_SHAPE = 2.6;
+const BLOWN_UP = 1.6; // times its size that a small picture may be shown in
+
+const shapeOf = (hit) => Math.min(Math.max(hit.width / hit.height || 1, LEAST_SHAPE), MOST_SHAPE);
 const nameOf = (hit) => hit.label ?? hit.id.split("/").pop();
 
-/** `hits` as cards; `acts` hears (what, hit, card), `state` is what they answer. */
+/** `hits` as cards; `acts` hears (what, hit), `state` is what they answer. */
 export function cards(hits, state, collection, acts) {
-  return hits.map((hit) => card(hit, state, collection, acts));
+  return hits.map((hit, at) => card(hit, at, state, collection, acts));
+}
+
+/** The height in pixels that rows of `hits` had best keep below, where most of them are small; or null. */
+export function rowOf(hits) {
+  const heights = hits.map((hit) => hit.height).filter(Boolean).sort((a, b) => a - b);
+  const middle = heights[heights.length >> 1];
+  return middle ? Math.max(112, Math.round(middle * BLOWN_UP)) : null;
 }
 
 /** What to show where answers will be. */
@@ -25,18 +37,13 @@ export function waiting(count) {
 /** What a state becomes when a person goes on from an item. */
 export const goingOn = (state, id) => ({ ...state, id, upload: null, crop: null, liked: [], disliked: [] });
 
-function card(hit, state, collection, acts) {
-  const picture = make("img.waiting", {
-    alt: "", decoding: "async",
-    onload: () => picture.classList.remove("waiting"),
-    onerror: () => { picture.classList.replace("waiting", "gone"); picture.alt = "The picture is not there any more"; },
-  });
-  picture.src = api.thumbnail(hit, 480) ?? api.thumbnailOf(collection, hit.id, 480);
+function card(hit, at, state, collection, acts) {
   const scored = hit.score !== undefined;
   const score = scored ? make("data", { value: String(hit.score), title: "Cosine similarity: 1 is the same, around 0 has nothing in common" }, hit.score.toFixed(2)) : null;
-  const said = `${nameOf(hit)}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}`;
+  const match = hit.match ? make("span.match", {}, hit.match) : null;
+  const said = `${nameOf(hit)}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
   const link = make("a", { href: address.written(goingOn(state, hit.id)), "aria-label": `${said}. Find what looks like it`, title: hit.id },
-    picture, make("div.caption", {}, make("span", {}, nameOf(hit)), score));
+    picture(hit, at), make("div.caption", {}, make("span", {}, nameOf(hit)), match, score));
   const act = (what, drawn, label, pressed) => make("button.plain", {
     type: "button", title: label, "aria-label": `${label}: ${nameOf(hit)}`, "data-act": what,
     ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
@@ -47,7 +54,7 @@ function card(hit, state, collection, acts) {
       act("like", "add", "More like this", state.liked.includes(hit.id)),
       act("dislike", "less", "Less like this", state.disliked.includes(hit.id)),
       act("compare", "compare", "Look at it side by side")));
-  one.style.setProperty("--shape", ratio(hit).toFixed(4));
+  one.style.setProperty("--shape", shapeOf(hit).toFixed(4));
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a new tab
     event.preventDefault();
@@ -55,25 +62,41 @@ function card(hit, state, collection, acts) {
   });
   link.addEventListener("keydown", (event) => {
     const what = { c: "compare", "+": "like", "-": "dislike" }[event.key];
-    if (!what || event.ctrlKey || event.metaKey) return;
+    if (!what || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     acts(what, hit);
   });
   return one;
 }
 
+function picture(hit, at) {
+  const missing = (why) => make("div.missing", {}, icon("missing"), why);
+  const src = api.thumbnail(hit, SIDE);
+  if (src === null) return missing("No picture kept");
+  const shown = make("img.waiting", {
+    alt: "", decoding: "async", draggable: false, loading: at < 12 ? "eager" : "lazy",
+    onload: () => shown.classList.remove("waiting"),
+    onerror: () => shown.replaceWith(missing("The file is gone")),
+  });
+  shown.src = src;
+  return shown;
+}
+
 /** Arrow keys walk among the cards of `grid`, up and down to the nearest in the next row. */
 export function walking(grid) {
   grid.addEventListener("keydown", (event) => {
     const here = event.target.closest("a");
-    if (!here || !event.key.startsWith("Arrow") || event.altKey) return;
+    if (!here || event.altKey || event.ctrlKey || event.metaKey) return;
     const links = [...grid.querySelectorAll(".card:not([hidden]) > a")];
     const at = links.indexOf(here);
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const next = step ? links[at + step] : across(links, here, event.key === "ArrowDown");
+    const next = {
+      ArrowLeft: () => links[at - 1], ArrowRight: () => links[at + 1],
+      ArrowUp: () => across(links, here, false), ArrowDown: () => across(links, here, true),
+      Home: () => links[0], End: () => links.at(-1),
+    }[event.key];
+    if (!next) return;
     event.preventDefault();
-    next?.focus();
-    next?.scrollIntoView({ block: "nearest" });
+    next()?.focus();
   });
 }
 
@@ -90,4 +113,15 @@ function across(links, here, down) {
     if (far < least) { least = far; best = link; }
   }
   return best;
+}
+
+/** Put `made` into `grid`, and the focus back to where it was: the same card, or else the first. */
+export function replaced(grid, made) {
+  const held = grid.contains(document.activeElement) ? document.activeElement : null;
+  const id = held?.closest(".card")?.dataset.id;
+  const act = held?.dataset.act;
+  grid.replaceChildren(...made);
+  if (!held) return;
+  const same = made.find((one) => one.dataset.id === id);
+  ((act && same?.querySelector(`[data-act="${act}"]`)) ?? (same ?? made[0])?.querySelector("a") ?? grid.parentElement).focus({ preventScroll: true });
 }

@@ -9,38 +9,64 @@ export class Problem extends Error {
   }
 }
 
+const AWAY = { detail: "The service cannot be reached. Is it still running?", code: "away" };
+const BUSY = [429, 503];
+const LONGEST_WAIT_S = 10;
+
 let ask = async () => false; // asks for a key; true when there is one now
+let asking = null; // one dialog serves all requests that wait for a key
 
 /** Let `dialog` ask for a key whenever the service wants one. */
 export const whenLocked = (dialog) => { ask = dialog; };
+const unlocked = () => (asking ??= ask().finally(() => { asking = null; }));
 
-async function call(path, options = {}) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, { detail: "The service cannot be reached. Is it still running?", code: "away" });
+/** Ask, again while the service says that it is busy, at most `patience` times more. */
+async function call(path, { patience = 2, ...options } = {}) {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await reached(path, options);
+    if (answer.status === 401 && (await unlocked())) continue;
+    if (BUSY.includes(answer.status) && tries < patience) {
+      const told = Number(answer.headers.get("retry-after")) || 2 ** tries;
+      await pause(Math.min(told, LONGEST_WAIT_S) * 1000, options.signal);
+      continue;
+    }
+    const document = await documentOf(answer);
+    if (!answer.ok) throw new Problem(answer.status, document ?? { detail: `The service answered ${answer.status}.` });
+    return document;
   }
-  if (answer.status === 401 && (await ask())) return call(path, options);
-  const isJson = /json/.test(answer.headers.get("content-type") ?? "");
-  const document = isJson ? await answer.json() : null;
-  if (!answer.ok) {
-    const wait = answer.headers.get("retry-after");
-    throw new Problem(answer.status, document ?? { detail: `The service answered ${answer.status}.${wait ? ` Try again in ${wait} s.` : ""}` });
-  }
-  return document;
 }
 
-const send = (method, path, body, signal) =>
-  call(path, { method, signal, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+async function reached(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Problem(0, AWAY);
+  }
+}
+
+async function documentOf(answer) {
+  if (!/json/.test(answer.headers.get("content-type") ?? "")) return null;
+  try {
+    return await answer.json();
+  } catch (error) { // the service ended in the middle of it
+    throw error.name === "AbortError" ? error : new Problem(0, AWAY);
+  }
+}
+
+const pause = (ms, signal) => new Promise((go, stop) => {
+  const timer = setTimeout(go, ms);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); stop(signal.reason); }, { once: true });
+});
+
+const JSON_SENT = { "content-type": "application/json" };
+const send = (path, body, signal) => call(path, { method: "POST", signal, headers: JSON_SENT, body: JSON.stringify(body) });
 
 const under = (collection, path) => `/v1/collections/${encodeURIComponent(collection)}${path}`;
-const itemAt = (collection, id, what = "") => under(collection, `/items/${encodeURIComponent(id)}${what}`);
+const itemAt = (collection, id, what) => under(collection, `/items/${encodeURIComponent(id)}${what}`);
 
 export const collections = () => call("/v1/collections");
+export const begin = (name) => send("/v1/collections", { name });
 export const stats = (collection, signal) => call(under(collection, "/stats?fields=true"), { signal });
-export const item = (collection, id) => call(itemAt(collection, id));
 export const items = (collection, limit, signal) => call(under(collection, `/items?limit=${limit}`), { signal });
 export const access = () => call("/v1/access");
 
@@ -59,7 +85,7 @@ export function facets(collection, fields, where, limit, signal) {
 /** Search by a document, and by a picture's bytes beside it where there are any. */
 export function search(collection, query, picture, signal) {
   const path = under(collection, "/search");
-  if (!picture) return send("POST", path, query, signal);
+  if (!picture) return send(path, query, signal);
   const form = new FormData();
   for (const [name, value] of Object.entries(query))
     for (const one of [value].flat(name === "crop" ? 0 : 1))
@@ -68,13 +94,16 @@ export function search(collection, query, picture, signal) {
   return call(path, { method: "POST", body: form, signal });
 }
 
-/** Add pictures, `[id, file]` each. */
+/** Add pictures, `[id, file]` each; patiently, as there is more to come. */
 export function add(collection, pictures, label, signal) {
   const form = new FormData();
   form.append("items", JSON.stringify(pictures.map(([id]) => (label ? { id, label } : { id }))));
   for (const [, file] of pictures) form.append("picture", file, "picture");
-  return call(under(collection, "/items"), { method: "POST", body: form, signal });
+  return call(under(collection, "/items"), { method: "POST", body: form, signal, patience: 6 });
 }
 
-export const unlock = (key) =>
-  fetch("/v1/session", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ key }) }).then((answer) => answer.ok);
+/** Whether `key` opens the service; from then on the browser shows it a cookie. */
+export async function unlock(key) {
+  const answer = await reached("/v1/session", { method: "POST", headers: JSON_SENT, body: JSON.stringify({ key }) });
+  return answer.ok;
+}

@@ -22,8 +22,9 @@ export function moved(box, grip, dx, dy) {
 /** The box between two corners. */
 export const between = ([ax, ay], [bx, by]) => [Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)];
 
-/** Let a person cut in `frame`; `changed` hears each finished box. Answers `show(box or null)`. */
-export function cropping(frame, crop, changed) {
+/** Let a person cut in `frame`; `drawn` hears each box that was drawn, or null, `nudged` each step by
+ * a key. Answers `show(box or null)`. */
+export function cropping(frame, crop, { drawn, nudged }) {
   let box = null;
   let grabbed = null; // { grip, from, start }
 
@@ -58,19 +59,25 @@ export function cropping(frame, crop, changed) {
     const before = grabbed.start;
     grabbed = null;
     draw();
-    if (box !== before) changed(box);
+    if (box !== before) drawn(box);
   };
   frame.addEventListener("pointerup", release);
-  frame.addEventListener("pointercancel", release);
+  frame.addEventListener("pointercancel", () => { // the browser took the finger: to scroll, say
+    if (!grabbed) return;
+    box = grabbed.start;
+    grabbed = null;
+    draw();
+  });
 
   crop.addEventListener("keydown", (event) => {
+    if (["Delete", "Escape"].includes(event.key)) { drawn(null); return; }
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!way || box === null) return;
     event.preventDefault();
     event.stopPropagation();
     box = moved(box, event.shiftKey ? "se" : "all", way[0] * STEP, way[1] * STEP);
     draw();
-    changed(box);
+    nudged(box);
   });
 
   return (shown) => { box = shown; draw(); };

@@ -3,38 +3,50 @@
 import * as api from "./api.js";
 import { $, icon, make } from "./elements.js";
 
+const SIDE = 1200;
 const shown = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
 
-/** Open the dialog on `hit`; `query` is { src, name } or null; `acts` as the cards' own. */
-export function show(collection, hit, query, acts) {
+/** Open the dialog on `hit`; `query` is { src, name } or null; `state` tells what is liked, `acts` as the cards' own. */
+export function show(hit, query, state, acts) {
   const dialog = $("details");
   $("details-title").textContent = hit.label ?? hit.id.split("/").pop();
-  const figure = (src, said, name) => make("figure", {}, make("img", { src, alt: said }), make("figcaption", {}, name));
+  const figure = (src, said, ...words) => {
+    const drawn = src === null ? missing() : make("img", { alt: said, onerror: () => drawn.replaceWith(missing()) });
+    if (src !== null) drawn.src = src;
+    return make("figure", {}, drawn, make("figcaption", {}, ...words));
+  };
+  const scored = hit.score !== undefined;
   $("beside").replaceChildren(
-    ...(query ? [figure(query.src, "The query", `Query: ${query.name}`)] : []),
-    figure(api.thumbnail(hit, 1200) ?? api.thumbnailOf(collection, hit.id, 1200), "The answer", hit.score === undefined ? hit.id : `Similarity ${hit.score.toFixed(3)}`),
+    ...(query ? [figure(query.src, "The query", make("b", {}, "Query"), ` ${query.name}`)] : []),
+    figure(api.thumbnail(hit, SIDE), "The answer", make("b", {}, scored ? `Similarity ${hit.score.toFixed(3)}` : "Picture"),
+      hit.match ? ` ${hit.match} match` : "", scored ? "" : ` ${hit.id.split("/").pop()}`),
   );
-  const button = (label, work, drawn) => make("button.small", { type: "button", onclick: work }, drawn ? icon(drawn) : null, label);
-  const closing = (what) => () => { dialog.close(); acts(what, hit); };
+  const button = (label, what, drawn, pressed) => make("button.small", {
+    type: "button", ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
+    onclick: () => { dialog.close(); acts(what, hit); },
+  }, icon(drawn), label);
   $("details-actions").replaceChildren(...[
-    button("Go on from this", closing("go")),
-    button("More like this", closing("like"), "add"),
-    button("Less like this", closing("dislike"), "less"),
+    button("Go on from this", "go", "search"),
+    button("More like this", "like", "add", state.liked.includes(hit.id)),
+    button("Less like this", "dislike", "less", state.disliked.includes(hit.id)),
     hit.path ? copying("Copy its path", hit.path) : null,
-    hit.picture ? make("a", { href: hit.picture, target: "_blank", rel: "noopener" }, "Open the file") : null,
+    hit.picture ? make("a.button.small", { href: hit.picture, target: "_blank", rel: "noopener" }, icon("open"), "Open the file") : null,
   ].filter(Boolean));
   const facts = [
     ["Id", hit.id], ["Label", hit.label], ["Product", hit.group],
-    ["Size", `${hit.width} × ${hit.height} pixels`], ["File", hit.path],
+    ["Size", hit.width && hit.height ? `${hit.width} × ${hit.height} pixels` : null], ["File", hit.path],
     ...Object.entries(hit.metadata ?? {}),
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, shown(value))]));
   dialog.showModal();
+  dialog.scrollTop = 0;
 }
 
+const missing = () => make("div.missing", {}, icon("missing"), "It cannot be shown");
+
 function copying(label, text) {
-  const words = make("span", {}, label);
+  const words = make("span", { role: "status" }, label);
   return make("button.small", {
     type: "button",
     onclick: async () => {

@@ -6,17 +6,21 @@ import * as api from "./api.js";
 import { make, number } from "./elements.js";
 
 const MOST_FIELDS = 12;
-const MOST_VALUES = 40;
+const MOST_VALUES = 200; // a list that is read
+const MOST_DISTINCT = 400; // beyond it a field names things rather than sorts them
+const TO_LOOK_FOR = 10; // values from which on one is looked for by name
 const TOLD = 0.3; // of the items must have a field for it to be offered
+const OURS = new Set(["id", "label", "group", "root", "path", "width", "height", "digest"]);
 
 /** The fields of a collection that are worth offering, the label first. */
 export function offered(stats) {
   const fields = (stats.fields ?? []).filter((one) => one.filled >= stats.items * TOLD);
-  const isNumber = (one) => ["integer", "number"].includes(Object.keys(one.types)[0]);
-  const isWord = (one) => ["string", "boolean", "array"].includes(Object.keys(one.types)[0]);
+  const kindOf = (one) => Object.entries(one.types).sort(([, a], [, b]) => b - a)[0]?.[0];
+  const names = (...kinds) => fields.filter((one) => kinds.includes(kindOf(one)))
+    .map((one) => (OURS.has(one.name) ? `metadata.${one.name}` : one.name)).slice(0, MOST_FIELDS);
   return {
-    ticked: [...(stats.distinct_labels > 1 ? ["label"] : []), ...fields.filter(isWord).map((one) => one.name).slice(0, MOST_FIELDS)],
-    ranged: fields.filter(isNumber).map((one) => one.name).slice(0, MOST_FIELDS),
+    ticked: [...(stats.distinct_labels > 1 ? ["label"] : []), ...names("string", "boolean", "array")],
+    ranged: names("integer", "number"),
   };
 }
 
@@ -29,50 +33,77 @@ export async function counted(collection, fields, state, signal) {
     ...narrowed.map((field) => api.facets(collection, [field], address.filter(state, field), MOST_VALUES, signal)),
   ];
   const found = (await Promise.all(asked)).flatMap((answer) => answer.facets);
-  const worth = (one) => narrowed.includes(one.field) || one.field === "label" || (one.values.length > 1 && one.distinct <= MOST_VALUES * 3);
-  return fields.map((field) => found.find((one) => one.field === field)).filter((one) => one && worth(one));
+  return fields.map((field) => found.find((one) => one.field === field)).filter(Boolean);
 }
 
-/** Draw facets into `place`, keeping which are open; `changed` hears (field, values or range). */
+/** Fields of which `counts` say that they have too many values to choose from. */
+export const tooMany = (counts) => counts.filter((one) => one.field !== "label" && one.distinct > MOST_DISTINCT).map((one) => one.field);
+
+/** Draw facets into `place`; what is open, looked for and in view stays so. `changed` hears (field, values or null, range). */
 export function drawn(place, counts, ranged, state, changed) {
-  const before = [...place.querySelectorAll("details")];
-  const open = new Set(before.filter((one) => one.open).map((one) => one.dataset.field));
-  const focus = document.activeElement?.dataset?.key;
-  const first = before.length === 0;
-  const isOpen = (field, at) => (first ? at === 0 || Boolean(state.values[field]) || Boolean(state.ranges[field]) : open.has(field));
+  const before = new Map([...place.querySelectorAll("details")].map((one) => [one.dataset.field, {
+    open: one.open, scrolled: one.querySelector("ul")?.scrollTop ?? 0, sought: one.querySelector("[type=search]")?.value ?? "",
+  }]));
+  const focus = place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const worth = (one) => state.values[one.field] || (one.values.length > (one.field === "label" ? 0 : 1) && one.distinct <= MOST_DISTINCT) || before.get(one.field)?.open;
+  const was = (field, at) => before.get(field) ?? { open: (at === 0 && !before.size) || field in state.values || field in state.ranges, scrolled: 0, sought: "" };
   place.replaceChildren(
-    ...counts.map((one, at) => ticks(one, state.values[one.field] ?? [], isOpen(one.field, at), changed)),
-    ...ranged.map((field) => range(field, state.ranges[field] ?? [null, null], isOpen(field, -1), changed)),
+    ...counts.filter(worth).map((one, at) => ticks(one, state.values[one.field] ?? [], was(one.field, at), changed)),
+    ...ranged.map((field) => range(field, state.ranges[field] ?? [null, null], was(field, -1), changed)),
   );
-  if (focus) [...place.querySelectorAll("input")].find((one) => one.dataset.key === focus)?.focus({ preventScroll: true });
+  for (const one of place.querySelectorAll("details")) {
+    const list = one.querySelector("ul");
+    if (list) list.scrollTop = before.get(one.dataset.field)?.scrolled ?? 0;
+  }
+  if (focus) [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focus)?.focus({ preventScroll: true });
 }
 
-const title = (field) => (field === "label" ? "Label" : field);
+/** `baseColour` and `base_colour` as people write it. */
+function title(field) {
+  const words = field.replace(/^metadata\./, "").replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
+  const said = words.split(" ").map((word) => (/^[A-Z][a-z]/.test(word) ? word.toLowerCase() : word)).join(" ");
+  return said.charAt(0).toUpperCase() + said.slice(1);
+}
 
-function ticks(facet, chosen, open, changed) {
-  const key = (value) => `${facet.field} ${JSON.stringify(value)}`;
+const summary = (field, active) => make("summary", { "data-key": `${field} itself`, title: `In a filter: ${field}` },
+  title(field), active ? make("span.count", {}, String(active)) : null);
+
+function ticks(facet, chosen, { open, sought }, changed) {
   const rest = chosen.filter((value) => !facet.values.some((one) => one.value === value)).map((value) => ({ value, count: 0 }));
-  const line = ({ value, count }) => make("li", {}, make("label", {},
+  const lines = [...rest, ...facet.values].map(({ value, count }) => make("li", {}, make("label", {},
     make("input", {
-      type: "checkbox", checked: chosen.includes(value), "data-key": key(value),
+      type: "checkbox", checked: chosen.includes(value), "data-key": `${facet.field} ${JSON.stringify(value)}`,
       onchange: (event) => changed(facet.field, event.target.checked ? [...chosen, value] : chosen.filter((one) => one !== value)),
     }),
-    make("span", {}, String(value)), make("data", { value: String(count) }, number(count))));
+    make("span", {}, String(value)), make("data", { value: String(count) }, number(count)))));
   const more = facet.distinct - facet.values.length;
+  const none = make("li.quiet.name", {}, "None of that name");
+  const look = (event) => {
+    const words = event.target.value.trim().toLowerCase();
+    for (const line of lines) line.hidden = !line.querySelector("span").textContent.toLowerCase().includes(words);
+    none.hidden = lines.some((line) => !line.hidden);
+  };
+  const search = make("input", {
+    type: "search", placeholder: `Look among ${number(facet.distinct)}`, "aria-label": `Look for a value of ${title(facet.field)}`,
+    autocomplete: "off", value: sought, "data-key": `${facet.field} sought`, oninput: look,
+  });
+  look({ target: search });
   return make("details.facet", { open, "data-field": facet.field },
-    make("summary", {}, title(facet.field)),
-    make("ul", {}, ...[...rest, ...facet.values].map(line), more > 0 ? make("li.quiet.name", {}, `and ${number(more)} more: use the filter`) : null));
+    summary(facet.field, chosen.length),
+    facet.distinct >= TO_LOOK_FOR || sought ? search : null,
+    make("ul", { tabindex: "-1" }, ...lines, none, more > 0 ? make("li.quiet.name", {}, `and ${number(more)} more: use the filter`) : null));
 }
 
-function range(field, [low, high], open, changed) {
+function range(field, [low, high], { open }, changed) {
   const end = (value, label, at) => make("input", {
-    type: "number", step: "any", "aria-label": `${field} ${label}`, placeholder: label, value: value === null ? "" : String(value), "data-key": `${field} ${label}`,
+    type: "number", step: "any", "aria-label": `${title(field)} ${label}`, placeholder: label,
+    value: value === null ? "" : String(value), "data-key": `${field} ${label}`,
     onchange: (event) => {
       const ends = [low, high];
       ends[at] = event.target.value === "" ? null : Number(event.target.value);
       changed(field, null, ends);
     },
   });
-  return make("details.facet", { open, "data-field": field }, make("summary", {}, field),
-    make("div.range", {}, end(low, "from", 0), make("span.quiet", {}, "–"), end(high, "to", 1)));
+  return make("details.facet", { open, "data-field": field }, summary(field, low !== null || high !== null ? 1 : 0),
+    make("div.range", {}, end(low, "from", 0), make("span.quiet", { "aria-hidden": "true" }, "–"), end(high, "to", 1)));
 }

@@ -1,21 +1,26 @@
 // The page: one state, which the address tells; everything that is done makes a new one.
 
 import * as address from "./address.js";
-import { adding, chosen, dropped, pictures } from "./adding.js";
-import { cards, goingOn, waiting, walking } from "./answers.js";
+import { adding } from "./adding.js";
+import { cards, goingOn, replaced, rowOf, waiting, walking } from "./answers.js";
 import * as api from "./api.js";
 import { cropping } from "./crop.js";
 import * as details from "./details.js";
 import { $, icon, make, number, settled, several } from "./elements.js";
 import * as facets from "./facets.js";
+import { giving } from "./giving.js";
 import { recall, remember } from "./remembered.js";
 
 let state = address.read(location.search);
 let served = { collections: [], default: null };
 let hits = []; // what was answered last
-let asking = null; // AbortController of the search that is under way
-let query = null; // { src, name } of what is searched with
-const known = new Map(); // collection → its stats
+let asking = null; // AbortController of the search that is under way …
+let counting = null; // … and of the counts beside it
+let query = null; // { src, name, of } of what is searched with; of: its digest, where it was given
+let mayWrite = false;
+const known = new Map(); // collection → what it can be narrowed down by
+
+const MOST_BYTES = 256e6; // the service has a limit of its own; this one keeps a film out of the browser's memory
 
 const collection = () => state.collection ?? served.default ?? served.collections[0]?.name ?? null;
 
@@ -49,153 +54,219 @@ async function show() {
   const narrowed = address.narrowings(state);
   $("narrowed").hidden = $("clear").hidden = !narrowed;
   $("narrowed").textContent = narrowed;
-  if (collection() === null) return nothingServed();
+  filterFault(null);
   showTastes();
+  if (collection() === null) return nothingServed();
   if (!asks) return start();
   await Promise.all([ask(), showFacets()]);
+}
+
+/** A signal for what is asked now; what was asked before is given up. */
+function asked() {
+  asking?.abort();
+  asking = new AbortController();
+  return asking.signal;
 }
 
 // -- start ------------------------------------------------------------------------------------
 
 async function start() {
-  asking?.abort();
-  query = null;
-  $("given").hidden = true;
+  const signal = asked();
+  counting?.abort();
+  showQuery(null);
   document.title = "lookalike";
   empty();
   try {
-    const found = await api.items(collection(), 24);
-    if (address.asks(state)) return;
-    hits = found.items;
-    $("grid").replaceChildren(...cards(hits, state, collection(), acts));
-    if (found.total) status(make("span", {}, "or start from one of ", make("b", {}, several(found.total, "picture"))));
-    else empty("Nothing here yet", `“${collection()}” has no pictures.`, canAdd() ? ["Add pictures", () => openAdding()] : null);
+    const found = await api.items(collection(), 24, signal);
+    fill(found.items);
+    if (found.total) status(make("span", {}, "Or start from one of ", make("b", {}, several(found.total, "picture"))));
+    else {
+      status();
+      empty("Nothing here yet", `“${collection()}” has no pictures.`, mayWrite ? ["Add pictures", () => openAdding()] : null);
+    }
   } catch (error) {
-    failed(error);
+    if (!signal.aborted) failed(error);
   }
 }
 
 function nothingServed() {
-  $("grid").replaceChildren();
-  empty("No collection yet", "This service has no collection. `lookalike index FOLDER -c shop` makes one; then load this page again.");
+  asked();
+  showQuery(null);
+  fill([]);
+  if (!mayWrite) return empty("No collection yet", "This service has no collection. `lookalike index FOLDER -c shop` makes one; then load this page again.");
+  empty("No collection yet", "A collection holds the pictures that are searched. Begin one, and drop a folder of pictures on it.", ["Begin a collection", async () => {
+    try {
+      await api.begin("pictures");
+      await begin();
+      openAdding();
+    } catch (error) {
+      failed(error);
+    }
+  }]);
 }
 
 // -- asking -----------------------------------------------------------------------------------
 
 async function ask() {
-  asking?.abort();
-  const mine = (asking = new AbortController());
+  const signal = asked();
   document.body.classList.add("wait");
+  $("grid").setAttribute("aria-busy", "true");
   empty();
   if (!$("grid").children.length) $("grid").replaceChildren(...waiting(12));
   try {
     const picture = state.upload === null ? null : await recall(state.upload);
-    await showQuery(picture);
+    if (signal.aborted) return;
+    showQuery(picture);
     if (state.upload !== null && !picture) return elsewhere();
-    const found = await api.search(collection(), asked(), picture, mine.signal);
-    if (mine.signal.aborted) return;
-    hits = found.hits;
-    answered(found);
+    const found = await api.search(collection(), said(), picture, signal);
+    if (!signal.aborted) answered(found);
   } catch (error) {
-    if (!mine.signal.aborted) failed(error);
+    if (!signal.aborted) failed(error);
   } finally {
-    if (asking === mine) document.body.classList.remove("wait");
+    if (asking.signal === signal) {
+      document.body.classList.remove("wait");
+      $("grid").removeAttribute("aria-busy");
+    }
   }
 }
 
-function asked() {
-  const said = { k: state.k };
-  if (state.id !== null) said.id = state.id;
-  if (state.crop) said.crop = state.crop;
-  if (state.liked.length) said.positive = state.liked;
-  if (state.disliked.length) said.negative = state.disliked;
+/** The state as the service wants to hear it. */
+function said() {
+  const query = { k: state.k };
+  if (state.id !== null) query.id = state.id;
+  // Whoever hands in a picture wants to know that it is here; whoever goes on from one does not.
+  if (state.upload !== null && !state.liked.length && !state.disliked.length) query.include_self = true;
+  if (state.crop) query.crop = state.crop;
+  if (state.liked.length) query.positive = state.liked;
+  if (state.disliked.length) query.negative = state.disliked;
   const where = address.filter(state);
-  if (where) said.where = where;
-  if (state.collapse) said.collapse = true;
-  if (state.perGroup) said.per_group = true;
-  if (state.category) said.category = "auto";
-  return said;
+  if (where) query.where = where;
+  if (state.collapse) query.collapse = true;
+  if (state.perGroup) query.per_group = true;
+  if (state.category) query.category = "auto";
+  return query;
+}
+
+/** Show `items`; the focus stays where it was. */
+function fill(items) {
+  hits = items;
+  const row = rowOf(items);
+  $("grid").style.setProperty("--small", row === null ? "999px" : `${row}px`);
+  replaced($("grid"), cards(items, state, collection(), acts));
 }
 
 function answered(found) {
-  $("where-says").textContent = "";
-  $("where").removeAttribute("aria-invalid");
-  $("grid").replaceChildren(...cards(hits, state, collection(), acts));
-  $("category-row").hidden = !known.get(collection())?.distinct_labels;
-  cut();
-  const guess = found.category;
-  const told = [make("span", {}, make("b", {}, several(hits.length, "answer")), ` of ${several(found.collection.count, "picture")} in ${Math.max(1, Math.round(found.took_ms))} ms`)];
-  if (guess) {
-    const [best] = guess.predicted;
-    told.push(make("span", {}, guess.scope === "category"
-      ? `looks like ${guess.used.join(", ")}`
-      : `category not used: ${guess.reason}`, best ? ` (${best.label} ${Math.round(best.probability * 100)} %)` : ""));
-  }
+  fill(found.hits);
+  const told = [make("span", { id: "shown" }), make("span", {}, `${several(found.collection.count, "picture")} searched in ${Math.max(1, Math.round(found.took_ms))} ms`)];
+  if (found.category) told.push(make("span", {}, guessed(found.category)));
   status(...told);
-  if (!hits.length) {
-    const narrowed = address.narrowings(state);
-    empty("Nothing to show", narrowed ? "No picture meets all that the answers were narrowed down to." : "The collection has no other picture.",
-      narrowed ? ["Clear all filters", clearAll] : null);
-  }
+  cut();
+  if (hits.length) return;
+  const narrowed = address.narrowings(state);
+  empty("Nothing to show", narrowed ? "No picture meets all that the answers were narrowed down to." : "The collection has no other picture.",
+    narrowed ? ["Clear all filters", clearAll] : null);
+}
+
+function guessed({ scope, used, reason, predicted: [best] }) {
+  const sure = best ? ` (${best.label} ${Math.round(best.probability * 100)} %)` : "";
+  return scope === "category" ? `Looks like ${used.join(", ")}${sure}` : `In all categories: ${reason}${sure}`;
 }
 
 /** Hide what is less alike than the slider says; nothing is asked again. */
 function cut() {
+  if (!$("shown")) return; // no answers stand there
   let shown = 0;
-  const all = [...$("grid").querySelectorAll(".card:not(.waiting)")];
-  for (const [at, one] of all.entries()) {
-    one.hidden = (hits[at]?.score ?? 1) < state.least;
+  for (const [at, one] of [...$("grid").children].entries()) {
+    one.hidden = state.least > 0 && hits[at].score < state.least; // "any" means those below 0 too
     shown += one.hidden ? 0 : 1;
   }
-  if (all.length && !shown && address.asks(state)) {
-    const best = hits[0].score;
-    empty("Nothing here is that alike", `The most similar picture reaches ${best.toFixed(2)}; the least that you want is ${state.least.toFixed(2)}.`,
-      ["Show it all the same", () => change({ least: 0 })]);
-  } else if (all.length) empty();
+  $("shown").replaceChildren(make("b", {}, shown < hits.length ? `${shown} of ${several(hits.length, "answer")}` : several(hits.length, "answer")));
+  if (!hits.length) return;
+  if (shown) empty();
+  else empty("Nothing here is that alike", `The most similar picture reaches ${hits[0].score.toFixed(2)}; the least that you want is ${state.least.toFixed(2)}.`,
+    ["Show it all the same", () => change({ least: 0 })]);
 }
 
 function elsewhere() {
-  hits = [];
-  $("grid").replaceChildren();
+  fill([]);
   status();
   empty("This search began with a picture on another device", "A picture that somebody searches with stays in their browser, so this address cannot bring it along. Give the picture, and the rest is as it was.",
-    ["Choose the picture", () => $("file").click()]);
+    ["Choose the picture", choose]);
 }
+
+const FAULTS = { // by code: what happened, and what to do where the service's own words do not say it
+  "no-such-item": ["That picture is not here any more", "It may have been removed since."],
+  "no-such-collection": ["That collection is not here any more"],
+  "not-a-picture": ["That is not a picture", "Choose a JPEG, PNG, WebP or another kind of picture."],
+  "broken-picture": ["That picture is damaged"],
+  "picture-too-large": ["That picture is too large"],
+  "too-large": ["That picture is too large"],
+  "key-needed": ["This service asks for a key", "Ask whoever runs it, then try again."],
+  busy: ["The service is busy", "It has more to do than it can take. Try again in a moment."],
+  away: ["The service does not answer"],
+};
 
 function failed(error) {
   if (error.name === "AbortError") return;
-  hits = [];
-  $("grid").replaceChildren();
-  status();
   if (error.code === "bad-filter") {
-    $("where-says").textContent = error.message + (state.where && Number.isInteger(error.at) ? ` (at character ${error.at + 1})` : "");
-    $("where").setAttribute("aria-invalid", "true");
+    filterFault(error);
+    if ($("shown")) return status(make("span", {}, "The filter cannot be understood; these are the answers from before it."));
+    fill([]);
+    return empty("The filter cannot be understood", error.message, ["Clear all filters", clearAll], true);
   }
-  const what = {
-    "no-such-item": ["That picture is not here any more", "It may have been removed since."],
-    "not-a-picture": ["That is not a picture", "Choose a JPEG, PNG, WebP or another kind of picture."],
-    "picture-too-large": ["That picture is too large", error.message],
-  }[error.code] ?? ["That did not work", error.message];
-  empty(what[0], what[1], ["Try again", () => show()], true);
+  fill([]);
+  status();
+  const [title, text = error.message] = FAULTS[error.code] ?? ["That did not work"];
+  empty(title, text, error.code === "no-such-item" ? ["Start anew", anew] : ["Try again", begin], true);
+}
+
+/** Say beside the filter what is wrong with it; null: nothing. */
+function filterFault(error) {
+  const at = error && address.placeIn(state, error.at);
+  $("where-says").textContent = error ? error.message + (at === null ? "" : `, at character ${at + 1}`) : "";
+  if (!error) return $("where").removeAttribute("aria-invalid");
+  $("where").setAttribute("aria-invalid", "true");
+  $("tune").open = true;
+  if (at !== null && document.activeElement === $("where")) $("where").setSelectionRange(at, state.where.length);
 }
 
 // -- the query --------------------------------------------------------------------------------
 
-const showCrop = cropping($("frame"), $("crop"), (box) => change({ crop: box }));
+const nudged = settled((crop) => change({ crop }, { push: false }), 250);
+const showCrop = cropping($("frame"), $("crop"), { drawn: (crop) => change({ crop }), nudged });
 
-async function showQuery(picture) {
-  const given = state.id !== null || picture !== null;
-  $("given").hidden = !given;
-  if (!given) { query = null; return; }
-  if (query?.src.startsWith("blob:") && query.of !== state.upload) URL.revokeObjectURL(query.src);
+/** Show what is searched with: `picture` where one was given, else the item of the state, or nothing. */
+function showQuery(picture) {
+  const before = query;
   if (state.id !== null) query = { src: api.thumbnailOf(collection(), state.id, 1200), name: state.id, of: null };
-  else if (query?.of !== state.upload) query = { src: URL.createObjectURL(picture), name: picture.name ?? "your picture", of: state.upload };
-  if ($("picture").getAttribute("src") !== query.src) $("picture").src = query.src;
-  $("what").textContent = query.name;
-  document.title = `${query.name} · lookalike`;
+  else if (picture === null) query = null;
+  else if (before?.of !== state.upload) query = { src: URL.createObjectURL(picture), name: picture.name || "your picture", of: state.upload };
+  if (before?.of && before.of !== query?.of) URL.revokeObjectURL(before.src);
+  $("given").hidden = query === null;
+  if (query === null) return;
+  if ($("picture").getAttribute("src") !== query.src) {
+    $("frame").classList.remove("unseen");
+    $("part").hidden = false;
+    $("picture").src = query.src;
+  }
+  $("what").textContent = query.name.split("/").pop();
+  $("what").title = query.name;
+  document.title = `${$("what").textContent} · lookalike`;
   cutting(state.crop !== null);
   showCrop(state.crop);
 }
+
+const SMALL = 160; // pixels, below which a picture of a query is shown larger than it is
+
+$("picture").addEventListener("load", () => {
+  const { naturalWidth: width, naturalHeight: height } = $("picture");
+  const up = Math.min(2, SMALL / Math.max(width, height, 1));
+  $("picture").style.width = up > 1 ? `${width * up}px` : "";
+});
+$("picture").addEventListener("error", () => { // TIFF, HEIC, or a file that is gone
+  $("frame").classList.add("unseen");
+  $("part").hidden = true;
+});
 
 function cutting(on) {
   $("frame").classList.toggle("cutting", on);
@@ -210,69 +281,17 @@ $("part").addEventListener("click", () => {
   $("crop").focus();
 });
 
-async function searchWith(blob) {
-  const upload = await remember(blob);
-  scrollTo({ top: 0 });
-  await change({ upload, id: null, crop: null, liked: [], disliked: [] });
-}
-
-const choose = () => $("file").click();
-$("choose").addEventListener("click", choose);
-$("other").addEventListener("click", choose);
-$("file").addEventListener("change", () => {
-  const [file] = $("file").files;
-  $("file").value = "";
-  if (file) searchWith(file);
-});
-
-addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
-  if (!file) return;
-  event.preventDefault();
-  searchWith(file);
-});
-
-let over = 0;
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-const dragging = (on) => { $("over").hidden = !on; document.body.classList.toggle("dragging", on); };
-addEventListener("dragenter", (event) => { if (carriesFiles(event)) { over += 1; dragging(true); } });
-addEventListener("dragleave", (event) => { if (carriesFiles(event) && --over <= 0) { over = 0; dragging(false); } });
-addEventListener("dragover", (event) => { if (carriesFiles(event)) event.preventDefault(); });
-addEventListener("drop", async (event) => {
-  if (!carriesFiles(event)) return;
-  event.preventDefault();
-  over = 0;
-  dragging(false);
-  const { folder, files } = await dropped(event.dataTransfer);
-  if (!folder && files.length === 1) searchWith(files[0][1]);
-  else if (canAdd()) openAdding(files);
-  else if (pictures(files).length) searchWith(pictures(files)[0][1]);
-});
-
-$("shoot").addEventListener("click", async () => {
-  if (!navigator.mediaDevices?.getUserMedia) return fromPhone();
-  let stream;
+async function searchWith(file) {
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 } } });
-  } catch {
-    return fromPhone();
+    if (file.size > MOST_BYTES) throw new api.Problem(0, { code: "too-large", detail: `“${file.name}” has ${number(Math.round(file.size / 1e6))} MB.` });
+    const upload = await remember(file);
+    scrollTo({ top: 0 });
+    await change({ upload, id: null, crop: null, liked: [], disliked: [] });
+  } catch (error) { // the file went away, or is not a picture by its size
+    asked();
+    $("main").dataset.view = "start";
+    failed(error);
   }
-  const video = $("video");
-  video.srcObject = stream;
-  $("camera").showModal();
-  $("camera").addEventListener("close", () => stream.getTracks().forEach((track) => track.stop()), { once: true });
-  $("snap").onclick = () => {
-    const drawn = make("canvas", { width: video.videoWidth, height: video.videoHeight });
-    drawn.getContext("2d").drawImage(video, 0, 0);
-    drawn.toBlob((blob) => { $("camera").close(); if (blob) searchWith(blob); }, "image/jpeg", 0.92);
-  };
-});
-
-/** A phone's own camera, where the page may not open it; elsewhere a choice of files. */
-function fromPhone() {
-  $("file").setAttribute("capture", "environment");
-  choose();
-  $("file").removeAttribute("capture");
 }
 
 // -- answers ----------------------------------------------------------------------------------
@@ -281,7 +300,7 @@ walking($("grid"));
 
 function acts(what, hit) {
   if (what === "go") { scrollTo({ top: 0 }); change(goingOn(state, hit.id)); return; }
-  if (what === "compare") { details.show(collection(), hit, query, acts); return; }
+  if (what === "compare") { details.show(hit, query, state, acts); return; }
   const [to, from] = what === "like" ? ["liked", "disliked"] : ["disliked", "liked"];
   const had = state[to].includes(hit.id);
   change({
@@ -295,8 +314,8 @@ function showTastes() {
   for (const name of ["liked", "disliked"]) {
     $(name).hidden = !state[name].length;
     $(name).querySelector("ul").replaceChildren(...state[name].map((id) => make("li", {},
-      make("img", { src: api.thumbnailOf(collection(), id, 120), alt: id, title: id }),
-      make("button", { type: "button", "aria-label": `Leave out ${id}`, onclick: () => change({ [name]: state[name].filter((one) => one !== id) }) }, icon("close")))));
+      make("img", { src: api.thumbnailOf(collection(), id, 120), alt: "", title: id }),
+      make("button", { type: "button", "aria-label": `Leave out ${id.split("/").pop()}`, title: "Leave it out", onclick: () => change({ [name]: state[name].filter((one) => one !== id) }) }, icon("close")))));
   }
 }
 
@@ -314,7 +333,7 @@ function empty(title = "", text = "", action = null, bad = false) {
 // -- narrowing down ---------------------------------------------------------------------------
 
 $("k").addEventListener("input", () => { $("k-says").textContent = $("k").value; });
-$("k").addEventListener("change", () => change({ k: Number($("k").value) }, { push: false }));
+$("k").addEventListener("change", settled(() => change({ k: Number($("k").value) }, { push: false }), 150));
 const settle = settled(() => history.replaceState(null, "", address.written(state)), 250);
 $("least").addEventListener("input", () => {
   state.least = Number($("least").value) / 100;
@@ -326,35 +345,37 @@ for (const [id, name] of [["collapse", "collapse"], ["per-group", "perGroup"], [
   $(id).addEventListener("change", () => change({ [name]: $(id).checked }));
 $("where").addEventListener("change", () => change({ where: $("where").value }));
 $("clear").addEventListener("click", clearAll);
-function clearAll() { change({ where: "", values: {}, ranges: {} }); }
+function clearAll() { change({ where: "", values: address.NOTHING.values, ranges: address.NOTHING.ranges }); }
 
-let counting = null;
 async function showFacets() {
   counting?.abort();
-  const mine = (counting = new AbortController());
+  const { signal } = (counting = new AbortController());
+  const of = collection();
   try {
-    if (!known.has(collection())) known.set(collection(), await api.stats(collection(), mine.signal));
-    const stats = known.get(collection());
-    const { ticked, ranged } = facets.offered(stats);
-    $("per-group").closest("label").hidden = !stats.groups;
-    $("category-row").hidden = !stats.distinct_labels;
-    const counts = ticked.length ? await facets.counted(collection(), ticked, state, mine.signal) : [];
-    if (mine.signal.aborted) return;
-    facets.drawn($("facets"), counts, ranged, state, (field, values, range) =>
-      change(values ? { values: without({ ...state.values, [field]: values }) } : { ranges: without({ ...state.ranges, [field]: range }) }));
-  } catch (error) {
-    if (!mine.signal.aborted && error.code !== "bad-filter") $("facets").replaceChildren(make("p.quiet.name", {}, error.message));
+    if (!known.has(of)) {
+      const stats = await api.stats(of, signal);
+      known.set(of, { groups: stats.groups, labels: stats.distinct_labels, ...facets.offered(stats) });
+    }
+    const offered = known.get(of);
+    $("per-group").closest("label").hidden = !offered.groups;
+    $("category-row").hidden = !offered.labels;
+    const counts = offered.ticked.length ? await facets.counted(of, offered.ticked, state, signal) : [];
+    if (signal.aborted) return;
+    const names = facets.tooMany(counts);
+    if (!address.narrowings(state)) offered.ticked = offered.ticked.filter((field) => !names.includes(field));
+    facets.drawn($("facets"), counts, offered.ranged, state, (field, values, range) => change(values
+      ? { values: address.narrowedBy(state.values, field, values) }
+      : { ranges: address.narrowedBy(state.ranges, field, range) }));
+  } catch (error) { // the answers say what is wrong; the counts are quiet about a service that is away
+    if (!signal.aborted && !["bad-filter", "away"].includes(error.code)) $("facets").replaceChildren(make("p.quiet.name", {}, error.message));
   }
 }
 
-/** Without the fields that narrow nothing. */
-const without = (narrowing) => Object.fromEntries(Object.entries(narrowing).filter(([, one]) => one.some((value) => value !== null)));
-
 // -- adding, keys, theme ----------------------------------------------------------------------
 
-const canAdd = () => !$("add").hidden;
-const openAdding = adding(collection, () => { known.delete(collection()); refresh().then(show); });
+const openAdding = adding(collection, (to) => { known.delete(to); begin(); });
 $("add").addEventListener("click", () => openAdding());
+const choose = giving(searchWith, () => (mayWrite && collection() !== null ? openAdding : null));
 
 addEventListener("keydown", (event) => {
   const writing = event.target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, dialog");
@@ -382,50 +403,67 @@ function themed() {
 $("theme").addEventListener("click", () => {
   const theme = themed() ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  localStorage.setItem("theme", theme);
   themed();
+  try {
+    localStorage.setItem("theme", theme);
+  } catch { /* then until the page is loaded again */ }
 });
 
 api.whenLocked(() => new Promise((resolve) => {
-  if ($("unlock").open) return resolve(false);
-  $("unlock").showModal();
-  $("unlock").addEventListener("close", () => resolve($("unlock").returnValue === "open"), { once: true });
+  const dialog = $("unlock");
+  dialog.returnValue = "";
+  $("unlock-says").textContent = "";
+  $("key").value = "";
+  dialog.showModal();
+  dialog.addEventListener("close", () => resolve(dialog.returnValue === "open"), { once: true });
   $("unlock-form").onsubmit = async (event) => {
     event.preventDefault();
-    if (await api.unlock($("key").value)) $("unlock").close("open");
-    else $("unlock-says").textContent = "That is not the key. Ask whoever runs this service.";
+    try {
+      if (await api.unlock($("key").value)) return dialog.close("open");
+      $("unlock-says").textContent = "That is not the key. Ask whoever runs this service.";
+      $("key").select();
+    } catch (error) {
+      $("unlock-says").textContent = error.message;
+    }
   };
 }));
 
 // -- begin ------------------------------------------------------------------------------------
 
 $("collection").addEventListener("change", () => {
-  known.delete($("collection").value);
   $("facets").replaceChildren();
-  const upload = state.upload;
-  state = { ...address.read(""), k: state.k };
+  const { k, upload } = state;
+  state = { ...address.NOTHING, k };
   change({ collection: $("collection").value, upload });
 });
-document.querySelector("[data-go]").addEventListener("click", (event) => {
-  event.preventDefault();
+
+function anew() {
   const now = state.collection;
-  state = address.read("");
+  state = { ...address.NOTHING };
   change({ collection: now });
+}
+document.querySelector("[data-go]").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  anew();
 });
 
-async function refresh() {
-  const [found, access] = await Promise.all([api.collections(), api.access()]);
-  served = found;
-  $("collection").replaceChildren(...served.collections.map((one) => make("option", { value: one.name }, `${one.name} (${number(one.count)})`)));
-  $("collection").closest("label").hidden = served.collections.length < 2;
-  $("add").hidden = !access.write || !served.collections.length;
+/** Ask what there is, and show what the state asks for. */
+async function begin() {
+  try {
+    const [found, access] = await Promise.all([api.collections(), api.access()]);
+    served = found;
+    mayWrite = access.write;
+    $("collection").replaceChildren(...served.collections.map((one) => make("option", { value: one.name }, `${one.name} (${number(one.count)})`)));
+    $("collection").closest("label").hidden = served.collections.length < 2;
+    $("add").hidden = !mayWrite || !served.collections.length;
+    await show();
+  } catch (error) {
+    failed(error);
+  }
 }
 
 themed();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themed);
 if (matchMedia("(max-width: 56rem)").matches) $("tune").open = false;
-try {
-  await refresh();
-  await show();
-} catch (error) {
-  failed(error);
-}
+begin();

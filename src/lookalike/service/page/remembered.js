@@ -3,7 +3,10 @@
 
 const MOST = 40;
 
-function database() {
+let opened = null;
+const database = () => (opened ??= open().catch((error) => { opened = null; throw error; }));
+
+function open() {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open("lookalike", 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore("pictures", { keyPath: "digest" }).createIndex("at", "at");
@@ -17,16 +20,20 @@ const done = (request) => new Promise((resolve, reject) => {
   request.onerror = () => reject(request.error);
 });
 
-const now = new Map(); // where a browser keeps nothing (a private window), this tab does
+// Where a browser keeps nothing (a private window), this tab does, the last few.
+const now = new Map();
+const MOST_NOW = 8;
 
-/** Keep a picture; the name it can be had back by. */
+/** Keep a picture; the name it can be had back by. Rejects when its file cannot be read. */
 export async function remember(blob) {
   const digest = await digestOf(blob);
+  now.delete(digest);
   now.set(digest, blob);
+  if (now.size > MOST_NOW) now.delete(now.keys().next().value);
   try {
     const pictures = (await database()).transaction("pictures", "readwrite").objectStore("pictures");
     await done(pictures.put({ digest, at: Date.now(), blob }));
-    const kept = await done(pictures.index("at").getAllKeys());
+    const kept = await done(pictures.index("at").getAllKeys()); // the oldest first
     for (const old of kept.slice(0, Math.max(0, kept.length - MOST))) pictures.delete(old);
   } catch { /* it is in `now` */ }
   return digest;

@@ -1,0 +1,143 @@
+"""Reached by everybody: keyboard alone, screen readers, phones, both themes."""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from end_to_end.visits import DESKTOP, PHONE, Service, Visit, visiting
+
+QUERY = f"?id={quote('mug/mug-001-1.jpg', safe='')}"
+
+
+def serious(visit: Visit) -> list[str]:
+    """What axe-core finds that keeps people out, with where."""
+    found = Axe().run(visit.page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_keeps_people_out(
+    browser: Browser,
+    service: Service,
+    folder: Path,
+    theme: Literal["light", "dark"],
+    size: tuple[int, int],
+) -> None:
+    with visiting(browser, service, theme=theme, size=size) as visit:
+        visit.refusals = True
+        visit.open()
+        assert serious(visit) == []
+        visit.open(f"{QUERY}&more={quote('hat/hat-001-1.jpg', safe='')}&crop=0.1,0.1,0.9,0.9")
+        visit["#tune"].evaluate("one => { one.open = true; }")
+        expect(visit[".facet"].first).to_be_visible()
+        visit["#facets"].evaluate("one => { for (const each of one.children) each.open = true; }")
+        assert serious(visit) == []
+        visit.act("compare", 0)
+        assert serious(visit) == []
+        visit.page.keyboard.press("Escape")
+        visit["#add"].click()
+        visit["#folder"].set_input_files(folder)
+        assert serious(visit) == []
+        visit.page.keyboard.press("Escape")
+        visit["#where"].fill("price is")
+        visit["#where"].press("Enter")
+        expect(visit["#where-says"]).not_to_be_empty()
+        assert serious(visit) == []
+        visit.open("?id=nobody")
+        visit.state("That picture is not here any more")
+        assert serious(visit) == []
+
+
+def test_a_person_without_a_mouse_finds_narrows_and_goes_on(visit: Visit, query: Path) -> None:
+    press = visit.page.keyboard.press
+    visit.open()
+    with visit.page.expect_file_chooser() as chooser:
+        press("u")
+    chooser.value.set_files(query)
+    expect(visit.cards).to_have_count(20)
+    press("Tab")
+    expect(visit[".skip"]).to_be_focused()
+    press("Enter")
+    press("Tab")
+    focused = visit.page.locator("#grid :focus")
+    expect(focused).to_have_attribute("title", visit.ids()[0])
+    press("ArrowRight")
+    expect(focused).to_have_attribute("title", visit.ids()[1])
+    press("ArrowDown")
+    below = focused.get_attribute("title") or ""
+    assert visit.ids().index(below) > 2
+    press("ArrowUp")
+    expect(focused).to_have_attribute("title", visit.ids()[1])
+    press("End")
+    expect(focused).to_have_attribute("title", visit.ids()[-1])
+    last = visit.ids()[-1]
+    press("c")
+    expect(visit["#details"]).to_be_visible()
+    press("Escape")
+    expect(visit["#details"]).to_be_hidden()
+    press("-")
+    visit.settled()
+    expect(visit["#disliked li"]).to_have_count(1)
+    expect(focused).to_have_attribute("title", visit.ids()[0])  # what was left out has no place
+    assert last not in visit.ids()
+    first = visit.ids()[0]
+    press("Enter")
+    visit.settled()
+    expect(visit["#what"]).to_have_attribute("title", first)
+    expect(focused).to_have_attribute("title", visit.ids()[0])
+    press("/")
+    visit.page.keyboard.type("label=mug")
+    press("Enter")
+    visit.settled()
+    assert {identity.split("/")[0] for identity in visit.ids()} == {"mug"}
+    press("Tab")
+    expect(visit["#clear"]).to_be_focused()
+    press("Enter")
+    expect(visit.cards).to_have_count(20)
+    visit["body"].press("?")
+    expect(visit["#shortcuts"]).to_be_visible()
+
+
+def test_a_phone_has_all_of_it_without_scrolling_sideways(phone: Visit, query: Path) -> None:
+    width, _ = PHONE
+    phone.open()
+    phone["#file"].set_input_files(query)
+    expect(phone.cards).to_have_count(20)
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= width
+    first = phone.cards.first
+    expect(first.locator("[data-act=like]")).to_be_visible()
+    picture = first.locator("img").bounding_box()
+    button = first.locator("button").first.bounding_box()
+    assert picture is not None
+    assert button is not None
+    assert button["y"] >= picture["y"] + picture["height"]  # no button hides the picture
+    assert min(button["width"], button["height"]) >= 24
+    phone["#tune summary"].first.tap()
+    phone["details.facet"].first.locator("label").first.tap()
+    phone.settled()
+    expect(phone["#narrowed"]).to_have_text("1")
+    phone.cards.first.locator("a").tap()
+    phone.settled()
+    first.locator("[data-act=compare]").tap()
+    expect(phone["#details img"]).to_have_count(2)
+    top = "all => all.map((one) => one.getBoundingClientRect().top)"
+    one, other = phone["#details img"].evaluate_all(top)
+    assert one == other  # beside each other, here as well
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 820, 2560])
+def test_no_width_needs_scrolling_sideways(visit: Visit, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    visit.open(f"{QUERY}&k=50&crop=0,0,1,0.5")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width

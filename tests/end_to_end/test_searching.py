@@ -1,0 +1,281 @@
+"""Handing over a picture, and what comes back."""
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from drawn_catalogue import Drawn
+from end_to_end.visits import Service, Visit
+
+COPY = "copy #1 & 100%.jpg"
+
+
+def about(identity: str) -> str:
+    return f"?id={quote(identity, safe='')}"
+
+
+def test_the_start_offers_pictures_to_begin_with(visit: Visit) -> None:
+    visit.open()
+    expect(visit["h1"]).to_have_text("Find pictures that look alike")
+    assert visit.ids() == visit.service.ids()[:24]
+    visit.status(f"{len(visit.service.ids())} pictures")
+
+
+def test_a_chosen_picture_is_answered_best_first(visit: Visit, query: Path) -> None:
+    visit.open()
+    with visit.page.expect_file_chooser() as chooser:
+        visit["#choose"].click()
+    chooser.value.set_files(query)
+    expect(visit.cards).to_have_count(20)
+    scores = visit.scores()
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0.999  # the picture itself is shown to whoever hands it in
+    expect(visit["#what"]).to_have_text(query.name)
+    assert visit["#picture"].evaluate("one => one.complete && one.naturalWidth > 0")
+    visit.status("20 answers")
+
+
+def test_a_dropped_picture_is_searched_with(visit: Visit, query: Path) -> None:
+    visit.open()
+    visit.drag([query], drop=False)
+    expect(visit["#over"]).to_be_visible()
+    visit.drag([query])
+    expect(visit["#what"]).to_have_text(query.name)
+    expect(visit["#over"]).to_be_hidden()
+    expect(visit.cards).to_have_count(20)
+
+
+def test_a_pasted_picture_is_searched_with(visit: Visit, query: Path) -> None:
+    visit.open()
+    visit.page.evaluate(
+        """(data) => {
+          const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+          const said = { clipboardData, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new ClipboardEvent("paste", said));
+        }""",
+        base64.b64encode(query.read_bytes()).decode(),
+    )
+    expect(visit["#what"]).to_have_text("image.png")
+    expect(visit.cards).to_have_count(20)
+
+
+def test_a_photo_is_taken_and_searched_with(visit: Visit) -> None:
+    visit.open()
+    visit["#shoot"].click()
+    visit["#snap"].click()
+    expect(visit["#what"]).to_have_text("photo.jpg")
+    expect(visit.cards).to_have_count(20)
+    expect(visit["#camera"]).to_be_hidden()
+    assert visit["#video"].evaluate("one => one.srcObject === null")
+
+
+def test_going_on_from_an_answer_is_a_step_that_the_browser_takes_back(
+    visit: Visit, query: Path
+) -> None:
+    visit.open()
+    visit["#file"].set_input_files(query)
+    expect(visit.cards).to_have_count(20)
+    before = visit.ids()
+    visit.cards.nth(2).locator("a").click()
+    visit.settled()
+    expect(visit["#what"]).to_have_attribute("title", before[2])
+    assert before[2] not in visit.ids()
+    visit.page.go_back()
+    expect(visit["#what"]).to_have_text(query.name)
+    visit.settled()
+    assert visit.ids() == before
+    visit.page.go_back()
+    expect(visit["h1"]).to_be_visible()
+    visit.page.go_forward()
+    expect(visit["#what"]).to_have_text(query.name)
+    visit.settled()
+    assert visit.ids() == before
+
+
+@pytest.mark.parametrize("identity", [COPY, "mug/mug-001-1.jpg"])
+def test_an_item_of_any_id_is_gone_on_from_by_its_address(visit: Visit, identity: str) -> None:
+    assert identity in visit.service.ids()
+    visit.open(about(identity))
+    expect(visit["#what"]).to_have_attribute("title", identity)
+    expect(visit.cards).to_have_count(20)
+    assert visit["#picture"].evaluate("one => one.decode().then(() => one.naturalWidth > 0)")
+
+
+def test_the_count_is_asked_for_and_the_similarity_cut_without_asking(visit: Visit) -> None:
+    visit.open(about(COPY))
+    visit.slide("#k", 7)
+    expect(visit.cards).to_have_count(7)
+    assert json.loads(visit.searches[-1].post_data or "")["k"] == 7
+    asked = len(visit.searches)
+    scores = visit.scores()
+    least = round(scores[3] * 100)
+    visit.slide("#least", least)
+    kept = sum(score >= least / 100 for score in scores)
+    expect(visit.cards).to_have_count(kept)
+    visit.status(f"{kept} of 7 answers")
+    visit.slide("#least", 0)
+    expect(visit.cards).to_have_count(7)
+    assert len(visit.searches) == asked
+
+
+def test_a_cut_that_leaves_nothing_says_so_and_can_be_taken_back(visit: Visit) -> None:
+    visit.open(f"{about('mug/mug-001-1.jpg')}&least=1")
+    visit.state("Nothing here is that alike")
+    visit["#empty button"].click()
+    expect(visit.cards).to_have_count(20)
+
+
+def crop(visit: Visit) -> list[float]:
+    found = visit.page.evaluate("new URLSearchParams(location.search).get('crop')")
+    return [float(one) for one in (found or "0,0,1,1").split(",")]
+
+
+def place(frame: Locator) -> tuple[float, float, float, float]:
+    box = frame.bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["width"], box["height"]
+
+
+def test_a_part_drawn_with_the_mouse_is_searched_with(visit: Visit) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    whole = visit.ids()
+    visit["#part"].click()
+    visit.settled()
+    assert crop(visit) == [0.2, 0.2, 0.8, 0.8]
+    x, y, width, height = place(visit["#frame"])
+    mouse = visit.page.mouse
+    mouse.move(x + 0.05 * width, y + 0.05 * height)
+    mouse.down()
+    mouse.move(x + 0.15 * width, y + 0.1 * height, steps=3)
+    mouse.move(x + 0.35 * width, y + 0.15 * height, steps=3)
+    mouse.up()
+    visit.settled()
+    assert crop(visit) == pytest.approx([0.05, 0.05, 0.35, 0.15], abs=0.02)
+    assert json.loads(visit.searches[-1].post_data or "")["crop"] == pytest.approx(
+        crop(visit), abs=1e-3
+    )
+    assert visit.ids() != whole
+    x, y, width, height = place(visit["#crop [data-grip=se]"])
+    mouse.move(x + width / 2, y + height / 2)
+    mouse.down()
+    mouse.move(x + 400, y + 700, steps=3)  # beyond the picture
+    mouse.up()
+    visit.settled()
+    assert crop(visit)[2:] == [1, 1]
+    visit["#part"].click()
+    visit.settled()
+    assert crop(visit) == [0, 0, 1, 1]
+    assert visit.ids() == whole
+
+
+def test_a_part_is_moved_and_sized_by_keys_in_one_step_of_the_history(visit: Visit) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    visit["#part"].press("Enter")
+    expect(visit["#crop"]).to_be_focused()
+    length = visit.page.evaluate("history.length")
+    for key in ["ArrowLeft"] * 3 + ["ArrowDown"] * 2 + ["Shift+ArrowRight"] * 4:
+        visit.page.keyboard.press(key)
+    visit.until("location.search.includes('0.14')")
+    visit.settled()
+    assert crop(visit) == pytest.approx([0.14, 0.24, 0.82, 0.84])
+    assert visit.page.evaluate("history.length") == length
+    visit.page.keyboard.press("Escape")
+    visit.settled()
+    assert crop(visit) == [0, 0, 1, 1]
+
+
+def test_likes_and_dislikes_turn_the_answers(visit: Visit) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    liked = visit.act("like", 3)
+    expect(visit["#liked li"]).to_have_count(1)
+    assert liked not in visit.ids()
+    disliked = visit.act("dislike", 0)
+    expect(visit["#disliked li"]).to_have_count(1)
+    said = json.loads(visit.searches[-1].post_data or "")
+    assert (said["positive"], said["negative"]) == ([liked], [disliked])
+    visit["#liked button"].click()
+    visit.settled()
+    expect(visit["#liked"]).to_be_hidden()
+    assert liked in visit.ids()
+
+
+def test_copies_are_folded_and_products_shown_once(visit: Visit, catalogue: list[Drawn]) -> None:
+    visit.open(f"{about('mug/mug-001-1.jpg')}&k=50")
+    everything = set(visit.ids())
+    visit["#collapse"].check()
+    visit.settled()
+    assert len(visit.ids()) == len(everything) - 1
+    visit["#collapse"].uncheck()
+    visit["#per-group"].check()
+    visit.settled()
+    products = {one.product for one in catalogue} - {"mug-001"}
+    assert len(visit.ids()) == len(products) + 1  # the copy is of no product
+
+
+def test_the_guessed_category_is_told_and_kept_to(visit: Visit, query: Path) -> None:
+    visit.open()
+    visit["#file"].set_input_files(query)
+    expect(visit.cards).to_have_count(20)
+    visit["#category"].check()
+    visit.settled()
+    said = visit["#status"].inner_text()
+    assert "Looks like" in said or "In all categories" in said
+
+
+def test_an_answer_is_looked_at_side_by_side(visit: Visit, catalogue: list[Drawn]) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    identity = visit.act("compare", 1)
+    dialog = visit["#details"]
+    expect(dialog.locator("img")).to_have_count(2)
+    expect(dialog).to_contain_text(identity)
+    title = next(one.title for one in catalogue if identity.endswith(one.path.name))
+    expect(dialog).to_contain_text(title)
+    file = visit.service.address + (dialog.locator("a").get_attribute("href") or "")
+    assert "/picture?v=" in file
+    dialog.get_by_role("button", name="Go on from this").click()
+    visit.settled()
+    expect(visit["#what"]).to_have_attribute("title", identity)
+
+
+def test_the_address_opens_the_same_again(visit: Visit, query: Path) -> None:
+    visit.open("?k=9&least=0.1&fold=1&in.label=%22mug%22&in.label=%22bag%22&of.price=5..")
+    visit["#file"].set_input_files(query)
+    visit.until("location.search.includes('up=')")
+    visit.settled()
+    liked = visit.act("like", 1)
+    before, address = visit.ids(), visit.page.url
+    assert 0 < len(before) <= 9
+    assert "least=0.1" in address
+    assert all(identity.startswith(("mug/", "bag/")) for identity in [*before, liked])
+    visit.page.reload()
+    visit.settled()
+    assert (visit.ids(), visit.page.url) == (before, address)
+    expect(visit["#collapse"]).to_be_checked()
+    expect(visit["#liked li"]).to_have_count(1)
+
+
+def test_what_is_typed_fast_is_answered_last(visit: Visit, service: Service) -> None:
+    visit.open()
+    some = service.ids()[:6]
+    visit.page.evaluate(
+        """(ids) => {
+          for (const id of ids) {
+            history.pushState(null, "", `?id=${encodeURIComponent(id)}`);
+            dispatchEvent(new PopStateEvent("popstate"));
+          }
+        }""",
+        some,
+    )
+    expect(visit["#what"]).to_have_attribute("title", some[-1])
+    visit.settled()
+    expect(visit.cards).to_have_count(20)
+    assert some[-1] not in visit.ids()
+    assert visit["#picture"].get_attribute("src") == (
+        f"/v1/collections/shop/items/{quote(some[-1], safe='')}/thumbnail?side=1200"
+    )
