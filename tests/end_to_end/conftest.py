@@ -1,62 +1,18 @@
 """One service and one browser for all tests of the page."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 import lookalike
 from drawn_catalogue import Drawn
-from end_to_end.visits import PHONE, Service, Visit, visiting
+from end_to_end.visits import PHONE, Service, Visit, serving, visiting
 
 expect.set_options(timeout=20_000)
-
-
-@contextmanager
-def serving(home: Path, **environment: str) -> Iterator[Service]:
-    """`lookalike serve` over ``home`` in a process of its own."""
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    with subprocess.Popen(
-        [sys.executable, "-m", "lookalike", "serve", "--port", "0", "--threads", "2"],
-        env={
-            **kept,
-            "LOOKALIKE_HOME": str(home),
-            "LOOKALIKE_CACHE": os.environ["LOOKALIKE_CACHE"],
-            **environment,
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        try:
-            assert running.stderr is not None
-            found = re.search(r"http://\S+", running.stderr.readline())
-            assert found, running.stderr.read()
-            _wait_for(found[0], until=time.monotonic() + 60)
-            yield Service(address=found[0], home=home)
-        finally:
-            running.terminate()
-            running.wait(60)
-
-
-def _wait_for(address: str, *, until: float) -> None:
-    while True:
-        try:
-            httpx.get(f"{address}/health/live")
-        except httpx.TransportError:
-            assert time.monotonic() < until, "the service did not start"
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture(scope="session")

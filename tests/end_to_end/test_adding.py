@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
-from end_to_end.visits import Visit
+from end_to_end.visits import Visit, serving, visiting
 
 
 def test_a_dropped_folder_is_added_with_what_was_left_out(visit: Visit, folder: Path) -> None:
@@ -75,3 +75,15 @@ def test_several_chosen_pictures_are_added_under_their_names(visit: Visit, folde
             client.delete(f"/v1/collections/void/items/{identity}")
     visit.page.keyboard.press("Escape")
     expect(visit["#adding"]).to_be_hidden()
+
+
+def test_a_service_without_a_collection_begins_one_from_the_page(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with serving(tmp_path / "home") as service, visiting(browser, service) as visit:
+        visit.page.goto(service.address)
+        visit.state("No collection yet")
+        visit["#empty button"].click()
+        expect(visit["#adding-what"]).to_contain_text("Pictures become part of “pictures”")
+        visit.page.keyboard.press("Escape")
+        visit.state("Nothing here yet")

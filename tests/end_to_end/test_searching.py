@@ -2,11 +2,12 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from drawn_catalogue import Drawn
 from end_to_end.visits import Service, Visit
@@ -279,3 +280,29 @@ def test_what_is_typed_fast_is_answered_last(visit: Visit, service: Service) -> 
     assert visit["#picture"].get_attribute("src") == (
         f"/v1/collections/shop/items/{quote(some[-1], safe='')}/thumbnail?side=1200"
     )
+
+
+def test_how_good_a_match_is_stands_on_the_answer_where_the_service_tells(visit: Visit) -> None:
+    def telling(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        told["hits"][0]["match"] = "strong"
+        route.fulfill(response=answer, json=told)
+
+    visit.page.route("**/search", telling)
+    visit.open(about(COPY))
+    expect(visit[".card .match"]).to_have_text(["strong"])
+    expect(visit.cards.first.locator("a")).to_have_attribute(
+        "aria-label", re.compile("strong match")
+    )
+
+
+def test_another_collection_is_searched_with_the_same_picture(visit: Visit, query: Path) -> None:
+    visit.open()
+    visit["#file"].set_input_files(query)
+    expect(visit.cards).to_have_count(20)
+    visit["#collection"].select_option("yard")
+    visit.settled()
+    expect(visit["#what"]).to_have_text(query.name)
+    assert "c=yard" in visit.page.url
+    assert not {"mug", "bag"} & {identity.split("/")[0] for identity in visit.ids()}

@@ -1,6 +1,10 @@
-"""A person at the page: what they do, what they see, and what may not happen meanwhile."""
+"""A service, a person at its page: what they do and see, and what may not happen meanwhile."""
 
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
-__all__ = ["DESKTOP", "PHONE", "Service", "Visit", "visiting"]
+__all__ = ["DESKTOP", "PHONE", "Service", "Visit", "serving", "visiting"]
 
 DESKTOP = (1280, 900)
 PHONE = (390, 844)
@@ -35,6 +39,43 @@ class Service:
         return [item["id"] for item in found]
 
 
+@contextmanager
+def serving(home: Path, **environment: str) -> Iterator[Service]:
+    """`lookalike serve` over ``home`` in a process of its own."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    with subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "serve", "--port", "0", "--threads", "2"],
+        env={
+            **kept,
+            "LOOKALIKE_HOME": str(home),
+            "LOOKALIKE_CACHE": os.environ["LOOKALIKE_CACHE"],
+            **environment,
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            assert running.stderr is not None
+            found = re.search(r"http://\S+", running.stderr.readline())
+            assert found, running.stderr.read()
+            _wait_for(found[0], until=time.monotonic() + 60)
+            yield Service(address=found[0], home=home)
+        finally:
+            running.terminate()
+            running.wait(60)
+
+
+def _wait_for(address: str, *, until: float) -> None:
+    while True:
+        try:
+            httpx.get(f"{address}/health/live")
+        except httpx.TransportError:
+            assert time.monotonic() < until, "the service did not start"
+            time.sleep(0.05)
+        else:
+            return
+
+
 @dataclass(kw_only=True)  # without slots: playwright marks what hears its events
 class Visit:
     """A tab on a service. ``refusals`` says that the service is expected to refuse something."""
@@ -48,6 +89,8 @@ class Visit:
     def open(self, query: str = "") -> None:
         self.page.goto(f"{self.service.address}/{query}")
         self.settled()
+        # Chromium drops what is typed before it has painted once.
+        self.page.evaluate("new Promise((go) => requestAnimationFrame(() => setTimeout(go)))")
 
     def settled(self) -> None:
         """Wait until what was asked is answered."""

@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { icon, make } from "./elements.js";
 
 const SIDE = 480; // of the pictures asked for
-const LEAST_SHAPE = 0.45;
+const LEAST_SHAPE = 0.6;
 const MOST_SHAPE = 2.6;
 const BLOWN_UP = 1.6; // times its size that a small picture may be shown in
 

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { $, icon, make } from "./elements.js";
+import { title } from "./facets.js";
 
 const SIDE = 1200;
 const shown = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
@@ -35,7 +36,7 @@ export function show(hit, query, state, acts) {
   const facts = [
     ["Id", hit.id], ["Label", hit.label], ["Product", hit.group],
     ["Size", hit.width && hit.height ? `${hit.width} × ${hit.height} pixels` : null], ["File", hit.path],
-    ...Object.entries(hit.metadata ?? {}),
+    ...Object.entries(hit.metadata ?? {}).map(([name, value]) => [title(name), value]),
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, shown(value))]));

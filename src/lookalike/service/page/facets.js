@@ -7,7 +7,7 @@ import { make, number } from "./elements.js";
 
 const MOST_FIELDS = 12;
 const MOST_VALUES = 200; // a list that is read
-const MOST_DISTINCT = 400; // beyond it a field names things rather than sorts them
+const MOST_DISTINCT = 400;
 const TO_LOOK_FOR = 10; // values from which on one is looked for by name
 const TOLD = 0.3; // of the items must have a field for it to be offered
 const OURS = new Set(["id", "label", "group", "root", "path", "width", "height", "digest"]);
@@ -16,11 +16,11 @@ const OURS = new Set(["id", "label", "group", "root", "path", "width", "height",
 export function offered(stats) {
   const fields = (stats.fields ?? []).filter((one) => one.filled >= stats.items * TOLD);
   const kindOf = (one) => Object.entries(one.types).sort(([, a], [, b]) => b - a)[0]?.[0];
-  const names = (...kinds) => fields.filter((one) => kinds.includes(kindOf(one)))
+  const named = (...kinds) => fields.filter((one) => kinds.includes(kindOf(one)))
     .map((one) => (OURS.has(one.name) ? `metadata.${one.name}` : one.name)).slice(0, MOST_FIELDS);
   return {
-    ticked: [...(stats.distinct_labels > 1 ? ["label"] : []), ...names("string", "boolean", "array")],
-    ranged: names("integer", "number"),
+    ticked: [...(stats.distinct_labels > 1 ? ["label"] : []), ...named("string", "boolean", "array")],
+    ranged: named("integer", "number"),
   };
 }
 
@@ -32,12 +32,14 @@ export async function counted(collection, fields, state, signal) {
     ...(free.length ? [api.facets(collection, free, address.filter(state), MOST_VALUES, signal)] : []),
     ...narrowed.map((field) => api.facets(collection, [field], address.filter(state, field), MOST_VALUES, signal)),
   ];
-  const found = (await Promise.all(asked)).flatMap((answer) => answer.facets);
+  const found = (await Promise.all(asked)).flatMap((answer) => answer.facets.map((one) => ({ ...one, total: answer.total })));
   return fields.map((field) => found.find((one) => one.field === field)).filter(Boolean);
 }
 
-/** Fields of which `counts` say that they have too many values to choose from. */
-export const tooMany = (counts) => counts.filter((one) => one.field !== "label" && one.distinct > MOST_DISTINCT).map((one) => one.field);
+/** Fields that, by their `counts`, name things rather than sort them. */
+export const names = (counts) => counts
+  .filter((one) => one.field !== "label" && (one.distinct > MOST_DISTINCT || (one.distinct >= TO_LOOK_FOR && one.distinct > one.total / 3)))
+  .map((one) => one.field);
 
 /** Draw facets into `place`; what is open, looked for and in view stays so. `changed` hears (field, values or null, range). */
 export function drawn(place, counts, ranged, state, changed) {
@@ -59,7 +61,7 @@ export function drawn(place, counts, ranged, state, changed) {
 }
 
 /** `baseColour` and `base_colour` as people write it. */
-function title(field) {
+export function title(field) {
   const words = field.replace(/^metadata\./, "").replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
   const said = words.split(" ").map((word) => (/^[A-Z][a-z]/.test(word) ? word.toLowerCase() : word)).join(" ");
   return said.charAt(0).toUpperCase() + said.slice(1);
@@ -77,7 +79,7 @@ function ticks(facet, chosen, { open, sought }, changed) {
     }),
     make("span", {}, String(value)), make("data", { value: String(count) }, number(count)))));
   const more = facet.distinct - facet.values.length;
-  const none = make("li.quiet.name", {}, "None of that name");
+  const none = make("li.quiet.name", {}, lines.length ? "None of that name" : "None among what is left");
   const look = (event) => {
     const words = event.target.value.trim().toLowerCase();
     for (const line of lines) line.hidden = !line.querySelector("span").textContent.toLowerCase().includes(words);

@@ -8,6 +8,7 @@ import { cropping } from "./crop.js";
 import * as details from "./details.js";
 import { $, icon, make, number, settled, several } from "./elements.js";
 import * as facets from "./facets.js";
+import "./frame.js";
 import { giving } from "./giving.js";
 import { recall, remember } from "./remembered.js";
 
@@ -34,8 +35,9 @@ function change(part, { push = true } = {}) {
 }
 
 addEventListener("popstate", () => {
+  const before = address.written(state);
   state = address.read(location.search);
-  show();
+  if (address.written(state) !== before) show(); // else only the place on the page is another one
 });
 
 /** Bring the page in line with the state. */
@@ -79,10 +81,11 @@ async function start() {
   try {
     const found = await api.items(collection(), 24, signal);
     fill(found.items);
+    counted(collection(), found.total);
     if (found.total) status(make("span", {}, "Or start from one of ", make("b", {}, several(found.total, "picture"))));
     else {
       status();
-      empty("Nothing here yet", `“${collection()}” has no pictures.`, mayWrite ? ["Add pictures", () => openAdding()] : null);
+      empty("Nothing here yet", `“${collection()}” has no pictures.`, mayWrite ? ["Add pictures", () => openAdding(), true] : null);
     }
   } catch (error) {
     if (!signal.aborted) failed(error);
@@ -102,7 +105,7 @@ function nothingServed() {
     } catch (error) {
       failed(error);
     }
-  }]);
+  }, true]);
 }
 
 // -- asking -----------------------------------------------------------------------------------
@@ -216,6 +219,7 @@ function failed(error) {
   }
   fill([]);
   status();
+  if (error.code === "no-such-item" && state.upload === null) $("given").hidden = true;
   const [title, text = error.message] = FAULTS[error.code] ?? ["That did not work"];
   empty(title, text, error.code === "no-such-item" ? ["Start anew", anew] : ["Try again", begin], true);
 }
@@ -227,6 +231,7 @@ function filterFault(error) {
   if (!error) return $("where").removeAttribute("aria-invalid");
   $("where").setAttribute("aria-invalid", "true");
   $("tune").open = true;
+  $("where-says").scrollIntoView({ block: "nearest" });
   if (at !== null && document.activeElement === $("where")) $("where").setSelectionRange(at, state.where.length);
 }
 
@@ -321,12 +326,13 @@ function showTastes() {
 
 function status(...told) { $("status").replaceChildren(...told); }
 
+/** Say something in the place of the answers; `action` is [words, work, whether it is the first thing to do]. */
 function empty(title = "", text = "", action = null, bad = false) {
   $("empty").hidden = !title;
   $("empty").classList.toggle("bad", bad);
   $("empty").replaceChildren(...(title ? [
     make("h2", {}, title), make("p.quiet", {}, text),
-    ...(action ? [make("button", { type: "button", onclick: action[1] }, action[0])] : []),
+    ...(action ? [make(action[2] ? "button.main" : "button", { type: "button", onclick: action[1] }, action[0])] : []),
   ] : []));
 }
 
@@ -361,9 +367,9 @@ async function showFacets() {
     $("category-row").hidden = !offered.labels;
     const counts = offered.ticked.length ? await facets.counted(of, offered.ticked, state, signal) : [];
     if (signal.aborted) return;
-    const names = facets.tooMany(counts);
-    if (!address.narrowings(state)) offered.ticked = offered.ticked.filter((field) => !names.includes(field));
-    facets.drawn($("facets"), counts, offered.ranged, state, (field, values, range) => change(values
+    const names = address.narrowings(state) ? [] : facets.names(counts);
+    offered.ticked = offered.ticked.filter((field) => !names.includes(field));
+    facets.drawn($("facets"), counts.filter((one) => !names.includes(one.field)), offered.ranged, state, (field, values, range) => change(values
       ? { values: address.narrowedBy(state.values, field, values) }
       : { ranges: address.narrowedBy(state.ranges, field, range) }));
   } catch (error) { // the answers say what is wrong; the counts are quiet about a service that is away
@@ -371,7 +377,7 @@ async function showFacets() {
   }
 }
 
-// -- adding, keys, theme ----------------------------------------------------------------------
+// -- adding, keys -----------------------------------------------------------------------------
 
 const openAdding = adding(collection, (to) => { known.delete(to); begin(); });
 $("add").addEventListener("click", () => openAdding());
@@ -390,43 +396,6 @@ addEventListener("keydown", (event) => {
   work();
 });
 $("keys").addEventListener("click", () => $("shortcuts").showModal());
-for (const dialog of document.querySelectorAll("dialog"))
-  dialog.addEventListener("click", (event) => { if (event.target === dialog && dialog.id !== "unlock") dialog.close(); });
-
-function themed() {
-  const root = document.documentElement;
-  const dark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  $("theme").setAttribute("aria-pressed", String(dark));
-  $("theme").replaceChildren(icon(dark ? "sun" : "moon"));
-  return dark;
-}
-$("theme").addEventListener("click", () => {
-  const theme = themed() ? "light" : "dark";
-  document.documentElement.dataset.theme = theme;
-  themed();
-  try {
-    localStorage.setItem("theme", theme);
-  } catch { /* then until the page is loaded again */ }
-});
-
-api.whenLocked(() => new Promise((resolve) => {
-  const dialog = $("unlock");
-  dialog.returnValue = "";
-  $("unlock-says").textContent = "";
-  $("key").value = "";
-  dialog.showModal();
-  dialog.addEventListener("close", () => resolve(dialog.returnValue === "open"), { once: true });
-  $("unlock-form").onsubmit = async (event) => {
-    event.preventDefault();
-    try {
-      if (await api.unlock($("key").value)) return dialog.close("open");
-      $("unlock-says").textContent = "That is not the key. Ask whoever runs this service.";
-      $("key").select();
-    } catch (error) {
-      $("unlock-says").textContent = error.message;
-    }
-  };
-}));
 
 // -- begin ------------------------------------------------------------------------------------
 
@@ -448,13 +417,19 @@ document.querySelector("[data-go]").addEventListener("click", (event) => {
   anew();
 });
 
+/** Tell how many pictures the collection of a name has. */
+function counted(name, count) {
+  for (const one of $("collection").options) if (one.value === name) one.textContent = `${name} (${number(count)})`;
+}
+
 /** Ask what there is, and show what the state asks for. */
 async function begin() {
   try {
     const [found, access] = await Promise.all([api.collections(), api.access()]);
     served = found;
     mayWrite = access.write;
-    $("collection").replaceChildren(...served.collections.map((one) => make("option", { value: one.name }, `${one.name} (${number(one.count)})`)));
+    $("collection").replaceChildren(...served.collections.map((one) => make("option", { value: one.name })));
+    for (const one of served.collections) counted(one.name, one.count);
     $("collection").closest("label").hidden = served.collections.length < 2;
     $("add").hidden = !mayWrite || !served.collections.length;
     await show();
@@ -463,7 +438,5 @@ async function begin() {
   }
 }
 
-themed();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themed);
 if (matchMedia("(max-width: 56rem)").matches) $("tune").open = false;
 begin();
