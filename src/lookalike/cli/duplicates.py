@@ -64,7 +64,13 @@ class _Act:
     type=click.FloatRange(0, 1),
     default=1.0,
     show_default=True,
-    help="What a near copy may differ by; 0.45 keeps more colour variants apart.",
+    help="What a near copy may differ by, as shares of the limit.",
+)
+@click.option(
+    "--marked",
+    is_flag=True,
+    help="Also what is the same but in one place, as under a watermark; look before you delete: "
+    "another print on the same shirt differs in one place too.",
 )
 @click.option(
     "--keep",
@@ -102,12 +108,13 @@ def duplicates_command(
     exact_only: bool,
     keep: Keep,
     max_difference: float,
+    marked: bool,
     report: Path | None,
     quiet: bool,
     as_json: bool,
     **acting: bool | Path | None,
 ) -> None:
-    """Find copies: the same bytes, or one picture resized, recompressed, cropped, turned or marked.
+    """Find copies: the same bytes, or one picture resized, recompressed, cropped or turned.
 
     Only reports, unless --move-to or --delete is given: then one of each group stays, and a file
     that has changed since it was indexed is left. With PICTURES ('-' reads one from stdin), tells
@@ -124,9 +131,9 @@ def duplicates_command(
     cache = settings().cache / "signatures.sqlite"
     if pictures:
         if todo.wanted or report is not None or where is not None or exact_only:
-            raise click.UsageError("with pictures there are only -c and --json")
+            raise click.UsageError("with pictures there are only -c, --marked and --json")
         with opened(collection, search=True) as shop:
-            found_all = _copies_of(shop, pictures, cache, as_json=as_json)
+            found_all = _copies_of(shop, pictures, cache, marked=marked, as_json=as_json)
         if not found_all:
             ctx.exit(1)
         return
@@ -138,6 +145,7 @@ def duplicates_command(
             exact_only=exact_only,
             keep=keep,
             max_difference=max_difference,
+            marked=marked,
             cache=cache,
             progress=meters,
             stop=stop,
@@ -285,7 +293,7 @@ def _copy_json(shop: "Collection", copy: "Copy") -> dict[str, Json]:
 
 
 def _copies_of(
-    shop: "Collection", pictures: "Sequence[str]", cache: Path, *, as_json: bool
+    shop: "Collection", pictures: "Sequence[str]", cache: Path, *, marked: bool, as_json: bool
 ) -> bool:
     """Tell of each picture what it is a copy of; says whether all were of something."""
     documents: list[Json] = []
@@ -294,7 +302,7 @@ def _copies_of(
     for picture in pictures:
         source = sys.stdin.buffer.read() if picture == "-" else picture
         try:
-            copies = copies_of(shop, source, cache=cache)
+            copies = copies_of(shop, source, marked=marked, cache=cache)
         except PictureError as error:
             if len(pictures) == 1:
                 raise

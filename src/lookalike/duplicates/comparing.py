@@ -1,11 +1,13 @@
 """Whether two pictures are one: their signatures laid upon each other and compared. Pure.
 
-    turn → shift and crop → four differences, each as a share of what a copy may have
+    turn → shift and crop → six differences, each as a share of what a copy may have
 
 A hash cannot tell a shirt from the same shirt in another colour, nor a vector; pixels can, once
-one picture lies upon the other.
+one picture lies upon the other. What was resized or recompressed differs a little everywhere;
+a colour variant differs in one place. So it is asked where a difference lies, not only how large.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,21 +17,35 @@ from lookalike.duplicates.signatures import SIDE, Signatures, luminance, turned
 
 __all__ = ["Comparison", "compare"]
 
-# What differs in a copy, and what in another picture: docs/decisions/0010-copies.md.
-PIXELS = 24.0  # root of the mean squared difference of pixels, of 255
-STRUCTURE = 0.35  # 1 - correlation of what is finer than three pixels
-BRIGHTNESS = 31.0  # the largest difference of mean brightness in one of 8 x 8 fields, of 255
-COLOUR = 10.0  # the same of colour (Cb, Cr)
+# What differs in a copy, and what in another picture: docs/decisions/0010-copies.md. Fields are
+# 8 x 8, grey levels of 255.
+SURFACE = 7.0  # the largest difference of brightness of a field that no moved edge explains
+BRIGHTNESS = 36.0  # the largest difference of brightness of a field
+PEAK = 9.5  # the same as a multiple of the mean of all fields
+COLOUR_PEAK = 6.5  # likewise of colour (Cb, Cr)
+SUBJECT_BRIGHTNESS = 3.6  # difference of the mean brightness of what is not white
+SUBJECT_COLOUR = 2.5  # likewise of colour
+# A marked copy: what of 16 x 16 cells is the same.
+CHANGED = 0.15  # share of the cells with something to see that may differ
+TEXTURED = 120  # cells with edges that must be the same: a plain ground proves nothing
 
-_NOISE = 4.0  # squared grey levels: a plain surface has no structure to correlate
+_EDGE = 0.25, 0.5  # of the slope, what a shift left over may make of a field, of a cell
+_LEAST = 0.5, 0.3  # grey levels: below, differences of brightness and colour are no peaks
+_SAME = 5.0  # grey levels that a cell may differ by and be the same
+_SLOPE = 3.0  # grey levels per pixel from which a cell has edges
+_WHITE = 235.0, 245.0, 20.0  # the least of R, G, B of a white cell; the subject fades in below
+_CELLS = 16
 _COARSE, _FINE = 8, 16  # sides at which the crop is looked for, roughly and then well
 _BLOCK = 256  # pairs at a time: 38 MB of windows at full size
 _FIELDS = 8
 _MOST_CROP = 0.125  # of a side, at either end
 _STEP = 0.025
+_REFINEMENTS = 3
+_STIFFNESS = 1e3  # squared grey levels
 _SURE = 0.5  # copies up to here without looking for a crop
 _FAR_FIELDS = 45.0  # no copies beyond this, whatever was cropped: 8 x 8 fields, of 255
 _FAR_COARSE = 20.0  # likewise, when the crop has been found
+_FAR_BRIGHTNESS, _FAR_COLOUR = 31.0, 10.0  # no copies beyond this where none is a crop
 _FAR = 9.0  # what is said of pairs beyond
 _CHROMA = np.array([[-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32).T
 
@@ -47,13 +63,21 @@ class Comparison:
     turns: NDArray[np.intp]
 
 
-def compare(first: Signatures, second: Signatures, *, crops: bool = True) -> Comparison:
+def compare(
+    first: Signatures, second: Signatures, *, crops: bool = True, marked: bool = False
+) -> Comparison:
     """Compare pictures (n, SIDE, SIDE, 3) uint8 pair by pair.
 
     Without ``crops`` no part is looked for: enough where the hashes agree, and ten times as fast.
+    With ``marked``, those are copies too that are the same but in one place.
     """
     parts = [
-        _compare(first[start : start + _BLOCK], second[start : start + _BLOCK], crops=crops)
+        _compare(
+            first[start : start + _BLOCK],
+            second[start : start + _BLOCK],
+            crops=crops,
+            difference=_marked if marked else _difference,
+        )
         for start in range(0, len(first), _BLOCK)
     ]
     if not parts:
@@ -64,18 +88,24 @@ def compare(first: Signatures, second: Signatures, *, crops: bool = True) -> Com
     )
 
 
-def _compare(first: Signatures, second: Signatures, *, crops: bool) -> Comparison:
+def _compare(
+    first: Signatures,
+    second: Signatures,
+    *,
+    crops: bool,
+    difference: Callable[[_Floats, _Floats], _Floats],
+) -> Comparison:
     small, onto = (_shrink(some.astype(np.float32), _FIELDS) for some in (first, second))
     turns = _turns(luminance(small), luminance(onto))
     fields = turned(small, turns) - onto
-    if crops:
+    if crops or difference is _marked:
         near = np.flatnonzero(_root_mean(fields) <= _FAR_FIELDS)
     else:
-        near = np.flatnonzero(np.hypot(*_of_fields(fields)) <= 1)
+        near = np.flatnonzero(_far(fields) <= 1)
     best = np.full(len(first), _FAR, np.float32)
     one = turned(first[near], turns[near]).astype(np.float32)
     other = second[near].astype(np.float32)
-    best[near] = _difference(one, other)
+    best[near] = difference(one, other)
     if crops:
         left = best[near] > _SURE  # the others need no shift to be copies
         one, other, near = one[left], other[left], near[left]
@@ -83,14 +113,21 @@ def _compare(first: Signatures, second: Signatures, *, crops: bool) -> Compariso
             rows, columns, error = _coarse(luminance(whole), luminance(part))
             some = error <= _FAR_COARSE
             cut = _cropped(whole[some], part[some], rows[some], columns[some])
-            best[near[some]] = np.minimum(best[near[some]], _difference(cut, part[some]))
+            best[near[some]] = np.minimum(best[near[some]], difference(cut, part[some]))
     return Comparison(difference=best.astype(np.float64), turns=turns)
 
 
 def _root_mean(error: _Floats) -> _Floats:
-    axes = tuple(range(1, error.ndim))
-    means: _Floats = np.sqrt(np.square(error).mean(axes))
+    flat = error.reshape(len(error), int(np.prod(error.shape[1:])))
+    means: _Floats = np.sqrt(np.einsum("ni,ni->n", flat, flat) / flat.shape[1])
     return means
+
+
+def _far(fields: _Floats) -> _Floats:
+    """How far apart fields are: above 1 surely no copies, if none is a crop."""
+    brightness = np.abs(luminance(fields)).max((1, 2)) / _FAR_BRIGHTNESS
+    colour = np.abs(fields @ _CHROMA).max((1, 2, 3)) / _FAR_COLOUR
+    return np.asarray(np.hypot(brightness, colour), np.float32)
 
 
 def _turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
@@ -106,10 +143,11 @@ def _turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
 
 
 def _shrink(pictures: _Floats, side: int) -> _Floats:
-    """(n, s, s, …) → (n, side, side, …)."""
-    count, step = len(pictures), pictures.shape[1] // side
-    shape = (count, side, step, side, step, *pictures.shape[3:])
-    shrunk: _Floats = pictures.reshape(shape).mean((2, 4))
+    """(n, s, s, …) → (n, side, side, …), the means of squares."""
+    step = pictures.shape[1] // side
+    # Sums of slices: a mean over two inner axes takes four times as long.
+    rows = sum(pictures[:, start::step] for start in range(step))
+    shrunk: _Floats = sum(rows[:, :, start::step] for start in range(step)) / np.float32(step**2)
     return shrunk
 
 
@@ -185,9 +223,43 @@ def _cropped(
         else:
             down = (other @ grey).transpose(0, 2, 1)
             ends[axis] = _closer(down, onto.transpose(0, 2, 1), ends[axis])
-    down, across = (_WINDOWS[one[:, 0], one[:, 1]] for one in ends)
+    down, across = _refined(grey, onto, [_LINE[one] for one in ends])
     moved = down[:, None] @ whole.transpose(0, 3, 1, 2) @ across.transpose(0, 2, 1)[:, None]
     return np.asarray(moved.transpose(0, 2, 3, 1), np.float32)
+
+
+def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.float64]]) -> list[_Floats]:
+    """The windows down and across that fit best, by a few steps of Gauss and Newton.
+
+    The four ends of ``crops`` move by parts of a pixel (the registration of Lucas and Kanade 1981),
+    so that what is left is no shift, and a copy may be asked to differ by little.
+    """
+    at = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+    share = np.stack([1 - at, -at])  # what moving the first and the last end does along a line
+    for _ in range(_REFINEMENTS):
+        down, across = (_windows(SIDE, crop) for crop in crops)
+        moved = down @ grey @ across.transpose(0, 2, 1)
+        slopes = []
+        for crop, axis in zip(crops, (1, 2), strict=True):
+            slope = np.gradient(moved, axis=axis) * (
+                SIDE / (1 - crop.sum(1, dtype=np.float32))[:, None, None]
+            )
+            along = share[:, None, :, None] if axis == 1 else share[:, None, None, :]
+            slopes += list((slope * along).reshape(2, len(grey), SIDE * SIDE))
+        slope = np.stack(slopes, axis=1)  # (n, 4, SIDE * SIDE)
+        squares = slope @ slope.transpose(0, 2, 1)
+        # A plain picture tells nothing of where it lies: a little weight keeps it in its place.
+        squares += (_STIFFNESS + 1e-3 * np.trace(squares, axis1=1, axis2=2))[
+            :, None, None
+        ] * np.eye(4, dtype=np.float32)
+        pull = slope @ (onto - moved).reshape(len(grey), SIDE * SIDE, 1)
+        step = np.linalg.solve(squares, pull)[..., 0].astype(np.float64)
+        step = np.clip(step, -_STEP / 2, _STEP / 2)
+        crops = [
+            np.clip(crops[0] + step[:, :2], 0, _MOST_CROP),
+            np.clip(crops[1] + step[:, 2:], 0, _MOST_CROP),
+        ]
+    return [_windows(SIDE, crop) for crop in crops]
 
 
 def _closer(pictures: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -210,31 +282,42 @@ def _best(pictures: _Floats, onto: _Floats) -> NDArray[np.intp]:
 
 
 def _difference(one: _Floats, other: _Floats) -> _Floats:
-    """The length of four differences, each in shares of its limit, (n,)."""
+    """The length of six differences, each in shares of its limit, (n,)."""
     error = one - other
-    first, second = _fine(luminance(one)), _fine(luminance(other))
-    power = np.sqrt((first * first).mean((1, 2)) * (second * second).mean((1, 2)))
-    agree = ((first * second).mean((1, 2)) + _NOISE) / (power + _NOISE)
+    brightness = np.abs(_shrink(luminance(error), _FIELDS))
+    colours = error @ _CHROMA
+    colour = np.abs(_shrink(colours, _FIELDS)).max(-1)
+    surface = np.maximum(brightness - _EDGE[0] * _shrink(_slopes(other), _FIELDS), 0)
+    subject = np.clip((_WHITE[1] - np.minimum(one, other).min(-1)) / _WHITE[2], 1e-3, 1)[..., None]
+    all_of_it = subject.sum((1, 2))
+    mean_colour = (colours * subject).sum((1, 2)) / all_of_it
+    mean_brightness = (luminance(error)[..., None] * subject).sum((1, 2)) / all_of_it
+    largest, largest_colour = brightness.max((1, 2)), colour.max((1, 2))
     parts = (
-        _root_mean(error) / PIXELS,
-        (1 - agree) / STRUCTURE,
-        *_of_fields(_shrink(error, _FIELDS)),
+        surface.max((1, 2)) / SURFACE,
+        largest / BRIGHTNESS,
+        largest / (brightness.mean((1, 2)) + _LEAST[0]) / PEAK,
+        largest_colour / (colour.mean((1, 2)) + _LEAST[1]) / COLOUR_PEAK,
+        np.abs(mean_brightness[:, 0]) / SUBJECT_BRIGHTNESS,
+        np.hypot(mean_colour[:, 0], mean_colour[:, 1]) / SUBJECT_COLOUR,
     )
-    length = np.sqrt(sum(part * part for part in parts))
-    return np.asarray(length, np.float32)
+    return np.asarray(np.sqrt(sum(part * part for part in parts)), np.float32)
 
 
-def _of_fields(error: _Floats) -> tuple[_Floats, _Floats]:
-    """How bright and how coloured the mean differences of fields are, in shares of the limits."""
-    brightness = np.abs(luminance(error)).max((1, 2)) / BRIGHTNESS
-    colour = np.abs(error @ _CHROMA).max((1, 2, 3)) / COLOUR
-    return np.asarray(brightness, np.float32), np.asarray(colour, np.float32)
+def _marked(one: _Floats, other: _Floats) -> _Floats:
+    """``_difference``, or what is not the same of the cells, in shares of its limit, if less."""
+    error = np.abs(_shrink(one - other, _CELLS)).max(-1)
+    slopes = _shrink(_slopes(other), _CELLS)
+    same = error < _SAME + _EDGE[1] * slopes
+    textured = slopes > _SLOPE
+    seen = textured | (_shrink(other, _CELLS).min(-1) <= _WHITE[0])
+    changed = (seen & ~same).sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
+    proof = (textured & same).sum((1, 2))
+    but_in_one_place = np.maximum(changed / CHANGED, TEXTURED / np.maximum(proof, 1))
+    return np.minimum(_difference(one, other), but_in_one_place.astype(np.float32))
 
 
-def _fine(grey: _Floats) -> _Floats:
-    """A picture less its means over 3 x 3 pixels."""
-    padded = np.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    down = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    mean = (down[:, :, :-2] + down[:, :, 1:-1] + down[:, :, 2:]) / 9
-    fine: _Floats = grey - mean
-    return fine
+def _slopes(pictures: _Floats) -> _Floats:
+    """Grey levels per pixel, (n, side, side)."""
+    down, across = np.gradient(luminance(pictures), axis=(1, 2))
+    return np.asarray(np.hypot(down, across), np.float32)

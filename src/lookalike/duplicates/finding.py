@@ -83,6 +83,7 @@ def find(
     exact_only: bool = False,
     keep: Keep = "best",
     max_difference: float = 1.0,
+    marked: bool = False,
     cache: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
@@ -90,10 +91,10 @@ def find(
     """The copies among the items, all or those that meet a filter.
 
     Exact copies have the same bytes. Near copies are one picture resized, recompressed, cropped by
-    up to a tenth, mirrored, turned by quarters or marked. ``keep`` says which of a group is the
+    up to a tenth, mirrored or turned by quarters; with ``marked`` also what is the same but in one
+    place, as under a watermark, which another print on one shirt is too. ``keep`` says which of a group is the
     representative (``grouping.rank``); every copy of a group is a copy of the representative, not
-    only of another copy. ``max_difference``, from 0 to 1, is what a near copy may differ by: at
-    0.45 fewer colour variants of one product are taken for copies, and fewer crops are found.
+    only of another copy. ``max_difference``, from 0 to 1, is what a near copy may differ by.
     ``cache`` is a file in which what was decoded is kept for the next time.
     ``progress`` hears (what is being done, done, in all). Raises ``FilterError``, ``StoreError``.
     """
@@ -111,7 +112,7 @@ def find(
     joined: list[tuple[int, dict[int, float]]] = []
     run: _Run | None = None
     if not exact_only and len(firsts) > 1:
-        run = _Run(collection, firsts, Kept(cache), progress, stop, most=max_difference)
+        run = _Run(collection, firsts, Kept(cache), progress, stop, most=max_difference, marked=marked)
         run.read()
         unread = run.unread
         run.compare()
@@ -128,11 +129,15 @@ def find(
 
 
 def copies_of(
-    collection: Collection, picture: str | os.PathLike[str] | bytes, *, cache: Path | None = None
+    collection: Collection,
+    picture: str | os.PathLike[str] | bytes,
+    *,
+    marked: bool = False,
+    cache: Path | None = None,
 ) -> list[Copy]:
     """The items that a picture is a copy of, the nearest first; the item at its path is none.
 
-    ``picture`` is a file or the bytes of one. Raises ``PictureError``, ``EncoderError``.
+    ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises ``PictureError``, ``EncoderError``.
     """
     data = picture if isinstance(picture, bytes) else images.read(picture, collection.limits)
     image = images.decode(data, limits=collection.limits).image
@@ -151,6 +156,7 @@ def copies_of(
     found = compare(
         np.stack([read[hit.item.digest] for hit in others]) if others else mine[None][:0],
         np.broadcast_to(mine, (len(others), *mine.shape)),
+        marked=marked,
     )
     near = {
         hit.item.id: (float(far), TURNS[turn])
@@ -186,8 +192,10 @@ class _Run:
         stop: Callable[[], bool],
         *,
         most: float,
+        marked: bool,
     ) -> None:
         self.collection = collection
+        self._marked = marked
         self._most = most
         self.items = items
         self.unread: list[Skipped] = []
@@ -237,7 +245,8 @@ class _Run:
         some = pairs[start : start + _BATCH]
         if self._stop():
             return some[:0], 0
-        found = compare(self.signatures[some[:, 1]], self.signatures[some[:, 0]], crops=crops)
+        first, second = self.signatures[some[:, 1]], self.signatures[some[:, 0]]
+        found = compare(first, second, crops=crops, marked=self._marked)
         return some[found.difference <= self._most], len(some)
 
     def _alike_by_hash(self) -> Iterator[candidates.Pairs]:
@@ -307,6 +316,7 @@ class _Run:
         again = compare(
             self.signatures[list(others)],
             np.broadcast_to(self.signatures[kept], (len(others), *self.signatures.shape[1:])),
+            marked=self._marked,
         )
         for one, turn in zip(others, again.turns.tolist(), strict=True):
             self.turns[kept, one] = turn
