@@ -1,4 +1,4 @@
-"""An evaluation as files: the page to read, with its thumbnails, and the document for programs."""
+"""What was found as files: pages to read, with their thumbnails, and documents for programs."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -9,14 +9,16 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.collection import Collection
+from lookalike.duplicates import Found
 from lookalike.errors import ExportError, PictureError
 from lookalike.evaluation import Comparison, Evaluation
 from lookalike.records import Json
-from lookalike.report import render
+from lookalike.report import render, render_copies
 
-__all__ = ["document", "picture_of", "plain_json", "write_report"]
+__all__ = ["document", "picture_of", "plain_json", "write_copies", "write_report"]
 
 _SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
+_COPIES = 2000  # pictures on a page of copies: some 12 MB
 
 
 def document(found: Comparison) -> Json:
@@ -60,15 +62,42 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
         for judged in one.worst
         for item_id in (judged.id, *(answer.id for answer in judged.answers))
     }
-    thumbnails: dict[tuple[int, str], bytes | None] = {}
-    for number, item_id in sorted(wanted):
-        image = picture_of(shops[number], item_id, _SIDE)
-        thumbnails[number, item_id] = None if image is None else images.thumbnail(image, _SIDE)
-    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    thumbnails = {
+        (number, item_id): _thumbnail(shops[number], item_id) for number, item_id in sorted(wanted)
+    }
+    _write(target, render(found, thumbnails, made_at=_now()))
+
+
+def write_copies(shop: Collection, found: Found, target: Path) -> None:
+    """Write the page of the copies found in ``shop``, with the pictures of the first groups.
+
+    Raises ``ExportError`` when the file cannot be written.
+    """
+    thumbnails: dict[str, bytes | None] = {}
+    for group in found.groups:
+        if len(thumbnails) + 1 + len(group.copies) > _COPIES:
+            break
+        for item in (group.kept, *(copy.item for copy in group.copies)):
+            thumbnails[item.id] = _thumbnail(shop, item.id)
+    name = Path(shop.info().address).name
+    _write(target, render_copies(found, thumbnails, name=name, made_at=_now()))
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _write(target: Path, page: str) -> None:
     try:
-        target.write_text(render(found, thumbnails, made_at=made_at), encoding="utf-8")
+        target.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
+
+
+def _thumbnail(shop: Collection, item_id: str) -> bytes | None:
+    """A small JPEG, or ``None`` when the picture is gone or cannot be read."""
+    image = picture_of(shop, item_id, _SIDE)
+    return None if image is None else images.thumbnail(image, _SIDE)
 
 
 def picture_of(shop: Collection, item_id: str, side: int) -> Image.Image | None:

@@ -2,22 +2,20 @@
 
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
 
-from lookalike import images
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
 from lookalike.documents import item_json
 from lookalike.duplicates import Keep, act, copies_of, find
-from lookalike.errors import ExportError, PictureError
+from lookalike.errors import PictureError
+from lookalike.published import write_copies
 from lookalike.records import Json
-from lookalike.report import render_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from lookalike.records import Item
 
 __all__ = ["duplicates_command"]
-
-_SIDE = 176  # pixels of a thumbnail in a report
-_SHOWN = 2000  # pictures in a report: some 12 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +147,8 @@ def duplicates_command(
         )
         meters.end()
         if report is not None:
-            _write_report(shop, found, report)
+            write_copies(shop, found, report)
+            click.echo(f"wrote {plain(str(report))}", err=True)
         outcomes: list[Outcome] | None = None
         if todo.wanted and not found.interrupted:
             outcomes = _acted(shop, found, todo, stop)
@@ -323,36 +319,3 @@ def _copies_of(
     elif rows:
         print_table(("picture", "copy", "turn", "of", "size"), rows)
     return every
-
-
-def _write_report(shop: "Collection", found: "Found", target: Path) -> None:
-    thumbnails: dict[str, bytes | None] = {}
-    for group in found.groups:
-        if len(thumbnails) + 1 + len(group.copies) > _SHOWN:
-            break
-        for item in (group.kept, *(copy.item for copy in group.copies)):
-            thumbnails[item.id] = _thumbnail(shop, item)
-    page = render_copies(
-        found,
-        thumbnails,
-        name=Path(shop.info().address).name,
-        made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-    )
-    try:
-        target.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
-    click.echo(f"wrote {plain(str(target))}", err=True)
-
-
-def _thumbnail(shop: "Collection", item: "Item") -> bytes | None:
-    """A small JPEG, or ``None`` when the picture is gone or cannot be read."""
-    place = shop.file_of(item)
-    if place is None:
-        return None
-    try:
-        data = images.read(place, shop.limits)
-        picture = images.decode(data, limits=shop.limits, at_least=(_SIDE, _SIDE))
-    except PictureError:
-        return None
-    return images.thumbnail(picture.image, _SIDE)
