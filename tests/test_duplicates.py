@@ -3,7 +3,9 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from PIL import Image, ImageFilter, ImageOps
 
 from lookalike import images
 from lookalike.cli.duplicates import duplicates_command
+from lookalike.cli.search import search_command, similar_command
 from lookalike.collection import Collection
-from lookalike.duplicates import Found, Group, act, copies_of, find
+from lookalike.duplicates import Found, Group, act, collapsed, copies_of, find, finding
 from lookalike.duplicates.candidates import alike_by_hash, alike_by_vector, united
 from lookalike.duplicates.comparing import compare
 from lookalike.duplicates.grouping import KEEPS, components, rank, stars
@@ -23,7 +26,7 @@ from lookalike.duplicates.keeping import Kept
 from lookalike.duplicates.signatures import SIDE, Signatures, hashes, signature, turned
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
-from lookalike.records import Item, Stamp
+from lookalike.records import Hit, Item, Stamp
 from lookalike.report import render_copies
 from lookalike.stores.embedded import EmbeddedStore
 from lookalike.vectors import unit_rows
@@ -102,6 +105,31 @@ def test_the_same_shape_in_another_colour_is_no_copy() -> None:
         shape.paste(colour, (25, 30, 65, 100))
     one, other = (signature(shape)[None] for shape in shapes)
     assert compare(one, other).difference[0] > 1
+
+
+def repainted(image: Image.Image) -> Image.Image:
+    """With one small part in another colour."""
+    other = image.copy()
+    x, y = image.width // 2, image.height // 3
+    part = image.crop((x, y, x + image.width // 8, y + image.height // 6))
+    other.paste(part.point(lambda value: 255 - value), (x, y))
+    return other
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_differs_in_one_place_is_a_copy_only_where_marks_are_allowed(seed: int) -> None:
+    one, other = signature(scene(seed))[None], signature(repainted(scene(seed)))[None]
+    assert compare(one, other).difference[0] > 1
+    assert compare(one, other, marked=True).difference[0] <= 1
+
+
+def test_a_mark_on_a_plain_ground_proves_nothing() -> None:
+    one, other = (Image.new("RGB", (120, 160), "white") for _ in range(2))
+    one.paste("#303030", (40, 40, 60, 120))
+    other.paste("#303030", (40, 40, 60, 120))
+    other.paste("#c02020", (40, 40, 60, 60))
+    pair = (signature(one)[None], signature(other)[None])
+    assert compare(*pair, marked=True).difference[0] > 1
 
 
 def test_plain_surfaces_are_copies_when_their_colour_is_one() -> None:
@@ -219,6 +247,26 @@ def test_a_smaller_difference_finds_less(shop: Collection) -> None:
     assert "more/cropped by 8 %.jpg" not in {copy.item.id for copy in group.copies}
 
 
+def test_marked_copies_are_found_when_asked_for(shop: Collection, tmp_path: Path) -> None:
+    repainted(scene(3)).save(tmp_path / "photos" / "more" / "marked.png")
+    shop.index(tmp_path / "photos")
+    marked = {
+        copy.item.id
+        for group in find(shop, marked=True, keep="first").groups
+        for copy in group.copies
+    }
+    plain = {copy.item.id for group in find(shop, keep="first").groups for copy in group.copies}
+    assert marked - plain == {"more/marked.png"}
+
+
+def test_collections_too_large_to_compare_whole_are_searched(
+    shop: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = find(shop).groups
+    monkeypatch.setattr(finding, "EXACT_FLOATS", 0)
+    assert find(shop).groups == plain
+
+
 def test_what_was_decoded_is_kept_and_a_damaged_cache_does_no_harm(
     shop: Collection, tmp_path: Path
 ) -> None:
@@ -327,6 +375,45 @@ def test_copies_are_not_moved_to_where_they_would_come_back(
         list(act(shop, find(shop).groups, move_to=tmp_path / "photos" / "away"))
 
 
+def test_moving_that_is_stopped_leaves_the_rest_and_can_go_on(
+    shop: Collection, tmp_path: Path
+) -> None:
+    away, found = tmp_path / "away", find(shop)
+    stops = iter([False, False, True])
+    stopped = act(shop, found.groups, move_to=away, stop=lambda: next(stops))
+    done = [outcome.item.id for outcome in stopped]
+    assert len(done) == 2
+    moved = [json.loads(line) for line in (away / "moved.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in moved] == done
+    for line in moved:
+        assert Path(line["to"]).exists()
+        assert not Path(line["from"]).exists()
+        assert line["id"] not in shop
+    rest = outcomes(shop, find(shop), move_to=away)
+    assert set(rest.values()) == {("moved", "")}
+    assert len(rest) == found.copies - 2
+    assert len((away / "moved.jsonl").read_text().splitlines()) == found.copies
+
+
+def test_copies_of_several_roots_are_moved_below_the_names_of_theirs(
+    shop: Collection, tmp_path: Path
+) -> None:
+    second = tmp_path / "scans"
+    second.mkdir()
+    (second / "same.png").write_bytes((tmp_path / "photos" / "0.png").read_bytes())
+    (second / "other.png").write_bytes((tmp_path / "photos" / "1.png").read_bytes())
+    shop.index(second)
+    away = tmp_path / "away"
+    done = outcomes(shop, find(shop, exact_only=True, keep="first"), move_to=away)
+    assert {name: what for name, (what, _) in done.items()} == {
+        "more/same.png": "moved",
+        "scans:other.png": "moved",
+        "scans:same.png": "moved",
+    }
+    places = {str(one.relative_to(away)) for one in away.rglob("*.png")}
+    assert places == {"more/same.png", "scans/other.png", "scans/same.png"}
+
+
 def test_a_file_that_cannot_be_removed_is_left_with_the_reason(
     shop: Collection, tmp_path: Path
 ) -> None:
@@ -337,6 +424,38 @@ def test_a_file_that_cannot_be_removed_is_left_with_the_reason(
     assert what == "left"
     assert reason
     assert (tmp_path / "photos" / "more" / "same.png").exists()
+
+
+# --- answers of a search -----------------------------------------------------------------------
+
+
+def test_near_copies_are_folded_and_others_take_their_places(shop: Collection) -> None:
+    vector = shop.encode(scene(0))
+    asked: list[int] = []
+
+    def ask(k: int) -> list[Hit]:
+        asked.append(k)
+        return shop.search(vector, k=k)
+
+    found = collapsed(shop, ask, k=4)
+    assert len(found.hits) == 4
+    assert asked[0] == 4
+    assert all(first.score >= second.score for first, second in pairwise(found.hits))
+    every = collapsed(shop, lambda k: shop.search(vector, k=k), k=10)
+    assert len(every.hits) == 6
+    assert sum(every.folded.values()) == 6
+    assert max(every.folded.values()) == 6
+
+
+def test_of_files_that_are_gone_only_exact_copies_are_folded(
+    shop: Collection, tmp_path: Path
+) -> None:
+    for one in (tmp_path / "photos" / "more").iterdir():
+        one.unlink()
+    query = shop.encode(tmp_path / "photos" / "5.png")
+    found = collapsed(shop, lambda k: shop.search(query, k=k, include_self=True), k=20)
+    assert len(found.hits) == 11
+    assert sum(found.folded.values()) == 1
 
 
 # --- the page and the command ------------------------------------------------------------------
@@ -388,6 +507,26 @@ def test_the_command_deletes_only_when_told_so(place: Path, tmp_path: Path) -> N
     assert done.exit_code == 0
     assert "1 deleted" in done.stderr
     assert not copy.exists()
+
+
+def test_a_search_folds_near_copies_when_told_so(place: Path, tmp_path: Path) -> None:
+    def asked(*arguments: str) -> dict[str, Any]:
+        done = CliRunner().invoke(similar_command, [*arguments, "5.png", "-c", str(place)])
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
+
+    assert len(asked("-k", "20", "--json")["hits"]) == 11
+    assert len(asked("-k", "20", "--json", "--collapse")["hits"]) == 10
+    assert len(asked("-k", "20", "--collapse=exact", "--json")["hits"]) == 10
+    near = asked("-k", "20", "--json", "--collapse", "near")
+    assert len(near["hits"]) == 5
+    assert near["folded"] == 6
+    assert sum(hit["folded"] for hit in near["hits"]) == 6
+    new = str(tmp_path / "photos" / "0.png")
+    done = CliRunner().invoke(search_command, ["--collapse", "near", new, "-c", str(place)])
+    assert done.exit_code == 0, done.output
+    assert "copies" not in done.stdout  # it is left out itself, and its copies are one
+    assert CliRunner().invoke(search_command, ["--collapse", new, "-c", str(place)]).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -51,14 +51,24 @@ def items_json(collection: "Collection", items: Sequence[Item]) -> list[dict[str
 
 
 def hits_json(
-    collection: "Collection", hits: Sequence[Hit], judged: "Judgement | None" = None
+    collection: "Collection",
+    hits: Sequence[Hit],
+    judged: "Judgement | None" = None,
+    folded: Mapping[str, int] | None = None,
 ) -> list[dict[str, Json]]:
-    """Hits with their rank, from 1, and score; and the word for it where they were judged."""
+    """Hits with their rank, from 1, and score.
+
+    And the word for it where they were judged, and how many copies each stands for where such
+    were folded.
+    """
     items = items_json(collection, [hit.item for hit in hits])
     words = [{}] * len(hits) if judged is None else [{"match": one} for one in judged.matches]
+    counts = [{} if folded is None else {"folded": folded[hit.item.id]} for hit in hits]
     return [
-        {"rank": rank, "score": round(hit.score, 6), **item, **word}
-        for rank, (hit, item, word) in enumerate(zip(hits, items, words, strict=True), 1)
+        {"rank": rank, "score": round(hit.score, 6), **item, **word, **count}
+        for rank, (hit, item, word, count) in enumerate(
+            zip(hits, items, words, counts, strict=True), 1
+        )
     ]
 
 
@@ -82,6 +92,7 @@ def search_json(
     hits: Iterable[dict[str, Json]],
     category: "CategorySearch | None" = None,
     matches: dict[str, Json] | None = None,
+    folded: int | None = None,
 ) -> dict[str, Json]:
     """The whole answer to one query."""
     listed: list[Json] = [*hits]
@@ -93,6 +104,7 @@ def search_json(
         "collection": collection,
         **({} if category is None else {"category": category_json(category)}),
         **({} if matches is None else {"matches": matches}),
+        **({} if folded is None else {"folded": folded}),
         "hits": listed,
     }
 

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 import click
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from lookalike.calibration import Calibration, Judgement, Match
     from lookalike.categories import CategorySearch
-    from lookalike.collection import Collection
+    from lookalike.collection import Collection, Query
     from lookalike.images import Limits
 
 __all__ = ["search_command", "similar_command"]
@@ -51,11 +52,19 @@ class _Wanted(TypedDict):
     per_group: bool
 
 
+def _more(wanted: _Wanted, k: int) -> _Wanted:
+    """The same, but ``k`` of them."""
+    more = wanted.copy()
+    more["k"] = k
+    return more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """The hits of one query; ``picture`` is where the query's own picture may be read.
 
     ``found`` are all that a search gave, of which ``judged`` has those that match well enough.
+    ``folded`` has the number of near copies that each stands for, by id, where they were asked for.
     """
 
     query: dict[str, Json]
@@ -64,6 +73,7 @@ class _Answer:
     judged: "Judgement | None"
     took_ms: float
     category: "CategorySearch | None" = None
+    folded: Mapping[str, int] | None = None
 
     @property
     def hits(self) -> Sequence[Hit]:
@@ -137,7 +147,12 @@ def _answer_options(command: _Command) -> _Command:
             metavar="FILTER",
             help="Only items that meet a filter, as: label=mug and price<20.",
         ),
-        click.option("--collapse", is_flag=True, help="Let one item stand for its exact copies."),
+        click.option(
+            "--collapse",
+            type=click.Choice(["exact", "near"]),
+            help="Let one item stand for its exact copies, or for its near ones too (resized, "
+            "recompressed, cropped, turned); alone: exact.",
+        ),
         click.option(
             "--include-self", is_flag=True, help="Do not leave the query out of its answers."
         ),
@@ -169,7 +184,22 @@ def _answer_options(command: _Command) -> _Command:
     return collection_option(command)
 
 
-@click.command("search")
+class _AnswerCommand(click.Command):
+    """A command whose ``--collapse`` may stand alone, also before a picture."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # A click option with an optional value would take the picture after it for the value.
+        end = args.index("--") if "--" in args else len(args)
+        for place in range(end):
+            if args[place] == "--collapse" and args[place + 1 : place + 2] not in (
+                ["exact"],
+                ["near"],
+            ):
+                args[place] = "--collapse=exact"
+        return super().parse_args(ctx, args)
+
+
+@click.command("search", cls=_AnswerCommand)
 @click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
 @_answer_options
 @click.option(
@@ -202,7 +232,7 @@ def search_command(
     min_score: float | None,
     exact: bool,
     include_self: bool,
-    collapse: bool,
+    collapse: Literal["exact", "near"] | None,
     where: str | None,
     per_group: bool,
     category: str,
@@ -241,19 +271,14 @@ def search_command(
                 min_score=None if min_match else min_score,
                 exact=exact,
                 include_self=include_self,
-                collapse=collapse,
+                collapse=collapse == "exact",
                 where=where,
                 per_group=per_group,
             )
-            found = None
             try:
-                if category == "off":
-                    hits = shop.search(source, **wanted)
-                else:
-                    from lookalike import categories  # noqa: PLC0415 - only with --category
-
-                    found = categories.search(shop, source, category=category, mass=mass, **wanted)
-                    hits = list(found.hits)
+                hits, found, folded = _searched(
+                    shop, source, wanted, category=category, mass=mass, near=collapse == "near"
+                )
             except PictureError as error:
                 if len(pictures) == 1:
                     raise
@@ -270,6 +295,7 @@ def search_command(
                     judged=limits.judged(hits),
                     took_ms=took_ms,
                     category=found,
+                    folded=folded,
                 )
             )
         _show(shop, answers, limits, _View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
@@ -277,7 +303,7 @@ def search_command(
         ctx.exit(1)
 
 
-@click.command("similar")
+@click.command("similar", cls=_AnswerCommand)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @_answer_options
 @click.pass_context
@@ -292,7 +318,7 @@ def similar_command(
     min_score: float | None,
     exact: bool,
     include_self: bool,
-    collapse: bool,
+    collapse: Literal["exact", "near"] | None,
     where: str | None,
     per_group: bool,
     **view: bool | Path | None,
@@ -310,16 +336,21 @@ def similar_command(
         limits = _Limits.of(shop, min_match, min_score)
         for one in ids:
             began = time.perf_counter()
-            hits = shop.similar(
-                one,
+            wanted = _Wanted(
                 k=k,
                 min_score=None if min_match else min_score,
                 exact=exact,
                 include_self=include_self,
-                collapse=collapse,
+                collapse=collapse == "exact",
                 where=where,
                 per_group=per_group,
             )
+            folded = None
+            if collapse == "near":
+                ask = partial(_similar, shop, one, wanted)
+                hits, folded = _collapsed(shop, ask, k)
+            else:
+                hits = shop.similar(one, **wanted)
             took_ms = (time.perf_counter() - began) * 1000
             picture = shop.file_of(shop.get(one))
             query: dict[str, Json] = {"id": one}
@@ -330,11 +361,54 @@ def similar_command(
                     found=hits,
                     judged=limits.judged(hits),
                     took_ms=took_ms,
+                    folded=folded,
                 )
             )
         _show(shop, answers, limits, _View(**view), several=len(ids) > 1)  # type: ignore[arg-type]
     if not all(answer.hits for answer in answers):
         ctx.exit(1)
+
+
+def _searched(
+    shop: "Collection",
+    source: str | bytes,
+    wanted: _Wanted,
+    *,
+    category: str,
+    mass: float,
+    near: bool,
+) -> "tuple[Sequence[Hit], CategorySearch | None, Mapping[str, int] | None]":
+    """The hits of a picture, what its category was found to be, and what was folded."""
+    found: CategorySearch | None = None
+    picture: Query = shop.encode(source) if near and len(shop) else source
+
+    def ask(k: int) -> Sequence[Hit]:
+        nonlocal found
+        if category == "off":
+            return shop.search(picture, **_more(wanted, k))
+        from lookalike import categories  # noqa: PLC0415 - only with --category
+
+        found = categories.search(shop, picture, category=category, mass=mass, **_more(wanted, k))
+        return found.hits
+
+    if not near:
+        return ask(wanted["k"]), found, None
+    hits, folded = _collapsed(shop, ask, wanted["k"])
+    return hits, found, folded
+
+
+def _similar(shop: "Collection", id: str, wanted: _Wanted, k: int) -> Sequence[Hit]:  # noqa: A002 - the word everywhere
+    return shop.similar(id, **_more(wanted, k))
+
+
+def _collapsed(
+    shop: "Collection", ask: Callable[[int], Sequence[Hit]], k: int
+) -> tuple[Sequence[Hit], Mapping[str, int]]:
+    from lookalike.config import settings  # noqa: PLC0415 - only with --collapse near
+    from lookalike.duplicates import collapsed  # noqa: PLC0415 - likewise
+
+    found = collapsed(shop, ask, k=k, cache=settings().cache / "signatures.sqlite")
+    return found.hits, found.folded
 
 
 def _show(
@@ -377,9 +451,10 @@ def _documents(
             query=answer.query,
             took_ms=answer.took_ms,
             collection=collection,
-            hits=hits_json(shop, answer.hits, answer.judged),
+            hits=hits_json(shop, answer.hits, answer.judged, answer.folded),
             category=answer.category,
             matches=matches_json(limits.scale, answer.judged, limits.min_match),
+            folded=None if answer.folded is None else sum(answer.folded.values()),
         )
         for answer in answers
     ]
@@ -393,11 +468,8 @@ def _category_text(found: "CategorySearch") -> str:
     return plain(f"{predicted}searched {where} ({found.scope.reason})")
 
 
-def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
-    if not answer.hits:
-        if answer.nothing is None:
-            click.echo("nothing found")
-        return
+def _columns(answer: _Answer) -> tuple[list[str], list[list[object]]]:
+    """The table of an answer: titles and rows."""
     columns = ["#", "score", "picture"]
     rows: list[list[object]] = [
         [rank, f"{hit.score:.3f}", plain(hit.item.id)] for rank, hit in enumerate(answer.hits, 1)
@@ -410,6 +482,19 @@ def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
         columns.append("match")
         for row, match in zip(rows, answer.judged.matches, strict=True):
             row.append(match or "none")
+    if answer.folded is not None and any(answer.folded[hit.item.id] for hit in answer.hits):
+        columns.append("copies")
+        for row, hit in zip(rows, answer.hits, strict=True):
+            row.append(answer.folded[hit.item.id] or "")
+    return columns, rows
+
+
+def _print_table(shop: "Collection", answer: _Answer, *, preview: bool) -> None:
+    if not answer.hits:
+        if answer.nothing is None:
+            click.echo("nothing found")
+        return
+    columns, rows = _columns(answer)
     if preview and sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415 - only on a terminal
 

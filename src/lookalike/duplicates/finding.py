@@ -22,8 +22,8 @@ from lookalike.duplicates import candidates, grouping
 from lookalike.duplicates.comparing import compare
 from lookalike.duplicates.grouping import Copy, Group, Keep
 from lookalike.duplicates.keeping import Kept
+from lookalike.duplicates.reading import signatures_of
 from lookalike.duplicates.signatures import Signatures, hashes, signature
-from lookalike.errors import PictureError
 from lookalike.filters import Condition
 from lookalike.records import Hit, Item, Skipped
 from lookalike.vectors import cosines
@@ -41,7 +41,6 @@ TURNS = (
     "turned by 270°",
     "mirrored along the other diagonal",
 )
-_DECODE = (64, 64)  # a JPEG is not decoded below this
 _BATCH = 512
 # Past this many floats (0.5 GB) vectors are not compared with each other: the store's graph is
 # asked for the nearest.
@@ -92,10 +91,10 @@ def find(
 
     Exact copies have the same bytes. Near copies are one picture resized, recompressed, cropped by
     up to a tenth, mirrored or turned by quarters; with ``marked`` also what is the same but in one
-    place, as under a watermark, which another print on one shirt is too. ``keep`` says which of a group is the
-    representative (``grouping.rank``); every copy of a group is a copy of the representative, not
-    only of another copy. ``max_difference``, from 0 to 1, is what a near copy may differ by.
-    ``cache`` is a file in which what was decoded is kept for the next time.
+    place, as under a watermark, which another print on one shirt is too. ``keep`` says which of a
+    group is the representative (``grouping.rank``); every copy of a group is a copy of the
+    representative, not only of another copy. ``max_difference``, from 0 to 1, is what a near copy
+    may differ by. ``cache`` is a file in which what was decoded is kept for the next time.
     ``progress`` hears (what is being done, done, in all). Raises ``FilterError``, ``StoreError``.
     """
     began = time.monotonic()
@@ -112,7 +111,9 @@ def find(
     joined: list[tuple[int, dict[int, float]]] = []
     run: _Run | None = None
     if not exact_only and len(firsts) > 1:
-        run = _Run(collection, firsts, Kept(cache), progress, stop, most=max_difference, marked=marked)
+        run = _Run(
+            collection, firsts, Kept(cache), progress, stop, most=max_difference, marked=marked
+        )
         run.read()
         unread = run.unread
         run.compare()
@@ -137,7 +138,8 @@ def copies_of(
 ) -> list[Copy]:
     """The items that a picture is a copy of, the nearest first; the item at its path is none.
 
-    ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises ``PictureError``, ``EncoderError``.
+    ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
+    ``PictureError``, ``EncoderError``.
     """
     data = picture if isinstance(picture, bytes) else images.read(picture, collection.limits)
     image = images.decode(data, limits=collection.limits).image
@@ -150,7 +152,7 @@ def copies_of(
     if itself is not None:
         hits.pop(itself.id, None)
     digest = images.digest(data)
-    read, _ = _signatures(collection, [hit.item for hit in hits.values()], Kept(cache))
+    read, _ = signatures_of(collection, [hit.item for hit in hits.values()], Kept(cache))
     others = [hit for hit in hits.values() if hit.item.digest in read]
     mine = signature(image)
     found = compare(
@@ -214,7 +216,7 @@ class _Run:
             if self._stop():
                 break
             some = self.items[start : start + _BATCH]
-            read, unread = _signatures(self.collection, some, self._kept)
+            read, unread = signatures_of(self.collection, some, self._kept)
             found |= read
             self.unread += unread
             self._told("pictures", start + len(some), len(self.items))
@@ -330,42 +332,6 @@ class _Run:
         """Cosines of the kept one with its copies."""
         rows = self.collection.vectors([self.items[one].id for one in (kept, *others)])
         return dict(zip(others, cosines(rows[1:], rows[0]).tolist(), strict=True))
-
-
-def _signatures(
-    collection: Collection, items: Sequence[Item], kept: Kept
-) -> tuple[dict[str, Signatures], list[Skipped]]:
-    """Digest → signature, kept or decoded now; and what could not be read."""
-    wanted = {item.digest: item for item in items}
-    found = kept.get(list(wanted))
-    places = {root.name: root.path for root in collection.roots()}
-    unread: list[Skipped] = []
-
-    def made(item: Item) -> Signatures | Skipped:
-        if not item.path or item.root not in places:
-            return Skipped(path=item.id, reason="it came as bytes, and there is no file of it")
-        place = places[item.root] / item.path
-        try:
-            data = images.read(place, collection.limits)
-            if images.digest(data) != item.digest:
-                return Skipped(path=str(place), reason="it has changed since it was indexed")
-            picture = images.decode(data, limits=collection.limits, at_least=_DECODE)
-        except PictureError as error:
-            return Skipped(path=str(place), reason=error.reason)
-        return signature(picture.image)
-
-    missing = [item for digest, item in wanted.items() if digest not in found]
-    if missing:
-        new: dict[str, Signatures] = {}
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            for item, one in zip(missing, pool.map(made, missing), strict=True):
-                if isinstance(one, Skipped):
-                    unread.append(one)
-                else:
-                    new[item.digest] = one
-        kept.put(new)
-        found |= new
-    return found, unread
 
 
 def _grouped(

@@ -1,0 +1,55 @@
+"""Signatures of items: kept ones, or made of the files."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from lookalike import images
+from lookalike.collection import Collection
+from lookalike.cores import usable_cores
+from lookalike.duplicates.keeping import Kept
+from lookalike.duplicates.signatures import Signatures, signature
+from lookalike.errors import PictureError
+from lookalike.records import Item, Skipped
+
+__all__ = ["signatures_of"]
+
+_DECODE = (64, 64)  # a JPEG is not decoded below this
+
+
+def signatures_of(
+    collection: Collection, items: Sequence[Item], kept: Kept
+) -> tuple[dict[str, Signatures], list[Skipped]]:
+    """Digest → signature, kept or decoded now; and what could not be read.
+
+    A file that has changed since it was indexed, is gone or came as bytes cannot be.
+    """
+    wanted = {item.digest: item for item in items}
+    found = kept.get(list(wanted))
+    places = {root.name: root.path for root in collection.roots()}
+    unread: list[Skipped] = []
+
+    def made(item: Item) -> Signatures | Skipped:
+        if not item.path or item.root not in places:
+            return Skipped(path=item.id, reason="it came as bytes, and there is no file of it")
+        place = places[item.root] / item.path
+        try:
+            data = images.read(place, collection.limits)
+            if images.digest(data) != item.digest:
+                return Skipped(path=str(place), reason="it has changed since it was indexed")
+            picture = images.decode(data, limits=collection.limits, at_least=_DECODE)
+        except PictureError as error:
+            return Skipped(path=str(place), reason=error.reason)
+        return signature(picture.image)
+
+    missing = [item for digest, item in wanted.items() if digest not in found]
+    if missing:
+        new: dict[str, Signatures] = {}
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for item, one in zip(missing, pool.map(made, missing), strict=True):
+                if isinstance(one, Skipped):
+                    unread.append(one)
+                else:
+                    new[item.digest] = one
+        kept.put(new)
+        found |= new
+    return found, unread
