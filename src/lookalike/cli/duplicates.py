@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["duplicates_command"]
 
 
+# What is touched must be surer than what is shown: docs/decisions/0010-copies.md.
+_ACTING = 0.7
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Act:
     """What to do with the copies, beside reporting them."""
@@ -57,9 +61,7 @@ class _Act:
 @click.option(
     "--max-difference",
     type=click.FloatRange(0, 1),
-    default=1.0,
-    show_default=True,
-    help="What a near copy may differ by, as shares of the limit.",
+    help="What a near copy may differ by: 1, or 0.7 with --move-to or --delete.",
 )
 @click.option(
     "--marked",
@@ -102,7 +104,7 @@ def duplicates_command(
     where: str | None,
     exact_only: bool,
     keep: Keep,
-    max_difference: float,
+    max_difference: float | None,
     marked: bool,
     report: Path | None,
     quiet: bool,
@@ -123,6 +125,8 @@ def duplicates_command(
     """
     todo = _Act(**acting)  # type: ignore[arg-type] # as click has read them
     todo.check()
+    if max_difference is None:
+        max_difference = _ACTING if todo.wanted else 1.0
     cache = settings().cache / "signatures.sqlite"
     if pictures:
         if todo.wanted or report is not None or where is not None or exact_only:
