@@ -532,7 +532,7 @@ def test_a_search_folds_near_copies_when_told_so(place: Path, tmp_path: Path) ->
 def test_what_is_touched_must_be_surer_than_what_is_shown(place: Path) -> None:
     def farthest(*arguments: str) -> float:
         groups = json.loads(command(place, "--json", *arguments).stdout)["groups"]
-        return max(copy["difference"] for group in groups for copy in group["copies"])
+        return max(float(copy["difference"]) for group in groups for copy in group["copies"])
 
     every, wide = farthest(), farthest("--delete", "--dry-run", "--max-difference", "1")
     assert every == wide
