@@ -6,7 +6,7 @@ Every implementation passes the same sentences: ``tests/contracts/``.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,9 @@ class Store(Protocol):
     def vectors(self, ids: Sequence[str]) -> Matrix:
         """Vectors in the order of ``ids``; ``ItemNotFoundError`` names one that is missing."""
 
+    def rows(self, ids: Sequence[str]) -> NDArray[np.floating]:
+        """As ``vectors``, but the rows as they are stored: float16 or float32, not scaled again."""
+
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         """Digest → the id of one item that has it, for those digests that occur."""
 
@@ -255,6 +258,9 @@ class Store(Protocol):
     def set_setting(self, name: str, value: Json) -> None:
         """Keep a small document beside the items."""
 
+    def settings(self) -> list[str]:
+        """The names of the documents kept beside the items, sorted; the store's own among them."""
+
     def change_setting(self, name: str, change: Callable[[Json], Json]) -> Json:
         """Replace a document by ``change`` of it, and answer the new one.
 
@@ -273,6 +279,27 @@ class Store(Protocol):
 
     def facts(self) -> dict[str, Json]:
         """Where and how the items are kept: kind, address, bytes, and the like."""
+
+    @property
+    def name(self) -> str:
+        """What the collection is called where it is kept: the last part of its address."""
+
+    def sibling(self, name: str, *, create: bool) -> Self:
+        """The collection called ``name`` beside this one, made in the same way; open for writing.
+
+        Raises ``CollectionNotFoundError`` where there is none and ``create`` is not set.
+        """
+
+    def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
+        """Let ``new``, a sibling, take this one's place and name in one step; close both.
+
+        First ``last`` runs: while it does, nobody writes to this one. Whoever has it open reads on
+        and can no longer write; who opens it from then on gets ``new``. This one stays under the
+        name that comes back: ``keep``, where that is free. When ``last`` raises, all is as before.
+        """
+
+    def drop(self) -> None:
+        """Remove the whole collection, and close."""
 
     def close(self) -> None:
         """Let go of files and connections. Closing twice is fine."""

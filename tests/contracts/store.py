@@ -11,7 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filter_semantics import meets
-from lookalike.errors import EncoderMismatchError, ItemNotFoundError
+from lookalike.errors import (
+    CollectionNotFoundError,
+    EncoderMismatchError,
+    ItemNotFoundError,
+    LookalikeError,
+)
 from lookalike.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
 from lookalike.protocols import NeighbourLists, Store
 from lookalike.records import Field, Hit, Item, Json, Neighbours, Skipped, Stamp
@@ -695,6 +700,53 @@ class StoreContract:
             store.bind(encoder="b", fingerprint="other", dim=dim)
         with pytest.raises(EncoderMismatchError):
             store.bind(encoder=name, fingerprint=fingerprint, dim=dim + 1)
+
+    def test_rows_come_as_they_are_stored(self, store: Store) -> None:
+        stored = random_rows(3)
+        store.upsert([an_item("a"), an_item("b"), an_item("c")], stored)
+        there = store.rows(["c", "a", "c"])
+        np.testing.assert_array_equal(there, stored[[2, 0, 2]].astype(there.dtype))
+        store.upsert([an_item("d")], there[:1].astype(np.float32))
+        assert store.rows(["d"]).tobytes() == there[:1].tobytes()  # there and back, bit by bit
+        with pytest.raises(ItemNotFoundError, match="nowhere"):
+            store.rows(["nowhere"])
+
+    def test_settings_are_listed_by_name(self, store: Store) -> None:
+        before = store.settings()
+        store.set_setting("roots", {"": "/photos"})
+        store.set_setting("a é", 1)
+        assert store.settings() == sorted({*before, "a é", "roots"})
+
+    def test_a_sibling_takes_the_place_and_the_old_one_can_only_be_read(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        store.upsert([an_item("old")], random_rows(1))
+        late = again()
+        new = store.sibling(f"{store.name}-new", create=True)
+        new.bind(encoder="other", fingerprint="other-1", dim=DIM)
+
+        def last() -> None:
+            new.upsert([an_item("new")], random_rows(1, seed=1))
+
+        kept = store.replace(new, keep=f"{store.name}-old", last=last)
+        now = again()
+        try:
+            assert [item.id for item in now.scan()] == ["new"]
+            assert now.bound() == ("other", "other-1", DIM)
+            with pytest.raises(LookalikeError):
+                late.upsert([an_item("late")], random_rows(1))
+            now.upsert([an_item("more")], random_rows(1, seed=2))
+            assert now.count() == 2
+            old = now.sibling(kept, create=False)
+            assert [item.id for item in old.scan()] == ["old"]
+            old.drop()
+            with pytest.raises(CollectionNotFoundError):
+                now.sibling(kept, create=False)
+        finally:
+            late.close()
+            now.drop()
+        with pytest.raises(CollectionNotFoundError):
+            again()
 
     def test_several_threads_write_and_search_at_once(self, store: Store) -> None:
         errors: list[BaseException] = []

@@ -1,8 +1,6 @@
 """``lookalike remove``."""
 
-import shutil
 import sys
-from pathlib import Path
 
 import click
 
@@ -53,15 +51,15 @@ def remove_command(
             removed = shop.remove(ids)
         else:
             missing = []
-            count, address = len(shop), Path(shop.info().address)
+            count, address = len(shop), shop.info().address
             what = f"the whole collection in {address}" if everything else f"the folder {root!r}"
             if not yes:
                 if not sys.stdin.isatty():
                     raise click.UsageError("nobody can be asked here; add --yes to be sure")
                 click.confirm(f"Remove {what}?", abort=True, err=True)
             removed = count if root is None else shop.remove_root(root)
-    if everything:
-        shutil.rmtree(address)
+            if everything:
+                shop.store.drop()
     if as_json:
         print_json({"removed": removed, "missing": missing})
     else:

@@ -1,6 +1,7 @@
 """The embedded store: one folder, SQLite rows as the truth, a graph beside them as a cache."""
 
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import (
+    CollectionError,
     CollectionNotFoundError,
     EncoderMismatchError,
     ItemNotFoundError,
@@ -24,6 +26,7 @@ from lookalike.filters import FIELDS, Condition
 from lookalike.protocols import Keyed, NeighbourLists
 from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
 from lookalike.stores import graph, neighbour_rows, schema
+from lookalike.stores.exchange import exchange
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
@@ -77,6 +80,7 @@ class EmbeddedStore:
         self.folder = folder
         self.read_only = read_only
         self._db = db
+        self._file = _file_at(folder / DATABASE)
         self._lock = threading.RLock()
         self._writes = 0  # own commits; `PRAGMA data_version` tells of the others'
         self._resident: Resident | None = None
@@ -215,6 +219,9 @@ class EmbeddedStore:
         with self._transaction() as db:
             db.execute(_SET, (name, json.dumps(value)))
 
+    def settings(self) -> list[str]:
+        return [row[0] for row in self._read("SELECT name FROM settings ORDER BY name")]
+
     def change_setting(self, name: str, change: Callable[[Json], Json]) -> Json:
         with self._transaction() as db:
             row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
@@ -230,6 +237,9 @@ class EmbeddedStore:
         return {one: found[one] for one in ids if one in found}
 
     def vectors(self, ids: Sequence[str]) -> Matrix:
+        return unit_rows(self.rows(ids))
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.floating]:
         rows: dict[str, bytes] = dict(
             self._by_value(
                 "SELECT id, vector FROM items JOIN vectors USING (seq) WHERE id IN ({})", ids
@@ -238,7 +248,7 @@ class EmbeddedStore:
         missing = next((one for one in ids if one not in rows), None)
         if missing is not None:
             raise _no_item(missing)
-        return unit_rows(matrix_of([rows[one] for one in ids], self._dim()))
+        return matrix_of([rows[one] for one in ids], self._dim())
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         rows = self._by_value(
@@ -292,6 +302,7 @@ class EmbeddedStore:
     def _walk(self, sql: str, values: Sequence[object] = ()) -> Iterator[_Row]:
         """Rows one by one, over a connection of their own: the walk sees one moment."""
         self._read("SELECT 1")  # says so if the store has been closed
+        self._check_place()
         with translated(self.folder):
             db, _ = connect(self.folder / DATABASE, create=False)
             try:
@@ -707,6 +718,49 @@ class EmbeddedStore:
             self._db.close()
             self._resident = self._graph = self._near = None
 
+    # -- moving ----------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    def sibling(self, name: str, *, create: bool) -> Self:
+        return self.open(self.folder.resolve().with_name(name), create=create)
+
+    def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
+        here, there = self.folder.resolve(), new.folder.resolve()
+        try:
+            with self._transaction():  # others wait, and then find that the place is another's
+                last()
+                new.close()
+                exchange(here, there)
+        except OSError as error:
+            raise StoreError(
+                f"{here} and {there} could not change places: {error.strerror}; end what has them "
+                "open, and try again"
+            ) from error
+        self.close()
+        kept = here.with_name(keep)
+        if kept.exists():
+            return there.name  # which is where this one lies now
+        there.rename(kept)
+        return kept.name
+
+    def drop(self) -> None:
+        self.close()
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise StoreError(f"{self.folder} could not be removed: {error.strerror}") from error
+
+    def _check_place(self) -> None:
+        """Raise unless the database that is open is still the one that lies in the folder."""
+        if _file_at(self.folder / DATABASE) != self._file:
+            raise CollectionError(
+                f"{self.folder} has been replaced or removed since it was opened (`lookalike "
+                "migrate` does so); open it again"
+            )
+
     # -- SQLite ----------------------------------------------------------------------------
 
     def _dim(self) -> int:
@@ -744,6 +798,7 @@ class EmbeddedStore:
         with self._lock, translated(self.folder):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_place()
                 yield self._db
             except BaseException:
                 if self._db.in_transaction:  # a full disk has rolled back already
@@ -761,6 +816,15 @@ def _delete(db: sqlite3.Connection, ids: Sequence[str]) -> int:
             db.execute("DELETE FROM vectors WHERE seq = ?", row)
             gone += 1
     return gone
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file lies there, if any."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def _no_item(one: str) -> ItemNotFoundError:

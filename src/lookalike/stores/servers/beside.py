@@ -34,6 +34,13 @@ class Beside:
         value, _ = self._document(f"setting:{name}")
         return None if value is None else json.loads(value["value"])
 
+    def settings(self) -> list[str]:
+        """The names of the settings, sorted."""
+        # They are written without waiting for searches to see them, unlike items.
+        self.reader.server.ask("POST", f"/{quote(self.reader.index)}/_refresh")
+        pages = self.reader.walk(self.of_kind("setting"), by="name", source=("name",), size=_PAGE)
+        return [hit["_source"]["name"] for page in pages for hit in page]
+
     def change_setting(self, name: str, change: Callable[[Json], Json]) -> Json:
         answer: Json = None
 

@@ -4,21 +4,26 @@ from typing import Any
 from urllib.parse import quote
 
 from lookalike.errors import CollectionNotFoundError
+from lookalike.records import Json
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.server import Server
 
-__all__ = ["add_vectors", "make", "vectors_of"]
+__all__ = ["add_vectors", "block", "drop", "found", "make", "replace", "shards", "unblock"]
 
 
-def vectors_of(server: Server, address: ServerAddress) -> str | None:
-    """How the collection there indexes its vectors; ``None`` when there is none.
+def found(server: Server, address: ServerAddress) -> tuple[str, str] | None:
+    """The index of the collection there, and how it indexes vectors; ``None`` for none.
 
-    Raises ``CollectionFormatError`` for an index that is not ours.
+    The index has the address's name, unless that is an alias. Raises ``CollectionFormatError`` for
+    an index that is not ours.
     """
     mapping = _mapping(server, address)
-    return None if mapping is None else mappings.made_with(mapping, address=str(address))[0]
+    if mapping is None:
+        return None
+    vectors, _ = mappings.made_with(mapping, address=str(address))
+    return next(iter(mapping)), vectors
 
 
 def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
@@ -49,6 +54,54 @@ def add_vectors(server: Server, address: ServerAddress, dialect: Dialect, *, dim
     if "vector" not in properties:
         body = mappings.vector_properties(dialect.vector_field(dim, vectors))
         server.ask("PUT", f"/{quote(address.name)}/_mapping", body)
+
+
+def shards(server: Server, index: str) -> int:
+    """In how many parts an index lies."""
+    answer = server.ask("GET", f"/{quote(index)}/_settings/index.number_of_shards")
+    (one,) = answer.body.values()
+    return int(one["settings"]["index"]["number_of_shards"])
+
+
+def replace(server: Server, name: str, old: str, new: str, *, keep: str) -> str:
+    """Let ``name`` mean the index ``new`` in place of ``old``, in one step; where ``old`` is now.
+
+    ``old`` must take no writes. Where ``name`` is the index itself it is cloned first, which costs
+    no room: an alias can only take its place when it goes.
+    """
+    if old != name:
+        actions = [_action("remove", old, name), _action("add", new, name)]
+        server.ask("POST", "/_aliases", {"actions": actions})
+        return old
+    both = {old: keep, mappings.beside_name(old): mappings.beside_name(keep)}
+    for index, clone in both.items():
+        server.ask("DELETE", f"/{quote(clone)}", allow=(404,))  # of a try that was cut off
+        server.ask("PUT", f"/{quote(index)}/_clone/{quote(clone)}?wait_for_active_shards=1")
+    gone: list[Json] = [{"remove_index": {"index": index}} for index in both]
+    server.ask("POST", "/_aliases", {"actions": [_action("add", new, name), *gone]})
+    return keep
+
+
+def block(server: Server, index: str) -> None:
+    """Let a collection's indexes take no writes; those under way are waited for."""
+    for one in (index, mappings.beside_name(index)):
+        server.ask("PUT", f"/{quote(one)}/_block/write")
+
+
+def unblock(server: Server, index: str) -> None:
+    """Let a collection's indexes take writes again."""
+    for one in (index, mappings.beside_name(index)):
+        server.ask("PUT", f"/{quote(one)}/_settings", {"index.blocks.write": None})
+
+
+def drop(server: Server, index: str) -> None:
+    """Delete a collection's indexes, and with them what points at them."""
+    for one in (index, mappings.beside_name(index)):
+        server.ask("DELETE", f"/{quote(one)}", allow=(404,))
+
+
+def _action(verb: str, index: str, alias: str) -> Json:
+    return {verb: {"index": index, "alias": alias}}
 
 
 def _mapping(server: Server, address: ServerAddress) -> Any | None:  # noqa: ANN401 - JSON

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from lookalike.errors import CollectionError
 from lookalike.records import Json
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.queries import Query
@@ -30,7 +31,9 @@ class Reader:
     def search(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """One search. A shard that does not answer is an error, not a smaller answer."""
         path = f"/{quote(self.index)}/_search?allow_partial_search_results=false"
-        return self.server.ask("POST", path, body).body
+        answer = self.server.ask("POST", path, body).body
+        self._check_index(answer["hits"]["hits"])
+        return answer
 
     def searches(self, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Many searches in one request."""
@@ -47,6 +50,7 @@ class Reader:
                     address=self.server.address,
                     kind=self.server.kind,
                 )
+            self._check_index(answer["hits"]["hits"])
         return answers
 
     def count(self, query: Query | None = None) -> int:
@@ -106,7 +110,19 @@ class Reader:
                 if "error" in one:
                     raise refusal(404, one, address=self.server.address, kind=self.server.kind)
                 found.append(one if one.get("found") else None)
+            self._check_index(answer["docs"])
         return found
+
+    def _check_index(self, hits: Sequence[Any]) -> None:
+        """Raise if what answers is no longer the index that was opened.
+
+        The name may have become an alias of one with another encoder's vectors.
+        """
+        if hits and hits[0].get("_index", self.index) != self.index:
+            raise CollectionError(
+                f"{self.server.address} has been replaced since it was opened (`lookalike migrate` "
+                "does so); open it again"
+            )
 
 
 def both(*queries: Query | None) -> Query | None:

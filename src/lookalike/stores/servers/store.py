@@ -6,6 +6,7 @@ that is stored, half floats as there, so the stores' answers are the same to the
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 from urllib.parse import quote
 
@@ -34,7 +35,7 @@ from lookalike.stores.servers.neighbour_table import NeighbourTable
 from lookalike.stores.servers.queries import Query, below, filter_query
 from lookalike.stores.servers.reading import Reader, both
 from lookalike.stores.servers.searching import Search
-from lookalike.stores.servers.server import Server, Wire
+from lookalike.stores.servers.server import Answer, Server, Wire
 from lookalike.stores.servers.versions import check_product
 from lookalike.stores.servers.writing import Writer, no_item
 from lookalike.stores.where import json_path, metadata_name
@@ -45,6 +46,19 @@ __all__ = ["ServerStore"]
 _PAGE = 1000  # items read at a time
 _STAMPS = 10_000  # stamps, which are small
 _VECTORS = 2000  # vectors: 7 MB of 1,280 values
+
+
+class _Lent:
+    """Another store's wire, which that one closes."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+        return self._wire.request(method, path, body=body, lines=lines)
+
+    def close(self) -> None:
+        """Not ours to close."""
 
 
 class ServerStore:
@@ -59,22 +73,25 @@ class ServerStore:
         self.address = address
         self.dialect = dialect
         self.server = Server(wire, address=str(address), kind=dialect.kind)
-        self._items = Reader(server=self.server, dialect=dialect, index=address.name)
-        beside = Reader(
-            server=self.server, dialect=dialect, index=mappings.beside_name(address.name)
-        )
+        self._wire = wire
+        self._bound: tuple[str, str, int] | None = None
+        self._version = ""
+        self._point(address.name, vectors=address.vectors or dialect.default_vectors)
+
+    def _point(self, index: str, *, vectors: str) -> None:
+        """Read and write this index and the one beside it."""
+        self._items = Reader(server=self.server, dialect=self.dialect, index=index)
+        beside = Reader(server=self.server, dialect=self.dialect, index=mappings.beside_name(index))
         self._beside = Beside(reader=beside)
         self._table = NeighbourTable(items=self._items, beside=beside)
         self._writer = Writer(items=self._items, beside=self._beside, table=self._table)
-        self._bound: tuple[str, str, int] | None = None
         self._search = Search(
             items=self._items,
-            dialect=dialect,
-            vectors=address.vectors or dialect.default_vectors,
-            candidates=address.candidates,
-            oversample=address.oversample,
+            dialect=self.dialect,
+            vectors=vectors,
+            candidates=self.address.candidates,
+            oversample=self.address.oversample,
         )
-        self._version = ""
 
     @classmethod
     def open(cls, wire: Wire, dialect: Dialect, address: ServerAddress, *, create: bool) -> Self:
@@ -93,20 +110,23 @@ class ServerStore:
 
     def _look(self, *, create: bool) -> None:
         self._version = check_product(self.server, self.dialect)
-        vectors = indexes.vectors_of(self.server, self.address)
-        if vectors is None and create:
+        found = indexes.found(self.server, self.address)
+        if found is None and create:
             indexes.make(self.server, self.address, self.dialect)
-            vectors = indexes.vectors_of(self.server, self.address)
-        if vectors is None:
+            found = indexes.found(self.server, self.address)
+        if found is None:
             raise CollectionNotFoundError(
                 f"there is no collection at {self.address}; `lookalike index FOLDER` makes one"
             )
+        index, vectors = found
         if self.address.vectors not in (None, vectors):
             raise CollectionError(
                 f"{self.address} was made with vectors={vectors}; leave the option out, or index "
                 "into another collection"
             )
-        self._search.vectors = vectors
+        # What an alias means may change (`replace`), and vectors of two encoders must not mix: so
+        # it is followed once.
+        self._point(index, vectors=vectors)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -200,6 +220,9 @@ class ServerStore:
         }
 
     def vectors(self, ids: Sequence[str]) -> Matrix:
+        return unit_rows(self.rows(ids))
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.floating]:
         named = list(dict.fromkeys(ids))
         found = self._items.sources([document_id(one) for one in named], source=("half",))
         places: dict[str, int] = {}
@@ -209,8 +232,7 @@ class ServerStore:
                 raise no_item(one)
             places[one] = len(stored)
             stored.append(there["_source"]["half"])
-        rows = documents.halves(stored, self._dim())
-        return unit_rows(rows[[places[one] for one in ids]])
+        return documents.halves(stored, self._dim())[[places[one] for one in ids]]
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -266,6 +288,9 @@ class ServerStore:
 
     def setting(self, name: str) -> Json:
         return self._beside.setting(name)
+
+    def settings(self) -> list[str]:
+        return self._beside.settings()
 
     def facts(self) -> dict[str, Json]:
         names = f"{quote(self._items.index)},{quote(self._beside.reader.index)}"
@@ -368,6 +393,46 @@ class ServerStore:
 
     def close(self) -> None:
         self.server.close()
+
+    # -- moving ----------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.address.name
+
+    @property
+    def index(self) -> str:
+        """The index of the items; not the collection's name where that is an alias."""
+        return self._items.index
+
+    def sibling(self, name: str, *, create: bool) -> Self:
+        address = replace(
+            self.address,
+            name=name,
+            vectors=self._search.vectors,
+            shards=indexes.shards(self.server, self._items.index),
+        )
+        store = self.open(_Lent(self._wire), self.dialect, address, create=create)
+        if create:
+            indexes.unblock(store.server, store.index)  # it may have been replaced once
+        return store
+
+    def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
+        here = self._items.index
+        indexes.block(self.server, here)
+        try:
+            last()
+            kept = indexes.replace(self.server, self.name, here, new.index, keep=keep)
+        except BaseException:
+            indexes.unblock(self.server, here)
+            raise
+        new.close()
+        self.close()
+        return kept
+
+    def drop(self) -> None:
+        indexes.drop(self.server, self._items.index)
+        self.close()
 
     def _dim(self) -> int:
         bound = self.bound()
