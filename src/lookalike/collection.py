@@ -22,6 +22,7 @@ from lookalike.errors import (
     SourceError,
 )
 from lookalike.filters import FIELDS, Condition, Exists, Not, parse
+from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Skipped, id_of
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
@@ -143,6 +144,7 @@ class Collection:
         options: "ScanOptions | None" = None,
         keep_missing: bool = False,
         retry: bool = False,
+        part: Part | None = None,
         progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         optimize: bool = True,
@@ -154,7 +156,9 @@ class Collection:
         with ``keep_missing``). ``retry`` tries unchanged files again that could not be used.
         ``progress`` hears after each batch; when ``stop`` answers true, the run ends cleanly after
         the batch in hand and the next run goes on. With ``optimize``, a large collection is
-        prepared for quick searches at the end (see there).
+        prepared for quick searches at the end (see there). With ``part``, only that part of the
+        source is looked at and nothing removed: several machines fill one collection, and
+        ``lookalike.pruning`` removes what has vanished.
 
         A catalogue (``lookalike.catalogues``) also says what a picture is: its label, group and
         metadata. ``format`` is its format's name, ``folder`` for pictures and nothing else, or
@@ -176,7 +180,12 @@ class Collection:
                 source = open_catalogue(path, format)
         if isinstance(source, str | os.PathLike):
             report = self._index_folder(
-                _expanded(source), common, options, keep_missing=keep_missing, retry=retry
+                _expanded(source),
+                common,
+                options,
+                keep_missing=keep_missing,
+                retry=retry,
+                part=part,
             )
         elif isinstance(source, Catalogue):
             root, under, _ = self._root_of(source.root)
@@ -192,9 +201,12 @@ class Collection:
                 name=root.name,
                 keep_missing=keep_missing,
                 retry=retry,
+                part=part,
                 **common,
             )
         else:
+            if part is not None:
+                source = (entry for entry in source if entry.id in part)
             report = indexing.index_entries(self._store, self._bound_encoder(), source, **common)
         if report.indexed or report.reused or report.removed:
             self._store.set_setting("updated_at", time.time())
@@ -210,6 +222,7 @@ class Collection:
         *,
         keep_missing: bool,
         retry: bool,
+        part: Part | None,
     ) -> IndexReport:
         from lookalike.indexing import index_folder  # noqa: PLC0415 - as in `index`
         from lookalike.scan import ScanOptions, check_folder  # noqa: PLC0415 - likewise
@@ -226,6 +239,7 @@ class Collection:
             apart=apart,
             keep_missing=keep_missing,
             retry=retry,
+            part=part,
             **common,
         )
 

@@ -26,6 +26,7 @@ from lookalike.errors import (
     SourceError,
     UnreadablePictureError,
 )
+from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import Entry, IndexReport, Item, Progress, Remote, Skipped, Stamp, id_of
 from lookalike.scan import Listing, ScanOptions, check_folder, scan
@@ -68,6 +69,7 @@ def index_folder(
     limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
     keep_missing: bool = False,
     retry: bool = False,
+    part: Part | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -75,12 +77,19 @@ def index_folder(
 
     ``encoder`` is only called when there is a picture to encode. Items whose file has gone are
     removed at the end, after a scan that saw everything and a run that was not stopped, unless
-    ``keep_missing``. The other arguments are those of ``scan``, ``plan_folder`` and
-    ``index_entries``.
+    ``keep_missing``. With ``part``, only what is in it is looked at, and nothing removed. The other
+    arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
     """
     began = time.monotonic()
     listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
-    plan = plan_folder(listing, store.stamps(name, under), store.skips(name, under), retry=retry)
+    known, skips = store.stamps(name, under), store.skips(name, under)
+    if part is not None:
+        listing.files = {
+            path: stamp for path, stamp in listing.files.items() if id_of(name, path) in part
+        }
+        known = {path: one for path, one in known.items() if one[0] in part}
+        skips = {path: skip for path, skip in skips.items() if id_of(name, path) in part}
+    plan = plan_folder(listing, known, skips, retry=retry)
     report = IndexReport()
     if plan.work:
         report = index_entries(
@@ -96,7 +105,7 @@ def index_folder(
     if not report.interrupted:
         if plan.recovered:
             store.forget_skips(name, plan.recovered)
-        if plan.vanished and not keep_missing:
+        if plan.vanished and not keep_missing and part is None:
             removed = store.delete(plan.vanished)
     return replace(
         report,
@@ -117,6 +126,7 @@ def index_catalogue(
     limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
     keep_missing: bool = False,
     retry: bool = False,
+    part: Part | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -126,12 +136,13 @@ def index_catalogue(
     Of lines with one id the last wins, and each earlier one is reported; ids that differ only by
     case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
     are removed at the end, unless ``keep_missing``, the run was stopped, or a line could not be
-    understood: it may have been theirs.
+    understood: it may have been theirs. With ``part``, only entries in it are looked at, and
+    nothing is removed.
 
     Raises ``SourceError`` where not one picture is there: all are URLs, or lie elsewhere.
     """
     check_folder(catalogue.root)
-    reading = _Reading(catalogue, name, {} if retry else store.skips(name))
+    reading = _Reading(catalogue, name, {} if retry else store.skips(name), part)
     report = index_entries(
         store, encoder, reading.entries(), limits=limits, progress=progress, stop=stop
     )
@@ -149,8 +160,12 @@ def index_catalogue(
     gone = []
     if not report.interrupted:
         known = store.stamps(name)
-        gone = [one for path, (one, _) in known.items() if path and one not in reading.seen]
-    removed = 0 if keep_missing or reading.odd else store.delete(gone)
+        gone = [
+            one
+            for path, (one, _) in known.items()
+            if path and one not in reading.seen and (part is None or one in part)
+        ]
+    removed = 0 if keep_missing or reading.odd or part is not None else store.delete(gone)
     return replace(
         report,
         removed=removed,
@@ -163,10 +178,13 @@ def index_catalogue(
 class _Reading:
     """A catalogue on its way to the readers: what of it is to be looked at, and what is odd."""
 
-    def __init__(self, catalogue: Catalogue, name: str, skips: Mapping[str, Skipped]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, name: str, skips: Mapping[str, Skipped], part: Part | None
+    ) -> None:
         self._catalogue = catalogue
         self._name = name
         self._skips = skips
+        self._part = part
         self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
         self._absent = 0  # files that are not there, as long as none was
         self.seen: set[str] = set()
@@ -184,7 +202,7 @@ class _Reading:
                 remote.append(Skipped(path=one.line or one.id, reason=_REMOTE))
                 if not self.seen and len(remote) == _NONE_OF:
                     break
-            else:
+            elif self._part is None or one.id in self._part:
                 yield from self._looked_at(one)
         if remote and not self.seen:
             raise SourceError(

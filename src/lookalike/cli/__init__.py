@@ -38,6 +38,7 @@ _COMMANDS = {
     "export": "export",
     "serve": "serve",
     "remove": "remove",
+    "prune": "prune",
     "doctor": "doctor",
     "version": "version",
     "completion": "completion",

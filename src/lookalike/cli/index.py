@@ -20,6 +20,7 @@ from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.errors import SourceError
 from lookalike.images import Limits
+from lookalike.parts import Part
 from lookalike.records import IndexReport, together
 from lookalike.scan import ScanOptions
 
@@ -27,9 +28,17 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.protocols import Catalogue
 
-__all__ = ["index_command"]
+__all__ = ["Source", "index_command", "update_neighbours"]
 
 _NOTES = 10  # shown
+
+
+def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Part | None:
+    """``3/8`` as a part."""
+    try:
+        return None if text is None else Part.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, option) from error
 
 
 @click.command("index")
@@ -73,6 +82,13 @@ _NOTES = 10  # shown
     help="Try files again that could not be used and have not changed.",
 )
 @click.option(
+    "--part",
+    metavar="N/OF",
+    callback=part_of,
+    help="Index one part of each source, by a hash of the ids, and remove nothing: so that several "
+    "machines fill one collection. `lookalike prune` then removes what has vanished.",
+)
+@click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),
     default=100.0,
@@ -113,6 +129,7 @@ def index_command(
     follow_links: bool,
     keep_missing: bool,
     retry_skipped: bool,
+    part: Part | None,
     max_megapixels: float,
     max_megabytes: float,
     strict: bool,
@@ -135,12 +152,11 @@ def index_command(
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
+      lookalike index photos/ --part 3/8 -c elasticsearch://search:9200/shop
     """
     pictures = Path(root).expanduser() if root else None
     sources = [  # before any work: a slip in the last word should cost nothing
-        _Source.named(
-            folder, format_, pictures=pictures, columns=columns or None, encoding=encoding
-        )
+        Source.named(folder, format_, pictures=pictures, columns=columns or None, encoding=encoding)
         for folder in folders
     ]
     options = ScanOptions(
@@ -154,7 +170,7 @@ def index_command(
             max_pixels=int(max_megapixels * 1e6), max_bytes=int(max_megabytes * 1e6)
         )
 
-        def index(source: _Source) -> IndexReport:
+        def index(source: Source) -> IndexReport:
             if source.kind != "folder" and not quiet:
                 click.echo(f"{source.name}: read as {source.kind}", err=True)
             with Meter(source.name, quiet=quiet) as meter:
@@ -164,16 +180,17 @@ def index_command(
                     options=options,
                     keep_missing=keep_missing,
                     retry=retry_skipped,
+                    part=part,
                     progress=meter,
                     stop=stop,
                     optimize=False,  # once, at the end, with its own progress
                 )
 
         reports = [index(source) for source in sources if not stop()]
-        if not stop():
+        if not stop() and part is None:  # once, when all parts are there: `prune`
             with Meter("search graph", quiet=quiet) as meter:
                 shop.optimize(progress=meter.show)
-            _update_neighbours(shop, stop, quiet=quiet)
+            update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
     report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
@@ -184,8 +201,8 @@ def index_command(
         ctx.exit(3)
 
 
-class _Source(NamedTuple):
-    """What a word of the command line means."""
+class Source(NamedTuple):
+    """What a SOURCE of the command line means."""
 
     name: str
     kind: str
@@ -200,7 +217,7 @@ class _Source(NamedTuple):
         pictures: Path | None,
         columns: dict[str, str] | None,
         encoding: str | None,
-    ) -> "_Source":
+    ) -> "Source":
         path = Path(word).expanduser()
         if kind == "auto":
             kind = recognise(path)
@@ -217,7 +234,7 @@ class _Source(NamedTuple):
         return cls(plain(word), kind, catalogue)
 
 
-def _update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:
+def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:
     """A neighbour table that is there follows the items."""
     if shop.store.setting("neighbours") is None:
         return

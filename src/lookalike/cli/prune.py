@@ -1,0 +1,131 @@
+"""``lookalike prune``."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lookalike import pruning
+from lookalike.catalogues import FORMATS
+from lookalike.cli.index import Source, update_neighbours
+from lookalike.cli.options import collection_option, json_option, opened, table_options
+from lookalike.cli.output import plain, print_json
+from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.scan import ScanOptions
+
+__all__ = ["prune_command"]
+
+
+@click.command("prune")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@collection_option
+@click.option(
+    "--format",
+    "format_",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "folder", *FORMATS]),
+    help="What the source is; auto recognises it by its content.",
+)
+@click.option(
+    "--root",
+    metavar="DIR",
+    help="The folder that a catalogue's files lie in, where it is not the catalogue's own.",
+)
+@table_options
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="PATTERN",
+    help="As `index` was told: only files that match are there.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="As `index` was told: files and folders that match are not there.",
+)
+@click.option("--hidden", is_flag=True, help="As `index` was told.")
+@click.option("--follow-links", is_flag=True, help="As `index` was told.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("-y", "--yes", is_flag=True, help="Remove also more than half of the items.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+def prune_command(
+    sources: tuple[str, ...],
+    *,
+    collection: str | None,
+    format_: str,
+    root: str | None,
+    columns: dict[str, str],
+    encoding: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    hidden: bool,
+    follow_links: bool,
+    dry_run: bool,
+    yes: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Remove the items whose file has vanished, after several machines have indexed their parts.
+
+    A SOURCE is what `lookalike index` was given, with the same options. It is looked at whole
+    before anything is removed. A folder that is missing or cannot be listed removes nothing, nor
+    does a catalogue with a line that cannot be understood. At the end the search graph and the
+    neighbours follow, as `index` without --part has them follow.
+
+    \b
+      lookalike prune photos/ -c elasticsearch://search:9200/shop --dry-run
+      lookalike prune photos/ -c elasticsearch://search:9200/shop
+    """
+    pictures = Path(root).expanduser() if root else None
+    named = [
+        Source.named(source, format_, pictures=pictures, columns=columns or None, encoding=encoding)
+        for source in sources
+    ]
+    options = ScanOptions(
+        include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
+    )
+    with opened(collection) as shop, stop_on_signal() as stop:
+        reports = [
+            pruning.prune(
+                shop,
+                source.source,
+                format=source.kind,
+                options=options,
+                dry_run=dry_run,
+                most=yes,
+            )
+            for source in named
+            if not stop()
+        ]
+        if not dry_run and not stop():
+            with Meter("search graph", quiet=quiet) as meter:
+                shop.optimize(progress=meter.show)
+            update_neighbours(shop, stop, quiet=quiet)
+        count = len(shop)
+    together = pruning.PruneReport(
+        items=sum(one.items for one in reports),
+        vanished=tuple(one for report in reports for one in report.vanished),
+        removed=sum(one.removed for one in reports),
+        kept=sum(one.kept for one in reports),
+    )
+    if as_json:
+        print_json({**asdict(together), "count": count, "dry_run": dry_run})
+        return
+    if dry_run:
+        for one in together.vanished:
+            click.echo(plain(one))
+    click.echo(summary(together, dry_run=dry_run), err=dry_run)
+
+
+def summary(report: pruning.PruneReport, *, dry_run: bool) -> str:
+    """One line that says what was done, or would be."""
+    parts = [
+        f"{len(report.vanished):,} would be removed" if dry_run else f"{report.removed:,} removed",
+        f"{report.items - len(report.vanished):,} stay",
+    ]
+    if report.kept:
+        parts.append(f"{report.kept:,} of them could not be looked for")
+    return ", ".join(parts)
