@@ -39,6 +39,7 @@ _COMMANDS = {
     "serve": "serve",
     "remove": "remove",
     "prune": "prune",
+    "copy": "copy",
     "doctor": "doctor",
     "version": "version",
     "completion": "completion",
