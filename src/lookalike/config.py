@@ -19,7 +19,7 @@ from lookalike.stores.embedded import DATABASE, EmbeddedStore
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
-__all__ = ["Settings", "collections", "open_collection", "settings"]
+__all__ = ["Settings", "collections", "named_encoder", "open_collection", "settings"]
 
 DEFAULT_ENCODER = "efficientnet-lite0"
 
@@ -89,20 +89,12 @@ def open_collection(
     def make(store: Store) -> Encoder:
         if encoder is not None and not isinstance(encoder, str | os.PathLike):
             return encoder
-        from lookalike.encoders import load_encoder  # noqa: PLC0415 - `import lookalike` loads none
-
         chosen = encoder
         if chosen is None:
             stored = store.setting("card")
             bound = store.bound()
             chosen = stored if isinstance(stored, str) else bound[0] if bound else DEFAULT_ENCODER
-        made = load_encoder(
-            Path(chosen) if isinstance(chosen, os.PathLike) else chosen,
-            device=device,
-            threads=threads,
-            cache=known.cache,
-            background=True,
-        )
+        made = named_encoder(chosen, device=device, threads=threads, known=known)
         if Path(chosen).suffix == ".toml" and store.bound() is None:
             store.set_setting("card", str(Path(chosen).resolve()))
         return made
@@ -112,6 +104,25 @@ def open_collection(
     from lookalike.collection import Collection  # noqa: PLC0415 - beside a network that opens
 
     return Collection(store, lambda store: begun or make(store))
+
+
+def named_encoder(
+    name: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    known: Settings | None = None,
+) -> Encoder:
+    """The encoder of a name or of a model card's path. Raises ``EncoderError``."""
+    from lookalike.encoders import load_encoder  # noqa: PLC0415 - `import lookalike` loads none
+
+    return load_encoder(
+        Path(name) if isinstance(name, os.PathLike) else name,
+        device=device,
+        threads=threads,
+        cache=(settings() if known is None else known).cache,
+        background=True,
+    )
 
 
 def _open_store(address: str | os.PathLike[str], known: Settings, *, create: bool) -> Store:

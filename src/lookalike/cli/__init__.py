@@ -40,6 +40,7 @@ _COMMANDS = {
     "remove": "remove",
     "prune": "prune",
     "copy": "copy",
+    "migrate": "migrate",
     "doctor": "doctor",
     "version": "version",
     "completion": "completion",
