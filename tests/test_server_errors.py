@@ -1,7 +1,10 @@
 """What goes wrong between a collection and its server, each with one message that helps."""
 
 import base64
+import hashlib
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
@@ -237,6 +240,36 @@ def test_secrets_are_sent_and_never_told(kind: str) -> None:
         else:
             with pytest.raises(CollectionError, match="OpenSearch has no API keys"):
                 opened(address, {f"{before}_API_KEY": "c2VjcmV0"})
+
+
+def test_requests_are_signed_for_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    with answering(lambda asked: usual("opensearch", asked)) as server:
+        store = opened(f"opensearch://127.0.0.1:{server.port}/shop?aws=eu-west-1")
+        store.upsert([an_item("a")], random_rows(1))
+        store.close()
+        assert {asked.method for asked in server.asked} >= {"GET", "POST"}
+        for asked in server.asked:
+            assert re.match(
+                r"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/\d{8}/eu-west-1/es/aws4_request, ",
+                asked.headers["authorization"],
+            )
+            assert asked.headers["x-amz-content-sha256"] == hashlib.sha256(asked.body).hexdigest()
+
+
+def test_without_credentials_nothing_is_asked_of_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(CollectionError, match="no AWS credentials"):
+        opened("opensearch://127.0.0.1:1/shop?aws=eu-west-1")
+    with pytest.raises(CollectionError, match="aws=no region in an address must be a region"):
+        opened("opensearch://127.0.0.1:1/shop?aws=no region")
+    with pytest.raises(CollectionError, match="for OpenSearch alone"):
+        opened("elasticsearch://127.0.0.1:1/shop?aws=eu-west-1")
 
 
 @pytest.mark.parametrize("kind", _KINDS)

@@ -169,10 +169,34 @@ def _options(address: ServerAddress, secrets: Secrets) -> dict[str, Any]:
             "OpenSearch has no API keys; set LOOKALIKE_OPENSEARCH_USER and "
             "LOOKALIKE_OPENSEARCH_PASSWORD"
         )
-    if secrets.user is not None and secrets.password is not None:
+    if address.aws is not None:
+        options["http_auth"] = _signing(address, address.aws)
+    elif secrets.user is not None and secrets.password is not None:
         options["http_auth"] = (secrets.user, secrets.password)
     if address.tls:
         options |= {"use_ssl": True, "verify_certs": address.verify, "ssl_show_warn": False}
         if authority(address) is not None:
             options["ca_certs"] = address.ca
     return options
+
+
+def _signing(address: ServerAddress, aws: str) -> "opensearchpy.Urllib3AWSV4SignerAuth":
+    """What signs each request (AWS Signature Version 4), with the credentials that AWS's own tools
+    would take: environment, profile, or the machine's role.
+    """
+    try:
+        import botocore.session  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise CollectionError(
+            f"{address} is to be asked with signed requests: pip install 'lookalike[aws]'"
+        ) from None
+    import opensearchpy  # noqa: PLC0415 - loaded already, by `open_opensearch`
+
+    credentials = botocore.session.get_session().get_credentials()
+    if credentials is None:
+        raise CollectionError(
+            f"{address} is to be asked with signed requests, and there are no AWS credentials; set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        )
+    region, _, service = aws.partition(":")
+    return opensearchpy.Urllib3AWSV4SignerAuth(credentials, region, service or "es")

@@ -56,7 +56,8 @@ class ServerAddress:
     is how they are indexed when the collection is made; ``None`` leaves it to the collection.
     ``candidates`` are looked at for an approximate search, on each shard; ``oversample`` times as
     many as are asked for are compared again by their true vectors. ``timeout_s`` is for one
-    request, ``retries`` for one that found no server.
+    request, ``retries`` for one that found no server. With ``aws``, a region (``eu-west-1``) or a
+    region and a service (``eu-west-1:aoss``), requests are signed as Amazon's services ask for.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class ServerAddress:
     replicas: int | None = None
     timeout_s: float = 30.0
     retries: int = 3
+    aws: str | None = None
 
     def __str__(self) -> str:
         """The address as it is shown; holds no secret."""
@@ -139,6 +141,12 @@ def _one_of(*values: str) -> _Reader:
     return read
 
 
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+(:[a-z0-9-]+)?", text):
+        raise ValueError
+    return text
+
+
 # The word in the address: the field, what it may be, and how it is read.
 _OPTIONS: dict[str, tuple[str, str, _Reader]] = {
     "ca": ("ca", "the path of a PEM file", str),
@@ -150,6 +158,7 @@ _OPTIONS: dict[str, tuple[str, str, _Reader]] = {
     "replicas": ("replicas", "a whole number from 0 to 20", _whole(0, 20)),
     "timeout": ("timeout_s", "seconds, from 0.1 to 3600", _number(0.1, 3600)),
     "retries": ("retries", "a whole number from 0 to 20", _whole(0, 20)),
+    "aws": ("aws", "a region, like eu-west-1, or with a service, like eu-west-1:aoss", _region),
 }
 
 
@@ -177,6 +186,8 @@ def parse_address(text: str) -> ServerAddress:
                 f"an address has no option {word!r}; it may have {', '.join(_OPTIONS)} (secrets "
                 "come from the environment)"
             )
+        if word == "aws" and kind != "opensearch":
+            raise CollectionError("aws= is for OpenSearch alone; Amazon hosts no Elasticsearch")
         option, meaning, read = _OPTIONS[word]
         try:
             given[option] = read(value)
