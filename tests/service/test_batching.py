@@ -59,14 +59,15 @@ class Heard:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
-        self.most = 0
+        self.now = self.most = 0
 
     def batch(self, pictures: int, seconds: float) -> None:
         assert seconds >= 0
         self.batches.append(pictures)
 
-    def waiting(self, pictures: int) -> None:
-        self.most = max(self.most, pictures)
+    def waiting(self, change: int) -> None:
+        self.now += change
+        self.most = max(self.most, self.now)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 import lookalike
 from hostile import photo, saved
 from live import Live, ids, problem, serving
+from lookalike.service.metrics import Metrics
 from lookalike.service.run import bound
 from lookalike.service.settings import ServiceSettings
 
@@ -119,6 +120,13 @@ def test_metrics_count_by_route_and_never_by_what_was_sent(own: Live) -> None:
     assert value("lookalike_requests_open") == 1  # this one
     assert "secret" not in text
     assert "mugs" not in text
+
+
+def test_pictures_in_work_are_those_of_all_collections() -> None:
+    metrics = Metrics()
+    for change in (1, 1, 1, -1):  # of one, another, and the first again
+        metrics.waiting(change)
+    assert "\nlookalike_encode_waiting 2.0\n" in metrics.text([]).decode()
 
 
 def test_a_search_does_not_wait_behind_a_question_about_every_item(own: Live) -> None:

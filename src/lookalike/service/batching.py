@@ -31,8 +31,8 @@ class Meter(Protocol):
     def batch(self, pictures: int, seconds: float) -> None:
         """``pictures`` were encoded together."""
 
-    def waiting(self, pictures: int) -> None:
-        """So many are in work now."""
+    def waiting(self, change: int) -> None:
+        """So many more pictures are in work than before, of whichever collection."""
 
 
 @dataclass(slots=True, eq=False)
@@ -116,7 +116,7 @@ class Batcher:
 
     def _count(self, change: int) -> None:
         self._inside += change
-        self._meter.waiting(self._inside)
+        self._meter.waiting(change)
 
     def _wake(self) -> None:
         """Begin a batch if it is time to."""

@@ -79,8 +79,8 @@ class Metrics:
         self._batch.observe(pictures)
         self._encode.observe(seconds)
 
-    def waiting(self, pictures: int) -> None:
-        self._waiting.set(pictures)
+    def waiting(self, change: int) -> None:
+        self._waiting.inc(change)
 
     def text(self, items: Iterable[tuple[str, int]]) -> bytes:
         """The document that Prometheus reads, with how many ``items`` each collection has now."""
