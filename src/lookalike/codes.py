@@ -28,6 +28,8 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.StoreFullError: (507, "store-full"),
     errors.StoreReadOnlyError: (403, "read-only"),
     errors.StoreDamagedError: (500, "store-damaged"),
+    errors.StoreUnreachableError: (503, "store-unreachable"),
+    errors.StoreDeniedError: (502, "store-denied"),
     errors.ServiceError: (502, "service-failed"),
     errors.ServiceBusyError: (503, "busy"),
     errors.AccessDeniedError: (401, "key-needed"),

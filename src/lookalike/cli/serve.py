@@ -116,6 +116,7 @@ def serve_command(
     \b
       lookalike serve
       lookalike serve shop --open
+      lookalike serve elasticsearch://localhost:9200/shop
       LOOKALIKE_WRITE_KEY=… lookalike serve shop --host 0.0.0.0 --read-key …
     """
     serve(

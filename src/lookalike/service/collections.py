@@ -1,6 +1,7 @@
 """The collections that a service serves: opened when first asked for, closed at the end."""
 
 import asyncio
+import logging
 import re
 import shutil
 import threading
@@ -9,18 +10,26 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lookalike.config import Settings, collection_folder, collections, open_collection
+from lookalike.config import Settings, collections, open_collection
 from lookalike.cores import usable_cores
 from lookalike.documents import collection_json
-from lookalike.errors import CollectionError, CollectionNotFoundError, StoreReadOnlyError
+from lookalike.errors import (
+    CollectionError,
+    CollectionNotFoundError,
+    StoreDeniedError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnreachableError,
+)
 from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
+from lookalike.service.places import Place, place_of
 from lookalike.service.settings import ServiceSettings
 from lookalike.stores.embedded import DATABASE
+from lookalike.stores.servers.addresses import names_server
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -31,6 +40,7 @@ __all__ = ["Collections", "Opened"]
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
 _LANES = 4  # batches at a time: enough that a core never waits for the next
 _FRESH_S = 1.0  # how old may be what is told of collections
+_LOG = logging.getLogger("lookalike.service")
 
 
 @dataclass(slots=True, eq=False)
@@ -42,11 +52,11 @@ class Opened:
     """
 
     name: str
-    folder: Path
+    place: Place
     collection: "Collection"
     aside: "Collection"
     encoding: Batcher
-    file: tuple[int, int]  # device and inode of its database
+    file: tuple[int, int] | None  # see ``Place.file``
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
     _said: tuple[float, dict[str, "Json"]] | None = None
 
@@ -69,11 +79,12 @@ class Opened:
 
 
 class Collections:
-    """Those under ``known.home``, or only those of ``addresses`` (names or paths).
+    """Those under ``known.home``, or only those of ``addresses``: names, paths, servers'.
 
     Only the former can be begun and deleted. To be used on one event loop, but for ``close``.
     Raises ``CollectionError`` for two addresses that end in one name, and
-    ``CollectionNotFoundError`` for one where no collection is.
+    ``CollectionNotFoundError`` for one where no collection is. A server may be away: who asks is
+    told until it is back.
     """
 
     def __init__(
@@ -87,14 +98,19 @@ class Collections:
         threads: int | None = None,
     ) -> None:
         self._known = known
-        self._chosen: dict[str, Path] = {}
+        self._chosen: dict[str, Place] = {}
+        if not addresses and names_server(known.collection):
+            addresses = [known.collection]
         for address in addresses:
-            folder = collection_folder(address, known)
-            if folder.name in self._chosen:
-                raise CollectionError(f"two collections are called {folder.name}; serve one")
-            if not (folder / DATABASE).exists():
-                open_collection(address, create=False, known=known)  # says so
-            self._chosen[folder.name] = folder
+            place = place_of(address, known)
+            if place.name in self._chosen:
+                raise CollectionError(f"two collections are called {place.name}; serve one")
+            if place.folder is None or not (place.folder / DATABASE).exists():
+                try:  # opening says what is wrong
+                    open_collection(address, create=False, known=known).close()
+                except StoreUnreachableError as error:
+                    _LOG.warning("%s", error)
+            self._chosen[place.name] = place
         self._settings = settings
         self._meter = meter
         self._device = device
@@ -128,15 +144,15 @@ class Collections:
 
         Raises ``CollectionNotFoundError``, and what opening one raises.
         """
-        folder = self._folder(name)
-        file = _file_of(folder)
+        place = self._place(name)
+        file = place.file()
         opened = self._open.get(name)
         if opened is not None and opened.file == file:
             return opened
         with self._lock:
             opened = self._open.get(name)
             if opened is None or opened.file != file:
-                opened = self._opened(name, folder, file)
+                opened = self._opened(place, file)
                 self._open[name] = opened
         return opened
 
@@ -144,7 +160,7 @@ class Collections:
         """``get``, but only if that takes no time."""
         opened = self._open.get(name)
         with suppress(CollectionNotFoundError):
-            if opened is not None and opened.file == _file_of(opened.folder):
+            if opened is not None and opened.file == opened.place.file():
                 return opened
         return None
 
@@ -166,7 +182,9 @@ class Collections:
     def delete(self, name: str) -> None:
         """Delete a collection with all that is in its folder."""
         self._may_change()
-        folder = self._folder(name)
+        folder = self._place(name).folder
+        if folder is None:  # those on servers were chosen, and are never deleted
+            raise CollectionError(f"{name} is on a server; delete its indexes there")
         with self._lock:
             opened = self._open.pop(name, None)
             if opened is not None:
@@ -177,8 +195,12 @@ class Collections:
             shutil.rmtree(folder)
 
     def counts(self) -> list[tuple[str, int]]:
-        """How many items each open collection has."""
-        return [(name, len(opened.collection)) for name, opened in sorted(self._open.items())]
+        """How many items each open collection has, but for those whose server is away."""
+        found = []
+        for name, opened in sorted(self._open.items()):
+            with suppress(StoreError):
+                found.append((name, len(opened.collection)))
+        return found
 
     def close(self) -> None:
         """Close what is open, after what is being encoded."""
@@ -196,20 +218,20 @@ class Collections:
                 "naming any to begin and delete collections"
             )
 
-    def _folder(self, name: str) -> Path:
+    def _place(self, name: str) -> Place:
         """Where a collection lies. A name from a request is compared, never made a path."""
         if self._chosen:
             if name in self._chosen:
                 return self._chosen[name]
         elif name in self._open:
-            return self._open[name].folder
+            return self._open[name].place
         elif name in collections(self._known):
-            return collection_folder(name, self._known)
+            return place_of(name, self._known)
         raise CollectionNotFoundError(f"there is no collection called {name!r}")
 
-    def _opened(self, name: str, folder: Path, file: tuple[int, int]) -> Opened:
+    def _opened(self, place: Place, file: tuple[int, int] | None) -> Opened:
         made = open_collection(
-            folder,
+            place.address,
             create=False,
             known=self._known,
             search=True,
@@ -217,10 +239,10 @@ class Collections:
             threads=self._threads,
         )
         made.limits = self._settings.limits
-        with suppress(StoreReadOnlyError):
-            if kept.find(made) is not None:
-                kept.root_of(made, folder)
-                kept.sweep(made)
+        with suppress(StoreReadOnlyError, StoreDeniedError):
+            if kept.find(made, place.uploads) is not None:
+                kept.root_of(made, place.uploads)
+                kept.sweep(made, place.uploads)
         batcher = Batcher(
             made,
             readers=self._readers,
@@ -229,13 +251,5 @@ class Collections:
             limit=self._settings.max_waiting,
             meter=self._meter,
         )
-        aside = open_collection(folder, create=False, known=self._known)
-        return Opened(name, folder, made, aside, batcher, file)
-
-
-def _file_of(folder: Path) -> tuple[int, int]:
-    try:
-        found = (folder / DATABASE).stat()
-    except OSError as error:
-        raise CollectionNotFoundError(f"there is no collection called {folder.name!r}") from error
-    return found.st_dev, found.st_ino
+        aside = open_collection(place.address, create=False, known=self._known)
+        return Opened(place.name, place, made, aside, batcher, file)

@@ -186,7 +186,7 @@ def put_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> IndexRep
 
 def keep_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> list[Entry]:
     """Write pictures to where they stay. Of several with one id the last wins."""
-    root = kept.root_of(opened.collection, opened.folder)
+    root = kept.root_of(opened.collection, opened.place.uploads)
     last = {said.id: (said, upload) for said, upload in added}
     entries: list[Entry] = []
     try:
@@ -207,7 +207,7 @@ def index_kept(
 ) -> IndexReport:
     """Make kept pictures items; the files of those that cannot be used are deleted again."""
     shop = opened.collection
-    root = kept.root_of(shop, opened.folder)
+    root = kept.root_of(shop, opened.place.uploads)
     before = list(shop.store.get([entry.id for entry in entries]).values())
     try:
         if stop():
@@ -326,6 +326,6 @@ def _remove(opened: Opened, item_id: str) -> None:
     shop = opened.collection
     item = shop.get(item_id)
     shop.remove(item_id)
-    root = kept.find(shop)
+    root = kept.find(shop, opened.place.uploads)
     if root is not None and item.root == root.name and item.path:
         kept.forget(root, [item.path])

@@ -64,7 +64,7 @@ def _folder(opened: Opened, name: str) -> Work:
     """Bringing a root in line with what lies there now. Raises ``Problem`` for an unknown one."""
     shop = opened.collection
     root = next((root for root in shop.roots() if root.name == name), None)
-    if root is None or root == kept.find(shop):
+    if root is None or root == kept.find(shop, opened.place.uploads):
         raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
 
     def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:

@@ -1,6 +1,7 @@
-"""Pictures that came over HTTP, kept as files below the collection, so that they can be shown.
+"""Pictures that came over HTTP, kept as files, so that they can be shown.
 
     COLLECTION/uploads/<hash of the id>/<hash of the content>.jpg
+    HOME/uploads/<collection>-<hash of its address>/…    of a collection on a server
 
 Names are made of hashes alone: nothing that a sender wrote becomes part of a path.
 """
@@ -11,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike import images
@@ -21,7 +23,7 @@ from lookalike.records import Entry, Json, Stamp
 from lookalike.roots import Root, read_roots, roots_json
 from lookalike.service.schemas import Said
 
-__all__ = ["FOLDER", "find", "forget", "keep", "root_of", "sweep"]
+__all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "sweep"]
 
 FOLDER = "uploads"
 _SETTING = "uploads"  # the root's name, among the collection's settings
@@ -29,36 +31,56 @@ _PARTIAL = ".part"
 _OLD_S = 3600.0
 
 
-def root_of(collection: Collection, folder: Path) -> Root:
-    """The root for what is kept of a collection in ``folder``, made if it is not there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploads:
+    """The ``folder`` for what is uploaded to a collection.
 
-    A collection that was copied or moved took its pictures along: then the root follows.
+    One that ``moves`` is part of the collection's own: who copies that copies it, and then the root
+    follows. Beside a collection on a server it belongs to this machine: others have theirs, each
+    with a root.
     """
-    place = (folder / FOLDER).resolve()
+
+    folder: Path
+    moves: bool
+
+
+def root_of(collection: Collection, uploads: Uploads) -> Root:
+    """The root for what is kept of a collection, made if it is not there.
+
+    Raises ``StoreFullError`` when its folder cannot be made.
+    """
+    place = uploads.folder.resolve()
     try:
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreFullError(f"{place} cannot be made: {error.strerror}") from error
-    known = find(collection)
+    known = find(collection, uploads)
     if known is not None and known.path == place:
         return known
-    name = FOLDER if known is None else known.name
-    names = {root.name for root in collection.roots()} - ({name} if known else set())
-    number = 2
-    while name in names:
-        name, number = f"{FOLDER}-{number}", number + 1
-    root = Root(name=name, path=place)
+    made: list[Root] = []
 
     def with_it(stored: Json) -> Json:
-        return roots_json([*(one for one in read_roots(stored) if one.name != name), root])
+        """Twice, where another machine was faster."""
+        others = [one for one in read_roots(stored) if known is None or one.name != known.name]
+        name = FOLDER if known is None else known.name
+        number = 2
+        while name in {one.name for one in others}:
+            name, number = f"{FOLDER}-{number}", number + 1
+        made.append(Root(name=name, path=place))
+        return roots_json([*others, made[-1]])
 
     collection.store.change_setting("roots", with_it)
-    collection.store.set_setting(_SETTING, name)
+    root = made[-1]
+    if uploads.moves:
+        collection.store.set_setting(_SETTING, root.name)
     return root
 
 
-def find(collection: Collection) -> Root | None:
+def find(collection: Collection, uploads: Uploads) -> Root | None:
     """The root for what is kept, if there is one."""
+    if not uploads.moves:
+        place = uploads.folder.resolve()
+        return next((root for root in collection.roots() if root.path == place), None)
     name = collection.store.setting(_SETTING)
     return next((root for root in collection.roots() if root.name == name), None)
 
@@ -119,9 +141,9 @@ def forget(root: Root, paths: Iterable[str]) -> None:
             place.parent.rmdir()  # refuses while another file is there
 
 
-def sweep(collection: Collection) -> int:
+def sweep(collection: Collection, uploads: Uploads) -> int:
     """Delete what a service that was killed has left: files of no item, an hour old or more."""
-    root = find(collection)
+    root = find(collection, uploads)
     if root is None:
         return 0
     known = collection.store.stamps(root.name)

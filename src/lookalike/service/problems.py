@@ -19,6 +19,11 @@ from lookalike.records import Json
 
 __all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register"]
 
+# What is told where a message might name a folder or a machine.
+_PLAINLY: Mapping[str, str] = {
+    "store-unreachable": "the server that keeps the items does not answer",
+    "store-denied": "the server that keeps the items does not let this service do that",
+}
 _OURS = 500  # from here on the failure is the service's
 _UNAVAILABLE = 503
 _LOG = logging.getLogger("lookalike.service")
@@ -79,7 +84,7 @@ def register(app: FastAPI) -> None:
         if problem.status_code >= _OURS:
             _LOG.error("%s %s: %s", request.method, request.url.path, error)
             if not request.app.state.service.settings.show_paths:  # it may name one
-                detail = "the service failed; its log says how"
+                detail = _PLAINLY.get(problem.code, "the service failed; its log says how")
                 headers = problem.headers
                 problem = Problem(problem.status_code, problem.code, detail, headers=headers)
         return answer_of(request, problem)

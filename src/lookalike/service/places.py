@@ -1,0 +1,52 @@
+"""Where a collection that is served lies: in a folder, or on a server."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.config import Settings, collection_folder
+from lookalike.errors import CollectionNotFoundError
+from lookalike.service.kept import FOLDER, Uploads
+from lookalike.stores.embedded import DATABASE
+from lookalike.stores.servers.addresses import names_server, parse_address
+
+__all__ = ["Place", "place_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """``address`` opens the collection called ``name``, ``uploads`` is for what is sent to it.
+
+    ``folder`` is where it lies, ``None`` for one on a server.
+    """
+
+    name: str
+    address: str | Path
+    folder: Path | None
+    uploads: Uploads
+
+    def file(self) -> tuple[int, int] | None:
+        """Device and inode of its database, which change when it is replaced by another.
+
+        ``None`` on a server. Raises ``CollectionNotFoundError`` when it has gone.
+        """
+        if self.folder is None:
+            return None
+        try:
+            found = (self.folder / DATABASE).stat()
+        except OSError as error:
+            raise CollectionNotFoundError(f"there is no collection called {self.name!r}") from error
+        return found.st_dev, found.st_ino
+
+
+def place_of(address: str, known: Settings) -> Place:
+    """Where an address (a name, a path or a server's) leads. Raises ``CollectionError``."""
+    if not names_server(address):
+        folder = collection_folder(address, known)
+        uploads = Uploads(folder=folder / FOLDER, moves=True)
+        return Place(name=folder.name, address=folder, folder=folder, uploads=uploads)
+    server = parse_address(address)
+    # Of two collections of one name, each would sweep away what the other has in the same folder.
+    own = hashlib.sha256(str(server).encode()).hexdigest()[:8]
+    uploads = Uploads(folder=known.home / FOLDER / f"{server.name}-{own}", moves=False)
+    return Place(name=server.name, address=address, folder=None, uploads=uploads)
