@@ -46,9 +46,11 @@ __all__ = [
     "Level",
     "Match",
     "Spread",
+    "applying",
     "calibrate",
     "calibrated",
     "chance",
+    "holds",
     "kept",
     "thresholds",
 ]
@@ -203,6 +205,11 @@ def calibrated(collection: Collection) -> Calibration:
     return scale
 
 
+def applying(scale: Calibration | None, min_match: Match | None) -> Calibration | None:
+    """What answers are judged by: the rule of thumb is for who asks for a level alone. Pure."""
+    return None if scale is None or (scale.reason and min_match is None) else scale
+
+
 def calibrate(collection: Collection) -> Calibration:
     """Measure the levels anew and keep them. Raises ``StoreError`` where nothing can be written."""
     scale = _measured(collection)
@@ -211,19 +218,24 @@ def calibrate(collection: Collection) -> Calibration:
 
 
 def kept(collection: Collection) -> Calibration | None:
-    """What was measured before, if it still holds.
+    """What was measured before, if it still holds."""
+    scale = _read(collection.store.setting(_SETTING))
+    return scale if scale is not None and holds(scale, collection) else None
+
+
+def holds(scale: Calibration, collection: Collection) -> bool:
+    """Whether what was measured tells of the collection as it is now.
 
     It does for the vectors of one encoder, until there are half as many items again or a third
     have gone. What could not be measured holds while the number of items is the same.
     """
-    scale = _read(collection.store.setting(_SETTING))
     bound = collection.store.bound()
-    if scale is None or bound is None or scale.fingerprint != bound[1]:
-        return None
+    if bound is None or scale.fingerprint != bound[1]:
+        return False
     items = len(collection)
     if scale.reason is not None:
-        return scale if items == scale.items else None
-    return scale if scale.items / _DRIFT <= items <= scale.items * _DRIFT else None
+        return items == scale.items
+    return scale.items / _DRIFT <= items <= scale.items * _DRIFT
 
 
 # --- the statistics --------------------------------------------------------------------------

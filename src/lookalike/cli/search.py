@@ -102,13 +102,9 @@ class _Limits:
             return cls(scale=None, min_match=None, min_score=min_score)
         from lookalike import calibration  # noqa: PLC0415 - searches without words spare it
 
-        if min_match is None:
-            scale = calibration.kept(shop)
-            if scale is not None and scale.reason is not None:
-                scale = None
-            return cls(scale=scale, min_match=None, min_score=min_score)
-        scale = calibration.calibrated(shop)
-        if scale.reason is not None:
+        found = calibration.kept(shop) if min_match is None else calibration.calibrated(shop)
+        scale = calibration.applying(found, min_match)
+        if scale is not None and scale.reason is not None:
             from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - rarely
 
             click.echo(f"{scale.reason}; by rule of thumb {levels_text(scale.levels)}", err=True)

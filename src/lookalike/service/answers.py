@@ -10,10 +10,11 @@ from urllib.parse import quote
 import numpy as np
 
 from lookalike import images
+from lookalike.calibration import Judgement
 from lookalike.categories import CategorySearch
 from lookalike.categories import search as search_within
 from lookalike.collection import Collection, Encoded
-from lookalike.documents import hits_json, search_json
+from lookalike.documents import hits_json, matches_json, search_json
 from lookalike.errors import UnreadablePictureError
 from lookalike.filters import And, Compare, Condition, Value, parse
 from lookalike.images import Box
@@ -68,10 +69,19 @@ async def searched(
 ) -> dict[str, Json]:
     """The whole answer to a query. Raises ``Problem`` and what ``Collection.search`` raises."""
     find = await _finder(opened, parts, options)
+    levels, min_match = opened.levels, options.min_match
+    if min_match is not None and await in_thread(levels.known, min_match) is None:
+        async with opened.measuring:  # who waits here holds no thread
+            await in_thread(levels.measured)
 
     def answer() -> dict[str, Json]:
         hits, category = find()
-        documents = _hits_json(service, opened, hits, options)
+        scale = levels.known(min_match) if min_match is None else levels.measured()
+        judged = None
+        if scale is not None:
+            judged = scale.judge(hits, min_match=min_match, min_score=options.min_score)
+            hits = [*judged.hits]
+        documents = _hits_json(service, opened, hits, judged, options)
         told: dict[str, Json] = parts[0].told() if len(parts) == 1 else {"pictures": _told(parts)}
         return search_json(
             query=told,
@@ -79,6 +89,7 @@ async def searched(
             collection=opened.document(),
             hits=documents,
             category=category,
+            matches=matches_json(scale, judged, min_match),
         )
 
     return await in_thread(answer)  # at once: each change of threads costs a tenth of a millisecond
@@ -102,7 +113,8 @@ async def _finder(opened: Opened, parts: Sequence[Part], options: Options) -> _F
     shop = opened.collection
     asked = _Asked(
         k=options.k,
-        min_score=options.min_score,
+        # What is too little alike is judged afterwards: it is told how near the nearest comes.
+        min_score=None if options.min_match else options.min_score,
         where=_condition(options),
         per_group=options.per_group,
         collapse=options.collapse,
@@ -198,9 +210,13 @@ def _apart(
 
 
 def _hits_json(
-    service: Service, opened: Opened, hits: Sequence[Hit], options: Options
+    service: Service,
+    opened: Opened,
+    hits: Sequence[Hit],
+    judged: Judgement | None,
+    options: Options,
 ) -> list[dict[str, Json]]:
-    documents = hits_json(opened.collection, hits)
+    documents = hits_json(opened.collection, hits, judged)
     for hit, document in zip(hits, documents, strict=True):
         with_links(service, opened, hit.item.digest, document)
     if options.fields is None:

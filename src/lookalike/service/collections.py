@@ -26,6 +26,7 @@ from lookalike.errors import (
 )
 from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
+from lookalike.service.levels import Levels
 from lookalike.service.places import Place, place_of
 from lookalike.service.settings import ServiceSettings
 from lookalike.stores.embedded import DATABASE
@@ -57,7 +58,9 @@ class Opened:
     aside: "Collection"
     encoding: Batcher
     file: tuple[int, int] | None  # see ``Place.file``
+    levels: Levels
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
+    measuring: asyncio.Lock = field(default_factory=asyncio.Lock)  # likewise, of the levels
     _said: tuple[float, dict[str, "Json"]] | None = None
 
     @property
@@ -252,4 +255,4 @@ class Collections:
             meter=self._meter,
         )
         aside = open_collection(place.address, create=False, known=self._known)
-        return Opened(place.name, place, made, aside, batcher, file)
+        return Opened(place.name, place, made, aside, batcher, file, Levels(aside))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lookalike.calibration import Match
 from lookalike.images import Box
 
 __all__ = [
@@ -40,7 +41,7 @@ _LONGEST_ID = 4096
 _METADATA_BYTES = 64 * 1024
 _OWN = frozenset(
     {"rank", "score", "id", "path", "label", "group", "metadata", "width", "height", "digest"}
-    | {"thumbnail", "picture"}
+    | {"match", "thumbnail", "picture"}
 )
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
@@ -59,6 +60,13 @@ class Options(_Strict):
     min_score: Annotated[
         float | None,
         Field(ge=-1, le=1, allow_inf_nan=False, description="Leave out what is less alike."),
+    ] = None
+    min_match: Annotated[
+        Match | None,
+        Field(
+            description="Leave out what is less alike, as this collection goes; with `min_score` "
+            "the stricter counts."
+        ),
     ] = None
     where: Annotated[
         str | None, Field(max_length=4000, description="A filter: `label=mug and price<20`.")
@@ -244,6 +252,7 @@ class ItemAnswer(BaseModel):
 class HitAnswer(BaseModel):
     rank: int
     score: float
+    match: Match | None = None
     id: str
     path: str | None = None
     label: str | None = None
@@ -270,6 +279,24 @@ class CategoryAnswer(BaseModel):
     reason: str
 
 
+class NearestAnswer(BaseModel):
+    id: str
+    score: float
+
+
+class MatchesAnswer(BaseModel):
+    """From which score on a match is strong, fair or weak; and why there are no hits."""
+
+    min: Match | None
+    strong: float
+    fair: float
+    weak: float
+    measured: bool
+    reason: str | None
+    nothing: str | None
+    nearest: NearestAnswer | None
+
+
 class SearchAnswer(BaseModel):
     query: dict[str, Any]
     took_ms: float
@@ -277,6 +304,7 @@ class SearchAnswer(BaseModel):
     score: Literal["cosine"]
     collection: CollectionSummary
     category: CategoryAnswer | None = None
+    matches: MatchesAnswer | None = None
     hits: list[HitAnswer]
 
 
