@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from live import Live, app_of, serving
+from lookalike.service.problems import _STATUS
 from lookalike.service.settings import ServiceSettings
 
 _ROUTES = sorted(
@@ -67,9 +68,45 @@ def test_whatever_the_document_allows_is_answered_as_it_says(
     ask()
 
 
+def _told() -> str:
+    return (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+
+
+def _routes_told() -> set[tuple[str, str]]:
+    """Methods and paths in the documentation; a path without a method has that before it."""
+    found, method = set(), ""
+    for verb, path in re.findall(r"`(?:(GET|POST|PUT|PATCH|DELETE) )?((?:C|/)[^ `?]*)", _told()):
+        method = verb or method
+        found.add((path, method))
+    return found
+
+
 def test_every_route_is_in_the_documentation() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"`(?:(?:GET|POST|PUT|PATCH|DELETE) )?((?:C|/)[^ `?]*)", text))
-    for path, method in _ROUTES:
-        short = path.replace("/v1/collections/{name}", "C")
-        assert short in told, f"{method} {short} is not in docs/service.md"
+    short = {(path.replace("/v1/collections/{name}", "C"), method) for path, method in _ROUTES}
+    assert short - _routes_told() == set()
+
+
+def test_the_documentation_tells_of_no_route_that_is_not_there() -> None:
+    rows = re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) ([^`]+)`", _told(), re.MULTILINE)
+    there = {(path.replace("/v1/collections/{name}", "C"), method) for path, method in _ROUTES}
+    assert {(path, method) for method, path in rows} - there == set()
+
+
+def test_every_option_of_a_search_is_in_the_documentation() -> None:
+    schemas = app_of(Path("nowhere"), ServiceSettings()).openapi()["components"]["schemas"]
+    table = _told().split("### Asking")[1].split("### Answers")[0]
+    told = set(re.findall(r"`(\w+)`", table))
+    assert set(schemas["SearchRequest"]["properties"]) - told == set()
+
+
+def test_every_code_of_a_problem_of_the_core_is_in_the_documentation() -> None:
+    said = _told().split("### Problems")[1].split("## Who may")[0]
+    rows = {
+        int(status): cell
+        for line in said.splitlines()
+        if (found := re.match(r"\| ([\d, ]+) \|(.*)", line))
+        for status in re.findall(r"\d+", found[1])
+        for cell in [found[2]]
+    }
+    for status, code in _STATUS.values():
+        assert f"`{code}`" in rows.get(status, ""), f"{status} {code} is not in docs/service.md"
