@@ -1,5 +1,6 @@
 """``lookalike serve``."""
 
+import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -161,6 +162,7 @@ def serve(
     **said: Unpack[Said],
 ) -> None:
     """Serve until a signal ends it. ``show_paths`` is by default true on loopback alone."""
+    gc.disable()  # what loads now stays; to look for garbage in it is a tenth of the time
     # The web framework takes a second to load, which no other command should pay.
     from lookalike.service import (  # noqa: PLC0415
         Collections,
@@ -173,6 +175,8 @@ def serve(
     from lookalike.service.run import open_to_all  # noqa: PLC0415 - likewise
     from lookalike.service.settings import is_loopback  # noqa: PLC0415 - likewise
 
+    gc.freeze()
+    gc.enable()
     shown = said["show_paths"]
     chosen = {**said, "show_paths": is_loopback(said["host"]) if shown is None else shown}
     settings = ServiceSettings(**chosen)  # type: ignore[arg-type] # as `Said` has them
