@@ -255,4 +255,4 @@ class Collections:
             meter=self._meter,
         )
         aside = open_collection(place.address, create=False, known=self._known)
-        return Opened(place.name, place, made, aside, batcher, file, Levels(aside))
+        return Opened(place.name, place, made, aside, batcher, file, Levels(made, aside))

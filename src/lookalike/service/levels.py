@@ -14,14 +14,15 @@ _FRESH_S = 1.0  # how old may be what is told without looking
 
 
 class Levels:
-    """The calibration of ``collection``, in memory while it holds.
+    """The calibration of ``collection``, in memory while it holds; ``aside`` is to measure by.
 
     A collection that is read only cannot keep what was measured. Only ``measured`` takes long; that
     one caller measures at a time is the callers' to see to.
     """
 
-    def __init__(self, collection: "Collection") -> None:
+    def __init__(self, collection: "Collection", aside: "Collection") -> None:
         self._collection = collection
+        self._aside = aside
         self._scale: Calibration | None = None
         self._looked = -_FRESH_S
 
@@ -39,6 +40,6 @@ class Levels:
         """What is known, else measured now: a second or so."""
         scale = self.known("weak")
         if scale is None:
-            scale = calibrated(self._collection)
+            scale = calibrated(self._aside)
             self._scale, self._looked = scale, time.monotonic()
         return scale
