@@ -1,11 +1,13 @@
 """Collections on Elasticsearch, served as those in folders are."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 import engines
@@ -125,6 +127,21 @@ def test_who_may_not_see_paths_does_not_see_the_server_either(tmp_path: Path) ->
     with serving(tmp_path, _AWAY, settings=ServiceSettings(show_paths=False)) as live:
         told = problem(live.client.get("/health/ready"), 503, "store-unreachable")
         assert "127.0.0.1" not in told["detail"]
+
+
+def test_a_server_that_never_answers_holds_up_no_other_collection(home: Path) -> None:
+    with socket.socket() as silent, ThreadPoolExecutor(1) as threads:
+        silent.bind(("127.0.0.1", 0))
+        address = f"elasticsearch://127.0.0.1:{silent.getsockname()[1]}/mute?retries=0"
+        with serving(home, address, "shop") as live:
+            silent.listen()  # from now on it takes connections, and says nothing
+            waits = threads.submit(live.client.get, "/v1/collections/mute/items")
+            taken, _ = silent.accept()
+            shop = httpx.get(f"{live.address}/v1/collections/shop/items/0.png/similar?k=1")
+            assert ids(shop) == ["copy.png"]
+            assert not waits.done()
+            taken.close()
+            problem(waits.result(), 503, "store-unreachable")
 
 
 @pytest.mark.engines

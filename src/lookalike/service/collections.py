@@ -122,7 +122,8 @@ class Collections:
         self._readers = ThreadPoolExecutor(cores + 1, thread_name_prefix="lookalike-prepare")
         self._lanes = min(threads or cores, _LANES)
         self._encoder = ThreadPoolExecutor(self._lanes, thread_name_prefix="lookalike-encode")
-        self._lock = threading.Lock()
+        # Opened one by one each, but not all: a server that does not answer holds up its own alone.
+        self._turns: dict[str, threading.Lock] = {}
         self._open: dict[str, Opened] = {}
         self._listed: tuple[float, list[str]] | None = None
 
@@ -152,7 +153,7 @@ class Collections:
         opened = self._open.get(name)
         if opened is not None and opened.file == file:
             return opened
-        with self._lock:
+        with self._turns.setdefault(name, threading.Lock()):
             opened = self._open.get(name)
             if opened is None or opened.file != file:
                 opened = self._opened(place, file)
@@ -188,7 +189,7 @@ class Collections:
         folder = self._place(name).folder
         if folder is None:  # those on servers were chosen, and are never deleted
             raise CollectionError(f"{name} is on a server; delete its indexes there")
-        with self._lock:
+        with self._turns.setdefault(name, threading.Lock()):
             opened = self._open.pop(name, None)
             if opened is not None:
                 opened.close()
@@ -209,10 +210,11 @@ class Collections:
         """Close what is open, after what is being encoded."""
         self._readers.shutdown(cancel_futures=True)
         self._encoder.shutdown()
-        with self._lock:
-            for opened in self._open.values():
-                opened.close()
-            self._open.clear()
+        for name, turn in list(self._turns.items()):
+            with turn:
+                opened = self._open.pop(name, None)
+                if opened is not None:
+                    opened.close()
 
     def _may_change(self) -> None:
         if self._chosen:
