@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from live import Live, app_of, serving
-from lookalike.service.problems import _STATUS
+from lookalike.codes import STATUS
 from lookalike.service.settings import ServiceSettings
 
 _ROUTES = sorted(
@@ -108,5 +108,5 @@ def test_every_code_of_a_problem_of_the_core_is_in_the_documentation() -> None:
         for status in re.findall(r"\d+", found[1])
         for cell in [found[2]]
     }
-    for status, code in _STATUS.values():
+    for status, code in STATUS.values():
         assert f"`{code}`" in rows.get(status, ""), f"{status} {code} is not in docs/service.md"
