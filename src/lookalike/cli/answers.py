@@ -1,0 +1,231 @@
+"""The answers of a search as a person, a pipe or a program wants them: tables, sheets, JSON."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli.output import lines, plain, print_json, print_table
+from lookalike.documents import collection_json, hits_json, matches_json, search_json
+from lookalike.errors import PictureError, SourceError
+from lookalike.records import Hit, Json
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lookalike.calibration import Calibration, Judgement, Match
+    from lookalike.categories import CategorySearch
+    from lookalike.collection import Collection
+    from lookalike.images import Limits as ImageLimits
+
+__all__ = ["Answer", "Limits", "View", "show"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How answers are shown, as the options say."""
+
+    as_json: bool
+    paths: bool
+    null: bool
+    sheet: Path | None
+    no_preview: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The hits of one query; ``picture`` is where the query's own picture may be read.
+
+    ``found`` are all that a search gave, of which ``judged`` has those that match well enough.
+    ``folded`` has the number of near copies that each stands for, by id, where they were asked for.
+    """
+
+    query: dict[str, Json]
+    picture: Path | bytes | None
+    found: Sequence[Hit]
+    judged: "Judgement | None"
+    took_ms: float
+    category: "CategorySearch | None" = None
+    folded: Mapping[str, int] | None = None
+
+    @property
+    def hits(self) -> Sequence[Hit]:
+        return self.found if self.judged is None else self.judged.hits
+
+    @property
+    def nothing(self) -> str | None:
+        """Why there is no hit, where none matches well enough."""
+        return None if self.judged is None else self.judged.nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an answer must reach. ``scale`` gives the words, if the collection has any."""
+
+    scale: "Calibration | None"
+    min_match: "Match | None"
+    min_score: float | None
+
+    @classmethod
+    def of(cls, shop: "Collection", min_match: "Match | None", min_score: float | None) -> "Limits":
+        """What is kept about the collection; with ``min_match`` it is measured if need be."""
+        if min_match is None and shop.store.setting("calibration") is None:
+            return cls(scale=None, min_match=None, min_score=min_score)
+        from lookalike import calibration  # noqa: PLC0415 - searches without words spare it
+
+        found = calibration.kept(shop) if min_match is None else calibration.calibrated(shop)
+        scale = calibration.applying(found, min_match)
+        if scale is not None and scale.reason is not None:
+            from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - rarely
+
+            click.echo(f"{scale.reason}; by rule of thumb {levels_text(scale.levels)}", err=True)
+        return cls(scale=scale, min_match=min_match, min_score=min_score)
+
+    def judged(self, hits: Sequence[Hit]) -> "Judgement | None":
+        """The hits with their words; ``None`` if there are no words."""
+        if self.scale is None:
+            return None
+        return self.scale.judge(hits, min_match=self.min_match, min_score=self.min_score)
+
+
+def show(
+    shop: "Collection",
+    answers: Sequence[Answer],
+    limits: Limits,
+    view: View,
+    *,
+    several: bool,
+) -> None:
+    if view.sheet is not None:
+        _write_sheets(shop, answers, view.sheet)
+    if view.as_json:
+        documents = _documents(shop, answers, limits)
+        print_json(documents if several or not documents else documents[0])
+    elif view.paths:
+        places = [
+            shop.file_of(hit.item) or hit.item.id for answer in answers for hit in answer.hits
+        ]
+        lines(map(str, places), null=view.null)
+    else:
+        for answer in answers:
+            if several:
+                click.echo(plain(str(next(iter(answer.query.values())))))
+            if answer.category is not None:
+                click.echo(_category_text(answer.category), err=True)
+            _print_table(shop, answer, preview=not view.no_preview)
+    for answer in answers:
+        if answer.nothing is not None:
+            name = f"{next(iter(answer.query.values()))}: " if several else ""
+            click.echo(plain(f"{name}{answer.nothing}"), err=True)
+
+
+def _documents(
+    shop: "Collection", answers: Sequence[Answer], limits: Limits
+) -> list[dict[str, Json]]:
+    collection = collection_json(shop)
+    return [
+        search_json(
+            query=answer.query,
+            took_ms=answer.took_ms,
+            collection=collection,
+            hits=hits_json(shop, answer.hits, answer.judged, answer.folded),
+            category=answer.category,
+            matches=matches_json(limits.scale, answer.judged, limits.min_match),
+            folded=None if answer.folded is None else sum(answer.folded.values()),
+        )
+        for answer in answers
+    ]
+
+
+def _category_text(found: "CategorySearch") -> str:
+    """One line: what was predicted, where was searched, and why."""
+    likely = [f"{one.label} {one.probability:.2f}" for one in found.predictions[:3]]
+    where = f"in {', '.join(found.scope.labels)}" if found.scope.labels else "everywhere"
+    predicted = f"predicted {', '.join(likely)}; " if likely else ""
+    return plain(f"{predicted}searched {where} ({found.scope.reason})")
+
+
+def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
+    """The table of an answer: titles and rows."""
+    columns = ["#", "score", "picture"]
+    rows: list[list[object]] = [
+        [rank, f"{hit.score:.3f}", plain(hit.item.id)] for rank, hit in enumerate(answer.hits, 1)
+    ]
+    if any(hit.item.label for hit in answer.hits):
+        columns.append("label")
+        for row, hit in zip(rows, answer.hits, strict=True):
+            row.append(plain(hit.item.label or ""))
+    if answer.judged is not None:
+        columns.append("match")
+        for row, match in zip(rows, answer.judged.matches, strict=True):
+            row.append(match or "none")
+    if answer.folded is not None and any(answer.folded[hit.item.id] for hit in answer.hits):
+        columns.append("copies")
+        for row, hit in zip(rows, answer.hits, strict=True):
+            row.append(answer.folded[hit.item.id] or "")
+    return columns, rows
+
+
+def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
+    if not answer.hits:
+        if answer.nothing is None:
+            click.echo("nothing found")
+        return
+    columns, rows = _columns(answer)
+    if preview and sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415 - only on a terminal
+
+        from lookalike.cli import preview as small  # noqa: PLC0415 - likewise
+
+        out = Console()
+        if small.can_preview(out):
+            columns.insert(2, "")
+            for row, hit in zip(rows, answer.hits, strict=True):
+                image = _image(shop.file_of(hit.item), shop.limits)
+                row.insert(2, (image and small.preview(image, console=out)) or "")
+    print_table(columns, rows)
+
+
+def _write_sheets(shop: "Collection", answers: Sequence[Answer], path: Path) -> None:
+    """One sheet; for several queries one each, numbered."""
+    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheet
+
+    for number, answer in enumerate(answers, 1):
+        target = path if len(answers) == 1 else path.with_stem(f"{path.stem}-{number}")
+        cells = [
+            Cell(
+                image=_image(shop.file_of(hit.item), shop.limits),
+                caption=hit.item.id.rpartition("/")[2],
+                score=hit.score,
+                note=hit.item.label or "",
+            )
+            for hit in answer.hits
+        ]
+        sheet = contact_sheet(
+            _image(answer.picture, shop.limits),
+            cells,
+            title=str(next(iter(answer.query.values()))).rpartition("/")[2],
+        )
+        try:
+            sheet.save(target)
+        except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture format
+            raise SourceError(
+                f"the sheet cannot be written to {target}: {error}; give a .png or .jpg file"
+            ) from error
+        click.echo(f"wrote {target}", err=True)
+
+
+def _image(source: Path | bytes | None, limits: "ImageLimits") -> "Image.Image | None":
+    """A picture to look at, or ``None`` when it is gone or cannot be read."""
+    from lookalike import images  # noqa: PLC0415 - only for sheets and previews
+
+    if source is None:
+        return None
+    try:
+        data = source if isinstance(source, bytes) else images.read(source, limits=limits)
+        return images.decode(data, limits=limits, at_least=(440, 440)).image
+    except PictureError:
+        return None
