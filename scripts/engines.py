@@ -41,6 +41,7 @@ NOBODY = 65534  # the number of the user without rights, whatever a system calls
 START_S = 180
 STOP_S = 30
 HEAP = "512m"
+FAST_HEAP = "2g"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,9 @@ class Running:
 class Server:
     """One engine of one instance: a folder with its home, its data and what is known of it."""
 
-    def __init__(self, engine: Engine, instance: str) -> None:
+    def __init__(self, engine: Engine, instance: str, *, fast: bool = False) -> None:
         self.engine = engine
+        self._fast = fast
         self.cluster = f"lookalike-{instance}-{engine.name}"
         self.folder = BUILD / "instances" / instance / f"{engine.name}-{engine.version}"
         self.home = self.folder / "home"
@@ -118,7 +120,12 @@ class Server:
         }
         environment = {**os.environ, "ES_JAVA_HOME": str(java), "HOME": str(home)}
         # Without the optimising compiler a start takes a bit more than half the processor time.
-        java_options = [f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:TieredStopAtLevel=1"]
+        heap = FAST_HEAP if self._fast else HEAP
+        java_options = [f"-Xms{heap}", f"-Xmx{heap}"]
+        if not self._fast:
+            java_options.append("-XX:TieredStopAtLevel=1")
+        elif self.engine.name == "opensearch":  # Elasticsearch asks for it by itself
+            java_options.append("--add-modules=jdk.incubator.vector")
         if self.engine.name == "opensearch":
             command = [f"{java}/bin/java", *java_options, "-cp", f"{home}/lib/*"]
             command += [
@@ -349,15 +356,17 @@ def variables(servers: Sequence[Server]) -> None:
             print(f"export {server.engine.variable}={server.url}")
 
 
-def chosen(command: str, names: Sequence[str], instance: str) -> list[Server]:
+def chosen(
+    command: str, names: Sequence[str], instance: str, *, fast: bool = False
+) -> list[Server]:
     """The servers meant: "all" brings up one Elasticsearch, and later means what is up."""
     if names and "all" not in names:
-        return [Server(ENGINES[name], instance) for name in names]
+        return [Server(ENGINES[name], instance, fast=fast) for name in names]
     if command == "up":
         newest = max(java_homes(), default=0) >= ENGINES["elasticsearch"].java
         names = ["elasticsearch" if newest else "elasticsearch8", "opensearch"]
-        return [Server(ENGINES[name], instance) for name in names]
-    servers = [Server(engine, instance) for engine in ENGINES.values()]
+        return [Server(ENGINES[name], instance, fast=fast) for name in names]
+    servers = [Server(engine, instance, fast=fast) for engine in ENGINES.values()]
     return [server for server in servers if server.last]
 
 
@@ -382,6 +391,11 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="up: with the data of the last time")
     parser.add_argument(
+        "--fast",
+        action="store_true",
+        help=f"up, start: with the optimising compiler and {FAST_HEAP} of heap, for benchmarks",
+    )
+    parser.add_argument(
         "command",
         choices=["up", "down", "start", "stop", "kill", "status", "env", "logs"],
         help="up: assemble and start without data; down: end and remove the data; stop, kill, "
@@ -402,7 +416,9 @@ def main() -> None:
             )
         else:
             with _alone():
-                servers = chosen(options.command, options.engines, options.instance)
+                servers = chosen(
+                    options.command, options.engines, options.instance, fast=options.fast
+                )
                 _act(options.command, servers, keep=options.keep)
     except EngineError as error:
         say(str(error))
