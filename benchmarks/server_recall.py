@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -158,8 +157,7 @@ def main() -> None:
         question=f"Of the 10 nearest among {len(matrix):,} vectors of {matrix.shape[1]} values, "
         f"how many are found? {len(queries)} queries.",
         notes=[
-            "one shard, one segment; the ten are those of the highest cosines of half floats, as "
-            "any store keeps them",
+            "one shard, one segment; right are the highest cosines of half floats, the stored ones",
             "candidates and oversample are options of the address (docs/servers.md)",
         ],
     )
