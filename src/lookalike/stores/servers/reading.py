@@ -64,20 +64,22 @@ class Reader:
         query: Query | None,
         *,
         by: str,
-        source: Sequence[str],
+        source: Sequence[str] = (),
+        columns: Sequence[str] = (),
         size: int,
         extra: Mapping[str, Json] | None = None,
     ) -> Iterator[list[Any]]:
         """All hits that meet a query as pages of ``size``, ascending by a field that none share.
 
-        They are those of the moment when the walk begins.
+        They are those of the moment when the walk begins. With ``columns`` instead of ``source``,
+        a hit has lists of values as its ``fields``, and no vector is read past on the way to them.
         """
         opened = self.server.ask("POST", self.dialect.open_moment(quote(self.index))).body
         moment = self.dialect.moment_of(opened)
         body: dict[str, Any] = {
             "size": size,
             "track_total_hits": False,
-            "_source": list(source) or False,
+            **_shown(source, columns),
             "sort": [{by: "asc"}],
             "pit": {"id": moment, "keep_alive": _KEEP},
             **_queried(query),
@@ -108,7 +110,14 @@ class Reader:
             answer = self.server.ask("POST", path, {"ids": part}).body
             for one in answer["docs"]:
                 if "error" in one:
-                    raise refusal(404, one, address=self.server.address, kind=self.server.kind)
+                    # It has no status: there is no such index, or the document's shard is away.
+                    gone = one["error"].get("type") == "index_not_found_exception"
+                    raise refusal(
+                        404 if gone else 503,
+                        one,
+                        address=self.server.address,
+                        kind=self.server.kind,
+                    )
                 found.append(one if one.get("found") else None)
             self._check_index(answer["docs"])
         return found
@@ -133,3 +142,9 @@ def both(*queries: Query | None) -> Query | None:
 
 def _queried(query: Query | None) -> dict[str, Any]:
     return {} if query is None else {"query": both(query)}
+
+
+def _shown(source: Sequence[str], columns: Sequence[str]) -> dict[str, Json]:
+    if columns:
+        return {"docvalue_fields": [*columns], "stored_fields": "_none_"}
+    return {"_source": [*source] or False}

@@ -44,9 +44,10 @@ def refusal(status: int, body: Any, *, address: str, kind: str) -> LookalikeErro
                 f"{address}: what stands before the server does not reach it (HTTP {status})"
             )
         case 503:
+            why = told if said.startswith("[") else said  # names of a node and of what it was to do
             return StoreUnreachableError(
-                f"{address} is there, but a part of the collection is not (state red): {said}; "
-                "look at GET /_cluster/health on the server"
+                f"{address} is there, but a part of the collection is not (state red): "
+                f"{why}; look at GET /_cluster/health on the server"
             )
     return StoreError(f"{address} refused: {said} ({status})")
 
@@ -66,7 +67,10 @@ def unreachable(why: str, *, address: str, tls: bool) -> StoreUnreachableError:
     elif tls and ("wrong_version_number" in low or "wrong version number" in low):
         hint = "it does not speak TLS; leave +https out of the address"
     elif not tls and ("remotedisconnected" in low or "closed connection" in low or "reset" in low):
-        hint = "it hung up; if it speaks TLS, begin the address with …+https://"
+        hint = (
+            "it hung up: it was stopped meanwhile, or it speaks TLS (then begin the address with "
+            "…+https://)"
+        )
     elif "timed out" in low or "timeout" in low:
         hint = "it did not answer in time; ?timeout=SECONDS in the address waits longer"
     elif "resolve" in low or "name or service" in low or "nodename" in low:

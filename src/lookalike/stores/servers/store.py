@@ -276,11 +276,13 @@ class ServerStore:
     def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
         query = both({"term": {"root": {"value": root}}}, below(under) if under else None)
         found = {}
-        for page in self._items.walk(query, by="id", source=documents.STAMP, size=_STAMPS):
-            for one in (hit["_source"] for hit in page):
-                if under and not one["path"].startswith(f"{under}/"):
+        for page in self._items.walk(query, by="id", columns=documents.STAMP, size=_STAMPS):
+            for one in (hit["fields"] for hit in page):
+                (path,) = one["path"]
+                if under and not path.startswith(f"{under}/"):
                     continue
-                found[one["path"]] = (one["id"], stamp_of(one["size"], one["mtime_ns"]))
+                (size,), (mtime_ns,) = one.get("size", [None]), one.get("mtime_ns", [None])
+                found[path] = (one["id"][0], stamp_of(size, mtime_ns))
         return found
 
     def skips(self, root: str, under: str = "") -> dict[str, Skipped]:
