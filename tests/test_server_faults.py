@@ -202,18 +202,22 @@ def test_a_shard_that_is_away_is_an_error_and_comes_back(
     brief = "?metric=none" if server.engine == "elasticsearch" else ""  # or it warns
     store.server.ask("POST", f"/_cluster/reroute{brief}", {"commands": [{"cancel": away}]})
     monkeypatch.setattr(store.server, "_sleep", lambda _: None)
-    for ask in (
-        lambda: store.search(random_rows(2), k=20),
-        lambda: store.search(random_rows(2), k=20, exact=True),
-        store.count,
-        lambda: [*store.scan()],
-        lambda: store.facets("label"),
-        lambda: store.get([f"{number:02}" for number in range(20)]),
-    ):
-        with pytest.raises(StoreUnreachableError, match="a part of the collection is not"):
-            ask()
-    monkeypatch.undo()
-    store.server.ask("PUT", "/_cluster/settings", {"persistent": {start: None}})
+    asking: dict[str, Callable[[], object]] = {
+        "search": lambda: store.search(random_rows(2), k=20),
+        "exact": lambda: store.search(random_rows(2), k=20, exact=True),
+        "count": store.count,
+        "scan": lambda: [*store.scan()],
+        "stamps": lambda: store.stamps(""),
+        "facets": lambda: store.facets("label"),
+        "get": lambda: store.get([f"{number:02}" for number in range(20)]),
+    }
+    try:
+        for name, ask in asking.items():
+            with pytest.raises(StoreUnreachableError, match="a part of the collection is not"):
+                pytest.fail(f"{name}: {ask()}")
+    finally:
+        monkeypatch.undo()
+        store.server.ask("PUT", "/_cluster/settings", {"persistent": {start: None}})
     assert store.count() == 20
     found = store.search(random_rows(1), k=20)[0]
     assert np.isclose(found[0].score, 1, atol=1e-3)

@@ -92,7 +92,8 @@ class OpenSearch:
         }
 
     def open_moment(self, index: str) -> str:
-        return f"/{index}/_search/point_in_time?keep_alive=5m"
+        # By default a moment is opened on the shards that are there, as if they were all.
+        return f"/{index}/_search/point_in_time?keep_alive=5m&allow_partial_pit_creation=false"
 
     def moment_of(self, answer: dict[str, str]) -> str:
         return answer["pit_id"]
