@@ -4,6 +4,7 @@
     python -m benchmarks.bench indexing memory       # some
     python -m benchmarks.bench --quick               # a few minutes; keeps nothing
     python -m benchmarks.bench --draw                # only the picture and the tables anew
+    eval "$(scripts/engines --fast up)" && python -m benchmarks.bench servers server_recall
 
 Each runs in a process of its own, one after the other. What it found goes to
 ``benchmarks/results/<name>.json``, with a description of the machine.
@@ -11,6 +12,7 @@ Each runs in a process of its own, one after the other. What it found goes to
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -35,9 +37,12 @@ BENCHMARKS = {
     "duplicates": (),
     "neighbours": (),
     "service": (),
+    "servers": (),
+    "server_recall": (),
     "memory": (),
     "quality": ("--all",),
 }
+SERVERS = ("servers", "server_recall")  # left out where no server is told of
 PROGRAMS = ("decode", "encode")  # print tables of their own, kept as text
 # Cores' worth of other programs that a run bears. With one core taken, a product over two threads
 # waits for whole slices of the scheduler: 1 ms became 8 and 12, in multiples of 4.
@@ -350,6 +355,10 @@ def main() -> int:
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     default = list(BENCHMARKS) if options.quick else names
+    if not any(
+        os.environ.get(f"LOOKALIKE_TEST_{kind}") for kind in ("ELASTICSEARCH", "OPENSEARCH")
+    ):
+        default = [name for name in default if name not in SERVERS]
     results, failed = [], []
     for name in () if options.draw else options.names or default:
         print(f"==> {name}", file=sys.stderr)

@@ -1,0 +1,173 @@
+"""The stores on servers beside the embedded one: filling, searching, what of the time is ours.
+
+    python -m benchmarks.servers [--quick] [--items 44442] [--collection FOLDER] [--json]
+
+Vectors as in ``server_recall``: of a collection in a folder (44,442 products), else drawn ones
+(``--items 200000``). One query at a time, ten answers; the stores take turns. "server" is what a
+server says that a search took (``took``); the rest of the time is ours and the network's.
+Servers: ``LOOKALIKE_TEST_ELASTICSEARCH``, ``LOOKALIKE_TEST_OPENSEARCH``; start them with
+``scripts/engines --fast up``.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import Figure, Json, Report, arguments, scratch, seconds
+from benchmarks.search_scale import item
+from benchmarks.server_recall import (
+    BATCH,
+    K,
+    begun,
+    drawn_vectors,
+    enough,
+    kept_vectors,
+    places,
+)
+from lookalike.filters import Condition, parse
+from lookalike.records import Item
+from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.servers.server import Answer, Wire
+from lookalike.stores.servers.store import ServerStore
+from lookalike.vectors import Matrix
+
+QUERIES = 200
+KINDS = 10  # a filter on one of them leaves a tenth
+
+
+class _Told:
+    """A wire that adds up what the server says that searches took."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.took_ms = 0.0
+
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+        answer = self._wire.request(method, path, body=body, lines=lines)
+        if "_msearch" in path:
+            self.took_ms += answer.body["took"]
+        return answer
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def labelled(number: int) -> Item:
+    return replace(item(number), label=f"kind-{number % KINDS}")
+
+
+def filled(store: EmbeddedStore | ServerStore, matrix: Matrix) -> float:
+    """Seconds that it takes to store all rows and to make them ready for searches."""
+
+    def fill() -> None:
+        for start in range(0, len(matrix), BATCH):
+            rows = matrix[start : start + BATCH]
+            store.upsert([labelled(start + place) for place in range(len(rows))], rows)
+        store.optimize()
+
+    return seconds(fill)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--collection", type=Path, help="of these vectors")
+    parser.add_argument("--items", type=int, default=44_442)
+    options = parser.parse_args()
+    count, queries_count = (2000, 40) if options.quick else (options.items, QUERIES)
+    every = (
+        kept_vectors(options.collection, count + queries_count)
+        if options.collection
+        else drawn_vectors(count, queries_count)
+    )
+    matrix, queries = every[:-queries_count], every[-queries_count:]
+    report = Report(
+        name="servers",
+        question=f"What do servers cost with {len(matrix):,} vectors of {matrix.shape[1]} values?",
+        notes=[f"{queries_count} queries; the filter leaves one item in {KINDS}"],
+    )
+    filling: list[dict[str, Json]] = []
+    searching: list[dict[str, Json]] = []
+    report.tables |= {"filling": filling, "searching": searching}
+    where = places()
+    with ExitStack() as stack:
+        embedded = EmbeddedStore.open(stack.enter_context(scratch()) / "shop", create=True)
+        stack.callback(embedded.close)
+        embedded.bind(encoder="drawn", fingerprint="drawn", dim=matrix.shape[1])
+        stores: dict[str, EmbeddedStore | ServerStore] = {"embedded": embedded}
+        told: dict[str, _Told] = {}
+        for kind, place in where.items():
+            server = stack.enter_context(begun(place, matrix.shape[1], "timeout=600"))
+            told[kind] = _Told(server.server._wire)  # noqa: SLF001 - to listen to it
+            server.server._wire = told[kind]  # noqa: SLF001
+            stores[kind] = server
+        for name, store in stores.items():
+            took = filled(store, matrix)
+            stamps = seconds(lambda store=store: store.stamps(""))  # type: ignore[misc]
+            filling.append(
+                {"store": name, "items/s": round(len(matrix) / took), "stamps s": round(stamps, 2)}
+            )
+        medians: dict[str, float] = {}
+        rights: dict[str, tuple[Condition | None, Matrix]] = {
+            "all": (None, enough(matrix, queries)),
+            "a tenth": (parse("label=kind-3"), enough(matrix[3::KINDS], queries)),
+        }
+        for among, (condition, right) in rights.items():
+            rows = timed(stores, told, queries, condition, right)
+            for name, row in rows.items():
+                searching.append({"store": name, "among": among, **row})
+                if among == "all":
+                    medians[name] = float(row["p50 ms"])
+        report.figures += [
+            Figure(
+                name=f"search on {kind}",
+                ratio=medians[kind] / medians["embedded"],
+                reference=medians["embedded"],
+                measured=medians[kind],
+                unit="ms",
+                what=f"{kind} / embedded",
+            )
+            for kind in where
+        ]
+    report.print(as_json=options.json)
+
+
+def timed(
+    stores: dict[str, EmbeddedStore | ServerStore],
+    told: dict[str, _Told],
+    queries: Matrix,
+    where: Condition | None,
+    right: Matrix,
+) -> dict[str, dict[str, Any]]:
+    """For each store the times of its searches, what of them is ours, and the recall."""
+    times: dict[str, list[float]] = {name: [] for name in stores}
+    found = dict.fromkeys(stores, 0)
+    for store in stores.values():  # once before, for caches and compilers
+        for query in queries[:20]:
+            store.search(query[None], k=K, where=where)
+    for one in told.values():
+        one.took_ms = 0.0
+    for query, wanted in zip(queries, right, strict=True):
+        for name, store in stores.items():
+            began = time.perf_counter()
+            (hits,) = store.search(query[None], k=K, where=where)
+            times[name].append((time.perf_counter() - began) * 1000)
+            found[name] += sum(hit.score >= wanted for hit in hits)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, some in times.items():
+        p50, p95 = np.percentile(some, [50, 95])
+        row: dict[str, Any] = {"p50 ms": round(float(p50), 2), "p95 ms": round(float(p95), 2)}
+        row["recall@10"] = round(found[name] / (K * len(queries)), 4)
+        if name in told:
+            ours = float(np.mean(some)) - told[name].took_ms / len(queries)
+            row["server ms"] = round(told[name].took_ms / len(queries), 2)
+            row["ours ms"] = round(ours, 2)
+        rows[name] = row
+    return rows
+
+
+if __name__ == "__main__":
+    main()
