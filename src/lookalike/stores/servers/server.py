@@ -153,6 +153,8 @@ class Server:
             address=self.address,
             kind=self.kind,
         )
+        if len(failed) == len(actions):
+            raise error
         raise type(error)(
             f"{error} (of {len(actions)} writes {len(failed)} failed, first that of {action.id!r}; "
             "the others are stored)"
