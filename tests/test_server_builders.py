@@ -619,6 +619,15 @@ def error(kind: str, reason: str) -> dict[str, Any]:
             "read but not written",
         ),
         (
+            403,
+            error(
+                "index_create_block_exception",
+                "blocked by: [FORBIDDEN/10/cluster create-index blocked (api)];",
+            ),
+            StoreFullError,
+            "nearly full",
+        ),
+        (
             503,
             error("no_shard_available_action_exception", ""),
             StoreUnreachableError,

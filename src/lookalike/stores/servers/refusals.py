@@ -22,7 +22,7 @@ _LONGEST = 300  # characters of a server's own words in a message
 def refusal(status: int, body: Any, *, address: str, kind: str) -> LookalikeError:  # noqa: ANN401, PLR0911 - JSON; a case each
     """The error for an answer that is none; ``kind`` is the kind of the address."""
     told, why = _words(body)
-    if "cluster_block_exception" in (told, why):
+    if "cluster_block_exception" in (told, why) or "create-index blocked" in why:
         return _blocked(why, address=address)
     said = _short(why) or told or "no reason given"
     match status:
@@ -97,6 +97,11 @@ def _denied(status: int, said: str, *, address: str, kind: str) -> StoreDeniedEr
 
 
 def _blocked(why: str, *, address: str) -> LookalikeError:
+    if "create-index blocked" in why:  # so OpenSearch does while its disks are nearly full
+        return StoreFullError(
+            f"the server makes no new collection at {address}: its disks are nearly full, or "
+            "cluster.blocks.create_index is set"
+        )
     if "flood-stage" in why or "disk usage" in why or "read-only / allow delete" in why:
         return StoreFullError(
             f"no room on the disk of {address}: the server has made the collection read-only; it "
