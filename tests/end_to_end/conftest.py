@@ -1,4 +1,4 @@
-"""One service and one browser for all tests of the page."""
+"""One service for all tests of the page, one browser for each file of them."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -63,7 +63,8 @@ def service(stocked: Path) -> Iterator[Service]:
         yield service
 
 
-@pytest.fixture(scope="session")
+# One for each file, not for the session: Playwright's event loop would run on beneath other tests' own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = shutil.which("chromium")
     if found is None:
