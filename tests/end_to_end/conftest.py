@@ -63,7 +63,7 @@ def service(stocked: Path) -> Iterator[Service]:
         yield service
 
 
-# One for each file, not for the session: Playwright's event loop would run on beneath other tests' own.
+# One for each file of tests: Playwright's event loop would run on beneath other files' own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = shutil.which("chromium")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FileChooser, expect
 
 from end_to_end.visits import DESKTOP, PHONE, Service, Visit, visiting
 
@@ -58,12 +58,22 @@ def test_nothing_keeps_people_out(
         assert serious(visit) == []
 
 
+def _chooser_by_key(visit: Visit) -> FileChooser:
+    """Just after a page's first paint Chromium takes no key for a person's: press again."""
+    choosers: list[FileChooser] = []
+    visit.page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108 - Playwright marks what it is given
+    for _ in range(100):
+        visit.page.keyboard.press("u")
+        visit.page.wait_for_timeout(100)
+        if choosers:
+            break
+    return choosers[0]
+
+
 def test_a_person_without_a_mouse_finds_narrows_and_goes_on(visit: Visit, query: Path) -> None:
     press = visit.page.keyboard.press
     visit.open()
-    with visit.page.expect_file_chooser() as chooser:
-        press("u")
-    chooser.value.set_files(query)
+    _chooser_by_key(visit).set_files(query)
     expect(visit.cards).to_have_count(20)
     press("Tab")
     expect(visit[".skip"]).to_be_focused()
