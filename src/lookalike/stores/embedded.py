@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
-    EncoderMismatchError,
     ItemNotFoundError,
     StoreDamagedError,
     StoreError,
@@ -26,6 +25,7 @@ from lookalike.filters import FIELDS, Condition
 from lookalike.protocols import Keyed, NeighbourLists
 from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
 from lookalike.stores import graph, neighbour_rows, schema
+from lookalike.stores.binding import Bound, bound_of, check_encoder, check_vectors
 from lookalike.stores.exchange import exchange
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
@@ -86,7 +86,7 @@ class EmbeddedStore:
         self._resident: Resident | None = None
         self._graph: graph.Graph | None = None
         self._graph_seen: str | None = None
-        self._bound: tuple[str, str, int] | None = None
+        self._bound: Bound | None = None
         self._searched: tuple[int, int] | None = None  # the state that the next two describe
         self._live = 0
         self._near: graph.Graph | None = None
@@ -129,31 +129,15 @@ class EmbeddedStore:
                     (json.dumps({"name": encoder, "fingerprint": fingerprint, "dim": dim}),),
                 )
             bound = self.bound()
-        if bound is not None and bound[1:] != (fingerprint, dim):
-            raise EncoderMismatchError(
-                f"{self.folder} holds vectors of {bound[0]} ({bound[1]}, {bound[2]} values), and "
-                f"the encoder at hand is {encoder} ({fingerprint}, {dim} values); use the "
-                "collection's own encoder, or index into another collection"
-            )
+        check_encoder(bound, (encoder, fingerprint, dim), place=self.folder)
 
     def bound(self) -> tuple[str, str, int] | None:
         if self._bound is None:
-            match self.setting("encoder"):
-                case {"name": str(name), "fingerprint": str(fingerprint), "dim": int(dim)}:
-                    self._bound = (name, fingerprint, dim)
-                case _:
-                    return None
+            self._bound = bound_of(self.setting("encoder"))
         return self._bound
 
     def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
-        if vectors.shape != (len(items), self._dim()):
-            raise ValueError(
-                f"vectors are {vectors.shape}, but {len(items)} items of {self._dim()} values "
-                "were to be stored"
-            )
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not np.allclose(lengths, 1.0, atol=1e-3):  # NaN is not close either
-            raise ValueError("every vector must have length 1")
+        check_vectors(items, vectors, self._dim())
         blobs = vectors.astype("<f2")
         last = {item.id: position for position, item in enumerate(items)}
         kept = sorted(last.values())

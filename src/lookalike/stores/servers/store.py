@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
-    EncoderMismatchError,
     StoreError,
 )
 from lookalike.filters import FIELDS, Condition
 from lookalike.protocols import Keyed, NeighbourLists
 from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
+from lookalike.stores.binding import Bound, bound_of, check_encoder, check_vectors
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers import documents, indexes, mappings
@@ -74,7 +74,7 @@ class ServerStore:
         self.dialect = dialect
         self.server = Server(wire, address=str(address), kind=dialect.kind)
         self._wire = wire
-        self._bound: tuple[str, str, int] | None = None
+        self._bound: Bound | None = None
         self._version = ""
         self._point(address.name, vectors=address.vectors or dialect.default_vectors)
 
@@ -140,33 +140,16 @@ class ServerStore:
             self.dialect.vector_field(dim, self._search.vectors)  # raises what does not fit
             chosen: Json = {"name": encoder, "fingerprint": fingerprint, "dim": dim}
             self._beside.change_setting("encoder", lambda there: there or chosen)
-        bound = self.bound()
-        if bound is not None and bound[1:] != (fingerprint, dim):
-            raise EncoderMismatchError(
-                f"{self.address} holds vectors of {bound[0]} ({bound[1]}, {bound[2]} values), and "
-                f"the encoder at hand is {encoder} ({fingerprint}, {dim} values); use the "
-                "collection's own encoder, or index into another collection"
-            )
+        check_encoder(self.bound(), (encoder, fingerprint, dim), place=self.address)
         indexes.add_vectors(self.server, self.address, self.dialect, dim=dim)
 
     def bound(self) -> tuple[str, str, int] | None:
         if self._bound is None:
-            match self.setting("encoder"):
-                case {"name": str(name), "fingerprint": str(fingerprint), "dim": int(dim)}:
-                    self._bound = (name, fingerprint, dim)
-                case _:
-                    return None
+            self._bound = bound_of(self.setting("encoder"))
         return self._bound
 
     def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
-        if vectors.shape != (len(items), self._dim()):
-            raise ValueError(
-                f"vectors are {vectors.shape}, but {len(items)} items of {self._dim()} values "
-                "were to be stored"
-            )
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not np.allclose(lengths, 1.0, atol=1e-3):  # NaN is not close either
-            raise ValueError("every vector must have length 1")
+        check_vectors(items, vectors, self._dim())
         self._writer.upsert(items, vectors)
 
     def update(self, items: Sequence[Item]) -> None:

@@ -1,0 +1,46 @@
+"""What every store holds to: one encoder for good, and vectors that are its. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lookalike.errors import EncoderMismatchError
+from lookalike.records import Item, Json
+from lookalike.vectors import Matrix
+
+__all__ = ["Bound", "bound_of", "check_encoder", "check_vectors"]
+
+Bound = tuple[str, str, int]
+"""An encoder's name and fingerprint, and how long its vectors are."""
+
+
+def bound_of(setting: Json) -> Bound | None:
+    """What the setting ``encoder`` says, if there is one."""
+    match setting:
+        case {"name": str(name), "fingerprint": str(fingerprint), "dim": int(dim)}:
+            return name, fingerprint, dim
+        case _:
+            return None
+
+
+def check_encoder(bound: Bound | None, wanted: Bound, *, place: object) -> None:
+    """``EncoderMismatchError`` where the store at ``place`` is bound to another encoder."""
+    if bound is None or bound[1:] == wanted[1:]:
+        return
+    encoder, fingerprint, dim = wanted
+    raise EncoderMismatchError(
+        f"{place} holds vectors of {bound[0]} ({bound[1]}, {bound[2]} values), and the encoder at "
+        f"hand is {encoder} ({fingerprint}, {dim} values); use the collection's own encoder, or "
+        "index into another collection"
+    )
+
+
+def check_vectors(items: Sequence[Item], vectors: Matrix, dim: int) -> None:
+    """``ValueError`` where ``vectors`` is not (len(items), dim), or a row's length is not 1."""
+    if vectors.shape != (len(items), dim):
+        raise ValueError(
+            f"vectors are {vectors.shape}, but {len(items)} items of {dim} values were to be stored"
+        )
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not np.allclose(lengths, 1.0, atol=1e-3):  # NaN is not close either
+        raise ValueError("every vector must have length 1")
