@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -34,6 +35,7 @@ from lookalike.colour import rgb
 from lookalike.errors import (
     BrokenPictureError,
     NotAPictureError,
+    PictureError,
     PictureTooLargeError,
     UnreadablePictureError,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "read",
     "reader_version",
     "thumbnail",
+    "viewed",
 ]
 
 # fmt: off
@@ -472,6 +475,19 @@ def _checked(box: Box) -> Box:
 
 
 # --- thumbnails and versions -------------------------------------------------------------------
+
+
+def viewed(source: Path | bytes | None, side: int, limits: Limits = _LIMITS) -> Image.Image | None:
+    """A picture to look at, at least ``side`` pixels if it has them; ``None`` for none, or one that
+    is gone or cannot be read.
+    """
+    if source is None:
+        return None
+    try:
+        data = source if isinstance(source, bytes) else read(source, limits=limits)
+        return decode(data, limits=limits, at_least=(side, side)).image
+    except PictureError:
+        return None
 
 
 def thumbnail(image: Image.Image, side: int) -> bytes:

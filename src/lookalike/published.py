@@ -10,7 +10,7 @@ from PIL import Image
 from lookalike import images
 from lookalike.collection import Collection
 from lookalike.duplicates import Found
-from lookalike.errors import ExportError, PictureError
+from lookalike.errors import ExportError
 from lookalike.evaluation import Comparison, Evaluation
 from lookalike.records import Json
 from lookalike.report import render, render_copies
@@ -102,11 +102,4 @@ def _thumbnail(shop: Collection, item_id: str) -> bytes | None:
 
 def picture_of(shop: Collection, item_id: str, side: int) -> Image.Image | None:
     """An item's picture, at least ``side`` pixels if it can; ``None`` if it is gone or broken."""
-    try:
-        path = shop.file_of(shop.get(item_id))
-        if path is None:
-            return None
-        data = images.read(path, limits=shop.limits)
-        return images.decode(data, limits=shop.limits, at_least=(side, side)).image
-    except PictureError:
-        return None
+    return images.viewed(shop.file_of(shop.get(item_id)), side, shop.limits)

@@ -10,7 +10,7 @@ import click
 
 from lookalike.cli.output import lines, plain, print_json, print_table
 from lookalike.documents import collection_json, hits_json, matches_json, search_json
-from lookalike.errors import PictureError, SourceError
+from lookalike.errors import SourceError
 from lookalike.records import Hit, Json
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lookalike.images import Limits as ImageLimits
 
 __all__ = ["Answer", "Limits", "View", "show"]
+
+_SIDE = 440  # pixels of a picture on a sheet, on a fine screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +221,6 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer], path: Path) -> 
 
 
 def _image(source: Path | bytes | None, limits: "ImageLimits") -> "Image.Image | None":
-    """A picture to look at, or ``None`` when it is gone or cannot be read."""
     from lookalike import images  # noqa: PLC0415 - only for sheets and previews
 
-    if source is None:
-        return None
-    try:
-        data = source if isinstance(source, bytes) else images.read(source, limits=limits)
-        return images.decode(data, limits=limits, at_least=(440, 440)).image
-    except PictureError:
-        return None
+    return images.viewed(source, _SIDE, limits)
