@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from lookalike.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.catalogues import open_catalogue, recognise
 from lookalike.cli.options import (
     collection_option,
     encoder_options,
+    format_option,
     json_option,
     opened,
+    root_option,
     table_options,
 )
 from lookalike.cli.output import plain, print_json, reasons_text
@@ -45,19 +47,8 @@ def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Pa
 @click.argument("folders", nargs=-1, required=True, metavar="SOURCE...")
 @collection_option
 @encoder_options
-@click.option(
-    "--format",
-    "format_",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "folder", *FORMATS]),
-    help="What the source is; auto recognises it by its content.",
-)
-@click.option(
-    "--root",
-    metavar="DIR",
-    help="The folder that a catalogue's files lie in, where it is not the catalogue's own.",
-)
+@format_option
+@root_option
 @table_options
 @click.option(
     "--include",

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 __all__ = [
     "collection_option",
     "encoder_options",
+    "format_option",
     "json_option",
     "opened",
+    "root_option",
     "table_options",
 ]
 
@@ -35,6 +37,27 @@ def collection_option(command: _Command) -> _Command:
 
 def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def format_option(command: _Command) -> _Command:
+    from lookalike.catalogues import FORMATS  # noqa: PLC0415 - a search should not pay for readers
+
+    return click.option(
+        "--format",
+        "format_",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "folder", *FORMATS]),
+        help="What the source is; auto recognises it by its content.",
+    )(command)
+
+
+def root_option(command: _Command) -> _Command:
+    return click.option(
+        "--root",
+        metavar="DIR",
+        help="The folder that a catalogue's files lie in, where it is not the catalogue's own.",
+    )(command)
 
 
 def encoder_options(command: _Command) -> _Command:

@@ -6,9 +6,15 @@ from pathlib import Path
 import click
 
 from lookalike import pruning
-from lookalike.catalogues import FORMATS
 from lookalike.cli.index import Source, update_neighbours
-from lookalike.cli.options import collection_option, json_option, opened, table_options
+from lookalike.cli.options import (
+    collection_option,
+    format_option,
+    json_option,
+    opened,
+    root_option,
+    table_options,
+)
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.scan import ScanOptions
@@ -19,19 +25,8 @@ __all__ = ["prune_command"]
 @click.command("prune")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @collection_option
-@click.option(
-    "--format",
-    "format_",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "folder", *FORMATS]),
-    help="What the source is; auto recognises it by its content.",
-)
-@click.option(
-    "--root",
-    metavar="DIR",
-    help="The folder that a catalogue's files lie in, where it is not the catalogue's own.",
-)
+@format_option
+@root_option
 @table_options
 @click.option(
     "--include",
