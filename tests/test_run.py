@@ -19,10 +19,10 @@ import lookalike
 from lookalike import categories
 from lookalike.records import IndexReport
 from lookalike.runfile.act import Outcome, act
-from lookalike.runfile.model import Step
 from lookalike.runfile.plan import plan
 from lookalike.runfile.reading import Loaded, read_run_file
 from lookalike.runfile.state import look
+from lookalike.runfile.steps import Step
 
 Paint = Callable[[Path, int], Path]
 

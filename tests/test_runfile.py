@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from lookalike.encoders import available_encoders
 from lookalike.errors import RunFileError
 from lookalike.runfile.document import expanded
-from lookalike.runfile.model import STEPS, RunFile
+from lookalike.runfile.model import RunFile
 from lookalike.runfile.older import KEYS
 from lookalike.runfile.plan import Done, Known, Planned, decide, options_of, plan
 from lookalike.runfile.reading import Loaded, keys_of, read_run_file
+from lookalike.runfile.steps import STEPS
 from lookalike.runfile.template import start_with, template
 
 ROOT = Path(__file__).parents[1]

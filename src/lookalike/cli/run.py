@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.catalogues import FORMATS
-from lookalike.cli.options import json_option
+from lookalike.cli.options import format_option, json_option
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, duration, stop_on_signal
 from lookalike.errors import RunFileError
+from lookalike.runfile.steps import STEPS, Step
 
 if TYPE_CHECKING:
     from lookalike.categories import CategoryReport
     from lookalike.evaluation import Comparison
     from lookalike.records import Json
     from lookalike.runfile.act import Outcome
-    from lookalike.runfile.model import Step
     from lookalike.runfile.plan import Planned
     from lookalike.runfile.reading import Loaded
 
 __all__ = ["init_command", "run_command"]
 
-_STEPS = ("download", "index", "declare", "categories", "neighbours", "evaluate", "export")
 _WIDTH = 12
 _NOTES = 10  # of a step, shown; --json has all
 
@@ -35,14 +33,14 @@ _NOTES = 10  # of a step, shown; --json has all
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(_STEPS),
+    type=click.Choice(STEPS),
     metavar="STEP",
     help="Only this step (again for more).",
 )
 @click.option(
     "--force",
     multiple=True,
-    type=click.Choice(_STEPS),
+    type=click.Choice(STEPS),
     metavar="STEP",
     help="Do this step although it is up to date (again for more). For download and index: try "
     "again what failed before.",
@@ -61,8 +59,8 @@ def run_command(
     file: Path,
     *,
     dry_run: bool,
-    only: tuple["Step", ...],
-    force: tuple["Step", ...],
+    only: tuple[Step, ...],
+    force: tuple[Step, ...],
     then_serve: bool,
     quiet: bool,
     as_json: bool,
@@ -143,7 +141,7 @@ def _serve(loaded: "Loaded") -> None:
 
 
 def _dry_run(
-    loaded: "Loaded", only: Sequence["Step"], force: Sequence["Step"], *, as_json: bool
+    loaded: "Loaded", only: Sequence[Step], force: Sequence[Step], *, as_json: bool
 ) -> None:
     from lookalike.runfile.plan import plan  # noqa: PLC0415 - as above
     from lookalike.runfile.state import look  # noqa: PLC0415 - likewise
@@ -162,8 +160,8 @@ def _dry_run(
 
 def _run(
     loaded: "Loaded",
-    only: Sequence["Step"],
-    force: Sequence["Step"],
+    only: Sequence[Step],
+    force: Sequence[Step],
     stop: Callable[[], bool],
     *,
     quiet: bool,
@@ -303,14 +301,7 @@ def _outcome_json(one: "Outcome") -> "Json":
 @click.command("init")
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
 @click.option("--source", metavar="SOURCE", help="The folder or catalogue that it is for.")
-@click.option(
-    "--format",
-    "format_",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "folder", *FORMATS]),
-    help="What the source is; auto recognises it by its content.",
-)
+@format_option
 @click.option("--toml", is_flag=True, help="Write TOML.  [default: by FILE's suffix, or YAML]")
 @click.option("--force", is_flag=True, help="Replace a FILE that is there.")
 def init_command(

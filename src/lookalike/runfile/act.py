@@ -22,10 +22,11 @@ from lookalike.neighbours import BuildReport
 from lookalike.protocols import Catalogue
 from lookalike.published import document, write_report
 from lookalike.records import IndexReport, Json, Progress, together
-from lookalike.runfile.model import Columns, Download, Evaluate, Index, RunFile, Step
+from lookalike.runfile.model import Columns, Download, Evaluate, Index, RunFile
 from lookalike.runfile.plan import NEEDS, Known, Planned, decide, outputs_of, selected
 from lookalike.runfile.reading import Loaded
 from lookalike.runfile.state import keep, look, model_of, opened, stamps
+from lookalike.runfile.steps import Step
 from lookalike.scan import ScanOptions, check_folder
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ The descriptions and defaults here are also what ``lookalike init`` writes and `
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -24,9 +24,9 @@ from lookalike.export import FORMATS as TABLES
 from lookalike.export import VECTORS, Vectors, format_of
 from lookalike.filters import FIELDS, parse
 from lookalike.runfile.nearest import nearest
+from lookalike.runfile.steps import STEPS, Step
 
 __all__ = [
-    "STEPS",
     "Categories",
     "Columns",
     "Download",
@@ -36,13 +36,7 @@ __all__ = [
     "Neighbours",
     "RunFile",
     "Service",
-    "Step",
 ]
-
-Step: TypeAlias = Literal[
-    "download", "index", "declare", "categories", "neighbours", "evaluate", "export"
-]
-STEPS: tuple[Step, ...] = get_args(Step)
 
 _DEFAULT = Politeness()
 

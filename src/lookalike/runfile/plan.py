@@ -7,7 +7,8 @@ from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from lookalike.records import Json
-from lookalike.runfile.model import STEPS, RunFile, Step
+from lookalike.runfile.model import RunFile
+from lookalike.runfile.steps import STEPS, Step
 
 __all__ = [
     "NEEDS",

@@ -17,9 +17,9 @@ from lookalike.errors import (
 )
 from lookalike.filters import FIELDS
 from lookalike.records import Item, Json
-from lookalike.runfile.model import STEPS, Step
 from lookalike.runfile.plan import Done, Known, View, options_of, outputs_of, view_of
 from lookalike.runfile.reading import Loaded
+from lookalike.runfile.steps import STEPS, Step
 from lookalike.scan import stamp_of
 
 __all__ = ["address_of", "keep", "look", "model_of", "opened", "stamps"]
