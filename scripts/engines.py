@@ -9,6 +9,7 @@ beside the official distributions stands in docs/decisions/0014-real-engines-in-
 """
 
 import argparse
+import base64
 import contextlib
 import fcntl
 import http.client
@@ -18,12 +19,15 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import engine_security as security
 
 from engine_assembly import (
     BUILD,
@@ -84,9 +88,14 @@ class Server:
     @property
     def url(self) -> str:
         last = self.last
-        return "" if last is None else f"http://127.0.0.1:{last.port}"
+        scheme = "https" if self.secured else "http"
+        return "" if last is None else f"{scheme}://127.0.0.1:{last.port}"
 
-    def prepare(self) -> None:
+    @property
+    def secured(self) -> bool:
+        return security.certificate(self.home).exists()
+
+    def prepare(self, *, secured: bool) -> None:
         """A home without data. The large files are links into what was assembled."""
         self.remove()
         shutil.copytree(self.engine.assembled, self.home, copy_function=os.link)
@@ -96,6 +105,8 @@ class Server:
             shutil.copy(OPENSEARCH_NODE, self.home)
         for name in ("data", "logs"):
             (self.home / name).mkdir(exist_ok=True)
+        if secured:
+            security.secure(self.home, self.engine, java_home(self.engine))
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -118,6 +129,8 @@ class Server:
             "transport.port": transport_port,
             "cluster.routing.allocation.disk.threshold_enabled": False,
         }
+        if self.secured:
+            settings |= security.settings(self.engine)
         environment = {**os.environ, "ES_JAVA_HOME": str(java), "HOME": str(home)}
         # Without the optimising compiler a start takes a bit more than half the processor time.
         heap = FAST_HEAP if self._fast else HEAP
@@ -127,7 +140,11 @@ class Server:
         elif self.engine.name == "opensearch":  # Elasticsearch asks for it by itself
             java_options.append("--add-modules=jdk.incubator.vector")
         if self.engine.name == "opensearch":
-            command = [f"{java}/bin/java", *java_options, "-cp", f"{home}/lib/*"]
+            path, plugins = f"{home}/lib/*", "org.opensearch.knn.plugin.KNNPlugin"
+            if self.secured:
+                path += f":{home}/security/*"
+                plugins += ",org.opensearch.security.OpenSearchSecurityPlugin"
+            command = [f"{java}/bin/java", *java_options, "-cp", path]
             command += [
                 f"{home}/{OPENSEARCH_NODE.name}",
                 "-numOfNode",
@@ -137,10 +154,10 @@ class Server:
             command += [f"{home}/data", "-confPath", f"{home}/config"]
             # The runner listens on the number of the node past its base.
             command += ["-baseHttpPort", str(port - 1), "-clusterName", self.cluster]
-            command += ["-pluginTypes", "org.opensearch.knn.plugin.KNNPlugin"]
+            command += ["-pluginTypes", plugins]
         else:
             command = [f"{home}/bin/elasticsearch"]
-            settings["xpack.security.enabled"] = False
+            settings.setdefault("xpack.security.enabled", False)
             quiet = [
                 "-Xlog:disable",
                 "-Xlog:all=warning:stderr",
@@ -193,8 +210,16 @@ class Server:
         if last is None:
             return False
         connection = http.client.HTTPConnection("127.0.0.1", last.port, timeout=5)
+        headers = {}
+        if self.secured:
+            trust = ssl.create_default_context(cafile=security.certificate(self.home))
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", last.port, timeout=5, context=trust
+            )
+            known = base64.b64encode(f"{security.USER}:{security.PASSWORD}".encode()).decode()
+            headers["Authorization"] = f"Basic {known}"
         try:
-            connection.request("GET", "/_cluster/health")
+            connection.request("GET", "/_cluster/health", headers=headers)
             health = json.load(connection.getresponse())
         except (OSError, ValueError, http.client.HTTPException):
             return False
@@ -296,7 +321,7 @@ def _free_ports(count: int) -> list[int]:
 # The commands
 
 
-def up(servers: Sequence[Server], *, keep: bool) -> None:
+def up(servers: Sequence[Server], *, keep: bool, secured: bool) -> None:
     """Start what does not run, all at once, and wait until everything answers."""
     begun = time.monotonic()
     starting = [server for server in servers if not (server.runs and server.healthy)]
@@ -305,7 +330,7 @@ def up(servers: Sequence[Server], *, keep: bool) -> None:
         java_home(server.engine)  # before the download
         assemble(server.engine)
         if not (keep and server.last):
-            server.prepare()
+            server.prepare(secured=secured)
     _start(starting)
     for server in servers:
         say(f"{server.engine.name} {server.engine.version}: {server.url}")
@@ -354,6 +379,8 @@ def variables(servers: Sequence[Server]) -> None:
     for server in servers:
         if server.runs:
             print(f"export {server.engine.variable}={server.url}")
+        if server.runs and server.secured:
+            print(f"export {server.engine.variable}_CA={security.certificate(server.home)}")
 
 
 def chosen(
@@ -396,6 +423,12 @@ def main() -> None:
         help=f"up, start: with the optimising compiler and {FAST_HEAP} of heap, for benchmarks",
     )
     parser.add_argument(
+        "--secured",
+        action="store_true",
+        help=f"up: with TLS, roles and API keys; its first user is {security.USER}, with the "
+        f"password {security.PASSWORD}",
+    )
+    parser.add_argument(
         "command",
         choices=["up", "down", "start", "stop", "kill", "status", "env", "logs"],
         help="up: assemble and start without data; down: end and remove the data; stop, kill, "
@@ -419,7 +452,7 @@ def main() -> None:
                 servers = chosen(
                     options.command, options.engines, options.instance, fast=options.fast
                 )
-                _act(options.command, servers, keep=options.keep)
+                _act(options.command, servers, keep=options.keep, secured=options.secured)
     except EngineError as error:
         say(str(error))
         sys.exit(1)
@@ -437,9 +470,9 @@ def _tell(command: str, servers: Sequence[Server]) -> None:
             print(server.tail(200))
 
 
-def _act(command: str, servers: Sequence[Server], *, keep: bool) -> None:
+def _act(command: str, servers: Sequence[Server], *, keep: bool, secured: bool) -> None:
     if command == "up":
-        up(servers, keep=keep)
+        up(servers, keep=keep, secured=secured)
         variables(servers)
     elif command == "start":
         start(servers)

@@ -1,8 +1,11 @@
 """The real servers that some tests talk to, and servers of a test's own to stop and start."""
 
+import base64
 import http.client
 import json
 import os
+import shlex
+import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,18 +41,32 @@ class Answer:
 
 
 def call(
-    url: str, method: str, path: str, body: object = None, *, lines: Sequence[object] = ()
+    url: str,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    lines: Sequence[object] = (),
+    ca: Path | None = None,
 ) -> Answer:
-    """One plain HTTP request; ``lines`` makes it a bulk request of these JSON lines."""
+    """One plain HTTP request; ``lines`` makes it a bulk request of these JSON lines.
+
+    With ``ca`` over TLS, as the first user of a secured server.
+    """
     sent = None if body is None else json.dumps(body)
     kind = "application/json"
     if lines:
         sent = "".join(json.dumps(line) + "\n" for line in lines)
         kind = "application/x-ndjson"
     place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+    host, sending = place.hostname or "", {"Content-Type": kind}
+    connection = http.client.HTTPConnection(host, place.port, timeout=60)
+    if ca is not None:
+        trust = ssl.create_default_context(cafile=ca)
+        connection = http.client.HTTPSConnection(host, place.port, timeout=60, context=trust)
+        sending["Authorization"] = f"Basic {base64.b64encode(b'admin:lookalike').decode()}"
     try:
-        connection.request(method, path, sent, {"Content-Type": kind})
+        connection.request(method, path, sent, sending)
         answer = connection.getresponse()
         text = answer.read()
         headers = {name.lower(): value for name, value in answer.getheaders()}
@@ -64,11 +81,15 @@ class OwnServer:
     Data and address stay the same through all of that.
     """
 
-    def __init__(self, engine: str, instance: str) -> None:
+    def __init__(self, engine: str, instance: str, *options: str) -> None:
         address(engine)  # nobody wants servers where nobody started the shared ones
         self.engine = engine
         self._instance = instance
-        self.url = self._run("up").rpartition("=")[2].strip()
+        told = shlex.split(self._run(*options, "up"))
+        values = dict(one.split("=", 1) for one in told if "=" in one)
+        self.url = values[VARIABLES[engine]]
+        ca = values.get(f"{VARIABLES[engine]}_CA")
+        self.ca = Path(ca) if ca else None  # of a secured one
 
     def start(self) -> None:
         """Start it again where it does not run."""
@@ -85,9 +106,9 @@ class OwnServer:
     def remove(self) -> None:
         self._run("down")
 
-    def _run(self, command: str) -> str:
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [str(SCRIPT), "--instance", self._instance, command, self.engine],
+            [str(SCRIPT), "--instance", self._instance, *words, self.engine],
             capture_output=True,
             text=True,
             check=False,

@@ -90,3 +90,11 @@ def test_three_nodes_know_of_each_other(compose: dict[str, Any]) -> None:
             settings = compose["services"][name]["environment"]
             assert set(settings["discovery.seed_hosts"].split(",")) == names
             assert set(settings[f"cluster.initial_{first}_nodes"].split(",")) == names
+
+
+def test_a_secured_server_needs_openssl(
+    script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(script["EngineError"], match="needs openssl to make its certificate"):
+        script["security"].secure(tmp_path, script["ENGINES"]["opensearch"], tmp_path)
