@@ -73,7 +73,10 @@ Query: TypeAlias = _Picture | Encoded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionInfo:
-    """What a collection is, at one moment. ``skipped`` counts left-out files by reason."""
+    """What a collection is, at one moment. ``skipped`` counts left-out files by reason.
+
+    ``bytes`` is its size on the disk, ``None`` where a server does not tell who asks.
+    """
 
     address: str
     store: str
@@ -81,7 +84,7 @@ class CollectionInfo:
     encoder: str | None
     fingerprint: str | None
     dim: int | None
-    bytes: int
+    bytes: int | None
     graph_rows: int
     roots: tuple[Root, ...]
     skipped: dict[str, int]
@@ -503,7 +506,7 @@ class Collection:
             encoder=bound[0] if bound else None,
             fingerprint=bound[1] if bound else None,
             dim=bound[2] if bound else None,
-            bytes=size if isinstance(size, int) else 0,
+            bytes=size if isinstance(size, int) else None,
             graph_rows=graph_rows if isinstance(graph_rows, int) else 0,
             roots=tuple(roots),
             skipped=dict(reasons.most_common()),

@@ -83,11 +83,12 @@ def _rows(
 ) -> list[tuple[str, str]]:
     from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - seldom needed
 
+    size = "" if info.bytes is None else f", {size_text(info.bytes)}"
     rows = [
         ("items", f"{info.items:,}"),
         ("encoder", f"{info.encoder} ({info.dim} values)" if info.encoder else "none yet"),
         ("fingerprint", info.fingerprint or ""),
-        ("kept in", f"{plain(info.address)} ({info.store}, {size_text(info.bytes)})"),
+        ("kept in", f"{plain(info.address)} ({info.store}{size})"),
         ("search", f"graph over {info.graph_rows:,}" if info.graph_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),
     ]

@@ -336,7 +336,7 @@ class CollectionAnswer(CollectionSummary):
     store: str
     fingerprint: str | None
     dim: int | None
-    bytes: int
+    bytes: int | None
     graph_rows: int
     roots: list[dict[str, Any]]
     skipped: dict[str, int]

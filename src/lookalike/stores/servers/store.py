@@ -281,7 +281,7 @@ class ServerStore:
         names = f"{quote(self._items.index)},{quote(self._beside.reader.index)}"
         # A size is worth no privilege of its own.
         told = self.server.ask("GET", f"/{names}/_stats/store", allow=(400, 403, 404, 405)).body
-        size = told.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes", 0)
+        size = told.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes")
         return {
             "store": self.dialect.kind,
             "address": str(self.address),
