@@ -112,7 +112,7 @@ def as_nobody(tmp_path: Path) -> Callable[[str], str]:
     for part in (tmp_path, *tmp_path.parents):
         if part == Path(tempfile.gettempdir()):
             break
-        part.chmod(0o755)
+        part.chmod(part.stat().st_mode | 0o055)
 
     def run(script: str) -> str:
         done = subprocess.run(
