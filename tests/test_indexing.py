@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import numpy as np
 import psutil
@@ -21,7 +23,7 @@ from PIL import Image
 
 import hostile
 from drawn_catalogue import Drawn
-from lookalike import images, indexing
+from lookalike import batches, images, indexing
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, SourceError
 from lookalike.indexing import index_entries, index_folder, plan_folder
@@ -304,6 +306,7 @@ def test_a_touched_file_is_not_encoded_and_its_new_stamp_is_kept(
     assert stamp.mtime_ns == (pictures / "4.png").stat().st_mtime_ns
 
 
+@pytest.mark.parametrize("held", [1, batches._HELD])
 def test_moved_and_copied_files_take_the_vector_that_is_there(
     *,
     store: EmbeddedStore,
@@ -312,7 +315,11 @@ def test_moved_and_copied_files_take_the_vector_that_is_there(
     pictures: Path,
     tmp_path: Path,
     tiny: OnnxEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    held: int,
 ) -> None:
+    """Also where each file is so large that it is looked up by itself."""
+    monkeypatch.setattr(batches, "_HELD", held)
     index()
     (pictures / "sub").mkdir()
     (pictures / "0.png").rename(pictures / "sub" / "moved.png")
@@ -374,6 +381,67 @@ def test_a_copy_that_changes_while_it_is_looked_up_is_not_taken(
         assert counts(index_entries(store, tiny, [Entry(id="b", picture=data)])) == {"indexed": 1}
         assert float(store.vectors(["b"])[0] @ _vector(tiny, data)) > 0.9999
         store.close()
+
+
+def test_of_copies_that_are_looked_up_together_one_that_goes_costs_no_other_its_vector(
+    tmp_path: Path, tiny: OnnxEncoder, pictures: Path
+) -> None:
+    class Losing(EmbeddedStore):
+        """Right after copies were found, another process removes the first."""
+
+        def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
+            found = super().with_digest(digests)
+            if "0" in found.values():
+                self.delete(["0"])
+            return found
+
+    data = [(pictures / f"{number}.png").read_bytes() for number in range(3)]
+    opened(tmp_path / "shop", tiny).close()
+    store = Losing.open(tmp_path / "shop")
+    for number, one in enumerate(data):
+        index_entries(store, tiny, [Entry(id=f"{number}", picture=one)])
+    copies = [Entry(id=f"copy-{number}", picture=one) for number, one in enumerate(data)]
+    assert counts(index_entries(store, tiny, copies)) == {"indexed": 1, "reused": 2}
+    for number, one in enumerate(data):
+        assert float(store.vectors([f"copy-{number}"])[0] @ _vector(tiny, one)) > 0.9999
+    store.close()
+
+
+def test_a_store_is_asked_by_the_batch_not_by_the_picture(
+    *,
+    tmp_path: Path,
+    tiny: OnnxEncoder,
+    pictures: Path,
+    paint: Paint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Asked(EmbeddedStore):
+        questions: ClassVar[Counter[str]] = Counter()
+
+        def get(self, ids: Sequence[str]) -> dict[str, Item]:
+            self.questions["get"] += 1
+            return super().get(ids)
+
+        def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
+            self.questions["with_digest"] += 1
+            return super().with_digest(digests)
+
+        def vectors(self, ids: Sequence[str]) -> Matrix:
+            self.questions["vectors"] += 1
+            return super().vectors(ids)
+
+    monkeypatch.setattr(indexing, "BATCH", 10)
+    for number in range(100, 121):
+        paint(pictures / f"{number}.png", number)
+    opened(tmp_path / "shop", tiny).close()
+    store = Asked.open(tmp_path / "shop")
+    assert counts(index_folder(store, lambda: tiny, pictures)) == {"indexed": 30}
+    assert store.questions == {"get": 3, "with_digest": 3}
+    store.questions.clear()
+    shutil.copytree(pictures, pictures / "copies")
+    assert counts(index_folder(store, lambda: tiny, pictures)) == {"reused": 30, "unchanged": 30}
+    assert store.questions == {"get": 6, "with_digest": 3, "vectors": 3}
+    store.close()
 
 
 def test_what_has_vanished_is_removed(

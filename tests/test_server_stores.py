@@ -1,13 +1,17 @@
 """The stores on real servers: the contract, and what is particular to them."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from contracts.server import ServerContract, an_address, bound, opened, removed
 from contracts.store import an_item, random_rows, rows
+from lookalike import indexing
+from lookalike.encoders import OnnxEncoder
 from lookalike.errors import (
     CollectionError,
     CollectionFormatError,
@@ -15,7 +19,9 @@ from lookalike.errors import (
     StoreReadOnlyError,
 )
 from lookalike.filters import parse
+from lookalike.indexing import index_folder
 from lookalike.stores.servers.addresses import ServerAddress
+from lookalike.stores.servers.server import Answer, Wire
 from lookalike.stores.servers.store import ServerStore
 from lookalike.vectors import unit_rows
 
@@ -52,6 +58,33 @@ def begun(address: ServerAddress, dim: int = 8) -> Iterator[ServerStore]:
         yield store
     finally:
         removed(store)
+
+
+class Listening:
+    """A wire that writes down what is asked for."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.asked: list[str] = []
+
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+        self.asked.append(f"{method} {path.partition('?')[0]}")
+        return self._wire.request(method, path, body=body, lines=lines)
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+@contextmanager
+def heard(store: ServerStore) -> Iterator[list[str]]:
+    """The requests to the server, as they are made."""
+    wire = store.server._wire
+    listening = Listening(wire)
+    store.server._wire = listening
+    try:
+        yield listening.asked
+    finally:
+        store.server._wire = wire
 
 
 def wide_rows(
@@ -224,3 +257,28 @@ def contexts(store: ServerStore) -> int:
     told = store.server.ask("GET", f"/{store.address.name}/_stats/search").body
     count: int = told["_all"]["total"]["search"]["open_contexts"]
     return count
+
+
+def test_indexing_asks_by_the_batch_not_by_the_picture(
+    *,
+    place: Callable[[str], ServerAddress],
+    tiny: OnnxEncoder,
+    tmp_path: Path,
+    paint: Callable[[Path, int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexing, "BATCH", 20)
+    folder = tmp_path / "pictures"
+    for number in range(60):
+        paint(folder / f"{number}.png", number)
+    with begun(place(""), tiny.dim) as store:
+        store.bound()
+        for known in (0, 60):
+            with heard(store) as asked:
+                report = index_folder(store, lambda: tiny, folder)
+            assert (report.indexed, report.reused) == (60 - known, known)
+            # A walk each over stamps and skips, with its beginning and end; then for a batch: which
+            # are known, copies, keys (twice), the items, the floor; of copies vectors and items.
+            most = 6 + 3 * (6 if not known else 8)
+            assert len(asked) <= most, asked
+            shutil.copytree(folder, folder / "copies", dirs_exist_ok=True)

@@ -8,7 +8,7 @@ stays flat however many pictures there are.
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,25 +19,19 @@ from unicodedata import normalize
 import numpy as np
 
 from lookalike import images
+from lookalike.batches import REMOTE, Batch, load
 from lookalike.cores import usable_cores
-from lookalike.errors import (
-    ItemNotFoundError,
-    PictureError,
-    SourceError,
-    UnreadablePictureError,
-)
+from lookalike.errors import SourceError
 from lookalike.parts import Part
-from lookalike.protocols import Catalogue, Encoder, Prepared, Store
-from lookalike.records import Entry, IndexReport, Item, Progress, Remote, Skipped, Stamp, id_of
+from lookalike.protocols import Catalogue, Encoder, Store
+from lookalike.records import Entry, IndexReport, Progress, Remote, Skipped, Stamp, id_of
 from lookalike.scan import Listing, ScanOptions, check_folder, scan
-from lookalike.vectors import Vector
 
 __all__ = ["FolderPlan", "index_catalogue", "index_entries", "index_folder", "plan_folder"]
 
 BATCH = 64  # pictures a batch; 64 prepared at 224 px are 10 MB
 _AHEAD = 3  # batches read ahead of the encoder
 _NONE_OF = 1000  # so many pictures of a catalogue that are not here say that none is
-_REMOTE = "its picture is a URL; `lookalike download` fetches it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +193,7 @@ class _Reading:
             if isinstance(one, Skipped):
                 self.odd.append(one)
             elif isinstance(one.picture, Remote):
-                remote.append(Skipped(path=one.line or one.id, reason=_REMOTE))
+                remote.append(Skipped(path=one.line or one.id, reason=REMOTE))
                 if not self.seen and len(remote) == _NONE_OF:
                     break
             elif self._part is None or one.id in self._part:
@@ -295,18 +289,6 @@ def plan_folder(
     )
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Entries after reading: those to encode, those whose vector is known, those left out."""
-
-    encode: list[tuple[Item, Prepared]]
-    reuse: list[tuple[Item, Vector]]
-    update: list[Item]
-    same: int
-    skipped: list[tuple[Entry, Skipped]]
-    size: int
-
-
 def index_entries(
     store: Store,
     encoder: Encoder,
@@ -332,7 +314,7 @@ def index_entries(
         closing(
             _ahead(
                 pool,
-                lambda batch: _load(batch, store, encoder, limits),
+                lambda batch: load(batch, store, encoder, limits),
                 _batches(entries, BATCH),
                 workers + _AHEAD,
             )
@@ -360,7 +342,7 @@ def index_entries(
     )
 
 
-def _write(batch: _Batch, store: Store, encoder: Encoder) -> None:
+def _write(batch: Batch, store: Store, encoder: Encoder) -> None:
     """Store what a batch brought; its new and changed items are one transaction."""
     new = [item for item, _ in (*batch.encode, *batch.reuse)]
     rows = [vector[None, :] for _, vector in batch.reuse]
@@ -386,122 +368,6 @@ def _write(batch: _Batch, store: Store, encoder: Encoder) -> None:
         store.skip(root, skips)
 
 
-def _load(
-    entries: Sequence[Entry], store: Store, encoder: Encoder, limits: images.Limits
-) -> _Batch:
-    """Read, digest, decode and prepare one batch. Runs on a reader thread.
-
-    The bytes of one file at a time are held: 64 photos of 10 MB would be much for each thread.
-    """
-    batch = _Batch([], [], [], 0, [], len(entries))
-    known = store.get([entry.id for entry in entries])
-    for entry in entries:
-        try:
-            _load_one(entry, known.get(entry.id), batch, store, encoder, limits=limits)
-        except PictureError as error:
-            batch.skipped.append((entry, _skipped(entry, error)))
-    return batch
-
-
-def _load_one(
-    entry: Entry,
-    before: Item | None,
-    batch: _Batch,
-    store: Store,
-    encoder: Encoder,
-    *,
-    limits: images.Limits,
-) -> None:
-    """Put an entry where it belongs in ``batch``; ``before`` is the item of its id."""
-    if before is not None and before.path and before.root != entry.root:
-        place = ": ".join(part for part in _place(before) if part)
-        reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
-        batch.skipped.append((entry, Skipped(path=entry.path or entry.id, reason=reason)))
-        return
-    if before is not None and entry.stamp is not None and before.stamp == entry.stamp:
-        _keep(before, entry, batch)
-        return
-    if isinstance(entry.picture, Remote):
-        raise UnreadablePictureError(_REMOTE)
-    data = (
-        entry.picture
-        if isinstance(entry.picture, bytes)
-        else images.read(entry.picture, limits=limits)
-    )
-    digest = images.digest(data)
-    if before is not None and before.digest == digest:
-        _keep(before, entry, batch)
-    elif (copy := _copy(store, digest)) is not None:
-        original, vector = copy
-        item = _new_item(entry, digest, original.width, original.height, before)
-        batch.reuse.append((item, vector))
-    else:
-        picture = images.decode(data, limits=limits, at_least=encoder.decode_size)
-        prepared = encoder.prepare(picture.image)
-        item = _new_item(entry, digest, picture.width, picture.height, before)
-        batch.encode.append((item, prepared))
-
-
-def _keep(before: Item, entry: Entry, batch: _Batch) -> None:
-    """An item whose content is as it was: only what is said of it may be new."""
-    item = _described(before, entry)
-    if item == before:
-        batch.same += 1
-    else:
-        batch.update.append(item)
-
-
-def _copy(store: Store, digest: str) -> tuple[Item, Vector] | None:
-    """An item of that very content with its vector, as they belong together.
-
-    The vector is taken now: by the time that the batch is written, the item may have got other
-    content (``mv a.jpg b.jpg; cp new.jpg a.jpg``).
-    """
-    source = store.with_digest([digest]).get(digest)
-    if source is None:
-        return None
-    try:
-        vector = store.vectors([source])[0]
-    except ItemNotFoundError:
-        return None  # gone just now
-    item = store.get([source]).get(source)
-    return None if item is None or item.digest != digest else (item, vector)
-
-
-def _new_item(entry: Entry, digest: str, width: int, height: int, before: Item | None) -> Item:
-    """The item with new content; what was said of the one ``before`` it stays."""
-    if before is None:
-        before = Item(id=entry.id, digest=digest, width=width, height=height)
-    return _described(replace(before, digest=digest, width=width, height=height), entry)
-
-
-def _described(item: Item, entry: Entry) -> Item:
-    """The stored item with what the entry says anew; what it does not say stays."""
-    return replace(
-        item,
-        root=entry.root,
-        path=entry.path,
-        stamp=entry.stamp,
-        label=item.label if entry.label is None else entry.label,
-        group=item.group if entry.group is None else entry.group,
-        metadata=item.metadata if entry.metadata is None else entry.metadata,
-    )
-
-
-def _place(one: Item | Entry) -> tuple[str, str]:
-    return one.root, one.path
-
-
-def _skipped(entry: Entry, error: PictureError) -> Skipped:
-    # A file that could not be read may be readable next time without having changed: permission,
-    # a failing network share. So nothing is remembered that would keep it from being tried.
-    stamp = None if isinstance(error, UnreadablePictureError) else entry.stamp
-    path = entry.path or entry.id
-    if entry.line and entry.stamp is None:  # no file to look at, so say who names it
-        path = f"{path} ({entry.line})"
-    return Skipped(path=path, reason=error.reason, stamp=stamp)
-
-
 def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
     iterator = iter(entries)
     while batch := list(islice(iterator, size)):
@@ -510,12 +376,12 @@ def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
 
 def _ahead(
     pool: ThreadPoolExecutor,
-    load: Callable[[list[Entry]], _Batch],
+    load: Callable[[list[Entry]], Batch],
     batches: Iterator[list[Entry]],
     depth: int,
-) -> Generator[_Batch, None, None]:
+) -> Generator[Batch, None, None]:
     """Results of ``load`` in order, with at most ``depth`` under way or waiting."""
-    waiting: deque[Future[_Batch]] = deque()
+    waiting: deque[Future[Batch]] = deque()
     try:
         for batch in batches:
             waiting.append(pool.submit(load, batch))
