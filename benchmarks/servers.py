@@ -48,7 +48,7 @@ class _Told:
 
     def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
         answer = self._wire.request(method, path, body=body, lines=lines)
-        if "_msearch" in path:
+        if path.partition("?")[0].endswith("search"):
             self.took_ms += answer.body["took"]
         return answer
 

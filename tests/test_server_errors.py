@@ -450,26 +450,80 @@ def test_one_bad_item_is_named_and_the_others_are_stored(kind: str) -> None:
 def test_a_part_of_the_collection_that_is_away_is_an_error_and_no_smaller_answer(
     kind: str,
 ) -> None:
+    """It may be starting, so it is waited for, but no longer than an answer may take."""
+
     def red(asked: Asked) -> Reply:
         body = failing(503, "no_shard_available_action_exception", "no shard is active")
         if asked.path.startswith("/_msearch"):
-            return Reply(200, {"responses": [body]}, _HEADERS[kind])
+            return Reply(200, {"responses": [body, body]}, _HEADERS[kind])
         if "_search" in asked.path:
             assert "allow_partial_search_results=false" in asked.path
             return Reply(503, body, _HEADERS[kind])
         return usual(kind, asked)
 
     with answering(red) as server:
-        store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
-        store.server._sleep = lambda _: None
+        store = opened(f"{kind}://127.0.0.1:{server.port}/shop?timeout=5")
         for ask in (
             lambda: store.search(random_rows(1), k=3),
+            lambda: store.search(random_rows(2), k=3),
             lambda: store.search(random_rows(1), k=3, exact=True),
             store.count,
             lambda: store.facets("label"),
         ):
+            waits: list[float] = []
+            store.server._sleep = waits.append
             with pytest.raises(StoreUnreachableError, match="state red"):
                 ask()
+            assert 1 < sum(waits) <= 5
+        store.close()
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_shard_that_takes_no_writes_is_waited_for_as_long_as_an_answer(kind: str) -> None:
+    away = {
+        "status": 503,
+        "error": {"type": "unavailable_shards_exception", "reason": "primary shard is not active"},
+    }
+
+    def red(asked: Asked) -> Reply:
+        if asked.path.startswith("/_bulk") and b"vector" in asked.body:
+            assert "timeout=1000ms" in asked.path  # a server by itself waits a minute
+            return Reply(200, bulk_answer(asked, lambda _: away), _HEADERS[kind])
+        return usual(kind, asked)
+
+    with answering(red) as server:
+        store = opened(f"{kind}://127.0.0.1:{server.port}/shop?timeout=5")
+        waits: list[float] = []
+        store.server._sleep = waits.append
+        with pytest.raises(StoreUnreachableError, match="state red"):
+            store.upsert([an_item("a")], random_rows(1))
+        assert 1 < sum(waits) <= 5
+        store.close()
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_search_is_one_request_and_sent_again_where_the_server_is_busy(kind: str) -> None:
+    refusals = [
+        Reply(429, failing(429, "es_rejected_execution_exception", "full"), _HEADERS[kind])
+        for _ in range(2)
+    ]
+    half = base64.b64encode(np.eye(1, 8, dtype="<f2").tobytes()).decode()
+    source = {**item_source("a"), "half": half}
+
+    def busy(asked: Asked) -> Reply:
+        if "/_search" in asked.path:
+            hits = {"hits": {"hits": [{"_source": source}]}}
+            return refusals.pop() if refusals else Reply(200, hits, _HEADERS[kind])
+        return usual(kind, asked)
+
+    with answering(busy) as server:
+        store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
+        store.server._sleep = lambda _: None
+        store.bound()
+        before = len(server.asked)
+        (hits,) = store.search(np.eye(1, 8, dtype=np.float32), k=1)
+        assert [hit.item.id for hit in hits] == ["a"]
+        assert len(server.asked) - before == 3
         store.close()
 
 
@@ -488,11 +542,11 @@ def test_where_a_server_runs_no_scripts_vectors_are_compared_here() -> None:
 
     def without_scripts(asked: Asked) -> Reply:
         headers = _HEADERS["elasticsearch"]
-        if asked.path.startswith("/_msearch"):
+        if asked.path.startswith("/shop/_search"):
             body = failing(
                 400, "illegal_argument_exception", "script_lang not supported [painless]"
             )
-            return Reply(200, {"responses": [body]}, headers)
+            return Reply(400, body, headers)
         if asked.path.startswith("/shop/_pit"):
             return Reply(200, {"id": "moment"}, headers)
         if asked.path.startswith("/_search"):
@@ -507,7 +561,7 @@ def test_where_a_server_runs_no_scripts_vectors_are_compared_here() -> None:
         for _ in range(2):
             (hits,) = store.search(np.eye(1, 8, dtype=np.float32), k=3, exact=True)
             assert [(hit.item.id, hit.score) for hit in hits] == [("a", 1.0)]
-        assert sum(asked.path.startswith("/_msearch") for asked in server.asked) == 1
+        assert sum(asked.path.startswith("/shop/_search") for asked in server.asked) == 1
         assert any(asked.method == "DELETE" and "_pit" in asked.path for asked in server.asked)
         store.close()
 

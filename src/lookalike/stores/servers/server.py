@@ -16,7 +16,9 @@ from lookalike.stores.servers.refusals import refusal
 __all__ = ["Answer", "Server", "Wire", "authority", "pauses"]
 
 _LATER = frozenset({429, 502, 503, 504})
+_BUSY = 429
 _PATIENCE_S = 60.0  # a server that is busy is asked again for about this long
+_WRITE_S = 1.0  # so long a server itself waits for a shard to write to; then we ask again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +63,45 @@ def pauses(
         step = min(step * 2, 10.0)
 
 
+class _Patience:
+    """How long a request is tried again.
+
+    About a minute where the server has too much to do, for that passes; ``timeout_s`` where a part
+    of it is away, which may be starting, or gone.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._pauses = pauses()
+        self._timeout_s = timeout_s
+        self._began = time.monotonic()
+        self._paused = 0.0
+
+    def pause(self, *, busy: bool) -> float | None:
+        """Seconds to wait before the next try; ``None`` when it is enough."""
+        pause = next(self._pauses, None)
+        waited = max(self._paused, time.monotonic() - self._began)
+        if pause is None or (not busy and waited + pause > self._timeout_s):
+            return None
+        self._paused += pause
+        return pause
+
+
 class Server:
-    """A server as the stores ask it."""
+    """A server as the stores ask it. ``timeout_s`` is how long it may take to answer."""
 
     def __init__(
-        self, wire: Wire, *, address: str, kind: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        wire: Wire,
+        *,
+        address: str,
+        kind: str,
+        timeout_s: float,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.address = address
         self.kind = kind
         self._wire = wire
+        self._timeout_s = timeout_s
         self._sleep = sleep
         self._closed = False
 
@@ -99,15 +131,18 @@ class Server:
         """
         found: dict[int, Outcome] = {}
         waiting = list(range(len(actions)))
-        wait = pauses()
+        # By itself a server waits a minute, and the client gives it up before.
+        path = f"/_bulk?timeout={round(min(_WRITE_S, self._timeout_s / 2) * 1000)}ms"
+        path += "&refresh=true" if refresh else ""
+        patience: _Patience | None = None
         while waiting:
             for places, body in _placed(actions, waiting):
-                path = "/_bulk?refresh=true" if refresh else "/_bulk"
                 answer = self._patiently("POST", path, body, lines=True, allow=())
                 found.update(zip(places, outcomes(answer.body), strict=True))
             waiting = [place for place in waiting if again(found[place])]
             if waiting:
-                pause = next(wait, None)
+                patience = patience or _Patience(self._timeout_s)
+                pause = patience.pause(busy=any(found[one].status == _BUSY for one in waiting))
                 if pause is None:
                     break
                 self._sleep(pause)
@@ -124,14 +159,16 @@ class Server:
     ) -> Answer:
         if self._closed:
             raise StoreError(f"{self.address} has been closed")
-        wait = pauses()
+        patience = _Patience(self._timeout_s)
         while True:
             answer = self._wire.request(method, path, body=body, lines=lines)
             if answer.status < 300 or answer.status in allow:  # noqa: PLR2004 - HTTP
                 return answer
             error = refusal(answer.status, answer.body, address=self.address, kind=self.kind)
             full = "cluster_block" in str(answer.body)  # no waiting frees a disk
-            pause = None if full or answer.status not in _LATER else next(wait, None)
+            if full or answer.status not in _LATER:
+                raise error
+            pause = patience.pause(busy=answer.status == _BUSY)
             if pause is None:
                 raise error
             self._sleep(pause)

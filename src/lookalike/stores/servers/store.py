@@ -72,7 +72,9 @@ class ServerStore:
     def __init__(self, wire: Wire, dialect: Dialect, address: ServerAddress) -> None:
         self.address = address
         self.dialect = dialect
-        self.server = Server(wire, address=str(address), kind=dialect.kind)
+        self.server = Server(
+            wire, address=str(address), kind=dialect.kind, timeout_s=address.timeout_s
+        )
         self._wire = wire
         self._bound: Bound | None = None
         self._version = ""
