@@ -3,12 +3,16 @@
     python -m benchmarks.servers [--quick] [--items 44442] [--collection FOLDER] [--json]
 
 Vectors as in ``server_recall``: of a collection in a folder (44,442 products), else drawn ones
-(``--items 200000``). One query at a time, ten answers; the stores take turns. "server" is what a
-server says that a search took (``took``); the rest of the time is ours and the network's.
+(``--items 200000``). One query at a time, ten answers; the stores take turns of twenty. Means
+over all queries: "server ms" is what a server says that a search took (``took``), "ours ms" the
+rest: of that, "trip ms" is what the smallest request takes in the same turn, there and back through
+the official client, and "cpu ms" what the thread that asks computes, which a busy machine changes
+least.
 Servers: ``LOOKALIKE_TEST_ELASTICSEARCH``, ``LOOKALIKE_TEST_OPENSEARCH``; start them with
 ``scripts/engines --fast up``.
 """
 
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -37,16 +41,20 @@ from lookalike.vectors import Matrix
 
 QUERIES = 200
 KINDS = 10  # a filter on one of them leaves a tenth
+TURN = 20  # queries to one store before the next has its turn
+PAUSE_S = 0.1  # before a turn: the threads of numpy's last product go on spinning for a while
 
 
 class _Told:
-    """A wire that adds up what the server says that searches took."""
+    """A wire that counts requests, and adds up what the server says that searches took."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.took_ms = 0.0
+        self.requests = 0
 
     def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+        self.requests += 1
         answer = self._wire.request(method, path, body=body, lines=lines)
         if path.partition("?")[0].endswith("search"):
             self.took_ms += answer.body["took"]
@@ -58,6 +66,11 @@ class _Told:
 
 def labelled(number: int) -> Item:
     return replace(item(number), label=f"kind-{number % KINDS}")
+
+
+def trip(store: ServerStore) -> float:
+    """Milliseconds that a request takes which asks for next to nothing."""
+    return seconds(lambda: store.server.ask("HEAD", f"/{store.index}")) * 1000
 
 
 def filled(store: EmbeddedStore | ServerStore, matrix: Matrix) -> float:
@@ -107,9 +120,10 @@ def main() -> None:
         for name, store in stores.items():
             took = filled(store, matrix)
             stamps = seconds(lambda store=store: store.stamps(""))  # type: ignore[misc]
-            filling.append(
-                {"store": name, "items/s": round(len(matrix) / took), "stamps s": round(stamps, 2)}
-            )
+            scan = seconds(lambda store=store: [*store.scan()])  # type: ignore[misc]
+            row: dict[str, Json] = {"store": name, "items/s": round(len(matrix) / took)}
+            filling.append({**row, "stamps s": round(stamps, 2), "scan s": round(scan, 2)})
+            print(filling[-1], file=sys.stderr)
         medians: dict[str, float] = {}
         rights: dict[str, tuple[Condition | None, Matrix]] = {
             "all": (None, enough(matrix, queries)),
@@ -117,10 +131,10 @@ def main() -> None:
         }
         for among, (condition, right) in rights.items():
             rows = timed(stores, told, queries, condition, right)
-            for name, row in rows.items():
-                searching.append({"store": name, "among": among, **row})
+            for name, found in rows.items():
+                searching.append({"store": name, "among": among, **found})
                 if among == "all":
-                    medians[name] = float(row["p50 ms"])
+                    medians[name] = found["p50 ms"]
         report.figures += [
             Figure(
                 name=f"search on {kind}",
@@ -144,18 +158,28 @@ def timed(
 ) -> dict[str, dict[str, Any]]:
     """For each store the times of its searches, what of them is ours, and the recall."""
     times: dict[str, list[float]] = {name: [] for name in stores}
+    cpu_s = dict.fromkeys(stores, 0.0)
+    trips: dict[str, list[float]] = {name: [] for name in stores}
     found = dict.fromkeys(stores, 0)
     for store in stores.values():  # once before, for caches and compilers
         for query in queries[:20]:
             store.search(query[None], k=K, where=where)
     for one in told.values():
-        one.took_ms = 0.0
-    for query, wanted in zip(queries, right, strict=True):
+        one.took_ms, one.requests = 0.0, 0
+    for start in range(0, len(queries), TURN):
+        turn = slice(start, start + TURN)
         for name, store in stores.items():
-            began = time.perf_counter()
-            (hits,) = store.search(query[None], k=K, where=where)
-            times[name].append((time.perf_counter() - began) * 1000)
-            found[name] += sum(hit.score >= wanted for hit in hits)
+            time.sleep(PAUSE_S)
+            for query, wanted in zip(queries[turn], right[turn], strict=True):
+                worked, began = time.thread_time(), time.perf_counter()
+                (hits,) = store.search(query[None], k=K, where=where)
+                times[name].append((time.perf_counter() - began) * 1000)
+                cpu_s[name] += time.thread_time() - worked
+                found[name] += sum(hit.score >= wanted for hit in hits)
+            if isinstance(store, ServerStore):
+                asked = told[name].requests
+                trips[name] += [trip(store) for _ in range(TURN)]
+                told[name].requests = asked
     rows: dict[str, dict[str, Any]] = {}
     for name, some in times.items():
         p50, p95 = np.percentile(some, [50, 95])
@@ -165,6 +189,9 @@ def timed(
             ours = float(np.mean(some)) - told[name].took_ms / len(queries)
             row["server ms"] = round(told[name].took_ms / len(queries), 2)
             row["ours ms"] = round(ours, 2)
+            row["trip ms"] = round(float(np.mean(trips[name])), 2)
+            row["cpu ms"] = round(cpu_s[name] / len(queries) * 1000, 2)
+            row["requests"] = round(told[name].requests / len(queries), 2)
         rows[name] = row
     return rows
 

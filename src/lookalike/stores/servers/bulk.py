@@ -7,7 +7,7 @@ from typing import Any
 
 from lookalike.records import Json
 
-__all__ = ["CHUNK_BYTES", "Action", "Outcome", "again", "chunks", "lines", "outcomes"]
+__all__ = ["CHUNK_BYTES", "Action", "Outcome", "again", "as_json", "chunks", "lines", "outcomes"]
 
 CHUNK_BYTES = 5_000_000
 """Bytes of a request, where one action is not larger by itself. Servers take 100 MB, those that are
@@ -46,16 +46,21 @@ class Outcome:
         return self.status < 300  # noqa: PLR2004 - HTTP
 
 
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """A document as servers are sent it: without spaces, which are a tenth of a vector."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def lines(action: Action) -> bytes:
     """An action as the one or two lines of a bulk request, each ended."""
     header: dict[str, Json] = {"_index": action.index, "_id": action.id}
     if action.seen is not None:
         header["if_seq_no"], header["if_primary_term"] = action.seen
-    text = json.dumps({action.verb: header}, ensure_ascii=False)
+    text = as_json({action.verb: header}) + b"\n"
     if action.source is not None:
         source = {"doc": dict(action.source)} if action.verb == "update" else dict(action.source)
-        text += "\n" + json.dumps(source, ensure_ascii=False, separators=(",", ":"))
-    return f"{text}\n".encode()
+        text += as_json(source) + b"\n"
+    return text
 
 
 def chunks(

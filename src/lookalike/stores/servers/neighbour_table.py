@@ -23,6 +23,12 @@ from lookalike.stores.servers.reading import Reader, both
 __all__ = ["NeighbourTable"]
 
 _KIND: Query = {"term": {"kind": {"value": "neighbours"}}}
+_NEWEST: Query = {
+    "size": 1,
+    "_source": ["key"],
+    "sort": [{"key": "desc"}],
+    "track_total_hits": False,
+}
 _PAGE = 2000
 _KEYS = 1000  # keys in a query
 _STEP = 500  # entries of a list that are looked up at once, where a filter may leave few
@@ -41,27 +47,34 @@ class NeighbourTable:
         (row,) = self.beside.sources(
             [_row_id(one)], source=("key", "mark", "k", "exact", "entries")
         )
-        (item,) = self.items.sources([document_id(one)], source=("key",))
-        if row is None or item is None:
+        if row is None or (exact and not row["_source"]["exact"]):
             return None
         kept = row["_source"]
-        if kept["key"] != item["_source"]["key"] or (exact and not kept["exact"]):
-            return None
-        if self.newest() > kept["mark"]:
-            return None
         entries = neighbour_rows.scores_of(base64.b64decode(kept["entries"]))
         # A few more at once than are asked for: some may have gone.
-        step = k + 2 if where is None else _STEP
+        step = min(k + 2 if where is None else _STEP, _KEYS)
+        parts = [dict(entries[start : start + step]) for start in range(0, len(entries), step)]
+        # One journey says whether the list still counts, and most often its items too.
+        own, newest, *found = self.items.searches(
+            [
+                _keys_body([kept["key"]], ("id",), None),
+                _NEWEST,
+                *(_keys_body(list(part), ITEM, where) for part in parts[:1]),
+            ]
+        )
+        if not any(source["id"] == one for _, source in _keyed(own)):
+            return None
+        if _newest(newest) > kept["mark"]:
+            return None
         hits: list[Hit] = []
-        for start in range(0, len(entries), step):
+        for place, part in enumerate(parts):
             if len(hits) > k:
                 break
-            part = dict(entries[start : start + step])
-            found = dict(self._by_key(list(part), ITEM, where))
+            there = dict(_keyed(found[0]) if place == 0 else self._by_key(list(part), ITEM, where))
             hits += [
-                Hit(item=item_of(found[key]), score=score)
+                Hit(item=item_of(there[key]), score=score)
                 for key, score in part.items()
-                if key in found
+                if key in there
             ]
         return Neighbours(hits[:k], complete=len(hits) <= k and len(entries) < kept["k"])
 
@@ -152,9 +165,7 @@ class NeighbourTable:
 
     def newest(self) -> int:
         """The highest key of an item."""
-        body = {"size": 1, "_source": ["key"], "sort": [{"key": "desc"}], "track_total_hits": False}
-        hits = self.items.search(body)["hits"]["hits"]
-        return int(hits[0]["_source"]["key"]) if hits else 0
+        return _newest(self.items.search(_NEWEST))
 
     def forgetting(self, one: str) -> Action:
         """What drops the list of an item."""
@@ -174,10 +185,28 @@ class NeighbourTable:
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Items by their keys, those that exist and meet a query."""
         for start in range(0, len(keys), _KEYS):
-            query = both({"terms": {"key": [*keys[start : start + _KEYS]]}}, where)
-            body = {"size": _KEYS, "query": query, "_source": ["key", *source]}
-            for hit in self.items.search({**body, "track_total_hits": False})["hits"]["hits"]:
-                yield hit["_source"]["key"], hit["_source"]
+            body = _keys_body(keys[start : start + _KEYS], source, where)
+            yield from _keyed(self.items.search(body))
+
+
+def _keys_body(keys: Sequence[int], source: Sequence[str], where: Query | None) -> Query:
+    """A search for the items of at most ``_KEYS`` keys."""
+    return {
+        "size": _KEYS,
+        "query": both({"terms": {"key": [*keys]}}, where),
+        "_source": ["key", *source],
+        "track_total_hits": False,
+    }
+
+
+def _keyed(answer: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 - JSON
+    for hit in answer["hits"]["hits"]:
+        yield hit["_source"]["key"], hit["_source"]
+
+
+def _newest(answer: Any) -> int:  # noqa: ANN401 - JSON
+    hits = answer["hits"]["hits"]
+    return int(hits[0]["_source"]["key"]) if hits else 0
 
 
 def _row_id(one: str) -> str:

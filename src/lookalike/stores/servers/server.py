@@ -1,6 +1,5 @@
 """Asking a server: JSON there and back, patience where it helps, our errors where it does not."""
 
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any, Protocol
 
 from lookalike.errors import CollectionError, StoreError
 from lookalike.stores.servers.addresses import ServerAddress
-from lookalike.stores.servers.bulk import Action, Outcome, again, chunks, outcomes
+from lookalike.stores.servers.bulk import Action, Outcome, again, as_json, chunks, outcomes
 from lookalike.stores.servers.refusals import refusal
 
 __all__ = ["Answer", "Server", "Wire", "authority", "pauses"]
@@ -114,12 +113,12 @@ class Server:
         allow: Sequence[int] = (),
     ) -> Answer:
         """One request. An error of a status in ``allow`` is an answer, any other is raised."""
-        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        data = None if body is None else as_json(body)
         return self._patiently(method, path, data, lines=False, allow=allow)
 
     def ask_many(self, path: str, documents: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - JSON
         """One request whose body is a JSON document a line."""
-        data = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in documents).encode()
+        data = b"".join(as_json(one) + b"\n" for one in documents)
         return self._patiently("POST", path, data, lines=True, allow=()).body
 
     def write(self, actions: Sequence[Action], *, refresh: bool = True) -> list[Outcome]:
