@@ -10,7 +10,8 @@ import pytest
 
 from contracts.server import ServerContract, an_address, bound, opened, removed
 from contracts.store import an_item, random_rows, rows
-from lookalike import indexing
+from lookalike import indexing, neighbours
+from lookalike.collection import Collection
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import (
     CollectionError,
@@ -257,6 +258,39 @@ def contexts(store: ServerStore) -> int:
     told = store.server.ask("GET", f"/{store.address.name}/_stats/search").body
     count: int = told["_all"]["total"]["search"]["open_contexts"]
     return count
+
+
+def test_a_search_is_one_request(place: Callable[[str], ServerAddress]) -> None:
+    with begun(place("")) as store:
+        items = [an_item(f"{number:02}", label=f"{number % 2}") for number in range(60)]
+        store.upsert(items, random_rows(60))
+        store.bound()
+        for queries, k, where in (
+            (1, 10, None),
+            (1, 10, parse("label=1")),
+            (1, 60, None),
+            (7, 10, None),
+        ):
+            with heard(store) as asked:
+                found = store.search(random_rows(queries), k=k, where=where)
+            assert [len(hits) for hits in found] == [k] * queries
+            assert len(asked) == 1, asked
+
+
+def test_a_neighbour_list_is_read_with_two_requests_and_its_absence_with_one(
+    place: Callable[[str], ServerAddress], tiny: OnnxEncoder
+) -> None:
+    with begun(place("")) as store:
+        store.upsert([an_item(f"{number:02}") for number in range(30)], random_rows(30))
+        with heard(store) as asked:
+            assert store.neighbours("00", k=5) is None
+        assert len(asked) == 1, asked
+        neighbours.build(Collection(store, lambda _: tiny), k=20)
+        with heard(store) as asked:
+            listed = store.neighbours("00", k=5)
+        assert len(asked) == 2, asked
+        assert listed is not None
+        assert listed.hits == store.search(store.vectors(["00"]), k=6)[0][1:]
 
 
 def test_indexing_asks_by_the_batch_not_by_the_picture(
