@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from lookalike.vectors import cosines, mixed, top_k, unit_rows
+from lookalike.vectors import cosines, dots, mixed, top_k, unit_rows
 
 _SCORES = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.25000003, 0.5, 1.0]), max_size=40)
 
@@ -88,6 +88,20 @@ def test_a_row_with_itself_is_never_more_than_one(seed: int) -> None:
     row = np.random.default_rng(seed).normal(size=(1, 33)).astype(np.float16)
     (score,) = cosines(row, row[0].astype(np.float32))
     assert 1 - 1e-12 <= score <= 1
+
+
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 1300), st.integers(0, 2**32 - 1))
+def test_a_query_has_the_same_products_alone_and_in_company(
+    queries: int, count: int, dim: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, asked = (unit_rows(rng.normal(size=(n, dim))) for n in (count, queries))
+    together = dots(asked, rows)
+    assert together.shape == (queries, count)
+    assert together.dtype == np.float32
+    for place in range(queries):
+        alone = dots(asked[place : place + 1], rows)
+        np.testing.assert_allclose(alone, together[place : place + 1], atol=1e-6)
 
 
 def test_several_pictures_are_one_direction_between_them() -> None:

@@ -39,7 +39,7 @@ from lookalike.stores.where import (
     metadata_name,
     where_sql,
 )
-from lookalike.vectors import Matrix, cosines, top_k, unit_rows
+from lookalike.vectors import Matrix, cosines, dots, top_k, unit_rows
 
 __all__ = ["DATABASE", "EmbeddedStore"]
 
@@ -456,7 +456,7 @@ class EmbeddedStore:
         """The nearest rows by comparing with every one, a chunk at a time in flat memory."""
         best = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in vectors]
         for seqs, rows in self._chunks(0):
-            scores = vectors @ rows.astype(np.float32).T  # (q, n)
+            scores = dots(vectors, rows.astype(np.float32))  # (q, n)
             for query, row in enumerate(scores):
                 all_seqs = np.concatenate([best[query][0], seqs])
                 all_scores = np.concatenate([best[query][1], row])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.filters import Condition
-from lookalike.vectors import Matrix, top_k
+from lookalike.vectors import Matrix, dots, top_k
 
 __all__ = ["Chosen", "Resident"]
 
@@ -54,7 +54,7 @@ class Resident:
         return [
             seqs[top_k(scores, count)]
             for start in range(0, len(vectors), 64)
-            for scores in vectors[start : start + 64] @ rows.T  # (q, n)
+            for scores in dots(vectors[start : start + 64], rows)  # (q, n)
         ]
 
 

@@ -18,7 +18,7 @@ from lookalike.stores.servers.documents import (
 )
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.reading import LIMIT, Reader
-from lookalike.vectors import Matrix, Vector, cosines, top_k
+from lookalike.vectors import Matrix, Vector, cosines, dots, top_k
 
 __all__ = ["Search"]
 
@@ -118,7 +118,7 @@ class Search:
         for page in self.items.walk(where, by="id", source=("id", "half"), size=_PAGE):
             ids = [hit["_source"]["id"] for hit in page]
             rows = halves([hit["_source"]["half"] for hit in page], queries.shape[1])
-            for place, scores in enumerate(queries @ rows.astype(np.float32).T):
+            for place, scores in enumerate(dots(queries, rows.astype(np.float32))):
                 every = [*best[place][0], *ids]
                 both = np.concatenate([best[place][1], scores])
                 chosen = top_k(both, ask)
