@@ -32,7 +32,7 @@ class Service:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # else FastAPI asks for it on a thread
     found: Service = request.app.state.service
     return found
 
