@@ -67,6 +67,8 @@ class PreparedQuery:
     item: Item | None = None
 
 
+_BATCH = 32  # pictures that an encoder is given at once that does not say otherwise
+
 _Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
 Query: TypeAlias = _Picture | Encoded
 
@@ -368,6 +370,12 @@ class Collection:
             digest=None if data is None else images.digest(data),
             item=self._itself(query),
         )
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures ``encode_prepared`` best takes at a time; 1 while nobody can say."""
+        encoder = self._encoder
+        return 1 if encoder is None else getattr(encoder, "batch_size", _BATCH)
 
     def encode_prepared(self, queries: Sequence[PreparedQuery]) -> list[Encoded]:
         """The rest of ``encode``, for any number of pictures at once. Raises ``EncoderError``."""

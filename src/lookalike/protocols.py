@@ -94,6 +94,9 @@ class Encoder(Protocol):
 
         Thread-safe. A picture's vector does not depend on its companions in the batch (up to
         float rounding). Raises ``EncoderError`` when the network cannot be run.
+
+        An encoder may also have a number ``batch_size``: how many pictures it takes best at a time,
+        if that is not 32. A service then encodes so many together.
         """
 
 

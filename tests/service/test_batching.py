@@ -1,4 +1,6 @@
-"""Pictures of concurrent requests are encoded together, and never more than can be borne."""
+"""Pictures of concurrent requests are encoded beside each other or together, and never more than
+can be borne.
+"""
 
 import asyncio
 import threading
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import lookalike
 from lookalike import Collection
@@ -30,7 +33,8 @@ async def until(done: Callable[[], bool]) -> None:
 class Watched:
     """The tiny encoder, with a gate before it and a memory of its batches.
 
-    A picture that is ``bad`` gives no vector, as one that a network answers with zeros.
+    A picture that is ``bad`` gives no vector, as one that a network answers with zeros. ``open``
+    counts pictures that are prepared and not yet encoded.
     """
 
     name = "watched"
@@ -40,14 +44,23 @@ class Watched:
         self._encoder = encoder
         self.dim = encoder.dim
         self.decode_size = encoder.decode_size
-        self.prepare = encoder.prepare
+        self.open = self.most_open = 0
         self.batches: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
         self.bad: Prepared | None = None
+        self._turn = threading.Lock()
+
+    def prepare(self, image: Image.Image) -> Prepared:
+        with self._turn:
+            self.open += 1
+            self.most_open = max(self.most_open, self.open)
+        return self._encoder.prepare(image)
 
     def encode(self, batch: Sequence[Prepared]) -> Matrix:
         self.gate.wait(30)
+        with self._turn:
+            self.open -= len(batch)
         self.batches.append(len(batch))
         if self.bad is not None and any(np.array_equal(one, self.bad) for one in batch):
             raise EncoderError("no vector for a picture of the batch")
@@ -80,6 +93,7 @@ def shop(tmp_path: Path, watched: Watched, pictures: Path) -> Iterator[Collectio
     with lookalike.open(tmp_path / "shop", encoder=watched) as shop:
         shop.index(pictures)
         watched.batches.clear()
+        watched.most_open = 0
         yield shop
 
 
@@ -90,20 +104,11 @@ Scene = Callable[[Batcher], Coroutine[Any, Any, None]]
 def play(shop: Collection) -> Callable[..., Heard]:
     """``play(scene)`` runs a scene with a batcher and answers what the meter heard."""
 
-    def play(
-        scene: Scene, *, limit: int = 100, wait_s: float = 0.005, most: int = 32, lanes: int = 1
-    ) -> Heard:
+    def play(scene: Scene, *, limit: int = 100, most: int | None = None, lanes: int = 1) -> Heard:
         heard = Heard()
-        with ThreadPoolExecutor(3) as readers, ThreadPoolExecutor(lanes) as encoder:
+        with ThreadPoolExecutor(lanes) as encoder:
             batcher = Batcher(
-                shop,
-                readers=readers,
-                encoder=encoder,
-                lanes=lanes,
-                limit=limit,
-                meter=heard,
-                wait_s=wait_s,
-                most=most,
+                shop, encoder=encoder, lanes=lanes, limit=limit, meter=heard, most=most
             )
             asyncio.run(scene(batcher))
         return heard
@@ -126,10 +131,10 @@ def test_pictures_that_come_together_are_encoded_together_and_each_gets_its_own(
             np.testing.assert_allclose(encoded.vector, alone.vector, atol=1e-5)
             assert encoded.digest == alone.digest
 
-    heard = play(scene, wait_s=30)
-    assert heard.batches == [9]
+    heard = play(scene)
+    assert heard.batches == [1, 8]  # who comes first waits for nobody
     assert heard.most == 9
-    assert watched.batches[0] == 9
+    assert watched.batches[:2] == [1, 8]
 
 
 def test_who_comes_alone_does_not_wait_for_company(
@@ -140,14 +145,59 @@ def test_who_comes_alone_does_not_wait_for_company(
             for data in bytes_of[:3]:
                 await batcher.encode(data)
 
-    assert play(scene, wait_s=1000).batches == [1, 1, 1]
+    assert play(scene).batches == [1, 1, 1]
 
 
-def test_a_full_batch_does_not_wait(bytes_of: list[bytes], play: Callable[..., Heard]) -> None:
+def test_a_batch_has_its_most(bytes_of: list[bytes], play: Callable[..., Heard]) -> None:
     async def scene(batcher: Batcher) -> None:
         await asyncio.gather(*(batcher.encode(data) for data in bytes_of))
 
-    assert max(play(scene, wait_s=30, most=4).batches) == 4
+    assert play(scene, most=4).batches == [1, 4, 4]
+
+
+def test_an_encoder_says_how_many_pictures_it_takes_best(
+    watched: Watched,
+    bytes_of: list[bytes],
+    play: Callable[..., Heard],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.encode(data) for data in bytes_of))
+
+    monkeypatch.setattr(watched, "batch_size", 3, raising=False)
+    assert play(scene).batches == [1, 3, 3, 2]
+
+
+def test_on_a_processor_each_picture_has_a_lane_of_its_own(
+    tmp_path: Path, tiny: OnnxEncoder, pictures: Path, bytes_of: list[bytes]
+) -> None:
+    heard = Heard()
+
+    async def scene(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.encode(data) for data in bytes_of))
+
+    with (
+        lookalike.open(tmp_path / "shop", encoder=tiny) as shop,
+        ThreadPoolExecutor(2) as encoder,
+    ):
+        shop.index(pictures)
+        asyncio.run(scene(Batcher(shop, encoder=encoder, lanes=2, limit=100, meter=heard)))
+    assert heard.batches == [1] * 9
+
+
+def test_no_more_pictures_are_prepared_than_lanes_encode(
+    watched: Watched, bytes_of: list[bytes], play: Callable[..., Heard]
+) -> None:
+    async def scene(batcher: Batcher) -> None:
+        watched.gate.clear()
+        tasks = [asyncio.create_task(batcher.encode(data)) for data in bytes_of]
+        await until(lambda: watched.open == 2)
+        await until(lambda: batcher.waiting == 7)
+        watched.gate.set()
+        await asyncio.gather(*tasks)
+
+    assert len(play(scene, most=1, lanes=2).batches) == 9
+    assert watched.most_open == 2
 
 
 def test_what_comes_meanwhile_is_the_next_batch(
@@ -158,21 +208,11 @@ def test_what_comes_meanwhile_is_the_next_batch(
         first = asyncio.create_task(batcher.encode(bytes_of[0]))
         await until(lambda: batcher.encoding)
         rest = [asyncio.create_task(batcher.encode(data)) for data in bytes_of[1:]]
-        await until(lambda: batcher.prepared == len(rest))
+        await until(lambda: batcher.waiting == len(rest))
         watched.gate.set()
         await asyncio.gather(first, *rest)
 
     assert play(scene).batches == [1, 8]
-
-
-def test_what_waits_is_shared_out_among_free_lanes(
-    bytes_of: list[bytes], play: Callable[..., Heard]
-) -> None:
-    async def scene(batcher: Batcher) -> None:
-        await asyncio.gather(*(batcher.encode(data) for data in bytes_of[:8]))
-
-    assert sorted(play(scene, wait_s=30, lanes=2).batches) == [4, 4]
-    assert sorted(play(scene, wait_s=30, lanes=3).batches) == [2, 3, 3]
 
 
 def test_more_than_the_limit_are_told_when_to_come_again(
@@ -206,7 +246,7 @@ def test_a_bad_picture_harms_none_of_its_batch(
         assert all(isinstance(one, Encoded) for one in found[:3] + found[4:9])
         assert isinstance(await batcher.encode(bytes_of[0]), Encoded)
 
-    play(scene, wait_s=30)
+    play(scene)
 
 
 def test_who_has_gone_is_not_waited_for(
@@ -218,7 +258,7 @@ def test_who_has_gone_is_not_waited_for(
         await until(lambda: batcher.encoding)
         gone = asyncio.create_task(batcher.encode(bytes_of[1]))
         stays = asyncio.create_task(batcher.encode(bytes_of[2]))
-        await until(lambda: batcher.prepared == 2)
+        await until(lambda: batcher.waiting == 2)
         gone.cancel()
         await asyncio.sleep(0)
         watched.gate.set()
@@ -243,4 +283,4 @@ def test_a_mistake_of_ours_is_raised_where_it_belongs_and_the_next_go_on(
             assert [type(one) for one in found] == [ZeroDivisionError] * 2
         await batcher.encode(bytes_of[0])
 
-    play(scene, wait_s=30)
+    play(scene)

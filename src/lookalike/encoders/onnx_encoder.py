@@ -124,6 +124,15 @@ class OnnxEncoder:
         """Where the network runs: "cpu", "cuda" and so on."""
         return self._vectors.result().device.name
 
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are best encoded at a time by who has other work for the cores.
+
+        One, until the network is open and on a CPU, where each then takes a core and no thread is
+        changed; a graphics card wants many.
+        """
+        return self._vectors.result().batch_size if self._vectors.done() else 1
+
     def wait(self) -> None:
         """Return when the network is open; raise what ``encode`` would if it cannot be."""
         self._vectors.result()
@@ -234,6 +243,7 @@ class _OpenNetwork:
         self._threads = threads if device.name == "cpu" else 1
         self._lock = threading.Lock()  # guards the making of the pool
         self._pool: ThreadPoolExecutor | None = None
+        self.batch_size = 1 if device.name == "cpu" else _GPU_RUN
         # Not every provider for graphics cards allows two runs at a time, and none gains by it.
         self._turn = nullcontext() if device.name == "cpu" else threading.Lock()
 
@@ -241,7 +251,7 @@ class _OpenNetwork:
         self, batch: Sequence[Prepared], output: str, reduce: Callable[[_Array], _Array]
     ) -> NDArray[np.float32]:
         """One output for all the batch, each run's part passed through ``reduce``."""
-        size = _GPU_RUN
+        size = self.batch_size
         if self.device.name == "cpu":
             size = min(_CPU_RUN, -(-len(batch) // self._threads))  # few pictures: spread them
         parts = [batch[start : start + size] for start in range(0, len(batch), size)]
@@ -284,6 +294,10 @@ class _Later(Generic[_T]):
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="lookalike-open")
         self._thread.start()
+
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return bool(self._result)
 
     def result(self) -> _T:
         """Waits for it; raises what the function raised."""

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Collections", "Opened"]
 
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
-_LANES = 4  # batches at a time: enough that a core never waits for the next
 _FRESH_S = 1.0  # how old may be what is told of collections
 _LOG = logging.getLogger("lookalike.service")
 
@@ -118,9 +117,7 @@ class Collections:
         self._meter = meter
         self._device = device
         self._threads = threads
-        cores = usable_cores()
-        self._readers = ThreadPoolExecutor(cores + 1, thread_name_prefix="lookalike-prepare")
-        self._lanes = min(threads or cores, _LANES)
+        self._lanes = threads or usable_cores()
         self._encoder = ThreadPoolExecutor(self._lanes, thread_name_prefix="lookalike-encode")
         # Opened one by one each, but not all: a server that does not answer holds up its own alone.
         self._turns: dict[str, threading.Lock] = {}
@@ -208,7 +205,6 @@ class Collections:
 
     def close(self) -> None:
         """Close what is open, after what is being encoded."""
-        self._readers.shutdown(cancel_futures=True)
         self._encoder.shutdown()
         for name, turn in list(self._turns.items()):
             with turn:
@@ -250,7 +246,6 @@ class Collections:
                 kept.sweep(made, place.uploads)
         batcher = Batcher(
             made,
-            readers=self._readers,
             encoder=self._encoder,
             lanes=self._lanes,
             limit=self._settings.max_waiting,
