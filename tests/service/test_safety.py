@@ -315,6 +315,20 @@ def test_a_name_that_has_come_to_mean_this_machine_is_refused(live: Live) -> Non
         assert live.client.get("/v1/stats", headers={"Host": host}).status_code == 200
 
 
+def test_probes_are_answered_by_whatever_name_and_nothing_else_is(home: Path) -> None:
+    """Who balances load asks ``http://10.0.0.5:8000/health/live``."""
+    with guarded(home, hosts=("shop.example",)) as live:
+        for host in ("10.0.0.5:8000", "lookalike", ""):
+            by = {"Host": host}
+            for path in ("/health/live", "/health/ready"):
+                answer = live.client.get(path, headers=by)
+                assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+                assert "shop" not in answer.text
+                assert live.client.head(path, headers=by).status_code == 200
+            for path in ("/metrics", "/", "/v1/stats", "/health/", "/health/live/../../v1/stats"):
+                problem(live.client.get(path, headers=by), 421, "unknown-host")
+
+
 def test_origins_that_were_allowed_may_ask(home: Path) -> None:
     shop = "https://shop.example"
     with guarded(home, cors=(shop,), hosts=("api.example",)) as live:

@@ -119,11 +119,13 @@ def _serve_page(app: FastAPI) -> None:
 # -- health -------------------------------------------------------------------------------------
 
 
+@_health.head("/health/live", include_in_schema=False)
 @_health.get("/health/live", summary="Does the process answer?")
 async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@_health.head("/health/ready", include_in_schema=False)
 @_health.get("/health/ready", summary="Can it search?")
 async def ready(service: State) -> JSONResponse:
     """503 while the service is ending, or the collection that it serves cannot be opened."""

@@ -25,6 +25,8 @@ _ALWAYS = {
 }
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
+# Load balancers and orchestrators ask by address; what they are told says nothing of the contents.
+_PROBES = frozenset({"/health/live", "/health/ready"})
 
 
 class Guarded:
@@ -65,7 +67,7 @@ class Guarded:
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if self._hosts and name not in self._hosts:
+        if self._hosts and name not in self._hosts and scope["path"] not in _PROBES:
             return Problem(
                 421, "unknown-host", "the service does not go by that name; see --allow-host"
             )
