@@ -155,7 +155,9 @@ def test_whoever_has_the_old_one_open_cannot_write_into_either(
     address = address_of(shop)
     with open_collection(address, encoder=card) as late:
         assert len(late.search(pictures / "1.png")) == 8
+        assert late.store.is_current()
         migrating.migrate(shop, other)
+        assert not late.store.is_current()
         paint(pictures / "late.png", 60)
         with pytest.raises(LookalikeError):
             late.index(pictures)

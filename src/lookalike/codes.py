@@ -20,6 +20,7 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.EncoderError: (503, "encoder-failed"),
     errors.CollectionError: (409, "collection"),
     errors.CollectionNotFoundError: (404, "no-such-collection"),
+    errors.CollectionReplacedError: (503, "collection-replaced"),
     errors.CollectionFormatError: (500, "collection-format"),
     errors.EncoderMismatchError: (409, "encoder-mismatch"),
     errors.ItemNotFoundError: (404, "no-such-item"),

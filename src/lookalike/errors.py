@@ -16,6 +16,7 @@
     │   └── WeightsError             weights are missing, or not the ones the card names
     ├── CollectionError              a collection cannot do what was asked
     │   ├── CollectionNotFoundError  no collection there
+    │   ├── CollectionReplacedError  no longer the one that was opened
     │   ├── CollectionFormatError    a folder that is no collection, or one from a newer version
     │   ├── EncoderMismatchError     vectors of two encoders must not mix
     │   └── ItemNotFoundError        no item of that id
@@ -39,6 +40,7 @@ __all__ = [
     "CollectionError",
     "CollectionFormatError",
     "CollectionNotFoundError",
+    "CollectionReplacedError",
     "DownloadError",
     "EncoderError",
     "EncoderMismatchError",
@@ -140,6 +142,10 @@ class CollectionError(LookalikeError):
 
 class CollectionNotFoundError(CollectionError):
     """There is no collection at that name or path."""
+
+
+class CollectionReplacedError(CollectionError):
+    """Another collection lies there now than the one that was opened; open it again."""
 
 
 class CollectionFormatError(CollectionError):

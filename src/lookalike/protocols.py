@@ -283,6 +283,13 @@ class Store(Protocol):
     def facts(self) -> dict[str, Json]:
         """Where and how the items are kept: kind, address, bytes, and the like."""
 
+    def is_current(self) -> bool:
+        """Whether what was opened still is what its address leads to.
+
+        No longer once it has been replaced or removed, also where another collection was begun in
+        its place. Costs a server a request.
+        """
+
     @property
     def name(self) -> str:
         """What the collection is called where it is kept: the last part of its address."""

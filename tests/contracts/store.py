@@ -731,6 +731,8 @@ class StoreContract:
         kept = store.replace(new, keep=f"{store.name}-old", last=last)
         now = again()
         try:
+            assert now.is_current()
+            assert not late.is_current()
             assert [item.id for item in now.scan()] == ["new"]
             assert now.bound() == ("other", "other-1", DIM)
             with pytest.raises(LookalikeError):
@@ -747,6 +749,23 @@ class StoreContract:
             now.drop()
         with pytest.raises(CollectionNotFoundError):
             again()
+
+    def test_one_that_was_removed_and_begun_again_is_another(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        late, beside = again(), store.sibling(f"{store.name}-beside", create=True)
+        try:
+            assert late.is_current()
+            again().drop()
+            assert not late.is_current()
+            beside.sibling(store.name, create=True).close()
+            assert not late.is_current()
+            now = again()
+            assert now.is_current()
+            now.close()
+        finally:
+            late.close()
+            beside.drop()
 
     def test_several_threads_write_and_search_at_once(self, store: Store) -> None:
         errors: list[BaseException] = []

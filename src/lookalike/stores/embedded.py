@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import (
-    CollectionError,
     CollectionNotFoundError,
+    CollectionReplacedError,
     ItemNotFoundError,
     StoreDamagedError,
     StoreError,
@@ -704,6 +704,9 @@ class EmbeddedStore:
 
     # -- moving ----------------------------------------------------------------------------
 
+    def is_current(self) -> bool:
+        return _file_at(self.folder / DATABASE) == self._file
+
     @property
     def name(self) -> str:
         return self.folder.resolve().name
@@ -739,8 +742,8 @@ class EmbeddedStore:
 
     def _check_place(self) -> None:
         """Raise unless the database that is open is still the one that lies in the folder."""
-        if _file_at(self.folder / DATABASE) != self._file:
-            raise CollectionError(
+        if not self.is_current():
+            raise CollectionReplacedError(
                 f"{self.folder} has been replaced or removed since it was opened (`lookalike "
                 "migrate` does so); open it again"
             )

@@ -1,5 +1,7 @@
 """Finding a collection's indexes on a server, and making them."""
 
+import secrets
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -10,20 +12,29 @@ from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.server import Server
 
-__all__ = ["add_vectors", "block", "drop", "found", "make", "replace", "shards", "unblock"]
+__all__ = ["Found", "add_vectors", "block", "drop", "found", "make", "replace", "shards", "unblock"]
 
 
-def found(server: Server, address: ServerAddress) -> tuple[str, str] | None:
-    """The index of the collection there, and how it indexes vectors; ``None`` for none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The collection that an address leads to: its items' index, and how that indexes vectors.
 
-    The index has the address's name, unless that is an alias. Raises ``CollectionFormatError`` for
-    an index that is not ours.
+    The index has the address's name, unless that is an alias. ``begun`` is another one for a
+    collection that was begun in the place of one that was removed.
     """
+
+    index: str
+    vectors: str
+    begun: str
+
+
+def found(server: Server, address: ServerAddress) -> Found | None:
+    """What is there; ``CollectionFormatError`` for an index that is not ours."""
     mapping = _mapping(server, address)
     if mapping is None:
         return None
     vectors, _ = mappings.made_with(mapping, address=str(address))
-    return next(iter(mapping)), vectors
+    return Found(index=next(iter(mapping)), vectors=vectors, begun=mappings.begun_as(mapping))
 
 
 def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
@@ -37,6 +48,7 @@ def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
             shards=address.shards,
             replicas=address.replicas,
             settings=dialect.index_settings(vectors),
+            begun=secrets.token_hex(8),
         ),
     }
     for name, body in bodies.items():

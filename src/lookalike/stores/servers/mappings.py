@@ -12,6 +12,7 @@ from lookalike.records import Json
 __all__ = [
     "FORMAT",
     "META",
+    "begun_as",
     "beside_body",
     "beside_name",
     "items_body",
@@ -33,14 +34,19 @@ def beside_name(name: str) -> str:
 
 
 def items_body(
-    *, vectors: str, shards: int, replicas: int | None, settings: dict[str, Json]
+    *, vectors: str, shards: int, replicas: int | None, settings: dict[str, Json], begun: str = ""
 ) -> dict[str, Json]:
-    """The index of the items. The vector's field comes with the encoder (``vector_properties``)."""
+    """The index of the items. The vector's field comes with the encoder (``vector_properties``).
+
+    ``begun`` tells it from another one of its name that was there before or will be.
+    """
     return {
         "settings": {"index": {**_sizes(shards, replicas), **settings}},
         "mappings": {
             "dynamic": "strict",
-            "_meta": {META: {"format": FORMAT, "holds": "items", "vectors": vectors}},
+            "_meta": {
+                META: {"format": FORMAT, "holds": "items", "vectors": vectors, "begun": begun}
+            },
             # Derived from what is kept: the vector from `half`, the tokens from `metadata`.
             "_source": {"excludes": ["vector", "tokens"]},
             "properties": {
@@ -95,6 +101,12 @@ def beside_body(*, replicas: int | None) -> dict[str, Json]:
 def vector_properties(field: dict[str, Json]) -> dict[str, Json]:
     """The body of ``PUT …/_mapping`` that adds the vector's field."""
     return {"properties": {"vector": field}}
+
+
+def begun_as(answer: Any) -> str:  # noqa: ANN401 - JSON
+    """Which collection of its name it is, by ``GET …/_mapping``."""
+    (one,) = answer.values()
+    return str(one["mappings"]["_meta"][META].get("begun", ""))
 
 
 def made_with(answer: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON

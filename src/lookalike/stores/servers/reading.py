@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from lookalike.errors import CollectionError
+from lookalike.errors import CollectionReplacedError
 from lookalike.records import Json
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.queries import Query
@@ -126,7 +126,7 @@ class Reader:
         The name may have become an alias of one with another encoder's vectors.
         """
         if hits and hits[0].get("_index", self.index) != self.index:
-            raise CollectionError(
+            raise CollectionReplacedError(
                 f"{self.server.address} has been replaced since it was opened (`lookalike migrate` "
                 "does so); open it again"
             )

@@ -77,6 +77,7 @@ class ServerStore:
         )
         self._wire = wire
         self._bound: Bound | None = None
+        self._found: indexes.Found | None = None
         self._version = ""
         self._point(address.name, vectors=address.vectors or dialect.default_vectors)
 
@@ -120,15 +121,15 @@ class ServerStore:
             raise CollectionNotFoundError(
                 f"there is no collection at {self.address}; `lookalike index FOLDER` makes one"
             )
-        index, vectors = found
-        if self.address.vectors not in (None, vectors):
+        if self.address.vectors not in (None, found.vectors):
             raise CollectionError(
-                f"{self.address} was made with vectors={vectors}; leave the option out, or index "
-                "into another collection"
+                f"{self.address} was made with vectors={found.vectors}; leave the option out, or "
+                "index into another collection"
             )
         # What an alias means may change (`replace`), and vectors of two encoders must not mix: so
         # it is followed once.
-        self._point(index, vectors=vectors)
+        self._point(found.index, vectors=found.vectors)
+        self._found = found
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -382,6 +383,9 @@ class ServerStore:
         self.server.close()
 
     # -- moving ----------------------------------------------------------------------------
+
+    def is_current(self) -> bool:
+        return indexes.found(self.server, self.address) == self._found
 
     @property
     def name(self) -> str:
