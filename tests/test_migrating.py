@@ -1,5 +1,6 @@
 """Migrating a collection to another encoder, while it is in use."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -92,6 +93,31 @@ def test_the_new_encoder_takes_over_and_the_old_collection_stays(
         assert migrating.drop_old(new) == []
         assert list(new.items()) == before
         assert new.index(pictures).unchanged == 9
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_folders_that_others_keep_within_a_collection_are_in_both_afterwards(
+    shop: Collection, other: OnnxEncoder, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    folder = Path(address_of(shop))
+    (folder / "uploads" / "a").mkdir(parents=True)
+    (folder / "uploads" / "a" / "1.jpg").write_bytes(b"one")
+    (folder / "disk").symlink_to(folder.parent)
+    if not linked:
+
+        def link(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EPERM, "this file system has no links")
+
+        monkeypatch.setattr(os, "link", link)
+    old = folder.with_name(migrating.migrate(shop, other).kept)
+    for one in (folder, old):
+        assert (one / "uploads" / "a" / "1.jpg").read_bytes() == b"one"
+        assert (one / "disk").readlink() == folder.parent
+    same = (folder / "uploads/a/1.jpg").samefile(old / "uploads/a/1.jpg")
+    assert same is linked
+    with again(str(folder), other) as new:
+        assert migrating.drop_old(new) == [old.name]
+    assert (folder / "uploads" / "a" / "1.jpg").exists()
 
 
 @everywhere

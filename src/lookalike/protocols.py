@@ -305,7 +305,9 @@ class Store(Protocol):
 
         First ``last`` runs: while it does, nobody writes to this one. Whoever has it open reads on
         and can no longer write; who opens it from then on gets ``new``. This one stays under the
-        name that comes back: ``keep``, where that is free. When ``last`` raises, all is as before.
+        name that comes back: ``keep``, where that is free. Folders that others keep within this
+        one's, as a service keeps what is uploaded, are in both from then on. When ``last`` raises,
+        all is as before.
         """
 
     def drop(self) -> None:

@@ -26,7 +26,7 @@ from lookalike.protocols import Keyed, NeighbourLists
 from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
 from lookalike.stores import graph, neighbour_rows, schema
 from lookalike.stores.binding import Bound, bound_of, check_encoder, check_vectors
-from lookalike.stores.exchange import exchange
+from lookalike.stores.exchange import exchange, share_folders
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
@@ -720,6 +720,7 @@ class EmbeddedStore:
             with self._transaction():  # others wait, and then find that the place is another's
                 last()
                 new.close()
+                share_folders(here, there)
                 exchange(here, there)
         except OSError as error:
             raise StoreError(

@@ -1,11 +1,13 @@
-"""Two folders change places."""
+"""Two folders change places, and what lies in one comes to be in the other."""
 
 import ctypes
 import os
+import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["exchange"]
+__all__ = ["exchange", "share_folders"]
 
 _HERE = -100  # AT_FDCWD: paths are those of this process
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
@@ -26,6 +28,34 @@ def exchange(one: Path, other: Path) -> None:
         between.rename(one)
         raise
     between.rename(other)
+
+
+def share_folders(one: Path, other: Path) -> None:
+    """Let the folders within ``one`` be within ``other`` too, file by file.
+
+    Files are hard links, which take no room, and copies where the file system has none. Those that
+    are there already stay, and those that vanish meanwhile are passed over. Raises ``OSError``.
+    """
+    for folder in sorted(path for path in one.iterdir() if path.is_dir()):
+        if folder.is_symlink():  # to another disk, say
+            with suppress(FileExistsError):
+                (other / folder.name).symlink_to(folder.readlink())
+            continue
+        for base, _, names in os.walk(folder):
+            place = other / Path(base).relative_to(one)
+            place.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                with suppress(FileExistsError, FileNotFoundError):
+                    _share(Path(base, name), place / name)
+
+
+def _share(file: Path, place: Path) -> None:
+    try:
+        os.link(file, place, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:
+        shutil.copy2(file, place)
 
 
 def _at_once(one: bytes, other: bytes) -> bool:
