@@ -2,7 +2,13 @@
 
 import asyncio
 import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +25,17 @@ from lookalike.service.metrics import Metrics
 from lookalike.service.run import Server, bound, server
 from lookalike.service.settings import ServiceSettings
 
-__all__ = ["Live", "app_of", "hits", "ids", "picture", "problem", "serving"]
+__all__ = [
+    "Live",
+    "Process",
+    "app_of",
+    "hits",
+    "ids",
+    "picture",
+    "problem",
+    "process",
+    "serving",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +84,61 @@ def serving(home: Path, *addresses: str, settings: ServiceSettings | None = None
             made.should_exit = True
             thread.join(60)
             assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def process(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[str, "Process"]]:
+    """`lookalike serve` in a process of its own; its address, and what it writes."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    with subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "serve", "--port", "0", *arguments],
+        env={
+            **kept,
+            "LOOKALIKE_HOME": str(home),
+            "LOOKALIKE_CACHE": os.environ["LOOKALIKE_CACHE"],
+            "PYTHONWARNINGS": "error",
+            **environment,
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        one = Process(running)
+        try:
+            yield one.address(), one
+        finally:
+            running.kill()
+
+
+class Process:
+    """A service that runs, and the lines that it has written."""
+
+    def __init__(self, running: "subprocess.Popen[str]") -> None:
+        self.running = running
+        self.lines: list[str] = []
+
+    def address(self) -> str:
+        """Where it serves; waits until it does."""
+        assert self.running.stderr is not None
+        for line in self.running.stderr:
+            self.lines.append(line)
+            if found := re.search(r"http://\S+", line):
+                address = found[0].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+                for _ in range(600):
+                    try:
+                        httpx.get(f"{address}/health/live")
+                    except httpx.TransportError:
+                        time.sleep(0.05)
+                    else:
+                        return address
+        raise AssertionError("".join(self.lines))
+
+    def end(self, how: signal.Signals) -> int:
+        """Its exit code after a signal, when it has ended by itself."""
+        self.running.send_signal(how)
+        code = self.running.wait(60)
+        assert self.running.stderr is not None
+        self.lines += self.running.stderr
+        return code
 
 
 def picture(live: Live, name: str = "mugs/1.png") -> bytes:

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,67 +17,12 @@ import pytest
 
 import lookalike
 from hostile import photo, saved
-from live import Live, ids, problem, serving
+from live import Live, ids, problem, process, serving
 from lookalike.service.metrics import Metrics
 from lookalike.service.run import bound
 from lookalike.service.settings import ServiceSettings
 
 PNG = saved(photo(seed=1), "PNG")
-
-
-@contextmanager
-def process(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[str, "Process"]]:
-    """`lookalike serve` in a process of its own; its address, and what it writes."""
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    with subprocess.Popen(
-        [sys.executable, "-m", "lookalike", "serve", "--port", "0", *arguments],
-        env={
-            **kept,
-            "LOOKALIKE_HOME": str(home),
-            "LOOKALIKE_CACHE": os.environ["LOOKALIKE_CACHE"],
-            "PYTHONWARNINGS": "error",
-            **environment,
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        one = Process(running)
-        try:
-            yield one.address(), one
-        finally:
-            running.kill()
-
-
-class Process:
-    """A service that runs, and the lines that it has written."""
-
-    def __init__(self, running: "subprocess.Popen[str]") -> None:
-        self.running = running
-        self.lines: list[str] = []
-
-    def address(self) -> str:
-        """Where it serves; waits until it does."""
-        assert self.running.stderr is not None
-        for line in self.running.stderr:
-            self.lines.append(line)
-            if found := re.search(r"http://\S+", line):
-                address = found[0].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
-                for _ in range(600):
-                    try:
-                        httpx.get(f"{address}/health/live")
-                    except httpx.TransportError:
-                        time.sleep(0.05)
-                    else:
-                        return address
-        raise AssertionError("".join(self.lines))
-
-    def end(self, how: signal.Signals) -> int:
-        """Its exit code after a signal, when it has ended by itself."""
-        self.running.send_signal(how)
-        code = self.running.wait(60)
-        assert self.running.stderr is not None
-        self.lines += self.running.stderr
-        return code
 
 
 def open_requests(address: str) -> float:

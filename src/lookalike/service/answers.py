@@ -76,6 +76,7 @@ async def searched(
 
     def answer() -> dict[str, Json]:
         hits, category = find()
+        opened.confirm()
         scale = levels.known(min_match) if min_match is None else levels.measured()
         judged = None
         if scale is not None:

@@ -16,13 +16,14 @@ from lookalike.service import schemas
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem
+from lookalike.service.reopening import Reopening
 from lookalike.service.state import Served, Service, State, in_thread
 
 __all__ = ["all_router", "one_router", "router"]
 
 all_router = APIRouter(tags=["collections"])
-one_router = APIRouter(tags=["collections"])
-router = APIRouter(tags=["collections"])
+one_router = APIRouter(tags=["collections"], route_class=Reopening)
+router = APIRouter(tags=["collections"], route_class=Reopening)
 
 
 @all_router.get(

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 import re
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +21,7 @@ from lookalike.documents import collection_json
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
+    CollectionReplacedError,
     StoreDeniedError,
     StoreError,
     StoreReadOnlyError,
@@ -43,12 +46,15 @@ _FRESH_S = 1.0  # how old may be what is told of collections
 _LOG = logging.getLogger("lookalike.service")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Opened:
     """A collection that is open, and what encodes for it.
 
     ``aside`` is the same one opened once more, for questions that look at every item: a connection
     answers one question at a time, and a search must not wait behind them.
+
+    One that has been replaced stays open for the requests that have it, and is closed with the
+    last of them.
     """
 
     name: str
@@ -56,21 +62,46 @@ class Opened:
     collection: "Collection"
     aside: "Collection"
     encoding: Batcher
-    file: tuple[int, int] | None  # see ``Place.file``
     levels: Levels
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)  # likewise, of the levels
     _said: tuple[float, dict[str, "Json"]] | None = None
+    _looked: float = -math.inf  # when a server was last asked whether it is still this one
+
+    def __post_init__(self) -> None:
+        self._looked = time.monotonic()
+        weakref.finalize(self, _close, self.collection, self.aside)
 
     @property
     def address(self) -> str:
         """Where the API has it."""
         return f"/v1/collections/{quote(self.name, safe='')}"
 
+    def is_current(self) -> bool:
+        """Whether it still is what lies at its address. Asks a server, and raises what that does"""
+        current = self.collection.store.is_current()
+        self._looked = time.monotonic() if current else -math.inf
+        return current
+
+    def is_known_current(self) -> bool:
+        """Likewise, at once: what a server has said holds for a second, and then it is asked."""
+        if self.place.folder is not None:
+            return self.collection.store.is_current()
+        return time.monotonic() - self._looked < _FRESH_S
+
+    def confirm(self) -> None:
+        """See to it that an answer came from this collection: a server answers by its name alone.
+
+        Raises ``CollectionReplacedError``, and what asking a server raises.
+        """
+        if self.place.folder is None and not self.is_current():
+            raise CollectionReplacedError(
+                f"{self.name} has been replaced while it was searched; ask again"
+            )
+
     def close(self) -> None:
         """Let go of its files."""
-        self.collection.close()
-        self.aside.close()
+        _close(self.collection, self.aside)
 
     def document(self) -> dict[str, "Json"]:
         """What answers say of the collection; a second old at most."""
@@ -146,24 +177,23 @@ class Collections:
         Raises ``CollectionNotFoundError``, and what opening one raises.
         """
         place = self._place(name)
-        file = place.file()
-        opened = self._open.get(name)
-        if opened is not None and opened.file == file:
-            return opened
+        before = self._open.get(name)
+        if before is not None and before.is_current():
+            return before
         with self._turns.setdefault(name, threading.Lock()):
             opened = self._open.get(name)
-            if opened is None or opened.file != file:
-                opened = self._opened(place, file)
+            if opened is None or opened is before:  # else somebody was quicker
+                self._open.pop(name, None)
+                opened = self._opened(place)
                 self._open[name] = opened
+                if before is not None:
+                    _LOG.warning("%s has been replaced; it was opened again", name)
         return opened
 
     def ready(self, name: str) -> Opened | None:
         """``get``, but only if that takes no time."""
         opened = self._open.get(name)
-        with suppress(CollectionNotFoundError):
-            if opened is not None and opened.file == opened.place.file():
-                return opened
-        return None
+        return opened if opened is not None and opened.is_known_current() else None
 
     def create(self, name: str, *, encoder: str | None = None) -> Opened:
         """Begin a collection. Raises ``CollectionError`` for a bad name or one that is there."""
@@ -228,17 +258,20 @@ class Collections:
             return self._open[name].place
         elif name in collections(self._known):
             return place_of(name, self._known)
-        raise CollectionNotFoundError(f"there is no collection called {name!r}")
+        raise _no_collection(name)
 
-    def _opened(self, place: Place, file: tuple[int, int] | None) -> Opened:
-        made = open_collection(
-            place.address,
-            create=False,
-            known=self._known,
-            search=True,
-            device=self._device,
-            threads=self._threads,
-        )
+    def _opened(self, place: Place) -> Opened:
+        try:
+            made = open_collection(
+                place.address,
+                create=False,
+                known=self._known,
+                search=True,
+                device=self._device,
+                threads=self._threads,
+            )
+        except CollectionNotFoundError as error:  # which says where it was looked for
+            raise _no_collection(place.name) from error
         made.limits = self._settings.limits
         with suppress(StoreReadOnlyError, StoreDeniedError):
             if kept.find(made, place.uploads) is not None:
@@ -252,4 +285,13 @@ class Collections:
             meter=self._meter,
         )
         aside = open_collection(place.address, create=False, known=self._known)
-        return Opened(place.name, place, made, aside, batcher, file, Levels(made, aside))
+        return Opened(place.name, place, made, aside, batcher, Levels(made, aside))
+
+
+def _close(*collections: "Collection") -> None:
+    for one in collections:
+        one.close()
+
+
+def _no_collection(name: str) -> CollectionNotFoundError:
+    return CollectionNotFoundError(f"there is no collection called {name!r}")

@@ -19,13 +19,14 @@ from lookalike.service.answers import with_links
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem, checked
+from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import NewItem, Said
 from lookalike.service.state import ItemId, Served, Service, State, in_thread
 from lookalike.service.uploads import Body, Upload, decoded, parsed, read_body
 
 __all__ = ["arrived", "index_kept", "keep_all", "router"]
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], route_class=Reopening)
 
 _PICTURE = {"type": "string", "format": "binary"}
 

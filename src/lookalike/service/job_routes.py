@@ -13,12 +13,13 @@ from lookalike.service.items import arrived, index_kept, keep_all
 from lookalike.service.jobs import Job, Work, events
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem, checked
+from lookalike.service.reopening import Reopening
 from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import Upload, read_body
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=Reopening)
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="A job's id.")]
 _JOB = {"model": schemas.JobAnswer}
@@ -70,7 +71,7 @@ def _folder(opened: Opened, name: str) -> Work:
     def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
         if stop():
             return IndexReport(interrupted=True)
-        return shop.index(root.path, progress=told, stop=stop)
+        return opened.collection.index(root.path, progress=told, stop=stop)
 
     return work
 

@@ -11,13 +11,14 @@ from lookalike.filters import Compare, Value
 from lookalike.records import Json
 from lookalike.service.answers import Part, searched
 from lookalike.service.problems import Problem
+from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import Options
 from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import Body, read_body
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["older forms"])
+router = APIRouter(tags=["older forms"], route_class=Reopening)
 
 _MOST = 50
 

@@ -17,6 +17,7 @@ from lookalike.formats import format_of
 from lookalike.records import Item
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem
+from lookalike.service.reopening import Reopening
 from lookalike.service.state import ItemId, Served, State, in_thread
 
 __all__ = ["router"]
@@ -37,7 +38,7 @@ _ASK_AGAIN = "private, no-cache"
 _ALONE = "default-src 'none'; sandbox"  # whatever a file is, it does nothing in a browser
 _HEAD = 64 * 1024
 
-router = APIRouter(tags=["pictures"])
+router = APIRouter(tags=["pictures"], route_class=Reopening)
 
 
 class _File(NamedTuple):

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.config import Settings, collection_folder
-from lookalike.errors import CollectionNotFoundError
 from lookalike.service.kept import FOLDER, Uploads
-from lookalike.stores.embedded import DATABASE
 from lookalike.stores.servers.addresses import names_server, parse_address
 
 __all__ = ["Place", "place_of"]
@@ -24,19 +22,6 @@ class Place:
     address: str | Path
     folder: Path | None
     uploads: Uploads
-
-    def file(self) -> tuple[int, int] | None:
-        """Device and inode of its database, which change when it is replaced by another.
-
-        ``None`` on a server. Raises ``CollectionNotFoundError`` when it has gone.
-        """
-        if self.folder is None:
-            return None
-        try:
-            found = (self.folder / DATABASE).stat()
-        except OSError as error:
-            raise CollectionNotFoundError(f"there is no collection called {self.name!r}") from error
-        return found.st_dev, found.st_ino
 
 
 def place_of(address: str, known: Settings) -> Place:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import CollectionReplacedError, LookalikeError
 from lookalike.records import Json
 from lookalike.service import schemas
 from lookalike.service.answers import Part, searched
 from lookalike.service.problems import Problem, checked, problem_of
+from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import Options, PictureRef, SearchOptions, SearchRequest
 from lookalike.service.state import ItemId, Served, Service, State
 from lookalike.service.uploads import Body, Upload, decoded, read_body
@@ -27,7 +28,7 @@ _DISLIKED = 0.5
 
 _AT_ONCE = 16  # queries of a batch in work: the rest leaves room for other requests
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=Reopening)
 
 
 # -- routes -------------------------------------------------------------------------------------
@@ -111,6 +112,8 @@ async def search_batch(
         try:
             parts = await _parts(wanted, pictures, service)
             return await searched(service, opened, parts, wanted, began)
+        except CollectionReplacedError:
+            raise  # all are asked again
         except LookalikeError as error:
             return problem_of(error).document()
         except Problem as problem:

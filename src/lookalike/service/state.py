@@ -59,7 +59,9 @@ async def _served(request: Request, service: State) -> Opened:
             f"name a collection: /v1/collections/NAME/… (there are {there})",
         )
     ready = service.collections.ready(name)
-    return ready if ready is not None else await in_thread(service.collections.get, name)
+    opened = ready if ready is not None else await in_thread(service.collections.get, name)
+    request.state.opened = opened
+    return opened
 
 
 Served = Annotated[Opened, Depends(_served)]

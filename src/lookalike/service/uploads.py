@@ -103,8 +103,16 @@ class BodyLimits:
 async def read_body(request: Request, settings: ServiceSettings) -> Body:
     """Take in a body: a form with pictures, a picture as it is, or JSON.
 
-    Raises ``Problem``: 400 for what cannot be parsed, 413 over a limit, 415 for other types.
+    Kept with the request, which may be answered twice (see ``reopening``). Raises ``Problem``: 400
+    for what cannot be parsed, 413 over a limit, 415 for other types.
     """
+    body: Body | None = getattr(request.state, "body", None)
+    if body is None:
+        body = request.state.body = await _taken(request, settings)
+    return body
+
+
+async def _taken(request: Request, settings: ServiceSettings) -> Body:
     kind, _, _ = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind in _FORM:

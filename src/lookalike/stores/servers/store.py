@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
+    CollectionReplacedError,
     StoreError,
 )
 from lookalike.filters import FIELDS, Condition
@@ -153,6 +154,10 @@ class ServerStore:
 
     def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
         check_vectors(items, vectors, self._dim())
+        if not self.is_current():  # nothing else would tell vectors of another encoder apart
+            raise CollectionReplacedError(
+                f"{self.address} has been replaced or removed since it was opened; open it again"
+            )
         self._writer.upsert(items, vectors)
 
     def update(self, items: Sequence[Item]) -> None:
