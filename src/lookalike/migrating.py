@@ -22,7 +22,7 @@ from lookalike.protocols import Encoder, Store
 from lookalike.records import Entry, Item, Progress, Skipped
 from lookalike.scan import stamp_of
 
-__all__ = ["MigrateReport", "drop_old", "migrate", "paired", "version_name"]
+__all__ = ["MigrateReport", "drop_old", "is_version", "migrate", "paired", "version_name"]
 
 _FEW = 64  # changes that may wait for the moment in which nobody else writes
 _TURNS = 5
@@ -134,6 +134,11 @@ def drop_old(collection: Collection) -> list[str]:
 def version_name(name: str, fingerprint: str) -> str:
     """What a collection is called beside the live one: each encoder has its own."""
     return f"{name}-{hashlib.sha256(fingerprint.encode()).hexdigest()[:8]}"
+
+
+def is_version(store: Store) -> bool:
+    """Whether it is one that a migration builds or has kept, beside the live collection."""
+    return store.setting("version_of") not in (None, store.name)
 
 
 def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:

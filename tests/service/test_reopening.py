@@ -91,6 +91,28 @@ def test_what_was_uploaded_is_there_after_a_migration_and_when_the_old_one_has_g
     assert len([*address.glob("uploads/*/*")]) == 1
 
 
+def test_what_a_migration_builds_and_keeps_is_not_listed_but_goes_by_its_name(
+    own: Live, other: OnnxEncoder, other_card: Path
+) -> None:
+    """Were it one of two, ``/v1/search`` would no longer know which is meant."""
+    collections = own.app.state.service.collections
+    listed: list[list[str]] = []
+
+    def look(*_: object) -> None:
+        collections._listed = None  # which may be a second old
+        told = own.client.get("/v1/collections").json()["collections"]
+        listed.append([one["name"] for one in told])
+
+    address = own.home / "collections" / "shop"
+    shutil.copytree(address, address.with_name("shop-20261121"))  # a name of somebody's own
+    with lookalike.open(address) as shop:
+        kept = migrating.migrate(shop, other, card=str(other_card), progress=look).kept
+    look()
+    assert len(listed) > 1
+    assert {tuple(names) for names in listed} == {("shop", "shop-20261121")}
+    assert own.client.get(f"/v1/collections/{kept}").json()["model"] == "tiny"
+
+
 def test_it_is_opened_once_and_the_old_one_closed_with_the_last_request_that_has_it(
     own: Live, other: OnnxEncoder, other_card: Path
 ) -> None:

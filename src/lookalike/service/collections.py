@@ -22,11 +22,13 @@ from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
     CollectionReplacedError,
+    LookalikeError,
     StoreDeniedError,
     StoreError,
     StoreReadOnlyError,
     StoreUnreachableError,
 )
+from lookalike.migrating import is_version
 from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
 from lookalike.service.levels import Levels
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Collections", "Opened"]
 
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
+_VERSION = re.compile(r"(.+)-[0-9a-f]{8}")  # see ``migrating.version_name``
 _FRESH_S = 1.0  # how old may be what is told of collections
 _LOG = logging.getLogger("lookalike.service")
 
@@ -156,13 +159,28 @@ class Collections:
         self._listed: tuple[float, list[str]] | None = None
 
     def names(self) -> list[str]:
-        """Names of the collections that are there, sorted; a second old at most."""
+        """Names of the collections that are there, sorted; a second old at most.
+
+        One that a migration builds or has kept goes by its name, but is not listed.
+        """
         if self._chosen:
             return sorted(self._chosen)
         now = time.monotonic()
         if self._listed is None or now - self._listed[0] > _FRESH_S:
-            self._listed = now, collections(self._known)
+            there = collections(self._known)
+            self._listed = now, [one for one in there if not self._is_version(one, there)]
         return self._listed[1]
+
+    def _is_version(self, name: str, there: Sequence[str]) -> bool:
+        named = _VERSION.fullmatch(name)
+        if named is None or named[1] not in there:
+            return False
+        with (
+            suppress(LookalikeError),
+            open_collection(name, create=False, known=self._known) as one,
+        ):
+            return is_version(one.store)
+        return False
 
     def default(self) -> str | None:
         """The one that is meant when none is named: the only one, or the setting's."""
