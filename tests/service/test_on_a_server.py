@@ -116,32 +116,97 @@ def test_two_collections_of_one_name_never_share_a_place_for_uploads(tmp_path: P
 
 def test_a_server_that_is_away_is_told_of_until_it_is_back(tmp_path: Path) -> None:
     with serving(tmp_path, _AWAY) as live:
-        for asked in ("/health/ready", "/v1/items", "/v1/collections/shop"):
+        for asked in ("/v1/items", "/v1/collections/shop"):
             told = problem(live.client.get(asked), 503, "store-unreachable")
             assert "127.0.0.1:9" in told["detail"]
+        told = problem(live.client.get("/health/ready"), 503, "not-ready")
+        assert told["collections"] == {"ready": 0, "away": 1}
+        assert "127.0.0.1:9" not in told["detail"]  # it is told to whoever asks
         assert live.client.get("/health/live").status_code == 200
         assert live.client.get("/metrics").status_code == 200
 
 
 def test_who_may_not_see_paths_does_not_see_the_server_either(tmp_path: Path) -> None:
     with serving(tmp_path, _AWAY, settings=ServiceSettings(show_paths=False)) as live:
-        told = problem(live.client.get("/health/ready"), 503, "store-unreachable")
+        told = problem(live.client.get("/v1/items"), 503, "store-unreachable")
         assert "127.0.0.1" not in told["detail"]
+        batch = live.client.post("/v1/search/batch", json={"queries": [{"id": "0.png"}]})
+        assert "127.0.0.1" not in batch.text
+        (listed,) = live.client.get("/v1/collections").json()["collections"]
+        assert listed["error"] == {"code": told["code"], "detail": told["detail"]}
+
+
+def look_again(live: Live) -> None:
+    """What is told of collections may be a second old."""
+    live.app.state.service.standings._looks.clear()
+
+
+def test_one_that_is_away_takes_no_other_out_of_service(home: Path) -> None:
+    with serving(home, _AWAY.replace("/shop", "/mugs"), "shop") as live:
+        told = live.client.get("/v1/collections").json()
+        mugs, shop = told["collections"]
+        assert (shop["name"], shop["count"], shop["model"]) == ("shop", 13, "tiny")
+        assert shop["error"] is None
+        assert (mugs["name"], mugs["count"], mugs["updated_at"]) == ("mugs", None, None)
+        assert mugs["error"]["code"] == "store-unreachable"
+        assert "nothing listens there" in mugs["error"]["detail"]
+        ready = live.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+        assert ready.json()["collections"] == {"ready": 1, "away": 1}
+        text = live.client.get("/metrics").text
+        assert 'lookalike_collection_up{collection="mugs"} 0.0' in text
+        assert 'lookalike_collection_up{collection="shop"} 1.0' in text
+        assert 'lookalike_items{collection="shop"} 13.0' in text
+        assert 'lookalike_items{collection="mugs"}' not in text
+        found = lookalike.connect(live.address, collection="shop").similar("0.png", k=1)
+        assert [hit.item.id for hit in found] == ["copy.png"]
+        with pytest.raises(CollectionNotFoundError, match="mugs, shop"):
+            lookalike.connect(live.address)
+        (live.home / "collections/shop/collection.sqlite").unlink()
+        assert live.client.get("/v1/collections/shop/stats").status_code == 404
+        look_again(live)
+        problem(live.client.get("/health/ready"), 503, "not-ready")
+
+
+def test_that_one_is_away_and_back_is_logged_once_each(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = home / "collections" / "shop"
+    with serving(home, "shop") as live:
+        folder.rename(home / "elsewhere")
+        for _ in range(2):
+            look_again(live)
+            assert live.client.get("/health/ready").status_code == 503
+        (home / "elsewhere").rename(folder)
+        look_again(live)
+        assert live.client.get("/health/ready").status_code == 200
+    told = [one.message for one in caplog.records if one.name == "lookalike.service"]
+    assert sum("shop cannot be asked: there is no collection" in one for one in told) == 1
+    assert told.count("shop can be asked again") == 1
 
 
 def test_a_server_that_never_answers_holds_up_no_other_collection(home: Path) -> None:
-    with socket.socket() as silent, ThreadPoolExecutor(1) as threads:
+    with socket.socket() as silent, ThreadPoolExecutor(40) as threads:
         silent.bind(("127.0.0.1", 0))
         address = f"elasticsearch://127.0.0.1:{silent.getsockname()[1]}/mute?retries=0"
         with serving(home, address, "shop") as live:
             silent.listen()  # from now on it takes connections, and says nothing
-            waits = threads.submit(live.client.get, "/v1/collections/mute/items")
+            waits = [
+                threads.submit(httpx.get, f"{live.address}/v1/collections/mute/items", timeout=60)
+                for _ in range(40)  # more than there are threads
+            ]
             taken, _ = silent.accept()
             shop = httpx.get(f"{live.address}/v1/collections/shop/items/0.png/similar?k=1")
             assert ids(shop) == ["copy.png"]
-            assert not waits.done()
+            ready = httpx.get(f"{live.address}/health/ready", timeout=5).json()
+            assert ready["collections"] == {"ready": 1, "away": 1}
+            assert "lookalike_items" in httpx.get(f"{live.address}/metrics", timeout=5).text
+            listed = httpx.get(f"{live.address}/v1/collections", timeout=20).json()["collections"]
+            assert [one["error"] is None for one in listed] == [False, True]
+            assert not any(one.done() for one in waits)
             taken.close()
-            problem(waits.result(), 503, "store-unreachable")
+            for one in waits:
+                problem(one.result(), 503, "store-unreachable")
 
 
 @pytest.mark.engines
@@ -166,8 +231,8 @@ def test_a_server_that_was_away_at_the_start_is_asked_again(
         pass
     server.stop()
     with serving(tmp_path, address) as live:
-        problem(live.client.get("/health/ready"), 503, "store-unreachable")
+        problem(live.client.get("/health/ready"), 503, "not-ready")
         server.start()
         assert live.client.get("/health/ready").status_code == 200
         server.stop()
-        problem(live.client.get("/health/ready"), 503, "store-unreachable")
+        problem(live.client.get("/health/ready"), 503, "not-ready")

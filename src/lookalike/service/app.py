@@ -1,19 +1,18 @@
 """The app: routes, middleware, and what they share, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import APIRouter, Depends, FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from lookalike.errors import LookalikeError
 from lookalike.service import (
     catalogue,
+    health,
     items,
     job_routes,
     keys,
@@ -31,7 +30,8 @@ from lookalike.service.metrics import Measured, Metrics
 from lookalike.service.openapi import complete
 from lookalike.service.paths import RawPaths
 from lookalike.service.settings import ServiceSettings
-from lookalike.service.state import Service, State, in_thread, named
+from lookalike.service.standing import Standings
+from lookalike.service.state import Service, in_thread, named
 from lookalike.service.uploads import BodyLimits
 
 __all__ = ["create_app"]
@@ -47,8 +47,6 @@ _ROUTERS = (
     job_routes.router,
 )
 
-_health = APIRouter(tags=["health"])
-
 
 def create_app(collections: Collections, settings: ServiceSettings, metrics: Metrics) -> FastAPI:
     """An ASGI app that serves ``collections``, and closes them at its end.
@@ -58,6 +56,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     service = Service(
         settings=settings,
         collections=collections,
+        standings=Standings(collections),
         jobs=Jobs(tell_why=settings.show_paths),
         metrics=metrics,
     )
@@ -65,8 +64,8 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         if (first := collections.default()) is not None:
-            with suppress(LookalikeError):  # who asks for it is told
-                await in_thread(collections.get, first)  # its network opens meanwhile
+            # Its network opens meanwhile; of one that is away, who asks for it is told.
+            await service.standings.one(first, patience_s=health.PATIENCE_S)
         yield
         await service.jobs.close()
         await in_thread(collections.close)
@@ -84,7 +83,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     )
     app.state.service = service
     problems.register(app)
-    app.include_router(_health)
+    app.include_router(health.router)
     app.include_router(keys.router, prefix="/v1")
     app.include_router(catalogue.all_router, prefix="/v1", dependencies=[Reads])
     named_too = [Reads, Depends(named)]
@@ -114,38 +113,3 @@ def _serve_page(app: FastAPI) -> None:
     page = Path(str(files("lookalike.service"))) / "page"
     if (page / "index.html").exists():
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
-
-
-# -- health -------------------------------------------------------------------------------------
-
-
-@_health.head("/health/live", include_in_schema=False)
-@_health.get("/health/live", summary="Does the process answer?")
-async def live() -> dict[str, str]:
-    return {"status": "ok"}
-
-
-@_health.head("/health/ready", include_in_schema=False)
-@_health.get("/health/ready", summary="Can it search?")
-async def ready(service: State) -> JSONResponse:
-    """503 while the service is ending, or the collection that it serves cannot be opened."""
-    if service.closing.is_set():
-        raise problems.Busy("the service is ending", retry_s=10)
-    name = service.collections.default()
-    if name is not None:
-        opened = await in_thread(service.collections.get, name)
-        await in_thread(opened.collection.count)
-    return JSONResponse({"status": "ok", "version": _VERSION})
-
-
-@_health.get(
-    "/metrics",
-    response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    dependencies=[Reads],
-    summary="Counters for Prometheus",
-)
-async def metrics(service: State) -> Response:
-    counts = await in_thread(service.collections.counts)
-    text = service.metrics.text(counts)
-    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -15,11 +15,14 @@ from lookalike.records import Json
 from lookalike.service import schemas
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
-from lookalike.service.problems import Problem
+from lookalike.service.problems import Problem, told
 from lookalike.service.reopening import Reopening
+from lookalike.service.standing import Standing
 from lookalike.service.state import Served, Service, State, in_thread
 
 __all__ = ["all_router", "one_router", "router"]
+
+_PATIENCE_S = 5.0  # with a collection that may be away
 
 all_router = APIRouter(tags=["collections"])
 one_router = APIRouter(tags=["collections"], route_class=Reopening)
@@ -32,10 +35,22 @@ router = APIRouter(tags=["collections"], route_class=Reopening)
     summary="Which collections there are",
 )
 async def list_collections(service: State) -> JSONResponse:
+    """One that cannot be asked, as its server is away, has an ``error`` in place of the rest."""
     names = await in_thread(service.collections.names)
-    found = [await in_thread(service.collections.get, name) for name in names]
-    documents = [await in_thread(one.document) for one in found]
-    return JSONResponse({"collections": documents, "default": service.collections.default()})
+    standings = await service.standings.of(names, patience_s=_PATIENCE_S)
+    listed = [_listed(one, plainly=not service.settings.show_paths) for one in standings]
+    return JSONResponse({"collections": listed, "default": service.collections.default()})
+
+
+def _listed(standing: Standing, *, plainly: bool) -> dict[str, Json]:
+    if standing.document is not None:
+        return {**standing.document, "error": None}
+    nothing: dict[str, Json] = dict.fromkeys(("count", "updated_at", "model"))
+    error: Json = None
+    if standing.error is not None:
+        problem = told(standing.error, plainly=plainly)
+        error = {"code": problem.code, "detail": problem.detail}
+    return {"name": standing.name, **nothing, "error": error}
 
 
 @all_router.post(

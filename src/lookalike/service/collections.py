@@ -24,7 +24,6 @@ from lookalike.errors import (
     CollectionReplacedError,
     LookalikeError,
     StoreDeniedError,
-    StoreError,
     StoreReadOnlyError,
     StoreUnreachableError,
 )
@@ -45,6 +44,7 @@ __all__ = ["Collections", "Opened"]
 
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
 _VERSION = re.compile(r"(.+)-[0-9a-f]{8}")  # see ``migrating.version_name``
+_ASKED = 8  # requests to a server at a time
 _FRESH_S = 1.0  # how old may be what is told of collections
 _LOG = logging.getLogger("lookalike.service")
 
@@ -57,7 +57,8 @@ class Opened:
     answers one question at a time, and a search must not wait behind them.
 
     One that has been replaced stays open for the requests that have it, and is closed with the
-    last of them.
+    last of them. One on a server has ``threads`` of its own: where that does not answer, none are
+    held that others need.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Opened:
     aside: "Collection"
     encoding: Batcher
     levels: Levels
+    threads: ThreadPoolExecutor | None
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)  # likewise, of the levels
     _said: tuple[float, dict[str, "Json"]] | None = None
@@ -73,7 +75,7 @@ class Opened:
 
     def __post_init__(self) -> None:
         self._looked = time.monotonic()
-        weakref.finalize(self, _close, self.collection, self.aside)
+        weakref.finalize(self, _close, self.threads, self.collection, self.aside)
 
     @property
     def address(self) -> str:
@@ -104,7 +106,7 @@ class Opened:
 
     def close(self) -> None:
         """Let go of its files."""
-        _close(self.collection, self.aside)
+        _close(self.threads, self.collection, self.aside)
 
     def document(self) -> dict[str, "Json"]:
         """What answers say of the collection; a second old at most."""
@@ -182,6 +184,22 @@ class Collections:
             return is_version(one.store)
         return False
 
+    def watched(self) -> list[str]:
+        """Those by which the service is judged: all that it was started with, else what is in use.
+
+        That is the one that is meant without a name, and those that have been asked for.
+        """
+        names = self.names()
+        return (
+            names
+            if self._chosen
+            else [one for one in names if one in self._open or one == self.default()]
+        )
+
+    def is_remote(self, name: str) -> bool:
+        """Whether a collection is on a server, which may be away."""
+        return name in self._chosen and self._chosen[name].folder is None
+
     def default(self) -> str | None:
         """The one that is meant when none is named: the only one, or the setting's."""
         names = self.names()
@@ -243,22 +261,13 @@ class Collections:
             self._listed = None
             shutil.rmtree(folder)
 
-    def counts(self) -> list[tuple[str, int]]:
-        """How many items each open collection has, but for those whose server is away."""
-        found = []
-        for name, opened in sorted(self._open.items()):
-            with suppress(StoreError):
-                found.append((name, len(opened.collection)))
-        return found
-
     def close(self) -> None:
         """Close what is open, after what is being encoded."""
         self._encoder.shutdown()
-        for name, turn in list(self._turns.items()):
-            with turn:
-                opened = self._open.pop(name, None)
-                if opened is not None:
-                    opened.close()
+        for name in list(self._open):  # what is just being opened may wait for a server: it is left
+            opened = self._open.pop(name, None)
+            if opened is not None:
+                opened.close()
 
     def _may_change(self) -> None:
         if self._chosen:
@@ -303,10 +312,15 @@ class Collections:
             meter=self._meter,
         )
         aside = open_collection(place.address, create=False, known=self._known)
-        return Opened(place.name, place, made, aside, batcher, Levels(made, aside))
+        threads = None
+        if place.folder is None:
+            threads = ThreadPoolExecutor(_ASKED, thread_name_prefix=f"lookalike-{place.name}")
+        return Opened(place.name, place, made, aside, batcher, Levels(made, aside), threads)
 
 
-def _close(*collections: "Collection") -> None:
+def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> None:
+    if threads is not None:
+        threads.shutdown(wait=False)
     for one in collections:
         one.close()
 

@@ -15,6 +15,8 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lookalike.service.standing import Standing
+
 __all__ = ["Measured", "Metrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -60,7 +62,13 @@ class Metrics:
         )
         self._items = Gauge(
             "lookalike_items",
-            "Items of the collections that are open.",
+            "Items of the collections that can be asked.",
+            ("collection",),
+            registry=self.registry,
+        )
+        self._up = Gauge(
+            "lookalike_collection_up",
+            "1 where a collection can be asked, 0 where it is away.",
             ("collection",),
             registry=self.registry,
         )
@@ -82,11 +90,14 @@ class Metrics:
     def waiting(self, change: int) -> None:
         self._waiting.inc(change)
 
-    def text(self, items: Iterable[tuple[str, int]]) -> bytes:
-        """The document that Prometheus reads, with how many ``items`` each collection has now."""
+    def text(self, standings: Iterable[Standing]) -> bytes:
+        """The document that Prometheus reads, with how each collection stands now."""
         self._items.clear()
-        for name, count in items:
-            self._items.labels(name).set(count)
+        self._up.clear()
+        for one in standings:
+            self._up.labels(one.name).set(one.document is not None)
+            if one.document is not None:
+                self._items.labels(one.name).set(float(str(one.document["count"])))
         return generate_latest(self.registry)
 
 

@@ -17,7 +17,7 @@ from lookalike import errors
 from lookalike.codes import status_of
 from lookalike.records import Json
 
-__all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register"]
+__all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register", "told"]
 
 # What is told where a message might name a folder or a machine.
 _PLAINLY: Mapping[str, str] = {
@@ -75,18 +75,23 @@ def problem_of(error: errors.LookalikeError) -> Problem:
     return Problem(status, code, str(error), headers=headers)
 
 
+def told(error: errors.LookalikeError, *, plainly: bool) -> Problem:
+    """``problem_of``, which ``plainly`` names no folder and no machine when the service failed."""
+    problem = problem_of(error)
+    if problem.status_code < _OURS or not plainly:
+        return problem
+    detail = _PLAINLY.get(problem.code, "the service failed; its log says how")
+    return Problem(problem.status_code, problem.code, detail, headers=problem.headers)
+
+
 def register(app: FastAPI) -> None:
     """Let ``app`` answer every error so."""
 
     @app.exception_handler(errors.LookalikeError)
     async def of_core(request: Request, error: errors.LookalikeError) -> JSONResponse:
-        problem = problem_of(error)
+        problem = told(error, plainly=not request.app.state.service.settings.show_paths)
         if problem.status_code >= _OURS:
             _LOG.error("%s %s: %s", request.method, request.url.path, error)
-            if not request.app.state.service.settings.show_paths:  # it may name one
-                detail = _PLAINLY.get(problem.code, "the service failed; its log says how")
-                headers = problem.headers
-                problem = Problem(problem.status_code, problem.code, detail, headers=headers)
         return answer_of(request, problem)
 
     @app.exception_handler(HTTPException)

@@ -343,8 +343,25 @@ class CollectionAnswer(CollectionSummary):
     declared: list[str]
 
 
+class AwayAnswer(BaseModel):
+    """Why a collection cannot be asked; ``code`` is a problem's."""
+
+    code: str
+    detail: str
+
+
+class CollectionEntry(BaseModel):
+    """A collection; of one that cannot be asked all but ``name`` and ``error`` is null."""
+
+    name: str
+    count: int | None
+    updated_at: str | None
+    model: str | None
+    error: AwayAnswer | None
+
+
 class CollectionsAnswer(BaseModel):
-    collections: list[CollectionSummary]
+    collections: list[CollectionEntry]
     default: str | None
 
 

@@ -12,7 +12,7 @@ from lookalike.errors import CollectionReplacedError, LookalikeError
 from lookalike.records import Json
 from lookalike.service import schemas
 from lookalike.service.answers import Part, searched
-from lookalike.service.problems import Problem, checked, problem_of
+from lookalike.service.problems import Problem, checked, told
 from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import Options, PictureRef, SearchOptions, SearchRequest
 from lookalike.service.state import ItemId, Served, Service, State
@@ -115,7 +115,7 @@ async def search_batch(
         except CollectionReplacedError:
             raise  # all are asked again
         except LookalikeError as error:
-            return problem_of(error).document()
+            return told(error, plainly=not service.settings.show_paths).document()
         except Problem as problem:
             return problem.document()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 from urllib.parse import unquote
@@ -13,11 +15,15 @@ from lookalike.service.jobs import Jobs
 from lookalike.service.metrics import Metrics
 from lookalike.service.problems import Problem
 from lookalike.service.settings import ServiceSettings
+from lookalike.service.standing import Standings
 from lookalike.service.thumbnails import Thumbnails
 
 __all__ = ["ItemId", "Served", "Service", "State", "in_thread", "named"]
 
 _Result = TypeVar("_Result")
+# Those of the collection that a request is of; for one in a folder, of all.
+_threads: ContextVar[Executor | None] = ContextVar("threads", default=None)
+_PATIENCE_S = 30.0  # with a server that is asked whether it is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,6 +32,7 @@ class Service:
 
     settings: ServiceSettings
     collections: Collections
+    standings: Standings
     jobs: Jobs
     metrics: Metrics
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
@@ -59,8 +66,15 @@ async def _served(request: Request, service: State) -> Opened:
             f"name a collection: /v1/collections/NAME/… (there are {there})",
         )
     ready = service.collections.ready(name)
+    if ready is None and service.collections.is_remote(name):
+        # Who waits for a server here holds no thread that others need.
+        standing = await service.standings.one(name, patience_s=_PATIENCE_S)
+        if standing.error is not None:
+            raise standing.error.with_traceback(None)
+        ready = service.collections.ready(name)
     opened = ready if ready is not None else await in_thread(service.collections.get, name)
     request.state.opened = opened
+    _threads.set(opened.threads)
     return opened
 
 
@@ -87,5 +101,5 @@ ItemId = Annotated[str, Depends(_item_id)]
 
 
 async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:
-    """Do what may wait for a disk or a lock where it holds nobody up."""
-    return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    """Do what may wait for a disk, a lock or a server where it holds nobody up."""
+    return await asyncio.get_running_loop().run_in_executor(_threads.get(), work, *arguments)

@@ -23,7 +23,7 @@ const known = new Map(); // collection → what it can be narrowed down by
 
 const MOST_BYTES = 256e6; // the service has a limit of its own; this one keeps a film out of the browser's memory
 
-const collection = () => state.collection ?? served.default ?? served.collections[0]?.name ?? null;
+const collection = () => state.collection ?? served.default ?? (served.collections.find((one) => !one.error) ?? served.collections[0])?.name ?? null;
 
 // -- state ------------------------------------------------------------------------------------
 
@@ -419,7 +419,7 @@ document.querySelector("[data-go]").addEventListener("click", (event) => {
 
 /** Tell how many pictures the collection of a name has. */
 function counted(name, count) {
-  for (const one of $("collection").options) if (one.value === name) one.textContent = `${name} (${number(count)})`;
+  for (const one of $("collection").options) if (one.value === name) one.textContent = `${name} (${count === null ? "away" : number(count)})`;
 }
 
 /** Ask what there is, and show what the state asks for. */

@@ -1,0 +1,65 @@
+"""What those ask who run the service: does it live, can it search, what has it done?"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from lookalike.service.keys import Reads
+from lookalike.service.problems import Busy, Problem
+from lookalike.service.state import State
+
+if TYPE_CHECKING:
+    from lookalike.records import Json
+
+__all__ = ["PATIENCE_S", "router"]
+
+PATIENCE_S = 0.8
+"""Seconds with collections that may be away: a probe is often given one."""
+
+_VERSION: str = import_module("lookalike").__version__
+
+router = APIRouter(tags=["health"])
+
+
+@router.head("/health/live", include_in_schema=False)
+@router.get("/health/live", summary="Does the process answer?")
+async def live() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.head("/health/ready", include_in_schema=False)
+@router.get("/health/ready", summary="Can it search?")
+async def ready(service: State) -> JSONResponse:
+    """503 while the service is ending, or where none of its collections can be asked.
+
+    ``collections`` counts those that can be and those that are away, and names none.
+    """
+    if service.closing.is_set():
+        raise Busy("the service is ending", retry_s=10)
+    standings = await service.standings.of(service.collections.watched(), patience_s=PATIENCE_S)
+    away = sum(one.error is not None for one in standings)
+    counts: dict[str, Json] = {"ready": len(standings) - away, "away": away}
+    if away and away == len(standings):
+        raise Problem(
+            503,
+            "not-ready",
+            "no collection can be asked; the log says why",
+            headers={"Retry-After": "1"},
+            collections=counts,
+        )
+    return JSONResponse({"status": "ok", "version": _VERSION, "collections": counts})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    dependencies=[Reads],
+    summary="Counters for Prometheus",
+)
+async def metrics(service: State) -> Response:
+    standings = await service.standings.of(service.collections.watched(), patience_s=PATIENCE_S)
+    text = service.metrics.text(standings)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
