@@ -189,8 +189,11 @@ class Store(Protocol):
     def declared(self) -> list[str]:
         """The fields that are declared, sorted."""
 
-    def scan(self, where: Condition | None = None) -> Iterator[Item]:
-        """Every item (that meets a condition) once, by ascending id, as when the scan began."""
+    def scan(self, where: Condition | None = None, *, limit: int | None = None) -> Iterator[Item]:
+        """Every item (that meets a condition) once, by ascending id, as when the scan began.
+
+        Or only the first ``limit`` of them, which takes no longer than they are many.
+        """
 
     def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
         """Path → (id, stamp) of the items of a root, those below folder ``under`` only.

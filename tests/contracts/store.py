@@ -238,6 +238,18 @@ class StoreContract:
         store.upsert([an_item(one) for one in reversed(ids)], random_rows(300))
         assert [item.id for item in store.scan()] == ids
 
+    def test_scan_gives_the_first_items_alone_where_only_they_are_wanted(
+        self, store: Store
+    ) -> None:
+        ids = [f"{number:04d}" for number in range(30)]
+        labels = ["mug" if number % 3 else "cup" for number in range(30)]
+        items = [an_item(one, label=label) for one, label in zip(ids, labels, strict=True)]
+        store.upsert(items, random_rows(30))
+        for limit in (0, 1, 7, 30, 1000, 100_000):
+            assert [item.id for item in store.scan(limit=limit)] == ids[:limit]
+        later = parse('label=cup and id>"0009"')
+        assert [item.id for item in store.scan(later, limit=2)] == ["0012", "0015"]
+
     def test_scan_shows_one_moment_whatever_is_written_meanwhile(self, store: Store) -> None:
         store.upsert([an_item(str(number)) for number in range(10)], random_rows(10))
         walk = store.scan()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -49,6 +48,7 @@ async def _answer(service: Service, opened: Opened, item: Item, status: int = 20
 
 @router.get("/items", responses={200: {"model": schemas.ItemsAnswer}}, summary="List items by id")
 async def list_items(
+    *,
     opened: Served,
     service: State,
     where: Annotated[str | None, Query(max_length=4000, description="A filter.")] = None,
@@ -56,23 +56,30 @@ async def list_items(
         str | None, Query(max_length=4096, description="`next` of the answer before.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    total: Annotated[
+        bool | None,
+        Query(description="Count all that meet the filter. By default for the first page alone."),
+    ] = None,
 ) -> JSONResponse:
-    """A page of items in the order of their ids; ``next`` asks for the page that follows."""
+    """A page of items in the order of their ids; ``next`` asks for the page that follows.
+
+    ``total`` is null where nothing was counted: for many items that takes longer than the page.
+    """
     condition = parse(where) if where and where.strip() else None
-    total, items = await in_thread(_page, opened.aside, condition, after, limit)
+    items = await in_thread(_page, opened.aside, condition, after, limit + 1)
+    wanted = after is None if total is None else total
+    counted = await in_thread(opened.aside.count, condition) if wanted else None
     shown = items[:limit]
     documents = await in_thread(_documents, service, opened, shown)
     following = shown[-1].id if len(items) > limit else None
-    return JSONResponse({"items": documents, "total": total, "next": following})
+    return JSONResponse({"items": documents, "total": counted, "next": following})
 
 
-def _page(
-    shop: Collection, where: Condition | None, after: str | None, limit: int
-) -> tuple[int, list[Item]]:
+def _page(shop: Collection, where: Condition | None, after: str | None, limit: int) -> list[Item]:
     beyond = None if after is None else Compare("id", ">", Value(after))
     parts = tuple(part for part in (where, beyond) if part is not None)
     condition = And(parts) if len(parts) > 1 else parts[0] if parts else None
-    return shop.count(where), list(islice(shop.items(condition), limit + 1))
+    return list(shop.store.scan(condition, limit=limit))
 
 
 @router.get("/items/{id:path}", responses={200: {"model": schemas.ItemAnswer}}, summary="One item")

@@ -314,7 +314,7 @@ class BatchAnswer(BaseModel):
 
 class ItemsAnswer(BaseModel):
     items: list[ItemAnswer]
-    total: int
+    total: int | None
     next: str | None
 
 

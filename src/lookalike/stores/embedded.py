@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -271,10 +272,13 @@ class EmbeddedStore:
             count.add(json.loads(metadata))
         return count.fields()[:limit]
 
-    def scan(self, where: Condition | None = None) -> Iterator[Item]:
+    def scan(self, where: Condition | None = None, *, limit: int | None = None) -> Iterator[Item]:
         sql, values = self._where(where)
         select = f"SELECT {COLUMNS} FROM items{sql} ORDER BY id"  # noqa: S608 - compiled
-        return map(item_of, self._walk(select, values))
+        if limit is None or limit > _CHUNK:
+            return islice(map(item_of, self._walk(select, values)), limit)
+        self._check_place()  # as for a walk, but without a connection of its own
+        return map(item_of, self._read(f"{select} LIMIT ?", [*values, limit]))
 
     def _where(self, condition: Condition | None) -> tuple[str, list[str | float]]:
         """A WHERE clause with a space before it, and its parameters; empty for no condition."""

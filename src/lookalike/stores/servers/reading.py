@@ -57,6 +57,18 @@ class Reader:
         total: int = found["hits"]["total"]["value"]
         return total
 
+    def first(self, query: Query | None, *, by: str, source: Sequence[str], size: int) -> list[Any]:
+        """The first ``size`` hits that meet a query, ascending by a field that none share."""
+        body = {
+            "size": size,
+            "track_total_hits": False,
+            **_shown(source, ()),
+            "sort": [{by: "asc"}],
+            **_queried(query),
+        }
+        hits: list[Any] = self.search(body)["hits"]["hits"]
+        return hits
+
     def walk(
         self,
         query: Query | None,

@@ -7,6 +7,7 @@ that is stored, half floats as there, so the stores' answers are the same to the
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Self
 from urllib.parse import quote
 
@@ -34,7 +35,7 @@ from lookalike.stores.servers.documents import document_id, item_of
 from lookalike.stores.servers.facets import distinct, facets
 from lookalike.stores.servers.neighbour_table import NeighbourTable
 from lookalike.stores.servers.queries import Query, below, filter_query
-from lookalike.stores.servers.reading import Reader, both
+from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.stores.servers.searching import Search
 from lookalike.stores.servers.server import Answer, Server, Wire
 from lookalike.stores.servers.versions import check_product
@@ -259,10 +260,14 @@ class ServerStore:
                 count.add(json.loads(hit["_source"]["metadata"]))
         return count.fields()[:limit]
 
-    def scan(self, where: Condition | None = None) -> Iterator[Item]:
-        for page in self._items.walk(_query(where), by="id", source=documents.ITEM, size=_PAGE):
-            for hit in page:
-                yield item_of(hit["_source"])
+    def scan(self, where: Condition | None = None, *, limit: int | None = None) -> Iterator[Item]:
+        query = _query(where)
+        if limit is None or limit > LIMIT:
+            pages = self._items.walk(query, by="id", source=documents.ITEM, size=_PAGE)
+        else:
+            pages = iter([self._items.first(query, by="id", source=documents.ITEM, size=limit)])
+        hits = (hit for page in pages for hit in page)
+        return (item_of(hit["_source"]) for hit in islice(hits, limit))
 
     def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
         query = both({"term": {"root": {"value": root}}}, below(under) if under else None)
