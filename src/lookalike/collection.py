@@ -26,6 +26,7 @@ from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Skipped, id_of
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
+from lookalike.sampling import sample
 from lookalike.vectors import Vector
 
 if TYPE_CHECKING:
@@ -451,6 +452,14 @@ class Collection:
     def items(self, where: str | Condition | None = None) -> Iterator[Item]:
         """Items by ascending id, all or those that meet a filter."""
         return self._store.scan(_condition(where))
+
+    def sample(self, k: int, *, seed: int = 0, where: str | Condition | None = None) -> list[Item]:
+        """``k`` items by chance, all or of those that meet a filter; of exact copies one.
+
+        The same for the same ``seed``, but for what was added or removed; fewer than ``k`` only
+        when there are not as many. ``ValueError`` when ``k`` is below 1.
+        """
+        return sample(self._store, k, seed=seed, where=_condition(where))
 
     def facets(
         self, field: str, where: str | Condition | None = None, *, limit: int = 100

@@ -111,10 +111,22 @@ class CollectionContract:
         assert shop.count() == shop.count(" ") == 8
         assert list(shop.items("price>1000")) == []
 
+    def test_a_sample_is_the_same_for_the_same_seed_and_has_one_of_exact_copies(
+        self, shop: Shop
+    ) -> None:
+        some = shop.sample(3, seed=5)
+        assert len({item.id for item in some}) == 3
+        assert shop.sample(3, seed=5) == some
+        assert any(shop.sample(3, seed=seed) != some for seed in range(6, 20))
+        assert {item.id for item in shop.sample(100)} == {item.id for item in shop} - {"copy.png"}
+        assert [item.id for item in shop.sample(2, where="price=4")] == ["mugs/a b.png"]
+        assert shop.sample(2, where="price>1000") == []
+
     def test_a_bad_filter_is_shown_with_the_place(self, shop: Shop) -> None:
         asks: list[Callable[[str], object]] = [
             shop.items,
             shop.count,
+            lambda where: shop.sample(2, where=where),
             lambda where: shop.facets("label", where),
             lambda where: shop.similar("0.png", where=where),
         ]

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import eq, ge, gt, le, lt, ne
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from lookalike.records import Field, Hit, Item, Json, Neighbours, Skipped, Stamp
 from lookalike.vectors import Matrix, unit_rows
 
 DIM = 8
+_ORDER = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 def an_item(id: str, **changes: object) -> Item:  # noqa: A002 - the word everywhere
@@ -228,6 +230,18 @@ class StoreContract:
         with pytest.raises(ValueError, match="vectors are"):
             store.upsert(items, rows((1, 0)))
         assert store.count() == 0
+
+    @pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">="])
+    @pytest.mark.parametrize("place", ["7f", "7f3", "80" * 32, "8", "AB", "zz", ""])
+    def test_digests_are_in_the_order_of_their_digits(
+        self, store: Store, operator: str, place: str
+    ) -> None:
+        digests = ["00" * 32, "7e" * 32, "7f" * 32, "7f30" * 16, "80" * 32, "ab" * 32, "ff" * 32]
+        items = [an_item(digest, digest=digest) for digest in digests]
+        store.upsert(items, random_rows(len(items)))
+        wanted = [one for one in sorted(digests) if _ORDER[operator](one, place)]
+        found = store.scan(Compare("digest", operator, Value(place)))
+        assert [item.id for item in found] == wanted
 
     def test_copies_are_found_by_digest(self, store: Store) -> None:
         store.upsert([an_item("a", digest="ab" * 32)], rows((1, 0)))

@@ -22,8 +22,21 @@ def about(identity: str) -> str:
 def test_the_start_offers_pictures_to_begin_with(visit: Visit) -> None:
     visit.open()
     expect(visit["h1"]).to_have_text("Find pictures that look alike")
-    assert visit.ids() == visit.service.ids()[:24]
+    expect(visit.cards).to_have_count(24)
+    assert len(set(visit.ids())) == 24
+    assert len({identity.split("/")[0] for identity in visit.ids()}) > 3  # not 24 of one kind
     visit.status(f"{len(visit.service.ids())} pictures")
+
+
+def test_the_start_stays_as_it_is_when_one_comes_back(visit: Visit) -> None:
+    visit.open()
+    expect(visit.cards).to_have_count(24)
+    before = visit.ids()
+    visit.cards.first.locator("a").click()
+    expect(visit.cards).to_have_count(20)
+    visit.page.go_back()
+    expect(visit.cards).to_have_count(24)
+    assert visit.ids() == before
 
 
 def test_a_chosen_picture_is_answered_best_first(visit: Visit, query: Path) -> None:

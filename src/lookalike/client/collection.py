@@ -268,6 +268,14 @@ class RemoteCollection:
                 return
             page = self._page(where, page["next"])
 
+    def sample(self, k: int, *, seed: int = 0, where: str | None = None) -> list[Item]:
+        """``k`` items by chance, the same for the same ``seed``: ``Collection.sample``.
+
+        A service tells of at most a thousand at once. Raises ``FilterError``.
+        """
+        asked = {"sample": k, "seed": seed, "where": where}
+        return [_item(one) for one in self._ask("GET", "/items", query=asked)["items"]]
+
     def facets(
         self, field: str, where: str | None = None, *, limit: int = 100
     ) -> list[tuple[str | float | bool, int]]:

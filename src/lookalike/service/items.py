@@ -60,12 +60,18 @@ async def list_items(
         bool | None,
         Query(description="Count all that meet the filter. By default for the first page alone."),
     ] = None,
+    sample: Annotated[
+        int | None, Query(ge=1, le=1000, description="So many by chance, instead of a page.")
+    ] = None,
+    seed: Annotated[int, Query(description="The same sample for the same seed.")] = 0,
 ) -> JSONResponse:
     """A page of items in the order of their ids; ``next`` asks for the page that follows.
 
     ``total`` is null where nothing was counted: for many items that takes longer than the page.
     """
     condition = parse(where) if where and where.strip() else None
+    if sample is not None:
+        return await in_thread(_sample, service, opened, condition, sample, seed)
     items = await in_thread(_page, opened.aside, condition, after, limit + 1)
     wanted = after is None if total is None else total
     counted = await in_thread(opened.aside.count, condition) if wanted else None
@@ -73,6 +79,14 @@ async def list_items(
     documents = await in_thread(_documents, service, opened, shown)
     following = shown[-1].id if len(items) > limit else None
     return JSONResponse({"items": documents, "total": counted, "next": following})
+
+
+def _sample(
+    service: Service, opened: Opened, where: Condition | None, k: int, seed: int
+) -> JSONResponse:
+    total = opened.aside.count(where)
+    documents = _documents(service, opened, opened.aside.sample(k, seed=seed, where=where))
+    return JSONResponse({"items": documents, "total": total, "next": None})
 
 
 def _page(shop: Collection, where: Condition | None, after: str | None, limit: int) -> list[Item]:

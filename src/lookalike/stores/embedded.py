@@ -280,7 +280,7 @@ class EmbeddedStore:
         self._check_place()  # as for a walk, but without a connection of its own
         return map(item_of, self._read(f"{select} LIMIT ?", [*values, limit]))
 
-    def _where(self, condition: Condition | None) -> tuple[str, list[str | float]]:
+    def _where(self, condition: Condition | None) -> tuple[str, list[str | float | bytes]]:
         """A WHERE clause with a space before it, and its parameters; empty for no condition."""
         if condition is None:
             return "", []

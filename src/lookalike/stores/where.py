@@ -1,5 +1,6 @@
 """Conditions → SQL over the embedded store's ``items``. Values are parameters, never text."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from lookalike.errors import FilterError
@@ -42,8 +43,9 @@ FILL = """
     AND typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object')"""
 _NUMBERS = frozenset({"width", "height"})
 _ORDERS = frozenset({"<", "<=", ">", ">="})
+_WHOLE_BYTES = re.compile(r"(?:[0-9a-f]{2})+")
 
-Parameters = list[str | float]
+Parameters = list[str | float | bytes]
 
 
 def where_sql(  # noqa: PLR0911 - a case each
@@ -138,6 +140,9 @@ def _column(field: str, operator: str, value: Value) -> tuple[str, Parameters]:
         sql, parameters = f"substr({column}, 1, length(?)) = ?", [value.text, value.text]
     elif operator in _ORDERS and value.number is not None:
         return "0", []  # text has no order with a number
+    elif field == "digest" and _WHOLE_BYTES.fullmatch(value.text):
+        # bytes are in the order of their digits, and take the column's index
+        return f"items.digest {operator} ?", [bytes.fromhex(value.text)]
     elif operator == "=":
         return f"{column} IS ?", [value.text]  # never NULL, and takes the column's index
     else:

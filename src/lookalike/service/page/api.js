@@ -67,7 +67,7 @@ const itemAt = (collection, id, what) => under(collection, `/items/${encodeURICo
 export const collections = () => call("/v1/collections");
 export const begin = (name) => send("/v1/collections", { name });
 export const stats = (collection, signal) => call(under(collection, "/stats?fields=true"), { signal });
-export const items = (collection, limit, signal) => call(under(collection, `/items?limit=${limit}`), { signal });
+export const sample = (collection, count, seed, signal) => call(under(collection, `/items?sample=${count}&seed=${seed}`), { signal });
 export const access = () => call("/v1/access");
 
 /** Where the small picture of a hit or an item is; null where its file is not known. */

@@ -35,7 +35,8 @@ export async function start() {
   document.title = "lookalike";
   empty();
   try {
-    const found = await api.items(collection(), OFFERED, signal);
+    const today = Math.floor(Date.now() / 864e5); // others tomorrow, and none that change while one looks
+    const found = await api.sample(collection(), OFFERED, today, signal);
     results.fill(found.items);
     counted(collection(), found.total);
     if (found.total) status(make("span", {}, "Or start from one of ", make("b", {}, several(found.total, "picture"))));
