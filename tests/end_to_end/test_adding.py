@@ -12,7 +12,7 @@ def test_a_dropped_folder_is_added_with_what_was_left_out(visit: Visit, folder: 
     visit.state("Nothing here yet")
     visit.drag([folder])
     expect(visit["#adding-what"]).to_have_text(
-        "19 pictures, and 2 other files that will be left out."
+        "19 pictures for “yard”, and 2 other files that will be left out."
     )
     visit["#new-label"].fill("holiday")
     visit["#adding-go"].click()

@@ -28,8 +28,9 @@ def test_a_file_that_is_no_picture_is_told(visit: Visit, tmp_path: Path) -> None
     (tmp_path / "letter.jpg").write_text("Dear all", encoding="utf-8")
     visit["#file"].set_input_files(tmp_path / "letter.jpg")
     visit.state("That is not a picture")
-    expect(visit["#frame .unseen-says"]).to_be_visible()
-    expect(visit["#part"]).to_be_hidden()
+    expect(visit["#given"]).to_be_hidden()
+    with visit.page.expect_file_chooser():
+        visit["#empty button"].click()
 
 
 def test_an_item_that_is_gone_is_told(visit: Visit) -> None:

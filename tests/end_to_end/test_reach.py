@@ -42,6 +42,7 @@ def test_nothing_keeps_people_out(
         expect(visit[".facet"].first).to_be_visible()
         visit["#facets"].evaluate("one => { for (const each of one.children) each.open = true; }")
         assert serious(visit) == []
+        visit["body"].press("Escape")  # on a phone the controls lie over the answers
         visit.act("compare", 0)
         assert serious(visit) == []
         visit.page.keyboard.press("Escape")
@@ -49,6 +50,7 @@ def test_nothing_keeps_people_out(
         visit["#folder"].set_input_files(folder)
         assert serious(visit) == []
         visit.page.keyboard.press("Escape")
+        visit["#tune"].evaluate("one => { one.open = true; }")
         visit["#where"].fill("price is")
         visit["#where"].press("Enter")
         expect(visit["#where-says"]).not_to_be_empty()
@@ -125,24 +127,36 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(phone: Visit, query: P
     expect(phone.cards).to_have_count(20)
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= width
     first = phone.cards.first
-    expect(first.locator("[data-act=like]")).to_be_visible()
+    more = first.locator("[data-act=compare]")
     picture = first.locator("img").bounding_box()
-    button = first.locator("button").first.bounding_box()
+    button = more.bounding_box()
     assert picture is not None
     assert button is not None
     assert button["y"] >= picture["y"] + picture["height"]  # no button hides the picture
-    assert min(button["width"], button["height"]) >= 24
+    assert min(button["width"], button["height"]) >= 44
     phone["#tune summary"].first.tap()
     phone["details.facet"].first.locator("label").first.tap()
     phone.settled()
     expect(phone["#narrowed"]).to_have_text("1")
+    expect(phone["#tuned"]).to_have_text(f"Show {len(phone.ids())} answers")
+    seen = phone.cards.first.locator("img").bounding_box()
+    sheet = phone["#tune"].bounding_box()
+    assert seen is not None
+    assert sheet is not None
+    assert 0 < seen["y"] < sheet["y"]  # what the controls do is seen above them
+    phone["#tuned"].tap()
+    expect(phone["#where"]).to_be_hidden()
     phone.cards.first.locator("a").tap()
     phone.settled()
-    first.locator("[data-act=compare]").tap()
+    more.tap()
     expect(phone["#details img"]).to_have_count(2)
     top = "all => all.map((one) => one.getBoundingClientRect().top)"
     one, other = phone["#details img"].evaluate_all(top)
     assert one == other  # beside each other, here as well
+    phone["#details"].get_by_role("button", name="More like this").tap()
+    phone.settled()
+    expect(phone["#liked li"]).to_have_count(1)
+    expect(phone["#liked li"]).to_be_in_viewport()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= width
 
 

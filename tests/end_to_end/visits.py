@@ -97,7 +97,7 @@ class Visit:
         self.until(
             "document.querySelector('#collection').options.length"
             " && !document.body.classList.contains('wait')"
-            " && !document.querySelector('.card.waiting')"
+            " && !document.querySelector('.card.waiting, #facets[aria-busy]')"
         )
 
     def until(self, condition: str) -> None:

@@ -5,6 +5,7 @@ import { $, make, number, several } from "./elements.js";
 
 const PORTION = 16;
 const PORTION_BYTES = 32 * 2 ** 20;
+const SHOWN = 7; // of what is about to be added
 const MOST_TOLD = 200; // of what was left out; thousands of lines are not read
 const IS_PICTURE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|dib|jfif)$/i;
 const ENDS_IT = [0, 401, 403, 507]; // away, not allowed, no room: the next portion fails as well
@@ -54,6 +55,17 @@ export function portions(files) {
   return all;
 }
 
+/** Show the first of `files`, those that the browser can. */
+function preview(files) {
+  for (const old of $("adding-strip").children) URL.revokeObjectURL(old.src);
+  $("adding-strip").hidden = !files.length;
+  $("adding-strip").replaceChildren(...files.slice(0, SHOWN).map(([, file]) => {
+    const shown = make("img", { alt: "", decoding: "async", onerror: () => shown.remove() });
+    shown.src = URL.createObjectURL(file);
+    return shown;
+  }));
+}
+
 /** How long so many seconds are, for people. */
 export const lasting = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
@@ -68,9 +80,10 @@ export function adding(collection, done) {
     files = pictures(found);
     const left = found.length - files.length;
     $("adding-what").textContent = found.length
-      ? `${files.length ? several(files.length, "picture") : "No picture"}${left ? `, and ${several(left, "other file")} that will be left out` : ""}.`
+      ? `${files.length ? several(files.length, "picture") : "No picture"} for “${collection()}”${left ? `, and ${several(left, "other file")} that will be left out` : ""}.`
       : `Pictures become part of “${collection()}”, and are found from then on. Drop them here, or choose them.`;
     $("adding-says").textContent = "";
+    preview(files);
     $("adding-skipped").hidden = $("adding-bar").hidden = $("adding-done").hidden = true;
     $("adding-choose").hidden = files.length > 0;
     $("adding-label").hidden = $("adding-go").hidden = !files.length;
@@ -130,7 +143,7 @@ export function adding(collection, done) {
   $("adding-go").addEventListener("click", run);
   $("adding-stop").addEventListener("click", () => stopping?.abort());
   $("adding-done").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => stopping?.abort());
+  dialog.addEventListener("close", () => { stopping?.abort(); preview([]); });
   addEventListener("beforeunload", (event) => { if (stopping) event.preventDefault(); });
   for (const [button, input] of [["choose-folder", "folder"], ["choose-files", "files"]]) {
     $(button).addEventListener("click", () => $(input).click());

@@ -7,10 +7,23 @@ import { icon, make } from "./elements.js";
 const SIDE = 480; // of the pictures asked for
 const LEAST_SHAPE = 0.6;
 const MOST_SHAPE = 2.6;
-const BLOWN_UP = 1.6; // times its size that a small picture may be shown in
+const BLOWN_UP = 2; // times its size that a small picture may be shown in
 
 const shapeOf = (hit) => Math.min(Math.max(hit.width / hit.height || 1, LEAST_SHAPE), MOST_SHAPE);
-const nameOf = (hit) => hit.label ?? hit.id.split("/").pop();
+const EVEN = 1.06; // widest to narrowest, up to which pictures are of one shape
+
+/** What an item is called: by a title or name in its metadata, its label, or its file's name. */
+export function nameOf(hit) {
+  const titled = Object.entries(hit.metadata ?? {}).find(([field, value]) => typeof value === "string" && value.trim() && IS_TITLE.test(field));
+  return titled?.[1] ?? hit.label ?? hit.id.split("/").pop();
+}
+const IS_TITLE = /(^|[^a-zA-Z])([tT]itle|[nN]ame)$|[a-z](Title|Name)$/;
+
+/** The one shape that all pictures of `hits` have, or null. */
+export function evenShape(hits) {
+  const shapes = hits.map(shapeOf).sort((a, b) => a - b);
+  return shapes.length && shapes.at(-1) / shapes[0] <= EVEN ? shapes[shapes.length >> 1] : null;
+}
 
 /** `hits` as cards; `acts` hears (what, hit), `state` is what they answer. */
 export function cards(hits, state, collection, acts) {
@@ -41,19 +54,21 @@ function card(hit, at, state, collection, acts) {
   const scored = hit.score !== undefined;
   const score = scored ? make("data", { value: String(hit.score), title: "Cosine similarity: 1 is the same, around 0 has nothing in common" }, hit.score.toFixed(2)) : null;
   const match = hit.match ? make("span.match", {}, hit.match) : null;
-  const said = `${nameOf(hit)}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
+  const name = nameOf(hit);
+  const kind = hit.label !== null && hit.label !== undefined && hit.label !== name ? make("span.kind", {}, hit.label) : null;
+  const said = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
   const link = make("a", { href: address.written(goingOn(state, hit.id)), "aria-label": `${said}. Find what looks like it`, title: hit.id },
-    picture(hit, at), make("div.caption", {}, make("span", {}, nameOf(hit)), match, score));
+    picture(hit, at), make("div.caption", {}, make("span.called", {}, name), kind || match || score ? make("div.under", {}, kind, match, score) : null));
   const act = (what, drawn, label, pressed) => make("button.plain", {
-    type: "button", title: label, "aria-label": `${label}: ${nameOf(hit)}`, "data-act": what,
+    type: "button", title: label, "aria-label": `${label}: ${name}`, "data-act": what,
     ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
     onclick: () => acts(what, hit),
-  }, icon(drawn));
+  }, ...drawn.map(icon));
   const one = make("li.card", { "data-id": hit.id }, link,
     make("div.acts", {},
-      act("like", "add", "More like this", state.liked.includes(hit.id)),
-      act("dislike", "less", "Less like this", state.disliked.includes(hit.id)),
-      act("compare", "compare", "Look at it side by side")));
+      act("like", ["like"], "More like this", state.liked.includes(hit.id)),
+      act("dislike", ["dislike"], "Less like this", state.disliked.includes(hit.id)),
+      act("compare", ["compare", "more"], "Look at it closely")));
   one.style.setProperty("--shape", shapeOf(hit).toFixed(4));
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a new tab

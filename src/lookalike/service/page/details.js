@@ -1,5 +1,6 @@
 // One answer beside the query, with all that is known of it.
 
+import { nameOf } from "./answers.js";
 import * as api from "./api.js";
 import { $, icon, make } from "./elements.js";
 import { title } from "./facets.js";
@@ -10,7 +11,7 @@ const shown = (value) => (value !== null && typeof value === "object" ? JSON.str
 /** Open the dialog on `hit`; `query` is { src, name } or null; `state` tells what is liked, `acts` as the cards' own. */
 export function show(hit, query, state, acts) {
   const dialog = $("details");
-  $("details-title").textContent = hit.label ?? hit.id.split("/").pop();
+  $("details-title").textContent = nameOf(hit);
   const figure = (src, said, ...words) => {
     const drawn = src === null ? missing() : make("img", { alt: said, onerror: () => drawn.replaceWith(missing()) });
     if (src !== null) drawn.src = src;
@@ -22,21 +23,23 @@ export function show(hit, query, state, acts) {
     figure(api.thumbnail(hit, SIDE), "The answer", make("b", {}, scored ? `Similarity ${hit.score.toFixed(3)}` : "Picture"),
       hit.match ? ` ${hit.match} match` : "", scored ? "" : ` ${hit.id.split("/").pop()}`),
   );
-  const button = (label, what, drawn, pressed) => make("button.small", {
+  const button = (label, what, drawn, pressed) => make(pressed === undefined ? "button.main" : "button", {
     type: "button", ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
     onclick: () => { dialog.close(); acts(what, hit); },
   }, icon(drawn), label);
   $("details-actions").replaceChildren(...[
-    button("Go on from this", "go", "search"),
-    button("More like this", "like", "add", state.liked.includes(hit.id)),
-    button("Less like this", "dislike", "less", state.disliked.includes(hit.id)),
+    button("Search with this", "go", "search"),
+    button("More like this", "like", "like", state.liked.includes(hit.id)),
+    button("Less like this", "dislike", "dislike", state.disliked.includes(hit.id)),
+  ]);
+  $("details-file").replaceChildren(...[
     hit.path ? copying("Copy its path", hit.path) : null,
     hit.picture ? make("a.button.small", { href: hit.picture, target: "_blank", rel: "noopener" }, icon("open"), "Open the file") : null,
   ].filter(Boolean));
   const facts = [
-    ["Id", hit.id], ["Label", hit.label], ["Product", hit.group],
-    ["Size", hit.width && hit.height ? `${hit.width} × ${hit.height} pixels` : null], ["File", hit.path],
+    ["Label", hit.label], ["Product", hit.group],
     ...Object.entries(hit.metadata ?? {}).map(([name, value]) => [title(name), value]),
+    ["Size", hit.width && hit.height ? `${hit.width} × ${hit.height} pixels` : null], ["Id", hit.id], ["File", hit.path],
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, shown(value))]));

@@ -41,8 +41,35 @@ export const names = (counts) => counts
   .filter((one) => one.field !== "label" && (one.distinct > MOST_DISTINCT || (one.distinct >= TO_LOOK_FOR && one.distinct > one.total / 3)))
   .map((one) => one.field);
 
-/** Draw facets into `place`; what is open, looked for and in view stays so. `changed` hears (field, values or null, range). */
-export function drawn(place, counts, ranged, state, changed) {
+/** Whether a person looks at the counts of `field`, or cannot because there were none. */
+export function isLookedAt(place, field) {
+  const drawn = [...place.querySelectorAll(".facet")].find((one) => one.dataset.field === field);
+  return !drawn || drawn.open;
+}
+
+/** Keep the place of facets that are to come. */
+export function waiting(place) {
+  if (!place.querySelector(".line")) place.append(...Array.from({ length: 6 }, () => make("div.line", { "aria-hidden": "true" })));
+}
+
+export function stopWaiting(place) {
+  for (const line of place.querySelectorAll(".line")) line.remove();
+}
+
+/** A filter that means something here. */
+export function example(counts, [number]) {
+  const one = counts.find(({ values }) => values.length);
+  const value = one && String(one.values[0].value);
+  const parts = [
+    ...(one ? [`${one.field}=${/^[\w.-]+$/.test(value) ? value : JSON.stringify(value)}`] : []),
+    ...(number ? [`${number}>=10`] : []),
+  ];
+  return parts.join(" and ") || "width>=1000";
+}
+
+/** Draw facets into `place`; what is open, looked for and in view stays so. `changed` hears
+ * (field, values or null, range), `opened` that somebody looks at one more. */
+export function drawn(place, counts, ranged, state, { changed, opened }) {
   const before = new Map([...place.querySelectorAll("details")].map((one) => [one.dataset.field, {
     open: one.open, scrolled: one.querySelector("ul")?.scrollTop ?? 0, sought: one.querySelector("[type=search]")?.value ?? "",
   }]));
@@ -50,7 +77,7 @@ export function drawn(place, counts, ranged, state, changed) {
   const worth = (one) => state.values[one.field] || (one.values.length > (one.field === "label" ? 0 : 1) && one.distinct <= MOST_DISTINCT) || before.get(one.field)?.open;
   const was = (field, at) => before.get(field) ?? { open: (at === 0 && !before.size) || field in state.values || field in state.ranges, scrolled: 0, sought: "" };
   place.replaceChildren(
-    ...counts.filter(worth).map((one, at) => ticks(one, state.values[one.field] ?? [], was(one.field, at), changed)),
+    ...counts.filter(worth).map((one, at) => ticks(one, state.values[one.field] ?? [], was(one.field, at), changed, opened)),
     ...ranged.map((field) => range(field, state.ranges[field] ?? [null, null], was(field, -1), changed)),
   );
   for (const one of place.querySelectorAll("details")) {
@@ -70,7 +97,7 @@ export function title(field) {
 const summary = (field, active) => make("summary", { "data-key": `${field} itself`, title: `In a filter: ${field}` },
   title(field), active ? make("span.count", {}, String(active)) : null);
 
-function ticks(facet, chosen, { open, sought }, changed) {
+function ticks(facet, chosen, { open, sought }, changed, opened) {
   const rest = chosen.filter((value) => !facet.values.some((one) => one.value === value)).map((value) => ({ value, count: 0 }));
   const lines = [...rest, ...facet.values].map(({ value, count }) => make("li", {}, make("label", {},
     make("input", {
@@ -90,7 +117,11 @@ function ticks(facet, chosen, { open, sought }, changed) {
     autocomplete: "off", value: sought, "data-key": `${facet.field} sought`, oninput: look,
   });
   look({ target: search });
-  return make("details.facet", { open, "data-field": facet.field },
+  const looksAt = (event) => { // a click or a key on its heading is about to open it
+    const closed = !event.currentTarget.open;
+    if (closed && event.target.closest("summary")) setTimeout(opened);
+  };
+  return make("details.facet", { open, "data-field": facet.field, onclick: looksAt },
     summary(facet.field, chosen.length),
     facet.distinct >= TO_LOOK_FOR || sought ? search : null,
     make("ul", { tabindex: "-1" }, ...lines, none, more > 0 ? make("li.quiet.name", {}, `and ${number(more)} more: use the filter`) : null));

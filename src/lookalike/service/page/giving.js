@@ -1,7 +1,7 @@
 // The ways in which a person hands over a picture: chosen, pasted, dropped, or just taken.
 
 import { dropped, pictures } from "./adding.js";
-import { $, make } from "./elements.js";
+import { $, make, several } from "./elements.js";
 
 /** `search(file)` hears of one picture, `add(files)` of several or a folder; `add` is null where nobody may add. */
 export function giving(search, add) {
@@ -26,13 +26,14 @@ export function giving(search, add) {
 
 function dropping(search, add) {
   let depth = 0; // of elements that were entered and not left
-  const dragging = (on) => {
+  const dragging = (on, transfer) => {
     if (!on) depth = 0;
     $("over").hidden = !on || $("adding").open;
+    if (on) $("over-says").textContent = words([...transfer.items], add() !== null);
     document.body.classList.toggle("dragging", on);
   };
   const files = (work) => (event) => { if (event.dataTransfer?.types.includes("Files")) work(event); };
-  addEventListener("dragenter", files(() => { depth += 1; dragging(true); }));
+  addEventListener("dragenter", files((event) => { depth += 1; dragging(true, event.dataTransfer); }));
   addEventListener("dragleave", files(() => { depth -= 1; if (depth <= 0) dragging(false); }));
   addEventListener("dragover", files((event) => event.preventDefault()));
   addEventListener("drop", files(async (event) => {
@@ -46,6 +47,13 @@ function dropping(search, add) {
     else if (adds) adds(found);
     else if (pictures(found).length) search(pictures(found)[0][1]);
   }));
+}
+
+/** What becomes of `items` when they are let go; a browser tells their types, and of a folder none. */
+function words(items, mayAdd) {
+  if (items.length === 1 && items[0].type) return "Drop it to search with it";
+  if (!mayAdd) return "Drop one picture to search with it";
+  return items.length > 1 ? `Drop them to add ${several(items.length, "picture")}` : "Drop a folder to add it, a picture to search with it";
 }
 
 async function shoot(search, choose) {

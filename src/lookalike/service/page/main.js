@@ -70,7 +70,6 @@ addEventListener("keydown", (event) => {
 
 // -- begin ------------------------------------------------------------------------------------
 
-if (matchMedia("(max-width: 56rem)").matches) $("tune").open = false;
 offering({ begin, choose, add: openAdding });
 whenChanged(show);
 begin();

@@ -53,6 +53,20 @@ for (const [id, name] of [["collapse", "collapse"], ["per-group", "perGroup"], [
 $("where").addEventListener("change", () => change({ where: $("where").value }));
 $("clear").addEventListener("click", clear);
 
+// On a narrow page the controls lie over the lower part of it, so that one sees what they do.
+const over = matchMedia("(max-width: 44rem)");
+$("tune").open = !over.matches;
+over.addEventListener("change", () => { $("tune").open = !over.matches; });
+$("tune").addEventListener("toggle", () => { if (over.matches && $("tune").open && !state.where) $("answers").scrollIntoView(); });
+function close() {
+  if (!over.matches || !$("tune").open) return;
+  $("tune").open = false;
+  $("tune").querySelector("summary").focus({ preventScroll: true });
+}
+$("tuned").addEventListener("click", close);
+addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+addEventListener("pointerdown", (event) => { if (!event.target.closest("#tune, dialog")) close(); });
+
 const narrow = (field, values, range) => change(values
   ? { values: address.narrowedBy(state.values, field, values) }
   : { ranges: address.narrowedBy(state.ranges, field, range) });
@@ -71,20 +85,39 @@ export async function count() {
   stop();
   const { signal } = (counting = new AbortController());
   const of = collection();
+  $("facets").setAttribute("aria-busy", "true");
   try {
     if (!known.has(of)) {
+      facets.waiting($("facets"));
       const stats = await api.stats(of, signal);
-      known.set(of, { groups: stats.groups, labels: stats.distinct_labels, ...facets.offered(stats) });
+      known.set(of, { groups: stats.groups, labels: stats.distinct_labels, counts: null, ...facets.offered(stats) });
     }
     const offered = known.get(of);
     $("per-group").closest("label").hidden = !offered.groups;
     $("category-row").hidden = !offered.labels;
-    const counts = offered.ticked.length ? await facets.counted(of, offered.ticked, state, signal) : [];
+    // What each field has is counted once; from then on only what is looked at.
+    const asked = offered.counts === null ? offered.ticked : offered.ticked.filter((field) => field in state.values || facets.isLookedAt($("facets"), field));
+    if (offered.counts === null && asked.length > 1) {
+      facets.drawn($("facets"), await facets.counted(of, asked.slice(0, 1), state, signal), [], state, { changed: narrow, opened: count });
+      if (signal.aborted) return;
+      facets.waiting($("facets"));
+    }
+    const counts = asked.length ? await facets.counted(of, asked, state, signal) : [];
     if (signal.aborted) return;
-    const names = address.narrowings(state) ? [] : facets.names(counts);
-    offered.ticked = offered.ticked.filter((field) => !names.includes(field));
-    facets.drawn($("facets"), counts.filter((one) => !names.includes(one.field)), offered.ranged, state, narrow);
+    if (offered.counts === null) {
+      const names = address.narrowings(state) ? [] : facets.names(counts);
+      offered.ticked = offered.ticked.filter((field) => !names.includes(field));
+      offered.counts = new Map();
+    }
+    for (const one of counts) offered.counts.set(one.field, one);
+    const told = offered.ticked.map((field) => offered.counts.get(field)).filter(Boolean);
+    facets.drawn($("facets"), told, offered.ranged, state, { changed: narrow, opened: count });
+    $("where").placeholder = facets.example(told, offered.ranged);
   } catch (error) { // the answers say what is wrong; the counts are quiet about a service that is away
-    if (!signal.aborted && !["bad-filter", "away"].includes(error.code)) $("facets").replaceChildren(make("p.quiet.name", {}, error.message));
+    if (signal.aborted) return;
+    facets.stopWaiting($("facets"));
+    if (!["bad-filter", "away"].includes(error.code)) $("facets").replaceChildren(make("p.quiet.name", {}, error.message));
+  } finally {
+    if (counting.signal === signal) $("facets").removeAttribute("aria-busy");
   }
 }

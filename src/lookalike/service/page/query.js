@@ -36,6 +36,9 @@ export function show(picture) {
   showCrop(state.crop);
 }
 
+/** Show nothing of a query that there is not, or that is no picture. */
+export function hide() { $("given").hidden = true; }
+
 $("picture").addEventListener("load", () => {
   const { naturalWidth: width, naturalHeight: height } = $("picture");
   const up = Math.min(2, SMALL / Math.max(width, height, 1));
@@ -43,6 +46,7 @@ $("picture").addEventListener("load", () => {
 });
 $("picture").addEventListener("error", () => { // TIFF, HEIC, or a file that is gone
   $("frame").classList.add("unseen");
+  $("unseen").textContent = state.upload === null ? "The picture cannot be shown." : "This browser cannot show it; it is searched with all the same.";
   $("part").hidden = true;
 });
 

@@ -1,6 +1,6 @@
 // The answers on the page: drawn, cut, and what a person does with one of them.
 
-import { cards, goingOn, replaced, rowOf, waiting, walking } from "./answers.js";
+import { cards, evenShape, goingOn, replaced, rowOf, waiting, walking } from "./answers.js";
 import * as api from "./api.js";
 import * as details from "./details.js";
 import { $, icon, make, several } from "./elements.js";
@@ -17,14 +17,20 @@ export function fill(items) {
   hits = items;
   const row = rowOf(items);
   $("grid").style.setProperty("--small", row === null ? "999px" : `${row}px`);
+  const shape = evenShape(items);
+  $("grid").classList.toggle("even", shape !== null);
+  $("grid").style.setProperty("--shape", shape ?? 1);
   replaced($("grid"), cards(items, state, collection(), acts));
 }
 
-/** Show that answers are on their way. */
-export function expecting() {
+/** Show that something is on its way; `words` tell what. */
+export function expecting(words = "Searching …") {
   document.body.classList.add("wait");
   $("grid").setAttribute("aria-busy", "true");
-  if (!$("grid").children.length) $("grid").replaceChildren(...waiting(12));
+  if (answering()) return; // those from before stay until there are others
+  status(make("span", {}, words));
+  $("grid").classList.remove("even");
+  $("grid").replaceChildren(...waiting(12));
 }
 
 export function arrived() {
@@ -37,7 +43,7 @@ export const answering = () => $("shown") !== null;
 
 export function answered(found) {
   fill(found.hits);
-  const told = [make("span", { id: "shown" }), make("span", {}, `${several(found.collection.count, "picture")} searched in ${Math.max(1, Math.round(found.took_ms))} ms`)];
+  const told = [make("span", { id: "shown" }), make("span", {}, `from ${several(found.collection.count, "picture")} in ${Math.max(1, Math.round(found.took_ms))} ms`)];
   if (found.category) told.push(make("span", {}, guessed(found.category)));
   status(...told);
   cut();
@@ -57,6 +63,7 @@ export function cut() {
     shown += one.hidden ? 0 : 1;
   }
   $("shown").replaceChildren(make("b", {}, shown < hits.length ? `${shown} of ${several(hits.length, "answer")}` : several(hits.length, "answer")));
+  $("tuned").textContent = shown ? `Show ${several(shown, "answer")}` : "Back to the answers";
   if (!hits.length) return;
   if (shown) empty();
   else empty("Nothing here is that alike", `The most similar picture reaches ${hits[0].score.toFixed(2)}; the least that you want is ${state.least.toFixed(2)}.`,
@@ -72,6 +79,7 @@ function acts(what, hit) {
     [to]: had ? state[to].filter((one) => one !== hit.id) : [...state[to], hit.id],
     [from]: state[from].filter((one) => one !== hit.id),
   });
+  if (!had && $("tastes").getBoundingClientRect().bottom < 0) $("tastes").scrollIntoView({ block: "center" }); // to see what was done
 }
 
 /** Show what more and what less is wanted of. */
@@ -80,7 +88,7 @@ export function showTastes() {
   for (const name of ["liked", "disliked"]) {
     $(name).hidden = !state[name].length;
     $(name).querySelector("ul").replaceChildren(...state[name].map((id) => make("li", {},
-      make("img", { src: api.thumbnailOf(collection(), id, 120), alt: "", title: id }),
-      make("button", { type: "button", "aria-label": `Leave out ${id.split("/").pop()}`, title: "Leave it out", onclick: () => change({ [name]: state[name].filter((one) => one !== id) }) }, icon("close")))));
+      make("button.plain", { type: "button", "aria-label": `Leave out ${id.split("/").pop()}`, title: "Leave it out", onclick: () => change({ [name]: state[name].filter((one) => one !== id) }) },
+        make("img", { src: api.thumbnailOf(collection(), id, 120), alt: "" }), icon("close")))));
   }
 }

@@ -34,18 +34,21 @@ export async function start() {
   query.show(null);
   document.title = "lookalike";
   empty();
+  results.expecting("");
   try {
     const today = Math.floor(Date.now() / 864e5); // others tomorrow, and none that change while one looks
     const found = await api.sample(collection(), OFFERED, today, signal);
     results.fill(found.items);
     counted(collection(), found.total);
-    if (found.total) status(make("span", {}, "Or start from one of ", make("b", {}, several(found.total, "picture"))));
+    if (found.total) status(make("b", {}, "Or begin with one of these"), make("span", {}, several(found.total, "picture")));
     else {
       status();
       empty("Nothing here yet", `“${collection()}” has no pictures.`, served.mayWrite ? ["Add pictures", () => offer.add(), true] : null);
     }
   } catch (error) {
     if (!signal.aborted) failed(error);
+  } finally {
+    if (asking.signal === signal) results.arrived();
   }
 }
 
@@ -116,6 +119,8 @@ function elsewhere() {
     ["Choose the picture", () => offer.choose()]);
 }
 
+const OF_THE_QUERY = ["no-such-item", "not-a-picture", "broken-picture", "picture-too-large", "too-large"]; // again would not help
+
 /** Say what went wrong, where it belongs. */
 export function failed(error) {
   if (error.name === "AbortError") return;
@@ -126,8 +131,10 @@ export function failed(error) {
     return empty("The filter cannot be understood", error.message, ["Clear all filters", narrowing.clear], true);
   }
   results.fill([]);
-  if (error.code === "no-such-item" && state.upload === null) $("given").hidden = true;
-  fault(error, error.code === "no-such-item" ? ["Start anew", () => anew()] : ["Try again", () => offer.begin()]);
+  if (!OF_THE_QUERY.includes(error.code)) return fault(error, ["Try again", () => offer.begin()]);
+  query.hide();
+  $("main").dataset.view = "start";
+  fault(error, error.code === "no-such-item" ? ["Start anew", () => anew(), true] : ["Choose another picture", () => offer.choose(), true]);
 }
 
 /** Search with a picture that a person hands over. */
@@ -139,7 +146,6 @@ export async function searchWith(file) {
     await change({ upload, id: null, crop: null, liked: [], disliked: [] });
   } catch (error) { // the file went away, or is not a picture by its size
     asked();
-    $("main").dataset.view = "start";
     failed(error);
   }
 }
