@@ -26,11 +26,8 @@ __all__ = ["MigrateReport", "drop_old", "is_version", "migrate", "paired", "vers
 
 _FEW = 64  # changes that may wait for the moment in which nobody else writes
 _TURNS = 5
-_MOVED = (
-    "roots",
-    "updated_at",
-    "uploads",
-)  # the other settings are made of the old encoder's vectors
+# The other settings are made of the old encoder's vectors.
+_MOVED = ("roots", "updated_at", "uploads")
 _NO_FILE = "came as bytes; its picture is not kept"
 _GONE = "its file has gone"
 _LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is taken again
