@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,9 +20,11 @@ import pytest
 import lookalike
 from hostile import photo, saved
 from live import Live, ids, problem, process, serving
+from lookalike.service.keys import Reads, Writes
 from lookalike.service.metrics import Metrics
 from lookalike.service.run import bound
 from lookalike.service.settings import ServiceSettings
+from lookalike.service.state import ItemId, Served, State
 
 PNG = saved(photo(seed=1), "PNG")
 
@@ -66,6 +70,13 @@ def test_metrics_count_by_route_and_never_by_what_was_sent(own: Live) -> None:
     assert value("lookalike_requests_open") == 1  # this one
     assert "secret" not in text
     assert "mugs" not in text
+
+
+def test_what_requests_share_is_found_without_a_thread() -> None:
+    """FastAPI asks for a dependency that is a plain function on a thread, however small it is."""
+    shared = [get_args(one)[1] for one in (State, Served, ItemId)]
+    for one in (*shared, Reads, Writes):
+        assert iscoroutinefunction(one.dependency), one
 
 
 def test_pictures_in_work_are_those_of_all_collections() -> None:

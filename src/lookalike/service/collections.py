@@ -153,7 +153,8 @@ class Collections:
         self._meter = meter
         self._device = device
         self._threads = threads
-        self._lanes = threads or usable_cores()
+        # Two on a single core as well: a small picture need not wait for a large one to be decoded.
+        self._lanes = threads or max(usable_cores(), 2)
         self._encoder = ThreadPoolExecutor(self._lanes, thread_name_prefix="lookalike-encode")
         # Opened one by one each, but not all: a server that does not answer holds up its own alone.
         self._turns: dict[str, threading.Lock] = {}
