@@ -5,7 +5,9 @@
 
 A load generator of its own process asks the service (a process as well) over kept connections, each
 client one request after the other. Upload search is compared with encoding prepared pictures on all
-cores and nothing else; `similar` with a FastAPI route that answers a document of the same size.
+cores and nothing else ("encoding alone"), and with decoding, preparing and encoding them there
+("bytes to vector"), which is the most that any service could answer; `similar` with a FastAPI route
+that answers a document of the same size.
 Server, generator and the reference share the machine's cores, as they would on one machine: what
 the generator itself could ask of a server that does nothing is measured and told.
 """
@@ -22,6 +24,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -31,6 +34,7 @@ import psutil
 
 from benchmarks.machine import Json, Report, arguments, caltech, compared, indexed, scratch, seconds
 from lookalike import images, neighbours
+from lookalike.cores import usable_cores
 from lookalike.encoders import load_encoder
 
 CLIENTS = (1, 8, 64)
@@ -84,32 +88,46 @@ async def client(port: int, requests: Sequence[bytes], until: float, times: list
     writer.close()
 
 
-async def load(port: int, requests: Sequence[bytes], clients: int, lasting_s: float) -> list[float]:
-    """Seconds of each request that came back, after a moment to warm up."""
+async def load(
+    port: int, requests: Sequence[bytes], clients: int, lasting_s: float
+) -> tuple[list[float], int]:
+    """Seconds of each request after a moment to warm up, and how many came back in all."""
     warm: list[float] = []
     until = time.perf_counter() + min(1.0, lasting_s / 4)
     await asyncio.gather(*(client(port, requests, until, warm) for _ in range(clients)))
     times: list[float] = []
     until = time.perf_counter() + lasting_s
     await asyncio.gather(*(client(port, requests, until, times) for _ in range(clients)))
-    return times
+    return times, len(warm) + len(times)
 
 
-def asked(port: int, requests: Path, clients: int, lasting_s: float) -> dict[str, float]:
-    """``load`` in a process of its own: requests a second, and milliseconds."""
+def asked(
+    port: int,
+    requests: Path,
+    clients: int,
+    lasting_s: float,
+    server: psutil.Process | None = None,
+) -> dict[str, float]:
+    """``load`` in a process of its own: requests a second, and milliseconds.
+
+    Of ``server`` also the processor time of a request, which says something on a busy machine too.
+    """
     words = [str(port), str(requests), str(clients), str(lasting_s)]
     command = [sys.executable, "-m", "benchmarks.service", "--load", *words]
+    before = 0.0 if server is None else processor_ms(server)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
+    if server is not None:
+        found["processor"] = (processor_ms(server) - before) / found["count"]
     return found
 
 
 def generate(port: str, requests: str, clients: str, lasting_s: str) -> None:
     listed = [bytes.fromhex(line) for line in Path(requests).read_text().split()]
-    times = asyncio.run(load(int(port), listed, int(clients), float(lasting_s)))
+    times, count = asyncio.run(load(int(port), listed, int(clients), float(lasting_s)))
     p50, p95, p99 = np.percentile(np.array(times) * 1000, [50, 95, 99])
     rate = len(times) / float(lasting_s)
-    print(json.dumps({"rate": rate, "p50": p50, "p95": p95, "p99": p99}))
+    print(json.dumps({"rate": rate, "p50": p50, "p95": p95, "p99": p99, "count": count}))
 
 
 def written(path: Path, requests: Sequence[bytes]) -> Path:
@@ -182,6 +200,38 @@ def encoder_rate(pictures: Sequence[Path], lasting_s: float) -> float:
     return count / (time.perf_counter() - began)
 
 
+def whole_pictures(pictures: Sequence[Path], lasting_s: float) -> dict[str, float]:
+    """Pictures a second from bytes to vector, one at a time on each core, and nothing else done;
+    and milliseconds of processor time for each.
+    """
+    encoder = load_encoder(threads=1)
+    data = [images.read(one) for one in pictures]
+
+    def work(thread: int, until: float) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            one = data[(thread + count * cores) % len(data)]
+            image = images.decode(one, at_least=encoder.decode_size).image
+            encoder.encode([encoder.prepare(image)])
+            count += 1
+        return count
+
+    cores = usable_cores()
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(work, range(cores), [time.perf_counter() + 0.2] * cores))
+        began, taken = time.perf_counter(), time.process_time()
+        count = sum(pool.map(work, range(cores), [began + lasting_s] * cores))
+        seconds_each = (time.process_time() - taken) / count
+        rate = count / (time.perf_counter() - began)
+    return {"rate": rate, "processor": seconds_each * 1000}
+
+
+def processor_ms(process: psutil.Process) -> float:
+    """Milliseconds of processor time that a process has taken so far."""
+    taken = process.cpu_times()
+    return (taken.user + taken.system) * 1000
+
+
 def row(what: str, clients: int, found: dict[str, float]) -> dict[str, Json]:
     return {
         "asked": what,
@@ -190,6 +240,7 @@ def row(what: str, clients: int, found: dict[str, float]) -> dict[str, Json]:
         "p50 ms": round(found["p50"], 2),
         "p95 ms": round(found["p95"], 2),
         "p99 ms": round(found["p99"], 2),
+        "processor ms": round(found["processor"], 2) if "processor" in found else None,
     }
 
 
@@ -237,18 +288,19 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
         with (
             running([sys.executable, "-c", NOTHING, str(nothing_port)], nothing_port),
             running([sys.executable, "-c", BARE, str(bare_port)], bare_port),
-            running(serve(address, port), port, "/health/ready"),
+            running(serve(address, port), port, "/health/ready") as process,
         ):
             rows: list[dict[str, Json]] = []
             for clients in CLIENTS:
                 limit = asked(nothing_port, similar, clients, lasting_s / 2)
                 rows.append(row("nothing (the generator's limit)", clients, limit))
-                bare, ours, alone, uploads = [], [], [], []
+                bare, ours, alone, whole, uploads = [], [], [], [], []
                 for _ in range(rounds):
                     bare.append(asked(bare_port, similar, clients, lasting_s))
-                    ours.append(asked(port, similar, clients, lasting_s))
+                    ours.append(asked(port, similar, clients, lasting_s, process))
                     alone.append(encoder_rate([paths[n] for n in chosen], lasting_s))
-                    uploads.append(asked(port, upload, clients, lasting_s))
+                    whole.append(whole_pictures([paths[n] for n in chosen], lasting_s))
+                    uploads.append(asked(port, upload, clients, lasting_s, process))
                 for what, found in (
                     ("a bare FastAPI route", bare),
                     ("similar", ours),
@@ -265,15 +317,26 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
                         what="similar / bare FastAPI route",
                     )
                 )
+                most = [one["rate"] for one in whole]
+                for against, rates in (("encoding alone", alone), ("bytes to vector", most)):
+                    report.figures.append(
+                        compared(
+                            f"search by upload, {clients} clients, against {against}",
+                            rates,
+                            [one["rate"] for one in uploads],
+                            unit="pictures/s",
+                            what=f"uploads / {against}",
+                            goal=GOAL if clients > 1 else None,
+                            side="at least",
+                        )
+                    )
                 report.figures.append(
                     compared(
-                        f"search by upload, {clients} clients",
-                        alone,
-                        [one["rate"] for one in uploads],
-                        unit="pictures/s",
-                        what="uploads / encoding alone",
-                        goal=GOAL if clients > 1 else None,
-                        side="at least",
+                        f"search by upload, {clients} clients, processor time",
+                        [one["processor"] for one in whole],
+                        [one["processor"] for one in uploads],
+                        unit="ms",
+                        what="an upload / its picture from bytes to vector",
                     )
                 )
         report.tables["asked"] = rows
@@ -333,7 +396,7 @@ def sustained(lasting_s: float) -> None:
             times: list[float] = []
             until = time.perf_counter() + lasting_s
             while time.perf_counter() < until:
-                times += asyncio.run(load(port, requests, 8, 5.0))
+                times += asyncio.run(load(port, requests, 8, 5.0))[0]
                 resident.append(process.memory_info().rss)
             over.set()
             writer.join()
