@@ -45,7 +45,8 @@ from lookalike.vectors import Matrix, unit_rows
 
 __all__ = ["ServerStore"]
 
-_PAGE = 1000  # items read at a time
+_PAGE = 2500  # items read at a time: as quick as more at once, and twice as quick as 1,000
+_DIGESTS = 1000  # digests looked for at a time
 _STAMPS = 10_000  # stamps, which are small
 _VECTORS = 2000  # vectors: 7 MB of 1,280 values
 
@@ -228,8 +229,8 @@ class ServerStore:
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for start in range(0, len(digests), _PAGE):
-            part = list(digests[start : start + _PAGE])
+        for start in range(0, len(digests), _DIGESTS):
+            part = list(digests[start : start + _DIGESTS])
             body = {
                 "size": len(part),
                 "track_total_hits": False,
