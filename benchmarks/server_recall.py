@@ -86,9 +86,9 @@ def kept_vectors(folder: Path, count: int) -> Matrix:
         store.close()
 
 
-def drawn_vectors(items: int, queries: int) -> Matrix:
+def drawn_vectors(items: int, queries: int, *, dim: int = 1280) -> Matrix:
     """Vectors as in ``search_scale``; the last ``queries`` are its queries."""
-    size = Size(items=items, dim=1280)
+    size = Size(items=items, dim=dim)
     return np.vstack([*(rows for _, rows in blocks(size)), drawn(size, -1, queries)])
 
 

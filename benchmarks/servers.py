@@ -1,13 +1,13 @@
 """The stores on servers beside the embedded one: filling, searching, what of the time is ours.
 
-    python -m benchmarks.servers [--quick] [--items 44442] [--collection FOLDER] [--json]
+    python -m benchmarks.servers [--quick] [--items 44442] [--collection FOLDER] [--dim N] [--json]
 
-Vectors as in ``server_recall``: of a collection in a folder (44,442 products), else drawn ones
-(``--items 200000``). One query at a time, ten answers; the stores take turns of twenty. Means
-over all queries: "server ms" is what a server says that a search took (``took``), "ours ms" the
-rest: of that, "trip ms" is what the smallest request takes in the same turn, there and back through
-the official client, and "cpu ms" what the thread that asks computes, which a busy machine changes
-least.
+Vectors as in ``server_recall``: of a collection in a folder (44,442 products), else drawn ones of
+``--dim`` values (``--items 200000 --dim 256``). One query at a time, ten answers; the stores take
+turns of twenty. Means over all queries: "server ms" is what a server says that a search took
+(``took``), "ours ms" the rest. Of that, "trip ms" is what the smallest request takes in the same
+turn, there and back through the official client; "cpu ms" what the thread that asks computes, which
+a busy machine changes least.
 Servers: ``LOOKALIKE_TEST_ELASTICSEARCH``, ``LOOKALIKE_TEST_OPENSEARCH``; start them with
 ``scripts/engines --fast up``.
 """
@@ -89,12 +89,13 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--collection", type=Path, help="of these vectors")
     parser.add_argument("--items", type=int, default=44_442)
+    parser.add_argument("--dim", type=int, default=1280, help="values of a drawn vector")
     options = parser.parse_args()
     count, queries_count = (2000, 40) if options.quick else (options.items, QUERIES)
     every = (
         kept_vectors(options.collection, count + queries_count)
         if options.collection
-        else drawn_vectors(count, queries_count)
+        else drawn_vectors(count, queries_count, dim=options.dim)
     )
     matrix, queries = every[:-queries_count], every[-queries_count:]
     report = Report(
