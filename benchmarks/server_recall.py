@@ -38,8 +38,9 @@ VECTORS = {
     "elasticsearch": ("int8_hnsw", "hnsw", "bbq_hnsw", "flat"),
     "opensearch": ("int8_hnsw", "hnsw"),
 }
-# What the server compares again by full vectors before it answers, for the coarse ones.
+# What is compared again by full vectors, by the server or here, for the coarse ones.
 OVERSAMPLE = {
+    ("opensearch", "int8_hnsw"): (1, 2, 3),
     ("elasticsearch", "int8_hnsw"): (1, 2, 3),
     ("elasticsearch", "bbq_hnsw"): (1, 2, 3),
 }

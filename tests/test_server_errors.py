@@ -536,6 +536,37 @@ def test_a_closed_store_says_so(kind: str) -> None:
             store.count()
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "k", "size"),
+    [
+        ("elasticsearch", "", 10, 18),  # which has put bytes right by itself
+        ("opensearch", "", 10, 36),
+        ("opensearch", "?oversample=3", 10, 62),
+        ("opensearch", "?oversample=1", 10, 18),
+        ("opensearch", "", 1000, 1200),
+        ("opensearch", "", 9990, 10_000),
+    ],
+)
+def test_where_a_server_orders_by_bytes_more_are_compared_here(
+    kind: str, options: str, k: int, size: int
+) -> None:
+    def coarse(asked: Asked) -> Reply:
+        if asked.path == "/shop/_mapping":
+            body = mappings.items_body(vectors="int8_hnsw", shards=1, replicas=None, settings={})
+            return Reply(200, {"shop": body}, _HEADERS[kind])
+        if "/_search" in asked.path:
+            total = {"total": {"value": 0}, "hits": []}
+            return Reply(200, {"hits": total}, _HEADERS[kind])
+        return usual(kind, asked)
+
+    with answering(coarse) as server:
+        store = opened(f"{kind}://127.0.0.1:{server.port}/shop{options}")
+        store.search(np.eye(1, 8, dtype=np.float32), k=k)
+        first = next(asked for asked in server.asked if "/_search" in asked.path)
+        assert json.loads(first.body)["size"] == size
+        store.close()
+
+
 def test_where_a_server_runs_no_scripts_vectors_are_compared_here() -> None:
     half = base64.b64encode(np.eye(1, 8, dtype="<f2").tobytes()).decode()
     source = {**item_source("a"), "half": half}

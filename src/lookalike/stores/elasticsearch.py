@@ -72,6 +72,9 @@ class Elasticsearch:
             knn["rescore_vector"] = {"oversample": wanted.oversample}
         return {"knn": knn}
 
+    def rescores(self, vectors: str) -> bool:  # noqa: ARG002 - the dialect's
+        return True
+
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query | None:
         if vectors == "flat":  # which compares with every vector by itself
             knn: dict[str, Json] = {"field": "vector", "query_vector": vector}

@@ -65,6 +65,9 @@ class OpenSearch:
             knn["rescore"] = {"oversample_factor": wanted.oversample}
         return {"query": {"knn": {"vector": knn}}}
 
+    def rescores(self, vectors: str) -> bool:
+        return vectors != "int8_hnsw"  # its Lucene engine answers in the order of bytes
+
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query:  # noqa: ARG002 - the dialect's
         return {
             "query": {

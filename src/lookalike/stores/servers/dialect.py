@@ -13,8 +13,8 @@ __all__ = ["Dialect", "Nearest"]
 class Nearest:
     """What an approximate search asks for: ``k`` proposals to a ``vector`` (dim,).
 
-    ``candidates`` is how many the graph looks at, ``oversample`` how many times ``k`` are compared
-    by their true vectors where the graph holds coarse ones.
+    ``candidates`` is how many the graph looks at, ``oversample`` how many times ``k`` the server
+    compares by their full vectors where the graph holds coarse ones.
     """
 
     vector: list[Json]
@@ -56,6 +56,9 @@ class Dialect(Protocol):
 
     def nearest(self, wanted: Nearest) -> dict[str, Json]:
         """The part of a search body that proposes the nearest."""
+
+    def rescores(self, vectors: str) -> bool:
+        """Whether proposals come in the order of full vectors, where ``vectors`` are coarse too."""
 
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query | None:
         """The part of a search body that compares with every vector, if there is one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from lookalike.vectors import Matrix, Vector, cosines, dots, top_k
 
 __all__ = ["Search"]
 
-_MORE = 8  # proposals beyond k: what coarse vectors put in the wrong order, true ones put right
+_MORE = 8  # proposals beyond k: what rounding put in the wrong order, stored vectors put right
+_ROUGH = 16  # so many more than k count, where proposals come in the order of coarse vectors
+_MOST = 200  # proposals beyond k: at the end of a long list, few change places over more
 _HITS = 2000  # answers, with their vectors, in one response: 10 MB of 1,280 values
 _PAGE = 2000  # vectors read at a time where all are compared here
 
@@ -56,9 +59,9 @@ class Search:
     def _asked(
         self, queries: Matrix, *, k: int, exact: bool, where: Query | None
     ) -> list[list[Hit]]:
-        ask = k + _MORE
-        if ask > LIMIT:
+        if k + _MORE > LIMIT:
             return self._compared_here(queries, k=k, where=where)
+        ask = min(k + self._more(k, exact=exact), LIMIT)
         step = max(1, _HITS // ask)
         found: list[list[Hit]] = []
         for start in range(0, len(queries), step):
@@ -70,6 +73,12 @@ class Search:
             for query, answer in zip(some, answers, strict=True):
                 found.append(_best(answer["hits"]["hits"], query, k))
         return found
+
+    def _more(self, k: int, *, exact: bool) -> int:
+        """How many proposals beyond ``k`` are compared again by their stored vectors."""
+        if exact or self.dialect.rescores(self.vectors):
+            return _MORE
+        return max(_MORE, min(ceil((self.oversample - 1) * (k + _ROUGH)), _MOST))
 
     def _answers(
         self, queries: Matrix, ask: int, *, exact: bool, where: Query | None
