@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from live import Live, app_of, serving
 from lookalike.codes import STATUS
+from lookalike.service import schemas
 from lookalike.service.settings import ServiceSettings
 
 _ROUTES = sorted(
@@ -25,6 +26,11 @@ _ROUTES = sorted(
     for path, methods in app_of(Path("nowhere"), ServiceSettings()).openapi()["paths"].items()
     for method in methods
 )
+
+
+def _examples(name: str) -> list[Any]:
+    config: dict[str, Any] = getattr(schemas, name).model_config
+    return list(config.get("json_schema_extra", {}).get("examples", []))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +72,21 @@ def test_whatever_the_document_allows_is_answered_as_it_says(
         )
 
     ask()
+
+
+def test_every_operation_has_a_name_and_a_summary_of_its_own() -> None:
+    paths = app_of(Path("nowhere"), ServiceSettings()).openapi()["paths"]
+    operations = [one for methods in paths.values() for one in methods.values()]
+    for key in ("operationId", "summary"):
+        assert len({one[key] for one in operations}) == len(operations)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", one["operationId"]) for one in operations)
+
+
+@pytest.mark.parametrize("name", [one for one in schemas.__all__ if _examples(one)])
+def test_examples_are_what_they_are_examples_of(name: str) -> None:
+    model = getattr(schemas, name)
+    for example in _examples(name):
+        model.model_validate(example)
 
 
 def _told() -> str:

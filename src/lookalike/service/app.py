@@ -78,6 +78,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
         docs_url=None,  # FastAPI's page takes its scripts from another host
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call it
         lifespan=life,
         responses={"default": {"model": schemas.ProblemAnswer, "description": "A problem."}},
     )

@@ -60,7 +60,7 @@ def _listed(standing: Standing, *, plainly: bool) -> dict[str, Json]:
     dependencies=[Writes],
     summary="Begin a collection",
 )
-async def create(new: schemas.NewCollection, service: State) -> JSONResponse:
+async def create_collection(new: schemas.NewCollection, service: State) -> JSONResponse:
     """Among those that go by a name; not where the service serves chosen ones."""
     if new.encoder is not None and new.encoder not in available_encoders():
         known = ", ".join(available_encoders())
@@ -72,7 +72,7 @@ async def create(new: schemas.NewCollection, service: State) -> JSONResponse:
 @one_router.get(
     "", responses={200: {"model": schemas.CollectionAnswer}}, summary="About a collection"
 )
-async def about(opened: Served, service: State) -> JSONResponse:
+async def get_collection(opened: Served, service: State) -> JSONResponse:
     return JSONResponse(await in_thread(_about, service, opened))
 
 
@@ -100,7 +100,7 @@ def _about(service: Service, opened: Opened) -> dict[str, Json]:
 
 
 @one_router.delete("", status_code=204, dependencies=[Writes], summary="Delete a collection")
-async def delete(opened: Served, service: State) -> Response:
+async def delete_collection(opened: Served, service: State) -> Response:
     """With everything that is stored in it; the indexed files stay where they are."""
     async with opened.writing:
         await in_thread(service.collections.delete, opened.name)

@@ -313,7 +313,7 @@ async def put_item(
     dependencies=[Writes],
     summary="Say what an item is",
 )
-async def tell(
+async def update_item(
     said: Said,
     id: ItemId,  # noqa: A002 - the word everywhere
     opened: Served,
@@ -337,7 +337,7 @@ def _told(shop: Collection, item_id: str, changed: dict[str, Any]) -> Item:
 @router.delete(
     "/items/{id:path}", status_code=204, dependencies=[Writes], summary="Take an item out"
 )
-async def remove(id: ItemId, opened: Served) -> Response:  # noqa: A002 - the word everywhere
+async def delete_item(id: ItemId, opened: Served) -> Response:  # noqa: A002 - the word everywhere
     """Its file stays where it was indexed; a picture that was uploaded goes with it."""
     async with opened.writing:
         await in_thread(_remove, opened, id)

@@ -48,7 +48,7 @@ _BODY = {
     openapi_extra={"requestBody": _BODY},
     summary="Index a known folder again, or pictures that are sent",
 )
-async def begin(request: Request, opened: Served, service: State) -> JSONResponse:
+async def begin_job(request: Request, opened: Served, service: State) -> JSONResponse:
     """A folder must be one that the collection was indexed from: no request names a path."""
     body = await read_body(request, service.settings)
     kind: Literal["folder", "pictures"]
@@ -108,7 +108,7 @@ async def get_job(job: JobId, opened: Served, service: State) -> JSONResponse:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     summary="Follow a job",
 )
-async def follow(job: JobId, opened: Served, service: State) -> StreamingResponse:
+async def follow_job(job: JobId, opened: Served, service: State) -> StreamingResponse:
     """Server-sent events: ``progress`` now and on each change, ``end`` at last."""
     stream = events(service.jobs.get(opened.name, job), service.closing)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold it back
@@ -116,7 +116,7 @@ async def follow(job: JobId, opened: Served, service: State) -> StreamingRespons
 
 
 @router.delete("/jobs/{job}", responses={200: _JOB}, dependencies=[Writes], summary="Cancel a job")
-async def cancel(job: JobId, opened: Served, service: State) -> JSONResponse:
+async def cancel_job(job: JobId, opened: Served, service: State) -> JSONResponse:
     """It ends after the batch in hand; what is stored stays."""
     found = service.jobs.get(opened.name, job)
     service.jobs.cancel(found)

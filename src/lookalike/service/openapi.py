@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from lookalike.service import schemas
 
-__all__ = ["complete"]
+__all__ = ["OPEN", "complete"]
 
 _BODIES = (
     schemas.BatchRequest,
@@ -16,6 +16,9 @@ _BODIES = (
     schemas.PutItem,
     schemas.SearchRequest,
 )
+
+OPEN = frozenset({"/health/live", "/health/ready", "/v1/access", "/v1/session"})
+"""What is answered without a key."""
 
 
 def complete(app: FastAPI) -> None:
@@ -31,9 +34,11 @@ def complete(app: FastAPI) -> None:
             )
             components = made.setdefault("components", {})
             components.setdefault("schemas", {}).update(found.get("$defs", {}))
-            for operations in made["paths"].values():
+            for path, operations in made["paths"].items():
                 for operation in operations.values():
                     _tell_of_problems(operation["responses"])
+                    if path in OPEN:
+                        operation["security"] = []
             components["securitySchemes"] = {
                 "key": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -1,39 +1,27 @@
-"""What requests and answers look like: the words of docs/service.md, checked and documented."""
+"""What requests look like: the words of docs/service.md, checked and documented."""
 
 import json
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lookalike.calibration import Match
 from lookalike.images import Box
+from lookalike.service.schemas.examples import example
 
 __all__ = [
-    "AccessAnswer",
-    "AddedAnswer",
-    "BatchAnswer",
     "BatchRequest",
-    "CollectionAnswer",
-    "CollectionsAnswer",
-    "FacetsAnswer",
-    "HitAnswer",
-    "ItemAnswer",
-    "ItemsAnswer",
-    "JobAnswer",
-    "JobsAnswer",
+    "Metadata",
     "NewCollection",
     "NewItem",
     "NewItems",
     "NewJob",
     "Options",
     "PictureRef",
-    "ProblemAnswer",
     "PutItem",
     "Said",
-    "SearchAnswer",
     "SearchOptions",
     "SearchRequest",
-    "StatsAnswer",
 ]
 
 MOST_K = 1000
@@ -157,6 +145,8 @@ Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
 class SearchRequest(PictureRef, Options):
     """A query: a picture, or several with what is liked (``positive``) and disliked."""
 
+    model_config = example(id="2024/cat.jpg", k=5, where="label=cat", negative=["2024/dog.jpg"])
+
     weights: Annotated[
         list[Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]] | None,
         Field(max_length=100, description="One for each picture of a form, in order."),
@@ -172,6 +162,10 @@ class SearchRequest(PictureRef, Options):
 
 
 class BatchRequest(_Strict):
+    model_config = example(
+        queries=[{"id": "2024/cat.jpg"}, {"positive": ["a.jpg", "b.jpg"], "k": 3}]
+    )
+
     queries: Annotated[list[SearchRequest], Field(min_length=1, max_length=64)]
 
 
@@ -203,213 +197,27 @@ class NewItem(Said):
 
 
 class PutItem(Said):
+    model_config = example(image_base64="iVBORw0KGgo=", label="mug", metadata={"price": 12.5})
+
     image_base64: str
 
 
 class NewItems(_Strict):
+    model_config = example(items=[{"id": "mug-1", "label": "mug", "image_base64": "iVBORw0KGgo="}])
+
     items: Annotated[list[NewItem], Field(max_length=1000)]
 
 
 class NewJob(_Strict):
+    model_config = example(root="")
+
     root: Annotated[Name, Field(description="A known folder's name; the first one has none.")]
 
 
 class NewCollection(_Strict):
+    model_config = example(name="shop", encoder="efficientnet-lite0")
+
     name: Annotated[str, Field(min_length=1, max_length=63)]
     encoder: Annotated[
         Name | None, Field(description="A network's name; by default efficientnet-lite0.")
     ] = None
-
-
-# -- answers ------------------------------------------------------------------------------------
-
-
-class ProblemAnswer(BaseModel):
-    """Problem details, RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-    instance: str | None = None
-    errors: list[dict[str, Any]] | None = None
-
-
-class ItemAnswer(BaseModel):
-    id: str
-    path: str | None
-    label: str | None
-    group: str | None
-    metadata: Metadata
-    width: int
-    height: int
-    digest: str
-    thumbnail: str | None
-    picture: str | None
-
-
-class HitAnswer(BaseModel):
-    rank: int
-    score: float
-    match: Match | None = None
-    id: str
-    path: str | None = None
-    label: str | None = None
-    group: str | None = None
-    metadata: Metadata | None = None
-    width: int | None = None
-    height: int | None = None
-    digest: str | None = None
-    thumbnail: str | None = None
-    picture: str | None = None
-
-
-class CollectionSummary(BaseModel):
-    name: str
-    count: int
-    updated_at: str | None
-    model: str | None
-
-
-class CategoryAnswer(BaseModel):
-    predicted: list[dict[str, Any]]
-    used: list[str]
-    scope: Literal["category", "all"]
-    reason: str
-
-
-class NearestAnswer(BaseModel):
-    id: str
-    score: float
-
-
-class MatchesAnswer(BaseModel):
-    """From which score on a match is strong, fair or weak; and why there are no hits."""
-
-    min: Match | None
-    strong: float
-    fair: float
-    weak: float
-    measured: bool
-    reason: str | None
-    nothing: str | None
-    nearest: NearestAnswer | None
-
-
-class SearchAnswer(BaseModel):
-    query: dict[str, Any]
-    took_ms: float
-    total: int
-    score: Literal["cosine"]
-    collection: CollectionSummary
-    category: CategoryAnswer | None = None
-    matches: MatchesAnswer | None = None
-    hits: list[HitAnswer]
-
-
-class BatchAnswer(BaseModel):
-    answers: list[SearchAnswer | ProblemAnswer]
-
-
-class ItemsAnswer(BaseModel):
-    items: list[ItemAnswer]
-    total: int | None
-    next: str | None
-
-
-class SkippedAnswer(BaseModel):
-    id: str
-    reason: str
-
-
-class AddedAnswer(BaseModel):
-    indexed: int
-    reused: int
-    unchanged: int
-    items: list[ItemAnswer]
-    skipped: list[SkippedAnswer]
-
-
-class CollectionAnswer(CollectionSummary):
-    default: bool
-    store: str
-    fingerprint: str | None
-    dim: int | None
-    bytes: int | None
-    graph_rows: int
-    roots: list[dict[str, Any]]
-    skipped: dict[str, int]
-    declared: list[str]
-
-
-class AwayAnswer(BaseModel):
-    """Why a collection cannot be asked; ``code`` is a problem's."""
-
-    code: str
-    detail: str
-
-
-class CollectionEntry(BaseModel):
-    """A collection; of one that cannot be asked all but ``name`` and ``error`` is null."""
-
-    name: str
-    count: int | None
-    updated_at: str | None
-    model: str | None
-    error: AwayAnswer | None
-
-
-class CollectionsAnswer(BaseModel):
-    collections: list[CollectionEntry]
-    default: str | None
-
-
-class StatsAnswer(BaseModel):
-    items: int
-    labels: dict[str, int]
-    distinct_labels: int
-    unlabelled: int
-    groups: int
-    fields: list[dict[str, Any]] | None = None
-
-
-class FacetValue(BaseModel):
-    value: str | bool | float
-    count: int
-
-
-class FacetAnswer(BaseModel):
-    field: str
-    distinct: int
-    values: list[FacetValue]
-
-
-class FacetsAnswer(BaseModel):
-    total: int
-    facets: list[FacetAnswer]
-
-
-class JobAnswer(BaseModel):
-    id: str
-    collection: str
-    kind: Literal["folder", "pictures"]
-    state: Literal["waiting", "running", "done", "cancelled", "failed"]
-    done: int
-    total: int | None
-    skipped: int
-    rate: float | None
-    eta_s: float | None
-    started_at: str | None
-    ended_at: str | None
-    report: dict[str, Any] | None
-    error: str | None
-
-
-class JobsAnswer(BaseModel):
-    jobs: list[JobAnswer]
-
-
-class AccessAnswer(BaseModel):
-    read: bool
-    write: bool

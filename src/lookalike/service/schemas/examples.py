@@ -1,0 +1,12 @@
+"""Examples in the OpenAPI document."""
+
+from pydantic import ConfigDict
+
+from lookalike.records import Json
+
+__all__ = ["example"]
+
+
+def example(**members: Json) -> ConfigDict:
+    """A model's configuration with an example of it."""
+    return ConfigDict(json_schema_extra={"examples": [members]})
