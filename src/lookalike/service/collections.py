@@ -194,7 +194,7 @@ class Collections:
         return (
             names
             if self._chosen
-            else [one for one in names if one in self._open or one == self.default()]
+            else [one for one in names if one in self._turns or one == self.default()]
         )
 
     def is_remote(self, name: str) -> bool:

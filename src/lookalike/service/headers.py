@@ -40,8 +40,9 @@ class Guarded:
         self._app = app
         self._cors = frozenset(settings.cors)
         self._hosts = frozenset(one.lower() for one in settings.hosts)
-        if not self._hosts and is_loopback(settings.host):
-            self._hosts = _HERE | {settings.host.lower()}
+        if self._hosts or is_loopback(settings.host):
+            # No page of another site has one of these, whatever its name comes to mean.
+            self._hosts |= _HERE | {settings.host.lower()}
         self._resources = "cross-origin" if settings.cors else "same-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -83,7 +83,9 @@ class Key(BaseModel):
     key: Annotated[str, Field(max_length=1000)]
 
 
-@router.post("/session", status_code=204, summary="Keep a key in the browser")
+@router.post(
+    "/session", status_code=204, response_class=Response, summary="Keep a key in the browser"
+)
 async def begin_session(body: Key, request: Request, response: Response, service: State) -> None:
     """For pages, whose pictures are asked for without headers: sets a cookie that stands for the
     key, out of reach of scripts and of other sites.
@@ -96,11 +98,12 @@ async def begin_session(body: Key, request: Request, response: Response, service
         session_of(body.key),
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # Where a proxy speaks TLS, it says so. Who lies about it has a cookie that is sent less.
+        secure="https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")},
     )
 
 
-@router.delete("/session", status_code=204, summary="Forget the key")
+@router.delete("/session", status_code=204, response_class=Response, summary="Forget the key")
 async def end_session(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 

@@ -23,6 +23,13 @@ __all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "
 _PLAINLY: Mapping[str, str] = {
     "store-unreachable": "the server that keeps the items does not answer",
     "store-denied": "the server that keeps the items does not let this service do that",
+    "read-only": "the collection may be read but not written, or not even read",
+    "encoder-mismatch": "the collection holds vectors of another encoder",
+    "bad-source": "the folder that was to be indexed is not there, or cannot be listed",
+}
+_OTHERWISE: Mapping[int, str] = {
+    404: "nothing is served there; /v1/openapi.json says what is",
+    405: "that cannot be done there; /v1/openapi.json says what can",
 }
 _OURS = 500  # from here on the failure is the service's
 _UNAVAILABLE = 503
@@ -76,9 +83,9 @@ def problem_of(error: errors.LookalikeError) -> Problem:
 
 
 def told(error: errors.LookalikeError, *, plainly: bool) -> Problem:
-    """``problem_of``, which ``plainly`` names no folder and no machine when the service failed."""
+    """``problem_of``, which ``plainly`` names no folder and no machine."""
     problem = problem_of(error)
-    if problem.status_code < _OURS or not plainly:
+    if not plainly or (problem.status_code < _OURS and problem.code not in _PLAINLY):
         return problem
     detail = _PLAINLY.get(problem.code, "the service failed; its log says how")
     return Problem(problem.status_code, problem.code, detail, headers=problem.headers)
@@ -98,7 +105,8 @@ def register(app: FastAPI) -> None:
     async def of_http(request: Request, error: HTTPException) -> JSONResponse:
         if not isinstance(error, Problem):
             code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-            error = Problem(error.status_code, code, str(error.detail), headers=error.headers)
+            detail = _OTHERWISE.get(error.status_code, str(error.detail))
+            error = Problem(error.status_code, code, detail, headers=error.headers)
         return answer_of(request, error)
 
     @app.exception_handler(RequestValidationError)

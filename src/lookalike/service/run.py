@@ -113,8 +113,8 @@ def bound(settings: ServiceSettings) -> socket.socket:
     except (OSError, OverflowError) as error:
         one.close()
         raise SourceError(
-            f"{settings.host}:{settings.port} cannot be served from: {error}; choose another "
-            "--port or --host"
+            f"{settings.host}:{settings.port} cannot be served from: "
+            f"{getattr(error, 'strerror', None) or error}; choose another --port or --host"
         ) from error
     return one
 

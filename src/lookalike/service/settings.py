@@ -14,11 +14,12 @@ class ServiceSettings:
 
     ``read_key`` and ``write_key`` are asked for where they are set; with a read key alone nothing
     can be written. ``cors`` are origins whose pages may use the service, ``hosts`` the names it
-    answers to (empty: its loopback names, or any where it is bound wider). ``max_upload`` is in
-    bytes of one picture, ``max_body`` of a whole request, ``max_held`` of all requests at work;
-    ``max_pictures`` and ``max_queries`` are counts in one request. At most ``max_waiting`` pictures
-    are in work at once; who comes then is told when to try again. ``body_s`` is how long a request
-    may take to arrive. Without ``show_paths`` answers do not tell where files lie.
+    answers to beside its loopback names (empty: those alone, or any where it is bound wider).
+    ``max_upload`` is in bytes of one picture, ``max_body`` of a whole request, ``max_held`` of
+    all requests at work; ``max_pictures`` and ``max_queries`` are counts in one request. At
+    most ``max_waiting`` pictures are in work at once; who comes then is told when to try again.
+    ``body_s`` is how long a request may take to arrive. Without ``show_paths`` answers do not
+    tell where files lie.
     """
 
     host: str = "127.0.0.1"

@@ -71,7 +71,9 @@ def translated(where: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_FULL:
             raise StoreFullError(f"no room is left on the disk of {where}") from error
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            raise StoreReadOnlyError(f"{where} cannot be opened or written: {error}") from error
+            raise StoreReadOnlyError(
+                f"{where} cannot be opened or written: {error}; look at who owns it and may read it"
+            ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StoreDamagedError(
                 f"{where} is damaged or no SQLite database ({error}); restore it from a copy, or "
