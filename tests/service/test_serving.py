@@ -16,6 +16,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
+from prometheus_client.parser import text_string_to_metric_families as text_families
 
 import lookalike
 from hostile import photo, saved
@@ -83,7 +87,29 @@ def test_pictures_in_work_are_those_of_all_collections() -> None:
     metrics = Metrics()
     for change in (1, 1, 1, -1):  # of one, another, and the first again
         metrics.waiting(change)
-    assert "\nlookalike_encode_waiting 2.0\n" in metrics.text([]).decode()
+    text, _ = metrics.document([])
+    assert "\nlookalike_encode_waiting 2.0\n" in text.decode()
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_metrics_are_as_prometheus_reads_them(own: Live, accept: str) -> None:
+    for path in ("/v1/items/0.png/similar", "/", "/style.css", "/nothing", "/v1/nothing"):
+        own.client.get(path)
+    answer = own.client.get("/metrics", headers={"Accept": accept})
+    is_open = accept != ""
+    assert answer.headers["content-type"].startswith(accept or "text/plain; version=")
+    parse = openmetrics_families if is_open else text_families
+    families = {one.name: one for one in parse(answer.text)}
+    ours = {name: one for name, one in families.items() if name.startswith("lookalike_")}
+    assert len(ours) >= 9
+    for name, family in ours.items():
+        assert family.documentation.endswith("."), name
+        assert family.type in {"counter", "gauge", "histogram", "info"}, name
+        assert re.fullmatch(r"[a-z][a-z_]*", name)
+    build = families["lookalike_build"] if is_open else families["lookalike_build_info"]
+    assert build.samples[0].labels == {"version": lookalike.__version__}
+    routes = {one.labels["route"] for one in families["lookalike_requests"].samples}
+    assert routes == {"/items/{id:path}/similar", "page", "none"}
 
 
 def test_a_search_does_not_wait_behind_a_question_about_every_item(own: Live) -> None:
@@ -133,6 +159,7 @@ def test_answers_are_sent_at_once() -> None:
 def test_serve_answers_and_ends_when_told(home: Path) -> None:
     with process(home) as (address, one):
         assert ids(httpx.get(f"{address}/v1/items/0.png/similar?k=1")) == ["copy.png"]
+        assert "_created" not in httpx.get(f"{address}/metrics").text
         assert one.end(signal.SIGTERM) == 0
     assert "serving shop on http://127.0.0.1:" in one.lines[0]
     assert len(one.lines) == 1

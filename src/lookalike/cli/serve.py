@@ -59,7 +59,7 @@ __all__ = ["Said", "serve", "serve_command"]
     multiple=True,
     metavar="NAME",
     envvar="LOOKALIKE_ALLOW_HOST",
-    help="Answer to this name.  [default: the loopback names; with another --host any]",
+    help="Answer to this name beside the loopback ones.  [default: those; with another --host any]",
 )
 @click.option(
     "--max-upload",
@@ -164,6 +164,8 @@ def serve(
     """Serve until a signal ends it. ``show_paths`` is by default true on loopback alone."""
     gc.disable()  # what loads now stays; to look for garbage in it is a tenth of the time
     # The web framework takes a second to load, which no other command should pay.
+    from prometheus_client import disable_created_metrics  # noqa: PLC0415
+
     from lookalike.service import (  # noqa: PLC0415
         Collections,
         Metrics,
@@ -177,6 +179,8 @@ def serve(
 
     gc.freeze()
     gc.enable()
+    # Half of the series would tell when a counter began: about when the process did, which is told.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     shown = said["show_paths"]
     chosen = {**said, "show_paths": is_loopback(said["host"]) if shown is None else shown}
     settings = ServiceSettings(**chosen)  # type: ignore[arg-type] # as `Said` has them

@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from lookalike.service.keys import Reads
 from lookalike.service.problems import Busy, Problem
+from lookalike.service.schemas import LiveAnswer, ReadyAnswer
 from lookalike.service.state import State
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ router = APIRouter(tags=["health"])
 
 @router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Does the process answer?")
-async def live() -> dict[str, str]:
-    return {"status": "ok"}
+async def live() -> LiveAnswer:
+    return LiveAnswer(status="ok")
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", summary="Can it search?")
+@router.get("/health/ready", responses={200: {"model": ReadyAnswer}}, summary="Can it search?")
 async def ready(service: State) -> JSONResponse:
     """503 while the service is ending, or where none of its collections can be asked.
 
@@ -59,7 +60,8 @@ async def ready(service: State) -> JSONResponse:
     dependencies=[Reads],
     summary="Counters for Prometheus",
 )
-async def metrics(service: State) -> Response:
+async def metrics(request: Request, service: State) -> Response:
+    """In OpenMetrics' form where that is accepted."""
     standings = await service.standings.of(service.collections.watched(), patience_s=PATIENCE_S)
-    text = service.metrics.text(standings)
-    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    text, kind = service.metrics.document(standings, accept=request.headers.get("accept", ""))
+    return Response(text, headers={"Content-Type": kind, "Vary": "Accept"})

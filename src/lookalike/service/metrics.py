@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from importlib import import_module
 
 from prometheus_client import (
     CollectorRegistry,
@@ -9,16 +10,20 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
-    generate_latest,
 )
+from prometheus_client.exposition import choose_encoder
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.service.standing import Standing
 
 __all__ = ["Measured", "Metrics"]
 
+_VERSION: str = import_module("lookalike").__version__
+_NOT_FOUND = 404
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -29,6 +34,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
+        Info("lookalike_build", "What runs.", registry=self.registry).info({"version": _VERSION})
         self._requests = Counter(
             "lookalike_requests",
             "Requests answered.",
@@ -90,15 +96,18 @@ class Metrics:
     def waiting(self, change: int) -> None:
         self._waiting.inc(change)
 
-    def text(self, standings: Iterable[Standing]) -> bytes:
-        """The document that Prometheus reads, with how each collection stands now."""
+    def document(self, standings: Iterable[Standing], *, accept: str = "") -> tuple[bytes, str]:
+        """What Prometheus reads, with how each collection stands now, and its type: the one that
+        it accepts, OpenMetrics or its own older text.
+        """
         self._items.clear()
         self._up.clear()
         for one in standings:
             self._up.labels(one.name).set(one.document is not None)
             if one.document is not None:
                 self._items.labels(one.name).set(float(str(one.document["count"])))
-        return generate_latest(self.registry)
+        encode, kind = choose_encoder(accept)
+        return encode(self.registry), kind
 
 
 class Measured:
@@ -127,10 +136,12 @@ class Measured:
             await self._app(scope, receive, noted)
         finally:
             method = scope["method"] if scope["method"] in self._METHODS else "other"
-            self._metrics.ended(_route(scope), method, status, time.perf_counter() - began)
+            self._metrics.ended(_route(scope, status), method, status, time.perf_counter() - began)
 
 
-def _route(scope: Scope) -> str:
+def _route(scope: Scope, status: int) -> str:
     """The pattern that matched, the same whether the collection was named or not."""
+    if isinstance(scope.get("endpoint"), StaticFiles):  # which also takes what nothing else does
+        return "page" if status < _NOT_FOUND else "none"
     path = getattr(scope.get("route"), "path", "none")
     return str(path).removeprefix("/v1").removeprefix("/collections/{name}") or "/collection"
