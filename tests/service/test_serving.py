@@ -1,5 +1,6 @@
 """`lookalike serve` as a process: begun, asked by many, ended in good order, or killed."""
 
+import contextlib
 import os
 import re
 import signal
@@ -219,6 +220,67 @@ def test_what_was_taken_is_finished_before_the_end(home: Path) -> None:
     assert [answer.status_code for answer in answers] == [201] * 4
     with lookalike.open(home / "collections" / "shop") as shop:
         assert {f"new{number}" for number in range(4)} <= {item.id for item in shop}
+
+
+@pytest.mark.slow
+def test_searches_that_were_taken_are_answered_and_no_more_are_taken(home: Path) -> None:
+    with process(home) as (address, one):
+        answers: list[httpx.Response] = []
+        where = urlsplit(address)
+        queries = [("p", saved(photo(1500, 1000, seed=seed), "PNG")) for seed in range(5)]
+
+        def ask(path: str) -> None:
+            answers.append(httpx.post(address + path, files=queries, timeout=60))
+
+        paths = ("/v1/search", "/v1/search/batch", "/v1/search/batch")
+        threads = [threading.Thread(target=ask, args=(path,)) for path in paths]
+        for thread in threads:
+            thread.start()
+        while open_requests(address) < 1 + len(paths):  # with the one that asks
+            assert not answers, "all was over before it could be ended"
+        one.running.send_signal(signal.SIGTERM)
+        while one.running.poll() is None:
+            try:
+                socket.create_connection((str(where.hostname), where.port or 0), 10).close()
+            except ConnectionRefusedError:
+                break
+            time.sleep(0.05)
+        assert one.end(signal.SIGTERM) == 0  # who asks twice has no less
+        for thread in threads:
+            thread.join()
+    assert [answer.status_code for answer in answers] == [200] * len(paths)
+    assert all(len(answer.json().get("answers", queries)) == len(queries) for answer in answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/v1/items", "/v1/jobs"])
+def test_killed_while_it_stores_many_it_has_each_whole_or_not_at_all(home: Path, path: str) -> None:
+    sent = [("p", (f"n{seed}", saved(photo(400, 300, seed=seed), "PNG"))) for seed in range(90)]
+    uploads = home / "collections" / "shop" / "uploads"
+    with process(home) as (address, one):
+
+        def put() -> None:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.post(address + path, files=sent, timeout=60)
+
+        writer = threading.Thread(target=put)
+        writer.start()
+        while len([*uploads.glob("*/*.png")]) < 60:
+            time.sleep(0.001)
+        one.running.kill()
+        writer.join()
+    for file in uploads.glob("*/*"):
+        os.utime(file, (0, 0))  # what is left of a killed service goes when it is old
+    with process(home) as (address, one):
+        again = httpx.post(f"{address}/v1/items", files=sent, timeout=60).json()
+        assert again["indexed"] + again["reused"] + again["unchanged"] == 90
+        for name, (item, data) in sent:
+            assert httpx.get(f"{address}/v1/items/{item}/picture").content == data, name
+        assert one.end(signal.SIGTERM) == 0
+    with lookalike.open(home / "collections" / "shop") as shop:
+        assert shop.check() == []
+        assert len(shop) == 13 + 90
+    assert len([*uploads.glob("*/*")]) == 90
 
 
 @pytest.mark.slow
