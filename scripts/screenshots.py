@@ -73,17 +73,16 @@ def crop(page: Page, stage: Stage) -> None:
 
 def tastes(page: Page, stage: Stage) -> None:
     answers(page, stage)
-    for what, at in (("like", 2), ("like", 4), ("dislike", 6)):
-        page.locator("#grid .card").nth(at).hover()
-        page.locator(f"#grid .card [data-act={what}]").nth(at).click()
+    for key, at in (("+", 2), ("+", 4), ("-", 6)):
+        page.locator("#grid .card > a").nth(at).press(key)
         page.wait_for_load_state("networkidle")
-    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate("scrollTo(0, 0)")
 
 
 def compare(page: Page, stage: Stage) -> None:
     answers(page, stage)
-    page.locator("#grid .card").first.hover()
-    page.locator("#grid .card [data-act=compare]").first.click()
+    page.locator("#grid .card > a").first.press("c")
 
 
 def adding(page: Page, stage: Stage) -> None:

@@ -14,6 +14,7 @@ def test_a_dropped_folder_is_added_with_what_was_left_out(visit: Visit, folder: 
     expect(visit["#adding-what"]).to_have_text(
         "19 pictures for “yard”, and 2 other files that will be left out."
     )
+    expect(visit["#adding-strip img"]).to_have_count(7)  # to see that they are the right ones
     visit["#new-label"].fill("holiday")
     visit["#adding-go"].click()
     expect(visit["#adding-says"]).to_have_text("18 pictures added, 1 left out.")

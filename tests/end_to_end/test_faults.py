@@ -76,7 +76,7 @@ def test_pictures_that_do_not_load_leave_their_place(visit: Visit) -> None:
     visit.refusals = True
     visit.page.route("**/thumbnail*", lambda route: route.abort())
     visit.open(QUERY)
-    expect(visit.cards.first.locator(".missing")).to_have_text("The file is gone")
+    expect(visit.cards.first.locator(".missing")).to_have_text("It cannot be shown")
     box = visit.cards.first.bounding_box()
     assert box is not None
     assert box["height"] > 100

@@ -45,6 +45,32 @@ def test_ticked_values_narrow_down_and_keep_the_counts_of_their_field(
     expect(visit["#narrowed"]).to_be_hidden()
 
 
+def test_what_is_not_looked_at_is_not_counted_again(visit: Visit) -> None:
+    visit.open(QUERY)
+    expect(visit["details.facet[data-field=colour]"]).to_be_attached()
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    label = facet(visit, "label")
+    label.locator("label", has_text="mug").click()
+    visit.settled()
+    counted = [url for url in asked if "/facets?" in url]
+    assert len(counted) == 1
+    assert "field=label" in counted[0]
+    with visit.page.expect_request(lambda request: "field=colour" in request.url):
+        facet(visit, "colour")
+
+
+def test_the_example_of_a_filter_means_something_here(visit: Visit) -> None:
+    visit.open(QUERY)
+    example = visit["#where"].get_attribute("placeholder") or ""
+    assert example.startswith("label=")
+    visit["#where"].fill(example)
+    visit["#where"].press("Enter")
+    visit.settled()
+    assert len({identity.split("/")[0] for identity in visit.ids()}) == 1
+    expect(visit["#where-says"]).to_be_empty()
+
+
 def test_fields_have_readable_titles_and_their_own_name_for_filters(visit: Visit) -> None:
     visit.open(QUERY)
     pattern = facet(visit, "surfacePattern").locator("summary")

@@ -120,6 +120,15 @@ def test_a_person_without_a_mouse_finds_narrows_and_goes_on(visit: Visit, query:
     expect(visit["#shortcuts"]).to_be_visible()
 
 
+def test_a_person_without_a_mouse_begins_with_one_that_is_shown(visit: Visit) -> None:
+    visit.open()
+    expect(visit.cards).to_have_count(24)
+    visit.cards.nth(3).locator("a").press("Enter")
+    expect(visit.cards).to_have_count(20)
+    visit.settled()
+    expect(visit.page.locator("#grid :focus")).to_have_attribute("title", visit.ids()[0])
+
+
 def test_a_phone_has_all_of_it_without_scrolling_sideways(phone: Visit, query: Path) -> None:
     width, _ = PHONE
     phone.open()
@@ -146,6 +155,9 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(phone: Visit, query: P
     assert 0 < seen["y"] < sheet["y"]  # what the controls do is seen above them
     phone["#tuned"].tap()
     expect(phone["#where"]).to_be_hidden()
+    phone["#tune summary"].first.tap()
+    phone["body"].press("Escape")
+    expect(phone["#where"]).to_be_hidden()
     phone.cards.first.locator("a").tap()
     phone.settled()
     more.tap()
@@ -158,6 +170,40 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(phone: Visit, query: P
     expect(phone["#liked li"]).to_have_count(1)
     expect(phone["#liked li"]).to_be_in_viewport()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_everything_a_finger_meets_is_large_enough(phone: Visit) -> None:
+    small = """() => [...document.querySelectorAll("button, a, select, summary, input, label")]
+      .filter((one) => one.checkVisibility())
+      .filter((one) => !one.matches(".skip, .brand, label *, label:not(:has(input))"))
+      .map((one) => [one.outerHTML.slice(0, 120), one.getBoundingClientRect()])
+      .filter(([, box]) => box.width > 1 && Math.min(box.width, box.height) < 43.5)
+      .map(([said]) => said)"""
+    phone.open()
+    assert phone.page.evaluate(small) == []
+    phone.open(f"{QUERY}&more={quote('hat/hat-001-1.jpg', safe='')}")
+    phone["#tune summary"].first.tap()
+    expect(phone["details.facet"].first).to_be_visible()
+    assert phone.page.evaluate(small) == []
+    phone["#tuned"].tap()
+    phone.cards.first.locator("[data-act=compare]").tap()
+    assert phone.page.evaluate(small) == []
+
+
+@pytest.mark.parametrize("colours", ["active", "none"])
+def test_the_page_is_whole_in_forced_colours_and_enlarged_twice(
+    visit: Visit, colours: Literal["active", "none"]
+) -> None:
+    visit.page.emulate_media(forced_colors=colours)
+    visit.page.set_viewport_size({"width": 640, "height": 450})  # 1280 by 900 at 200 %
+    visit.open(QUERY)
+    expect(visit.cards).to_have_count(20)
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 640
+    visit["#tune summary"].first.click()
+    visit.slide("#k", 3)
+    expect(visit.cards).to_have_count(3)
+    expect(visit.cards.first).to_be_in_viewport()
+    assert serious(visit) == []
 
 
 @pytest.mark.parametrize("width", [320, 820, 2560])

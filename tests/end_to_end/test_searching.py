@@ -39,6 +39,37 @@ def test_the_start_stays_as_it_is_when_one_comes_back(visit: Visit) -> None:
     assert visit.ids() == before
 
 
+def test_an_answer_is_called_by_its_title_with_its_label_below(
+    visit: Visit, catalogue: list[Drawn]
+) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    told = {one.path.name: one for one in catalogue}
+    for identity in (one for one in visit.ids()[:5] if one != COPY):
+        drawn = told[identity.split("/")[-1]]
+        card = visit[f'.card[data-id="{identity}"]']
+        expect(card.locator(".called")).to_have_text(drawn.title)
+        expect(card.locator(".kind")).to_have_text(drawn.kind)
+
+
+def test_pictures_of_one_shape_stand_in_columns(visit: Visit) -> None:
+    def of_one_shape(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        for hit in told["hits"]:
+            hit["width"], hit["height"] = 300, 400
+        route.fulfill(response=answer, json=told)
+
+    visit.page.route("**/search", of_one_shape)
+    visit.open(about("mug/mug-001-1.jpg"))
+    boxes = (
+        "all => all.map((one) => one.getBoundingClientRect()).map((one) => [one.left, one.width])"
+    )
+    places = visit.cards.evaluate_all(boxes)
+    columns = {round(left) for left, _ in places}
+    assert len(columns) < len(places)
+    assert len({round(width) for _, width in places}) == 1  # the last row's too
+
+
 def test_a_chosen_picture_is_answered_best_first(visit: Visit, query: Path) -> None:
     visit.open()
     with visit.page.expect_file_chooser() as chooser:
@@ -57,6 +88,7 @@ def test_a_dropped_picture_is_searched_with(visit: Visit, query: Path) -> None:
     visit.open()
     visit.drag([query], drop=False)
     expect(visit["#over"]).to_be_visible()
+    expect(visit["#over-says"]).to_have_text("Drop it to search with it")
     visit.drag([query])
     expect(visit["#what"]).to_have_text(query.name)
     expect(visit["#over"]).to_be_hidden()

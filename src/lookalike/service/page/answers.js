@@ -91,7 +91,7 @@ function picture(hit, at) {
   const shown = make("img.waiting", {
     alt: "", decoding: "async", draggable: false, loading: at < 12 ? "eager" : "lazy",
     onload: () => shown.classList.remove("waiting"),
-    onerror: () => shown.replaceWith(missing("The file is gone")),
+    onerror: () => shown.replaceWith(missing("It cannot be shown")),
   });
   shown.src = src;
   return shown;

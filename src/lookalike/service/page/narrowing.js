@@ -7,6 +7,7 @@ import * as facets from "./facets.js";
 import { cut } from "./results.js";
 import { change, collection, note, state, written } from "./state.js";
 
+const PORTION = 3; // fields that are counted at once: in a large collection each takes its time
 const known = new Map(); // collection → what it can be narrowed down by
 let counting = null; // AbortController of the counts that are asked for
 
@@ -80,6 +81,8 @@ export const clean = () => $("facets").replaceChildren();
 /** A collection that something was added to may have values that it had not. */
 export const forget = (name) => known.delete(name);
 
+const draw = (counts, ranged) => facets.drawn($("facets"), counts, ranged, state, { changed: narrow, opened: count });
+
 /** Ask for the counts of the state, and show them. */
 export async function count() {
   stop();
@@ -89,30 +92,32 @@ export async function count() {
   try {
     if (!known.has(of)) {
       facets.waiting($("facets"));
+      const labels = await facets.counted(of, ["label"], state, signal); // quick, where the rest looks at every item
+      if (signal.aborted) return;
+      draw(labels.filter((one) => one.distinct > 1), []);
+      $("category-row").hidden = !labels[0].distinct;
+      facets.waiting($("facets"));
       const stats = await api.stats(of, signal);
-      known.set(of, { groups: stats.groups, labels: stats.distinct_labels, counts: null, ...facets.offered(stats) });
+      known.set(of, { groups: stats.groups, labels: stats.distinct_labels, counts: new Map(), whole: false, ...facets.offered(stats) });
     }
     const offered = known.get(of);
     $("per-group").closest("label").hidden = !offered.groups;
     $("category-row").hidden = !offered.labels;
-    // What each field has is counted once; from then on only what is looked at.
-    const asked = offered.counts === null ? offered.ticked : offered.ticked.filter((field) => field in state.values || facets.isLookedAt($("facets"), field));
-    if (offered.counts === null && asked.length > 1) {
-      facets.drawn($("facets"), await facets.counted(of, asked.slice(0, 1), state, signal), [], state, { changed: narrow, opened: count });
+    // What every field has is counted once; from then on only what is looked at.
+    const asked = !offered.whole ? offered.ticked : offered.ticked.filter((field) => field in state.values || facets.isLookedAt($("facets"), field));
+    for (let at = 0; at === 0 || at < asked.length; at += PORTION) {
+      const counts = at < asked.length ? await facets.counted(of, asked.slice(at, at + PORTION), state, signal) : [];
       if (signal.aborted) return;
-      facets.waiting($("facets"));
-    }
-    const counts = asked.length ? await facets.counted(of, asked, state, signal) : [];
-    if (signal.aborted) return;
-    if (offered.counts === null) {
       const names = address.narrowings(state) ? [] : facets.names(counts);
       offered.ticked = offered.ticked.filter((field) => !names.includes(field));
-      offered.counts = new Map();
+      for (const one of counts) offered.counts.set(one.field, one);
+      const more = at + PORTION < asked.length;
+      const told = offered.ticked.map((field) => offered.counts.get(field)).filter(Boolean);
+      draw(told, more ? [] : offered.ranged);
+      if (more) facets.waiting($("facets"));
+      $("where").placeholder = facets.example(told, offered.ranged);
     }
-    for (const one of counts) offered.counts.set(one.field, one);
-    const told = offered.ticked.map((field) => offered.counts.get(field)).filter(Boolean);
-    facets.drawn($("facets"), told, offered.ranged, state, { changed: narrow, opened: count });
-    $("where").placeholder = facets.example(told, offered.ranged);
+    offered.whole ||= !address.narrowings(state);
   } catch (error) { // the answers say what is wrong; the counts are quiet about a service that is away
     if (signal.aborted) return;
     facets.stopWaiting($("facets"));

@@ -9,6 +9,7 @@ import * as query from "./query.js";
 import { change, collection, state } from "./state.js";
 
 let hits = []; // what was answered last
+let held = false; // whether the focus was on one of those that gave way to the ones to come
 
 walking($("grid"));
 
@@ -21,6 +22,8 @@ export function fill(items) {
   $("grid").classList.toggle("even", shape !== null);
   $("grid").style.setProperty("--shape", shape ?? 1);
   replaced($("grid"), cards(items, state, collection(), acts));
+  if (held && document.activeElement === $("answers")) $("grid").querySelector("a")?.focus({ preventScroll: true });
+  held = false;
 }
 
 /** Show that something is on its way; `words` tell what. */
@@ -29,6 +32,8 @@ export function expecting(words = "Searching …") {
   $("grid").setAttribute("aria-busy", "true");
   if (answering()) return; // those from before stay until there are others
   status(make("span", {}, words));
+  held ||= $("grid").contains(document.activeElement);
+  if (held) $("answers").focus({ preventScroll: true });
   $("grid").classList.remove("even");
   $("grid").replaceChildren(...waiting(12));
 }
@@ -50,7 +55,8 @@ export function answered(found) {
 }
 
 function guessed({ scope, used, reason, predicted: [best] }) {
-  const sure = best ? ` (${best.label} ${Math.round(best.probability * 100)} %)` : "";
+  const named = scope === "category" && used.length === 1 && used[0] === best?.label;
+  const sure = best ? ` (${named ? "" : `${best.label} `}${Math.round(best.probability * 100)} %)` : "";
   return scope === "category" ? `Looks like ${used.join(", ")}${sure}` : `In all categories: ${reason}${sure}`;
 }
 
@@ -63,7 +69,7 @@ export function cut() {
     shown += one.hidden ? 0 : 1;
   }
   $("shown").replaceChildren(make("b", {}, shown < hits.length ? `${shown} of ${several(hits.length, "answer")}` : several(hits.length, "answer")));
-  $("tuned").textContent = shown ? `Show ${several(shown, "answer")}` : "Back to the answers";
+  $("tuned").textContent = shown ? `Show ${several(shown, "answer")}` : "Back";
   if (!hits.length) return;
   if (shown) empty();
   else empty("Nothing here is that alike", `The most similar picture reaches ${hits[0].score.toFixed(2)}; the least that you want is ${state.least.toFixed(2)}.`,
