@@ -393,10 +393,10 @@ def test_writes_become_lines() -> None:
     ((some, body),) = bulk.chunks([put, drop, change])
     assert some == [put, drop, change]
     assert body.decode() == (
-        '{"index": {"_index": "shop", "_id": "é\\n", "if_seq_no": 4, "if_primary_term": 1}}\n'
+        '{"index":{"_index":"shop","_id":"é\\n","if_seq_no":4,"if_primary_term":1}}\n'
         '{"id":"é"}\n'
-        '{"delete": {"_index": "shop", "_id": "b"}}\n'
-        '{"update": {"_index": "shop", "_id": "c"}}\n'
+        '{"delete":{"_index":"shop","_id":"b"}}\n'
+        '{"update":{"_index":"shop","_id":"c"}}\n'
         '{"doc":{"mark":3}}\n'
     )
 
