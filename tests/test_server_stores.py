@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contracts.server import ServerContract, an_address, bound, opened, removed
-from contracts.store import an_item, random_rows, rows
+from contracts.store import an_item, random_rows, rows, small
 from lookalike import indexing, neighbours
 from lookalike.collection import Collection
 from lookalike.encoders import OnnxEncoder
@@ -316,3 +316,34 @@ def test_indexing_asks_by_the_batch_not_by_the_picture(
             most = 6 + 3 * (6 if not known else 8)
             assert len(asked) <= most, asked
             shutil.copytree(folder, folder / "copies", dirs_exist_ok=True)
+
+
+def test_thumbnails_lie_beside_the_items_and_never_in_their_documents(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    with begun(place("")) as store:
+        store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), None])
+        ask = store.server.ask
+        (mapping,) = ask("GET", f"/{store.index}/_mapping").body.values()
+        assert "jpeg" not in mapping["mappings"]["properties"]
+        (mapping,) = ask("GET", f"/{store.index}.lookalike/_mapping").body.values()
+        assert mapping["mappings"]["properties"]["jpeg"] == {"type": "binary"}
+        document = ask("GET", f"/{store.index}/_doc/a").body["_source"]
+        assert document.keys() == ask("GET", f"/{store.index}/_doc/b").body["_source"].keys()
+
+
+def test_thumbnails_that_outlived_their_item_are_not_shown_and_mended(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    """As a lookalike that knows of no thumbnails leaves them."""
+    with begun(place("")) as store:
+        items = [an_item("a"), an_item("b"), an_item("c")]
+        store.upsert(items, random_rows(3), [small(b"1"), small(b"2"), small(b"3")])
+        ask = store.server.ask
+        ask("DELETE", f"/{store.index}/_doc/a?refresh=true")
+        newer = ask("GET", f"/{store.index}/_doc/b").body["_source"] | {"key": 99}
+        ask("PUT", f"/{store.index}/_doc/b?refresh=true", newer)
+        assert store.thumbnails(["a", "b", "c"]) == {"c": small(b"3")}
+        assert "2 thumbnails have no item" in store.check()
+        store.check(repair=True)
+        assert store.thumbnail_state().items == 1

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.server import an_address, bound, removed
-from contracts.store import CONDITIONS, DIM, VARIED, an_item, random_rows
+from contracts.store import CONDITIONS, DIM, VARIED, an_item, random_rows, small
 from lookalike.errors import ItemNotFoundError
 from lookalike.filters import Condition
 from lookalike.protocols import Store
@@ -42,11 +42,28 @@ def an_odd_item(one: str, content: int, number: int) -> Item:
     return replace(item, digest=f"{content:064x}", stamp=Stamp(size=number, mtime_ns=number))
 
 
-def put(items: Sequence[Item], seed: int) -> Named:
+def put(items: Sequence[Item], seed: int, sides: Sequence[int | None]) -> Named:
     vectors = random_rows(len(items), seed=seed)  # of few seeds: many items are exact copies
+    every = (*sides, *[None] * len(items))
+    thumbnails = [None if side is None else small(bytes([side]), side) for side in every]
+    given = thumbnails[: len(items)] if sides else None
     return Named(
-        f"put {[item.id for item in items]} {seed}", lambda store: store.upsert(items, vectors)
+        f"put {[item.id for item in items]} {seed} {given}",
+        lambda store: store.upsert(items, vectors, given),
     )
+
+
+def picture(items: Sequence[Item], side: int) -> Named:
+    last = list({item.id: item for item in items}.values())
+    thumbnails = [small(bytes([side, 1]), side)] * len(last)
+    return Named(
+        f"picture {[item.id for item in last]} {side}",
+        lambda store: store.set_thumbnails(last, thumbnails),
+    )
+
+
+def unpicture() -> Named:
+    return Named("unpicture", lambda store: store.drop_thumbnails())
 
 
 def tell(items: Sequence[Item]) -> Named:
@@ -85,11 +102,14 @@ def undeclare(field: str) -> Named:
 _ONE = st.sampled_from(_IDS)
 _ITEM = st.builds(an_odd_item, _ONE, st.integers(0, len(VARIED) - 1), st.integers(0, 5))
 _ITEMS = st.lists(_ITEM, min_size=1, max_size=6)
+_SIDE = st.sampled_from([None, 32, 64, 128])
 _ROOT = st.sampled_from(["", "other"])
 _DECLARED = st.sampled_from(["price", "colour", "tags", "spec.size"])
 _STEPS = st.one_of(
-    st.builds(put, _ITEMS, st.integers(0, 3)),
-    st.builds(put, _ITEMS, st.integers(0, 3)),
+    st.builds(put, _ITEMS, st.integers(0, 3), st.lists(_SIDE, max_size=6)),
+    st.builds(put, _ITEMS, st.integers(0, 3), st.lists(_SIDE, max_size=6)),
+    st.builds(picture, _ITEMS, st.sampled_from([32, 64])),
+    st.builds(unpicture),
     st.builds(tell, _ITEMS),
     st.builds(drop, st.lists(_ONE, max_size=5)),
     st.builds(skip, _ONE, _ROOT, st.sampled_from(["empty", "cut off"])),
@@ -120,6 +140,9 @@ def asked(store: Store, where: Condition) -> dict[str, Any]:
         "declared": store.declared(),
         "digests": set(store.with_digest([f"{number:064x}" for number in range(12)])),
         "keyed": {one for part in store.keyed() for one in part.ids},
+        "thumbnails": store.thumbnails(_IDS),
+        "sides": store.thumbnail_sides(_IDS),
+        "pictured": store.thumbnail_state(),
         "problems": store.check(),
     }
 

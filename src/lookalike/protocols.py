@@ -23,6 +23,8 @@ from lookalike.records import (
     NeighbourState,
     Skipped,
     Stamp,
+    Thumbnail,
+    ThumbnailState,
 )
 from lookalike.vectors import Matrix
 
@@ -129,17 +131,26 @@ class Store(Protocol):
     def bound(self) -> tuple[str, str, int] | None:
         """(encoder, fingerprint, dim) that the store is tied to, if it is."""
 
-    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
-        """Insert or replace whole items: each with its vector, or not at all.
+    def upsert(
+        self,
+        items: Sequence[Item],
+        vectors: Matrix,
+        thumbnails: Sequence[Thumbnail | None] | None = None,
+    ) -> None:
+        """Insert or replace whole items: each with its vector and its thumbnail, or not at all.
 
         The embedded store takes a batch whole or not at all; on a server, what fails part way says
         how much of it is stored, and may be done again.
         Of two items with one id the last wins. A skip recorded for an item's place is forgotten.
-        ``ValueError`` when ``vectors`` is not (len(items), dim) or holds a row not of length 1.
+        ``thumbnails`` are in the order of ``items``; an item that is given none has none then.
+        ``ValueError`` when ``vectors`` is not (len(items), dim) or holds a row not of length 1, or
+        there are not as many ``thumbnails``.
         """
 
     def update(self, items: Sequence[Item]) -> None:
-        """Replace all but the vectors; ``ItemNotFoundError`` (and no change) if one is new."""
+        """Replace all but vectors and thumbnails; ``ItemNotFoundError``, and no change, if one is
+        new.
+        """
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; ids that are not there are passed over. Answers how many went."""
@@ -152,6 +163,24 @@ class Store(Protocol):
 
     def rows(self, ids: Sequence[str]) -> NDArray[np.floating]:
         """As ``vectors``, but the rows as they are stored: float16 or float32, not scaled again."""
+
+    def thumbnails(self, ids: Sequence[str]) -> dict[str, Thumbnail]:
+        """The thumbnails of these ids, of those items that have one."""
+
+    def thumbnail_sides(self, ids: Sequence[str]) -> dict[str, int]:
+        """Id → ``side`` of the thumbnail, for those items that have one; no picture is read."""
+
+    def set_thumbnails(self, items: Sequence[Item], thumbnails: Sequence[Thumbnail]) -> int:
+        """Give items that are there a thumbnail, or another; answers how many got theirs.
+
+        Passed over are those that have gone or have another ``digest`` by now.
+        """
+
+    def drop_thumbnails(self) -> None:
+        """Remove all thumbnails."""
+
+    def thumbnail_state(self) -> ThumbnailState:
+        """How many thumbnails there are; not by reading them."""
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         """Digest → the id of one item that has it, for those digests that occur."""

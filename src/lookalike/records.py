@@ -19,6 +19,8 @@ __all__ = [
     "Remote",
     "Skipped",
     "Stamp",
+    "Thumbnail",
+    "ThumbnailState",
     "id_of",
     "together",
 ]
@@ -65,6 +67,29 @@ class Remote:
     """A picture that lies elsewhere: the URLs that it can be had from, best first."""
 
     urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbnail:
+    """A small picture of an item, kept beside it: ``jpeg`` is upright and RGB.
+
+    Its longer side has ``side`` pixels, or those of the picture where that is smaller.
+    """
+
+    jpeg: bytes
+    side: int
+
+    def shows(self, item: Item, side: int) -> bool:
+        """Whether it is as good as the picture itself at ``side`` pixels of the longer side."""
+        return self.side >= min(side, max(item.width, item.height))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThumbnailState:
+    """How many ``items`` have a thumbnail, and the ``bytes`` of all of them."""
+
+    items: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +187,10 @@ class IndexReport:
 
     ``indexed`` were encoded, ``reused`` took the vector of an exact copy, ``unchanged`` were left
     as they are, ``removed`` had vanished, ``kept`` had vanished or could not be looked for and
-    stay. ``skipped`` lists every file left out in this run, known or new; ``notes`` are sentences
-    on what was done but looks like a slip. ``interrupted`` says
-    that the run was stopped early: what was done is stored, the next run goes on.
+    stay. ``thumbnails`` were made for items that are there already and lacked them. ``skipped``
+    lists every file left out in this run, known or new; ``notes`` are sentences on what was done
+    but looks like a slip. ``interrupted`` says that the run was stopped early: what was done is
+    stored, the next run goes on.
     """
 
     indexed: int = 0
@@ -172,6 +198,7 @@ class IndexReport:
     unchanged: int = 0
     removed: int = 0
     kept: int = 0
+    thumbnails: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     interrupted: bool = False
@@ -191,6 +218,7 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
         unchanged=sum(one.unchanged for one in reports),
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),
+        thumbnails=sum(one.thumbnails for one in reports),
         skipped=tuple(skip for one in reports for skip in one.skipped),
         notes=tuple(note for one in reports for note in one.notes),
         interrupted=any(one.interrupted for one in reports),

@@ -20,7 +20,17 @@ from lookalike.errors import (
 )
 from lookalike.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
 from lookalike.protocols import NeighbourLists, Store
-from lookalike.records import Field, Hit, Item, Json, Neighbours, Skipped, Stamp
+from lookalike.records import (
+    Field,
+    Hit,
+    Item,
+    Json,
+    Neighbours,
+    Skipped,
+    Stamp,
+    Thumbnail,
+    ThumbnailState,
+)
 from lookalike.vectors import Matrix, unit_rows
 
 DIM = 8
@@ -46,6 +56,10 @@ def rows(*values: tuple[float, ...]) -> Matrix:
 
 def random_rows(count: int, seed: int = 0) -> Matrix:
     return unit_rows(np.random.default_rng(seed).normal(size=(count, DIM)))
+
+
+def small(content: bytes, side: int = 64) -> Thumbnail:
+    return Thumbnail(jpeg=b"\xff\xd8" + content, side=side)
 
 
 VARIED = [
@@ -305,6 +319,96 @@ class StoreContract:
         assert store.get([]) == {}
         assert store.with_digest([]) == {}
         assert store.count() == 0
+
+    # -- thumbnails ------------------------------------------------------------------------
+
+    def test_a_thumbnail_comes_back_as_it_went_in(self, store: Store) -> None:
+        every = small(bytes(range(256)) * 40, side=1024)
+        ids = ["鞋 👟/é.jpg", "a\0b", "x" * 600]
+        store.upsert(
+            [an_item(one) for one in [*ids, "bare"]],
+            random_rows(4),
+            [every, small(b""), None, None],
+        )
+        assert store.thumbnails([*ids, "bare", "nobody"]) == {ids[0]: every, ids[1]: small(b"")}
+        assert store.thumbnail_sides([*ids, "bare", "nobody"]) == {ids[0]: 1024, ids[1]: 64}
+        assert store.thumbnail_state() == ThumbnailState(items=2, bytes=256 * 40 + 2 + 2)
+        assert store.check() == []
+
+    def test_many_are_asked_for_the_sides_of_theirs(self, store: Store) -> None:
+        ids = [f"{number:04d}é" for number in range(1200)]
+        assert store.thumbnail_sides(ids) == {}
+        items = [an_item(one) for one in ids[:9]]
+        store.upsert(items, random_rows(9), [small(b"1", side=32 + n) for n in range(9)])
+        store.upsert(items[:2], random_rows(2, 1), [small(b"2", side=99), None])
+        sides = {ids[0]: 99, **{ids[number]: 32 + number for number in range(2, 9)}}
+        assert store.thumbnail_sides(ids) == sides
+        assert store.thumbnail_sides(ids[5:]) == {one: sides[one] for one in ids[5:9]}
+
+    def test_an_item_and_its_thumbnail_change_together(self, store: Store) -> None:
+        store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), small(b"1")])
+        store.upsert([an_item("a"), an_item("b")], random_rows(2, 1), [small(b"2"), None])
+        assert store.thumbnails(["a", "b"]) == {"a": small(b"2")}
+        store.upsert([an_item("a")], random_rows(1, 2))
+        assert store.thumbnails(["a", "b"]) == {}
+        assert store.thumbnail_state() == ThumbnailState(items=0, bytes=0)
+        assert store.check() == []
+
+    def test_of_two_thumbnails_of_one_id_in_a_batch_the_last_wins(self, store: Store) -> None:
+        store.upsert([an_item("a"), an_item("a")], random_rows(2), [small(b"1"), small(b"2")])
+        assert store.thumbnails(["a"]) == {"a": small(b"2")}
+        store.upsert([an_item("a"), an_item("a")], random_rows(2), [small(b"3"), None])
+        assert store.thumbnails(["a"]) == {}
+
+    def test_there_is_a_place_for_the_thumbnail_of_each_item(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="1 thumbnails for 2 items"):
+            store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1")])
+        assert store.count() == 0
+
+    def test_what_is_said_anew_leaves_the_thumbnail(self, store: Store) -> None:
+        store.upsert([an_item("a")], random_rows(1), [small(b"1")])
+        store.update([an_item("a", label="mug", metadata={"price": 5}, digest="cd" * 32)])
+        assert store.thumbnails(["a"]) == {"a": small(b"1")}
+
+    def test_a_thumbnail_goes_with_its_item(self, store: Store) -> None:
+        store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), small(b"22")])
+        store.delete(["a"])
+        assert store.thumbnails(["a", "b"]) == {"b": small(b"22")}
+        assert store.thumbnail_state() == ThumbnailState(items=1, bytes=4)
+        store.upsert([an_item("a")], random_rows(1))
+        assert store.thumbnails(["a"]) == {}
+
+    def test_an_item_is_given_a_thumbnail_later(self, store: Store) -> None:
+        items = [an_item("a"), an_item("b"), an_item("gone")]
+        store.upsert(items, random_rows(3), [None, small(b"1"), None])
+        vectors = store.vectors(["a", "b"])
+        store.delete(["gone"])
+        thumbnails = [small(b"2"), small(b"3", side=128), small(b"4")]
+        assert store.set_thumbnails(items, thumbnails) == 2
+        assert store.thumbnails(["a", "b", "gone"]) == {"a": thumbnails[0], "b": thumbnails[1]}
+        assert list(store.scan()) == items[:2]
+        np.testing.assert_array_equal(store.vectors(["a", "b"]), vectors)
+        assert store.set_thumbnails([], []) == 0
+
+    def test_a_thumbnail_of_other_content_is_passed_over(self, store: Store) -> None:
+        """Between reading a file and writing its thumbnail somebody may replace the item."""
+        before = an_item("a", digest="ab" * 32)
+        store.upsert([an_item("a", digest="cd" * 32)], random_rows(1))
+        assert store.set_thumbnails([before], [small(b"1")]) == 0
+        assert store.thumbnails(["a"]) == {}
+
+    def test_dropped_thumbnails_are_gone_and_nothing_else(self, store: Store) -> None:
+        items = [an_item(f"{number:02}") for number in range(30)]
+        store.drop_thumbnails()
+        store.upsert(items, random_rows(30), [small(b"x" * 5000)] * 30)
+        store.drop_thumbnails()
+        assert store.thumbnails([item.id for item in items]) == {}
+        assert store.thumbnail_state() == ThumbnailState(items=0, bytes=0)
+        assert list(store.scan()) == items
+        np.testing.assert_allclose(
+            store.vectors([item.id for item in items]), random_rows(30), atol=1e-3
+        )
+        assert store.set_thumbnails(items[:1], [small(b"1")]) == 1
 
     # -- searching -------------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.errors import EncoderMismatchError
-from lookalike.records import Item, Json
+from lookalike.records import Item, Json, Thumbnail
 from lookalike.vectors import Matrix
 
-__all__ = ["Bound", "bound_of", "check_encoder", "check_vectors"]
+__all__ = ["Bound", "bound_of", "check_encoder", "check_thumbnails", "check_vectors"]
 
 Bound = tuple[str, str, int]
 """An encoder's name and fingerprint, and how long its vectors are."""
@@ -44,3 +44,14 @@ def check_vectors(items: Sequence[Item], vectors: Matrix, dim: int) -> None:
     lengths = np.linalg.norm(vectors, axis=1)
     if not np.allclose(lengths, 1.0, atol=1e-3):  # NaN is not close either
         raise ValueError("every vector must have length 1")
+
+
+def check_thumbnails(
+    items: Sequence[Item], thumbnails: Sequence[Thumbnail | None] | None
+) -> Sequence[Thumbnail | None]:
+    """A place for the thumbnail of each item; ``ValueError`` where there are not as many."""
+    if thumbnails is None:
+        return [None] * len(items)
+    if len(thumbnails) != len(items):
+        raise ValueError(f"there are {len(thumbnails)} thumbnails for {len(items)} items")
+    return thumbnails

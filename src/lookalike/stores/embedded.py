@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -24,9 +24,26 @@ from lookalike.errors import (
 )
 from lookalike.filters import FIELDS, Condition
 from lookalike.protocols import Keyed, NeighbourLists
-from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
-from lookalike.stores import graph, neighbour_rows, schema
-from lookalike.stores.binding import Bound, bound_of, check_encoder, check_vectors
+from lookalike.records import (
+    Field,
+    Hit,
+    Item,
+    Json,
+    Neighbours,
+    NeighbourState,
+    Skipped,
+    Stamp,
+    Thumbnail,
+    ThumbnailState,
+)
+from lookalike.stores import graph, neighbour_rows, schema, thumbnail_rows
+from lookalike.stores.binding import (
+    Bound,
+    bound_of,
+    check_encoder,
+    check_thumbnails,
+    check_vectors,
+)
 from lookalike.stores.exchange import exchange, share_folders
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
@@ -137,17 +154,28 @@ class EmbeddedStore:
             self._bound = bound_of(self.setting("encoder"))
         return self._bound
 
-    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
+    def upsert(
+        self,
+        items: Sequence[Item],
+        vectors: Matrix,
+        thumbnails: Sequence[Thumbnail | None] | None = None,
+    ) -> None:
         check_vectors(items, vectors, self._dim())
+        small = check_thumbnails(items, thumbnails)
         blobs = vectors.astype("<f2")
         last = {item.id: position for position, item in enumerate(items)}
         kept = sorted(last.values())
-        rows = [(row_of(items[position]), blobs[position].tobytes()) for position in kept]
+        rows = [
+            (row_of(items[position]), blobs[position].tobytes(), small[position])
+            for position in kept
+        ]
         with self._transaction() as db:
             _delete(db, [items[position].id for position in kept])
-            for row, blob in rows:
+            for row, blob, thumbnail in rows:
                 seq = db.execute(_INSERT, row).lastrowid
                 db.execute("INSERT INTO vectors VALUES (?, ?)", (seq, blob))
+                if thumbnail is not None:
+                    thumbnail_rows.put(db, seq, thumbnail)
             db.executemany(
                 "DELETE FROM skips WHERE root = ? AND path = ?",
                 [(items[position].root, items[position].path) for position in kept],
@@ -167,6 +195,23 @@ class EmbeddedStore:
     def delete(self, ids: Sequence[str]) -> int:
         with self._transaction() as db:
             return _delete(db, ids)
+
+    def set_thumbnails(self, items: Sequence[Item], thumbnails: Sequence[Thumbnail]) -> int:
+        with self._transaction() as db:
+            return sum(
+                thumbnail_rows.put_where_same(db, item, thumbnail)
+                for item, thumbnail in zip(items, thumbnails, strict=True)
+            )
+
+    def drop_thumbnails(self) -> None:
+        if not self.thumbnail_state().items:
+            return
+        with self._transaction() as db:
+            thumbnail_rows.empty(db)
+        # Else the file stays as large as it was. With somebody in the way, or no room for the
+        # moment in which there are two, the pages are free for what comes next.
+        with suppress(StoreError), self._lock, translated(self.folder):
+            self._db.execute("VACUUM")
 
     def skip(self, root: str, skips: Sequence[Skipped]) -> None:
         rows = []
@@ -234,6 +279,17 @@ class EmbeddedStore:
         if missing is not None:
             raise _no_item(missing)
         return matrix_of([rows[one] for one in ids], self._dim())
+
+    def thumbnails(self, ids: Sequence[str]) -> dict[str, Thumbnail]:
+        rows = self._by_value(thumbnail_rows.PICTURES, ids)
+        return {one: Thumbnail(jpeg=jpeg, side=side) for one, side, jpeg in rows}
+
+    def thumbnail_sides(self, ids: Sequence[str]) -> dict[str, int]:
+        return dict(self._by_value(thumbnail_rows.SIDES, ids))
+
+    def thumbnail_state(self) -> ThumbnailState:
+        items, size = self._read(thumbnail_rows.STATE)[0]
+        return ThumbnailState(items=items, bytes=size)
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         rows = self._by_value(

@@ -96,10 +96,27 @@ def _neighbours(db: sqlite3.Connection) -> None:
         END""")
 
 
+def _thumbnails(db: sqlite3.Connection) -> None:
+    """Small pictures of items: what is asked of many at once apart from the bytes, as above."""
+    db.execute("""
+        CREATE TABLE thumbnails (
+            seq INTEGER PRIMARY KEY,
+            side INTEGER NOT NULL,
+            bytes INTEGER NOT NULL
+        )""")
+    db.execute("CREATE TABLE thumbnail_jpegs (seq INTEGER PRIMARY KEY, jpeg BLOB NOT NULL)")
+    db.execute("""
+        CREATE TRIGGER thumbnails_gone AFTER DELETE ON items BEGIN
+            DELETE FROM thumbnails WHERE seq = old.seq;
+            DELETE FROM thumbnail_jpegs WHERE seq = old.seq;
+        END""")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _first,
     _declared_fields,
     _neighbours,
+    _thumbnails,
 )
 VERSION = len(MIGRATIONS)
 

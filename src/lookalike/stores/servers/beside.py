@@ -16,10 +16,11 @@ from lookalike.stores.servers.documents import document_id
 from lookalike.stores.servers.queries import Query, below
 from lookalike.stores.servers.reading import Reader, both
 
-__all__ = ["Beside"]
+__all__ = ["Beside", "orphans"]
 
 _TRIES = 200  # of a change that others get in the way of
 _PAGE = 5000
+_KEYS = 1000  # keys in a query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,25 @@ class Beside:
         raise StoreBusyError(
             f"{self.reader.server.address}: too many others change {name} at once; try again"
         )
+
+
+def orphans(items: Reader, beside: Reader, kind: Query) -> list[str]:
+    """The server's keys of documents beside whose item has gone or has other content by now.
+
+    ``kind`` is of those that name the ``key`` of an item.
+    """
+    gone: list[str] = []
+    for page in beside.walk(kind, by="key", source=("key",), size=_KEYS):
+        named = {hit["_source"]["key"]: hit["_id"] for hit in page}
+        body = {
+            "size": _KEYS,
+            "track_total_hits": False,
+            "query": both({"terms": {"key": [*named]}}),
+            "_source": ["key"],
+        }
+        there = {hit["_source"]["key"] for hit in items.search(body)["hits"]["hits"]}
+        gone += [one for key, one in named.items() if key not in there]
+    return gone
 
 
 def _skip_id(root: str, path: str) -> str:

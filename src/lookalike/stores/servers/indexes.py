@@ -12,7 +12,18 @@ from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.server import Server
 
-__all__ = ["Found", "add_vectors", "block", "drop", "found", "make", "replace", "shards", "unblock"]
+__all__ = [
+    "Found",
+    "add_thumbnails",
+    "add_vectors",
+    "block",
+    "drop",
+    "found",
+    "make",
+    "replace",
+    "shards",
+    "unblock",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +77,14 @@ def add_vectors(server: Server, address: ServerAddress, dialect: Dialect, *, dim
     if "vector" not in properties:
         body = mappings.vector_properties(dialect.vector_field(dim, vectors))
         server.ask("PUT", f"/{quote(address.name)}/_mapping", body)
+
+
+def add_thumbnails(server: Server, beside: str) -> None:
+    """Give the index beside the items its fields of thumbnails, if it has none."""
+    answer = server.ask("GET", f"/{quote(beside)}/_mapping")
+    (mapping,) = answer.body.values()
+    if "jpeg" not in mapping["mappings"].get("properties", {}):
+        server.ask("PUT", f"/{quote(beside)}/_mapping", mappings.thumbnail_properties())
 
 
 def shards(server: Server, index: str) -> int:

@@ -17,6 +17,7 @@ __all__ = [
     "beside_name",
     "items_body",
     "made_with",
+    "thumbnail_properties",
     "vector_properties",
 ]
 
@@ -107,6 +108,14 @@ def begun_as(answer: Any) -> str:  # noqa: ANN401 - JSON
     """Which collection of its name it is, by ``GET …/_mapping``."""
     (one,) = answer.values()
     return str(one["mappings"]["_meta"][META].get("begun", ""))
+
+
+def thumbnail_properties() -> dict[str, Json]:
+    """The body of ``PUT …/_mapping`` that adds what thumbnails need to the index beside.
+
+    It comes with the first thumbnail, so also to indexes made before there were any.
+    """
+    return {"properties": {"side": {"type": "integer"}, "jpeg": {"type": "binary"}}}
 
 
 def made_with(answer: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lookalike.protocols import NeighbourLists
 from lookalike.records import Hit, Neighbours, NeighbourState
 from lookalike.stores import neighbour_rows
+from lookalike.stores.servers.beside import orphans
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import ITEM, document_id, item_of
 from lookalike.stores.servers.queries import Query
@@ -173,12 +174,7 @@ class NeighbourTable:
 
     def orphans(self) -> list[str]:
         """The server's keys of lists whose item has gone."""
-        gone: list[str] = []
-        for page in self.beside.walk(_KIND, by="key", source=("key",), size=_KEYS):
-            named = {hit["_source"]["key"]: hit["_id"] for hit in page}
-            there = {key for key, _ in self._by_key(list(named), ("id",), None)}
-            gone += [one for key, one in named.items() if key not in there]
-        return gone
+        return orphans(self.items, self.beside, _KIND)
 
     def _by_key(
         self, keys: Sequence[int], source: Sequence[str], where: Query | None

@@ -22,8 +22,25 @@ from lookalike.errors import (
 )
 from lookalike.filters import FIELDS, Condition
 from lookalike.protocols import Keyed, NeighbourLists
-from lookalike.records import Field, Hit, Item, Json, Neighbours, NeighbourState, Skipped, Stamp
-from lookalike.stores.binding import Bound, bound_of, check_encoder, check_vectors
+from lookalike.records import (
+    Field,
+    Hit,
+    Item,
+    Json,
+    Neighbours,
+    NeighbourState,
+    Skipped,
+    Stamp,
+    Thumbnail,
+    ThumbnailState,
+)
+from lookalike.stores.binding import (
+    Bound,
+    bound_of,
+    check_encoder,
+    check_thumbnails,
+    check_vectors,
+)
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers import documents, indexes, mappings
@@ -38,6 +55,7 @@ from lookalike.stores.servers.queries import Query, below, filter_query
 from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.stores.servers.searching import Search
 from lookalike.stores.servers.server import Answer, Server, Wire
+from lookalike.stores.servers.thumbnail_table import ThumbnailTable
 from lookalike.stores.servers.versions import check_product
 from lookalike.stores.servers.writing import Writer, no_item
 from lookalike.stores.where import json_path, metadata_name
@@ -90,7 +108,10 @@ class ServerStore:
         beside = Reader(server=self.server, dialect=self.dialect, index=mappings.beside_name(index))
         self._beside = Beside(reader=beside)
         self._table = NeighbourTable(items=self._items, beside=beside)
-        self._writer = Writer(items=self._items, beside=self._beside, table=self._table)
+        self._pictures = ThumbnailTable(items=self._items, beside=beside)
+        self._writer = Writer(
+            items=self._items, beside=self._beside, table=self._table, pictures=self._pictures
+        )
         self._search = Search(
             items=self._items,
             dialect=self.dialect,
@@ -154,19 +175,30 @@ class ServerStore:
             self._bound = bound_of(self.setting("encoder"))
         return self._bound
 
-    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
+    def upsert(
+        self,
+        items: Sequence[Item],
+        vectors: Matrix,
+        thumbnails: Sequence[Thumbnail | None] | None = None,
+    ) -> None:
         check_vectors(items, vectors, self._dim())
         if not self.is_current():  # nothing else would tell vectors of another encoder apart
             raise CollectionReplacedError(
                 f"{self.address} has been replaced or removed since it was opened; open it again"
             )
-        self._writer.upsert(items, vectors)
+        self._writer.upsert(items, vectors, check_thumbnails(items, thumbnails))
 
     def update(self, items: Sequence[Item]) -> None:
         self._writer.update(items)
 
     def delete(self, ids: Sequence[str]) -> int:
         return self._writer.delete(ids)
+
+    def set_thumbnails(self, items: Sequence[Item], thumbnails: Sequence[Thumbnail]) -> int:
+        return self._pictures.set(items, thumbnails)
+
+    def drop_thumbnails(self) -> None:
+        self._pictures.drop()
 
     def skip(self, root: str, skips: Sequence[Skipped]) -> None:
         self._beside.skip(root, skips)
@@ -226,6 +258,15 @@ class ServerStore:
             places[one] = len(stored)
             stored.append(there["_source"]["half"])
         return documents.halves(stored, self._dim())[[places[one] for one in ids]]
+
+    def thumbnails(self, ids: Sequence[str]) -> dict[str, Thumbnail]:
+        return self._pictures.pictures(ids)
+
+    def thumbnail_sides(self, ids: Sequence[str]) -> dict[str, int]:
+        return self._pictures.sides(ids)
+
+    def thumbnail_state(self) -> ThumbnailState:
+        return self._pictures.state()
 
     def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -383,6 +424,7 @@ class ServerStore:
         for what, ids, place in (
             ("items have no vector", found, index),
             ("lists of neighbours have no item", self._table.orphans(), self._beside.reader.index),
+            ("thumbnails have no item", self._pictures.orphans(), self._beside.reader.index),
         ):
             if ids:
                 problems.append(f"{len(ids)} {what}" + ("; removed" if repair else ""))

@@ -1,19 +1,21 @@
 """Writing items: many in one request, each of them whole, with a key that is its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.errors import ItemNotFoundError, StoreBusyError
-from lookalike.records import Item
+from lookalike.records import Item, Thumbnail
 from lookalike.stores.servers.beside import Beside
-from lookalike.stores.servers.bulk import Action
+from lookalike.stores.servers.bulk import Action, Outcome
 from lookalike.stores.servers.documents import check_texts, document, document_id, half_of
 from lookalike.stores.servers.neighbour_table import NeighbourTable
 from lookalike.stores.servers.reading import Reader
+from lookalike.stores.servers.thumbnail_table import ThumbnailTable
 from lookalike.vectors import Matrix
 
 __all__ = ["Writer", "no_item"]
 
+_CREATED = 201  # HTTP's word for a document that was not there
 _ROUNDS = 100  # of trying again what others were quicker at
 
 
@@ -23,6 +25,7 @@ class _Draft:
 
     item: Item
     half: str
+    thumbnail: Thumbnail | None = None
     seen: tuple[int, int] | None = None
 
 
@@ -33,30 +36,53 @@ class Writer:
     items: Reader
     beside: Beside
     table: NeighbourTable
+    pictures: ThumbnailTable
 
-    def upsert(self, items: Sequence[Item], vectors: Matrix) -> None:
+    def upsert(
+        self, items: Sequence[Item], vectors: Matrix, thumbnails: Sequence[Thumbnail | None]
+    ) -> None:
         check_texts(items)
         rows = vectors.astype("<f2")
         last = {item.id: place for place, item in enumerate(items)}
         drafts = [
-            _Draft(item=items[place], half=half_of(rows[place])) for place in sorted(last.values())
+            _Draft(item=items[place], half=half_of(rows[place]), thumbnail=thumbnails[place])
+            for place in sorted(last.values())
         ]
+        if any(one.thumbnail is not None for one in drafts):
+            self.pictures.prepare()
         gone = [self.table.forgetting(one.item.id) for one in drafts]
         gone += [self.beside.forgetting(one.item.root, one.item.path) for one in drafts]
         # A second round is for keys that others have read up to while the items were on their way
         # (see Beside): new ones, except for items that somebody has replaced since.
         while drafts:
             first = self.beside.claim_keys(len(drafts))
-            puts = [self._put(one, key=first + place) for place, one in enumerate(drafts)]
-            found = self.items.server.write([*puts, *gone])
+            keyed = list(enumerate(drafts, first))
+            puts = [self._put(one, key=key) for key, one in keyed]
+            shown = [
+                self.pictures.putting(one.item.id, one.thumbnail, key=key)
+                for key, one in keyed
+                if one.thumbnail is not None
+            ]
+            found = self.items.server.write([*puts, *shown, *gone])[: len(puts)]
+            self._forget_thumbnails(drafts, found)
             if self.beside.floor() < first:
                 return
             drafts = [
-                _Draft(item=one.item, half=one.half, seen=outcome.seen)
-                for one, outcome in zip(drafts, found, strict=False)
+                replace(one, seen=outcome.seen)
+                for one, outcome in zip(drafts, found, strict=True)
                 if outcome.done
             ]
             gone = []
+
+    def _forget_thumbnails(self, drafts: Sequence[_Draft], found: Sequence[Outcome]) -> None:
+        """Drop what showed the content that was replaced. A new item can have had none."""
+        self.items.server.write(
+            [
+                self.pictures.forgetting(one.item.id)
+                for one, outcome in zip(drafts, found, strict=True)
+                if one.thumbnail is None and outcome.done and outcome.status != _CREATED
+            ]
+        )
 
     def update(self, items: Sequence[Item]) -> None:
         check_texts(items)
@@ -86,7 +112,8 @@ class Writer:
         named = list(dict.fromkeys(ids))
         index = self.items.index
         actions = [Action(verb="delete", index=index, id=document_id(one)) for one in named]
-        found = self.items.server.write([*actions, *map(self.table.forgetting, named)])
+        gone = [table.forgetting(one) for table in (self.table, self.pictures) for one in named]
+        found = self.items.server.write([*actions, *gone])
         return sum(one.done for one in found[: len(named)])
 
     def _put(self, draft: _Draft, *, key: int) -> Action:
