@@ -311,9 +311,10 @@ def test_indexing_asks_by_the_batch_not_by_the_picture(
             with heard(store) as asked:
                 report = index_folder(store, lambda: tiny, folder)
             assert (report.indexed, report.reused) == (60 - known, known)
-            # A walk each over stamps and skips, with its beginning and end; then for a batch: which
-            # are known, copies, keys (twice), the items, the floor; of copies vectors and items.
-            most = 6 + 3 * (6 if not known else 8)
+            # A walk each over stamps and skips, with its beginning and end, and twice whether
+            # thumbnails are kept; then for a batch: which are known, copies, keys (twice), the
+            # items, the floor; of copies vectors and items.
+            most = 8 + 3 * (6 if not known else 8)
             assert len(asked) <= most, asked
             shutil.copytree(folder, folder / "copies", dirs_exist_ok=True)
 

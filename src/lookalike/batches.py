@@ -5,14 +5,15 @@
 The store is asked by the batch, not by the picture: on a server each question is a journey.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from lookalike import images
 from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
 from lookalike.protocols import Encoder, Prepared, Store
-from lookalike.records import Entry, Item, Remote, Skipped
+from lookalike.records import Entry, Item, Remote, Skipped, Thumbnail
+from lookalike.thumbnails import made
 from lookalike.vectors import Vector
 
 __all__ = ["REMOTE", "Batch", "load"]
@@ -29,6 +30,7 @@ class Batch:
     """Entries after reading: those to encode, those whose vector is known, those left out.
 
     ``update`` have new words for the content that they had, of ``same`` nothing is new.
+    ``thumbnails`` are by the digest of what they show; ``bare`` items are there and lack theirs.
     """
 
     encode: list[tuple[Item, Prepared]]
@@ -37,6 +39,48 @@ class Batch:
     same: int
     skipped: list[tuple[Entry, Skipped]]
     size: int
+    thumbnails: dict[str, Thumbnail] = field(default_factory=dict)
+    bare: list[Item] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Small:
+    """The thumbnails that a batch is to have: of ``side`` pixels; ``have`` are the items' own.
+
+    They are made of the picture that is decoded for the encoder if they can be: never is that
+    decoded larger for them, which would change its vector a little.
+    """
+
+    batch: Batch
+    side: int | None
+    have: Mapping[str, int]
+    limits: images.Limits
+
+    def add(self, digest: str, data: bytes, decoded: images.Picture | None = None) -> None:
+        """Make the thumbnail of new content, if there is to be one. Raises ``PictureError``."""
+        if self.side is not None and digest not in self.batch.thumbnails:
+            small = made(data, self.side, limits=self.limits, decoded=decoded)
+            self.batch.thumbnails[digest] = small
+
+    def complete(self, before: Item, entry: Entry, data: bytes | None = None) -> None:
+        """Make the one that an item lacks, if the entry still has what was encoded."""
+        if self.side is None or self.have.get(before.id) == self.side:
+            return
+        try:
+            data = _bytes(entry, self.limits) if data is None else data
+            if images.digest(data) == before.digest:
+                self.add(before.digest, data)
+                self.batch.bare.append(before)
+        except PictureError as error:
+            self.batch.skipped.append((entry, _skipped(entry, error)))
+
+
+class _Copy(NamedTuple):
+    """An item with its vector and, if it is as large as wanted, its thumbnail."""
+
+    item: Item
+    vector: Vector
+    thumbnail: Thumbnail | None
 
 
 class _File(NamedTuple):
@@ -51,43 +95,57 @@ _Read: TypeAlias = Item | Skipped | _File
 now said of it; left out; or new content."""
 
 
-def load(entries: Sequence[Entry], store: Store, encoder: Encoder, limits: images.Limits) -> Batch:
-    """Read, recognise, decode and prepare one batch. Runs on a reader thread."""
+def load(
+    entries: Sequence[Entry],
+    store: Store,
+    encoder: Encoder,
+    limits: images.Limits,
+    *,
+    side: int | None = None,
+) -> Batch:
+    """Read, recognise, decode and prepare one batch. Runs on a reader thread.
+
+    With ``side``, each item is to have a thumbnail of so many pixels.
+    """
     batch = Batch([], [], [], 0, [], len(entries))
     known = store.get([entry.id for entry in entries])
+    have = store.thumbnail_sides([*known]) if side is not None else {}
+    small = _Small(batch=batch, side=side, have=have, limits=limits)
     waiting: list[tuple[Entry, _Read]] = []
     held = 0
     for place, entry in enumerate(entries, 1):
-        read = _read(entry, known.get(entry.id), limits)
+        read = _read(entry, known.get(entry.id), small)
         waiting.append((entry, read))
         if isinstance(read, _File):
             held += len(read.data)
         if held < _HELD and place < len(entries):
             continue
         files = [read for _, read in waiting if isinstance(read, _File)]
-        copies = _copies(store, {file.digest for file in files}) if files else {}
+        copies = _copies(store, {file.digest for file in files}, side) if files else {}
         for one, found in waiting:
             copy = copies.get(found.digest) if isinstance(found, _File) else None
             before = known.get(one.id)
-            _add(batch, one, found, before=before, copy=copy, encoder=encoder, limits=limits)
+            _add(small, one, found, before=before, copy=copy, encoder=encoder)
         waiting, files, held = [], [], 0
     return batch
 
 
-def _read(entry: Entry, before: Item | None, limits: images.Limits) -> _Read:
+def _read(entry: Entry, before: Item | None, small: _Small) -> _Read:
     """Read an entry's file, where that is needed; ``before`` is the item of its id."""
     if before is not None and before.path and before.root != entry.root:
         place = ": ".join(part for part in (before.root, before.path) if part)
         reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
         return Skipped(path=entry.path or entry.id, reason=reason)
     if before is not None and entry.stamp is not None and before.stamp == entry.stamp:
+        small.complete(before, entry)
         return _described(before, entry)
     try:
-        data = _bytes(entry, limits)
+        data = _bytes(entry, small.limits)
     except PictureError as error:
         return _skipped(entry, error)
     digest = images.digest(data)
     if before is not None and before.digest == digest:
+        small.complete(before, entry, data)
         return _described(before, entry)
     return _File(data, digest)
 
@@ -100,8 +158,8 @@ def _bytes(entry: Entry, limits: images.Limits) -> bytes:
     return images.read(entry.picture, limits=limits)
 
 
-def _copies(store: Store, digests: Collection[str]) -> dict[str, tuple[Item, Vector]]:
-    """Digest → an item of that very content with its vector, as they belong together.
+def _copies(store: Store, digests: Collection[str], side: int | None) -> dict[str, _Copy]:
+    """Digest → an item of that very content with what is stored of it, as they belong together.
 
     The vectors are taken now: by the time that the batch is written, an item may have got other
     content (``mv a.jpg b.jpg; cp new.jpg a.jpg``).
@@ -115,10 +173,12 @@ def _copies(store: Store, digests: Collection[str]) -> dict[str, tuple[Item, Vec
             there = store.get(ids)
             sources = {digest: one for digest, one in sources.items() if one in there}
             continue
+        small = store.thumbnails(ids) if side is not None else {}
+        fitting = {one: kept for one, kept in small.items() if kept.side == side}
         # Read after the vectors: an item that still has the digest had it when its vector was read.
         items = store.get(ids)
         return {
-            digest: (items[one], vectors[one])
+            digest: _Copy(items[one], vectors[one], fitting.get(one))
             for digest, one in sources.items()
             if one in items and items[one].digest == digest
         }
@@ -126,16 +186,16 @@ def _copies(store: Store, digests: Collection[str]) -> dict[str, tuple[Item, Vec
 
 
 def _add(
-    batch: Batch,
+    small: _Small,
     entry: Entry,
     read: _Read,
     *,
     before: Item | None,
-    copy: tuple[Item, Vector] | None,
+    copy: _Copy | None,
     encoder: Encoder,
-    limits: images.Limits,
 ) -> None:
     """Put an entry where it belongs, given the item ``before`` and a ``copy``, if there are."""
+    batch = small.batch
     if isinstance(read, Skipped):
         batch.skipped.append((entry, read))
     elif isinstance(read, Item):
@@ -143,18 +203,35 @@ def _add(
             batch.same += 1
         else:
             batch.update.append(read)
-    elif copy is not None:
-        original, vector = copy
-        item = _new_item(entry, read.digest, original.width, original.height, before)
-        batch.reuse.append((item, vector))
     else:
         try:
-            picture = images.decode(read.data, limits=limits, at_least=encoder.decode_size)
-            prepared = encoder.prepare(picture.image)
+            _add_new(small, entry, read, before=before, copy=copy, encoder=encoder)
         except PictureError as error:
             batch.skipped.append((entry, _skipped(entry, error)))
-            return
-        item = _new_item(entry, read.digest, picture.width, picture.height, before)
+
+
+def _add_new(
+    small: _Small,
+    entry: Entry,
+    file: _File,
+    *,
+    before: Item | None,
+    copy: _Copy | None,
+    encoder: Encoder,
+) -> None:
+    """Bring new content: the vector of a ``copy``, or what the encoder makes one of."""
+    batch, digest = small.batch, file.digest
+    if copy is not None:
+        if copy.thumbnail is not None:
+            batch.thumbnails[digest] = copy.thumbnail
+        small.add(digest, file.data)
+        item = _new_item(entry, digest, copy.item.width, copy.item.height, before)
+        batch.reuse.append((item, copy.vector))
+    else:
+        picture = images.decode(file.data, limits=small.limits, at_least=encoder.decode_size)
+        prepared = encoder.prepare(picture.image)
+        small.add(digest, file.data, picture)
+        item = _new_item(entry, digest, picture.width, picture.height, before)
         batch.encode.append((item, prepared))
 
 

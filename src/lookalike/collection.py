@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
+from lookalike import thumbnails as small
 from lookalike.errors import (
     CollectionError,
     ItemNotFoundError,
@@ -78,7 +79,9 @@ Query: TypeAlias = _Picture | Encoded
 class CollectionInfo:
     """What a collection is, at one moment. ``skipped`` counts left-out files by reason.
 
-    ``bytes`` is its size on the disk, ``None`` where a server does not tell who asks.
+    ``bytes`` is its size on the disk, ``None`` where a server does not tell who asks. New items are
+    given thumbnails of ``thumbnail_side`` pixels (``None``: none); ``thumbnails`` are kept, of
+    ``thumbnail_bytes`` together.
     """
 
     address: str
@@ -89,6 +92,9 @@ class CollectionInfo:
     dim: int | None
     bytes: int | None
     graph_rows: int
+    thumbnail_side: int | None
+    thumbnails: int
+    thumbnail_bytes: int
     roots: tuple[Root, ...]
     skipped: dict[str, int]
     updated_at: float | None
@@ -151,6 +157,7 @@ class Collection:
         keep_missing: bool = False,
         retry: bool = False,
         part: Part | None = None,
+        thumbnails: int | None = None,
         progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
         optimize: bool = True,
@@ -166,6 +173,11 @@ class Collection:
         source is looked at and nothing removed: several machines fill one collection, and
         ``lookalike.pruning`` removes what has vanished.
 
+        ``thumbnails`` keeps a small JPEG of each item in the store, so many pixels (32 to 1024) on
+        the longer side, for those who cannot reach the files; 0 keeps none and drops those that are
+        there. The collection remembers it: later runs and ``add`` follow. Items of this source
+        that lack theirs are given it, without encoding again.
+
         A catalogue (``lookalike.catalogues``) also says what a picture is: its label, group and
         metadata. ``format`` is its format's name, ``folder`` for pictures and nothing else, or
         ``auto`` to recognise it by its content. Where only the catalogue's words have changed,
@@ -178,6 +190,8 @@ class Collection:
         from lookalike import indexing  # noqa: PLC0415
         from lookalike.catalogues import open_catalogue, recognise  # noqa: PLC0415
 
+        if thumbnails is not None:
+            small.keep(self._store, thumbnails)
         common = _Common(limits=self.limits, progress=progress, stop=stop)
         if isinstance(source, str | os.PathLike):
             path = _expanded(source)
@@ -257,11 +271,16 @@ class Collection:
         label: str | None = None,
         group: str | None = None,
         metadata: dict[str, Json] | None = None,
+        thumbnails: int | None = None,
     ) -> Item:
-        """Add or replace one picture under an id of your own. Raises ``PictureError``."""
+        """Add or replace one picture under an id of your own. Raises ``PictureError``.
+
+        ``thumbnails`` is as for ``index``.
+        """
         data = picture if isinstance(picture, bytes) else Path(picture)
         report = self.index(
-            [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)]
+            [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)],
+            thumbnails=thumbnails,
         )
         if report.skipped:
             raise PictureError(report.skipped[0].reason, path=id)
@@ -430,6 +449,25 @@ class Collection:
         """Stored vectors, (len(ids), dim) float32 with unit rows."""
         return self._store.vectors(ids)
 
+    def thumbnail(self, id: str, *, side: int = 320) -> bytes:  # noqa: A002 - the word everywhere
+        """A JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
+
+        The one that is kept, if it is large enough or the file is away; else of the file. Raises
+        ``ItemNotFoundError``, and ``PictureError`` where neither can be had.
+        """
+        item = self.get(id)
+        kept = self._store.thumbnails([id]).get(id)
+        return small.small(item, self.file_of(item), kept, side=side, limits=self.limits)
+
+    def pictures(self, items: Iterable[Item], *, side: int) -> Iterator[Image.Image | None]:
+        """Each item's picture to look at, at least ``side`` pixels if it can; ``None`` for none.
+
+        Of the thumbnail that is kept or of the file, as ``thumbnail``.
+        """
+        wanted = list(items)
+        files = self.files_of(wanted)
+        return small.seen(self._store, wanted, files, side=side, limits=self.limits)
+
     def file_of(self, item: Item) -> Path | None:
         """Where an item's picture lies, or ``None`` if it came as bytes."""
         return self.files_of([item])[0]
@@ -515,6 +553,7 @@ class Collection:
             skip.reason for name in sorted(names) for skip in self._store.skips(name).values()
         )
         updated = self._store.setting("updated_at")
+        pictured = self._store.thumbnail_state()
         size, graph_rows = facts.get("bytes"), facts.get("graph_rows")
         return CollectionInfo(
             address=str(facts["address"]),
@@ -525,6 +564,9 @@ class Collection:
             dim=bound[2] if bound else None,
             bytes=size if isinstance(size, int) else None,
             graph_rows=graph_rows if isinstance(graph_rows, int) else 0,
+            thumbnail_side=small.kept_side(self._store),
+            thumbnails=pictured.items,
+            thumbnail_bytes=pictured.bytes,
             roots=tuple(roots),
             skipped=dict(reasons.most_common()),
             updated_at=updated if isinstance(updated, float) else None,

@@ -34,14 +34,16 @@ class CopyReport:
     """What was done, counted as it happened.
 
     ``copied`` items came with their vectors, ``told`` were there but for what is said of them,
-    ``unchanged`` were there, ``removed`` were not in the source. ``items`` are in the target now,
-    ``extra`` of them not in the source. ``searches`` were compared; ``problems`` say what differs.
+    ``unchanged`` were there, ``removed`` were not in the source. ``thumbnails`` came with
+    items or to items that lacked theirs. ``items`` are in the target now, ``extra`` of them not in
+    the source. ``searches`` were compared; ``problems`` say what differs.
     """
 
     copied: int = 0
     told: int = 0
     unchanged: int = 0
     removed: int = 0
+    thumbnails: int = 0
     items: int = 0
     extra: int = 0
     skips: int = 0
@@ -114,7 +116,8 @@ def _copy_items(
     progress: Callable[[int, int], None] | None,
     stop: Callable[[], bool],
 ) -> CopyReport:
-    copied = told = unchanged = 0
+    copied = told = unchanged = pictured = 0
+    small = source.thumbnail_state().items > 0
     for turn in range(_PASSES):
         total, done, missed = source.count(), 0, 0
         for batch in _batches(source.scan()):
@@ -125,6 +128,8 @@ def _copy_items(
                 target.upsert(stored, rows)
             if changed:
                 target.update(changed)
+            if small:
+                pictured += _copy_thumbnails(source, target, batch)
             copied += len(stored)
             told += len(changed)
             if turn == 0:
@@ -134,10 +139,32 @@ def _copy_items(
             if progress is not None:
                 progress(done, total)
             if stop():
-                return CopyReport(copied=copied, told=told, unchanged=unchanged, interrupted=True)
+                return CopyReport(
+                    copied=copied,
+                    told=told,
+                    unchanged=unchanged,
+                    thumbnails=pictured,
+                    interrupted=True,
+                )
         if not missed:
             break
-    return CopyReport(copied=copied, told=told, unchanged=unchanged)
+    return CopyReport(copied=copied, told=told, unchanged=unchanged, thumbnails=pictured)
+
+
+def _copy_thumbnails(source: Store, target: Store, items: Sequence[Item]) -> int:
+    """Give items of ``target`` the thumbnails that ``source`` has of the same content."""
+    mine = source.thumbnail_sides([item.id for item in items])
+    theirs = target.thumbnail_sides(list(mine))
+    lacking = [item for item in items if mine.get(item.id) != theirs.get(item.id)]
+    found = source.thumbnails([item.id for item in lacking if item.id in mine])
+    # Whoever replaces an item in the source just now gives it another digest: looked at afterwards.
+    now = source.get(list(found))
+    same = [
+        item
+        for item in lacking
+        if item.id in found and item.id in now and now[item.id].digest == item.digest
+    ]
+    return target.set_thumbnails(same, [found[item.id] for item in same]) if same else 0
 
 
 def _split(batch: Sequence[Item], there: Mapping[str, Item]) -> tuple[list[Item], list[Item]]:

@@ -26,6 +26,7 @@ from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Store
 from lookalike.records import Entry, IndexReport, Progress, Remote, Skipped, Stamp, id_of
 from lookalike.scan import Listing, ScanOptions, check_folder, scan
+from lookalike.thumbnails import kept_side
 
 __all__ = ["FolderPlan", "index_catalogue", "index_entries", "index_folder", "plan_folder"]
 
@@ -83,7 +84,7 @@ def index_folder(
         }
         known = {path: one for path, one in known.items() if one[0] in part}
         skips = {path: skip for path, skip in skips.items() if id_of(name, path) in part}
-    plan = plan_folder(listing, known, skips, retry=retry)
+    plan = plan_folder(listing, known, skips, retry=retry, bare=_bare(store, known))
     report = IndexReport()
     if plan.work:
         report = index_entries(
@@ -148,6 +149,7 @@ def index_catalogue(
             indexed=report.indexed + again.indexed,
             reused=report.reused + again.reused,
             unchanged=report.unchanged + again.unchanged,
+            thumbnails=report.thumbnails + again.thumbnails,
             skipped=(*report.skipped, *again.skipped),
             seconds=report.seconds + again.seconds,
         )
@@ -251,17 +253,19 @@ def plan_folder(
     skips: Mapping[str, Skipped],
     *,
     retry: bool = False,
+    bare: Collection[str] = (),
 ) -> FolderPlan:
     """Compare a scan with what is stored; touches nothing.
 
     ``known`` and ``skips`` are the store's items and skips of the same root and folder, by path.
-    ``retry`` tries files again that could not be used although they are unchanged.
+    ``retry`` tries files again that could not be used although they are unchanged. ``bare`` are ids
+    of items that lack a thumbnail, for which an unchanged file is read too.
     """
     work, again = [], []
     unchanged = 0
     for path, stamp in listing.files.items():
         before = known.get(path)
-        if before is not None and before[1] == stamp:
+        if before is not None and before[1] == stamp and before[0] not in bare:
             unchanged += 1
         elif (skip := skips.get(path)) is not None and skip.stamp == stamp and not retry:
             again.append(skip)
@@ -301,27 +305,29 @@ def index_entries(
 ) -> IndexReport:
     """Read, encode and store ``entries``; one transaction a batch.
 
+    Where the collection keeps thumbnails (``lookalike.thumbnails``), each item is given its own.
     A picture that cannot be used is skipped with its reason and the rest goes on. An encoder or a
     store that fails raises, and what was stored before stays. ``stop`` is asked between batches.
     """
     began = time.monotonic()
-    indexed = reused = same = done = 0
+    indexed = reused = same = done = pictured = 0
     skipped: list[Skipped] = []
     interrupted = False
     workers = usable_cores()
+    side = kept_side(store)
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="lookalike-read") as pool,
         closing(
             _ahead(
                 pool,
-                lambda batch: load(batch, store, encoder, limits),
+                lambda batch: load(batch, store, encoder, limits, side=side),
                 _batches(entries, BATCH),
                 workers + _AHEAD,
             )
         ) as batches,
     ):
         for batch in batches:
-            _write(batch, store, encoder)
+            pictured += _write(batch, store, encoder)
             indexed += len(batch.encode)
             reused += len(batch.reuse)
             same += batch.same + len(batch.update)
@@ -336,20 +342,24 @@ def index_entries(
         indexed=indexed,
         reused=reused,
         unchanged=same,
+        thumbnails=pictured,
         skipped=tuple(skipped),
         interrupted=interrupted,
         seconds=time.monotonic() - began,
     )
 
 
-def _write(batch: Batch, store: Store, encoder: Encoder) -> None:
-    """Store what a batch brought; its new and changed items are one transaction."""
+def _write(batch: Batch, store: Store, encoder: Encoder) -> int:
+    """Store what a batch brought; its new and changed items are one transaction.
+
+    Answers how many items were there already and were given a thumbnail.
+    """
     new = [item for item, _ in (*batch.encode, *batch.reuse)]
     rows = [vector[None, :] for _, vector in batch.reuse]
     if batch.encode:
         rows.insert(0, encoder.encode([prepared for _, prepared in batch.encode]))
     if new:
-        store.upsert(new, np.concatenate(rows))
+        store.upsert(new, np.concatenate(rows), [batch.thumbnails.get(item.digest) for item in new])
     if batch.update:
         # An item may have changed or gone since it was read: then the next run looks at it again.
         there = store.get([item.id for item in batch.update])
@@ -360,12 +370,27 @@ def _write(batch: Batch, store: Store, encoder: Encoder) -> None:
                 if item.id in there and there[item.id].digest == item.digest
             ]
         )
+    pictured = 0
+    if batch.bare:
+        small = [batch.thumbnails[item.digest] for item in batch.bare]
+        pictured = store.set_thumbnails(batch.bare, small)
     left_out: dict[str, list[Skipped]] = {}
     for entry, skip in batch.skipped:
         if entry.stamp is not None:  # only a file has a state to remember
             left_out.setdefault(entry.root, []).append(skip)
     for root, skips in left_out.items():
         store.skip(root, skips)
+    return pictured
+
+
+def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:
+    """Ids of those that lack the thumbnail which the collection keeps of each item."""
+    side = kept_side(store)
+    if side is None:
+        return ()
+    ids = [one for one, _ in known.values()]
+    have = store.thumbnail_sides(ids)
+    return {one for one in ids if have.get(one) != side}
 
 
 def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:

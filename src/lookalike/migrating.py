@@ -21,13 +21,14 @@ from lookalike.indexing import index_entries
 from lookalike.protocols import Encoder, Store
 from lookalike.records import Entry, Item, Progress, Skipped
 from lookalike.scan import stamp_of
+from lookalike.thumbnails import SETTING
 
 __all__ = ["MigrateReport", "drop_old", "is_version", "migrate", "paired", "version_name"]
 
 _FEW = 64  # changes that may wait for the moment in which nobody else writes
 _TURNS = 5
 # The other settings are made of the old encoder's vectors.
-_MOVED = ("roots", "updated_at", "uploads")
+_MOVED = ("roots", SETTING, "updated_at", "uploads")
 _NO_FILE = "came as bytes; its picture is not kept"
 _GONE = "its file has gone"
 _LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is taken again
@@ -162,6 +163,7 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
     new.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
     if card is not None:
         new.set_setting("card", card)
+    new.set_setting(SETTING, old.setting(SETTING))  # so that they are made while it is built
     return new
 
 

@@ -5,17 +5,15 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from PIL import Image
-
 from lookalike import images
 from lookalike.collection import Collection
 from lookalike.duplicates import Found
 from lookalike.errors import ExportError
 from lookalike.evaluation import Comparison, Evaluation
-from lookalike.records import Json
+from lookalike.records import Item, Json
 from lookalike.report import render, render_copies
 
-__all__ = ["document", "picture_of", "plain_json", "write_copies", "write_report"]
+__all__ = ["document", "plain_json", "write_copies", "write_report"]
 
 _SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
 _COPIES = 2000  # pictures on a page of copies: some 12 MB
@@ -56,15 +54,15 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
 
     Raises ``ExportError`` when the file cannot be written.
     """
-    wanted = {
-        (number, item_id)
-        for number, one in enumerate(found.evaluations)
-        for judged in one.worst
-        for item_id in (judged.id, *(answer.id for answer in judged.answers))
-    }
-    thumbnails = {
-        (number, item_id): _thumbnail(shops[number], item_id) for number, item_id in sorted(wanted)
-    }
+    thumbnails: dict[tuple[int, str], bytes | None] = {}
+    for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True)):
+        wanted = {
+            item_id
+            for judged in one.worst
+            for item_id in (judged.id, *(answer.id for answer in judged.answers))
+        }
+        small = _thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
+        thumbnails |= {(number, item_id): jpeg for item_id, jpeg in small.items()}
     _write(target, render(found, thumbnails, made_at=_now()))
 
 
@@ -73,12 +71,12 @@ def write_copies(shop: Collection, found: Found, target: Path) -> None:
 
     Raises ``ExportError`` when the file cannot be written.
     """
-    thumbnails: dict[str, bytes | None] = {}
+    shown: list[Item] = []
     for group in found.groups:
-        if len(thumbnails) + 1 + len(group.copies) > _COPIES:
+        if len(shown) + 1 + len(group.copies) > _COPIES:
             break
-        for item in (group.kept, *(copy.item for copy in group.copies)):
-            thumbnails[item.id] = _thumbnail(shop, item.id)
+        shown += (group.kept, *(copy.item for copy in group.copies))
+    thumbnails = _thumbnails(shop, shown)
     name = Path(shop.info().address).name
     _write(target, render_copies(found, thumbnails, name=name, made_at=_now()))
 
@@ -94,12 +92,9 @@ def _write(target: Path, page: str) -> None:
         raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
 
 
-def _thumbnail(shop: Collection, item_id: str) -> bytes | None:
-    """A small JPEG, or ``None`` when the picture is gone or cannot be read."""
-    image = picture_of(shop, item_id, _SIDE)
-    return None if image is None else images.thumbnail(image, _SIDE)
-
-
-def picture_of(shop: Collection, item_id: str, side: int) -> Image.Image | None:
-    """An item's picture, at least ``side`` pixels if it can; ``None`` if it is gone or broken."""
-    return images.viewed(shop.file_of(shop.get(item_id)), side, shop.limits)
+def _thumbnails(shop: Collection, items: Sequence[Item]) -> dict[str, bytes | None]:
+    """Small JPEGs by id, ``None`` where the picture is gone or cannot be read."""
+    return {
+        item.id: None if image is None else images.thumbnail(image, _SIDE)
+        for item, image in zip(items, shop.pictures(items, side=_SIDE), strict=True)
+    }

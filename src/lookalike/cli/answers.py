@@ -11,15 +11,16 @@ import click
 from lookalike.cli.output import lines, plain, print_json, print_table
 from lookalike.documents import collection_json, hits_json, matches_json, search_json
 from lookalike.errors import SourceError
-from lookalike.records import Hit, Json
+from lookalike.records import Hit, Item, Json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PIL import Image
 
     from lookalike.calibration import Calibration, Judgement, Match
     from lookalike.categories import CategorySearch
     from lookalike.collection import Collection
-    from lookalike.images import Limits as ImageLimits
 
 __all__ = ["Answer", "Limits", "View", "show"]
 
@@ -39,14 +40,14 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The hits of one query; ``picture`` is where the query's own picture may be read.
+    """The hits of one query; ``picture`` is the query's own: a file, its bytes, or an item.
 
     ``found`` are all that a search gave, of which ``judged`` has those that match well enough.
     ``folded`` has the number of near copies that each stands for, by id, where they were asked for.
     """
 
     query: dict[str, Json]
-    picture: Path | bytes | None
+    picture: Path | bytes | Item | None
     found: Sequence[Hit]
     judged: "Judgement | None"
     took_ms: float
@@ -185,8 +186,7 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
         out = Console()
         if small.can_preview(out):
             columns.insert(2, "")
-            for row, hit in zip(rows, answer.hits, strict=True):
-                image = _image(shop.file_of(hit.item), shop.limits)
+            for row, image in zip(rows, _images(shop, answer.hits), strict=True):
                 row.insert(2, (image and small.preview(image, console=out)) or "")
     print_table(columns, rows)
 
@@ -199,15 +199,15 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer], path: Path) -> 
         target = path if len(answers) == 1 else path.with_stem(f"{path.stem}-{number}")
         cells = [
             Cell(
-                image=_image(shop.file_of(hit.item), shop.limits),
+                image=image,
                 caption=hit.item.id.rpartition("/")[2],
                 score=hit.score,
                 note=hit.item.label or "",
             )
-            for hit in answer.hits
+            for hit, image in zip(answer.hits, _images(shop, answer.hits), strict=True)
         ]
         sheet = contact_sheet(
-            _image(answer.picture, shop.limits),
+            _own_image(shop, answer),
             cells,
             title=str(next(iter(answer.query.values()))).rpartition("/")[2],
         )
@@ -220,7 +220,13 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer], path: Path) -> 
         click.echo(f"wrote {target}", err=True)
 
 
-def _image(source: Path | bytes | None, limits: "ImageLimits") -> "Image.Image | None":
-    from lookalike import images  # noqa: PLC0415 - only for sheets and previews
+def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | None]":
+    return shop.pictures([hit.item for hit in hits], side=_SIDE)
 
-    return images.viewed(source, _SIDE, limits)
+
+def _own_image(shop: "Collection", answer: Answer) -> "Image.Image | None":
+    if isinstance(answer.picture, Item):
+        return next(shop.pictures([answer.picture], side=_SIDE))
+    from lookalike import images  # noqa: PLC0415 - only for sheets
+
+    return images.viewed(answer.picture, _SIDE, shop.limits)

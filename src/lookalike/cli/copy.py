@@ -39,10 +39,10 @@ def copy_command(
 ) -> None:
     """Copy a collection from one place to another: folder, Elasticsearch or OpenSearch.
 
-    FROM and TO are names, paths or addresses, as for -c. Items come with vectors, labels, groups
-    and metadata; folders, declared fields, categories and the like with them; nothing is encoded.
-    At the end counts and the answers to some exact searches are compared, and the exit code is 1
-    when they differ. A copy that was interrupted goes on when it is done again.
+    FROM and TO are names, paths or addresses, as for -c. Items come with vectors, labels, groups,
+    metadata and thumbnails; folders, declared fields, categories and the like with them; nothing is
+    encoded. At the end counts and the answers to some exact searches are compared, and the exit
+    code is 1 when they differ. A copy that was interrupted goes on when it is done again.
 
     \b
       lookalike copy shop elasticsearch://localhost:9200/shop
@@ -85,6 +85,8 @@ def summary(report: "CopyReport") -> str:
     parts = [f"{report.copied:,} copied", f"{report.unchanged:,} there already"]
     if report.told:
         parts.append(f"{report.told:,} updated")
+    if report.thumbnails:
+        parts.append(f"{report.thumbnails:,} thumbnails")
     if report.removed:
         parts.append(f"{report.removed:,} removed")
     if report.extra:

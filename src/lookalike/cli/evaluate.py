@@ -12,12 +12,14 @@ from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter
 from lookalike.errors import ExportError
 from lookalike.evaluation import SAMPLE, Comparison, compare
-from lookalike.published import document, picture_of, write_report
+from lookalike.published import document, write_report
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 __all__ = ["evaluate_command"]
+
+_SIDE = 440  # pixels of a picture on a sheet, on a fine screen
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -229,17 +231,19 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):
         place = folder if len(shops) == 1 else folder / str(number)
         for rank, judged in enumerate(one.worst, 1):
+            ids = [judged.id, *(answer.id for answer in judged.answers)]
+            own, *images = shop.pictures(map(shop.get, ids), side=_SIDE)
             cells = [
                 Cell(
-                    image=picture_of(shop, answer.id, 440),
+                    image=image,
                     caption=answer.id.rpartition("/")[2],
                     score=answer.score,
                     note=f"{'right' if answer.right else 'wrong'}: {answer.name or 'no class'}",
                 )
-                for answer in judged.answers
+                for answer, image in zip(judged.answers, images, strict=True)
             ]
             title = f"{judged.name}: {judged.id.rpartition('/')[2]}"
-            sheet = contact_sheet(picture_of(shop, judged.id, 440), cells, columns=4, title=title)
+            sheet = contact_sheet(own, cells, columns=4, title=title)
             target = place / f"worst-{rank:03}.jpg"
             try:
                 place.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ from lookalike.images import Limits
 from lookalike.parts import Part
 from lookalike.records import IndexReport, together
 from lookalike.scan import ScanOptions
+from lookalike.thumbnails import checked
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["Source", "index_command", "update_neighbours"]
 
 _NOTES = 10  # shown
+
+
+def side_of(ctx: click.Context, option: click.Parameter, side: int | None) -> int | None:
+    """The side of thumbnails, or 0."""
+    try:
+        return None if side is None else checked(side)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, option) from error
 
 
 def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Part | None:
@@ -80,6 +89,15 @@ def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Pa
     "machines fill one collection. `lookalike prune` then removes what has vanished.",
 )
 @click.option(
+    "--thumbnails",
+    type=int,
+    metavar="SIDE",
+    callback=side_of,
+    help="Keep a small JPEG of each picture with the items, of SIDE pixels (32 to 1024) on the "
+    "longer side, for those who cannot reach the files. The collection remembers it: later runs "
+    "follow. 0 keeps none, and drops those there are.",
+)
+@click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),
     default=100.0,
@@ -121,6 +139,7 @@ def index_command(
     keep_missing: bool,
     retry_skipped: bool,
     part: Part | None,
+    thumbnails: int | None,
     max_megapixels: float,
     max_megabytes: float,
     strict: bool,
@@ -144,6 +163,7 @@ def index_command(
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
       lookalike index photos/ --part 3/8 -c elasticsearch://search:9200/shop
+      lookalike index photos/ --thumbnails 256 -c elasticsearch://search:9200/shop
     """
     pictures = Path(root).expanduser() if root else None
     sources = [  # before any work: a slip in the last word should cost nothing
@@ -172,6 +192,7 @@ def index_command(
                     keep_missing=keep_missing,
                     retry=retry_skipped,
                     part=part,
+                    thumbnails=thumbnails,
                     progress=meter,
                     stop=stop,
                     optimize=False,  # once, at the end, with its own progress
@@ -259,6 +280,8 @@ def summary(report: IndexReport) -> str:
         parts.append(f"{report.reused:,} copies reused")
     parts.append(f"{report.unchanged:,} unchanged")
     parts.append(f"{report.removed:,} removed")
+    if report.thumbnails:
+        parts.append(f"{report.thumbnails:,} thumbnails made for items there before")
     if report.kept:
         parts.append(f"{report.kept:,} missing but kept")
     if report.skipped:

@@ -92,6 +92,10 @@ def _rows(
         ("search", f"graph over {info.graph_rows:,}" if info.graph_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),
     ]
+    if info.thumbnails or info.thumbnail_side:
+        size = f"{info.thumbnail_side} pixels" if info.thumbnail_side else "no new ones"
+        kept = f"{info.thumbnails:,} ({size_text(info.thumbnail_bytes)})"
+        rows.append(("thumbnails", f"{kept}, {size}"))
     rows += [
         ("folder", plain(f"{root.name}: {root.path}" if root.name else str(root.path)))
         for root in info.roots

@@ -274,7 +274,7 @@ def similar_command(
             else:
                 hits = shop.similar(one, **wanted)
             took_ms = (time.perf_counter() - began) * 1000
-            picture = shop.file_of(shop.get(one))
+            picture = shop.get(one)
             query: dict[str, Json] = {"id": one}
             answers.append(
                 Answer(

@@ -310,6 +310,9 @@ class RemoteCollection:
             dim=told["dim"],
             bytes=told["bytes"],
             graph_rows=told["graph_rows"],
+            thumbnail_side=told["thumbnail_side"],
+            thumbnails=told["thumbnails"],
+            thumbnail_bytes=told["thumbnail_bytes"],
             roots=tuple(
                 Root(name=one["name"], path=Path(one["path"]))
                 for one in told["roots"]

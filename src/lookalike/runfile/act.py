@@ -266,6 +266,7 @@ class _Run:
                 ),
                 keep_missing=wanted.keep_missing,
                 retry=wanted.retry_skipped or "index" in self.force,
+                thumbnails=wanted.thumbnails,
                 progress=hear,
                 stop=self.stop,
                 optimize=False,  # once, at the end

@@ -25,6 +25,7 @@ from lookalike.export import VECTORS, Vectors, format_of
 from lookalike.filters import FIELDS, parse
 from lookalike.runfile.nearest import nearest
 from lookalike.runfile.steps import STEPS, Step
+from lookalike.thumbnails import checked
 
 __all__ = [
     "Categories",
@@ -206,6 +207,11 @@ class Index(_Section):
     keep_missing: bool = Field(default=False, description="keep items whose file has gone")
     retry_skipped: bool = Field(
         default=False, description="try unchanged files again that could not be used"
+    )
+    thumbnails: Annotated[int, AfterValidator(checked)] | None = Field(
+        default=None,
+        description="keep small JPEGs with the items, 32 to 1024 pixels a side; 0: none",
+        examples=[256],
     )
     max_megapixels: Size = Field(default=100.0, description="leave out larger pictures")
     max_megabytes: Size = Field(default=100.0, description="leave out larger files")

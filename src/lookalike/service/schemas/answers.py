@@ -159,6 +159,9 @@ class CollectionAnswer(CollectionSummary):
     dim: int | None
     bytes: int | None
     graph_rows: int
+    thumbnail_side: int | None
+    thumbnails: int
+    thumbnail_bytes: int
     roots: list[dict[str, Any]]
     skipped: dict[str, int]
     declared: list[str]
