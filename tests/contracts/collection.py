@@ -7,6 +7,7 @@ test's own. ``pictures`` is the folder that was indexed.
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,25 @@ class CollectionContract:
         for ask in (shop.get, shop.similar):
             with pytest.raises(ItemNotFoundError, match="there is no item 'nothing'"):
                 ask("nothing")
+
+    def test_a_thumbnail_is_a_jpeg_as_small_as_asked(self, shop: Shop) -> None:
+        for side, size in ((16, (16, 12)), (40, (40, 30)), (320, (64, 48))):
+            with Image.open(BytesIO(shop.thumbnail("mugs/a b.png", side=side))) as image:
+                assert (image.format, image.size) == ("JPEG", size)
+        with pytest.raises(ItemNotFoundError, match="nothing"):
+            shop.thumbnail("nothing")
+
+    def test_thumbnails_that_are_kept_are_told_of_and_seen_without_the_files(
+        self, shop: Shop, pictures: Path
+    ) -> None:
+        with lookalike.open(pictures.parent / "collections" / "shop") as writer:
+            writer.index(pictures, thumbnails=32)
+        info = shop.info()
+        assert (info.thumbnail_side, info.thumbnails) == (32, 8)
+        assert 8 * 300 < info.thumbnail_bytes < 8 * 3000
+        pictures.rename(pictures.with_name("elsewhere"))
+        with Image.open(BytesIO(shop.thumbnail("mugs/a b.png"))) as image:
+            assert image.size == (32, 24)
 
     def test_items_and_counts_take_a_filter(self, shop: Shop) -> None:
         dear = [item.id for item in shop.items("label=mug and price>=3")]

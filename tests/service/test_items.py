@@ -3,7 +3,7 @@
 import base64
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
@@ -171,6 +171,66 @@ def test_a_picture_that_only_its_vector_is_kept_of_has_no_links(home: Path) -> N
         cropped = live.client.post("/v1/search", json={"id": "bytes", "crop": [0, 0, 0.5, 1]})
         problem(cropped, 404, "picture-unreadable")
         assert live.client.get("/v1/items/bytes/similar").status_code == 200
+
+
+# -- thumbnails that are kept -----------------------------------------------------------------
+
+
+@pytest.fixture
+def away(tmp_path: Path, card: Path, paint: Callable[[Path, int], Path]) -> Iterator[Live]:
+    """A service whose collection keeps thumbnails of 32 pixels, and whose files are elsewhere."""
+    paint(tmp_path / "files" / "a.png", 1)
+    paint(tmp_path / "files" / "b.png", 2)
+    with lookalike.open(tmp_path / "collections" / "shop", encoder=card) as shop:
+        shop.index(tmp_path / "files", thumbnails=32)
+        shop.add("bytes", PNG)
+    (tmp_path / "files").rename(tmp_path / "elsewhere")
+    with serving(tmp_path) as live:
+        yield live
+
+
+def test_kept_thumbnails_are_shown_where_the_files_are_away(away: Live) -> None:
+    hit = hits(away.client.get("/v1/items/bytes/similar"))[0]
+    small = away.client.get(hit["thumbnail"])
+    assert small.status_code == 200
+    with Image.open(BytesIO(small.content)) as image:
+        assert (image.format, max(image.size)) == ("JPEG", 32)
+    problem(away.client.get(hit["picture"]), 404, "picture-unreadable")
+    again = away.client.get(hit["thumbnail"], headers={"If-None-Match": small.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert parsedate_to_datetime(small.headers["last-modified"]).tzinfo is not None
+
+
+def test_a_browser_keeps_for_good_only_what_is_as_large_as_asked(away: Live) -> None:
+    (hit,) = hits(away.client.get("/v1/items/b.png/similar?k=1&where=id=a.png"))
+    whole = away.client.get(f"{hit['thumbnail']}&side=32")
+    assert "immutable" in whole.headers["cache-control"]
+    lesser = away.client.get(f"{hit['thumbnail']}&side=64")
+    assert lesser.content == whole.content
+    assert lesser.headers["cache-control"] == "private, no-cache"
+    (away.home / "elsewhere").rename(away.home / "files")
+    better = away.client.get(f"{hit['thumbnail']}&side=64")
+    assert better.headers["etag"] != lesser.headers["etag"]
+    with Image.open(BytesIO(better.content)) as image:
+        assert max(image.size) == 64
+
+
+def test_what_came_as_bytes_is_seen_by_its_thumbnail(away: Live) -> None:
+    item = away.client.get("/v1/items/bytes").json()
+    assert item["picture"] is None
+    assert away.client.get(item["thumbnail"]).headers["content-type"] == "image/jpeg"
+
+
+def test_uploads_and_jobs_follow_the_collections_setting(away: Live) -> None:
+    away.client.put("/v1/items/one", content=JPEG, headers={"Content-Type": "image/jpeg"})
+    begun = away.client.post("/v1/jobs", files={"picture": ("two", PNG)})
+    away.client.get(f"{begun.headers['location']}/events")  # answers when the job has ended
+    with away.opened() as shop:
+        assert shop.store.thumbnail_sides(["one", "two"]) == {"one": 32, "two": 32}
+    about = away.client.get("/v1/collections/shop").json()
+    assert (about["thumbnail_side"], about["thumbnails"]) == (32, 5)
+    away.client.delete("/v1/items/one")
+    assert away.client.get("/v1/collections/shop").json()["thumbnails"] == 4
 
 
 # -- putting in and taking out ---------------------------------------------------------------

@@ -24,6 +24,7 @@ from lookalike.service.problems import Problem
 from lookalike.service.schemas import Options
 from lookalike.service.state import Service, in_thread
 from lookalike.service.uploads import Upload
+from lookalike.thumbnails import kept_side
 from lookalike.vectors import Vector, mixed
 
 __all__ = ["Part", "searched", "with_links"]
@@ -230,12 +231,17 @@ def with_links(
 ) -> dict[str, Json]:
     """An item's document with where its pictures are had from."""
     address = f"{opened.address}/items/{quote(str(document['id']), safe='')}"
-    for what in ("thumbnail", "picture"):
-        has_file = document["path"] is not None
-        document[what] = f"{address}/{what}?v={digest[:12]}" if has_file else None
+    has_file = document["path"] is not None
+    there = {"thumbnail": has_file or _keeps_thumbnails(opened), "picture": has_file}
+    for what, shown in there.items():
+        document[what] = f"{address}/{what}?v={digest[:12]}" if shown else None
     if not service.settings.show_paths:
         document["path"] = None
     return document
+
+
+def _keeps_thumbnails(opened: Opened) -> bool:
+    return kept_side(opened.collection.store) is not None
 
 
 def _chosen(document: dict[str, Json], fields: Sequence[str]) -> dict[str, Json]:

@@ -10,15 +10,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from lookalike import images
 from lookalike.collection import Collection
 from lookalike.errors import UnreadablePictureError
 from lookalike.formats import format_of
-from lookalike.records import Item
+from lookalike.records import Item, Thumbnail
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem
 from lookalike.service.reopening import Reopening
 from lookalike.service.state import ItemId, Served, State, in_thread
+from lookalike.thumbnails import small
 
 __all__ = ["router"]
 
@@ -50,12 +50,21 @@ class _File(NamedTuple):
     tag: str
 
 
-def _file(shop: Collection, item_id: str) -> _File:
+class _Small(NamedTuple):
+    """What a thumbnail is made of: the one that is kept, the file, or the better of both."""
+
+    item: Item
+    kept: Thumbnail | None
+    file: _File | None
+    tag: str
+    whole: bool  # as large as asked for, or as the picture is
+
+
+def _file(shop: Collection, item: Item) -> _File:
     """An item's file, if it lies where the collection may look: below a root, links resolved.
 
-    Raises ``ItemNotFoundError`` and ``UnreadablePictureError``.
+    Raises ``UnreadablePictureError``.
     """
-    item = shop.get(item_id)
     place = shop.file_of(item)
     if place is None:
         raise UnreadablePictureError("the picture is not kept, only its vector")
@@ -67,18 +76,48 @@ def _file(shop: Collection, item_id: str) -> _File:
     roots = [root.path.resolve() for root in shop.roots() if root.name == item.root]
     if not any(real.is_relative_to(root) for root in roots):
         raise UnreadablePictureError("the file is a link that leads out of its folder")
-    mark = f"{item.digest} {found.st_size} {found.st_mtime_ns}"
-    return _File(item, real, found, hashlib.sha256(mark.encode()).hexdigest()[:32])
+    return _File(item, real, found, _tag(f"{item.digest} {found.st_size} {found.st_mtime_ns}"))
 
 
-def _headers(request: Request, file: _File, tag: str) -> dict[str, str]:
-    for_good = request.query_params.get("v") == file.item.digest[:12]
-    return {
+def _item_file(shop: Collection, item_id: str) -> _File:
+    return _file(shop, shop.get(item_id))
+
+
+def _small(shop: Collection, item_id: str, side: int) -> _Small:
+    """Where an item's thumbnail comes from. Raises as ``_file``, where none is kept."""
+    item = shop.get(item_id)
+    kept = shop.store.thumbnails([item_id]).get(item_id)
+    whole = kept is not None and kept.shows(item, side)
+    file = None
+    if not whole:
+        try:
+            file = _file(shop, item)
+        except UnreadablePictureError:
+            if kept is None:
+                raise
+    if file is not None:
+        return _Small(item, kept, file, file.tag, whole=True)
+    return _Small(item, kept, None, _tag(f"{item.digest} kept {kept and kept.side}"), whole)
+
+
+def _tag(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()[:32]
+
+
+def _headers(
+    request: Request, item: Item, file: _File | None, tag: str, *, whole: bool = True
+) -> dict[str, str]:
+    for_good = whole and request.query_params.get("v") == item.digest[:12]
+    headers = {
         "ETag": tag,
         "Cache-Control": _FOR_GOOD if for_good else _ASK_AGAIN,
-        "Last-Modified": formatdate(file.found.st_mtime, usegmt=True),
         "Content-Security-Policy": _ALONE,
     }
+    if file is not None:
+        headers["Last-Modified"] = formatdate(file.found.st_mtime, usegmt=True)
+    elif item.stamp is not None:
+        headers["Last-Modified"] = formatdate(item.stamp.mtime_ns / 1e9, usegmt=True)
+    return headers
 
 
 def _unchanged(request: Request, tag: str) -> bool:
@@ -112,24 +151,25 @@ async def thumbnail(
     side: Annotated[int, Query(ge=16, le=2048, description="The longer side, in pixels.")] = 320,
     v: _VERSION = None,  # noqa: ARG001 - read in `_headers`; here for the documents
 ) -> Response:
-    """A JPEG, at most so large, never enlarged."""
-    file = await in_thread(_file, opened.collection, id)
-    tag = f'"{file.tag}-{side}"'
-    headers = _headers(request, file, tag)
+    """A JPEG, at most so large, never enlarged; smaller where the file is away and a smaller one
+    is kept.
+    """
+    found = await in_thread(_small, opened.collection, id, side)
+    tag = f'"{found.tag}-{side}"'
+    headers = _headers(request, found.item, found.file, tag, whole=found.whole)
     if _unchanged(request, tag):
         return Response(status_code=304, headers=headers)
-    small = service.thumbnails.get((file.tag, side))
-    if small is None:
-        small = await in_thread(_small, opened, file, side)
-        service.thumbnails.put((file.tag, side), small)
-    return Response(small, headers=headers, media_type="image/jpeg")
+    data = service.thumbnails.get((found.tag, side))
+    if data is None:
+        data = await in_thread(_jpeg, opened, found, side)
+        service.thumbnails.put((found.tag, side), data)
+    return Response(data, headers=headers, media_type="image/jpeg")
 
 
-def _small(opened: Opened, file: _File, side: int) -> bytes:
+def _jpeg(opened: Opened, found: _Small, side: int) -> bytes:
+    place = None if found.file is None else found.file.place
     limits = opened.collection.limits
-    data = images.read(file.place, limits=limits)
-    picture = images.decode(data, limits=limits, at_least=(side, side))
-    return images.thumbnail(picture.image, side)
+    return small(found.item, place, found.kept, side=side, limits=limits)
 
 
 @router.head("/items/{id:path}/picture", include_in_schema=False)
@@ -146,9 +186,9 @@ async def picture(
     v: _VERSION = None,  # noqa: ARG001 - as above
 ) -> Response:
     """Understands ranges. What the file is, its first bytes decide."""
-    file = await in_thread(_file, opened.collection, id)
+    file = await in_thread(_item_file, opened.collection, id)
     tag = f'"{file.tag}"'
-    headers = _headers(request, file, tag)
+    headers = _headers(request, file.item, file, tag)
     if _unchanged(request, tag):
         return Response(status_code=304, headers=headers)
     kind = await in_thread(_kind, file.place)
