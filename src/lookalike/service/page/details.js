@@ -24,7 +24,7 @@ export function show(hit, query, state, acts) {
       hit.match ? ` ${hit.match} match` : "", scored ? "" : ` ${hit.id.split("/").pop()}`),
   );
   const button = (label, what, drawn, pressed) => make(pressed === undefined ? "button.main" : "button", {
-    type: "button", ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
+    type: "button", autofocus: pressed === undefined, ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
     onclick: () => { dialog.close(); acts(what, hit); },
   }, icon(drawn), label);
   $("details-actions").replaceChildren(...[
