@@ -38,7 +38,7 @@ def test_an_item_that_is_gone_is_told(visit: Visit) -> None:
     visit.open("?id=nobody.jpg")
     visit.state("That picture is not here any more")
     visit["#empty button"].click()
-    expect(visit["h1"]).to_be_visible()
+    expect(visit["#drop h1"]).to_be_visible()
 
 
 def test_the_address_of_a_picture_on_another_device_asks_for_it(visit: Visit, query: Path) -> None:

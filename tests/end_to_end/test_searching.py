@@ -21,7 +21,7 @@ def about(identity: str) -> str:
 
 def test_the_start_offers_pictures_to_begin_with(visit: Visit) -> None:
     visit.open()
-    expect(visit["h1"]).to_have_text("Find pictures that look alike")
+    expect(visit["#drop h1"]).to_have_text("Find pictures that look alike")
     expect(visit.cards).to_have_count(24)
     assert len(set(visit.ids())) == 24
     assert len({identity.split("/")[0] for identity in visit.ids()}) > 3  # not 24 of one kind
@@ -137,7 +137,7 @@ def test_going_on_from_an_answer_is_a_step_that_the_browser_takes_back(
     visit.settled()
     assert visit.ids() == before
     visit.page.go_back()
-    expect(visit["h1"]).to_be_visible()
+    expect(visit["#drop h1"]).to_be_visible()
     visit.page.go_forward()
     expect(visit["#what"]).to_have_text(query.name)
     visit.settled()
