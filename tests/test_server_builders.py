@@ -451,13 +451,13 @@ def test_pauses_grow_and_end() -> None:
 
 def test_the_index_says_whose_it_is_and_takes_no_other_fields() -> None:
     body: dict[str, Any] = mappings.items_body(
-        vectors="hnsw", shards=2, replicas=None, settings={"knn": True}
+        vectors="hnsw", shards=2, replicas=None, settings={"knn": True}, begun="1f"
     )
     assert body["settings"] == {
         "index": {"number_of_shards": 2, "auto_expand_replicas": "0-1", "knn": True}
     }
     assert body["mappings"]["_meta"] == {
-        "lookalike": {"format": 1, "holds": "items", "vectors": "hnsw"}
+        "lookalike": {"format": 1, "holds": "items", "vectors": "hnsw", "begun": "1f"}
     }
     assert body["mappings"]["dynamic"] == "strict"
     assert body["mappings"]["_source"] == {"excludes": ["vector", "tokens"]}

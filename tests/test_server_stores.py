@@ -312,9 +312,9 @@ def test_indexing_asks_by_the_batch_not_by_the_picture(
                 report = index_folder(store, lambda: tiny, folder)
             assert (report.indexed, report.reused) == (60 - known, known)
             # A walk each over stamps and skips, with its beginning and end, and twice whether
-            # thumbnails are kept; then for a batch: which are known, copies, keys (twice), the
-            # items, the floor; of copies vectors and items.
-            most = 8 + 3 * (6 if not known else 8)
+            # thumbnails are kept; then for a batch: which are known, copies, whether it is still
+            # this collection, keys (twice), the items, the floor; of copies vectors and items.
+            most = 8 + 3 * (7 if not known else 9)
             assert len(asked) <= most, asked
             shutil.copytree(folder, folder / "copies", dirs_exist_ok=True)
 
