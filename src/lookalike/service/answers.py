@@ -219,29 +219,24 @@ def _hits_json(
     options: Options,
 ) -> list[dict[str, Json]]:
     documents = hits_json(opened.collection, hits, judged)
-    for hit, document in zip(hits, documents, strict=True):
-        with_links(service, opened, hit.item.digest, document)
+    with_links(service, opened, [hit.item for hit in hits], documents)
     if options.fields is None:
         return documents
     return [_chosen(document, options.fields) for document in documents]
 
 
 def with_links(
-    service: Service, opened: Opened, digest: str, document: dict[str, Json]
-) -> dict[str, Json]:
-    """An item's document with where its pictures are had from."""
-    address = f"{opened.address}/items/{quote(str(document['id']), safe='')}"
-    has_file = document["path"] is not None
-    there = {"thumbnail": has_file or _keeps_thumbnails(opened), "picture": has_file}
-    for what, shown in there.items():
-        document[what] = f"{address}/{what}?v={digest[:12]}" if shown else None
-    if not service.settings.show_paths:
-        document["path"] = None
-    return document
-
-
-def _keeps_thumbnails(opened: Opened) -> bool:
-    return kept_side(opened.collection.store) is not None
+    service: Service, opened: Opened, items: Sequence[Item], documents: Sequence[dict[str, Json]]
+) -> None:
+    """Say in each item's document where its pictures are had from."""
+    has_file = [document["path"] is not None for document in documents]
+    keeps = not all(has_file) and kept_side(opened.collection.store) is not None
+    for item, document, file in zip(items, documents, has_file, strict=True):
+        address = f"{opened.address}/items/{quote(item.id, safe='')}"
+        for what, shown in (("thumbnail", file or keeps), ("picture", file)):
+            document[what] = f"{address}/{what}?v={item.digest[:12]}" if shown else None
+        if not service.settings.show_paths:
+            document["path"] = None
 
 
 def _chosen(document: dict[str, Json], fields: Sequence[str]) -> dict[str, Json]:

@@ -32,10 +32,8 @@ _PICTURE = {"type": "string", "format": "binary"}
 
 def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[dict[str, Json]]:
     documents = items_json(opened.collection, items)
-    return [
-        with_links(service, opened, item.digest, document)
-        for item, document in zip(items, documents, strict=True)
-    ]
+    with_links(service, opened, items, documents)
+    return documents
 
 
 async def _answer(service: Service, opened: Opened, item: Item, status: int = 200) -> JSONResponse:
