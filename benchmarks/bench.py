@@ -78,8 +78,10 @@ def run(name: str, *, quick: bool) -> Result:
         [sys.executable, *command], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     took = time.perf_counter() - began
-    others = max(busy_s() - busy - (own_s() - own), 0.0) / took
-    if others > QUIET:
+    others: float | None = round(max(busy_s() - busy - (own_s() - own), 0.0) / took, 3)
+    if name in SERVERS:  # they are the other programs
+        others = None
+    if others is not None and others > QUIET:
         print(f"{name}: {noise(others)}", file=sys.stderr)
     result: Result = {"name": name, "output": done.stdout.splitlines()}
     if not plain:
@@ -88,7 +90,7 @@ def run(name: str, *, quick: bool) -> Result:
         **result,
         "command": f"python {' '.join(command)}",
         "seconds": round(took, 1),
-        "other_programs_cores": round(others, 3),
+        "other_programs_cores": others,
         "machine": describe(),
     }
 
@@ -172,8 +174,9 @@ def document(results: Sequence[Result]) -> str:
     parts.append(markdown(columns, figure_rows(results)))
     for result in results:
         parts.append(f"### {result['name']}\n\n`{result['command']}`, {result['seconds']:.0f} s")
-        if result["other_programs_cores"] > QUIET:
-            parts.append(f"**Not quiet:** {noise(result['other_programs_cores'])}.")
+        others = result["other_programs_cores"]
+        if others is not None and others > QUIET:
+            parts.append(f"**Not quiet:** {noise(others)}.")
         if "output" in result:
             parts.append("\n".join(["```", *result["output"], "```"]))
             continue
