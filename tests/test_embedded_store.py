@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,19 @@ def test_large_unheld_collections_are_searched_in_flat_memory(
     graphed.set_setting("graph", None)
     assert graphed._current_resident(0) is None
     assert best(graphed) == expected
+
+
+def test_rows_that_have_gone_leave_memory(tmp_path: Path) -> None:
+    """A service stays open while pictures come and go."""
+    with closing(opened(tmp_path / "shop")) as store:
+        for turn in range(20):
+            ids = [f"{turn}-{number}" for number in range(40)]
+            store.upsert([an_item(one) for one in ids], random_rows(40, seed=turn))
+            store.delete([f"{turn - 1}-{number}" for number in range(40)])
+            store.search(random_rows(1, seed=99), k=1)
+            resident = store._current_resident(0)
+            assert resident is not None
+            assert len(resident) < 400
 
 
 # -- processes, faults ---------------------------------------------------------------------
