@@ -800,9 +800,11 @@ class StoreContract:
         done = threading.Event()
 
         def write(store: Store) -> None:
-            for number in range(12):
-                store.upsert([an_item(f"{number}-{part}") for part in range(3)], random_rows(3))
-            done.set()
+            try:
+                for number in range(12):
+                    store.upsert([an_item(f"{number}-{part}") for part in range(3)], random_rows(3))
+            finally:
+                done.set()
 
         writer = threading.Thread(target=write, args=(other,))
         writer.start()
@@ -819,6 +821,7 @@ class StoreContract:
             seen |= now
             if last_round:
                 break
+            done.wait(0.02)  # who reads all keys without a break keeps overtaking who writes
         writer.join()
         assert len(set(seen.values())) == 36
         other.close()
