@@ -23,7 +23,7 @@ from lookalike.errors import (
     PictureTooLargeError,
     ServiceError,
 )
-from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress
+from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, together
 from lookalike.roots import Root
 
 __all__ = ["RemoteCollection", "connect"]
@@ -114,7 +114,8 @@ class RemoteCollection:
         """
         report, done, began = IndexReport(), 0, time.monotonic()
         for batch, unread in batches(entries):
-            report = _sum(_sum(report, IndexReport(skipped=tuple(unread))), self._send(batch))
+            left_out = IndexReport(skipped=tuple(unread))
+            report = together([report, left_out, self._send(batch)])
             done += len(batch) + len(unread)
             if progress is not None:
                 progress(Progress(done=done, total=None, skipped=len(report.skipped)))
@@ -133,7 +134,7 @@ class RemoteCollection:
             if len(batch) == 1:  # it is this one
                 return IndexReport(skipped=(skipped(batch[0][0], error.reason),))
             middle = len(batch) // 2
-            return _sum(self._send(batch[:middle]), self._send(batch[middle:]))
+            return together([self._send(batch[:middle]), self._send(batch[middle:])])
         places = {entry.id: entry for entry, _ in batch}
         return IndexReport(
             indexed=told["indexed"],
@@ -377,12 +378,3 @@ def _item(document: Mapping[str, Any]) -> Item:
 
 def _hit(document: Mapping[str, Any]) -> Hit:
     return Hit(item=_item(document), score=document["score"])
-
-
-def _sum(one: IndexReport, other: IndexReport) -> IndexReport:
-    return IndexReport(
-        indexed=one.indexed + other.indexed,
-        reused=one.reused + other.reused,
-        unchanged=one.unchanged + other.unchanged,
-        skipped=one.skipped + other.skipped,
-    )
