@@ -37,7 +37,9 @@ environment() {
         "dev $(cat requirements/dev.txt pyproject.toml | cksum)") [ "$group" = runtime ] && return ;;
         esac
         say "installing the $group packages (once; a minute or two)"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+        # The lock is complete. Without --no-deps pip resolves again, and an older pip then refuses
+        # pins of packages that others want with an extra (coverage[toml]).
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
             -r "requirements/$group.txt"
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
         printf '%s' "$wanted" >.venv/installed
