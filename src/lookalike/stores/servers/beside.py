@@ -14,13 +14,12 @@ from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import document_id
 from lookalike.stores.servers.queries import Query, below
-from lookalike.stores.servers.reading import Reader, both
+from lookalike.stores.servers.reading import KEYS, Reader, both
 
 __all__ = ["Beside", "orphans"]
 
 _TRIES = 200  # of a change that others get in the way of
 _PAGE = 5000
-_KEYS = 1000  # keys in a query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,15 +180,9 @@ def orphans(items: Reader, beside: Reader, kind: Query) -> list[str]:
     ``kind`` is of those that name the ``key`` of an item.
     """
     gone: list[str] = []
-    for page in beside.walk(kind, by="key", source=("key",), size=_KEYS):
+    for page in beside.walk(kind, by="key", source=("key",), size=KEYS):
         named = {hit["_source"]["key"]: hit["_id"] for hit in page}
-        body = {
-            "size": _KEYS,
-            "track_total_hits": False,
-            "query": both({"terms": {"key": [*named]}}),
-            "_source": ["key"],
-        }
-        there = {hit["_source"]["key"] for hit in items.search(body)["hits"]["hits"]}
+        there = {key for key, _ in items.by_key([*named])}
         gone += [one for key, one in named.items() if key not in there]
     return gone
 

@@ -5,7 +5,7 @@ that key: one that outlived its item, or its item's content, says nothing.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from lookalike.stores.servers.beside import orphans
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import ITEM, document_id, item_of
 from lookalike.stores.servers.queries import Query
-from lookalike.stores.servers.reading import Reader, both
+from lookalike.stores.servers.reading import KEYS, Reader, both, keyed, keys_body
 
 __all__ = ["NeighbourTable"]
 
@@ -31,7 +31,6 @@ _NEWEST: Query = {
     "track_total_hits": False,
 }
 _PAGE = 2000
-_KEYS = 1000  # keys in a query
 _STEP = 500  # entries of a list that are looked up at once, where a filter may leave few
 
 
@@ -53,17 +52,17 @@ class NeighbourTable:
         kept = row["_source"]
         entries = neighbour_rows.scores_of(base64.b64decode(kept["entries"]))
         # A few more at once than are asked for: some may have gone.
-        step = min(k + 2 if where is None else _STEP, _KEYS)
+        step = min(k + 2 if where is None else _STEP, KEYS)
         parts = [dict(entries[start : start + step]) for start in range(0, len(entries), step)]
         # One journey says whether the list still counts, and most often its items too.
         own, newest, *found = self.items.searches(
             [
-                _keys_body([kept["key"]], ("id",), None),
+                keys_body([kept["key"]], ("id",)),
                 _NEWEST,
-                *(_keys_body(list(part), ITEM, where) for part in parts[:1]),
+                *(keys_body(list(part), ITEM, where) for part in parts[:1]),
             ]
         )
-        if not any(source["id"] == one for _, source in _keyed(own)):
+        if not any(source["id"] == one for _, source in keyed(own)):
             return None
         if _newest(newest) > kept["mark"]:
             return None
@@ -71,7 +70,9 @@ class NeighbourTable:
         for place, part in enumerate(parts):
             if len(hits) > k:
                 break
-            there = dict(_keyed(found[0]) if place == 0 else self._by_key(list(part), ITEM, where))
+            there = dict(
+                keyed(found[0]) if place == 0 else self.items.by_key(list(part), ITEM, where)
+            )
             hits += [
                 Hit(item=item_of(there[key]), score=score)
                 for key, score in part.items()
@@ -91,7 +92,7 @@ class NeighbourTable:
 
     def put(self, lists: NeighbourLists) -> None:
         rows = neighbour_rows.rows_of(lists)
-        ids = {key: one["id"] for key, one in self._by_key(lists.keys.tolist(), ("id",), None)}
+        ids = {key: one["id"] for key, one in self.items.by_key(lists.keys.tolist(), ("id",))}
         self.beside.server.write(
             [
                 Action(
@@ -116,9 +117,9 @@ class NeighbourTable:
     def confirm(self, keys: NDArray[np.int64], marks: NDArray[np.int64], mark: int) -> None:
         was = dict(zip(keys.tolist(), marks.tolist(), strict=True))
         listed = list(was)
-        for start in range(0, len(listed), _KEYS):
-            query = both(_KIND, {"terms": {"key": [*listed[start : start + _KEYS]]}})
-            body = {"size": _KEYS, "query": query, "_source": ["key", "mark"]}
+        for start in range(0, len(listed), KEYS):
+            query = both(_KIND, {"terms": {"key": [*listed[start : start + KEYS]]}})
+            body = {"size": KEYS, "query": query, "_source": ["key", "mark"]}
             found = self.beside.search({**body, "seq_no_primary_term": True})["hits"]["hits"]
             self.beside.server.write(
                 [
@@ -175,29 +176,6 @@ class NeighbourTable:
     def orphans(self) -> list[str]:
         """The server's keys of lists whose item has gone."""
         return orphans(self.items, self.beside, _KIND)
-
-    def _by_key(
-        self, keys: Sequence[int], source: Sequence[str], where: Query | None
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Items by their keys, those that exist and meet a query."""
-        for start in range(0, len(keys), _KEYS):
-            body = _keys_body(keys[start : start + _KEYS], source, where)
-            yield from _keyed(self.items.search(body))
-
-
-def _keys_body(keys: Sequence[int], source: Sequence[str], where: Query | None) -> Query:
-    """A search for the items of at most ``_KEYS`` keys."""
-    return {
-        "size": _KEYS,
-        "query": both({"terms": {"key": [*keys]}}, where),
-        "_source": ["key", *source],
-        "track_total_hits": False,
-    }
-
-
-def _keyed(answer: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 - JSON
-    for hit in answer["hits"]["hits"]:
-        yield hit["_source"]["key"], hit["_source"]
 
 
 def _newest(answer: Any) -> int:  # noqa: ANN401 - JSON

@@ -12,10 +12,13 @@ from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import refusal
 from lookalike.stores.servers.server import Server
 
-__all__ = ["LIMIT", "Reader", "both"]
+__all__ = ["KEYS", "LIMIT", "Reader", "both", "keyed", "keys_body"]
 
 LIMIT = 10_000
 """Answers that a server gives at once (``index.max_result_window``)."""
+
+KEYS = 1000
+"""Keys in a query."""
 
 _KEEP = "5m"  # a moment that nobody asks for is let go after this
 
@@ -132,6 +135,13 @@ class Reader:
             self._check_index(answer["docs"])
         return found
 
+    def by_key(
+        self, keys: Sequence[int], source: Sequence[str] = (), where: Query | None = None
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Items by their keys, those that exist and meet a query."""
+        for start in range(0, len(keys), KEYS):
+            yield from keyed(self.search(keys_body(keys[start : start + KEYS], source, where)))
+
     def _check_index(self, hits: Sequence[Any]) -> None:
         """Raise if what answers is no longer the index that was opened.
 
@@ -148,6 +158,24 @@ def both(*queries: Query | None) -> Query | None:
     """A query for what meets all of some queries."""
     parts: list[Json] = [query for query in queries if query is not None]
     return {"bool": {"filter": parts}} if parts else None
+
+
+def keys_body(
+    keys: Sequence[int], source: Sequence[str], where: Query | None = None
+) -> dict[str, Any]:
+    """A search for the items of at most ``KEYS`` keys."""
+    return {
+        "size": KEYS,
+        "query": both({"terms": {"key": [*keys]}}, where),
+        "_source": ["key", *source],
+        "track_total_hits": False,
+    }
+
+
+def keyed(answer: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 - JSON
+    """What such a search has found, by key."""
+    for hit in answer["hits"]["hits"]:
+        yield hit["_source"]["key"], hit["_source"]
 
 
 def _queried(query: Query | None) -> dict[str, Any]:
