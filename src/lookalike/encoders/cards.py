@@ -40,6 +40,7 @@ _Choice = TypeVar("_Choice", bound=str)
 _SHIPPED = Path(__file__).parent / "cards"
 _LARGEST_SIDE = 4096  # pixels of input: far beyond any network, well below a memory problem
 _LARGEST_DIM = 2**20
+_SHA256 = "[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,9 @@ class Weights:
     """Where the weights lie and how they become a network.
 
     ``file`` is relative to the folder of the card or, with ``package``, of that importable
-    package; ``install`` is then what pip is told to install when it is missing.
+    package; ``install`` is then what pip is told to install when it is missing. ``data`` are the
+    further files that an ONNX network reads: the name that the network has for each, and its
+    SHA-256 in hex, sorted by name.
     """
 
     builder: Builder
@@ -55,6 +58,7 @@ class Weights:
     sha256: str
     package: str | None = None
     install: str | None = None
+    data: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +132,10 @@ class ModelCard:
         """
         given, output = self.input, self.output
         # Spelt out, so that a key added to the records later leaves old fingerprints alone.
+        # Of a network of one file the digest stays what it was before there were others.
+        weights = (self.weights.builder, self.weights.sha256)
         facts = (
-            (self.weights.builder, self.weights.sha256),
+            (*weights, self.weights.data) if self.weights.data else weights,
             (given.width, given.height, given.channels, given.resize, given.interpolation),
             (given.crop, given.fill, given.scale, given.mean, given.std),
             (output.name, output.dim, output.pooling, output.layout),
@@ -186,12 +192,16 @@ def _weights(table: "_Table") -> Weights:
     packaged = "package" in table
     if "install" in table and not packaged:
         raise table.error("install", "says how to get a package, but no package is named")
+    builder: Builder = table.choice("builder", get_args(Builder))
+    if "data" in table and builder != "onnx":
+        raise table.error("data", 'is only for builder = "onnx"')
     return Weights(
-        builder=table.choice("builder", get_args(Builder)),
+        builder=builder,
         file=table.text("file"),
-        sha256=table.text("sha256", pattern="[0-9a-f]{64}"),
+        sha256=table.text("sha256", pattern=_SHA256),
         package=table.text("package", pattern=r"[A-Za-z_][A-Za-z0-9_]*") if packaged else None,
         install=table.text("install") if packaged else None,
+        data=table.digests("data") if "data" in table else (),
     )
 
 
@@ -272,6 +282,16 @@ class _Table:
         if pattern is not None and not re.fullmatch(pattern, value):
             raise self.error(key, f"must match {pattern}, which {value!r} does not")
         return value
+
+    def digests(self, key: str) -> tuple[tuple[str, str], ...]:
+        value = self._get(key)
+        if not isinstance(value, dict):
+            raise self.error(key, 'must be a table: "FILE" = "SHA-256"')
+        for file, digest in value.items():
+            if not (isinstance(digest, str) and re.fullmatch(_SHA256, digest)):
+                what = f"of {file!r} must match {_SHA256}, which {digest!r} does not"
+                raise self.error(key, what)
+        return tuple(sorted(value.items()))
 
     def choice(self, key: str, choices: tuple[_Choice, ...], default: str | None = None) -> _Choice:
         value = self._get(key, default)

@@ -1,7 +1,8 @@
 """From a card to a network that ONNX Runtime can open: found, checked, built, cached.
 
-A card with an ONNX file needs nothing built: the file is checked against the card and opened where
-it lies. A checkpoint is turned into an ONNX file once (0.3 s) and kept in the user's cache.
+A card with an ONNX file needs nothing built: the file, and every further file that it reads (see
+``external``), is checked against the card. A checkpoint is turned into an ONNX file once (0.3 s)
+and kept in the user's cache.
 
 A cached file is sealed: its last field is the SHA-256 of all before it, written as ONNX metadata,
 so that it stays an ordinary ONNX file that any tool opens. It appears whole or not at all, and
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION, build_network
+from lookalike.encoders.external import with_data
 from lookalike.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ def default_cache() -> Path:
 def network(
     card: ModelCard, *, cache: Path, classifier: bool = False, rebuild: bool = False
 ) -> Network:
-    """The card's network: a path to an ONNX file, or its bytes if the cache cannot be written.
+    """The card's network: a path to an ONNX file, or its bytes if the cache cannot be written or
+    its weights lie in further files.
 
     ``classifier`` asks for the output of classes too, which a built network otherwise lacks: it
     is a quarter of the file. ``rebuild`` passes over what is cached. Raises ``WeightsError`` for
@@ -62,8 +65,10 @@ def network(
     """
     if card.weights.builder == "onnx":
         path = _find(card)
-        _check(_read(path), path, card)
-        return path
+        content = _read(path)
+        _check(content, path, card)
+        whole = with_data(content, path, card)
+        return path if whole is None else whole
     cached = cache / "networks" / _cache_name(card, classifier=classifier)
     if not rebuild and _is_sound(cached):
         return cached
@@ -113,7 +118,7 @@ def _check(content: bytes, path: Path, card: ModelCard) -> None:
 def _cache_name(card: ModelCard, *, classifier: bool) -> str:
     size = f"{card.input.width}x{card.input.height}"
     head = "-classifier" if classifier else ""
-    return f"{card.name}-{card.weights.sha256[:12]}-r{BUILDER_REVISION}-{size}{head}.onnx"
+    return f"{card.name}-{card.weights.sha256}-r{BUILDER_REVISION}-{size}{head}.onnx"
 
 
 def read_weights(card: ModelCard) -> "Arrays":
