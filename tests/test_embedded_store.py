@@ -27,6 +27,7 @@ from lookalike.errors import (
     StoreReadOnlyError,
 )
 from lookalike.filters import parse
+from lookalike.records import SideRow
 from lookalike.stores import embedded, schema
 from lookalike.stores.embedded import DATABASE, EmbeddedStore
 from lookalike.stores.where import where_sql
@@ -423,6 +424,10 @@ def test_every_released_format_opens(dump: Path, tmp_path: Path) -> None:
     listed = store.neighbours("a.jpg", k=2)
     assert (listed is None) == (dump.stem == "1")  # later ones hold a table
     assert listed is None or [hit.item.id for hit in listed.hits] == ["b.jpg"]
+    kept = store.beside("by_hand").get(["a.jpg"])
+    assert bool(kept) == (int(dump.stem) >= 5)
+    store.beside("by_hand").put([SideRow(id="b.jpg", value={"label": "cup"})])
+    assert store.beside("by_hand").get(["b.jpg"])["b.jpg"].value == {"label": "cup"}
     assert store.check() == []
     store.close()
 

@@ -21,6 +21,7 @@ from lookalike.records import (
     Json,
     Neighbours,
     NeighbourState,
+    SideRow,
     Skipped,
     Stamp,
     Thumbnail,
@@ -28,7 +29,7 @@ from lookalike.records import (
 )
 from lookalike.vectors import Matrix
 
-__all__ = ["Catalogue", "Encoder", "Keyed", "NeighbourLists", "Prepared", "Store"]
+__all__ = ["Catalogue", "Encoder", "Keyed", "NeighbourLists", "Prepared", "SideTable", "Store"]
 
 Prepared = NDArray[np.uint8]  # one picture at the encoder's input size, (height, width, 3)
 
@@ -116,6 +117,35 @@ class Catalogue(Protocol):
 
     def entries(self) -> Iterator[Entry | Skipped]:
         """Entries one by one, and lines that are none with the reason. Memory stays flat."""
+
+
+class SideTable(Protocol):
+    """Rows beside the items: one of a store's named tables of small documents.
+
+    The rows are independent of the items: deleting an item changes no row. Thread-safe, and reads
+    see every write that was finished before they began.
+    """
+
+    def put(self, rows: Sequence[SideRow]) -> None:
+        """Insert or replace rows by id; of two with one id the last wins.
+
+        Raises ``StoreError`` where the store can't keep one of them.
+        """
+
+    def get(self, ids: Sequence[str]) -> dict[str, SideRow]:
+        """Return the rows with these ids, those that exist."""
+
+    def with_digest(self, digests: Sequence[str]) -> list[SideRow]:
+        """Return all rows with one of these digests, by id."""
+
+    def scan(self) -> Iterator[SideRow]:
+        """Yield every row once, by ascending id."""
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete rows and return how many there were; unknown ids are ignored."""
+
+    def count(self) -> int:
+        """Return the number of rows."""
 
 
 class Store(Protocol):
@@ -286,6 +316,9 @@ class Store(Protocol):
 
     def forget_skips(self, root: str, paths: Sequence[str]) -> None:
         """Drop what is remembered of these files."""
+
+    def beside(self, table: str) -> SideTable:
+        """Return the table of this name beside the items; it is empty before its first row."""
 
     def setting(self, name: str) -> Json:
         """A small document kept beside the items; ``None`` if never set."""

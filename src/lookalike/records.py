@@ -17,6 +17,7 @@ __all__ = [
     "Neighbours",
     "Progress",
     "Remote",
+    "SideRow",
     "Skipped",
     "Stamp",
     "Thumbnail",
@@ -119,6 +120,19 @@ class Hit:
 
     item: Item
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideRow:
+    """A row of a table beside the items: ``value`` is any JSON, ``id`` its key in the table.
+
+    ``id`` need not be the id of an item that exists. ``digest`` (SHA-256 in hex, or empty) is what
+    the row can also be found by.
+    """
+
+    id: str
+    value: Json
+    digest: str = ""
 
 
 class Neighbours(NamedTuple):

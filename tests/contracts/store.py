@@ -26,6 +26,7 @@ from lookalike.records import (
     Item,
     Json,
     Neighbours,
+    SideRow,
     Skipped,
     Stamp,
     Thumbnail,
@@ -747,6 +748,75 @@ class StoreContract:
         assert store.skips("") == {"x2/b.jpg": other}
         store.forget_skips("", ["x2/b.jpg"])
         assert store.skips("") == {}
+
+    # -- tables beside the items -----------------------------------------------------------
+
+    def test_rows_beside_the_items_come_back_as_they_went_in(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        rows_in = [
+            SideRow(id="b/é 鞋.jpg", value={"label": "mug", "tags": [1, 2.5, None, True]}),
+            SideRow(id="a\0b", value="x" * 40_000, digest="ab" * 32),
+            SideRow(id="c" * 600, value=None, digest="cd" * 32),
+        ]
+        table = store.beside("words")
+        table.put(rows_in)
+        other = again()
+        assert list(other.beside("words").scan()) == sorted(rows_in, key=lambda row: row.id)
+        assert other.beside("words").get([row.id for row in rows_in]) == {
+            row.id: row for row in rows_in
+        }
+        assert other.beside("words").count() == 3
+        other.close()
+
+    def test_an_empty_table_beside_the_items_answers_every_question(self, store: Store) -> None:
+        table = store.beside("words")
+        assert (list(table.scan()), table.get(["a"]), table.count()) == ([], {}, 0)
+        assert table.with_digest(["ab" * 32]) == []
+        assert (table.delete(["a"]), table.delete([]), table.get([])) == (0, 0, {})
+        table.put([])
+        assert table.count() == 0
+
+    def test_a_row_beside_the_items_is_replaced_and_deleted_by_id(self, store: Store) -> None:
+        table = store.beside("words")
+        table.put([SideRow(id="a", value=1, digest="ab" * 32), SideRow(id="b", value=2)])
+        table.put([SideRow(id="a", value=3), SideRow(id="a", value=4)])
+        assert [row.value for row in table.scan()] == [4, 2]
+        assert table.with_digest(["ab" * 32]) == []
+        assert table.delete(["a", "nobody"]) == 1
+        assert [row.id for row in table.scan()] == ["b"]
+
+    def test_rows_beside_the_items_are_found_by_digest(self, store: Store) -> None:
+        table = store.beside("words")
+        digests = ["ab" * 32, "cd" * 32, ""]
+        table.put(
+            [
+                SideRow(id=f"{number}", value=number, digest=digests[number % 3])
+                for number in range(9)
+            ]
+        )
+        found = table.with_digest(["cd" * 32, "ef" * 32, "ab" * 32, ""])
+        assert [row.id for row in found] == ["0", "1", "3", "4", "6", "7"]
+
+    def test_tables_beside_the_items_are_apart_from_each_other_and_from_the_items(
+        self, store: Store
+    ) -> None:
+        store.upsert([an_item("a")], rows((1, 0)))
+        store.beside("one").put([SideRow(id="a", value=1)])
+        store.beside("two").put([SideRow(id="a", value=2)])
+        assert store.beside("one").get(["a"])["a"].value == 1
+        store.beside("one").delete(["a"])
+        assert store.beside("two").count() == 1
+        store.delete(["a"])
+        assert store.beside("two").get(["a"])["a"].value == 2
+        assert not store.check()
+
+    def test_more_rows_beside_the_items_than_a_page_are_all_read(self, store: Store) -> None:
+        many = [SideRow(id=f"{number:05}", value=number) for number in range(2_500)]
+        store.beside("many").put(many)
+        assert list(store.beside("many").scan()) == many
+        assert len(store.beside("many").get([row.id for row in many])) == 2_500
+        assert store.beside("many").delete([row.id for row in many]) == 2_500
 
     # -- the rest --------------------------------------------------------------------------
 

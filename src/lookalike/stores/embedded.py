@@ -48,6 +48,7 @@ from lookalike.stores.exchange import exchange, share_folders
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
+from lookalike.stores.side_rows import SideRows
 from lookalike.stores.sqlite import connect, translated
 from lookalike.stores.where import (
     BOOLEANS,
@@ -365,6 +366,9 @@ class EmbeddedStore:
             path: Skipped(path=path, reason=reason, stamp=stamp_of(size, mtime_ns))
             for path, size, mtime_ns, reason in rows
         }
+
+    def beside(self, table: str) -> SideRows:
+        return SideRows(table=table, read=self._read, transaction=self._transaction)
 
     def setting(self, name: str) -> Json:
         rows = self._read("SELECT value FROM settings WHERE name = ?", (name,))

@@ -112,11 +112,25 @@ def _thumbnails(db: sqlite3.Connection) -> None:
         END""")
 
 
+def _beside(db: sqlite3.Connection) -> None:
+    """Tables beside the items: rows keyed by table and id, without any tie to an item's row."""
+    db.execute("""
+        CREATE TABLE beside (
+            "table" TEXT NOT NULL,
+            id TEXT NOT NULL,
+            digest BLOB,
+            value TEXT NOT NULL,
+            PRIMARY KEY ("table", id)
+        )""")
+    db.execute('CREATE INDEX beside_digest ON beside ("table", digest) WHERE digest IS NOT NULL')
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _first,
     _declared_fields,
     _neighbours,
     _thumbnails,
+    _beside,
 )
 VERSION = len(MIGRATIONS)
 

@@ -16,6 +16,7 @@ from lookalike.stores.servers.tokens import tokens
 
 __all__ = [
     "ITEM",
+    "LONGEST_TERM",
     "SCORED",
     "STAMP",
     "check_texts",
@@ -40,7 +41,8 @@ SCORED = (*ITEM, "half")
 STAMP = ("id", "path", "size", "mtime_ns")
 
 _LONGEST_ID = 512  # bytes of a server's own key
-_LONGEST = 32_766  # bytes of a term
+LONGEST_TERM = 32_766
+"""Bytes of a text that a server can look up."""
 
 
 def document_id(text: str) -> str:
@@ -122,8 +124,8 @@ def check_texts(items: Sequence[Item]) -> None:
         json.dumps(dict(item.metadata), ensure_ascii=False).encode()
         for name in ("id", "root", "path", "label", "group"):
             value = getattr(item, name)
-            if value is not None and len(value.encode()) > _LONGEST:
+            if value is not None and len(value.encode()) > LONGEST_TERM:
                 raise StoreError(
-                    f"the {name} of {item.id[:80]!r} is longer than {_LONGEST:,} bytes, more than "
-                    "a server can look up; shorten it"
+                    f"the {name} of {item.id[:80]!r} is longer than {LONGEST_TERM:,} bytes, more "
+                    "than a server can look up; shorten it"
                 )

@@ -14,6 +14,7 @@ from lookalike.stores.servers.server import Server
 
 __all__ = [
     "Found",
+    "add_side_tables",
     "add_thumbnails",
     "add_vectors",
     "block",
@@ -81,10 +82,19 @@ def add_vectors(server: Server, address: ServerAddress, dialect: Dialect, *, dim
 
 def add_thumbnails(server: Server, beside: str) -> None:
     """Give the index beside the items its fields of thumbnails, if it has none."""
+    _add_beside(server, beside, "jpeg", mappings.thumbnail_properties())
+
+
+def add_side_tables(server: Server, beside: str) -> None:
+    """Give the index beside the items the field of side tables, if it has none."""
+    _add_beside(server, beside, "digest", mappings.side_table_properties())
+
+
+def _add_beside(server: Server, beside: str, field: str, body: dict[str, Json]) -> None:
     answer = server.ask("GET", f"/{quote(beside)}/_mapping")
     (mapping,) = answer.body.values()
-    if "jpeg" not in mapping["mappings"].get("properties", {}):
-        server.ask("PUT", f"/{quote(beside)}/_mapping", mappings.thumbnail_properties())
+    if field not in mapping["mappings"].get("properties", {}):
+        server.ask("PUT", f"/{quote(beside)}/_mapping", body)
 
 
 def shards(server: Server, index: str) -> int:

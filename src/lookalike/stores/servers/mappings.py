@@ -17,6 +17,7 @@ __all__ = [
     "beside_name",
     "items_body",
     "made_with",
+    "side_table_properties",
     "thumbnail_properties",
     "vector_properties",
 ]
@@ -116,6 +117,14 @@ def thumbnail_properties() -> dict[str, Json]:
     It comes with the first thumbnail, so also to indexes made before there were any.
     """
     return {"properties": {"side": {"type": "integer"}, "jpeg": {"type": "binary"}}}
+
+
+def side_table_properties() -> dict[str, Json]:
+    """Return the body of ``PUT …/_mapping`` that adds what side tables need to the index beside.
+
+    Like thumbnails, it comes with the first row.
+    """
+    return {"properties": {"digest": _WORD}}
 
 
 def made_with(answer: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON

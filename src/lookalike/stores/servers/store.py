@@ -55,6 +55,7 @@ from lookalike.stores.servers.queries import Query, below, filter_query
 from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.stores.servers.searching import Search
 from lookalike.stores.servers.server import Answer, Server, Wire
+from lookalike.stores.servers.side_table import ServerSideTable
 from lookalike.stores.servers.thumbnail_table import ThumbnailTable
 from lookalike.stores.servers.versions import check_product
 from lookalike.stores.servers.writing import Writer, no_item
@@ -108,6 +109,7 @@ class ServerStore:
         beside = Reader(server=self.server, dialect=self.dialect, index=mappings.beside_name(index))
         self._beside = Beside(reader=beside)
         self._table = NeighbourTable(items=self._items, beside=beside)
+        self._tables: dict[str, ServerSideTable] = {}
         self._pictures = ThumbnailTable(items=self._items, beside=beside)
         self._writer = Writer(
             items=self._items, beside=self._beside, table=self._table, pictures=self._pictures
@@ -325,6 +327,10 @@ class ServerStore:
 
     def skips(self, root: str, under: str = "") -> dict[str, Skipped]:
         return dict(self._beside.skips(root, under))
+
+    def beside(self, table: str) -> ServerSideTable:
+        made = ServerSideTable(table=table, beside=self._beside.reader)
+        return self._tables.setdefault(table, made)
 
     def setting(self, name: str) -> Json:
         return self._beside.setting(name)

@@ -1,0 +1,114 @@
+"""Tables beside the items on a server: a document for each row, in the index beside."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lookalike.errors import StoreError
+from lookalike.records import Json, SideRow
+from lookalike.stores.servers import indexes
+from lookalike.stores.servers.bulk import Action
+from lookalike.stores.servers.documents import LONGEST_TERM, document_id
+from lookalike.stores.servers.queries import Query
+from lookalike.stores.servers.reading import Reader
+
+__all__ = ["ServerSideTable"]
+
+_SOURCE = ("name", "value", "digest")
+_PAGE = 1000
+_DIGESTS = 1000  # in a query
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerSideTable:
+    """The table called ``table`` in the index ``beside``; its documents are of a kind of its own.
+
+    The mapping gets what the table needs with the first row, also where the index is older.
+    """
+
+    table: str
+    beside: Reader
+    _ready: bool = False
+
+    def put(self, rows: Sequence[SideRow]) -> None:
+        last = {row.id: row for row in rows}
+        for row in last.values():
+            if len(row.id.encode()) > LONGEST_TERM:
+                raise StoreError(
+                    f"the id {row.id[:80]!r} is longer than {LONGEST_TERM:,} bytes, more than a "
+                    "server can look up; shorten it"
+                )
+        if not last:
+            return
+        if not self._ready:
+            indexes.add_side_tables(self.beside.server, self.beside.index)
+            self._ready = True
+        self.beside.server.write([self._putting(row) for row in last.values()])
+
+    def get(self, ids: Sequence[str]) -> dict[str, SideRow]:
+        named = list(dict.fromkeys(ids))
+        found = self.beside.sources([self._key(one) for one in named], source=_SOURCE)
+        return {
+            one: _row_of(there["_source"])
+            for one, there in zip(named, found, strict=True)
+            if there is not None
+        }
+
+    def with_digest(self, digests: Sequence[str]) -> list[SideRow]:
+        wanted: list[Json] = [one for one in dict.fromkeys(digests) if one]
+        found = []
+        for start in range(0, len(wanted), _DIGESTS):
+            query: Query = {
+                "bool": {
+                    "filter": [
+                        self._kind(),
+                        {"terms": {"digest": wanted[start : start + _DIGESTS]}},
+                    ]
+                }
+            }
+            found += list(self._rows(query))
+        return sorted(found, key=lambda row: row.id)
+
+    def scan(self) -> Iterator[SideRow]:
+        return self._rows(self._kind())
+
+    def delete(self, ids: Sequence[str]) -> int:
+        index = self.beside.index
+        actions = [
+            Action(verb="delete", index=index, id=self._key(one)) for one in dict.fromkeys(ids)
+        ]
+        return sum(one.done for one in self.beside.server.write(actions)) if actions else 0
+
+    def count(self) -> int:
+        return self.beside.count(self._kind())
+
+    def _rows(self, query: Query) -> Iterator[SideRow]:
+        for page in self.beside.walk(query, by="name", source=_SOURCE, size=_PAGE):
+            for hit in page:
+                yield _row_of(hit["_source"])
+
+    def _kind(self) -> Query:
+        return {"term": {"kind": {"value": f"table:{self.table}"}}}
+
+    def _key(self, one: str) -> str:
+        return document_id(f"table:{self.table}:{one}")
+
+    def _putting(self, row: SideRow) -> Action:
+        return Action(
+            verb="index",
+            index=self.beside.index,
+            id=self._key(row.id),
+            source={
+                "kind": f"table:{self.table}",
+                "name": row.id,
+                "digest": row.digest or None,
+                "value": json.dumps(row.value, ensure_ascii=False),
+            },
+        )
+
+
+def _row_of(source: dict[str, Any]) -> SideRow:
+    return SideRow(
+        id=source["name"], value=json.loads(source["value"]), digest=source["digest"] or ""
+    )
