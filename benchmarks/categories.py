@@ -104,7 +104,10 @@ def compare(pictures: Pictures, count: int, report: Report) -> None:
     kept = [
         one for one in np.flatnonzero(~is_query).tolist() if known[ids[one]].digest not in asked
     ]
-    with scratch() as folder, lookalike.open(folder / "shop", encoder=bound[0]) as shop:
+    with (
+        scratch() as folder,
+        lookalike.open(folder / "shop", encoder=bound[0], create=True) as shop,
+    ):
         shop.store.bind(encoder=bound[0], fingerprint=bound[1], dim=bound[2])
         for start in range(0, len(kept), 4096):
             some = kept[start : start + 4096]

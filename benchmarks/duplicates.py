@@ -119,7 +119,7 @@ def row(
 
 
 def ours(folder: Path, place: Path, *, title: str, count: int) -> list[dict[str, Json]]:
-    with lookalike.open(place) as shop:
+    with lookalike.open(place, create=True) as shop:
         began = time.perf_counter()
         shop.index(folder)
         indexing = time.perf_counter() - began

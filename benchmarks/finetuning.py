@@ -116,7 +116,7 @@ def main() -> None:
         counts = divide(pictures, everything, asked, most=9 if given.quick else sys.maxsize)
 
         def indexed(name: str, table: Path, card: Path | None = None) -> Collection:
-            shop = stack.enter_context(lookalike.open(folder / name, encoder=card))
+            shop = stack.enter_context(lookalike.open(folder / name, encoder=card, create=True))
             catalogue = open_catalogue(
                 table,
                 "table",

@@ -73,7 +73,7 @@ def indexing(pictures: Pictures, encoder: OnnxEncoder) -> float:
     """Seconds that a fresh collection takes to index them all."""
     with (
         scratch() as folder,
-        lookalike.open(folder / "collection", encoder=encoder) as collection,
+        lookalike.open(folder / "collection", encoder=encoder, create=True) as collection,
     ):
         report = collection.index(pictures.folder, format="folder")
     done = report.indexed + report.reused

@@ -421,7 +421,7 @@ def indexed(
     folder = workplace() / "collections" / f"{pictures.key}-{network}"
 
     def update() -> lookalike.Collection:
-        collection = lookalike.open(folder, encoder=encoder)
+        collection = lookalike.open(folder, encoder=encoder, create=True)
         try:
             collection.index(pictures.folder, format="folder", progress=_tell)
             collection.search(pictures.paths()[0], k=1)  # notices another encoder

@@ -35,7 +35,7 @@ from lookalike.encoders import load_encoder
 encoder = load_encoder()
 encoder.encode([encoder.prepare(Image.new("RGB", (300, 300)))] * 64)
 print("ready", flush=True)
-with lookalike.open(sys.argv[1], encoder=encoder) as collection:
+with lookalike.open(sys.argv[1], encoder=encoder, create=True) as collection:
     report = collection.index(sys.argv[2])
 assert report.indexed, report
 print("done", report.indexed, report.seconds, flush=True)

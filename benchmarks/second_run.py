@@ -97,14 +97,14 @@ def measure(name: str, folder: Path, rounds: int, report: Report) -> dict[str, J
     assert callable(walk)
     with scratch() as place:
         address = place / "collection"
-        with lookalike.open(address, encoder=Stand()) as collection:
+        with lookalike.open(address, encoder=Stand(), create=True) as collection:
             first = collection.index(folder, format="folder")
             collection.optimize()
             count = len(collection)
 
             def again() -> float:
                 # a new object each time: nothing is remembered but what is on disk
-                with lookalike.open(address, encoder=Stand()) as fresh:
+                with lookalike.open(address, encoder=Stand(), create=True) as fresh:
                     done = fresh.index(folder, format="folder")
                 assert done.unchanged == count, done
                 return done.seconds * 1000

@@ -39,7 +39,7 @@ def main() -> int:
             drawn_catalogue.draw_query(query, product)
             queries.append(query)
 
-    with lookalike.open(out / "collection") as collection:
+    with lookalike.open(out / "collection", create=True) as collection:
         print(f"indexing {folder}")
         report = collection.index(
             folder,

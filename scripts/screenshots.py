@@ -161,7 +161,7 @@ def prepare(home: Path) -> tuple[Path, Path]:
     told = {
         one.path.relative_to(pictures).as_posix(): one for one in draw(pictures, products=PRODUCTS)
     }
-    with lookalike.open(home / "collections" / "shop") as shop:
+    with lookalike.open(home / "collections" / "shop", create=True) as shop:
         shop.index(pictures)
         shop.store.update(
             [
@@ -180,7 +180,7 @@ def prepare(home: Path) -> tuple[Path, Path]:
             ]
         )
     for name in ("bare", "empty"):
-        lookalike.open(home / "collections" / name).close()
+        lookalike.open(home / "collections" / name, create=True).close()
     odd = home / "odd"
     odd.mkdir()
     for path in sorted((pictures / "mug").iterdir())[:4]:
@@ -190,7 +190,7 @@ def prepare(home: Path) -> tuple[Path, Path]:
         source.resize(size).save(odd / name)
     long = "a picture whose name is longer than anybody would like it to be, with no end.png"
     source.save(odd / long)
-    with lookalike.open(home / "collections" / "odd") as collection:
+    with lookalike.open(home / "collections" / "odd", create=True) as collection:
         collection.index(odd)
     query = home / "my mug.jpg"
     draw_query(query, "mug-001")

@@ -305,7 +305,7 @@ def test_csv_values() -> None:
 
 
 def index(folder: Path, source: Path, tiny: OnnxEncoder) -> IndexReport:
-    with lookalike.open(folder, encoder=tiny) as shop:
+    with lookalike.open(folder, encoder=tiny, create=True) as shop:
         return shop.index(source)
 
 
@@ -377,7 +377,7 @@ def test_of_lines_with_one_id_the_last_wins_and_it_is_told(
             ("t.csv:5", "id '2' again; the last wins"),
             ("t.csv:6", "id '2' again; the last wins"),
         ]
-        with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+        with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
             assert (shop.get("1").label, shop.get("1").path) == ("last", "a.png")
             assert (shop.get("2").label, shop.get("2").path) == ("z", "b.png")
             (hit,) = shop.search(tmp_path / "b.png", k=1, include_self=True)
@@ -438,7 +438,7 @@ def test_answers_can_be_one_for_each_group(tmp_path: Path, tiny: OnnxEncoder) ->
             lines.append(f"{name},p{product}")
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     index(tmp_path / "shop", tmp_path / "t.csv", tiny)
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         hits = shop.search(tmp_path / "0-0.png", k=5, per_group=True)
         assert sorted(hit.item.group or "" for hit in hits) == ["p1", "p2", "p3", "p4", "p5"]
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

@@ -46,7 +46,7 @@ MARK, SLOT = "categories", "categories 1"  # what a first training writes
 @pytest.fixture
 def shop(tmp_path: Path, tiny: OnnxEncoder) -> Iterator[Collection]:
     """An empty collection."""
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         shop.store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
         yield shop
 
@@ -334,7 +334,7 @@ def test_a_model_survives_closing_and_opening(
     picture = query("pot")
     before, learned = categories.predict(shop, picture), categories.learned(shop)
     shop.close()
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as again:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as again:
         assert categories.predict(again, picture) == before
         assert categories.learned(again) == learned
     assert learned is not None
@@ -345,7 +345,7 @@ def test_a_model_survives_closing_and_opening(
 
 def rewrite(folder: Path, tiny: OnnxEncoder, **changed: Json) -> None:
     """Change what another process would find of a first training."""
-    with lookalike.open(folder, encoder=tiny) as other:
+    with lookalike.open(folder, encoder=tiny, create=True) as other:
         document, mark = other.store.setting(SLOT), other.store.setting(MARK)
         assert isinstance(document, dict)
         assert isinstance(mark, dict)
@@ -378,7 +378,7 @@ def test_a_damaged_model_is_noticed(
     kept = {"fingerprint": document["fingerprint"]}
     rewrite(tmp_path / "shop", tiny, **{**kept, name: "nonsense"})
     shop.close()
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as again:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as again:
         with pytest.raises(StoreDamagedError, match="categories train"):
             categories.predict(again, query("cup"))
         assert categories.drop(again)
@@ -403,7 +403,9 @@ def test_a_model_is_decoded_once_until_it_is_learned_anew(
     categories.train(shop)
     first = keeping.load(shop)
     assert keeping.load(shop) is first
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as other:  # as another process would
+    with lookalike.open(
+        tmp_path / "shop", encoder=tiny, create=True
+    ) as other:  # as another process would
         other.label([item.id for item in other.items("label=jug")], "mug")
         categories.train(other)
         assert {one.label for one in categories.predict(shop, query("cup"))} == {
@@ -610,7 +612,7 @@ def test_a_given_label_gives_exactly_as_many_as_there_are(
     label: str,
 ) -> None:
     folder = tmp_path_factory.mktemp("two") / "shop"
-    with lookalike.open(folder, encoder=tiny) as shop:
+    with lookalike.open(folder, encoder=tiny, create=True) as shop:
         shop.store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
         stock(shop, labels)
         picture = query("jug")
@@ -706,7 +708,7 @@ def test_the_picture_is_encoded_once_and_left_out_of_its_answers(
             calls.append(len(batch))
             return tiny.encode(batch)
 
-    with lookalike.open(tmp_path / "shop", encoder=Counting()) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=Counting(), create=True) as shop:
         shop.index(pictures)
         shop.label([f"{number}.png" for number in range(9)], "picture")
         calls.clear()
@@ -740,7 +742,7 @@ def test_an_encoded_picture_answers_as_the_picture_does(
 
 
 def test_an_empty_collection_encodes_nothing(tmp_path: Path, tiny: OnnxEncoder) -> None:
-    with lookalike.open(tmp_path / "none", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "none", encoder=tiny, create=True) as shop:
         with pytest.raises(CollectionError, match="the collection is empty"):
             shop.encode(np.zeros((8, 8), np.uint8))
         assert shop.search(Encoded(vector=np.zeros(32, np.float32))) == []
@@ -827,7 +829,7 @@ def test_a_product_tree_is_learned_and_searched_level_by_level(
         tree.setdefault(top, {}).setdefault(middle, {})[leaf] = [number]
     (tmp_path / "train.json").write_text(json.dumps({"images": images}))
     (tmp_path / "product_tree.json").write_text(json.dumps(tree))
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         catalogue = open_catalogue(
             tmp_path / "train.json", "imaterialist", pictures=tmp_path / "pictures"
         )
@@ -926,7 +928,7 @@ def drawn_shop(
 ) -> Path:
     """The drawn catalogue, indexed and labelled."""
     folder = tmp_path_factory.mktemp("categories") / "shop"
-    with lookalike.open(folder, encoder=card) as shop:
+    with lookalike.open(folder, encoder=card, create=True) as shop:
         shop.index(catalogue_folder / "catalogue.csv")
         assert len(shop) == len(catalogue)
         assert shop.count("label exists") == len(catalogue)
@@ -1073,7 +1075,7 @@ def test_caltech_is_learned_well(tmp_path: Path) -> None:
         names = [name for name in archive.namelist() if name.endswith(".jpg")]
         some = [name for name in names if "BACKGROUND" not in name][:600]
         archive.extractall(tmp_path, some)
-    with lookalike.open(tmp_path / "shop") as shop:
+    with lookalike.open(tmp_path / "shop", create=True) as shop:
         shop.index(tmp_path / "101_ObjectCategories", optimize=False)
         for item in list(shop):
             shop.label([item.id], item.path.partition("/")[0])

@@ -175,7 +175,7 @@ def test_the_example_of_the_documents_runs(
 
 def test_one_of_several_collections_is_chosen_by_name(home: Path, pictures: Path) -> None:
     assert pictures.is_dir()
-    lookalike.open(home / "collections" / "a b").close()
+    lookalike.open(home / "collections" / "a b", create=True).close()
     with serving(home) as live:
         with connect(live.address, collection="a b") as empty:
             assert (empty.name, len(empty)) == ("a b", 0)

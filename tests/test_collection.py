@@ -38,7 +38,7 @@ Paint = Callable[[Path, int], Path]
 @pytest.fixture
 def shop(tmp_path: Path, tiny: OnnxEncoder) -> Iterator[Collection]:
     """An empty collection."""
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         yield shop
 
 
@@ -488,7 +488,7 @@ def test_two_first_folders_at_once_both_become_roots(
         thread.start()
     for thread in threads:
         thread.join()
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         assert {root.path.name for root in shop.roots()} == {"one", "two"}
 
 
@@ -528,7 +528,7 @@ def test_vectors_of_another_encoder_are_refused(
     full: Collection, tmp_path: Path, pictures: Path
 ) -> None:
     other = load_encoder(tiny_card(tmp_path / "other", seed=1))
-    with lookalike.open(tmp_path / "shop", encoder=other) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=other, create=True) as shop:
         shutil.copy(pictures / "0.png", pictures / "8.png")
         for use in (lambda: shop.search(pictures / "0.png"), lambda: shop.index(pictures)):
             with pytest.raises(EncoderMismatchError, match="index into another collection"):
@@ -540,7 +540,7 @@ def test_vectors_of_another_encoder_are_refused(
 def test_a_collection_remembers_the_card_it_was_made_with(
     tmp_path: Path, card: Path, pictures: Path
 ) -> None:
-    with lookalike.open(tmp_path / "shop", encoder=card) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
         expected = shop.search(pictures / "0.png")
     with lookalike.open(tmp_path / "shop") as shop:
@@ -550,7 +550,7 @@ def test_a_collection_remembers_the_card_it_was_made_with(
 def test_a_collection_that_was_moved_answers_as_before(
     tmp_path: Path, pictures: Path, tiny: OnnxEncoder
 ) -> None:
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         shop.index(pictures)
         expected = shop.search(pictures / "0.png")
     shutil.move(tmp_path / "shop", tmp_path / "elsewhere")
@@ -571,14 +571,16 @@ def test_a_name_is_a_collection_at_home_and_a_path_is_a_path(
         (str(tmp_path / "absolute"), tmp_path / "absolute"),
         (Path("as-path"), tmp_path / "as-path"),
     ]:
-        with lookalike.open(address, encoder=tiny) as shop:
+        with lookalike.open(address, encoder=tiny, create=True) as shop:
             assert Path(shop.info().address).resolve() == place.resolve()
 
 
 def test_what_is_not_there_is_not_made_without_leave(tiny: OnnxEncoder) -> None:
-    lookalike.open("mugs", encoder=tiny).close()
+    lookalike.open("mugs", encoder=tiny, create=True).close()
     with pytest.raises(CollectionNotFoundError, match="there are mugs"):
-        lookalike.open("mug", create=False)
+        lookalike.open("blue")
+    with pytest.raises(CollectionNotFoundError, match=r"did you mean mugs\?"):
+        lookalike.open("mug")
     assert not (Path(os.environ["LOOKALIKE_HOME"]) / "collections" / "mug").exists()
 
 
@@ -599,7 +601,7 @@ def test_the_default_encoder_finds_what_looks_alike(
     Backgrounds differ between the photos of one product and are shared among the products.
     """
     known = {one.path.relative_to(catalogue_folder).as_posix(): one for one in catalogue}
-    with lookalike.open(tmp_path / "shop") as shop:
+    with lookalike.open(tmp_path / "shop", create=True) as shop:
         assert shop.index(catalogue_folder).indexed == len(catalogue)
         pairs = [
             (known[path], known[shop.search(catalogue_folder / path, k=1)[0].item.id])
@@ -612,7 +614,7 @@ def test_the_default_encoder_finds_what_looks_alike(
 
 
 def test_fields_are_declared_by_name(tmp_path: Path, tiny: OnnxEncoder) -> None:
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         shop.declare("price")
         shop.declare("metadata.label")
         assert shop.declared() == ["label", "price"]

@@ -29,7 +29,7 @@ __all__ = ["place"]  # a fixture
 
 
 def opened(address: str) -> Collection:
-    return open_collection(address)
+    return open_collection(address, create=True)
 
 
 def filled(address: str, count: int = 300) -> Collection:

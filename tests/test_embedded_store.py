@@ -21,15 +21,16 @@ from contracts.store import DIM, StoreContract, an_item, random_rows, rows
 from lookalike.errors import (
     CollectionFormatError,
     CollectionNotFoundError,
+    FolderInUseError,
     StoreBusyError,
     StoreDamagedError,
     StoreFullError,
-    StoreReadOnlyError,
 )
 from lookalike.filters import parse
 from lookalike.records import SideRow
 from lookalike.stores import embedded, schema
-from lookalike.stores.embedded import DATABASE, EmbeddedStore
+from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.own_files import DATABASE
 from lookalike.stores.where import where_sql
 from lookalike.vectors import unit_rows
 
@@ -336,7 +337,7 @@ def test_a_read_only_folder_can_be_searched_but_not_written(tmp_path: Path) -> N
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreReadOnlyError, match="cannot make the folder"):
+    with pytest.raises(FolderInUseError, match="is a file, or lies below one"):
         EmbeddedStore.open(tmp_path / "file" / "shop", create=True)
 
 

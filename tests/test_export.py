@@ -38,7 +38,7 @@ TYPED: dict[str, dict[str, Json]] = {
 @pytest.fixture
 def shop(tmp_path: Path, tiny: OnnxEncoder, pictures: Path) -> Iterator[Collection]:
     """Nine items, some of which something is said about."""
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         shop.index(pictures)
         _say(shop, SAID)
         yield shop
@@ -61,7 +61,7 @@ def _say(shop: Collection, said: dict[str, dict[str, Json]]) -> None:
 
 def _again(path: Path, pictures: Path, place: Path, tiny: OnnxEncoder) -> dict[str, Item]:
     """The items of a new collection that has indexed an exported file."""
-    with lookalike.open(place, encoder=tiny) as other:
+    with lookalike.open(place, encoder=tiny, create=True) as other:
         report = other.index(Table(path, pictures=pictures))
         assert report.skipped == ()
         return {item.id: item for item in other}
@@ -209,7 +209,7 @@ def test_an_empty_collection_makes_an_empty_table(
     tmp_path: Path, tiny: OnnxEncoder, suffix: str
 ) -> None:
     path = tmp_path / f"out.{suffix}"
-    with lookalike.open(tmp_path / "empty", encoder=tiny) as empty:
+    with lookalike.open(tmp_path / "empty", encoder=tiny, create=True) as empty:
         assert export(empty, path, vectors="npy").items == 0
         assert empty.info().dim is None
     assert len(np.load(tmp_path / "out.vectors.npy")) == 0

@@ -51,7 +51,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Collection]:
     card: Path = request.getfixturevalue("card")
     pictures: Path = request.getfixturevalue("pictures")
     address = place(getattr(request, "param", "embedded"))
-    with open_collection(address, encoder=card) as shop:
+    with open_collection(address, encoder=card, create=True) as shop:
         shop.index(pictures)
         shop.label(["1.png", "2.png"], "mug")
         yield shop
@@ -89,20 +89,19 @@ def test_the_new_encoder_takes_over_and_the_old_collection_stays(
         assert [item.id for item in kept.scan()] == [item.id for item in before]
         assert kept.bound() != new.store.bound()
         kept.close()
-        assert migrating.drop_old(new) == [report.kept]
-        assert migrating.drop_old(new) == []
+        assert migrating.drop_old(new).dropped == (report.kept,)
+        assert migrating.drop_old(new).dropped == ()
         assert list(new.items()) == before
         assert new.index(pictures).unchanged == 9
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_folders_that_others_keep_within_a_collection_are_in_both_afterwards(
+def test_uploads_are_in_both_collections_afterwards(
     shop: Collection, other: OnnxEncoder, monkeypatch: pytest.MonkeyPatch, *, linked: bool
 ) -> None:
-    folder = Path(address_of(shop))
-    (folder / "uploads" / "a").mkdir(parents=True)
-    (folder / "uploads" / "a" / "1.jpg").write_bytes(b"one")
-    (folder / "disk").symlink_to(folder.parent)
+    folder, kept = Path(address_of(shop)), f"uploads/{'a' * 24}/{'1' * 24}.jpg"
+    (folder / kept).parent.mkdir(parents=True)
+    (folder / kept).write_bytes(b"one")
     if not linked:
 
         def link(*_: object, **__: object) -> None:
@@ -111,13 +110,28 @@ def test_folders_that_others_keep_within_a_collection_are_in_both_afterwards(
         monkeypatch.setattr(os, "link", link)
     old = folder.with_name(migrating.migrate(shop, other).kept)
     for one in (folder, old):
-        assert (one / "uploads" / "a" / "1.jpg").read_bytes() == b"one"
-        assert (one / "disk").readlink() == folder.parent
-    same = (folder / "uploads/a/1.jpg").samefile(old / "uploads/a/1.jpg")
-    assert same is linked
+        assert (one / kept).read_bytes() == b"one"
+    assert (folder / kept).samefile(old / kept) is linked
     with again(str(folder), other) as new:
-        assert migrating.drop_old(new) == [old.name]
-    assert (folder / "uploads" / "a" / "1.jpg").exists()
+        assert migrating.drop_old(new) == migrating.DropReport(dropped=(old.name,))
+    assert (folder / kept).exists()
+    assert not old.exists()
+
+
+def test_uploads_behind_a_link_stay_where_they_are(
+    shop: Collection, other: OnnxEncoder, tmp_path: Path
+) -> None:
+    folder, disk = Path(address_of(shop)), tmp_path / "disk"
+    disk.mkdir()
+    (disk / "mine.jpg").write_bytes(b"mine")
+    (folder / "uploads").symlink_to(disk)
+    old = folder.with_name(migrating.migrate(shop, other).kept)
+    assert (folder / "uploads").readlink() == disk
+    with again(str(folder), other) as new:
+        (left,) = migrating.drop_old(new).left
+    assert (left.files, left.count) == (("uploads",), 1)
+    assert (old / "uploads").readlink() == disk
+    assert (disk / "mine.jpg").read_bytes() == b"mine"
 
 
 @everywhere
@@ -179,7 +193,7 @@ def test_whoever_has_the_old_one_open_cannot_write_into_either(
     shop: Collection, other: OnnxEncoder, card: Path, pictures: Path, paint: Paint
 ) -> None:
     address = address_of(shop)
-    with open_collection(address, encoder=card) as late:
+    with open_collection(address, encoder=card, create=True) as late:
         assert len(late.search(pictures / "1.png")) == 8
         assert late.store.is_current()
         migrating.migrate(shop, other)
@@ -234,7 +248,7 @@ def test_the_same_encoder_an_empty_collection_and_a_stranger_in_the_way_are_refu
     with pytest.raises(CollectionError, match="nothing to do"):
         migrating.migrate(shop, tiny)
     with (
-        open_collection(place("embedded"), encoder=card) as empty,
+        open_collection(place("embedded"), encoder=card, create=True) as empty,
         pytest.raises(CollectionError, match="empty"),
     ):
         migrating.migrate(empty, other)

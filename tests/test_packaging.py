@@ -53,7 +53,7 @@ def test_the_wheel_finds_look_alikes_by_itself(wheel: Path, tmp_path: Path) -> N
         "from pathlib import Path\n"
         "Path('p').mkdir()\n"
         "for n in range(3): Image.new('RGB', (64, 64), (80 * n, 10, 10)).save(f'p/{n}.png')\n"
-        "with lookalike.open('./c') as c:\n"
+        "with lookalike.open('./c', create=True) as c:\n"
         "    c.index('p')\n"
         "    hits = c.search(np.full((64, 64, 3), (160, 10, 10), np.uint8), k=1)\n"
         "print(lookalike.__file__, hits[0].item.id)\n"

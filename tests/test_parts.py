@@ -63,7 +63,7 @@ def test_what_is_no_part_is_refused(text: str) -> None:
 
 @pytest.fixture
 def shop(tmp_path: Path, card: Path) -> Iterator[Collection]:
-    with open_collection(str(tmp_path / "shop"), encoder=card) as shop:
+    with open_collection(str(tmp_path / "shop"), encoder=card, create=True) as shop:
         yield shop
 
 
@@ -218,7 +218,7 @@ def test_eight_workers_lose_and_double_nothing_though_one_is_killed(
         (folder / f"copy-{number}.png").write_bytes(original.read_bytes())
     address = place(kind)
     workers = [worker(folder, address, part, card) for part in range(1, 9)]
-    with open_collection(address, encoder=card) as shop:
+    with open_collection(address, encoder=card, create=True) as shop:
         deadline = time.monotonic() + 120
         while not len(shop) and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -81,7 +81,7 @@ def test_indexing_goes_on_where_a_killed_server_left_it(
         if len(seen) == 2:
             server.kill()
 
-    with lookalike.open(address, encoder=card) as shop:
+    with lookalike.open(address, encoder=card, create=True) as shop:
         with pytest.raises(StoreUnreachableError, match="is the server running"):
             shop.index(photos, progress=kill)
         with pytest.raises(StoreUnreachableError, match="is the server running"):

@@ -38,7 +38,7 @@ Paint = Callable[[Path, int], Path]
 
 @pytest.fixture
 def shop(tmp_path: Path, tiny: OnnxEncoder) -> Iterator[Collection]:
-    with lookalike.open(tmp_path / "shop", encoder=tiny) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         yield shop
 
 
@@ -96,7 +96,7 @@ def test_vectors_are_the_same_with_and_without(
     shop: Collection, tmp_path: Path, tiny: OnnxEncoder, photo: Path, side: int
 ) -> None:
     shop.index(photo.parent)
-    with lookalike.open(tmp_path / "other", encoder=tiny) as other:
+    with lookalike.open(tmp_path / "other", encoder=tiny, create=True) as other:
         other.index(photo.parent, thumbnails=side)
         assert other.vectors(["a.jpg"]).tobytes() == shop.vectors(["a.jpg"]).tobytes()
 
@@ -180,7 +180,7 @@ def test_what_lacks_one_is_given_it_without_encoding(
     table: bool,
 ) -> None:
     source = a_table(pictures) if table else pictures
-    with open_collection(place(kind), encoder=tiny) as shop:
+    with open_collection(place(kind), encoder=tiny, create=True) as shop:
         shop.index(source)
         items, vectors = list(shop), shop.vectors([item.id for item in shop])
         monkeypatch.setattr(OnnxEncoder, "encode", None)
@@ -252,7 +252,7 @@ def test_a_file_that_is_not_what_was_encoded_gives_no_thumbnail(
 def test_zero_drops_them_for_good(
     place: Place, tiny: OnnxEncoder, pictures: Path, kind: str
 ) -> None:
-    with open_collection(place(kind), encoder=tiny) as shop:
+    with open_collection(place(kind), encoder=tiny, create=True) as shop:
         shop.index(pictures, thumbnails=64)
         items = list(shop)
         shop.index(pictures, thumbnails=0)
@@ -361,8 +361,8 @@ def test_they_travel_with_a_copy(
     place: Place, tiny: OnnxEncoder, pictures: Path, of: str, to: str
 ) -> None:
     with (
-        open_collection(place(of), encoder=tiny) as shop,
-        open_collection(place(to), encoder=tiny) as other,
+        open_collection(place(of), encoder=tiny, create=True) as shop,
+        open_collection(place(to), encoder=tiny, create=True) as other,
     ):
         shop.index(pictures)
         copying.copy(shop.store, other.store)
@@ -381,11 +381,11 @@ def test_a_migration_makes_them_as_it_goes(
 ) -> None:
     other = load_encoder(tiny_card(tmp_path / "other", name="other", seed=5))
     address = place(kind)
-    shop = open_collection(address, encoder=tiny)
+    shop = open_collection(address, encoder=tiny, create=True)
     shop.index(pictures, thumbnails=64)
     report = migrating.migrate(shop, other)
     assert report.left == ()
-    with open_collection(address, encoder=other) as new:
+    with open_collection(address, encoder=other, create=True) as new:
         assert sides(new) == dict.fromkeys((item.id for item in new), 64)
         again = new.index(pictures)
         assert (again.unchanged, again.thumbnails) == (9, 0)

@@ -30,7 +30,7 @@ def shop(paint: Callable[[Path, int], Path], tmp_path: Path) -> Iterator[Collect
     """Twelve pictures with three labels."""
     for number in range(12):
         paint(tmp_path / "p" / LABELS[number % 3] / f"{number}.png", number)
-    with lookalike.open(tmp_path / "shop") as collection:
+    with lookalike.open(tmp_path / "shop", create=True) as collection:
         collection.index(tmp_path / "p", format="class-folders")
         yield collection
 

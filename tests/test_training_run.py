@@ -126,7 +126,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shop(drawn: Path, small: Path, tmp_path: Path) -> Collection:
-    collection = lookalike.open(tmp_path / "shop", encoder=small)
+    collection = lookalike.open(tmp_path / "shop", encoder=small, create=True)
     collection.index(drawn, format="class-folders")
     return collection
 
@@ -218,7 +218,7 @@ def test_a_view_that_is_remembered_is_the_one_that_would_be_made(
 
 def test_a_training_ends_in_an_encoder_that_answers_better(drawn: Path, tmp_path: Path) -> None:
     to = tmp_path / "discs encoder"
-    with lookalike.open(tmp_path / "shop") as shop:
+    with lookalike.open(tmp_path / "shop", create=True) as shop:
         shop.index(drawn, format="class-folders")
         report = training.train(shop, to, recipe=Recipe(epochs=4, batch=16))
     assert report.card == to / "discs-encoder.toml"
@@ -234,7 +234,7 @@ def test_a_training_ends_in_an_encoder_that_answers_better(drawn: Path, tmp_path
         "discs-encoder.toml",
         "training.pt",
     ]
-    with lookalike.open(tmp_path / "new", encoder=report.card) as taught:
+    with lookalike.open(tmp_path / "new", encoder=report.card, create=True) as taught:
         assert taught.index(drawn, format="class-folders").indexed == LABELS * 12
         assert taught.info().encoder == "discs-encoder"
 
@@ -337,7 +337,7 @@ def test_pictures_that_cannot_be_read_are_left_out_with_the_reason(
         copy = tmp_path / "p" / picture.relative_to(drawn)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(picture.read_bytes())
-    with lookalike.open(tmp_path / "shop", encoder=small) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=small, create=True) as shop:
         shop.index(tmp_path / "p", format="class-folders")
         shop.add("bytes", (drawn / "disc-00" / "00.png").read_bytes(), label="disc-01")
         broken = tmp_path / "p" / "disc-03" / "04.png"
@@ -385,7 +385,7 @@ def test_groups_can_be_learned_and_stand_on_one_side(
         for path in sorted(drawn.rglob("*.png"))
     ]
     table.write_text("\n".join(["file,label,group", *lines]), encoding="utf-8")
-    with lookalike.open(tmp_path / "shop", encoder=small) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=small, create=True) as shop:
         shop.index(open_catalogue(table, "table", pictures=drawn))
         recipe = Recipe(epochs=1)
         report = training.train(shop, tmp_path / "e", by="group", base=small, recipe=recipe)

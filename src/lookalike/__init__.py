@@ -2,7 +2,7 @@
 
 import lookalike
 
-shop = lookalike.open("shop")
+shop = lookalike.open("shop", create=True)
 shop.index("photos/")
 hits = shop.search("query.jpg", k=5)
 """

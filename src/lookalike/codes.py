@@ -22,6 +22,7 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.CollectionNotFoundError: (404, "no-such-collection"),
     errors.CollectionReplacedError: (503, "collection-replaced"),
     errors.CollectionFormatError: (500, "collection-format"),
+    errors.FolderInUseError: (409, "folder-in-use"),
     errors.EncoderMismatchError: (409, "encoder-mismatch"),
     errors.ItemNotFoundError: (404, "no-such-item"),
     errors.StoreError: (503, "store-failed"),

@@ -28,6 +28,7 @@ from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Skipped, id_of
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.sampling import sample
+from lookalike.unfinished import abandon
 from lookalike.vectors import Vector
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Description:
 class Collection:
     """Items searchable together: one encoder, one store.
 
-        shop = lookalike.open("shop")
+        shop = lookalike.open("shop", create=True)
         shop.index("photos/")
         for hit in shop.search("query.jpg", k=5):
             print(hit.score, hit.item.id)
@@ -249,6 +250,8 @@ class Collection:
 
         check_folder(folder)
         root, under, apart = self._root_of(folder)
+        if self._store.folder is not None:
+            apart.append(str(self._store.folder.resolve()))
         return index_folder(
             self._store,
             self._bound_encoder,
@@ -727,6 +730,9 @@ class Collection:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Close; after an error, a collection that was begun here and is still empty goes."""
+        if error is not None:
+            abandon(self._store)
         self.close()
 
 

@@ -5,7 +5,8 @@ Only the edges read settings: the command line, and ``lookalike.open``.
 
 import os
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,13 @@ import platformdirs
 
 from lookalike.errors import CollectionError, CollectionNotFoundError
 from lookalike.protocols import Encoder, Store
-from lookalike.stores.embedded import DATABASE, EmbeddedStore
+from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.own_files import DATABASE, holds_collection
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
-__all__ = ["Settings", "collections", "named_encoder", "open_collection", "settings"]
+__all__ = ["Settings", "collections", "named_encoder", "nearest", "open_collection", "settings"]
 
 DEFAULT_ENCODER = "efficientnet-lite0"
 
@@ -65,7 +67,7 @@ def open_collection(
     address: str | os.PathLike[str] | None = None,
     *,
     encoder: str | os.PathLike[str] | Encoder | None = None,
-    create: bool = True,
+    create: bool = False,
     device: str = "auto",
     threads: int | None = None,
     known: Settings | None = None,
@@ -81,8 +83,8 @@ def open_collection(
     ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores
     an encoder on the processor uses, all by default.
 
-    Raises ``CollectionNotFoundError`` (without ``create``), ``CollectionFormatError``,
-    ``StoreError``.
+    Raises ``CollectionNotFoundError`` (without ``create``), ``FolderInUseError`` (with it, for a
+    folder that holds other files), ``CollectionFormatError``, ``StoreError``.
     """
     known = settings() if known is None else known
 
@@ -139,15 +141,47 @@ def _open_store(address: str | os.PathLike[str], known: Settings, *, create: boo
 
         return open_elasticsearch(server, create=create)
     folder = collection_folder(address, known)
-    if not create and not (folder / DATABASE).exists():
-        there = collections(known)
-        hint = f"; there are {', '.join(there)}" if there else ""
-        raise CollectionNotFoundError(
-            f"there is no collection in {folder}{hint}; `lookalike index FOLDER` makes one"
-        )
-    return EmbeddedStore.open(folder, create=create)
+    try:
+        return EmbeddedStore.open(folder, create=create)
+    except CollectionNotFoundError:
+        raise CollectionNotFoundError(_not_found(address, folder, known)) from None
+
+
+def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -> str:
+    """That there is no collection, which ones there are, and what a mistyped name may mean."""
+    named = folder.parent == known.home / "collections"
+    there = collections(known) if named else _collections_in(folder.parent)
+    near = nearest(folder.name, there)
+    if near is not None:
+        meant = near if named else os.fspath(folder.with_name(near))
+        hint = f"; did you mean {meant}?"
+    elif there and named:
+        hint = f"; there are {', '.join(there)}"
+    else:
+        hint = ""
+    option = shlex.quote(os.fspath(address))
+    return (
+        f"there is no collection in {folder}{hint} (`lookalike index FOLDER -c {option}` makes one)"
+    )
+
+
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """The one of ``names`` that ``name`` is most likely a slip of."""
+    import difflib  # noqa: PLC0415 - only for a wrong name
+
+    known = {one.casefold(): one for one in names}
+    near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.7)
+    return known[near[0]] if near else None
 
 
 def collections(known: Settings) -> list[str]:
-    """Names of the collections under ``home``, sorted."""
-    return sorted(path.parent.name for path in (known.home / "collections").glob(f"*/{DATABASE}"))
+    """Names of the collections under ``home``, sorted. A folder that holds none has no name."""
+    return _collections_in(known.home / "collections")
+
+
+def _collections_in(folder: Path) -> list[str]:
+    try:
+        databases = list(folder.glob(f"*/{DATABASE}"))
+    except OSError:  # one that may not be looked into
+        return []
+    return sorted(path.parent.name for path in databases if holds_collection(path.parent))

@@ -17,6 +17,7 @@
     ├── CollectionError              a collection cannot do what was asked
     │   ├── CollectionNotFoundError  no collection there
     │   ├── CollectionReplacedError  no longer the one that was opened
+    │   ├── FolderInUseError         a folder holds other files: no collection is made or moved
     │   ├── CollectionFormatError    a folder that is no collection, or one from a newer version
     │   ├── EncoderMismatchError     vectors of two encoders must not mix
     │   └── ItemNotFoundError        no item of that id
@@ -46,6 +47,7 @@ __all__ = [
     "EncoderMismatchError",
     "ExportError",
     "FilterError",
+    "FolderInUseError",
     "ItemNotFoundError",
     "LookalikeError",
     "ModelCardError",
@@ -150,6 +152,10 @@ class CollectionReplacedError(CollectionError):
 
 class CollectionFormatError(CollectionError):
     """Not a collection, or one that a newer version of lookalike wrote."""
+
+
+class FolderInUseError(CollectionError):
+    """A folder holds files that are not lookalike's, so no collection is made or moved there."""
 
 
 class EncoderMismatchError(CollectionError):

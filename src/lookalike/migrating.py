@@ -19,11 +19,20 @@ from lookalike.errors import CollectionError, CollectionNotFoundError, SourceErr
 from lookalike.images import Limits
 from lookalike.indexing import index_entries
 from lookalike.protocols import Encoder, Store
-from lookalike.records import Entry, Item, Progress, Skipped
+from lookalike.records import Entry, Item, Leftover, Progress, Skipped
 from lookalike.scan import stamp_of
 from lookalike.thumbnails import SETTING
+from lookalike.unfinished import abandon
 
-__all__ = ["MigrateReport", "drop_old", "is_version", "migrate", "paired", "version_name"]
+__all__ = [
+    "DropReport",
+    "MigrateReport",
+    "drop_old",
+    "is_version",
+    "migrate",
+    "paired",
+    "version_name",
+]
 
 _FEW = 64  # changes that may wait for the moment in which nobody else writes
 _TURNS = 5
@@ -106,15 +115,24 @@ def migrate(
 
         kept = old.replace(build.new, keep=keep, last=last)
     except BaseException:
+        abandon(build.new)
         build.new.close()
         raise
     return build.report(kept=kept, left=tuple(left), seconds=time.monotonic() - began)
 
 
-def drop_old(collection: Collection) -> list[str]:
-    """Remove what migrations of this collection have replaced; the names of what went."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropReport:
+    """``dropped`` collections are removed; folders that hold other files stay: ``left``."""
+
+    dropped: tuple[str, ...] = ()
+    left: tuple[Leftover, ...] = ()
+
+
+def drop_old(collection: Collection) -> DropReport:
+    """Remove what migrations of this collection have replaced; other files in the folders stay."""
     store = collection.store
-    gone = []
+    gone, left = [], []
     for name in _names(store.setting("replaced")):
         try:
             old = store.sibling(name, create=False)
@@ -123,10 +141,12 @@ def drop_old(collection: Collection) -> list[str]:
         if old.setting("version_of") != store.name:
             old.close()
             raise CollectionError(f"{name} is not what was replaced here; it is left alone")
-        old.drop()
+        stays = old.drop()
         gone.append(name)
+        if stays is not None:
+            left.append(stays)
     store.set_setting("replaced", None)
-    return gone
+    return DropReport(dropped=tuple(gone), left=tuple(left))
 
 
 def version_name(name: str, fingerprint: str) -> str:
@@ -159,11 +179,16 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
     if new.count() and new.setting("version_of") != old.name:
         new.close()
         raise CollectionError(f"there is a collection called {new.name} already; rename that one")
-    new.set_setting("version_of", old.name)
-    new.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
-    if card is not None:
-        new.set_setting("card", card)
-    new.set_setting(SETTING, old.setting(SETTING))  # so that they are made while it is built
+    try:
+        new.set_setting("version_of", old.name)
+        new.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
+        if card is not None:
+            new.set_setting("card", card)
+        new.set_setting(SETTING, old.setting(SETTING))  # so that they are made while it is built
+    except BaseException:
+        abandon(new)
+        new.close()
+        raise
     return new
 
 

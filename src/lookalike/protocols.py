@@ -19,6 +19,7 @@ from lookalike.records import (
     Hit,
     Item,
     Json,
+    Leftover,
     Neighbours,
     NeighbourState,
     SideRow,
@@ -362,7 +363,9 @@ class Store(Protocol):
     def sibling(self, name: str, *, create: bool) -> Self:
         """The collection called ``name`` beside this one, made in the same way; open for writing.
 
-        Raises ``CollectionNotFoundError`` where there is none and ``create`` is not set.
+        Raise ``CollectionNotFoundError`` where there is none and ``create`` is not set, and with it
+        ``FolderInUseError`` where the sibling could not take this one's place, or other files are
+        in its own.
         """
 
     def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
@@ -375,8 +378,23 @@ class Store(Protocol):
         all is as before.
         """
 
-    def drop(self) -> None:
-        """Remove the whole collection, and close."""
+    def drop(self) -> Leftover | None:
+        """Remove the whole collection, and close; return what stays, where that is not nothing.
+
+        Files that are not lookalike's are never removed, nor the folder that they lie in.
+        """
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the collection lies in; ``None`` on a server."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the collection was begun by opening it (``create``)."""
+
+    @property
+    def made(self) -> Sequence[Path]:
+        """Folders that were made for the collection when it was begun, the deepest first."""
 
     def close(self) -> None:
         """Let go of files and connections. Closing twice is fine."""

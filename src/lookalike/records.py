@@ -13,6 +13,7 @@ __all__ = [
     "IndexReport",
     "Item",
     "Json",
+    "Leftover",
     "NeighbourState",
     "Neighbours",
     "Progress",
@@ -39,6 +40,18 @@ class Stamp(NamedTuple):
 
     size: int
     mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A folder that stays after its collection was removed, as it holds ``count`` other entries.
+
+    ``files`` are the first of them; none where the folder is empty and could not be removed.
+    """
+
+    folder: str
+    files: tuple[str, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ def stock(home: Path, card: Path, paint: Callable[[Path, int], Path]) -> Path:
     for number, name in enumerate([*names, "製品/茶碗.png", "similar"]):
         paint(pictures / (name if "." in name else f"{name}.png"), number)
     shutil.copyfile(pictures / "0.png", pictures / "copy.png")
-    with lookalike.open(home / "collections" / "shop", encoder=card) as shop:
+    with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
         shop.store.update(
             [

@@ -32,7 +32,7 @@ def stocked(
     first = catalogue[0].path.relative_to(catalogue_folder).as_posix()
     shutil.copyfile(pictures / first, pictures / "copy #1 & 100%.jpg")
     told = {one.path.relative_to(catalogue_folder).as_posix(): one for one in catalogue}
-    with lookalike.open(home / "collections" / "shop", encoder=card) as shop:
+    with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
         shop.store.update(
             [
@@ -53,7 +53,7 @@ def stocked(
             ]
         )
     for name in ("void", "yard"):
-        lookalike.open(home / "collections" / name, encoder=card).close()
+        lookalike.open(home / "collections" / name, encoder=card, create=True).close()
     return home
 
 

@@ -39,7 +39,7 @@ def stock(home: Path, pictures: Path, card: Path, paint: Callable[[Path, int], P
             paint(pictures / "odd" / "odd.png", number)
         else:
             paint(pictures / name, number)
-    with lookalike.open(home / "collections" / "shop", encoder=card) as shop:
+    with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
         odd = shop.get("odd/odd.png")
         told = [

@@ -90,7 +90,7 @@ def watched(tiny: OnnxEncoder) -> Watched:
 
 @pytest.fixture
 def shop(tmp_path: Path, watched: Watched, pictures: Path) -> Iterator[Collection]:
-    with lookalike.open(tmp_path / "shop", encoder=watched) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=watched, create=True) as shop:
         shop.index(pictures)
         watched.batches.clear()
         watched.most_open = 0
@@ -177,7 +177,7 @@ def test_on_a_processor_each_picture_has_a_lane_of_its_own(
         await asyncio.gather(*(batcher.encode(data) for data in bytes_of))
 
     with (
-        lookalike.open(tmp_path / "shop", encoder=tiny) as shop,
+        lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop,
         ThreadPoolExecutor(2) as encoder,
     ):
         shop.index(pictures)

@@ -181,7 +181,7 @@ def away(tmp_path: Path, card: Path, paint: Callable[[Path, int], Path]) -> Iter
     """A service whose collection keeps thumbnails of 32 pixels, and whose files are elsewhere."""
     paint(tmp_path / "files" / "a.png", 1)
     paint(tmp_path / "files" / "b.png", 2)
-    with lookalike.open(tmp_path / "collections" / "shop", encoder=card) as shop:
+    with lookalike.open(tmp_path / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(tmp_path / "files", thumbnails=32)
         shop.add("bytes", PNG)
     (tmp_path / "files").rename(tmp_path / "elsewhere")
@@ -399,7 +399,7 @@ def test_an_encoder_is_one_of_the_known_names(own: Live, card: Path) -> None:
 
 
 def test_chosen_collections_are_all_that_is_served(home: Path, card: Path) -> None:
-    with lookalike.open(home / "collections" / "other", encoder=card) as other:
+    with lookalike.open(home / "collections" / "other", encoder=card, create=True) as other:
         other.add("a", PNG)
     with serving(home, "shop") as live:
         assert [

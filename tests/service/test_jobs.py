@@ -50,7 +50,9 @@ def watched(tmp_path: Path, card: Path, folder: Path) -> Iterator[Live]:
     aside.mkdir()
     for one in others:
         one.rename(aside / one.name)
-    with lookalike.open(tmp_path / "home" / "collections" / "shop", encoder=card) as shop:
+    with lookalike.open(
+        tmp_path / "home" / "collections" / "shop", encoder=card, create=True
+    ) as shop:
         shop.index(folder)
     for one in others:
         shutil.move(aside / one.name, one)

@@ -23,7 +23,7 @@ def many(
     home = tmp_path_factory.mktemp("many")
     for number in range(40):
         paint(home / "pictures" / f"{number}.png", number)
-    with lookalike.open(home / "collections" / "many", encoder=card) as made:
+    with lookalike.open(home / "collections" / "many", encoder=card, create=True) as made:
         made.index(home / "pictures")
     return home
 

@@ -31,7 +31,7 @@ def shop(
     address = f"elasticsearch://{urlsplit(elasticsearch_url).netloc}/{name}"
     for number in range(6):
         paint(tmp_path / "pictures" / "mugs" / f"{number}.png", number)
-    with lookalike.open(address, encoder=card) as made:
+    with lookalike.open(address, encoder=card, create=True) as made:
         made.index(tmp_path / "pictures")
     yield address
     for index in (name, f"{name}.lookalike"):
@@ -227,7 +227,7 @@ def test_a_server_that_was_away_at_the_start_is_asked_again(
 ) -> None:
     server = own_server("elasticsearch")
     address = f"elasticsearch://{urlsplit(server.url).netloc}/{unique_name}?retries=0"
-    with lookalike.open(address, encoder=card):
+    with lookalike.open(address, encoder=card, create=True):
         pass
     server.stop()
     with serving(tmp_path, address) as live:

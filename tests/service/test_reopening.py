@@ -85,7 +85,7 @@ def test_what_was_uploaded_is_there_after_a_migration_and_when_the_old_one_has_g
         assert file is not None
         assert file.read_bytes() == PNG
     with own.opened() as shop:
-        assert migrating.drop_old(shop) == [kept]
+        assert migrating.drop_old(shop).dropped == (kept,)
     assert own.client.get("/v1/items/odd%2Fnew/picture").content == PNG
     assert own.client.delete("/v1/items/odd%2Fnew").status_code == 204
     assert len([*address.glob("uploads/*/*")]) == 1
@@ -146,7 +146,7 @@ def test_one_that_was_removed_and_begun_again_is_another(
     shutil.rmtree(folder)
     gone = problem(search(own.address, data), 404, "no-such-collection")
     assert gone["detail"] == "there is no collection called 'shop'"
-    with lookalike.open(folder, encoder=other_card) as shop:
+    with lookalike.open(folder, encoder=other_card, create=True) as shop:
         shop.index(stocked / "pictures" / "mugs")
     (found,) = hits(search(own.address, data))
     assert (found["id"], model(own)) == ("1.png", "other")
@@ -296,7 +296,7 @@ def served(
     address = f"elasticsearch://{urlsplit(elasticsearch_url).netloc}/{name}"
     for number in range(6):
         paint(tmp_path / "pictures" / f"{number}.png", number)
-    with lookalike.open(address, encoder=card) as made:
+    with lookalike.open(address, encoder=card, create=True) as made:
         made.index(tmp_path / "pictures")
     with serving(tmp_path, address) as live:
         yield address, live
@@ -340,7 +340,7 @@ def test_on_a_server_one_begun_again_never_answers_with_the_old_encoder(
     before = opened.ready(name)
     with lookalike.open(address) as shop:
         shop.store.drop()
-    with lookalike.open(address, encoder=other_card) as shop:
+    with lookalike.open(address, encoder=other_card, create=True) as shop:
         shop.index(live.home / "pictures")
     before._looked = float("inf")  # as within the second that a server's word holds
     found = nearest(live, 3)

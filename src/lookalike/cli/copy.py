@@ -8,6 +8,7 @@ import click
 from lookalike.cli.options import json_option, opened
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.unfinished import abandon
 
 if TYPE_CHECKING:
     from lookalike.copying import CopyReport
@@ -67,6 +68,8 @@ def copy_command(
         if not report.interrupted:
             with Meter("search graph", quiet=quiet) as meter:
                 other.optimize(progress=meter.show)
+        else:
+            abandon(other.store)  # unless something has been copied
     if as_json:
         print_json(asdict(report))
     else:

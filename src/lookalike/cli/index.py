@@ -26,6 +26,7 @@ from lookalike.parts import Part
 from lookalike.records import IndexReport, together
 from lookalike.scan import ScanOptions
 from lookalike.thumbnails import checked
+from lookalike.unfinished import abandon
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -204,6 +205,8 @@ def index_command(
                 shop.optimize(progress=meter.show)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
+        if stop() and part is None and not count:  # of other parts, somebody may be at work
+            abandon(shop.store)
     report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
     if stop():

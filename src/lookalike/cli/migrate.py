@@ -8,12 +8,12 @@ import click
 
 from lookalike.cli.index import update_neighbours
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import leftover_text, plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import named_encoder
 
 if TYPE_CHECKING:
-    from lookalike.migrating import MigrateReport
+    from lookalike.migrating import DropReport, MigrateReport
 
 __all__ = ["migrate_command"]
 
@@ -26,7 +26,8 @@ _LOST = 10  # shown
 @click.option(
     "--drop-old",
     is_flag=True,
-    help="Remove what was replaced, now or (without --encoder) by an earlier migration.",
+    help="Remove what was replaced, now or (without --encoder) by an earlier migration. Other "
+    "files in its folder stay.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Also when more than half of the pictures is lost.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -78,25 +79,35 @@ def migrate_command(
                 optimizing=graph.show,
                 stop=stop,
             )
-    dropped: list[str] = []
+    gone = migrating.DropReport()
     if report is None or not report.interrupted:
         with opened(collection) as shop, stop_on_signal() as stop:
             if report is not None:
                 update_neighbours(shop, stop, quiet=quiet)
             if drop_old:
-                dropped = migrating.drop_old(shop)
-    if as_json:
-        lost = [asdict(one) for one in report.lost] if report is not None else []
-        told = asdict(report) if report is not None else {}
-        print_json({**told, "lost": lost, "dropped": dropped})
-    else:
-        if report is not None:
-            _show(report)
-        if drop_old:
-            click.echo(f"dropped {', '.join(dropped)}" if dropped else "nothing to drop")
+                gone = migrating.drop_old(shop)
+    _tell(report, gone if drop_old else None, as_json=as_json)
     if report is not None and report.interrupted:
         click.echo("interrupted; the same migration goes on from here", err=True)
         ctx.exit(130)
+
+
+def _tell(report: "MigrateReport | None", gone: "DropReport | None", *, as_json: bool) -> None:
+    """What was done: ``gone`` where the old collection was to be dropped."""
+    dropped = list(gone.dropped) if gone is not None else []
+    left = gone.left if gone is not None else ()
+    if as_json:
+        lost = [asdict(one) for one in report.lost] if report is not None else []
+        told = asdict(report) if report is not None else {}
+        stays = [asdict(one) for one in left]
+        print_json({**told, "lost": lost, "dropped": dropped, "left": stays})
+    else:
+        if report is not None:
+            _show(report)
+        if gone is not None:
+            click.echo(f"dropped {', '.join(dropped)}" if dropped else "nothing to drop")
+    for one in left:
+        click.echo(leftover_text(one), err=True)
 
 
 def _show(report: "MigrateReport") -> None:

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-__all__ = ["lines", "plain", "print_json", "print_table", "reasons_text", "size_text"]
+from lookalike.records import Leftover
+
+__all__ = [
+    "leftover_text",
+    "lines",
+    "plain",
+    "print_json",
+    "print_table",
+    "reasons_text",
+    "size_text",
+]
 
 
 def print_json(value: object) -> None:
@@ -33,6 +43,15 @@ def plain(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def leftover_text(left: Leftover) -> str:
+    """That a folder stays after its collection was removed, and why."""
+    if not left.count:
+        return f"{plain(left.folder)} is empty now, and could not be removed itself"
+    shown = ", ".join(plain(name) for name in left.files[:3])
+    more = f" and {left.count - 3:,} more" if left.count > 3 else ""  # noqa: PLR2004 - as shown
+    return f"{plain(left.folder)} stays: it holds other files ({shown}{more})"
 
 
 def lines(values: Iterable[str], *, null: bool) -> None:

@@ -1,12 +1,17 @@
 """``lookalike remove``."""
 
 import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import print_json
+from lookalike.cli.output import leftover_text, print_json
 from lookalike.errors import ItemNotFoundError
+
+if TYPE_CHECKING:
+    from lookalike.records import Leftover
 
 __all__ = ["remove_command"]
 
@@ -36,7 +41,8 @@ def remove_command(
     """Remove items from a collection. Picture files are never touched.
 
     A file that still lies in an indexed folder comes back with the next `lookalike index`; to
-    leave it out for good, name it in a .lookalikeignore file.
+    leave it out for good, name it in a .lookalikeignore file. --all removes the files that
+    lookalike wrote, and the collection's folder if nothing else is in it.
 
     \b
       lookalike remove 2024/cat.jpg
@@ -45,6 +51,7 @@ def remove_command(
     """
     if sum((bool(ids), root is not None, everything)) != 1:
         raise click.UsageError("give ids, or --root, or --all")
+    left: Leftover | None = None
     with opened(collection) as shop:
         if ids:
             missing = [one for one in ids if one not in shop]
@@ -59,11 +66,14 @@ def remove_command(
                 click.confirm(f"Remove {what}?", abort=True, err=True)
             removed = count if root is None else shop.remove_root(root)
             if everything:
-                shop.store.drop()
+                left = shop.store.drop()
     if as_json:
-        print_json({"removed": removed, "missing": missing})
+        stays = asdict(left) if left is not None else None
+        print_json({"removed": removed, "missing": missing, "left": stays})
     else:
         click.echo(f"{removed:,} removed")
+    if left is not None:
+        click.echo(leftover_text(left), err=True)
     if missing:
         click.echo(f"error: {ItemNotFoundError(f'there is no item {missing[0]!r}')}", err=True)
         ctx.exit(1)

@@ -28,6 +28,7 @@ from lookalike.runfile.reading import Loaded
 from lookalike.runfile.state import keep, look, model_of, opened, stamps
 from lookalike.runfile.steps import Step
 from lookalike.scan import ScanOptions, check_folder
+from lookalike.unfinished import abandon
 
 if TYPE_CHECKING:
     from lookalike.download.run import DownloadReport
@@ -97,6 +98,9 @@ def act(
             yield outcome
             if outcome.status == "interrupted":
                 return
+    except BaseException:
+        run.close(failed=True)
+        raise
     finally:
         run.close()
 
@@ -132,17 +136,27 @@ class _Run:
             begins(planned)
             result = getattr(self, f"_{step}")()
         except _Stopped:
+            self._abandon()
             return outcome("interrupted", "stopped")
         except LookalikeError as error:
+            self._abandon()
             return outcome("failed", _in_keys(step, self.loaded.file, str(error)))
         if getattr(result, "interrupted", False):
+            self._abandon()
             return outcome("interrupted", "stopped", result)
         nothing_new = planned.status == "look" and not _changed(result)
         return outcome("current" if nothing_new else "done", planned.why, result)
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
+        if failed:
+            self._abandon()
         if self._shop is not None:
             self._shop.close()
+
+    def _abandon(self) -> None:
+        """Let a collection go that this run has begun, and that is still empty."""
+        if self._shop is not None and abandon(self._shop.store):
+            self._shop = self._known = None
 
     def _look(self, *, items: bool = True) -> Known:
         if not items:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import math
 import re
-import shutil
 import threading
 import time
 import weakref
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lookalike.config import Settings, collections, open_collection
+from lookalike.config import Settings, collections, nearest, open_collection
 from lookalike.cores import usable_cores
 from lookalike.documents import collection_json
 from lookalike.errors import (
@@ -33,7 +32,8 @@ from lookalike.service.batching import Batcher, Meter
 from lookalike.service.levels import Levels
 from lookalike.service.places import Place, place_of
 from lookalike.service.settings import ServiceSettings
-from lookalike.stores.embedded import DATABASE
+from lookalike.stores import own_files
+from lookalike.stores.own_files import holds_collection
 from lookalike.stores.servers.addresses import names_server
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Collections:
             place = place_of(address, known)
             if place.name in self._chosen:
                 raise CollectionError(f"two collections are called {place.name}; serve one")
-            if place.folder is None or not (place.folder / DATABASE).exists():
+            if place.folder is None or not holds_collection(place.folder):
                 try:  # opening says what is wrong
                     open_collection(address, create=False, known=known).close()
                 except StoreUnreachableError as error:
@@ -241,14 +241,14 @@ class Collections:
             )
         if name in collections(self._known):
             raise CollectionError(f"there is a collection called {name} already")
-        with open_collection(name, encoder=encoder, known=self._known) as made:
+        with open_collection(name, encoder=encoder, create=True, known=self._known) as made:
             if encoder is not None:
                 made.bind()
         self._listed = None
         return self.get(name)
 
     def delete(self, name: str) -> None:
-        """Delete a collection with all that is in its folder."""
+        """Delete a collection: the files in its folder that lookalike wrote, and no others."""
         self._may_change()
         folder = self._place(name).folder
         if folder is None:  # those on servers were chosen, and are never deleted
@@ -257,10 +257,10 @@ class Collections:
             opened = self._open.pop(name, None)
             if opened is not None:
                 opened.close()
-            # First what makes the folder a collection: half deleted it is none.
-            (folder / DATABASE).unlink()
             self._listed = None
-            shutil.rmtree(folder)
+            left = own_files.remove(folder)
+            if left is not None:
+                _LOG.warning("%s stays after its collection was deleted: %s", folder, left)
 
     def close(self) -> None:
         """Close what is open, after what is being encoded."""
@@ -286,7 +286,7 @@ class Collections:
             return self._open[name].place
         elif name in collections(self._known):
             return place_of(name, self._known)
-        raise _no_collection(name)
+        raise _no_collection(name, self.names())
 
     def _opened(self, place: Place) -> Opened:
         try:
@@ -299,7 +299,7 @@ class Collections:
                 threads=self._threads,
             )
         except CollectionNotFoundError as error:  # which says where it was looked for
-            raise _no_collection(place.name) from error
+            raise _no_collection(place.name, self.names()) from error
         made.limits = self._settings.limits
         with suppress(StoreReadOnlyError, StoreDeniedError):
             if kept.find(made, place.uploads) is not None:
@@ -326,5 +326,7 @@ def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> No
         one.close()
 
 
-def _no_collection(name: str) -> CollectionNotFoundError:
-    return CollectionNotFoundError(f"there is no collection called {name!r}")
+def _no_collection(name: str, names: Sequence[str]) -> CollectionNotFoundError:
+    near = nearest(name, names)
+    hint = f"; did you mean {near!r}?" if near is not None else ""
+    return CollectionNotFoundError(f"there is no collection called {name!r}{hint}")

@@ -22,10 +22,11 @@ from lookalike.formats import format_of
 from lookalike.records import Entry, Json, Stamp
 from lookalike.roots import Root, read_roots, roots_json
 from lookalike.service.schemas import Said
+from lookalike.stores.own_files import UPLOADS, is_upload, upload_files
 
 __all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "sweep"]
 
-FOLDER = "uploads"
+FOLDER = UPLOADS
 _SETTING = "uploads"  # the root's name, among the collection's settings
 _PARTIAL = ".part"
 _OLD_S = 3600.0
@@ -133,8 +134,8 @@ _SUFFIXES = {
 
 
 def forget(root: Root, paths: Iterable[str]) -> None:
-    """Delete kept files that no item has any more."""
-    for path in paths:
+    """Delete kept files that no item has any more; files of other names are not ours."""
+    for path in filter(is_upload, paths):
         place = root.path / path
         with suppress(OSError):
             place.unlink()
@@ -148,9 +149,9 @@ def sweep(collection: Collection, uploads: Uploads) -> int:
         return 0
     known = collection.store.stamps(root.name)
     gone = 0
-    for one in sorted(root.path.glob("*/*")):
+    for one in upload_files(root.path.resolve()):
         with suppress(OSError):
-            path = one.relative_to(root.path).as_posix()
+            path = f"{one.parent.name}/{one.name}"
             if path not in known and time.time() - one.stat().st_mtime > _OLD_S:
                 one.unlink()
                 gone += 1

@@ -1,7 +1,7 @@
 """The embedded store: one folder, SQLite rows as the truth, a graph beside them as a cache."""
 
 import json
-import shutil
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import (
+    CollectionFormatError,
     CollectionNotFoundError,
     CollectionReplacedError,
+    FolderInUseError,
     ItemNotFoundError,
     StoreDamagedError,
     StoreError,
@@ -29,6 +31,7 @@ from lookalike.records import (
     Hit,
     Item,
     Json,
+    Leftover,
     Neighbours,
     NeighbourState,
     Skipped,
@@ -36,7 +39,7 @@ from lookalike.records import (
     Thumbnail,
     ThumbnailState,
 )
-from lookalike.stores import graph, neighbour_rows, schema, thumbnail_rows
+from lookalike.stores import graph, neighbour_rows, own_files, schema, thumbnail_rows
 from lookalike.stores.binding import (
     Bound,
     bound_of,
@@ -44,8 +47,9 @@ from lookalike.stores.binding import (
     check_thumbnails,
     check_vectors,
 )
-from lookalike.stores.exchange import exchange, share_folders
+from lookalike.stores.exchange import exchange, finish_exchange, share_folder
 from lookalike.stores.fields import FieldCount
+from lookalike.stores.own_files import DATABASE, UPLOADS
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
 from lookalike.stores.side_rows import SideRows
@@ -60,9 +64,7 @@ from lookalike.stores.where import (
 )
 from lookalike.vectors import Matrix, cosines, dots, top_k, unit_rows
 
-__all__ = ["DATABASE", "EmbeddedStore"]
-
-DATABASE = "collection.sqlite"
+__all__ = ["EmbeddedStore"]
 
 # Past this many floats the rows are searched through a graph: reading and multiplying more than
 # this costs a fresh process longer than opening the graph does (benchmarks/results).
@@ -100,6 +102,9 @@ class EmbeddedStore:
         self.folder = folder
         self.read_only = read_only
         self._db = db
+        self.made: list[Path] = []
+        """Folders that were made for this collection when it was begun, the deepest first."""
+        self.begun = False
         self._file = _file_at(folder / DATABASE)
         self._lock = threading.RLock()
         self._writes = 0  # own commits; `PRAGMA data_version` tells of the others'
@@ -116,27 +121,35 @@ class EmbeddedStore:
     def open(cls, folder: Path, *, create: bool = False) -> Self:
         """Open the collection in ``folder``, or with ``create`` begin one there.
 
-        Raises ``CollectionNotFoundError``, ``CollectionFormatError``, ``StoreReadOnlyError`` (a
-        place where none can be begun) or ``StoreDamagedError``.
+        A collection is only begun in a folder that is new or empty. Raise
+        ``CollectionNotFoundError``, ``FolderInUseError``, ``CollectionFormatError``,
+        ``StoreReadOnlyError`` (a place where none can be begun) or ``StoreDamagedError``.
         """
         path = folder / DATABASE
-        if not path.exists():
+        made: list[Path] = []
+        finish_exchange(folder)
+        begun = _is_empty(path)
+        if begun:
             if not create:
                 raise CollectionNotFoundError(f"there is no collection in {folder}")
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreReadOnlyError(
-                    f"cannot make the folder {folder}: {error.strerror}"
-                ) from error
-        with translated(path):
-            db, read_only = connect(path, create=create)
-            try:
-                schema.migrate(db, where=str(path), read_only=read_only)
-            except BaseException:
-                db.close()
-                raise
-        return cls(folder, db, read_only=read_only)
+            own_files.check_new(folder)
+            made = own_files.make_folder(folder)
+        elif own_files.is_foreign_database(path):  # before anything of it is changed
+            raise CollectionFormatError(f"{path} is an SQLite database, but not of lookalike")
+        try:
+            with translated(path):
+                db, read_only = connect(path, create=create)
+                try:
+                    schema.migrate(db, where=str(path), read_only=read_only)
+                except BaseException:
+                    db.close()
+                    raise
+        except BaseException:
+            own_files.remove_empty(made)
+            raise
+        store = cls(folder, db, read_only=read_only)
+        store.begun, store.made = begun, made
+        return store
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -379,7 +392,7 @@ class EmbeddedStore:
         return {
             "store": "embedded",
             "address": str(self.folder),
-            "bytes": sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            "bytes": own_files.size(self.folder),
             "graph_rows": record.count if record else 0,
             "read_only": self.read_only,
         }
@@ -777,6 +790,8 @@ class EmbeddedStore:
         return self.folder.resolve().name
 
     def sibling(self, name: str, *, create: bool) -> Self:
+        if create:
+            _check_moves(self.folder)
         return self.open(self.folder.resolve().with_name(name), create=create)
 
     def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
@@ -785,7 +800,9 @@ class EmbeddedStore:
             with self._transaction():  # others wait, and then find that the place is another's
                 last()
                 new.close()
-                share_folders(here, there)
+                _check_moves(here)  # again: a migration takes hours
+                _check_moves(there)
+                share_folder(here / UPLOADS, there / UPLOADS)
                 exchange(here, there)
         except OSError as error:
             raise StoreError(
@@ -794,25 +811,31 @@ class EmbeddedStore:
             ) from error
         self.close()
         kept = here.with_name(keep)
-        if kept.exists():
+        if os.path.lexists(kept):
             return there.name  # which is where this one lies now
-        there.rename(kept)
+        try:
+            there.rename(kept)
+        except OSError:
+            return there.name
         return kept.name
 
-    def drop(self) -> None:
+    def drop(self) -> Leftover | None:
+        current = self.is_current()
         self.close()
-        try:
-            shutil.rmtree(self.folder)
-        except OSError as error:
-            raise StoreError(f"{self.folder} could not be removed: {error.strerror}") from error
+        if not current:
+            raise self._replaced()
+        return own_files.remove(self.folder)
 
     def _check_place(self) -> None:
         """Raise unless the database that is open is still the one that lies in the folder."""
         if not self.is_current():
-            raise CollectionReplacedError(
-                f"{self.folder} has been replaced or removed since it was opened (`lookalike "
-                "migrate` does so); open it again"
-            )
+            raise self._replaced()
+
+    def _replaced(self) -> CollectionReplacedError:
+        return CollectionReplacedError(
+            f"{self.folder} has been replaced or removed since it was opened (`lookalike "
+            "migrate` does so); open it again"
+        )
 
     # -- SQLite ----------------------------------------------------------------------------
 
@@ -869,6 +892,28 @@ def _delete(db: sqlite3.Connection, ids: Sequence[str]) -> int:
             db.execute("DELETE FROM vectors WHERE seq = ?", row)
             gone += 1
     return gone
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is no file at ``path``, or one that was begun and never written to."""
+    try:
+        return not path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # opening it says what is wrong
+        return False
+
+
+def _check_moves(folder: Path) -> None:
+    """``FolderInUseError`` where a migration would take other files along, to another folder."""
+    # Uploads may lie elsewhere, behind a link; the other folder is given the same link.
+    others = [one for one in own_files.other_files(folder) if one != UPLOADS]
+    if others:
+        raise FolderInUseError(
+            f"{folder} holds other files ({own_files.listed(others)}), which a migration would "
+            "move with it; move them elsewhere, or copy the collection to a folder of its own "
+            "(`lookalike copy`) and migrate that"
+        )
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.cores import usable_cores
+from lookalike.stores.own_files import graph_files
 from lookalike.vectors import Vector
 
 __all__ = ["Graph", "GraphRecord", "adopt", "build", "intact", "remove_others"]
@@ -161,7 +162,7 @@ def adopt(folder: Path, record: GraphRecord) -> None:
 def remove_others(folder: Path, keep: str | None) -> None:
     """Delete graph files that are not ``keep``."""
     yesterday = time.time() - 86_400
-    for path in folder.glob("graph-*"):
+    for path in graph_files(folder):
         draft = path.suffix == ".draft"
         stale = path.stat().st_mtime < yesterday if draft else path.name != keep
         if stale:

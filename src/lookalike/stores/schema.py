@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Callable
 
 from lookalike.errors import CollectionFormatError
+from lookalike.stores.own_files import APPLICATION_ID
 
-__all__ = ["APPLICATION_ID", "VERSION", "migrate"]
-
-APPLICATION_ID = 0x4C4F4F4B  # "LOOK", so that `file` and we can tell the database from others
+__all__ = ["VERSION", "migrate"]
 
 
 def _first(db: sqlite3.Connection) -> None:

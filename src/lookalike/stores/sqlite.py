@@ -12,6 +12,7 @@ from lookalike.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
+from lookalike.stores.own_files import APPLICATION_ID
 
 __all__ = ["connect", "translated"]
 
@@ -36,6 +37,9 @@ def connect(path: Path, *, create: bool) -> tuple[sqlite3.Connection, bool]:
         # Nothing happens to an existing database's page size; WAL with NORMAL survives kill -9,
         # and loses at most the last commits, never consistency, when the power goes.
         db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        if create and not db.execute("PRAGMA page_count").fetchone()[0]:
+            # In the file itself before there is a WAL: from its first moment it is known as ours.
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()

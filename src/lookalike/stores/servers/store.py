@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -62,6 +62,9 @@ from lookalike.stores.servers.writing import Writer, no_item
 from lookalike.stores.where import json_path, metadata_name
 from lookalike.vectors import Matrix, unit_rows
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["ServerStore"]
 
 _PAGE = 2500  # items read at a time: as quick as more at once, and twice as quick as 1,000
@@ -97,6 +100,9 @@ class ServerStore:
         self.server = Server(
             wire, address=str(address), kind=dialect.kind, timeout_s=address.timeout_s
         )
+        self.folder: Path | None = None
+        self.begun = False
+        self.made: Sequence[Path] = ()
         self._wire = wire
         self._bound: Bound | None = None
         self._found: indexes.Found | None = None
@@ -142,6 +148,7 @@ class ServerStore:
         found = indexes.found(self.server, self.address)
         if found is None and create:
             indexes.make(self.server, self.address, self.dialect)
+            self.begun = True
             found = indexes.found(self.server, self.address)
         if found is None:
             raise CollectionNotFoundError(
