@@ -473,13 +473,16 @@ def test_a_missing_folder_removes_nothing(
     assert len(ids(store)) == 9
 
 
-def test_an_empty_folder_is_taken_at_its_word(
+def test_an_empty_folder_removes_nothing_without_being_told_to(
     store: EmbeddedStore, index: Callable[..., IndexReport], pictures: Path
 ) -> None:
     index()
     for path in pictures.iterdir():
         path.unlink()
-    assert counts(index()) == {"removed": 9}
+    report = index()
+    assert (report.held_back, counts(report)) == (9, {})
+    assert len(ids(store)) == 9
+    assert counts(index(allow_removals=True)) == {"removed": 9}
     assert ids(store) == []
 
 
@@ -769,7 +772,7 @@ encoder = load_encoder(card, threads=1)
 store = EmbeddedStore.open(folder)
 print("ready", flush=True)
 sys.stdin.readline()
-indexing.index_folder(store, lambda: encoder, pictures)
+indexing.index_folder(store, lambda: encoder, pictures, allow_removals=True)
 store.close()
 print("done", flush=True)
 """
@@ -843,7 +846,7 @@ def test_killing_the_run_at_any_moment_costs_nothing_but_the_run(
         assert store.check() == []
         there = content(store)
         assert all(there[one] == expected[one] for one in there.keys() & expected.keys())
-        index_folder(store, lambda: tiny, pictures)
+        index_folder(store, lambda: tiny, pictures, allow_removals=True)
         assert content(store) == expected
         store.close()
     waiting.kill()

@@ -133,19 +133,21 @@ def test_a_line_that_cannot_be_understood_keeps_all(shop: Collection, pictures: 
     shop.index(table)
     table.write_text("\n".join([*lines[:-2], "p7,"]))
     report = pruning.prune(shop, table)
-    assert (report.removed, report.kept) == (0, 2)
+    assert (report.removed, report.kept, report.held_back) == (0, 0, 2)
+    assert "products.csv:9: no picture in column 'file'" in report.problems[0]
     assert len(shop) == 9
 
 
-def test_more_than_half_needs_a_yes(shop: Collection, pictures: Path) -> None:
+def test_prune_holds_back_what_index_would(shop: Collection, pictures: Path) -> None:
     shop.index(pictures)
     for number in range(5):
         (pictures / f"{number}.png").unlink()
-    with pytest.raises(SourceError, match="5 of the 9 items"):
-        pruning.prune(shop, pictures)
+    for dry_run in (False, True):
+        report = pruning.prune(shop, pictures, dry_run=dry_run)
+        assert (len(report.vanished), report.removed, report.held_back) == (5, 0, 5)
+        assert "5 of its 9 items are no longer there" in report.problems[0]
     assert len(shop) == 9
-    assert len(pruning.prune(shop, pictures, dry_run=True).vanished) == 5
-    assert pruning.prune(shop, pictures, most=True).removed == 5
+    assert pruning.prune(shop, pictures, allow_removals=True).removed == 5
 
 
 def test_a_folder_that_is_away_or_was_never_indexed_removes_nothing(
@@ -154,9 +156,9 @@ def test_a_folder_that_is_away_or_was_never_indexed_removes_nothing(
     shop.index(pictures)
     pictures.rename(tmp_path / "away")
     with pytest.raises(SourceError, match="does not exist"):
-        pruning.prune(shop, pictures, most=True)
+        pruning.prune(shop, pictures, allow_removals=True)
     with pytest.raises(SourceError, match="never indexed"):
-        pruning.prune(shop, tmp_path / "away", most=True)
+        pruning.prune(shop, tmp_path / "away", allow_removals=True)
     assert len(shop) == 9
 
 

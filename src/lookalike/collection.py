@@ -156,6 +156,7 @@ class Collection:
         format: str = "auto",  # noqa: A002 - the word everywhere
         options: "ScanOptions | None" = None,
         keep_missing: bool = False,
+        allow_removals: bool = False,
         retry: bool = False,
         part: Part | None = None,
         thumbnails: int | None = None,
@@ -167,7 +168,10 @@ class Collection:
 
         A folder is scanned whole: new and changed pictures are encoded, unchanged ones left, exact
         copies take the vector that is there, and items whose file has gone are removed (or kept,
-        with ``keep_missing``). ``retry`` tries unchanged files again that could not be used.
+        with ``keep_missing``). When all items of the source would go, or more than three that are
+        more than one in ten, nothing is removed, and the report says so (``held_back``,
+        ``problems``); ``allow_removals`` removes them. A malformed catalogue never removes
+        anything. ``retry`` tries unchanged files again that could not be used.
         ``progress`` hears after each batch; when ``stop`` answers true, the run ends cleanly after
         the batch in hand and the next run goes on. With ``optimize``, a large collection is
         prepared for quick searches at the end (see there). With ``part``, only that part of the
@@ -205,6 +209,7 @@ class Collection:
                 common,
                 options,
                 keep_missing=keep_missing,
+                allow_removals=allow_removals,
                 retry=retry,
                 part=part,
             )
@@ -221,6 +226,7 @@ class Collection:
                 source,
                 name=root.name,
                 keep_missing=keep_missing,
+                allow_removals=allow_removals,
                 retry=retry,
                 part=part,
                 **common,
@@ -242,6 +248,7 @@ class Collection:
         options: "ScanOptions | None",
         *,
         keep_missing: bool,
+        allow_removals: bool,
         retry: bool,
         part: Part | None,
     ) -> IndexReport:
@@ -261,6 +268,7 @@ class Collection:
             options=options or ScanOptions(),
             apart=apart,
             keep_missing=keep_missing,
+            allow_removals=allow_removals,
             retry=retry,
             part=part,
             **common,

@@ -18,7 +18,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from lookalike import images
+from lookalike import images, removals
 from lookalike.batches import REMOTE, Batch, load
 from lookalike.cores import usable_cores
 from lookalike.errors import SourceError
@@ -63,6 +63,7 @@ def index_folder(
     apart: Collection[str] = (),
     limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
     keep_missing: bool = False,
+    allow_removals: bool = False,
     retry: bool = False,
     part: Part | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -72,8 +73,9 @@ def index_folder(
 
     ``encoder`` is only called when there is a picture to encode. Items whose file has gone are
     removed at the end, after a scan that saw everything and a run that was not stopped, unless
-    ``keep_missing``. With ``part``, only what is in it is looked at, and nothing removed. The other
-    arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
+    ``keep_missing``. Where they are too many (``lookalike.removals``) they stay, and the report
+    says so, unless ``allow_removals``. With ``part``, only what is in it is looked at, and nothing
+    removed. The other arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
     """
     began = time.monotonic()
     listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
@@ -96,17 +98,32 @@ def index_folder(
             progress=progress,
             stop=stop,
         )
-    removed = 0
+    going = removals.Removals()
     if not report.interrupted:
-        if plan.recovered:
-            store.forget_skips(name, plan.recovered)
-        if plan.vanished and not keep_missing and part is None:
-            removed = store.delete(plan.vanished)
+        if not keep_missing and part is None:
+            vanished = set(plan.vanished)
+            going = removals.settle(
+                store,
+                root,
+                {one: path for path, (one, _) in known.items() if one in vanished},
+                sum(map(bool, known)),  # an item without a path came as bytes
+                place=str(root / under),
+                new=(id_of(name, path) for path in plan.work if path not in known),
+                allow=allow_removals,
+            )
+        # The record of a file that has gone goes as its item would.
+        all_there = allow_removals or (bool(listing.files) and not going.held_back)
+        recovered = [path for path in plan.recovered if all_there or path in listing.files]
+        if recovered:
+            store.forget_skips(name, recovered)
+    removed = store.delete(going.remove) if going.remove else 0
     return replace(
         report,
         unchanged=report.unchanged + plan.unchanged,
         removed=removed,
-        kept=plan.kept + len(plan.vanished) - removed,
+        kept=plan.kept + len(plan.vanished) - removed - going.held_back,
+        held_back=going.held_back,
+        problems=going.problems,
         skipped=(*plan.skipped, *report.skipped),
         seconds=time.monotonic() - began,
     )
@@ -120,6 +137,7 @@ def index_catalogue(
     name: str = "",
     limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
     keep_missing: bool = False,
+    allow_removals: bool = False,
     retry: bool = False,
     part: Part | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -130,13 +148,16 @@ def index_catalogue(
     Unchanged files are not read: where only the table has changed, the items are told what is new.
     Of lines with one id the last wins, and each earlier one is reported; ids that differ only by
     case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
-    are removed at the end, unless ``keep_missing``, the run was stopped, or a line could not be
-    understood: it may have been theirs. With ``part``, only entries in it are looked at, and
-    nothing is removed.
+    are removed at the end, unless ``keep_missing`` or the run was stopped. Where they are too many
+    (``lookalike.removals``) they stay, unless ``allow_removals``; while a line cannot be understood
+    they stay anyway, for it may be theirs. The report says so. With ``part``, only entries in it
+    are looked at, and nothing is removed.
 
     Raises ``SourceError`` where not one picture is there: all are URLs, or lie elsewhere.
     """
     check_folder(catalogue.root)
+    # Read before the catalogue: what others index meanwhile has not vanished.
+    known = {one: path for path, (one, _) in store.stamps(name).items() if path}
     reading = _Reading(catalogue, name, {} if retry else store.skips(name), part)
     report = index_entries(
         store, encoder, reading.entries(), limits=limits, progress=progress, stop=stop
@@ -153,21 +174,35 @@ def index_catalogue(
             skipped=(*report.skipped, *again.skipped),
             seconds=report.seconds + again.seconds,
         )
-    gone = []
+    gone = {}
     if not report.interrupted:
-        known = store.stamps(name)
-        gone = [
-            one
-            for path, (one, _) in known.items()
-            if path and one not in reading.seen and (part is None or one in part)
-        ]
-    removed = 0 if keep_missing or reading.odd or part is not None else store.delete(gone)
+        gone = {
+            one: path
+            for one, path in known.items()
+            if one not in reading.named and (part is None or one in part)
+        }
+    going = removals.Removals()
+    if not keep_missing and part is None:
+        going = removals.settle(
+            store,
+            catalogue.root,
+            gone,
+            len(known),
+            place=str(getattr(catalogue, "path", catalogue.root)),
+            new=(one for one in reading.seen if one not in known),
+            in_folders=not reading.has_lines,
+            malformed=reading.odd,
+            allow=allow_removals,
+        )
+    removed = store.delete(going.remove) if going.remove else 0
     return replace(
         report,
         removed=removed,
-        kept=len(gone) - removed,
+        kept=len(gone) - removed - going.held_back,
+        held_back=going.held_back,
         skipped=(*reading.odd, *reading.left, *report.skipped),
         notes=tuple(reading.notes),
+        problems=(*removals.damage(reading.odd), *going.problems),
     )
 
 
@@ -184,6 +219,8 @@ class _Reading:
         self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
         self._absent = 0  # files that are not there, as long as none was
         self.seen: set[str] = set()
+        self.named: set[str] = set()  # those of images that are not here too
+        self.has_lines = False  # a list names the images; else they lie in folders
         self.last: dict[str, Entry] = {}  # of ids that came again
         self.odd: list[Skipped] = []  # lines that are no entries
         self.left: list[Skipped] = []  # twice the same id; unusable before and the same now
@@ -194,7 +231,10 @@ class _Reading:
         for one in self._catalogue.entries():
             if isinstance(one, Skipped):
                 self.odd.append(one)
-            elif isinstance(one.picture, Remote):
+                continue
+            self.has_lines = self.has_lines or bool(one.line)
+            self.named.add(one.id)
+            if isinstance(one.picture, Remote):
                 remote.append(Skipped(path=one.line or one.id, reason=REMOTE))
                 if not self.seen and len(remote) == _NONE_OF:
                     break
@@ -207,7 +247,7 @@ class _Reading:
             )
         if self._absent and self._absent == len(self.seen):
             self._none_there()
-        self.odd += remote
+        self.left += remote
 
     def _looked_at(self, one: Entry) -> Iterator[Entry]:
         if isinstance(one.picture, Path):

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lookalike import images
+from lookalike import images, removals
 from lookalike.catalogues import open_catalogue, recognise
 from lookalike.collection import Collection
 from lookalike.errors import SourceError
@@ -26,12 +26,15 @@ class PruneReport:
     """``vanished`` ids, in order; ``removed`` of them went (none in a dry run).
 
     ``items`` were looked for. ``kept`` of them were not found, but could not be looked for either.
+    ``held_back`` have vanished and stay, as in an ``IndexReport``; ``problems`` say why.
     """
 
     items: int
     vanished: tuple[str, ...]
     removed: int = 0
     kept: int = 0
+    held_back: int = 0
+    problems: tuple[str, ...] = ()
 
 
 def prune(
@@ -41,38 +44,33 @@ def prune(
     format: str = "auto",  # noqa: A002 - the word everywhere
     options: ScanOptions = ScanOptions(),  # noqa: B008 - frozen
     dry_run: bool = False,
-    most: bool = False,
+    allow_removals: bool = False,
 ) -> PruneReport:
     """Remove the items whose file has gone from a folder, or whose line from a catalogue.
 
-    ``source``, ``format`` and ``options`` are those of ``Collection.index``. A folder that cannot
-    be listed keeps what is below it; while a line of a catalogue cannot be understood all its items
-    stay, for it may be theirs. ``dry_run`` removes nothing.
+    ``source``, ``format`` and ``options`` are those of ``Collection.index``, and so is what is held
+    back, unless ``allow_removals``. A folder that cannot be listed keeps what is below it.
+    ``dry_run`` removes nothing.
 
-    Raises ``SourceError`` for a missing folder, one that was never indexed, and when more than half
-    of the items would go, unless ``most``.
+    Raises ``SourceError`` for a missing folder, and one that was never indexed.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         format = recognise(path) if format == "auto" else format  # noqa: A001 - its name
         source = path if format == "folder" else open_catalogue(path, format)
     if isinstance(source, Catalogue):
-        report = _of_catalogue(collection, source)
-        place = f"the catalogue in {source.root}"
+        report, going = _of_catalogue(collection, source, allow=allow_removals)
     else:
-        report = _of_folder(collection, source, options)
-        place = str(source)
-    if dry_run:
+        report, going = _of_folder(collection, source, options, allow=allow_removals)
+    report = replace(report, held_back=going.held_back, problems=going.problems)
+    if dry_run or not going.remove:
         return report
-    if 2 * len(report.vanished) > report.items and not most:
-        raise SourceError(
-            f"{len(report.vanished):,} of the {report.items:,} items of {place} are no longer "
-            "there, more than half; if that is right, say --yes (--dry-run lists them)"
-        )
-    return replace(report, removed=collection.remove(report.vanished))
+    return replace(report, removed=collection.remove(going.remove))
 
 
-def _of_folder(collection: Collection, folder: Path, options: ScanOptions) -> PruneReport:
+def _of_folder(
+    collection: Collection, folder: Path, options: ScanOptions, *, allow: bool
+) -> tuple[PruneReport, removals.Removals]:
     root, under = _indexed(collection, folder)
     # Read before the scan: what others index meanwhile has not vanished.
     known = collection.store.stamps(root.name, under)
@@ -82,27 +80,47 @@ def _of_folder(collection: Collection, folder: Path, options: ScanOptions) -> Pr
     listing = scan(root.path, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
     plan = plan_folder(listing, known, {})
     items = sum(bool(path) for path in known)  # an item without a path came as bytes
-    return PruneReport(items=items, vanished=plan.vanished, kept=plan.kept)
+    vanished = set(plan.vanished)
+    going = removals.settle(
+        collection.store,
+        root.path,
+        {one: path for path, (one, _) in known.items() if one in vanished},
+        items,
+        place=str(folder),
+        allow=allow,
+    )
+    return PruneReport(items=items, vanished=plan.vanished, kept=plan.kept), going
 
 
-def _of_catalogue(collection: Collection, catalogue: Catalogue) -> PruneReport:
+def _of_catalogue(
+    collection: Collection, catalogue: Catalogue, *, allow: bool
+) -> tuple[PruneReport, removals.Removals]:
     root, under = _indexed(collection, catalogue.root)
     if under:
         raise SourceError(
             f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
         )
-    known = collection.store.stamps(root.name)
-    ids = [one for path, (one, _) in known.items() if path]
-    named, odd = set(), False
+    known = {one: path for path, (one, _) in collection.store.stamps(root.name).items() if path}
+    named, malformed, has_lines = set(), [], False
     for one in catalogue.entries():
         if isinstance(one, Entry):
             named.add(one.id)
+            has_lines = has_lines or bool(one.line)
         else:
-            odd = True
-    gone = tuple(sorted(one for one in ids if one not in named))
-    if odd:
-        return PruneReport(items=len(ids), vanished=(), kept=len(gone))
-    return PruneReport(items=len(ids), vanished=gone)
+            malformed.append(one)
+    gone = {one: path for one, path in known.items() if one not in named}
+    going = removals.settle(
+        collection.store,
+        catalogue.root,
+        gone,
+        len(known),
+        place=str(getattr(catalogue, "path", catalogue.root)),
+        in_folders=not has_lines,
+        malformed=malformed,
+        allow=allow,
+    )
+    going = replace(going, problems=(*removals.damage(malformed), *going.problems))
+    return PruneReport(items=len(known), vanished=tuple(sorted(gone))), going
 
 
 def _indexed(collection: Collection, folder: Path) -> tuple[Root, str]:

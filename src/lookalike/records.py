@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 __all__ = [
+    "Damaged",
     "Entry",
     "Field",
     "Hit",
@@ -200,6 +201,11 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged(Skipped):
+    """A place in a catalogue from which it cannot be read on: entries may be missing after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far indexing has come: ``done`` of ``total`` pictures; a catalogue has no total."""
 
@@ -214,10 +220,12 @@ class IndexReport:
 
     ``indexed`` were encoded, ``reused`` took the vector of an exact copy, ``unchanged`` were left
     as they are, ``removed`` had vanished, ``kept`` had vanished or could not be looked for and
-    stay. ``thumbnails`` were made for items that are there already and lacked them. ``skipped``
-    lists every file left out in this run, known or new; ``notes`` are sentences on what was done
-    but looks like a slip. ``interrupted`` says that the run was stopped early: what was done is
-    stored, the next run goes on.
+    stay. ``held_back`` have vanished too, and stay because they are too many to be removed without
+    being asked, or because the source is malformed; ``problems`` are sentences that say why and
+    what to do. ``thumbnails`` were made for items that are there already and lacked them.
+    ``skipped`` lists every file left out in this run, known or new; ``notes`` are sentences on what
+    was done but looks like a slip. ``interrupted`` says that the run was stopped early: what was
+    done is stored, the next run goes on.
     """
 
     indexed: int = 0
@@ -225,9 +233,11 @@ class IndexReport:
     unchanged: int = 0
     removed: int = 0
     kept: int = 0
+    held_back: int = 0
     thumbnails: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
 
@@ -245,9 +255,11 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
         unchanged=sum(one.unchanged for one in reports),
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),
+        held_back=sum(one.held_back for one in reports),
         thumbnails=sum(one.thumbnails for one in reports),
         skipped=tuple(skip for one in reports for skip in one.skipped),
         notes=tuple(note for one in reports for note in one.notes),
+        problems=tuple(problem for one in reports for problem in one.problems),
         interrupted=any(one.interrupted for one in reports),
         seconds=sum(one.seconds for one in reports),
     )

@@ -12,7 +12,15 @@ from lookalike.records import Skipped, Stamp
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["IGNORE_FILE", "Listing", "ScanOptions", "check_folder", "scan", "stamp_of"]
+__all__ = [
+    "IGNORE_FILE",
+    "Listing",
+    "ScanOptions",
+    "check_folder",
+    "holds_anything",
+    "scan",
+    "stamp_of",
+]
 
 IGNORE_FILE = ".lookalikeignore"
 
@@ -115,6 +123,17 @@ def check_folder(folder: Path) -> None:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"{folder} {what}; give the folder that holds the pictures")
+
+
+def holds_anything(folder: Path) -> bool:
+    """Return whether a folder holds anything but hidden files and folders of the system.
+
+    Raise ``OSError`` when it is not there or cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        return any(
+            entry.name[0] != "." and entry.name.lower() not in _SYSTEM_FOLDERS for entry in entries
+        )
 
 
 class _Walk:

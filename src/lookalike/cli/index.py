@@ -10,6 +10,8 @@ import click
 
 from lookalike.catalogues import open_catalogue, recognise
 from lookalike.cli.options import (
+    HELD_BACK,
+    allow_removals_option,
     collection_option,
     encoder_options,
     format_option,
@@ -77,6 +79,7 @@ def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Pa
 )
 @click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
 @click.option("--keep-missing", is_flag=True, help="Keep items whose file has gone.")
+@allow_removals_option()
 @click.option(
     "--retry-skipped",
     is_flag=True,
@@ -138,6 +141,7 @@ def index_command(
     hidden: bool,
     follow_links: bool,
     keep_missing: bool,
+    allow_removals: bool,
     retry_skipped: bool,
     part: Part | None,
     thumbnails: int | None,
@@ -154,8 +158,11 @@ def index_command(
     of downloads, or a data set in a known format.
 
     Unchanged pictures cost nothing, moved and copied ones next to nothing, and items whose file
-    has gone are removed once the whole folder has been seen. Ctrl-C stops after the batch in
-    hand; the next run goes on from there. A file named .lookalikeignore in any folder leaves
+    has gone are removed once the whole folder has been seen. When all of them would go, or more
+    than three that are more than one in ten, or the catalogue is malformed, nothing is removed:
+    the disk may not be mounted, or the file cut off. The exit code is 4 then, and
+    --allow-removals says that they are really gone. Ctrl-C stops after the batch in hand; the
+    next run goes on from there. A file named .lookalikeignore in any folder leaves
     files out as .gitignore does.
 
     \b
@@ -191,6 +198,7 @@ def index_command(
                     format=source.kind,
                     options=options,
                     keep_missing=keep_missing,
+                    allow_removals=allow_removals,
                     retry=retry_skipped,
                     part=part,
                     thumbnails=thumbnails,
@@ -212,6 +220,8 @@ def index_command(
     if stop():
         click.echo("interrupted; the next run goes on from here", err=True)
         ctx.exit(130)
+    if report.held_back or report.problems:
+        ctx.exit(HELD_BACK)
     if strict and report.skipped:
         ctx.exit(3)
 
@@ -267,6 +277,8 @@ def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool)
     if show_skipped:
         for skip in report.skipped:
             click.echo(f"skipped {plain(skip.path)}: {skip.reason}", err=True)
+    for problem in report.problems:
+        click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
         skipped = [{"path": one.path, "reason": one.reason} for one in report.skipped]
         print_json({**asdict(report), "skipped": skipped, "count": count})
@@ -283,6 +295,8 @@ def summary(report: IndexReport) -> str:
         parts.append(f"{report.reused:,} copies reused")
     parts.append(f"{report.unchanged:,} unchanged")
     parts.append(f"{report.removed:,} removed")
+    if report.held_back:
+        parts.append(f"{report.held_back:,} not there but not removed")
     if report.thumbnails:
         parts.append(f"{report.thumbnails:,} thumbnails made for items there before")
     if report.kept:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 __all__ = [
+    "HELD_BACK",
+    "allow_removals_option",
     "collection_option",
     "encoder_options",
     "format_option",
@@ -20,6 +22,8 @@ __all__ = [
     "root_option",
     "table_options",
 ]
+
+HELD_BACK = 4  # the exit code of a run that did not remove what it would have
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -37,6 +41,18 @@ def collection_option(command: _Command) -> _Command:
 
 def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def allow_removals_option(*more: str) -> Callable[[_Command], _Command]:
+    """Return the option ``--allow-removals``, which may be called ``more`` too."""
+    return click.option(
+        "--allow-removals",
+        *more,
+        "allow_removals",
+        is_flag=True,
+        help="Remove what is no longer there even if that is everything, or more than three items "
+        "and more than one in ten.",
+    )
 
 
 def format_option(command: _Command) -> _Command:

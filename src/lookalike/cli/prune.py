@@ -8,6 +8,8 @@ import click
 from lookalike import pruning
 from lookalike.cli.index import Source, update_neighbours
 from lookalike.cli.options import (
+    HELD_BACK,
+    allow_removals_option,
     collection_option,
     format_option,
     json_option,
@@ -43,10 +45,12 @@ __all__ = ["prune_command"]
 @click.option("--hidden", is_flag=True, help="As `index` was told.")
 @click.option("--follow-links", is_flag=True, help="As `index` was told.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
-@click.option("-y", "--yes", is_flag=True, help="Remove also more than half of the items.")
+@allow_removals_option("-y", "--yes")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
+@click.pass_context
 def prune_command(
+    ctx: click.Context,
     sources: tuple[str, ...],
     *,
     collection: str | None,
@@ -59,16 +63,17 @@ def prune_command(
     hidden: bool,
     follow_links: bool,
     dry_run: bool,
-    yes: bool,
+    allow_removals: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Remove the items whose file has vanished, after several machines have indexed their parts.
 
     A SOURCE is what `lookalike index` was given, with the same options. It is looked at whole
-    before anything is removed. A folder that is missing or cannot be listed removes nothing, nor
-    does a catalogue with a line that cannot be understood. At the end the search graph and the
-    neighbours follow, as `index` without --part has them follow.
+    before anything is removed. A folder that is missing or cannot be listed removes nothing. When
+    all items would go, or more than three that are more than one in ten, or the catalogue is
+    malformed, nothing is removed, and the exit code is 4, as with `lookalike index`. At the end
+    the search graph and the neighbours follow, as `index` without --part has them follow.
 
     \b
       lookalike prune photos/ -c elasticsearch://search:9200/shop --dry-run
@@ -90,7 +95,7 @@ def prune_command(
                 format=source.kind,
                 options=options,
                 dry_run=dry_run,
-                most=yes,
+                allow_removals=allow_removals,
             )
             for source in named
             if not stop()
@@ -105,22 +110,31 @@ def prune_command(
         vanished=tuple(one for report in reports for one in report.vanished),
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),
+        held_back=sum(one.held_back for one in reports),
+        problems=tuple(problem for report in reports for problem in report.problems),
     )
+    for problem in together.problems:
+        click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
         print_json({**asdict(together), "count": count, "dry_run": dry_run})
-        return
-    if dry_run:
-        for one in together.vanished:
-            click.echo(plain(one))
-    click.echo(summary(together, dry_run=dry_run), err=dry_run)
+    else:
+        if dry_run:
+            for one in together.vanished:
+                click.echo(plain(one))
+        click.echo(summary(together, dry_run=dry_run), err=dry_run)
+    if together.held_back or together.problems:
+        ctx.exit(HELD_BACK)
 
 
 def summary(report: pruning.PruneReport, *, dry_run: bool) -> str:
     """One line that says what was done, or would be."""
+    going = len(report.vanished) - report.held_back
     parts = [
-        f"{len(report.vanished):,} would be removed" if dry_run else f"{report.removed:,} removed",
-        f"{report.items - len(report.vanished):,} stay",
+        f"{going:,} would be removed" if dry_run else f"{report.removed:,} removed",
+        f"{report.items - going:,} stay",
     ]
+    if report.held_back:
+        parts.append(f"{report.held_back:,} of them not there but not removed")
     if report.kept:
         parts.append(f"{report.kept:,} of them could not be looked for")
     return ", ".join(parts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.options import format_option, json_option
+from lookalike.cli.options import HELD_BACK, format_option, json_option
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, duration, stop_on_signal
 from lookalike.errors import RunFileError
@@ -109,8 +109,10 @@ def run_command(
     if interrupted:
         click.echo("interrupted; the next run goes on from here", err=True)
         ctx.exit(130)
-    if any(one.status in ("failed", "left") for one in outcomes):
-        ctx.exit(1)
+    failed = [one for one in outcomes if one.status == "failed"]
+    if failed:
+        held_back = all(getattr(one.result, "problems", ()) for one in failed)
+        ctx.exit(HELD_BACK if held_back else 1)
     if then_serve:
         _serve(loaded)
     elif loaded.file.service is not None:
@@ -223,7 +225,8 @@ def _told(one: "Outcome", loaded: "Loaded") -> str:
     if one.status == "left":
         return f"not run: {one.why}"
     if one.status == "failed":
-        return "failed"
+        said = _said(one, loaded)
+        return f"failed{f': {said}' if said else ''}"
     said = _said(one, loaded)
     if one.status == "interrupted":
         return f"interrupted{f': {said}' if said else ''}"

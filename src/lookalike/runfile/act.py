@@ -144,6 +144,8 @@ class _Run:
         if getattr(result, "interrupted", False):
             self._abandon()
             return outcome("interrupted", "stopped", result)
+        if problems := getattr(result, "problems", ()):
+            return outcome("failed", _in_keys(step, self.loaded.file, "; ".join(problems)), result)
         nothing_new = planned.status == "look" and not _changed(result)
         return outcome("current" if nothing_new else "done", planned.why, result)
 
@@ -279,6 +281,7 @@ class _Run:
                     follow_links=wanted.follow_links,
                 ),
                 keep_missing=wanted.keep_missing,
+                allow_removals=wanted.allow_removals,
                 retry=wanted.retry_skipped or "index" in self.force,
                 thumbnails=wanted.thumbnails,
                 progress=hear,
@@ -396,7 +399,7 @@ def _in_keys(step: Step, file: RunFile, text: str) -> str:
         name = name.replace("-", "_")
         return f"{step}.{name}" if hasattr(section, name) else found[0]
 
-    return re.sub(r"(?<![\w/.-])--([a-z][a-z-]*)(?: \(force=True\))?", key, text)
+    return re.sub(r"(?<![\w/.-])--([a-z][a-z-]*)(?: \([a-z_]+=True\))?", key, text)
 
 
 def _politeness(wanted: Download) -> Politeness:

@@ -205,6 +205,10 @@ class Index(_Section):
     hidden: bool = Field(default=False, description="look into names that begin with a dot")
     follow_links: bool = Field(default=False, description="follow symbolic links")
     keep_missing: bool = Field(default=False, description="keep items whose file has gone")
+    allow_removals: bool = Field(
+        default=False,
+        description="remove what is gone even if that is all, or more than 3 and one in ten",
+    )
     retry_skipped: bool = Field(
         default=False, description="try unchanged files again that could not be used"
     )

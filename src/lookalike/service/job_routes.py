@@ -1,12 +1,14 @@
 """Jobs over HTTP: begun on a known folder or on pictures that are sent, followed, cancelled."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from lookalike.records import Entry, IndexReport, Progress
+from lookalike.removals import ALLOW
 from lookalike.service import kept, schemas
 from lookalike.service.collections import Opened
 from lookalike.service.items import arrived, index_kept, keep_all
@@ -49,11 +51,16 @@ _BODY = {
     summary="Index a known folder again, or pictures that are sent",
 )
 async def begin_job(request: Request, opened: Served, service: State) -> JSONResponse:
-    """A folder must be one that the collection was indexed from: no request names a path."""
+    """A folder must be one that the collection was indexed from: no request names a path.
+
+    When more of its items have gone than are removed unasked, the job fails, says why, and its
+    report counts them as `held_back`; `allow_removals` removes them.
+    """
     body = await read_body(request, service.settings)
     kind: Literal["folder", "pictures"]
     if body.document is not None and "items" not in body.document:
-        kind, work = "folder", _folder(opened, checked(schemas.NewJob, body.document).root)
+        asked: schemas.NewJob = checked(schemas.NewJob, body.document)
+        kind, work = "folder", _folder(opened, asked, show_paths=service.settings.show_paths)
     else:
         service.jobs.check(opened.name)  # before anything is written
         kind, work = "pictures", _pictures(opened, await _kept(opened, arrived(body, service)))
@@ -61,9 +68,9 @@ async def begin_job(request: Request, opened: Served, service: State) -> JSONRes
     return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
 
 
-def _folder(opened: Opened, name: str) -> Work:
+def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
     """Bringing a root in line with what lies there now. Raises ``Problem`` for an unknown one."""
-    shop = opened.collection
+    shop, name = opened.collection, asked.root
     root = next((root for root in shop.roots() if root.name == name), None)
     if root is None or root == kept.find(shop, opened.place.uploads):
         raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
@@ -71,7 +78,13 @@ def _folder(opened: Opened, name: str) -> Work:
     def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
         if stop():
             return IndexReport(interrupted=True)
-        return opened.collection.index(root.path, progress=told, stop=stop)
+        report = opened.collection.index(
+            root.path, allow_removals=asked.allow_removals, progress=told, stop=stop
+        )
+        said = [one.replace(ALLOW, '"allow_removals": true') for one in report.problems]
+        if not show_paths:
+            said = [one.replace(str(root.path), name or "the folder") for one in said]
+        return replace(report, problems=tuple(said))
 
     return work
 

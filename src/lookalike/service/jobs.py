@@ -72,7 +72,8 @@ class Job:
 
 def _report_json(report: IndexReport) -> dict[str, Json]:
     skipped: list[Json] = [{"path": one.path, "reason": one.reason} for one in report.skipped]
-    return {**asdict(report), "notes": [*report.notes], "skipped": skipped}
+    said: dict[str, Json] = {"notes": [*report.notes], "problems": [*report.problems]}
+    return {**asdict(report), **said, "skipped": skipped}
 
 
 class Jobs:
@@ -173,7 +174,9 @@ class Jobs:
             else:
                 if job.state == "running":
                     job.report = report
-                    self._end(job, "cancelled" if report.interrupted else "done")
+                    job.error = " ".join(report.problems) or None
+                    ended: State = "failed" if report.problems else "done"
+                    self._end(job, "cancelled" if report.interrupted else ended)
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.ended = state, time.time()

@@ -212,6 +212,13 @@ class NewJob(_Strict):
     model_config = example(root="")
 
     root: Annotated[Name, Field(description="A known folder's name; the first one has none.")]
+    allow_removals: Annotated[
+        bool,
+        Field(
+            description="Remove what is gone even if that is everything, or more than three items "
+            "and more than one in ten."
+        ),
+    ] = False
 
 
 class NewCollection(_Strict):
