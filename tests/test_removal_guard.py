@@ -86,7 +86,7 @@ def photos(tmp_path: Path, paint: Paint) -> Path:
 
 @pytest.fixture
 def shop(tmp_path: Path, card: Path) -> Iterator[Collection]:
-    with lookalike.open(tmp_path / "shop", encoder=card) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
         yield shop
 
 
@@ -94,7 +94,7 @@ def shop(tmp_path: Path, card: Path) -> Iterator[Collection]:
 def test_an_empty_folder_removes_nothing(
     kind: str, place: Place, card: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    with lookalike.open(place(kind), encoder=card) as shop:
+    with lookalike.open(place(kind), encoder=card, create=True) as shop:
         (pictures / "broken.png").write_bytes(b"no image at all")
         shop.index(pictures, thumbnails=64)
         shop.label(["3.png"], "by hand")
@@ -333,7 +333,7 @@ def run(command: Command, *arguments: object) -> Result:
 @pytest.fixture
 def emptied(tmp_path: Path, card: Path, pictures: Path) -> Path:
     """A folder that lost its nine images after it was indexed into the collection ``shop``."""
-    with lookalike.open(tmp_path / "shop", encoder=card) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
     for path in pictures.iterdir():
         path.unlink()
@@ -411,7 +411,7 @@ def test_a_job_fails_at_what_was_held_back(
     tmp_path: Path, card: Path, pictures: Path, *, show_paths: bool
 ) -> None:
     home = tmp_path / "home"
-    with lookalike.open(home / "collections" / "shop", encoder=card) as shop:
+    with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
     for path in pictures.iterdir():
         path.unlink()
