@@ -147,7 +147,7 @@ def test_no_way_in_makes_a_collection_among_other_files(
         lookalike.open("victim", create=True)
     done = run("copy", model / "shop", victim)
     assert isinstance(done.exception, FolderInUseError)
-    outcomes = list(act(read_run_file(file, {}), shown=_quiet))
+    outcomes = list(act(read_run_file(file, {}), shown=quiet))
     assert (outcomes[0].status, "holds other files" in outcomes[0].why) == ("failed", True)
     with serving(tmp_path / "home") as live:
         problem(live.client.post("/v1/collections", json={"name": "victim"}), 409, "folder-in-use")
@@ -164,14 +164,14 @@ def test_no_way_in_makes_a_collection_among_other_files(
         assert len(shop) == 4
 
 
-class _Quiet:
+class Quiet:
     def show(self, done: int, total: int | None, note: str = "") -> None:
         """Say nothing."""
 
 
 @contextmanager
-def _quiet(_: str) -> Iterator[_Quiet]:
-    yield _Quiet()
+def quiet(_: str) -> Iterator[Quiet]:
+    yield Quiet()
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "lost+found"])

@@ -327,6 +327,6 @@ def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> No
 
 
 def _no_collection(name: str, names: Sequence[str]) -> CollectionNotFoundError:
-    near = nearest(name, names)
+    near = nearest(name, [one for one in names if one != name])  # they may be a second old
     hint = f"; did you mean {near!r}?" if near is not None else ""
     return CollectionNotFoundError(f"there is no collection called {name!r}{hint}")

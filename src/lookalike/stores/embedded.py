@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -144,8 +144,9 @@ class EmbeddedStore:
                 except BaseException:
                     db.close()
                     raise
-        except BaseException:
-            own_files.remove_empty(made)
+        except BaseException:  # Ctrl-C, a full disk
+            if begun:
+                _undo(folder, made)
             raise
         store = cls(folder, db, read_only=read_only)
         store.begun, store.made = begun, made
@@ -902,6 +903,24 @@ def _is_empty(path: Path) -> bool:
         return True
     except OSError:  # opening it says what is wrong
         return False
+
+
+def _undo(folder: Path, made: list[Path]) -> None:
+    """Remove a collection again whose beginning has failed, unless another process filled it."""
+    path = folder / DATABASE
+    with suppress(sqlite3.Error, OSError, StoreError):
+        if not _is_empty(path):
+            there = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            with closing(there):
+                tables = "SELECT count(*) FROM sqlite_master WHERE name = 'items'"
+                if there.execute(tables).fetchone()[0] and _has_items(there):
+                    return
+        own_files.remove(folder)
+    own_files.remove_empty(made)
+
+
+def _has_items(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM items LIMIT 1").fetchone() is not None
 
 
 def _check_moves(folder: Path) -> None:
