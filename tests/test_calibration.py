@@ -423,10 +423,13 @@ def test_calibrate_says_that_few_items_tell_nothing(shop: Collection, folder: Pa
 def test_answers_have_words_once_there_are_levels(stocked: Path) -> None:
     before = said(similar_command, stocked, "0000", "-k", "1").stdout
     assert "strong" not in before
-    assert "match" not in json.loads(said(similar_command, stocked, "0000", "--json").stdout)
+    document = json.loads(said(similar_command, stocked, "0000", "--json").stdout)
+    assert document["matches"] is None
+    assert {one["match"] for one in document["hits"]} == {None}
+    assert before.endswith("\t-\n")
     said(calibrate_command, stocked)
     after = said(similar_command, stocked, "0000", "-k", "1").stdout.rstrip("\n")
-    assert after.rpartition("\t")[0] == before.rstrip("\n")
+    assert after.rpartition("\t")[0] == before.rpartition("\t")[0]
     assert after.rpartition("\t")[2] in {"strong", "fair"}
     document = json.loads(said(similar_command, stocked, "0000", "--json", "-k", "30").stdout)
     assert {"strong", None} < {one["match"] for one in document["hits"]}
@@ -434,10 +437,10 @@ def test_answers_have_words_once_there_are_levels(stocked: Path) -> None:
     assert "strong from" in said(info_command, stocked).stdout
 
 
-def test_nothing_that_looks_like_it_is_exit_1_and_explained(stocked: Path) -> None:
+def test_nothing_that_looks_like_it_is_exit_5_and_explained(stocked: Path) -> None:
     done = said(similar_command, stocked, "9999", "--min-match", "fair")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.startswith("nothing here ")
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert done.stderr.startswith("nothing found: nothing here ")
     document = json.loads(
         said(similar_command, stocked, "9999", "--min-match", "fair", "--json").stdout
     )
@@ -451,9 +454,10 @@ def test_a_least_match_goes_with_a_filter_and_a_least_score(stocked: Path) -> No
     filtered = said(
         similar_command, stocked, "0000", "--min-match", "weak", "--where", "label=other"
     )
-    assert (filtered.exit_code, filtered.stdout) == (1, "nothing found\n")
+    assert (filtered.exit_code, filtered.stdout) == (5, "")
+    assert filtered.stderr.startswith("nothing found: no item has label = 'other'")
     strict = said(similar_command, stocked, "0000", "--min-match", "weak", "--min-score", "0.999")
-    assert strict.exit_code == 1
+    assert strict.exit_code == 5
     assert "0.999 is asked for" in strict.stderr
 
 

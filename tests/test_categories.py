@@ -1039,12 +1039,12 @@ def test_an_answer_says_what_was_predicted_and_used(
     assert found["scope"] == ("category" if found["used"] else "all")
 
     given_label = run(drawn_shop, "search", picture, "--category", catalogue[0].kind, "-k", "2")
-    assert given_label.stderr == f"searched in {catalogue[0].kind} (as given)\n"
+    assert given_label.stderr.startswith(f"searched in {catalogue[0].kind} (as given)\n")
     assert len(given_label.stdout.splitlines()) == 2
     unsure = run(drawn_shop, "search", picture, "--category", "auto", "-k", "50", "--mass", "0.5")
     assert unsure.stderr.startswith("predicted ")
     assert "; searched " in unsure.stderr
-    assert "category" not in json.loads(run(drawn_shop, "search", picture, "--json").stdout)
+    assert json.loads(run(drawn_shop, "search", picture, "--json").stdout)["category"] is None
 
 
 @pytest.mark.parametrize(

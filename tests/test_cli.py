@@ -138,6 +138,7 @@ def test_search_finds_the_like_and_leaves_out_the_query(indexed: Run, photos: Pa
     assert scores == sorted(scores, reverse=True)
     assert answer["query"] == {"path": str(photos / "red" / "0.png")}
     assert answer["total"] == 3
+    assert answer["left_out"] == ["red/0.png"]
     assert answer["took_ms"] > 0
     assert answer["collection"]["count"] == 8
     assert answer["collection"]["model"] == "tiny"
@@ -148,7 +149,7 @@ def test_search_finds_the_like_and_leaves_out_the_query(indexed: Run, photos: Pa
 def test_search_reads_a_picture_from_stdin(indexed: Run, photos: Path) -> None:
     data = (photos / "blue" / "0.png").read_bytes()
     done = indexed("search", "-", "--paths", "-k", 1, stdin=data)
-    assert done.stdout == f"{photos / 'blue' / '1.png'}\n"
+    assert done.stdout == f"{photos / 'blue' / '0.png'}\n"
 
 
 def test_paths_survive_line_ends_with_null(run: Run, tmp_path: Path, card: Path) -> None:
@@ -172,10 +173,13 @@ def test_several_pictures_give_an_array_and_a_bad_one_does_not_stop_the_rest(
     done = indexed(
         "search", photos / "red/0.png", photos / "page.jpg", photos / "blue/0.png", "--json", "-k1"
     )
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "page.jpg" in done.stderr
-    answers = json.loads(done.stdout)
-    assert [answer["hits"][0]["id"] for answer in answers] == ["red/1.png", "blue/1.png"]
+    red, failed, blue = json.loads(done.stdout)
+    assert [one["hits"][0]["id"] for one in (red, blue)] == ["red/1.png", "blue/1.png"]
+    assert red["error"] is blue["error"] is None
+    assert failed["query"] == {"path": str(photos / "page.jpg")}
+    assert (failed["error"]["code"], failed["hits"]) == ("not-a-picture", [])
 
 
 def test_a_query_that_cannot_be_used_is_one_clear_line(indexed: Run, photos: Path) -> None:
@@ -192,11 +196,16 @@ def test_a_query_that_cannot_be_used_is_one_clear_line(indexed: Run, photos: Pat
         assert "Traceback" not in done.stderr
 
 
-def test_nothing_found_exits_with_1(indexed: Run, photos: Path) -> None:
+def test_nothing_found_exits_with_5_and_says_what_the_best_was(indexed: Run, photos: Path) -> None:
     done = indexed("search", photos / "red" / "0.png", "--min-score", "1")
-    assert (done.returncode, done.stdout) == (1, "nothing found\n")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith("nothing found: no result reaches min score 1.0")
+    assert "the best is 0.9" in done.stderr
     empty = indexed("search", photos / "red" / "0.png", "--min-score", "1", "--json")
-    assert (empty.returncode, json.loads(empty.stdout)["hits"]) == (1, [])
+    document = json.loads(empty.stdout)
+    assert (empty.returncode, document["hits"]) == (5, [])
+    assert document["notes"][0]["code"] == "below-min-score"
+    assert document["best"]["score"] == document["notes"][0]["best"]
 
 
 def test_similar_needs_no_encoder(indexed: Run, tmp_path: Path) -> None:
@@ -320,7 +329,7 @@ def test_doctor_without_any_collection_is_well(run: Run) -> None:
 def test_a_wrong_word_is_met_with_the_near_one(run: Run) -> None:
     done = run("serach", "x.jpg")
     assert done.returncode == 2
-    assert "Did you mean 'search'?" in done.stderr
+    assert "did you mean 'search'?" in done.stderr
 
 
 def test_completion_scripts_name_the_command(run: Run) -> None:

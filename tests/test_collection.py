@@ -194,7 +194,7 @@ def test_a_query_that_is_an_item_is_left_out_by_its_place(
         assert len(found) == 9
 
 
-def test_a_query_from_elsewhere_is_left_out_by_its_bytes(
+def test_a_query_from_elsewhere_finds_its_exact_duplicates(
     full: Collection, pictures: Path, tmp_path: Path
 ) -> None:
     shutil.copy(pictures / "4.png", pictures / "twin.png")
@@ -202,8 +202,22 @@ def test_a_query_from_elsewhere_is_left_out_by_its_bytes(
     path = tmp_path / "elsewhere.png"
     shutil.copy(pictures / "4.png", path)
     for query in (path, path.read_bytes()):
-        assert not {"4.png", "twin.png"} & set(ids(full.search(query, k=20)))
-        assert ids(full.search(query, k=2, include_self=True)) == ["4.png", "twin.png"]
+        found = full.search(query, k=2)
+        assert ids(found) == ["4.png", "twin.png"]
+        assert found.left_out == ()
+        assert ids(full.search(query, k=2, min_score=1)) == ["4.png", "twin.png"]
+
+
+def test_an_item_is_left_out_of_its_own_results_and_named(full: Collection, pictures: Path) -> None:
+    for found in (full.search(pictures / "4.png", k=20), full.similar("4.png", k=20)):
+        assert "4.png" not in ids(found)
+        assert found.left_out == ("4.png",)
+    for found in (
+        full.search(pictures / "4.png", k=1, include_self=True),
+        full.similar("4.png", k=1, include_self=True),
+    ):
+        assert ids(found) == ["4.png"]
+        assert found.left_out == ()
 
 
 def test_exact_copies_are_answers_unless_collapsed(full: Collection, pictures: Path) -> None:

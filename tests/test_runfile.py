@@ -121,8 +121,8 @@ def test_values_of_variables_are_not_read_for_variables_again() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("index:\n  souce: a\n", "shop.yaml:2: index.souce is no key of index; did you mean sourc"),
-        ("categorys:\n", "shop.yaml:1: categorys is no key of a run file; did you mean categories"),
+        ("index:\n  souce: a\n", "shop.yaml:2: index.souce is no key of index; did you mean 'so"),
+        ("categorys:\n", "shop.yaml:1: categorys is no key of a run file; did you mean 'categ"),
         ("source: a\n", "shop.yaml:1: source belongs below index"),
         ("neighbours: {k: x}\n", "shop.yaml:1: neighbours.k must be a whole number, not 'x'"),
         ("neighbours: {k: 0}\n", "shop.yaml:1: neighbours.k must be at least 1, not '0'"),
@@ -312,7 +312,7 @@ def test_an_unknown_older_key_is_an_error_with_the_nearest(tmp_path: Path) -> No
     told = refused(tmp_path, "dataset: a\nelasticsearch:\n  es.indx: b\n")
     assert told == (
         "shop.yaml:3: elasticsearch.es.indx is no key, neither of ours nor of the older kind; "
-        "did you mean es.index?"
+        "did you mean 'es.index'?"
     )
 
 

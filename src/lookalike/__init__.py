@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.filters import Condition
     from lookalike.images import Limits
-    from lookalike.records import Entry, Field, Hit, IndexReport, Item, Progress, Skipped, Stamp
+    from lookalike.records import (
+        Entry,
+        Field,
+        Hit,
+        IndexReport,
+        Item,
+        Note,
+        Progress,
+        Results,
+        Skipped,
+        Stamp,
+    )
     from lookalike.roots import Root
     from lookalike.scan import ScanOptions
 
@@ -36,9 +47,11 @@ __all__ = [
     "Item",
     "Limits",
     "LookalikeError",
+    "Note",
     "Progress",
     "Query",
     "RemoteCollection",
+    "Results",
     "Root",
     "ScanOptions",
     "Skipped",
@@ -69,9 +82,11 @@ _HOMES = {
     "Item": "records",
     "Limits": "images",
     "LookalikeError": "errors",
+    "Note": "records",
     "Progress": "records",
     "Query": "collection",
     "RemoteCollection": "client",
+    "Results": "records",
     "Root": "roots",
     "ScanOptions": "scan",
     "Skipped": "records",

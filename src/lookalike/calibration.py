@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from lookalike.collection import Collection
 from lookalike.errors import StoreBusyError, StoreFullError, StoreReadOnlyError
-from lookalike.records import Hit, Item
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.records import Hit, Item, Json, Note
+from lookalike.vectors import Matrix, reaches, unit_rows
 
 __all__ = [
     "FIXED",
@@ -115,6 +115,17 @@ class Judgement:
     nearest: Hit | None = None
     nothing: str | None = None
 
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """``nothing`` and ``nearest`` as a note."""
+        if self.nothing is None or self.nearest is None:
+            return ()
+        details: dict[str, Json] = {
+            "best": round(self.nearest.score, 6),
+            "id": self.nearest.item.id,
+        }
+        return (Note(code="below-min-match", message=self.nothing, details=details),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -162,7 +173,7 @@ class Calibration:
             -1.0 if min_match is None else self.least(min_match),
             -1.0 if min_score is None else min_score,
         )
-        passing = tuple(hit for hit in hits if hit.score >= least)
+        passing = tuple(hit for hit in hits if reaches(hit.score, least))
         nearest = hits[0] if min_match is not None and hits and not passing else None
         return Judgement(
             hits=passing,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
+from lookalike import notes as reasons
 from lookalike import thumbnails as small
 from lookalike.errors import (
     CollectionError,
@@ -25,7 +26,19 @@ from lookalike.errors import (
 from lookalike.filters import FIELDS, Condition, Exists, Not, parse
 from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Prepared, Store
-from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, Skipped, id_of
+from lookalike.records import (
+    Entry,
+    Field,
+    Hit,
+    IndexReport,
+    Item,
+    Json,
+    Note,
+    Progress,
+    Results,
+    Skipped,
+    id_of,
+)
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.sampling import sample
 from lookalike.unfinished import abandon
@@ -49,8 +62,8 @@ __all__ = [
 class Encoded:
     """A picture that has been encoded, to be searched more than once.
 
-    ``digest`` is of its bytes, if it had any; ``item`` is the one whose file it is. By these it is
-    left out of its own answers.
+    ``digest`` is of its bytes, if it had any. ``item`` is the one whose file it is, which is left
+    out of its results.
     """
 
     vector: Vector
@@ -341,38 +354,37 @@ class Collection:
         collapse: bool = False,
         where: str | Condition | None = None,
         per_group: bool = False,
-    ) -> list[Hit]:
+    ) -> Results:
         """The ``k`` items most like a picture, best first.
 
         ``query`` is a file, the bytes of one, a PIL image, or an array: (h, w, 3) uint8 RGB and the
-        like. The picture itself is left out unless ``include_self``: the item at that path, or for
-        a picture from elsewhere the items with its very bytes. ``min_score`` is a cosine in
-        [-1, 1]; ``collapse`` lets one item stand for its exact copies; ``exact`` compares with
-        every item instead of asking the graph.
+        like. Where it is the file of an item, that item is left out unless ``include_self``, and
+        ``Results.left_out`` names it; any other image finds its exact duplicates. ``min_score`` is
+        a cosine in [-1, 1]; ``collapse`` lets one item stand for its exact copies; ``exact``
+        compares with every item instead of asking the graph.
 
         ``where`` (``"label=mug and price<20"``, see ``lookalike.filters``) says which items are
         meant: the filter comes first, so there are ``k`` answers while ``k`` items meet it.
-        ``per_group`` gives the best picture of each group, ``k`` groups in all. Raises
-        ``PictureError``, ``EncoderError`` and ``FilterError``.
+        ``per_group`` gives the best picture of each group, ``k`` groups in all. Where nothing is
+        found, ``Results.notes`` say why. Raises ``PictureError``, ``EncoderError`` and
+        ``FilterError``.
         """
         condition = _condition(where)
         if self._store.bound() is None:
             if not isinstance(query, Encoded):
                 self._picture(query)  # which says so if it is none
-            return []
+            return Results(notes=reasons.of_filter(self._store, None))
         encoded = self.encode(query)
-        digest, itself = encoded.digest, encoded.item
+        itself = None if include_self else encoded.item
 
         def is_query(item: Item) -> bool:
-            if include_self or digest is None:
-                return False
             if itself is None:
-                return item.digest == digest
+                return False
             return item.id == itself.id or (per_group and _same_group(item, itself))
 
-        return self._nearest(
-            _Wanted(k, min_score, condition, is_query, exact, collapse, per_group), encoded.vector
-        )
+        wanted = _Wanted(k, min_score, condition, is_query, exact, collapse, per_group)
+        left_out = () if itself is None else (itself.id,)
+        return self._results(wanted, self._nearest(wanted, encoded.vector), left_out)
 
     def encode(self, query: Query, *, crop: images.Box | None = None) -> Encoded:
         """Encode a picture once, for several searches: ``search`` takes the answer as its query.
@@ -427,7 +439,7 @@ class Collection:
         collapse: bool = False,
         where: str | Condition | None = None,
         per_group: bool = False,
-    ) -> list[Hit]:
+    ) -> Results:
         """The ``k`` items most like an item, best first; needs no network.
 
         As ``search``. Exact copies under other ids are answers like any other; with ``per_group``
@@ -447,7 +459,7 @@ class Collection:
         hits = None if include_self else self._from_table(id, wanted)
         if hits is None:
             hits = self._nearest(wanted, self._store.vectors([id])[0])
-        return hits
+        return self._results(wanted, hits, () if include_self else (id,))
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
@@ -518,6 +530,18 @@ class Collection:
         Most first; of a list each element counts. Raises ``FilterError``.
         """
         return self._store.facets(field, _condition(where), limit=limit)
+
+    def notes(
+        self, where: str | Condition | None = None, *, field: str | None = None
+    ) -> tuple[Note, ...]:
+        """Say why no item meets a filter, or why none of those that do has a field.
+
+        Empty where some do. Raises ``FilterError``.
+        """
+        condition = _condition(where)
+        if field is None:
+            return reasons.of_filter(self._store, condition)
+        return reasons.of_field(self._store, field, condition)
 
     def declare(self, field: str) -> None:
         """Index a metadata field, so that filters and facets on it are quick in large collections.
@@ -706,8 +730,18 @@ class Collection:
             )
             hits = wanted.among(found)
             if len(hits) >= wanted.k or len(found) < ask:
-                return wanted.best(hits)
+                return hits[: wanted.k]
             ask *= 4  # the query, copies and pictures of one group took the places
+
+    def _results(self, wanted: "_Wanted", found: Sequence[Hit], left_out: Sequence[str]) -> Results:
+        return reasons.results(
+            self._store,
+            found,
+            where=wanted.where,
+            min_score=wanted.min_score,
+            per_group=wanted.per_group,
+            left_out=left_out,
+        )
 
     def _from_table(self, id: str, wanted: "_Wanted") -> list[Hit] | None:  # noqa: A002 - as above
         """What the neighbour table answers, or ``None`` when only a search can say."""
@@ -720,7 +754,7 @@ class Collection:
                 return None
             hits = wanted.among(found.hits)
             if len(hits) >= wanted.k or found.complete:
-                return wanted.best(hits)
+                return hits[: wanted.k]
             if len(found.hits) < ask:
                 return None  # the item's list ends here, and others follow
             ask *= 4
@@ -790,10 +824,6 @@ class _Wanted:
         if self.per_group:
             wanted = _firsts(wanted, lambda item: (item.group, None if item.group else item.id))
         return wanted
-
-    def best(self, hits: Sequence[Hit]) -> list[Hit]:
-        least = -1.0 if self.min_score is None else self.min_score
-        return [hit for hit in hits[: self.k] if hit.score >= least]
 
 
 def _condition(where: str | Condition | None) -> Condition | None:

@@ -6,7 +6,7 @@ Only the edges read settings: the command line, and ``lookalike.open``.
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ from lookalike.errors import CollectionError, CollectionNotFoundError
 from lookalike.protocols import Encoder, Store
 from lookalike.stores.embedded import EmbeddedStore
 from lookalike.stores.own_files import DATABASE, holds_collection
+from lookalike.suggestions import closest
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
-__all__ = ["Settings", "collections", "named_encoder", "nearest", "open_collection", "settings"]
+__all__ = ["Settings", "collections", "named_encoder", "open_collection", "settings"]
 
 DEFAULT_ENCODER = "efficientnet-lite0"
 
@@ -151,7 +152,7 @@ def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -
     """That there is no collection, which ones there are, and what a mistyped name may mean."""
     named = folder.parent == known.home / "collections"
     there = collections(known) if named else _collections_in(folder.parent)
-    near = nearest(folder.name, there)
+    near = next(iter(closest(folder.name, there)), None)
     if near is not None:
         meant = near if named else os.fspath(folder.with_name(near))
         hint = f"; did you mean {meant}?"
@@ -163,15 +164,6 @@ def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -
     return (
         f"there is no collection in {folder}{hint} (`lookalike index FOLDER -c {option}` makes one)"
     )
-
-
-def nearest(name: str, names: Sequence[str]) -> str | None:
-    """The one of ``names`` that ``name`` is most likely a slip of."""
-    import difflib  # noqa: PLC0415 - only for a wrong name
-
-    known = {one.casefold(): one for one in names}
-    near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.7)
-    return known[near[0]] if near else None
 
 
 def collections(known: Settings) -> list[str]:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.records import Hit, Item, Json
+from lookalike.codes import status_of
+from lookalike.errors import LookalikeError
+from lookalike.records import Hit, Item, Json, Note, Results
 
 if TYPE_CHECKING:
     from lookalike.calibration import Calibration, Judgement, Match
@@ -17,10 +19,12 @@ __all__ = [
     "collection_json",
     "engine_hits_json",
     "engine_json",
+    "error_json",
     "hits_json",
     "item_json",
     "items_json",
     "matches_json",
+    "notes_json",
     "search_json",
     "when",
 ]
@@ -56,16 +60,15 @@ def hits_json(
     judged: "Judgement | None" = None,
     folded: Mapping[str, int] | None = None,
 ) -> list[dict[str, Json]]:
-    """Hits with their rank, from 1, and score.
+    """Hits with their rank, from 1, score, and match level (``null`` where not calibrated).
 
-    And the word for it where they were judged, and how many copies each stands for where such
-    were folded.
+    Where near copies were folded, also how many copies each hit stands for.
     """
     items = items_json(collection, [hit.item for hit in hits])
-    words = [{}] * len(hits) if judged is None else [{"match": one} for one in judged.matches]
+    words = [None] * len(hits) if judged is None else judged.matches
     counts = [{} if folded is None else {"folded": folded[hit.item.id]} for hit in hits]
     return [
-        {"rank": rank, "score": round(hit.score, 6), **item, **word, **count}
+        {"rank": rank, "score": round(hit.score, 6), "match": word, **item, **count}
         for rank, (hit, item, word, count) in enumerate(
             zip(hits, items, words, counts, strict=True), 1
         )
@@ -93,18 +96,28 @@ def search_json(
     category: "CategorySearch | None" = None,
     matches: dict[str, Json] | None = None,
     folded: int | None = None,
+    results: Results | None = None,
+    judged: "Judgement | None" = None,
 ) -> dict[str, Json]:
-    """The whole answer to one query."""
+    """The whole answer to one query. Every key is always there, but for ``folded``.
+
+    ``results`` are what the search gave, and ``judged`` what a match level left of it.
+    """
     listed: list[Json] = [*hits]
+    results = Results() if results is None else results
+    best = judged.nearest if judged is not None and judged.nearest is not None else results.best
     return {
         "query": query,
         "took_ms": round(took_ms, 3),
         "total": len(listed),
         "score": "cosine",
         "collection": collection,
-        **({} if category is None else {"category": category_json(category)}),
-        **({} if matches is None else {"matches": matches}),
+        "category": None if category is None else category_json(category),
+        "matches": matches,
         **({} if folded is None else {"folded": folded}),
+        "best": None if best is None else _nearest_json(best),
+        "left_out": [*results.left_out],
+        "notes": notes_json((*results.notes, *(() if judged is None else judged.notes))),
         "hits": listed,
     }
 
@@ -115,17 +128,28 @@ def matches_json(
     """Where each level begins, and why there is no hit; ``None`` where nothing was judged."""
     if scale is None or judged is None:
         return None
-    nearest = judged.nearest
     return {
         "min": min_match,
         **{one.match: round(one.least, 6) for one in scale.levels},
         "measured": scale.reason is None,
         "reason": scale.reason,
         "nothing": judged.nothing,
-        "nearest": None
-        if nearest is None
-        else {"id": nearest.item.id, "score": round(nearest.score, 6)},
+        "nearest": None if judged.nearest is None else _nearest_json(judged.nearest),
     }
+
+
+def notes_json(notes: Iterable[Note]) -> list[Json]:
+    """Notes with their code, message, and the members that the code has."""
+    return [{"code": one.code, "message": one.message, **one.details} for one in notes]
+
+
+def error_json(error: LookalikeError) -> dict[str, Json]:
+    """An error as ``code`` and ``message``."""
+    return {"code": status_of(error)[1], "message": str(error)}
+
+
+def _nearest_json(hit: Hit) -> dict[str, Json]:
+    return {"id": hit.item.id, "score": round(hit.score, 6)}
 
 
 def category_json(found: "CategorySearch") -> dict[str, Json]:

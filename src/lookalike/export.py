@@ -73,7 +73,8 @@ class ExportReport:
 
     ``removed`` items went from the collection while their vectors were being read, and are in
     neither file. ``pictures`` is the folder that the ``file`` column is below. ``as_json`` names
-    the columns that hold (also) JSON text, for the format has nothing better.
+    the columns that hold (also) JSON text, for the format has nothing better. ``notes`` say why
+    there are no items.
     """
 
     items: int
@@ -83,6 +84,7 @@ class ExportReport:
     vectors: Path | None
     pictures: Path | None
     as_json: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def format_of(
@@ -200,6 +202,7 @@ def export(
         vectors=beside,
         pictures=places.folder,
         as_json=() if kind == "jsonl" else _json_columns(kind, kinds),
+        notes=() if done else tuple(note.message for note in collection.notes(where)),
     )
 
 

@@ -1,6 +1,6 @@
 """What passes between the parts: small frozen records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +17,10 @@ __all__ = [
     "Leftover",
     "NeighbourState",
     "Neighbours",
+    "Note",
     "Progress",
     "Remote",
+    "Results",
     "SideRow",
     "Skipped",
     "Stamp",
@@ -147,6 +149,40 @@ class SideRow:
     id: str
     value: Json
     digest: str = ""
+
+
+class Note:
+    """Something to tell about results that the results do not show: why there are none, say.
+
+    ``code`` is for programs (docs/filters.md lists them), ``message`` for people, and ``details``
+    has the code's own members, such as ``field``.
+    """
+
+    code: str
+    message: str
+    details: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
+
+
+class Results(list[Hit]):
+    """Hits, best first, and what is to be told about them.
+
+    ``left_out`` are ids of items that are the query itself, which is not among its own results.
+    ``best`` is the most similar item where ``min_score`` or a match level left out every hit.
+    ``notes`` say why there are no hits.
+    """
+
+    def __init__(
+        self,
+        hits: Iterable[Hit] = (),
+        *,
+        notes: Sequence[Note] = (),
+        left_out: Sequence[str] = (),
+        best: Hit | None = None,
+    ) -> None:
+        super().__init__(hits)
+        self.notes = tuple(notes)
+        self.left_out = tuple(left_out)
+        self.best = best
 
 
 class Neighbours(NamedTuple):

@@ -6,10 +6,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Matrix", "Vector", "cosines", "dots", "mixed", "top_k", "unit_rows"]
+__all__ = ["Matrix", "Vector", "cosines", "dots", "mixed", "reaches", "top_k", "unit_rows"]
 
 Vector: TypeAlias = NDArray[np.float32]  # (dim,), unit length
 Matrix: TypeAlias = NDArray[np.float32]  # (n, dim), unit rows
+
+
+_ROUNDING = 1e-6
 
 
 def unit_rows(rows: NDArray[np.floating]) -> Matrix:
@@ -25,6 +28,14 @@ def unit_rows(rows: NDArray[np.floating]) -> Matrix:
         raise ValueError(f"row {bad[0]} is zero or not finite, so it has no direction")
     units: Matrix = (rows / lengths).astype(np.float32)
     return units
+
+
+def reaches(score: float, least: float) -> bool:
+    """Return whether a cosine is at least ``least``, but for the rounding of stored vectors.
+
+    An image scores 0.9999998 against itself, and a ``min_score`` of 1 is to find it.
+    """
+    return score >= least - _ROUNDING
 
 
 def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:

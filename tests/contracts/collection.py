@@ -185,15 +185,54 @@ class CollectionContract:
             assert best.item.id == "mugs/1.png"
             assert best.score == pytest.approx(1, abs=1e-3)
 
-    def test_the_picture_itself_is_left_out_unless_asked_for(
-        self, shop: Shop, pictures: Path
-    ) -> None:
+    def test_an_exact_duplicate_of_the_query_is_found(self, shop: Shop, pictures: Path) -> None:
         data = (pictures / "mugs" / "1.png").read_bytes()
-        assert "mugs/1.png" not in _ids(shop.search(data, k=20))
-        assert len(shop.search(data, k=20)) == 7
-        assert len(shop.search(data, k=20, include_self=True)) == 8
-        # Numbers are nobody's bytes.
-        assert len(shop.search(np.asarray(Image.open(pictures / "mugs" / "1.png")), k=20)) == 8
+        pixels = np.asarray(Image.open(pictures / "mugs" / "1.png"))
+        for query in (data, pixels):
+            found = shop.search(query, k=20)
+            assert _ids(found)[0] == "mugs/1.png"
+            assert len(found) == 8
+            assert found.left_out == ()
+
+    def test_an_item_is_left_out_of_its_own_results_unless_asked_for(self, shop: Shop) -> None:
+        found = shop.similar("mugs/1.png", k=20)
+        assert "mugs/1.png" not in _ids(found)
+        assert found.left_out == ("mugs/1.png",)
+        with_it = shop.similar("mugs/1.png", k=20, include_self=True)
+        assert _ids(with_it)[0] == "mugs/1.png"
+        assert with_it.left_out == ()
+
+    def test_a_filter_that_no_item_meets_says_why(self, shop: Shop, pictures: Path) -> None:
+        data = (pictures / "0.png").read_bytes()
+        field = "no item has the field 'colr'; did you mean 'colour'?"
+        case = "no item has label = 'Mug'; 4 have 'mug'"
+        for where, code, message in (
+            ("colr=red", "no-such-field", field),
+            ("label=Mug", "other-case", case),
+            ("label in (mug, Mug) and colr exists", "no-such-field", field),
+        ):
+            for found in (shop.search(data, where=where), shop.similar("0.png", where=where)):
+                assert found == []
+                assert (code, message) in [(one.code, one.message) for one in found.notes]
+            assert (code, message) in [(one.code, one.message) for one in shop.notes(where)]
+        assert shop.notes("label=mug") == ()
+        (note,) = shop.notes(field="colr")
+        assert (note.code, note.message) == ("no-such-field", field)
+        assert note.details["did_you_mean"] == "colour"
+        assert shop.notes(field="colour") == ()
+
+    def test_no_result_says_what_the_best_score_was(self, shop: Shop) -> None:
+        best = shop.similar("mugs/1.png", k=1)[0]
+        assert best.score < 0.99
+        found = shop.similar("mugs/1.png", min_score=0.999)
+        assert found == []
+        assert found.best is not None
+        assert found.best.item.id == best.item.id
+        assert found.best.score == pytest.approx(best.score)
+        (note,) = found.notes
+        assert note.code == "below-min-score"
+        assert note.message.startswith("no result reaches min score 0.999; the best is 0.")
+        assert note.details["id"] == best.item.id
 
     def test_answers_come_best_first_and_within_what_is_asked(
         self, shop: Shop, pictures: Path
@@ -209,7 +248,7 @@ class CollectionContract:
         assert {hit.item.label for hit in mugs} == {"mug"}
         assert len(mugs) == 4
         groups = [hit.item.group for hit in shop.search(data, k=20, per_group=True)]
-        assert len(groups) == len(set(groups)) == 3  # and that of the picture itself
+        assert len(groups) == len(set(groups)) == 4
         assert len(shop.similar("mugs/1.png", k=20)) == 7
         assert len(shop.similar("mugs/1.png", k=20, collapse=True)) == 6
         assert shop.similar("0.png", k=1)[0].item.id == "copy.png"

@@ -40,10 +40,10 @@ def _scale(live: Live) -> calibration.Calibration | None:
         return calibration.kept(shop)
 
 
-def test_without_words_an_answer_is_as_it_was(own: Live) -> None:
+def test_an_answer_has_the_same_members_before_calibration(own: Live) -> None:
     answer = own.client.get("/v1/items/3.png/similar?k=5")
-    assert "matches" not in answer.json()
-    assert all("match" not in hit for hit in hits(answer))
+    assert answer.json()["matches"] is None
+    assert all(hit["match"] is None for hit in hits(answer))
     assert _scale(own) is None
 
 
@@ -71,13 +71,15 @@ def test_answers_have_the_words_that_the_core_gives(own: Live) -> None:
     assert answer.json()["matches"]["min"] is None
 
 
-def test_no_hit_has_a_reason(own: Live, many: Path) -> None:
-    data = (many / "pictures" / "3.png").read_bytes()
-    whole = own.client.post("/v1/search?min_match=weak&min_score=1", content=data, headers=PNG)
+def test_no_hit_has_a_reason(own: Live) -> None:
+    whole = own.client.get("/v1/items/3.png/similar?min_match=weak&min_score=1")
     assert hits(whole) == []
     told = whole.json()["matches"]
     assert told["nothing"].startswith("nothing here")
     assert -1 <= told["nearest"]["score"] < 1
+    assert whole.json()["best"] == told["nearest"]
+    (note,) = whole.json()["notes"]
+    assert (note["code"], note["message"]) == ("below-min-match", told["nothing"])
 
 
 def test_every_query_of_a_batch_may_ask_for_its_own_level(own: Live) -> None:

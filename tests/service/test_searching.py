@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -31,7 +32,7 @@ def test_every_form_of_a_picture_has_the_same_answer(live: Live) -> None:
         ask("/v1/search", files={"picture": data}),
     ]
     assert len({json.dumps(hits(answer)) for answer in answers}) == 1
-    assert "mugs/1.png" not in ids(answers[0])
+    assert ids(answers[0])[0] == "mugs/1.png"
 
 
 def test_an_answer_is_what_the_library_answers_with_links(live: Live) -> None:
@@ -134,13 +135,54 @@ def test_only_the_wanted_members_of_a_hit_come(live: Live) -> None:
     problem(live.client.get("/v1/items/0.png/similar?fields=vector"), 422, "invalid-request")
 
 
-def test_the_query_is_left_out_unless_it_is_wanted(live: Live) -> None:
+def test_an_upload_finds_its_exact_duplicates_and_an_item_is_left_out(live: Live) -> None:
     data = picture(live, "0.png")
-    found = ids(live.client.post("/v1/search?k=20", files={"p": data}))
-    assert not {"0.png", "copy.png"} & set(found)  # these very bytes
-    with_it = live.client.post("/v1/search?k=20&include_self=true", files={"p": data})
-    assert {"0.png", "copy.png"} <= set(ids(with_it))
-    assert "copy.png" in ids(live.client.get("/v1/items/0.png/similar?k=20"))
+    found = live.client.post("/v1/search?k=20", files={"p": data})
+    assert ids(found)[:2] == ["0.png", "copy.png"]
+    assert found.json()["left_out"] == []
+    for answer in (
+        live.client.get("/v1/items/0.png/similar?k=20"),
+        live.client.post("/v1/search?k=20", json={"id": "0.png"}),
+        live.client.post("/v1/search?k=20", json={"id": "0.png", "category": "auto"}),
+    ):
+        assert "copy.png" in ids(answer)
+        assert "0.png" not in ids(answer)
+        assert answer.json()["left_out"] == ["0.png"]
+    with_it = live.client.get("/v1/items/0.png/similar?k=20&include_self=true")
+    assert ids(with_it)[:2] == ["0.png", "copy.png"]
+    assert with_it.json()["left_out"] == []
+
+
+def test_an_answer_without_hits_says_why(live: Live) -> None:
+    def notes(path: str) -> list[dict[str, Any]]:
+        answer = live.client.get(f"/v1/{path}").json()
+        found: list[dict[str, Any]] = answer["notes"]
+        return found
+
+    similar = "items/deep%2Fer%2Fand%2Fdeeper%2F10.png/similar"
+    wrong = {
+        "code": "no-such-field",
+        "message": "no item has the field 'colr'; did you mean 'colour'?",
+        "field": "colr",
+        "did_you_mean": "colour",
+    }
+    for path in (
+        f"{similar}?where=colr%3Dred",
+        "items?where=colr%3Dred",
+        "items?sample=3&where=colr%3Dred",
+        "facets?field=colr",
+        "facets?field=price&where=colr%3Dred",
+    ):
+        assert notes(path) == [wrong]
+    (case,) = notes(f"{similar}?where=colour%3DRed")
+    assert (case["code"], case["did_you_mean"], case["count"]) == ("other-case", "red", 4)
+    (below,) = notes(f"{similar}?min_score=0.9999")
+    assert below["code"] == "below-min-score"
+    answer = live.client.get(f"/v1/{similar}?min_score=0.9999").json()
+    assert answer["best"] == {"id": below["id"], "score": below["best"]}
+    mixed = {"id": "0.png", "positive": ["copy.png"], "min_score": 0.9999}
+    assert live.client.post("/v1/search", json=mixed).json()["best"]["score"] < 0.9999
+    assert notes(f"{similar}?where=price%3C3") == []
 
 
 def test_the_category_is_predicted_and_said(live: Live) -> None:
@@ -191,17 +233,19 @@ def test_several_pictures_are_mixed_and_left_out(live: Live) -> None:
     one, other = picture(live, "mugs/1.png"), picture(live, "mugs/blue one.png")
     files = [("picture", ("1", one)), ("picture", ("2", other))]
     answer = live.client.post("/v1/search?k=20", files=files)
-    assert not {"mugs/1.png", "mugs/blue one.png"} & set(ids(answer))
+    assert {"mugs/1.png", "mugs/blue one.png"} <= set(ids(answer))
     assert answer.json()["query"] == {
         "pictures": [{"file": "1", "weight": 1.0}, {"file": "2", "weight": 1.0}]
     }
     by_id = {"id": "mugs/1.png", "positive": [{"id": "mugs/blue one.png", "weight": 1}], "k": 20}
     same = live.client.post("/v1/search", json=by_id)
-    assert ids(same) == ids(answer)
+    both = {"mugs/1.png", "mugs/blue one.png"}
+    assert ids(same) == [name for name in ids(answer) if name not in both]
+    assert set(same.json()["left_out"]) == both
     leaning = {"weights": ["1000", "0.001"], "k": "20"}
     heavy = ids(live.client.post("/v1/search", data=leaning, files=files))
     alone = ids(live.client.post("/v1/search?k=20", files={"p": one}))
-    assert heavy == [name for name in alone if name != "mugs/blue one.png"]
+    assert heavy == alone
     one_weight = live.client.post("/v1/search", data={"weights": "1"}, files=files)
     problem(one_weight, 422, "weights")
 
@@ -325,7 +369,11 @@ def test_an_empty_collection_has_no_answers_but_still_says_what_is_no_picture(
         assert hits(live.client.post(f"{path}/search", files={"p": data})) == []
         problem(live.client.post(f"{path}/search", files={"p": b"x"}), 415, "not-a-picture")
         problem(live.client.get(f"{path}/items/a/similar"), 404, "no-such-item")
-        assert live.client.get(f"{path}/items").json() == {"items": [], "total": 0, "next": None}
+        empty = {"code": "empty-collection", "message": "the collection is empty"}
+        answer = live.client.post(f"{path}/search", files={"p": data}).json()
+        assert answer["notes"] == [empty]
+        listed = live.client.get(f"{path}/items").json()
+        assert listed == {"items": [], "total": 0, "next": None, "notes": [empty]}
         # two are served, and none of them by default
         problem(live.client.get("/v1/stats"), 404, "no-default-collection")
 

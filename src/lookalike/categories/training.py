@@ -125,6 +125,7 @@ def train(
         raise CollectionError(
             f"at least 2 different labels are needed to learn from, and the items have {len(paths)}"
             f" in {by}; `lookalike label` gives labels, and catalogues bring theirs"
+            + "".join(f"; {note.message}" for note in collection.notes(where, field=by))
         )
     if len(paths) > _MOST_LABELS:
         raise CollectionError(

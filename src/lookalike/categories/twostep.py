@@ -1,6 +1,5 @@
 """Search in two steps: what is it, and then what among those is most alike."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,9 @@ from lookalike.categories.predicting import predicted
 from lookalike.collection import Collection, Encoded, Query
 from lookalike.errors import CollectionError
 from lookalike.filters import And, Condition, Exists, parse
-from lookalike.records import Hit
+from lookalike.notes import results
+from lookalike.records import Hit, Results
+from lookalike.suggestions import did_you_mean
 
 __all__ = ["CategorySearch", "Scope", "choose", "search"]
 
@@ -43,11 +44,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategorySearch:
-    """Answers, what was predicted for the picture (nothing for a given label), and the scope."""
+    """Answers, what was predicted for the picture (nothing for a given label), and the scope.
 
-    hits: tuple[Hit, ...]
+    ``hits`` are a tuple; ``results`` are the same hits with what is to be told about them.
+    """
+
+    results: Results
     predictions: tuple[Prediction, ...]
     scope: Scope
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        return tuple(self.results)
 
 
 def choose(
@@ -149,9 +157,9 @@ def search(
             scope = Scope(reason=f"only {len(hits)} of {k} answers are of {names}")
         if not scope.labels:
             hits = asked.answers()
-    if min_score is not None:
-        hits = tuple(hit for hit in hits if hit.score >= min_score)
-    return CategorySearch(hits=hits, predictions=tuple(predictions), scope=scope)
+    return CategorySearch(
+        results=asked.told(hits, min_score), predictions=tuple(predictions), scope=scope
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +192,18 @@ class _Asked:
             if len(found) >= self.k:
                 return found[: self.k]
         return self.answers(condition_of(meaning, paths))
+
+    def told(self, found: Sequence[Hit], min_score: float | None) -> Results:
+        """The hits that reach ``min_score``, with what is to be told about them."""
+        itself = None if self.include_self else self.picture.item
+        return results(
+            self.collection.store,
+            found,
+            where=self.where,
+            min_score=min_score,
+            per_group=self.per_group,
+            left_out=() if itself is None else (itself.id,),
+        )
 
     def _found(self, where: Condition | None, k: int) -> tuple[Hit, ...]:
         found = self.collection.search(
@@ -240,7 +260,6 @@ def _named(collection: Collection, label: str, by: str | None) -> tuple[Meaning,
     if collection.count(condition_of(meaning, [path])) == 0:
         if not known:
             known = {path_of(item, meaning.by) for item in collection.items(Exists(meaning.by))}
-        near = difflib.get_close_matches(label, sorted("/".join(one) for one in known), n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(label, sorted("/".join(one) for one in known), n=3)
         raise CollectionError(f"no item has {label!r} as its {meaning.by}{hint}")
     return meaning, path

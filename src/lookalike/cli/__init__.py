@@ -1,7 +1,7 @@
 """The ``lookalike`` command. One small file per group of commands, loaded when asked for.
 
-Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 an error or no answer,
-2 wrong usage, 3 done but some pictures were left out (``index --strict``), 130 interrupted.
+Results go to stdout, progress and messages to stderr. With ``--json`` an error is a document on
+stdout as well as a message on stderr. ``exit_codes`` says what the exit codes mean.
 """
 
 import importlib
@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from lookalike.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from lookalike.errors import LookalikeError
 
 __all__ = ["main"]
@@ -64,11 +65,10 @@ class _Lazy(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # noqa: PLC0415 - only for a wrong word
+            from lookalike.suggestions import did_you_mean  # noqa: PLC0415 - only for a wrong word
 
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            if near:
-                message = f"{error.message} Did you mean '{near[0]}'?"
+            if hint := did_you_mean(args[0], _COMMANDS):
+                message = error.message.removesuffix(".") + hint
                 raise click.UsageError(message, ctx) from error
             raise
 
@@ -96,16 +96,36 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+        _print_error("usage" if code == USAGE else "error", error.format_message())
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        code = 130
+        code = INTERRUPTED
+        _print_error("interrupted", "interrupted")
     except LookalikeError as error:
+        from lookalike.codes import status_of  # noqa: PLC0415 - only for an error
+
         click.echo(f"error: {error}", err=True)
-        code = 1
+        code = FAILED
+        _print_error(status_of(error)[1], str(error))
     except BrokenPipeError:  # the reader of our pipe (head, say) has what it wanted
         sys.stderr.close()
         code = 0
     _leave(code if isinstance(code, int) else 0)
+
+
+def _print_error(code: str, message: str) -> None:
+    """With ``--json``, the error as a document, unless a result stands on stdout already."""
+    words = sys.argv[1:]
+    options = words[: words.index("--")] if "--" in words else words
+    if "--json" not in options:
+        return
+    from lookalike.cli.output import print_json, stdout  # noqa: PLC0415 - only for an error
+
+    if not stdout.taken:
+        try:
+            print_json({"error": {"code": code, "message": message}})
+        except BrokenPipeError:
+            sys.stderr.close()
 
 
 def _leave(code: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """The answers of a search as a person, a pipe or a program wants them: tables, sheets, JSON."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.output import lines, plain, print_json, print_table
-from lookalike.documents import collection_json, hits_json, matches_json, search_json
-from lookalike.errors import SourceError
-from lookalike.records import Hit, Item, Json
+from lookalike.documents import (
+    collection_json,
+    error_json,
+    hits_json,
+    matches_json,
+    search_json,
+)
+from lookalike.errors import LookalikeError, SourceError
+from lookalike.notes import text
+from lookalike.records import Hit, Item, Json, Note, Results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL import Image
 
     from lookalike.calibration import Calibration, Judgement, Match
     from lookalike.categories import CategorySearch
     from lookalike.collection import Collection
 
-__all__ = ["Answer", "Limits", "View", "show"]
+__all__ = ["Answer", "Failure", "Limits", "View", "show"]
 
 _SIDE = 440  # pixels of a picture on a sheet, on a fine screen
 
@@ -48,7 +53,7 @@ class Answer:
 
     query: dict[str, Json]
     picture: Path | bytes | Item | None
-    found: Sequence[Hit]
+    found: Results
     judged: "Judgement | None"
     took_ms: float
     category: "CategorySearch | None" = None
@@ -59,9 +64,23 @@ class Answer:
         return self.found if self.judged is None else self.judged.hits
 
     @property
-    def nothing(self) -> str | None:
-        """Why there is no hit, where none matches well enough."""
-        return None if self.judged is None else self.judged.nothing
+    def notes(self) -> tuple[Note, ...]:
+        """What is to be told beside the hits, or in place of them."""
+        return (*self.found.notes, *(() if self.judged is None else self.judged.notes))
+
+    @property
+    def outcome(self) -> bool:
+        """Whether something was found."""
+        return bool(self.hits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A query that could not be answered."""
+
+    query: dict[str, Json]
+    error: LookalikeError
+    outcome: None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,42 +114,63 @@ class Limits:
 
 
 def show(
-    shop: "Collection",
-    answers: Sequence[Answer],
-    limits: Limits,
-    view: View,
-    *,
-    several: bool,
+    shop: "Collection", answers: Sequence[Answer | Failure], limits: Limits, view: View
 ) -> None:
+    """Print what each query found, and on stderr what is to be told beside it."""
+    several = len(answers) > 1
     if view.sheet is not None:
         _write_sheets(shop, answers, view.sheet)
     if view.as_json:
         documents = _documents(shop, answers, limits)
-        print_json(documents if several or not documents else documents[0])
+        print_json(documents if several else documents[0])
     elif view.paths:
         places = [
-            shop.file_of(hit.item) or hit.item.id for answer in answers for hit in answer.hits
+            shop.file_of(hit.item) or hit.item.id
+            for answer in answers
+            if isinstance(answer, Answer)
+            for hit in answer.hits
         ]
         lines(map(str, places), null=view.null)
     else:
         for answer in answers:
             if several:
-                click.echo(plain(str(next(iter(answer.query.values())))))
-            if answer.category is not None:
-                click.echo(_category_text(answer.category), err=True)
-            _print_table(shop, answer, preview=not view.no_preview)
+                click.echo(plain(_name(answer)))
+            if isinstance(answer, Answer):
+                if answer.category is not None:
+                    click.echo(_category_text(answer.category), err=True)
+                _print_table(shop, answer, preview=not view.no_preview)
     for answer in answers:
-        if answer.nothing is not None:
-            name = f"{next(iter(answer.query.values()))}: " if several else ""
-            click.echo(plain(f"{name}{answer.nothing}"), err=True)
+        for line in _told(answer, left_out=not view.as_json):
+            click.echo(plain(f"{_name(answer)}: {line}" if several else line), err=True)
+
+
+def _name(answer: Answer | Failure) -> str:
+    return str(next(iter(answer.query.values())))
+
+
+def _told(answer: Answer | Failure, *, left_out: bool) -> Iterator[str]:
+    """What stderr says of a query; with ``left_out`` also that it was left out itself."""
+    if isinstance(answer, Failure):
+        yield f"error: {answer.error}"
+        return
+    if not answer.hits:
+        yield f"nothing found: {text(answer.notes)}" if answer.notes else "nothing found"
+    elif answer.notes:
+        yield f"note: {text(answer.notes)}"
+    if left_out and answer.found.left_out and "path" in answer.query:  # an id says so itself
+        names = ", ".join(answer.found.left_out)
+        yield f"1 exact match left out, the query itself: {names}; --include-self shows it"
 
 
 def _documents(
-    shop: "Collection", answers: Sequence[Answer], limits: Limits
+    shop: "Collection", answers: Sequence[Answer | Failure], limits: Limits
 ) -> list[dict[str, Json]]:
+    """A document for each query; ``error`` is ``null`` for those that were answered."""
     collection = collection_json(shop)
     return [
-        search_json(
+        {"query": answer.query, "error": error_json(answer.error), "total": 0, "hits": []}
+        if isinstance(answer, Failure)
+        else search_json(
             query=answer.query,
             took_ms=answer.took_ms,
             collection=collection,
@@ -138,7 +178,10 @@ def _documents(
             category=answer.category,
             matches=matches_json(limits.scale, answer.judged, limits.min_match),
             folded=None if answer.folded is None else sum(answer.folded.values()),
+            results=answer.found,
+            judged=answer.judged,
         )
+        | {"error": None}
         for answer in answers
     ]
 
@@ -153,29 +196,29 @@ def _category_text(found: "CategorySearch") -> str:
 
 def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
     """The table of an answer: titles and rows."""
-    columns = ["#", "score", "picture"]
-    rows: list[list[object]] = [
-        [rank, f"{hit.score:.3f}", plain(hit.item.id)] for rank, hit in enumerate(answer.hits, 1)
-    ]
-    if any(hit.item.label for hit in answer.hits):
-        columns.append("label")
-        for row, hit in zip(rows, answer.hits, strict=True):
-            row.append(plain(hit.item.label or ""))
+    columns = ["#", "score", "picture", "label", "match"]
+    matches: Sequence[str | None] = ["-"] * len(answer.hits)
     if answer.judged is not None:
-        columns.append("match")
-        for row, match in zip(rows, answer.judged.matches, strict=True):
-            row.append(match or "none")
-    if answer.folded is not None and any(answer.folded[hit.item.id] for hit in answer.hits):
+        matches = answer.judged.matches
+    rows: list[list[object]] = [
+        [
+            rank,
+            f"{hit.score:.3f}",
+            plain(hit.item.id),
+            plain(hit.item.label or "-"),
+            match or "none",
+        ]
+        for rank, (hit, match) in enumerate(zip(answer.hits, matches, strict=True), 1)
+    ]
+    if answer.folded is not None:
         columns.append("copies")
         for row, hit in zip(rows, answer.hits, strict=True):
-            row.append(answer.folded[hit.item.id] or "")
+            row.append(answer.folded[hit.item.id])
     return columns, rows
 
 
 def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
     if not answer.hits:
-        if answer.nothing is None:
-            click.echo("nothing found")
         return
     columns, rows = _columns(answer)
     if preview and sys.stdout.isatty():
@@ -191,11 +234,13 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
     print_table(columns, rows)
 
 
-def _write_sheets(shop: "Collection", answers: Sequence[Answer], path: Path) -> None:
-    """One sheet; for several queries one each, numbered."""
+def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path: Path) -> None:
+    """One sheet; for several queries one each, numbered as the queries are."""
     from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheet
 
     for number, answer in enumerate(answers, 1):
+        if isinstance(answer, Failure):
+            continue
         target = path if len(answers) == 1 else path.with_stem(f"{path.stem}-{number}")
         cells = [
             Cell(

@@ -3,7 +3,7 @@
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import lines, plain, print_json
+from lookalike.cli.output import lines, plain, print_json, print_notes
 
 __all__ = ["declare_command"]
 
@@ -34,6 +34,8 @@ def declare_command(
             else:
                 shop.declare(field)
         declared = shop.declared()
+        for field in () if drop else fields:
+            print_notes(shop.notes(field=field), as_json=as_json)
     if as_json:
         print_json(list(declared))
     else:

@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import plain, print_json, stdout
 from lookalike.cli.progress import Meter
 from lookalike.export import FORMATS, VECTORS, ExportReport, Vectors, export, format_of
 
@@ -68,6 +68,7 @@ def export_command(
         raise click.UsageError(str(error)) from error
     out = None
     if path is None:  # UTF-8 and its own line ends, whatever the terminal's are
+        stdout.taken = True
         out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
     try:
         with opened(collection) as shop, Meter(plain(file), quiet=quiet) as meter:
@@ -91,6 +92,8 @@ def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
     if report.as_json and not quiet:
         names = ", ".join(map(plain, report.as_json))
         click.echo(f"as JSON text, for want of a common type: {names}", err=True)
+    for note in report.notes:
+        click.echo(f"note: {plain(note)}", err=True)
     if report.removed and not quiet:
         click.echo(f"{report.removed:,} were removed meanwhile and are left out", err=True)
     to_stderr = report.file is None

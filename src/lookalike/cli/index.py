@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from lookalike.catalogues import open_catalogue, recognise
+from lookalike.cli.exit_codes import HELD_BACK
 from lookalike.cli.options import (
-    HELD_BACK,
     allow_removals_option,
     collection_option,
     encoder_options,

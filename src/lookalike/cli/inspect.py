@@ -1,7 +1,7 @@
 """``lookalike info``, ``list``, ``facets`` and ``label``."""
 
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ from lookalike.cli.output import (
     lines,
     plain,
     print_json,
+    print_notes,
     print_table,
     reasons_text,
     size_text,
@@ -205,11 +206,15 @@ def list_command(
         print_json(names) if as_json else lines(names, null=null)
         return
     with opened(collection) as shop:
-        items = islice(shop.items(where), limit)
+        items = iter(islice(shop.items(where), limit))
+        first = next(items, None)
+        found = items if first is None else chain([first], items)
         if as_json:
-            print_json([item_json(shop, item) for item in items])
+            print_json([item_json(shop, item) for item in found])
         else:
-            lines((item.id if null else plain(item.id) for item in items), null=null)
+            lines((item.id if null else plain(item.id) for item in found), null=null)
+        if first is None:
+            print_notes(shop.notes(where), as_json=as_json)
 
 
 @click.command("facets")
@@ -236,6 +241,8 @@ def facets_command(
     """
     with opened(collection) as shop:
         found = shop.facets(field, where, limit=limit)
+        if not found:
+            print_notes(shop.notes(where, field=field), as_json=as_json)
     if as_json:
         print_json([{"value": value, "count": count} for value, count in found])
     else:

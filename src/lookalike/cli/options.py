@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 __all__ = [
-    "HELD_BACK",
     "allow_removals_option",
     "collection_option",
     "encoder_options",
@@ -23,7 +22,6 @@ __all__ = [
     "table_options",
 ]
 
-HELD_BACK = 4  # the exit code of a run that did not remove what it would have
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

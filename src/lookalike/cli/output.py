@@ -6,22 +6,44 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from lookalike.records import Leftover
+from lookalike.documents import notes_json
+from lookalike.records import Leftover, Note
 
 __all__ = [
     "leftover_text",
     "lines",
     "plain",
     "print_json",
+    "print_notes",
     "print_table",
     "reasons_text",
     "size_text",
+    "stdout",
 ]
+
+
+class _Stdout:
+    """Whether stdout holds a document or data, beside which an error must not stand."""
+
+    taken = False
+
+
+stdout = _Stdout()
 
 
 def print_json(value: object) -> None:
     """One JSON document on stdout, as text that any terminal or pipe takes."""
+    stdout.taken = True
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_notes(notes: Sequence[Note], *, as_json: bool = False) -> None:
+    """Notes on stderr, a line each; as one line of JSON for who asked for that."""
+    if as_json and notes:
+        click.echo(json.dumps({"notes": notes_json(notes)}, ensure_ascii=False), err=True)
+        return
+    for note in notes:
+        click.echo(plain(f"note: {note.message}"), err=True)
 
 
 def size_text(count: int) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from lookalike import pruning
+from lookalike.cli.exit_codes import HELD_BACK
 from lookalike.cli.index import Source, update_neighbours
 from lookalike.cli.options import (
-    HELD_BACK,
     allow_removals_option,
     collection_option,
     format_option,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.options import HELD_BACK, format_option, json_option
+from lookalike.cli.exit_codes import HELD_BACK
+from lookalike.cli.options import format_option, json_option
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, duration, stop_on_signal
 from lookalike.errors import RunFileError
@@ -216,7 +217,7 @@ def _summary(outcomes: Sequence["Outcome"], seconds: float) -> str:
 
 
 def _notes(one: "Outcome") -> list[str]:
-    notes = list(getattr(one.result, "notes", ()))
+    notes = list(one.notes)
     skipped = getattr(one.result, "skips", ())
     return notes + [f"skipped {skip.path}: {skip.reason}" for skip in skipped]
 
@@ -297,6 +298,7 @@ def _outcome_json(one: "Outcome") -> "Json":
         "status": one.status,
         "why": one.why,
         "seconds": round(one.seconds, 3),
+        "notes": [*one.notes],
         "result": result,
     }
 

@@ -2,17 +2,18 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, TypeVar
 
 import click
 
-from lookalike.cli.answers import Answer, Limits, View, show
+from lookalike.cli.answers import Answer, Failure, Limits, View, show
+from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.errors import PictureError
-from lookalike.records import Hit, Json
+from lookalike.errors import ItemNotFoundError, PictureError
+from lookalike.records import Json, Results
 
 if TYPE_CHECKING:
     from lookalike.calibration import Match
@@ -76,7 +77,7 @@ def _answer_options(command: _Command) -> _Command:
             "recompressed, cropped, turned); alone: exact.",
         ),
         click.option(
-            "--include-self", is_flag=True, help="Do not leave the query out of its answers."
+            "--include-self", is_flag=True, help="Also show the item that the query itself is."
         ),
         click.option("--exact", is_flag=True, help="Compare with every item, without the graph."),
         click.option(
@@ -163,8 +164,9 @@ def search_command(
 ) -> None:
     """Find the indexed pictures that look most like each PICTURE ('-' reads one from stdin).
 
-    Scores are cosines: 1 is the same picture, around 0 has nothing in common. The picture itself
-    is left out of its own answers.
+    Scores are cosines: 1 is the same picture, around 0 has nothing in common. A PICTURE that is
+    the file of an item is left out of its own results (--include-self shows it); from anywhere
+    else it finds its exact duplicates, so the answer to "do I have this already?" comes first.
 
     \b
       lookalike search query.jpg
@@ -179,50 +181,46 @@ def search_command(
     \b
       lookalike search query.jpg --min-match fair
 
-    With several pictures, --json prints an array. Exits with 1 when a picture found nothing or
-    could not be read.
+    With several pictures, --json prints an array with an entry for each, also for those that
+    failed. Exits with 5 when a picture found nothing, with 1 when none could be read, and with 3
+    when only some could.
     """
-    answers = []
+    wanted = _Wanted(
+        k=k,
+        min_score=None if min_match else min_score,
+        exact=exact,
+        include_self=include_self,
+        collapse=collapse == "exact",
+        where=where,
+        per_group=per_group,
+    )
+    answers: list[Answer | Failure] = []
     with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
         limits = Limits.of(shop, min_match, min_score)
         for picture in pictures:
             began = time.perf_counter()
-            source = sys.stdin.buffer.read() if picture == "-" else picture
-            wanted = _Wanted(
-                k=k,
-                min_score=None if min_match else min_score,
-                exact=exact,
-                include_self=include_self,
-                collapse=collapse == "exact",
-                where=where,
-                per_group=per_group,
-            )
+            query: dict[str, Json] = {"path": picture}
             try:
-                hits, found, folded = _searched(
+                source = sys.stdin.buffer.read() if picture == "-" else picture
+                found = _searched(
                     shop, source, wanted, category=category, mass=mass, near=collapse == "near"
                 )
             except PictureError as error:
-                if len(pictures) == 1:
-                    raise
-                click.echo(f"error: {error}", err=True)
+                answers.append(Failure(query=query, error=error))
                 continue
-            took_ms = (time.perf_counter() - began) * 1000
-            query: dict[str, Json] = {"path": picture}
-            place = source if isinstance(source, bytes) else Path(source)
             answers.append(
                 Answer(
                     query=query,
-                    picture=place,
-                    found=hits,
-                    judged=limits.judged(hits),
-                    took_ms=took_ms,
-                    category=found,
-                    folded=folded,
+                    picture=source if isinstance(source, bytes) else Path(source),
+                    found=found.results,
+                    judged=limits.judged(found.results),
+                    took_ms=(time.perf_counter() - began) * 1000,
+                    category=found.category,
+                    folded=found.folded,
                 )
             )
-        show(shop, answers, limits, View(**view), several=len(pictures) > 1)  # type: ignore[arg-type]
-    if len(answers) < len(pictures) or not all(answer.hits for answer in answers):
-        ctx.exit(1)
+        show(shop, answers, limits, View(**view))  # type: ignore[arg-type]
+    ctx.exit(of_batch([answer.outcome for answer in answers]))
 
 
 @click.command("similar", cls=_AnswerCommand)
@@ -253,42 +251,49 @@ def similar_command(
       lookalike similar 2024/cat.jpg
       lookalike similar 2024/cat.jpg 2024/dog.jpg --json
     """
-    answers = []
+    wanted = _Wanted(
+        k=k,
+        min_score=None if min_match else min_score,
+        exact=exact,
+        include_self=include_self,
+        collapse=collapse == "exact",
+        where=where,
+        per_group=per_group,
+    )
+    answers: list[Answer | Failure] = []
     with opened(collection) as shop:
         limits = Limits.of(shop, min_match, min_score)
         for one in ids:
             began = time.perf_counter()
-            wanted = _Wanted(
-                k=k,
-                min_score=None if min_match else min_score,
-                exact=exact,
-                include_self=include_self,
-                collapse=collapse == "exact",
-                where=where,
-                per_group=per_group,
-            )
-            folded = None
-            if collapse == "near":
-                ask = partial(_similar, shop, one, wanted)
-                hits, folded = _collapsed(shop, ask, k)
-            else:
-                hits = shop.similar(one, **wanted)
-            took_ms = (time.perf_counter() - began) * 1000
-            picture = shop.get(one)
             query: dict[str, Json] = {"id": one}
+            try:
+                found = _found(
+                    shop, partial(_similar, shop, one, wanted), k, near=collapse == "near"
+                )
+                picture = shop.get(one)
+            except ItemNotFoundError as error:
+                answers.append(Failure(query=query, error=error))
+                continue
             answers.append(
                 Answer(
                     query=query,
                     picture=picture,
-                    found=hits,
-                    judged=limits.judged(hits),
-                    took_ms=took_ms,
-                    folded=folded,
+                    found=found.results,
+                    judged=limits.judged(found.results),
+                    took_ms=(time.perf_counter() - began) * 1000,
+                    folded=found.folded,
                 )
             )
-        show(shop, answers, limits, View(**view), several=len(ids) > 1)  # type: ignore[arg-type]
-    if not all(answer.hits for answer in answers):
-        ctx.exit(1)
+        show(shop, answers, limits, View(**view))  # type: ignore[arg-type]
+    ctx.exit(of_batch([answer.outcome for answer in answers]))
+
+
+class _Found(NamedTuple):
+    """What a query found: the results, its category, and the copies that each hit stands for."""
+
+    results: Results
+    category: "CategorySearch | None" = None
+    folded: Mapping[str, int] | None = None
 
 
 def _searched(
@@ -299,35 +304,41 @@ def _searched(
     category: str,
     mass: float,
     near: bool,
-) -> "tuple[Sequence[Hit], CategorySearch | None, Mapping[str, int] | None]":
-    """The hits of a picture, what its category was found to be, and what was folded."""
+) -> _Found:
+    """What an image finds."""
     found: CategorySearch | None = None
     picture: Query = shop.encode(source) if near and len(shop) else source
 
-    def ask(k: int) -> Sequence[Hit]:
+    def ask(k: int) -> Results:
         nonlocal found
         if category == "off":
             return shop.search(picture, **_more(wanted, k))
         from lookalike import categories  # noqa: PLC0415 - only with --category
 
         found = categories.search(shop, picture, category=category, mass=mass, **_more(wanted, k))
-        return found.hits
+        return found.results
 
-    if not near:
-        return ask(wanted["k"]), found, None
-    hits, folded = _collapsed(shop, ask, wanted["k"])
-    return hits, found, folded
+    return _found(shop, ask, wanted["k"], near=near)._replace(category=found)
 
 
-def _similar(shop: "Collection", id: str, wanted: _Wanted, k: int) -> Sequence[Hit]:  # noqa: A002 - the word everywhere
+def _similar(shop: "Collection", id: str, wanted: _Wanted, k: int) -> Results:  # noqa: A002 - the word everywhere
     return shop.similar(id, **_more(wanted, k))
 
 
-def _collapsed(
-    shop: "Collection", ask: Callable[[int], Sequence[Hit]], k: int
-) -> tuple[Sequence[Hit], Mapping[str, int]]:
+def _found(shop: "Collection", ask: Callable[[int], Results], k: int, *, near: bool) -> _Found:
+    """The results of ``ask``, of which near copies are folded if that is wanted."""
+    if not near:
+        return _Found(ask(k))
     from lookalike.config import settings  # noqa: PLC0415 - only with --collapse near
     from lookalike.duplicates import collapsed  # noqa: PLC0415 - likewise
 
-    found = collapsed(shop, ask, k=k, cache=settings().cache / "signatures.sqlite")
-    return found.hits, found.folded
+    last = Results()
+
+    def heard(count: int) -> Results:
+        nonlocal last
+        last = ask(count)
+        return last
+
+    found = collapsed(shop, heard, k=k, cache=settings().cache / "signatures.sqlite")
+    results = Results(found.hits, notes=last.notes, left_out=last.left_out, best=last.best)
+    return _Found(results, folded=found.folded)

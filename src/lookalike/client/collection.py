@@ -10,9 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-import numpy as np
-from PIL import Image
-
 from lookalike import images
 from lookalike.client.connection import Asked, Document, Service, segment
 from lookalike.client.uploads import Picture, batches, form, said_json, skipped, upload
@@ -23,7 +20,18 @@ from lookalike.errors import (
     PictureTooLargeError,
     ServiceError,
 )
-from lookalike.records import Entry, Field, Hit, IndexReport, Item, Json, Progress, together
+from lookalike.records import (
+    Entry,
+    Field,
+    Hit,
+    IndexReport,
+    Item,
+    Json,
+    Note,
+    Progress,
+    Results,
+    together,
+)
 from lookalike.roots import Root
 
 __all__ = ["RemoteCollection", "connect"]
@@ -177,21 +185,20 @@ class RemoteCollection:
         where: str | None = None,
         per_group: bool = False,
         crop: images.Box | None = None,
-    ) -> list[Hit]:
+    ) -> Results:
         """The ``k`` items most like a picture, best first: ``Collection.search``.
 
-        The picture is sent as it is. Items with its very bytes are left out unless
-        ``include_self``. ``crop`` (left, top, right, bottom), each in [0, 1] of the upright
+        The picture is sent as it is, so nobody can tell whether it is an item's file: nothing is
+        left out. ``crop`` (left, top, right, bottom), each in [0, 1] of the upright
         picture, searches by that part. Raises ``PictureError``, ``EncoderError`` and
         ``FilterError``.
         """
         data, about = upload(query)
-        numbers = isinstance(query, Image.Image | np.ndarray)  # which are no item's bytes
         asked = {
             "k": k,
             "min_score": min_score,
             "exact": exact,
-            "include_self": include_self or numbers,
+            "include_self": include_self,
             "collapse": collapse,
             "where": where,
             "per_group": per_group,
@@ -199,7 +206,7 @@ class RemoteCollection:
         }
         kind = "application/octet-stream"
         found = self._ask("POST", "/search", query=asked, body=data, kind=kind, about=about)
-        return [_hit(one) for one in found["hits"]]
+        return self._results(found)
 
     def similar(
         self,
@@ -212,7 +219,7 @@ class RemoteCollection:
         collapse: bool = False,
         where: str | None = None,
         per_group: bool = False,
-    ) -> list[Hit]:
+    ) -> Results:
         """The ``k`` items most like an item, best first: ``Collection.similar``.
 
         Raises ``ItemNotFoundError`` and ``FilterError``.
@@ -227,7 +234,7 @@ class RemoteCollection:
             "per_group": per_group,
         }
         found = self._ask("GET", f"{_at(id)}/similar", query=asked)
-        return [_hit(one) for one in found["hits"]]
+        return self._results(found)
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
@@ -288,6 +295,14 @@ class RemoteCollection:
         (found,) = self._ask("GET", "/facets", query=asked)["facets"]
         return [(one["value"], one["count"]) for one in found["values"]]
 
+    def notes(self, where: str | None = None, *, field: str | None = None) -> tuple[Note, ...]:
+        """Say why no item meets a filter, or none that does has a field: ``Collection.notes``."""
+        if field is None:
+            found = self._ask("GET", "/items", query={"where": where, "limit": 1})
+        else:
+            found = self._ask("GET", "/facets", query={"field": field, "where": where, "limit": 1})
+        return tuple(map(_note, found["notes"]))
+
     def declared(self) -> list[str]:
         """The metadata fields that are indexed, sorted."""
         return [*self._ask("GET", "")["declared"]]
@@ -338,6 +353,15 @@ class RemoteCollection:
 
     # -- inside ----------------------------------------------------------------------------
 
+    def _results(self, found: Document) -> Results:
+        best = found.get("best")  # an older service says nothing of these
+        return Results(
+            [_hit(one) for one in found["hits"]],
+            notes=[_note(one) for one in found.get("notes", ())],
+            left_out=found.get("left_out", ()),
+            best=None if best is None else Hit(item=self.get(best["id"]), score=best["score"]),
+        )
+
     def _ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
         return self._service.ask(method, self._path + path, **asked)
 
@@ -378,3 +402,8 @@ def _item(document: Mapping[str, Any]) -> Item:
 
 def _hit(document: Mapping[str, Any]) -> Hit:
     return Hit(item=_item(document), score=document["score"])
+
+
+def _note(document: Mapping[str, Any]) -> Note:
+    details = {name: value for name, value in document.items() if name not in ("code", "message")}
+    return Note(code=document["code"], message=document["message"], details=details)

@@ -8,12 +8,12 @@ import hashlib
 import math
 import re
 import tomllib
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from lookalike.errors import EncoderError, ModelCardError
+from lookalike.suggestions import did_you_mean
 
 __all__ = [
     "Builder",
@@ -160,7 +160,7 @@ def find_card(name_or_path: str | Path) -> ModelCard:
     if text not in available_encoders():
         raise EncoderError(
             f"there is no encoder {text!r}; there are {', '.join(available_encoders())}"
-            f"{_nearest(text, available_encoders())}, and any card by its path (….toml)"
+            f"{did_you_mean(text, available_encoders())}, and any card by its path (….toml)"
         )
     return read_card(_SHIPPED / f"{text}.toml")
 
@@ -267,7 +267,7 @@ class _Table:
         known = {field.name for field in fields(record)} - {"path"}
         for key in values:
             if key not in known:
-                raise self.error(key, f"is not a key of a card{_nearest(key, known)}")
+                raise self.error(key, f"is not a key of a card{did_you_mean(key, known)}")
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -331,11 +331,3 @@ class _Table:
         if value is None:  # TOML has no null, so this is a key that is not there
             raise self.error(key, "is missing")
         return value
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    """ ", did you mean …?" if there is something near."""
-    from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
-
-    matches = get_close_matches(word, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -12,6 +12,7 @@ from lookalike.errors import CollectionError
 from lookalike.evaluation.rankings import Rows
 from lookalike.evaluation.records import Split
 from lookalike.filters import FIELDS
+from lookalike.notes import text
 from lookalike.records import Item, Json
 
 __all__ = ["Plan", "class_of", "plan_queries"]
@@ -65,12 +66,15 @@ def plan_queries(
     unclassed = sum(item.name is None for item in known)
     kept = known if distractors else [item for item in known if item.name is not None]
     if unclassed == len(known):
-        raise CollectionError(_no_classes(len(known), by, where))
+        raise CollectionError(_no_classes(first, len(known), by, where))
     names = sorted({item.name for item in kept if item.name is not None})
     numbers = {name: number for number, name in enumerate(names)}
     classes = np.array(
         [-1 if item.name is None else numbers[item.name] for item in kept], dtype=np.intp
     )
+    for side in split or ():
+        if side is not None and (why := first.notes(side)):
+            raise CollectionError(f"no item meets {side}: {text(why)}")
     asking, gallery = _sides(first, [item.id for item in kept], split)
     asking = asking[classes[asking] >= 0]
     sizes = np.bincount(classes[gallery][classes[gallery] >= 0], minlength=len(names))
@@ -167,13 +171,16 @@ def _sides(first: Collection, ids: Sequence[str], split: Split | None) -> tuple[
     return sides[0], sides[1]
 
 
-def _no_classes(items: int, by: str, where: str | None) -> str:
+def _no_classes(first: Collection, items: int, by: str, where: str | None) -> str:
     if not items:
-        return f"no item meets {where}" if where else "the collection is empty"
+        why = text(first.notes(where))
+        return f"no item meets {where}: {why}" if where else why
     how = {
         "label": "give them labels with `lookalike label`, or index a catalogue or class folders",
         "group": "index a catalogue with a group column (`lookalike index --group-column`)",
     }.get(by, "`lookalike info --fields` lists the fields that there are")
+    if by not in FIELDS and (why := first.notes(where, field=by)):
+        how = f"{text(why)}; {how}"
     return f"none of the {items:,} items has a {by}, so no answer can be judged; {how}"
 
 

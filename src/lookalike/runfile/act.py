@@ -52,7 +52,7 @@ class Outcome:
 
     ``done``; ``current``, because it was up to date; ``failed``, with ``why``; ``left``, because
     a step that it needs failed; ``interrupted``: the next run goes on. ``result`` is the report of
-    what was done.
+    what was done, ``notes`` say what looks like a slip.
     """
 
     step: Step
@@ -60,6 +60,7 @@ class Outcome:
     why: str
     seconds: float = 0.0
     result: Result = None
+    notes: tuple[str, ...] = ()
 
 
 class _Stopped(Exception):  # noqa: N818 - no error
@@ -116,6 +117,7 @@ class _Run:
     stop: Callable[[], bool]
     _shop: Items | None = None
     _known: Known | None = field(default=None)
+    _notes: tuple[str, ...] = ()  # of the fields that were declared
 
     def step(self, step: Step, begins: Callable[[Planned], None]) -> Outcome:
         began = time.monotonic()
@@ -126,7 +128,10 @@ class _Run:
             result: Result = None,
         ) -> Outcome:
             seconds = time.monotonic() - began
-            return Outcome(step=step, status=status, why=why, seconds=seconds, result=result)
+            notes = self._notes if step == "declare" else tuple(getattr(result, "notes", ()))
+            return Outcome(
+                step=step, status=status, why=why, seconds=seconds, result=result, notes=notes
+            )
 
         try:
             known = self._look(items=step not in ("download", "index"))
@@ -293,6 +298,8 @@ class _Run:
         shop = self._items()
         for name in self.loaded.file.declare:
             shop.declare(name)
+        found = [note for name in self.loaded.file.declare for note in shop.notes(field=name)]
+        self._notes = tuple(dict.fromkeys(note.message for note in found))
 
     def _categories(self) -> CategoryReport:
         wanted = self.loaded.file.categories

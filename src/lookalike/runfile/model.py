@@ -23,8 +23,8 @@ from lookalike.evaluation import SAMPLE
 from lookalike.export import FORMATS as TABLES
 from lookalike.export import VECTORS, Vectors, format_of
 from lookalike.filters import FIELDS, parse
-from lookalike.runfile.nearest import nearest
 from lookalike.runfile.steps import STEPS, Step
+from lookalike.suggestions import did_you_mean
 from lookalike.thumbnails import checked
 
 __all__ = [
@@ -65,7 +65,7 @@ def _category(name: str) -> str:
 def _among(*names: str) -> AfterValidator:
     def check(value: str) -> str:
         if value not in names:
-            hint = nearest(value, names)
+            hint = did_you_mean(value, names)
             raise ValueError(f"must be one of {', '.join(names)}, not {value!r}{hint}")
         return value
 

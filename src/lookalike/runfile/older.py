@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lookalike.errors import RunFileError
 from lookalike.runfile.document import Document, Place, Value, where
-from lookalike.runfile.nearest import nearest
+from lookalike.suggestions import did_you_mean
 
 __all__ = ["KEYS", "Note", "recognised", "translated"]
 
@@ -76,7 +76,7 @@ def translated(
     for place, value in _leaves(document.values, ours):
         key = _without_section(".".join(map(str, place)))
         if key not in KEYS:
-            hint = nearest(key, KEYS)
+            hint = did_you_mean(key, KEYS)
             raise RunFileError(
                 f"{where(document, place)} is no key, neither of ours nor of the older kind{hint}"
             )

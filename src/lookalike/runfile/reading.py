@@ -13,7 +13,7 @@ from lookalike.errors import RunFileError
 from lookalike.runfile import older
 from lookalike.runfile.document import Document, Place, read_document, where
 from lookalike.runfile.model import RunFile
-from lookalike.runfile.nearest import nearest
+from lookalike.suggestions import did_you_mean
 
 __all__ = ["Loaded", "keys_of", "read_run_file"]
 
@@ -117,5 +117,5 @@ def _unknown(place: Place) -> str:
         return _ELSEWHERE[str(last)]
     known = keys_of(section)
     what = f"of {'.'.join(map(str, around))}" if around else "of a run file"
-    hint = nearest(str(last), known)
+    hint = did_you_mean(str(last), known)
     return f"is no key {what}{hint or '; there are ' + ', '.join(known)}"

@@ -18,7 +18,9 @@ from lookalike.documents import hits_json, matches_json, search_json
 from lookalike.errors import UnreadablePictureError
 from lookalike.filters import And, Compare, Condition, Value, parse
 from lookalike.images import Box
-from lookalike.records import Hit, Item, Json
+from lookalike.notes import of_filter
+from lookalike.notes import results as told_about
+from lookalike.records import Hit, Item, Json, Results
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem
 from lookalike.service.schemas import Options
@@ -29,7 +31,7 @@ from lookalike.vectors import Vector, mixed
 
 __all__ = ["Part", "searched", "with_links"]
 
-_Found: TypeAlias = tuple[list[Hit], CategorySearch | None]
+_Found: TypeAlias = tuple[Results, CategorySearch | None]
 _Find: TypeAlias = Callable[[], _Found]
 
 
@@ -76,7 +78,8 @@ async def searched(
             await in_thread(levels.measured)
 
     def answer() -> dict[str, Json]:
-        hits, category = find()
+        results, category = find()
+        hits: list[Hit] = results
         opened.confirm()
         scale = levels.known(min_match) if min_match is None else levels.measured()
         judged = None
@@ -92,6 +95,8 @@ async def searched(
             hits=documents,
             category=category,
             matches=matches_json(scale, judged, min_match),
+            results=results,
+            judged=judged,
         )
 
     return await in_thread(answer)  # at once: each change of threads costs a tenth of a millisecond
@@ -131,8 +136,8 @@ async def _finder(opened: Opened, parts: Sequence[Part], options: Options) -> _F
             return lambda: (shop.similar(source, include_self=itself, **asked), None)
     encoded = await asyncio.gather(*(_encoded(opened, part) for part in parts))
     query = Encoded(vector=_direction(encoded, parts))
-    left_out = [] if options.include_self else [_itself(one, options) for one in encoded]
-    return lambda: _apart(shop, query, options.category, asked, left_out)
+    own = [one.item for one in encoded if one.item is not None and not options.include_self]
+    return lambda: _apart(shop, query, options.category, asked, own)
 
 
 def _of_nothing(shop: Collection, parts: Sequence[Part]) -> _Found:
@@ -142,7 +147,7 @@ def _of_nothing(shop: Collection, parts: Sequence[Part]) -> _Found:
             shop.get(part.source)
         else:
             shop.search(part.source.data)
-    return [], None
+    return Results(notes=of_filter(shop.store, None)), None
 
 
 def _direction(encoded: Sequence[Encoded], parts: Sequence[Part]) -> Vector:
@@ -175,39 +180,34 @@ def _bytes_of(shop: Collection, item_id: str) -> bytes:
     return images.read(place, limits=shop.limits)
 
 
-def _itself(query: Encoded, options: Options) -> Callable[[Item], bool]:
-    """Says of an item whether it is what the query was made of, as ``Collection.search`` has it."""
-    itself, digest = query.item, query.digest
-
-    def is_query(item: Item) -> bool:
-        if itself is None:
-            return item.digest == digest
-        grouped = options.per_group and itself.group
-        return item.id == itself.id or bool(grouped and item.group == itself.group)
-
-    return is_query
-
-
 def _apart(
-    shop: Collection,
-    query: Encoded,
-    category: str,
-    asked: _Asked,
-    left_out: Sequence[Callable[[Item], bool]],
+    shop: Collection, query: Encoded, category: str, asked: _Asked, own: Sequence[Item]
 ) -> _Found:
-    """Search, and leave out what the query was made of."""
-    wanted, ask = asked["k"], asked["k"] + len(left_out)
+    """Search, and leave out the items that the query was made of, as ``Collection.search`` does."""
+    wanted, ask = asked["k"], asked["k"] + len(own)
+    ids = {item.id for item in own}
+    groups = {item.group for item in own if item.group and asked["per_group"]}
     while True:
         found: CategorySearch | None = None
-        these = _Asked(**{**asked, "k": ask})
+        # min_score comes last, so that the best of what it leaves out is known
+        these = _Asked(**{**asked, "k": ask, "min_score": None})
+        hits: Sequence[Hit]
         if category == "off":
             hits = shop.search(query, **these)
         else:
             found = search_within(shop, query, category=category, **these)
-            hits = list(found.hits)
-        others = [hit for hit in hits if not any(is_query(hit.item) for is_query in left_out)]
+            hits = found.hits
+        others = [h for h in hits if h.item.id not in ids and h.item.group not in groups]
         if len(others) >= wanted or len(hits) < ask:
-            return others[:wanted], found
+            told = told_about(
+                shop.store,
+                others[:wanted],
+                where=asked["where"],
+                min_score=asked["min_score"],
+                per_group=asked["per_group"],
+                left_out=[*dict.fromkeys(item.id for item in own)],
+            )
+            return told, found
         ask *= 4
 
 

@@ -8,10 +8,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from lookalike.collection import Collection
-from lookalike.documents import when
+from lookalike.documents import notes_json, when
 from lookalike.encoders import available_encoders
 from lookalike.filters import parse
-from lookalike.records import Json
+from lookalike.records import Json, Note
 from lookalike.service import schemas
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
@@ -144,15 +144,17 @@ async def facets(
 
 def _facets(shop: Collection, fields: list[str], where: str | None, limit: int) -> dict[str, Json]:
     condition = parse(where) if where and where.strip() else None
-    found: list[Json] = [
-        {
-            "field": field,
-            "distinct": shop.store.distinct(field, condition),
-            "values": [
-                {"value": value, "count": count}
-                for value, count in shop.facets(field, condition, limit=limit)
-            ],
-        }
-        for field in fields
-    ]
-    return {"total": shop.count(condition), "facets": found}
+    found: list[Json] = []
+    notes: dict[str, Note] = {}
+    for field in fields:
+        counted = shop.facets(field, condition, limit=limit)
+        values: list[Json] = [{"value": value, "count": count} for value, count in counted]
+        distinct = shop.store.distinct(field, condition)
+        found.append({"field": field, "distinct": distinct, "values": values})
+        if not counted:
+            notes |= {note.message: note for note in shop.notes(condition, field=field)}
+    return {
+        "total": shop.count(condition),
+        "facets": found,
+        "notes": notes_json(notes.values()),
+    }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lookalike.config import Settings, collections, nearest, open_collection
+from lookalike.config import Settings, collections, open_collection
 from lookalike.cores import usable_cores
 from lookalike.documents import collection_json
 from lookalike.errors import (
@@ -35,6 +35,7 @@ from lookalike.service.settings import ServiceSettings
 from lookalike.stores import own_files
 from lookalike.stores.own_files import holds_collection
 from lookalike.stores.servers.addresses import names_server
+from lookalike.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -327,6 +328,5 @@ def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> No
 
 
 def _no_collection(name: str, names: Sequence[str]) -> CollectionNotFoundError:
-    near = nearest(name, [one for one in names if one != name])  # they may be a second old
-    hint = f"; did you mean {near!r}?" if near is not None else ""
+    hint = did_you_mean(name, [one for one in names if one != name])  # a second old, maybe
     return CollectionNotFoundError(f"there is no collection called {name!r}{hint}")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from lookalike.collection import Collection
-from lookalike.documents import items_json
+from lookalike.documents import items_json, notes_json
 from lookalike.errors import PictureError, StoreFullError
 from lookalike.filters import And, Compare, Condition, Value, parse
 from lookalike.records import Entry, IndexReport, Item, Json, Progress
@@ -76,7 +76,10 @@ async def list_items(
     shown = items[:limit]
     documents = await in_thread(_documents, service, opened, shown)
     following = shown[-1].id if len(items) > limit else None
-    return JSONResponse({"items": documents, "total": counted, "next": following})
+    notes = []
+    if not items and after is None:
+        notes = notes_json(await in_thread(opened.aside.notes, condition))
+    return JSONResponse({"items": documents, "total": counted, "next": following, "notes": notes})
 
 
 def _sample(
@@ -84,7 +87,8 @@ def _sample(
 ) -> JSONResponse:
     total = opened.aside.count(where)
     documents = _documents(service, opened, opened.aside.sample(k, seed=seed, where=where))
-    return JSONResponse({"items": documents, "total": total, "next": None})
+    notes = [] if documents else notes_json(opened.aside.notes(where))
+    return JSONResponse({"items": documents, "total": total, "next": None, "notes": notes})
 
 
 def _page(shop: Collection, where: Condition | None, after: str | None, limit: int) -> list[Item]:

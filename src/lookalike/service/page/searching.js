@@ -91,8 +91,6 @@ export async function ask() {
 function said() {
   const query = { k: state.k };
   if (state.id !== null) query.id = state.id;
-  // Whoever hands in a picture wants to know that it is here; whoever goes on from one does not.
-  if (state.upload !== null && !state.liked.length && !state.disliked.length) query.include_self = true;
   if (state.crop) query.crop = state.crop;
   if (state.liked.length) query.positive = state.liked;
   if (state.disliked.length) query.negative = state.disliked;
@@ -108,7 +106,8 @@ function answered(found) {
   results.answered(found);
   if (found.hits.length) return;
   const narrowed = address.narrowings(state);
-  empty("Nothing to show", narrowed ? "No picture meets all that the answers were narrowed down to." : "The collection has no other picture.",
+  const why = found.notes.filter((one) => one.code !== "nothing-meets-filter").map((one) => `${one.message[0].toUpperCase()}${one.message.slice(1)}.`).join(" ");
+  empty("Nothing to show", why || (narrowed ? "No picture meets all that the answers were narrowed down to." : "The collection has no other picture."),
     narrowed ? ["Clear all filters", narrowing.clear] : null);
 }
 

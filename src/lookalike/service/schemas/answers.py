@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.calibration import Match
 from lookalike.service.schemas.examples import example
@@ -21,6 +21,7 @@ __all__ = [
     "JobAnswer",
     "JobsAnswer",
     "LiveAnswer",
+    "NoteAnswer",
     "ProblemAnswer",
     "ReadyAnswer",
     "SearchAnswer",
@@ -118,6 +119,15 @@ class MatchesAnswer(BaseModel):
     nearest: NearestAnswer | None
 
 
+class NoteAnswer(BaseModel):
+    """Why nothing was found, say; some codes have further members, such as `field`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: Annotated[str, Field(description="For programs; docs/filters.md lists them.")]
+    message: Annotated[str, Field(description="For people.")]
+
+
 class SearchAnswer(BaseModel):
     query: dict[str, Any]
     took_ms: float
@@ -126,6 +136,11 @@ class SearchAnswer(BaseModel):
     collection: CollectionSummary
     category: CategoryAnswer | None = None
     matches: MatchesAnswer | None = None
+    best: Annotated[
+        NearestAnswer | None, Field(description="The best item, where all score too low.")
+    ] = None
+    left_out: Annotated[list[str], Field(description="Items that are the query itself.")]
+    notes: Annotated[list[NoteAnswer], Field(description="Why there are no hits.")]
     hits: list[HitAnswer]
 
 
@@ -137,6 +152,7 @@ class ItemsAnswer(BaseModel):
     items: list[ItemAnswer]
     total: int | None
     next: str | None
+    notes: Annotated[list[NoteAnswer], Field(description="Why there are no items.")]
 
 
 class SkippedAnswer(BaseModel):
@@ -212,6 +228,7 @@ class FacetAnswer(BaseModel):
 class FacetsAnswer(BaseModel):
     total: int
     facets: list[FacetAnswer]
+    notes: Annotated[list[NoteAnswer], Field(description="Why a field has no values.")]
 
 
 class JobAnswer(BaseModel):

@@ -1,0 +1,34 @@
+"""What the exit codes of all commands mean; docs/cli.md has them as a table."""
+
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "HELD_BACK",
+    "INTERRUPTED",
+    "LEFT_OUT",
+    "NOTHING_FOUND",
+    "USAGE",
+    "of_batch",
+]
+
+DONE: Final = 0
+FAILED: Final = 1  # an error, or everything that was to be done failed
+USAGE: Final = 2
+LEFT_OUT: Final = 3  # done in part: some queries failed, or with --strict some images
+HELD_BACK: Final = 4  # items that are gone were not removed, or a catalogue is damaged
+NOTHING_FOUND: Final = 5  # search and similar
+INTERRUPTED: Final = 130
+
+
+def of_batch(outcomes: Sequence[bool | None]) -> int:
+    """Return the exit code of several queries.
+
+    ``outcomes`` has for each query whether it found something, or ``None`` if it failed.
+    """
+    failed = outcomes.count(None)
+    if failed:
+        return FAILED if failed == len(outcomes) else LEFT_OUT
+    return DONE if all(outcomes) else NOTHING_FOUND
