@@ -151,6 +151,7 @@ class SideRow:
     digest: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Something to tell about results that the results do not show: why there are none, say.
 

@@ -18,7 +18,7 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
     lowered: dict[str, str] = {}
     for one in words:
         lowered.setdefault(one.casefold(), one)
-    similar = [lowered[one] for one in difflib.get_close_matches(folded, lowered, n=n)]
+    similar = [lowered[one] for one in difflib.get_close_matches(folded, lowered, n=n, cutoff=0.7)]
     return list(dict.fromkeys([*same, *similar]))[:n]
 
 

@@ -173,8 +173,8 @@ def _sides(first: Collection, ids: Sequence[str], split: Split | None) -> tuple[
 
 def _no_classes(first: Collection, items: int, by: str, where: str | None) -> str:
     if not items:
-        why = text(first.notes(where))
-        return f"no item meets {where}: {why}" if where else why
+        reason = text(first.notes(where))
+        return f"no item meets {where}: {reason}" if where else reason
     how = {
         "label": "give them labels with `lookalike label`, or index a catalogue or class folders",
         "group": "index a catalogue with a group column (`lookalike index --group-column`)",
