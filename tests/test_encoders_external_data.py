@@ -99,7 +99,7 @@ def test_a_collection_refuses_the_vectors_of_other_weights(tmp_path: Path) -> No
     picture = tmp_path / "one.png"
     drawn(0).save(picture)
     card = named(split(tmp_path / "net"), DATA)
-    with lookalike.open(tmp_path / "shop", encoder=card) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
         shop.add("one", picture)
     split(tmp_path / "other", seed=1)
     (tmp_path / "net" / DATA).write_bytes((tmp_path / "other" / DATA).read_bytes())

@@ -22,7 +22,14 @@ from lookalike.suggestions import closest
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
-__all__ = ["Settings", "collections", "named_encoder", "open_collection", "settings"]
+__all__ = [
+    "Settings",
+    "collection_folder",
+    "collections",
+    "named_encoder",
+    "open_collection",
+    "settings",
+]
 
 DEFAULT_ENCODER = "efficientnet-lite0"
 
@@ -176,4 +183,5 @@ def _collections_in(folder: Path) -> list[str]:
         databases = list(folder.glob(f"*/{DATABASE}"))
     except OSError:  # one that may not be looked into
         return []
-    return sorted(path.parent.name for path in databases if holds_collection(path.parent))
+    folders = [path.parent for path in databases if path.parent.name[0] != "."]  # drafts
+    return sorted(folder.name for folder in folders if holds_collection(folder))

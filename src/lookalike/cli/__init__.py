@@ -42,6 +42,8 @@ _COMMANDS = {
     "prune": "prune",
     "copy": "copy",
     "migrate": "migrate",
+    "backup": "backup",
+    "restore": "backup",
     "doctor": "doctor",
     "version": "version",
     "completion": "completion",

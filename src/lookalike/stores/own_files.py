@@ -31,6 +31,7 @@ __all__ = [
     "graph_files",
     "holds_collection",
     "is_foreign_database",
+    "is_own",
     "is_upload",
     "listed",
     "make_folder",
@@ -80,6 +81,15 @@ def _is_ours(path: Path) -> bool:
 def graph_files(folder: Path) -> list[Path]:
     """The files of ANN indexes in ``folder``, drafts included."""
     return [path for path in _entries(folder) if _GRAPH.fullmatch(path.name) and _is_file(path)]
+
+
+def is_own(path: str) -> bool:
+    """Whether ``path``, below a collection's folder, is named as the database, an ANN index or an
+    upload is."""
+    folder, _, below = path.partition("/")
+    if below:
+        return folder == UPLOADS and is_upload(below)
+    return path == DATABASE or _GRAPH.fullmatch(path) is not None
 
 
 def is_upload(path: str) -> bool:
