@@ -1,16 +1,21 @@
 """What belongs to a collection beside its items: settings, declared fields, left-out files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lookalike.protocols import Store
+from lookalike.records import Json
 from lookalike.roots import read_roots
 
-__all__ = ["OWN", "move_settings", "move_skips"]
+__all__ = ["CATALOGUES", "OWN", "move_settings", "move_skips", "remember_catalogue"]
 
 OWN = frozenset(
     {"copied_from", "declared", "encoder", "graph", "neighbours", "replaced", "version_of"}
 )
 """Settings that a store, a copy or a migration has for itself; ``declared`` moves by itself."""
+
+CATALOGUES = "catalogues"
+"""The setting that names the files of indexed catalogues, so that no output replaces one."""
 
 _BATCH = 1000
 
@@ -26,6 +31,22 @@ def move_settings(source: Store, target: Store, *, names: Sequence[str] | None =
             target.set_setting(name, value)
             moved.append(name)
     return moved
+
+
+def remember_catalogue(store: Store, source: object) -> None:
+    """Keep the path of what has been indexed, where that is a catalogue in one file."""
+    path = getattr(source, "path", None)
+    if not isinstance(path, Path) or not path.is_file():
+        return
+    name = str(path.resolve())
+
+    def with_it(stored: Json) -> Json:
+        before = stored if isinstance(stored, list) else []
+        return [*before, *([] if name in before else [name])]
+
+    before = store.setting(CATALOGUES)
+    if with_it(before) != before:
+        store.change_setting(CATALOGUES, with_it)
 
 
 def move_skips(source: Store, target: Store) -> int:

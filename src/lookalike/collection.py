@@ -16,6 +16,7 @@ from PIL import Image
 from lookalike import images
 from lookalike import notes as reasons
 from lookalike import thumbnails as small
+from lookalike.belongings import remember_catalogue
 from lookalike.errors import (
     CollectionError,
     ItemNotFoundError,
@@ -248,6 +249,7 @@ class Collection:
             if part is not None:
                 source = (entry for entry in source if entry.id in part)
             report = indexing.index_entries(self._store, self._bound_encoder(), source, **common)
+        remember_catalogue(self._store, source)
         if report.indexed or report.reused or report.removed:
             self._store.set_setting("updated_at", time.time())
         if optimize and not report.interrupted:

@@ -27,6 +27,7 @@ import numpy as np
 from lookalike.collection import Collection
 from lookalike.errors import ExportError, ItemNotFoundError
 from lookalike.filters import Condition
+from lookalike.outputs import check_output
 from lookalike.records import Item, Json
 from lookalike.vectors import Matrix
 
@@ -145,6 +146,9 @@ def export(
     rows: Iterator[_Row] = (
         _row(item, places, own, facts=facts) for item in collection.items(where)
     )
+    for one in (path, beside):
+        if one is not None and force:
+            check_output(one, [collection])
     with ExitStack() as stack:
         stack.enter_context(_told(path))
         text = stack.enter_context(_Target(path, force=force)) if path is not None else None

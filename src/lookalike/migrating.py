@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lookalike.belongings import OWN, move_settings, move_skips
+from lookalike.belongings import CATALOGUES, OWN, move_settings, move_skips
 from lookalike.collection import Collection
 from lookalike.errors import CollectionError, CollectionNotFoundError, SourceError
 from lookalike.images import Limits
@@ -37,7 +37,7 @@ __all__ = [
 _FEW = 64  # changes that may wait for the moment in which nobody else writes
 _TURNS = 5
 # The other settings are made of the old encoder's vectors.
-_MOVED = ("roots", SETTING, "updated_at", "uploads")
+_MOVED = ("roots", SETTING, CATALOGUES, "updated_at", "uploads")
 _NO_FILE = "came as bytes; its picture is not kept"
 _GONE = "its file has gone"
 _LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is taken again

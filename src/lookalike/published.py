@@ -10,6 +10,7 @@ from lookalike.collection import Collection
 from lookalike.duplicates import Found
 from lookalike.errors import ExportError
 from lookalike.evaluation import Comparison, Evaluation
+from lookalike.outputs import check_output
 from lookalike.records import Item, Json
 from lookalike.report import render, render_copies
 
@@ -63,7 +64,7 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
         }
         small = _thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
         thumbnails |= {(number, item_id): jpeg for item_id, jpeg in small.items()}
-    _write(target, render(found, thumbnails, made_at=_now()))
+    _write(target, render(found, thumbnails, made_at=_now()), shops)
 
 
 def write_copies(shop: Collection, found: Found, target: Path) -> None:
@@ -78,14 +79,15 @@ def write_copies(shop: Collection, found: Found, target: Path) -> None:
         shown += (group.kept, *(copy.item for copy in group.copies))
     thumbnails = _thumbnails(shop, shown)
     name = Path(shop.info().address).name
-    _write(target, render_copies(found, thumbnails, name=name, made_at=_now()))
+    _write(target, render_copies(found, thumbnails, name=name, made_at=_now()), [shop])
 
 
 def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _write(target: Path, page: str) -> None:
+def _write(target: Path, page: str, shops: Sequence[Collection]) -> None:
+    check_output(target, shops)
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:

@@ -236,8 +236,14 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
 
 def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path: Path) -> None:
     """One sheet; for several queries one each, numbered as the queries are."""
-    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheet
+    from lookalike.outputs import save_sheet  # noqa: PLC0415 - only with --sheet
+    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - likewise
 
+    queries = [
+        answer.picture
+        for answer in answers
+        if isinstance(answer, Answer) and isinstance(answer.picture, Path)
+    ]
     for number, answer in enumerate(answers, 1):
         if isinstance(answer, Failure):
             continue
@@ -257,7 +263,7 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path:
             title=str(next(iter(answer.query.values()))).rpartition("/")[2],
         )
         try:
-            sheet.save(target)
+            save_sheet(sheet, target, [shop], inputs=queries)
         except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture format
             raise SourceError(
                 f"the sheet cannot be written to {target}: {error}; give a .png or .jpg file"

@@ -76,8 +76,11 @@ def train_command(
     """
     from lookalike import categories  # noqa: PLC0415 - --help needs none
     from lookalike.cli.progress import Meter  # noqa: PLC0415 - likewise
+    from lookalike.outputs import check_output  # noqa: PLC0415 - likewise
 
     with opened(collection) as shop, Meter("learning", quiet=quiet or as_json) as meter:
+        if report is not None:
+            check_output(report, [shop])
         try:
             found = categories.train(
                 shop, by, where=where, levels=levels, seed=seed, progress=meter

@@ -225,7 +225,8 @@ def _print(found: Comparison) -> None:
 
 def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path) -> None:
     """A numbered sheet for each of the worst queries, in a folder each for several collections."""
-    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - only with --sheets
+    from lookalike.outputs import save_sheet  # noqa: PLC0415 - only with --sheets
+    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - likewise
 
     count = 0
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):
@@ -247,7 +248,7 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
             target = place / f"worst-{rank:03}.jpg"
             try:
                 place.mkdir(parents=True, exist_ok=True)
-                sheet.save(target, quality=90)
+                save_sheet(sheet, target, shops, quality=90)
             except OSError as error:
                 raise ExportError(
                     f"the sheet cannot be written to {target}: {error.strerror}"

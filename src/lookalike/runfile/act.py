@@ -19,6 +19,7 @@ from lookalike.evaluation import Comparison, compare
 from lookalike.export import ExportReport, export
 from lookalike.images import Limits
 from lookalike.neighbours import BuildReport
+from lookalike.outputs import check_output
 from lookalike.protocols import Catalogue
 from lookalike.published import document, write_report
 from lookalike.records import IndexReport, Json, Progress, together
@@ -350,6 +351,9 @@ class _Run:
                 seed=wanted.seed,
                 progress=self._heard(shown),
             )
+        for name in (wanted.report, wanted.json_):
+            if name is not None:
+                check_output(self.loaded.place(name), [shop], inputs=self._inputs())
         if wanted.report is not None:
             write_report([shop], found, self.loaded.place(wanted.report))
         if wanted.json_ is not None:
@@ -360,6 +364,7 @@ class _Run:
     def _export(self) -> ExportReport:
         wanted = self.loaded.file.export
         assert wanted is not None  # noqa: S101 - as above
+        check_output(self.loaded.place(wanted.file), [self._items()], inputs=self._inputs())
         with self.shown("export") as shown:
             hear = self._heard(shown)
             report = export(
@@ -374,6 +379,12 @@ class _Run:
             )
         self._keep_files("export")
         return report
+
+    def _inputs(self) -> list[Path]:
+        """The files that the run reads."""
+        wanted, fetch = self.loaded.file.index, self.loaded.file.download
+        words = [*(wanted.source or () if wanted else ()), *([fetch.catalogue] if fetch else ())]
+        return [self.loaded.path, *map(self.loaded.place, words)]
 
     def _is_ours(self, step: Step) -> bool:
         """Whether the files that a step is about to write are those that it wrote last."""

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-import shutil
+import os
+import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +24,12 @@ from lookalike.filters import Condition
 from lookalike.records import Item
 from lookalike.training.records import Recipe, TrainingProgress, TrainingReport
 from lookalike.training.sides import choose_sides
-from lookalike.training.written import card_name, write_encoder
+from lookalike.training.written import card_name, is_written, write_encoder
 
 __all__ = ["train"]
 
 _CHECKPOINT = "training.pt"
+_TEMPORARY = re.compile(r"front\.onnx|view-\d+\.f2")
 
 
 def train(
@@ -93,7 +96,7 @@ def train(
     try:
         to.mkdir(parents=True, exist_ok=True)
         if anew:
-            (to / _CHECKPOINT).unlink(missing_ok=True)
+            _set_aside(to / _CHECKPOINT)
         with _workshop(to) as work:
             front = front_of(card, arrays, recipe.stages, work, threads=threads or usable_cores())
             with Maps(collection, items, front, folder=work, seed=seed) as maps:
@@ -181,17 +184,46 @@ def _digest(
 def _workshop(to: Path) -> Iterator[Path]:
     """A folder for gigabytes that nobody keeps; what a killed training left there goes first."""
     work = to / ".training"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    if work.is_symlink():
+        raise ExportError(f"{work} is a link; remove it, or give another folder")
+    work.mkdir(exist_ok=True)
+    _clear(work)
     try:
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _clear(work)
+        with suppress(OSError):  # files of others are in it
+            work.rmdir()
+
+
+def _clear(work: Path) -> None:
+    """Delete the files that a training writes, and no others."""
+    for file in work.iterdir():
+        if _TEMPORARY.fullmatch(file.name):
+            with suppress(OSError):
+                file.unlink()
 
 
 def _check_folder(to: Path, *, anew: bool) -> None:
-    there = (to / f"{card_name(to)}.toml").exists()
-    if there and not anew and not (to / _CHECKPOINT).exists():
+    card = to / f"{card_name(to)}.toml"
+    network = card.with_suffix(".onnx")
+    resumed = not anew and (to / _CHECKPOINT).exists()  # which is read before anything is written
+    theirs = card if card.exists() else network
+    if not is_written(card) and theirs.exists() and not (resumed and theirs == network):
+        raise ExportError(
+            f"{theirs} is there, and was not written by `lookalike train`; give another folder"
+        )
+    if card.exists() and not anew and not resumed:
         raise ExportError(
             f"{to} holds an encoder already; give another folder, or --anew to replace it"
         )
+
+
+def _set_aside(checkpoint: Path) -> None:
+    """Delete the checkpoint of an earlier training; a file of others keeps a name beside it."""
+    from lookalike.training.run import is_checkpoint  # noqa: PLC0415 - loads PyTorch
+
+    if is_checkpoint(checkpoint):
+        checkpoint.unlink()
+    elif os.path.lexists(checkpoint):
+        checkpoint.rename(checkpoint.with_name(f"{checkpoint.name}.{secrets.token_hex(4)}.kept"))

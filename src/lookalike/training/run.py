@@ -21,7 +21,7 @@ from lookalike.training.sides import Rows, Sides
 from lookalike.training.tail import Head, State, Tail
 from lookalike.vectors import Matrix
 
-__all__ = ["Outcome", "Run"]
+__all__ = ["Outcome", "Run", "is_checkpoint"]
 
 _READ = 64  # pictures at a time: as many are decoded before the network runs
 _SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -340,6 +340,15 @@ class Run:
         with torch.no_grad():
             head.directions.copy_(stored["directions"])
         optimizer.load_state_dict(stored["optimizer"])
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is one in which a training has kept how far it came."""
+    try:
+        stored = torch.load(path, weights_only=True)
+    except Exception:  # noqa: BLE001 - a file of others can raise nearly anything
+        return False
+    return isinstance(stored, dict) and {"plan", "epochs", "tail"} <= stored.keys()
 
 
 def _epoch_of(stored: dict[str, Any]) -> Epoch:

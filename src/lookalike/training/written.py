@@ -9,8 +9,9 @@ from lookalike.encoders.cards import ModelCard, read_card
 from lookalike.encoders.checkpoint import Arrays
 from lookalike.encoders.efficientnet_lite import FEATURES, IMAGE, MAP, build_network
 
-__all__ = ["card_name", "write_encoder"]
+__all__ = ["card_name", "is_written", "write_encoder"]
 
+_FIRST = b"# Written by `lookalike train`"  # as the next begins
 _CARD = """\
 # Written by `lookalike train`; every key is explained in docs/encoders.md.
 name = {name}
@@ -49,6 +50,15 @@ def card_name(folder: Path) -> str:
     """A name for the encoder in that folder: the folder's, with what names allow."""
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")
     return text[:64] or "encoder"
+
+
+def is_written(card: Path) -> bool:
+    """Whether a card is there that ``write_encoder`` wrote, so that a new one may replace it."""
+    try:
+        with card.open("rb") as file:
+            return file.readline().startswith(_FIRST)
+    except OSError:
+        return False
 
 
 def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str) -> Path:
