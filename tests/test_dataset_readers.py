@@ -219,7 +219,8 @@ def test_where_annotations_are_cut_off_the_images_come_without_these_labels(
     text = json.dumps({"images": images, "annotations": notes})
     entries, odd = read(tmp_path, text[:-5])
     assert labels(entries) == {"1": "5", "2": None}
-    assert odd == [("train.json, after entry 2", "the file ends in the middle; download it again")]
+    said = "the file ends in the middle; download it again"
+    assert odd == [("train.json, after annotation 1", said), ("train.json, after entry 2", said)]
 
 
 @pytest.mark.parametrize(

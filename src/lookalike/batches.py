@@ -244,6 +244,8 @@ def _new_item(entry: Entry, digest: str, width: int, height: int, before: Item |
 
 def _described(item: Item, entry: Entry) -> Item:
     """The stored item with what the entry says anew; what it does not say stays."""
+    if entry.partial and (item.label is not None or item.group is not None or item.metadata):
+        entry = replace(entry, label=None, group=None, metadata=None)
     return replace(
         item,
         root=entry.root,

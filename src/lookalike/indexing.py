@@ -158,7 +158,13 @@ def index_catalogue(
     check_folder(catalogue.root)
     # Read before the catalogue: what others index meanwhile has not vanished.
     known = {one: path for path, (one, _) in store.stamps(name).items() if path}
-    reading = _Reading(catalogue, name, {} if retry else store.skips(name), part)
+    reading = _Reading(
+        catalogue,
+        name,
+        {} if retry else store.skips(name),
+        part,
+        lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
+    )
     report = index_entries(
         store, encoder, reading.entries(), limits=limits, progress=progress, stop=stop
     )
@@ -210,12 +216,18 @@ class _Reading:
     """A catalogue on its way to the readers: what of it is to be looked at, and what is odd."""
 
     def __init__(
-        self, catalogue: Catalogue, name: str, skips: Mapping[str, Skipped], part: Part | None
+        self,
+        catalogue: Catalogue,
+        name: str,
+        skips: Mapping[str, Skipped],
+        part: Part | None,
+        is_cut_off: Callable[[Entry, Collection[str]], bool],
     ) -> None:
         self._catalogue = catalogue
         self._name = name
         self._skips = skips
         self._part = part
+        self._is_cut_off = is_cut_off
         self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
         self._absent = 0  # files that are not there, as long as none was
         self.seen: set[str] = set()
@@ -231,6 +243,9 @@ class _Reading:
         for one in self._catalogue.entries():
             if isinstance(one, Skipped):
                 self.odd.append(one)
+                continue
+            if not one.ended and self._is_cut_off(one, self.named):
+                self.odd.append(removals.cut_off(one))
                 continue
             self.has_lines = self.has_lines or bool(one.line)
             self.named.add(one.id)

@@ -14,7 +14,7 @@ from lookalike.collection import Collection
 from lookalike.errors import SourceError
 from lookalike.indexing import plan_folder
 from lookalike.protocols import Catalogue
-from lookalike.records import Entry
+from lookalike.records import Entry, Skipped
 from lookalike.roots import Root, below, innermost
 from lookalike.scan import ScanOptions, check_folder, scan
 
@@ -101,13 +101,17 @@ def _of_catalogue(
             f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
         )
     known = {one: path for path, (one, _) in collection.store.stamps(root.name).items() if path}
-    named, malformed, has_lines = set(), [], False
+    named: set[str] = set()
+    malformed: list[Skipped] = []
+    has_lines = False
     for one in catalogue.entries():
-        if isinstance(one, Entry):
+        if not isinstance(one, Entry):
+            malformed.append(one)
+        elif removals.is_cut_off(collection.store, one, known, named, allow=allow):
+            malformed.append(removals.cut_off(one))
+        else:
             named.add(one.id)
             has_lines = has_lines or bool(one.line)
-        else:
-            malformed.append(one)
     gone = {one: path for one, path in known.items() if one not in named}
     going = removals.settle(
         collection.store,

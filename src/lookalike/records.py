@@ -116,7 +116,9 @@ class Entry:
     ``picture`` is a file, the bytes of one, or ``Remote``: then it must be downloaded before it can
     be indexed. ``None`` for label, group or metadata says nothing
     about them: an item that is there already keeps its own. ``line`` is the place in a catalogue
-    that says so (``products.csv:12``), for messages.
+    that says so (``products.csv:12``), for messages. It is not ``ended`` where the file ends with
+    it and without a line break: then it may be cut off. It is ``partial`` where a file that says
+    more is damaged: an item that has words already keeps those.
     """
 
     id: str
@@ -128,6 +130,8 @@ class Entry:
     group: str | None = None
     metadata: Mapping[str, Json] | None = None
     line: str = ""
+    ended: bool = True
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,22 @@ from itertools import islice
 from pathlib import Path
 
 from lookalike.protocols import Store
-from lookalike.records import Damaged, Skipped
+from lookalike.records import Damaged, Entry, Item, Skipped
 from lookalike.scan import holds_anything
 
-__all__ = ["ALLOW", "LEAST", "ONE_IN", "Removals", "damage", "decide", "is_too_many", "settle"]
+__all__ = [
+    "ALLOW",
+    "LEAST",
+    "ONE_IN",
+    "Removals",
+    "cut_off",
+    "damage",
+    "decide",
+    "is_cut_off",
+    "is_too_many",
+    "looks_cut_off",
+    "settle",
+]
 
 ONE_IN = 10  # more than one item in so many is no small share
 LEAST = 3  # so many items may go whatever their share, unless none is left
@@ -84,6 +96,64 @@ def decide(
         remove=tuple(sorted(set(gone) - held)),
         held_back=len(held),
         problems=tuple(_emptied({folder: len(ids) for folder, ids in folders.items()}, place)),
+    )
+
+
+def looks_cut_off(entry: Entry, before: Item | None, gone: Mapping[str, str]) -> bool:
+    """Return whether a last line without a line break is the beginning of what was said before.
+
+    ``before`` is the item of its id, ``gone`` maps ids that the catalogue no longer names to paths.
+    """
+    if any(one.startswith(entry.id) or path == entry.path != "" for one, path in gone.items()):
+        return True
+    if before is None:
+        return False
+    if before.path != entry.path:
+        return bool(before.path)
+    was = dict(before.metadata)
+    now = was if entry.metadata is None else dict(entry.metadata)
+    pairs = [
+        *((was.get(name), now.get(name)) for name in was.keys() | now.keys()),
+        (before.label, before.label if entry.label is None else entry.label),
+        (before.group, before.group if entry.group is None else entry.group),
+    ]
+    changed = [(old, new) for old, new in pairs if old != new]
+    return bool(changed) and all(
+        old is not None and (new is None or str(old).startswith(str(new))) for old, new in changed
+    )
+
+
+def is_cut_off(
+    store: Store,
+    entry: Entry,
+    known: Mapping[str, str],
+    named: Collection[str],
+    *,
+    allow: bool = False,
+) -> bool:
+    """Return whether a catalogue seems to break off in its last line, which has no line break.
+
+    ``entry`` is what that line says, ``known`` maps the ids of the source's items to their paths,
+    ``named`` are the ids that the lines before it name. Many files end without a line break and are
+    whole, so there must be more to it: too many items that are not named, or a line that is the
+    beginning of another.
+    """
+    if entry.ended:
+        return False
+    if entry.id in named:
+        return True
+    gone = {one: path for one, path in known.items() if one not in named and one != entry.id}
+    if is_too_many(len(gone), len(known)) and not allow:
+        return True
+    return looks_cut_off(entry, store.get([entry.id]).get(entry.id), gone)
+
+
+def cut_off(entry: Entry) -> Damaged:
+    """Return what is said of a line for which ``is_cut_off``."""
+    return Damaged(
+        path=entry.line or entry.path,
+        reason="the file ends in this line, without a line break, and seems to be cut off; if it "
+        "is whole, end it with a line break",
     )
 
 

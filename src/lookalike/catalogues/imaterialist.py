@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from lookalike.errors import SourceError
-from lookalike.records import Entry, Json, Remote, Skipped
+from lookalike.records import Damaged, Entry, Json, Remote, Skipped
 from lookalike.scan import stamp_of
 
 __all__ = ["IMaterialist", "looks_like"]
@@ -66,8 +67,11 @@ class IMaterialist:
         categories: dict[_Word, list[str]] = {}
         yield from self._read_tree(categories)
         labels: dict[_Word, _Word | tuple[_Word, ...]] = {}
+        whole = True
         if apart:
-            yield from self._read_annotations(labels)
+            for skipped in self._read_annotations(labels):
+                whole = whole and not isinstance(skipped, Damaged)
+                yield skipped
         number = 0
         try:
             with _events(self.path) as events:
@@ -75,12 +79,14 @@ class IMaterialist:
                     number += 1
                     where = f"{self.path.name}, entry {number:,}"
                     try:
-                        yield self._entry(where, item, labels, categories)
+                        one = self._entry(where, item, labels, categories)
+                        # Half of the annotations may give an image half of its labels.
+                        yield one if whole else replace(one, partial=True)
                     except ValueError as error:
                         yield Skipped(path=where, reason=str(error))
         except _BrokenError as error:
             after = f", after entry {number:,}" if number else ""
-            yield Skipped(path=f"{self.path.name}{after}", reason=str(error))
+            yield Damaged(path=f"{self.path.name}{after}", reason=str(error))
 
     def _entry(
         self,
@@ -154,7 +160,7 @@ class IMaterialist:
     def _read_annotations(
         self, labels: dict[_Word, _Word | tuple[_Word, ...]]
     ) -> Iterator[Skipped]:
-        """Fill ``labels`` by image id. A break is left to whoever reads the images."""
+        """Fill ``labels`` by image id."""
         number = 0
         known: dict[_Word, _Word] = {}  # one object for a label, however many have it
         try:
@@ -176,8 +182,9 @@ class IMaterialist:
                     if not isinstance(words, tuple):
                         words = known.setdefault(words, words)
                     labels[one] = _both(labels[one], words) if one in labels else words
-        except _BrokenError:
-            return
+        except _BrokenError as error:
+            where = f"{self.path.name}, after annotation {number:,}"
+            yield Damaged(path=where, reason=str(error))
 
     def _read_tree(self, categories: dict[_Word, list[str]]) -> Iterator[Skipped]:
         """Fill ``categories``: label → names from the top down."""

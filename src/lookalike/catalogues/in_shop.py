@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from lookalike.catalogues import lists
 from lookalike.errors import SourceError
-from lookalike.records import Entry, Json, Skipped
+from lookalike.records import Damaged, Entry, Json, Skipped
 from lookalike.scan import stamp_of
 
 __all__ = ["InShop", "found_in"]
@@ -47,15 +47,17 @@ class InShop:
 
     def entries(self) -> Iterator[Entry | Skipped]:
         boxes: dict[str, tuple[int, ...]] = {}
-        yield from self._read_boxes(boxes)
         words: dict[str, _Details] = {}
-        yield from self._read_words(words)
+        damaged = False
+        for skipped in (*self._read_boxes(boxes), *self._read_words(words)):
+            damaged = True
+            yield skipped
         folder: str | None = None
-        for where, values in lists.lines_of(self._list, _COLUMNS):
-            if isinstance(values, str):
-                yield Skipped(path=where, reason=values)
+        for line in lists.lines_of(self._list, _COLUMNS):
+            if isinstance(line.values, str):
+                yield lists.left_out(line)
                 continue
-            name, item, split = values
+            where, (name, item, split) = line.where, line.values
             if split not in _SPLITS:
                 reason = f"{split!r} is none of {', '.join(_SPLITS)}"
                 yield Skipped(path=where, reason=reason)
@@ -78,6 +80,8 @@ class InShop:
                 group=item,
                 metadata=metadata,
                 line=where,
+                ended=line.ended,
+                partial=damaged,
             )
 
     def _pictures(self, first: str) -> str:
@@ -96,17 +100,17 @@ class InShop:
         if place is None:
             return
         try:
-            for where, values in lists.lines_of(place, _BOX_COLUMNS):
-                if isinstance(values, str):
-                    yield Skipped(path=where, reason=values)
+            for line in lists.lines_of(place, _BOX_COLUMNS):
+                if isinstance(line.values, str):
+                    yield lists.left_out(line)
                     continue
-                name, *numbers = values
+                where, (name, *numbers) = line.where, line.values
                 try:
                     boxes[name] = tuple(int(number) for number in numbers)
                 except ValueError:
                     yield Skipped(path=where, reason=f"{' '.join(numbers)!r} are no six numbers")
         except SourceError as error:
-            yield Skipped(path=_BOXES, reason=f"{error}; so no clothes, poses and boxes")
+            yield Damaged(path=_BOXES, reason=f"{error}; so no clothes, poses and boxes")
 
     def _read_words(self, words: dict[str, _Details]) -> Iterator[Skipped]:
         """Fill ``words``: an item → its color and description. The file is 8,000 items small."""
@@ -116,10 +120,10 @@ class InShop:
         try:
             data = json.loads(place.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError, RecursionError) as error:
-            yield Skipped(path=_WORDS, reason=f"not JSON, so no colors and descriptions: {error}")
+            yield Damaged(path=_WORDS, reason=f"not JSON, so no colors and descriptions: {error}")
             return
         if not isinstance(data, list):
-            yield Skipped(path=_WORDS, reason="not a list, so no colors and descriptions")
+            yield Damaged(path=_WORDS, reason="not a list, so no colors and descriptions")
             return
         for number, one in enumerate(data, 1):
             if not isinstance(one, dict) or not isinstance(one.get("item"), str):

@@ -5,15 +5,22 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from lookalike.errors import SourceError
+from lookalike.records import Damaged, Skipped
 
-__all__ = ["Line", "below", "has_columns", "lines_of"]
+__all__ = ["Line", "below", "has_columns", "left_out", "lines_of"]
 
 
 class Line(NamedTuple):
-    """``values`` are one for each column, or the reason why the line has none."""
+    """``values`` are one for each column, or the reason why the line has none.
+
+    ``damaged`` says that lines may be missing. The last line is not ``ended`` where the file ends
+    without a line break.
+    """
 
     where: str
     values: list[str] | str
+    damaged: bool = False
+    ended: bool = True
 
 
 def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
@@ -43,7 +50,8 @@ def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
                     continue
                 if header:
                     found += 1
-                    yield Line(where, _values(text, len(columns)))
+                    line = Line(where, _values(text, len(columns)), ended=raw.endswith(b"\n"))
+                    yield _cut(line) if not line.ended and found < (counted or 0) else line
                 elif counted is None and text.isascii() and text.isdigit():
                     counted = int(text[:18])
                 else:
@@ -54,7 +62,18 @@ def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
     if not header:
         raise SourceError(f"{path} is empty; unpack it again")
     if counted is not None and counted != found:
-        yield Line(path.name, f"says that it has {counted:,} lines, and has {found:,}")
+        said = f"says that it has {counted:,} lines, and has {found:,}"
+        yield Line(path.name, said, damaged=True)
+
+
+def _cut(line: Line) -> Line:
+    return line._replace(values="the file ends in the middle of this line", damaged=True)
+
+
+def left_out(line: Line) -> Skipped:
+    """Return what is reported of a line without values."""
+    kind = Damaged if line.damaged else Skipped
+    return kind(path=line.where, reason=str(line.values))
 
 
 def has_columns(path: Path, columns: Sequence[str]) -> bool:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from lookalike.catalogues.rows import wrong_byte
 from lookalike.errors import SourceError
 from lookalike.records import Entry, Json, Skipped
 from lookalike.scan import stamp_of
@@ -36,15 +38,25 @@ class Myntra:
         self.root = root
 
     def entries(self) -> Iterator[Entry | Skipped]:
-        with (self.root / "styles.csv").open(encoding="utf-8-sig", newline="\n") as file:
-            next(file, None)
-            for number, line in enumerate(file, 2):
-                text = line.rstrip("\r\n")
-                if text.strip():
-                    yield self._entry(number, text)
+        path = self.root / "styles.csv"
+        try:
+            # A byte that is not UTF-8 comes as half a character, and is told with its line.
+            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+                next(file, None)
+                for number, line in enumerate(file, 2):
+                    text = line.rstrip("\r\n")
+                    if text.strip():
+                        one = self._entry(number, text)
+                        if isinstance(one, Entry) and not line.endswith("\n"):
+                            one = replace(one, ended=False)
+                        yield one
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
     def _entry(self, number: int, line: str) -> Entry | Skipped:
         where = f"styles.csv:{number}"
+        if (wrong := wrong_byte([line])) is not None:
+            return Skipped(path=where, reason=wrong)
         fields = line.split(",", len(_COLUMNS) - 1)
         if len(fields) != len(_COLUMNS):
             return Skipped(path=where, reason=f"{len(fields)} values for {len(_COLUMNS)} columns")
@@ -59,26 +71,29 @@ class Myntra:
         metadata: dict[str, Json] = dict(values)
         with suppress(KeyError, ValueError):  # missing, or text that stays as it is
             metadata["year"] = int(float(values["year"]))
-        metadata.update(self._more(one))
+        more = self._more(one)
         return Entry(
             id=one,
             picture=self.root / path,
             path=path,
             stamp=stamp_of(self.root / path),
             label=values.get("articleType"),
-            metadata=metadata,
+            metadata=metadata | (more or {}),
             line=where,
+            partial=more is None,
         )
 
-    def _more(self, one: str) -> dict[str, Json]:
-        """What ``styles/<id>.json`` adds; nothing where it is missing or cannot be read."""
+    def _more(self, one: str) -> dict[str, Json] | None:
+        """What ``styles/<id>.json`` adds; ``None`` where it is there and cannot be read."""
         try:
             text = (self.root / "styles" / f"{one}.json").read_text(encoding="utf-8")
             data = json.loads(text).get("data", {})
-        except (OSError, ValueError, AttributeError):
+        except (FileNotFoundError, NotADirectoryError):
             return {}
+        except (OSError, ValueError, AttributeError, RecursionError):
+            return None
         if not isinstance(data, dict):
-            return {}
+            return None
         wanted = {"price": "price", "discountedPrice": "discountedPrice", "brandName": "brand"}
         more: dict[str, Json] = {
             name: data[key]

@@ -1,6 +1,5 @@
 """The rows of a table file, one by one: CSV, TSV, JSON lines, Parquet."""
 
-import csv
 import datetime as dt
 import decimal
 import json
@@ -11,27 +10,40 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TextIO, TypeAlias
 
+from lookalike.catalogues.delimited import BadRow, GoodRow, delimited_rows
 from lookalike.errors import SourceError
 from lookalike.records import Json
 
-__all__ = ["SUFFIXES", "Row", "Value", "csv_value", "json_value", "rows_of"]
+__all__ = ["SUFFIXES", "Row", "Value", "csv_value", "json_value", "rows_of", "wrong_byte"]
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = frozenset({".csv", ".tsv", *_JSON_LINES, *_PARQUET})
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?")
-_LARGEST_FIELD = 1_000_000  # characters; the csv module's own limit is 131,072
 _BATCH = 256  # rows of a Parquet file in memory at a time; each may hold a picture
 
 Value: TypeAlias = object  # as the format has it: text in CSV, typed elsewhere
 
 
 class Row(NamedTuple):
-    """``line`` counts from 1 (in Parquet: the row). ``values`` is a reason where it is no row."""
+    """``line`` counts from 1 (in Parquet: the row). ``values`` is a reason where it is no row.
+
+    ``damaged`` says that rows may be lost after it. Of a row that spans lines ``cells`` are its
+    values in order, as text. A row is not ``ended`` where the file ends without a line break, and
+    has a ``stray`` quote where one stands in a value that is not quoted.
+    """
 
     line: int
     values: dict[str, Value] | str
+    damaged: bool = False
+    cells: tuple[str, ...] = ()
+    delimiter: str = ""
+    ended: bool = True
+    stray: bool = False
+
+
+_EMPTY = Row(1, "the file is empty: it has no bytes", damaged=True)
 
 
 def rows_of(path: Path, *, encoding: str | None = None) -> Iterator[Row]:
@@ -79,27 +91,23 @@ def json_value(value: Value) -> Json:  # noqa: PLR0911 - a case each
 
 
 def _csv(path: Path, encoding: str | None) -> Iterator[Row]:
-    csv.field_size_limit(_LARGEST_FIELD)
     with _opened(path, encoding) as file:
-        first = file.readline()
-        reader = csv.reader(chain([first], file), delimiter=_delimiter(first))
-        header: list[str] | None = None
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Row(reader.line_num, _csv_reason(error))
-                continue
-            if (wrong := _wrong_byte(row)) is not None:
-                if header is None:
-                    raise SourceError(f"{path}, its first line: {wrong}")
-                yield Row(reader.line_num, wrong)
-            elif header is None:
-                header = _header(row)
-            elif any(row):
-                yield Row(reader.line_num, _named(header, row))
+        try:
+            first = file.readline()
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{path}, its first line: not {error.encoding}") from error
+        if not first:
+            yield _EMPTY
+        delimiter = _delimiter(first)
+        rows = delimited_rows(chain([first], file), delimiter)
+        header = _header(path, next(rows, None), delimiter)
+        for row in rows:
+            if isinstance(row, BadRow):
+                yield Row(row.line, row.reason, damaged=row.swallowed)
+            elif (wrong := wrong_byte(row.values)) is not None:
+                yield Row(row.line, wrong)
+            elif any(row.values):
+                yield _named(header, row, delimiter)
 
 
 def _delimiter(header: str) -> str:
@@ -107,44 +115,65 @@ def _delimiter(header: str) -> str:
     return max(",;\t|", key=header.count)
 
 
-def _header(row: list[str]) -> list[str]:
-    header = [name.strip() for name in row]
+def _header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> list[str]:
+    """The columns' names. ``SourceError`` where they cannot be read: then no row can."""
+    if row is None:
+        return []
+    if isinstance(row, BadRow):
+        raise SourceError(f"{path}, line {row.line}, its header: {row.reason}")
+    if (wrong := wrong_byte(row.values)) is not None:
+        raise SourceError(f"{path}, its first line: {wrong}")
+    header = [name.strip() for name in row.values]
     while header and not header[-1]:
         header.pop()
+    if row.stray:
+        raise SourceError(f"{path}, line 1, its header: a quote stands in the middle of a name")
+    if row.lines > 1 and any(delimiter in name for name in header):
+        raise SourceError(f"{path}, line 1, its header: a name has several lines; is a quote open?")
     return header
 
 
-def _named(header: list[str], row: list[str]) -> dict[str, Value] | str:
-    if len(row) < len(header) or any(row[len(header) :]):
-        return f"{len(row)} values for {len(header)} columns; is a comma unquoted?"
-    return dict(zip(header, row, strict=False))
-
-
-def _csv_reason(error: csv.Error) -> str:
-    if "field limit" in str(error):
-        return f"a value of more than {_LARGEST_FIELD:,} characters; is a quote left open?"
-    return f"not a line of the table: {error}"
+def _named(header: list[str], row: GoodRow, delimiter: str) -> Row:
+    cells = row.values[: len(header)]
+    if len(cells) < len(header) or any(row.values[len(header) :]):
+        reason = f"{len(row.values)} values for {len(header)} columns; is a comma unquoted"
+        if row.lines > 1:
+            return Row(row.line, f"{reason}, or a quote left open?", damaged=True)
+        return Row(row.line, f"{reason}?")
+    values: dict[str, Value] = dict(zip(header, cells, strict=True))
+    found = Row(row.line, values, ended=row.ended, stray=row.stray)
+    return found if row.lines == 1 else found._replace(cells=tuple(cells), delimiter=delimiter)
 
 
 def _json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
     with _opened(path, encoding) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            if (wrong := _wrong_byte([line])) is not None:
-                yield Row(number, wrong)
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield Row(number, f"not JSON: {error}")
-                continue
-            if not isinstance(row, dict):
-                yield Row(number, "not a JSON object")
-            elif "\\u" in line and _half_character(row):
-                yield Row(number, "holds half a character (an escape \\ud800 to \\udfff alone)")
-            else:
-                yield Row(number, row)
+        number = 0
+        try:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _from_json(number, line)
+        except UnicodeDecodeError as error:
+            reason = f"not {error.encoding} from here on ({error.reason}); is the file cut off?"
+            yield Row(number + 1, reason, damaged=True)
+            return
+        if not number:
+            yield _EMPTY
+
+
+def _from_json(number: int, line: str) -> Row:
+    if (wrong := wrong_byte([line])) is not None:
+        return Row(number, wrong)
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if not line.endswith(("\n", "\r")):
+            return Row(number, f"the file ends in the middle of this line: {error}", damaged=True)
+        return Row(number, f"not JSON: {error}")
+    if not isinstance(row, dict):
+        return Row(number, "not a JSON object")
+    if "\\u" in line and _half_character(row):
+        return Row(number, "holds half a character (an escape \\ud800 to \\udfff alone)")
+    return Row(number, row)
 
 
 def _half_character(row: dict[str, Value]) -> bool:
@@ -171,16 +200,16 @@ def _parquet(path: Path) -> Iterator[Row]:
                 for row in batch.to_pylist():
                     number += 1
                     yield Row(number, row)
-    except pa.ArrowInvalid as error:
-        what = str(error).splitlines()[0]
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        what = (str(error).splitlines() or [type(error).__name__])[0]
         after = f", after row {number:,}" if number else ""
         raise SourceError(f"{path}{after}: not a whole Parquet file ({what})") from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _opened(path: Path, encoding: str | None) -> TextIO:
-    """The file as text; bytes of another encoding come as surrogates, for ``_wrong_byte``."""
+    """The file as text; bytes of another encoding come as surrogates, for ``wrong_byte``."""
     try:
         if encoding is None:
             with path.open("rb") as file:
@@ -193,8 +222,8 @@ def _opened(path: Path, encoding: str | None) -> TextIO:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _wrong_byte(texts: Iterable[str]) -> str | None:
-    """Says so if a text holds a byte that its encoding does not have."""
+def wrong_byte(texts: Iterable[str]) -> str | None:
+    """Say so if a text holds a byte that its encoding does not have."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:

@@ -1,6 +1,7 @@
 """Stanford Online Products: twelve folders of pictures from eBay, and lists of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lookalike.catalogues import lists
@@ -33,14 +34,15 @@ class StanfordProducts:
     def entries(self) -> Iterator[Entry | Skipped]:
         names = [name for name in _SPLITS if (self.root / name).is_file()]
         for name in names or [_ALL]:
-            for where, values in lists.lines_of(self.root / name, _COLUMNS):
-                if isinstance(values, str):
-                    yield Skipped(path=where, reason=values)
+            for line in lists.lines_of(self.root / name, _COLUMNS):
+                if isinstance(line.values, str):
+                    yield lists.left_out(line)
                     continue
                 try:
-                    yield self._entry(where, values, _SPLITS.get(name))
+                    one = self._entry(line.where, line.values, _SPLITS.get(name))
+                    yield one if line.ended else replace(one, ended=False)
                 except ValueError as error:
-                    yield Skipped(path=where, reason=str(error))
+                    yield Skipped(path=line.where, reason=str(error))
 
     def _entry(self, where: str, values: list[str], split: str | None) -> Entry:
         image, product, kind, said = values

@@ -1,11 +1,15 @@
 """Tables with a line a picture: which column is what."""
 
+import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 
-from lookalike.catalogues.rows import SUFFIXES, Value, csv_value, json_value, rows_of
+from lookalike import images
+from lookalike.catalogues.delimited import swallows_a_row
+from lookalike.catalogues.rows import SUFFIXES, Row, Value, csv_value, json_value, rows_of
 from lookalike.errors import SourceError
-from lookalike.records import Entry, Json, Remote, Skipped
+from lookalike.records import Damaged, Entry, Json, Remote, Skipped
 from lookalike.scan import stamp_of
 
 __all__ = ["SUFFIXES", "Columns", "Table"]
@@ -18,6 +22,10 @@ _USUAL = {
     "label": ("label", "category", "class"),
     "group": ("group", "product_id", "product", "item_id"),
 }
+
+_SWALLOWED = "a value that begins in this line holds other lines; is a quote left open?"
+_STRAY = "a quote stands in the middle of a value that is not quoted"
+_LINE_END = re.compile("[\r\n]")
 
 Columns = Mapping[str, str | None]
 
@@ -52,14 +60,23 @@ class Table:
 
     def entries(self) -> Iterator[Entry | Skipped]:
         columns: dict[str, str | None] | None = None
-        for line, row in rows_of(self.path, encoding=self._encoding):
-            where = f"{self.path.name}:{line}"
-            if isinstance(row, str):
-                yield Skipped(path=where, reason=row)
+        for row in rows_of(self.path, encoding=self._encoding):
+            where = f"{self.path.name}:{row.line}"
+            if isinstance(row.values, str):
+                kind = Damaged if row.damaged else Skipped
+                yield kind(path=where, reason=row.values)
                 continue
             if columns is None:
-                columns = self._columns(list(row))
-            yield self._entry(where, row, columns)
+                columns = self._columns(list(row.values))
+            if row.cells and _swallows(row, row.values, columns):
+                yield Damaged(path=where, reason=_SWALLOWED)
+                continue
+            names = [columns[use] for use in ("id", "file", "url")]
+            if row.stray and any('"' in str(row.values[name]) for name in names if name):
+                yield Skipped(path=where, reason=_STRAY)
+                continue
+            one = self._entry(where, row.values, columns)
+            yield one if row.ended or isinstance(one, Skipped) else replace(one, ended=False)
 
     def _entry(
         self, where: str, row: Mapping[str, Value], columns: Mapping[str, str | None]
@@ -133,6 +150,32 @@ class Table:
                 "say it with --file-column, or --url-column for pictures to be downloaded"
             )
         return found
+
+
+def _swallows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
+    """Whether a quote that was closed too late has made one row of several."""
+    for use in ("id", "label", "group", "file", "url"):
+        name = columns[use]
+        if name is not None and _LINE_END.search(str(values[name]).strip()):
+            return True
+    names = list(values)
+    picture = columns["file"] or columns["url"]
+    if picture is None or len(names) != len(row.cells):
+        return False
+    column = names.index(picture)
+    suffix = _suffix(row.cells[column])
+
+    def names_image(text: str) -> bool:
+        text = text.strip()
+        if columns["file"] is None:
+            return text.startswith(("http://", "https://")) and not text.count(" ")
+        return _suffix(text) in {suffix, *images.SUFFIXES} - {""}
+
+    return swallows_a_row(row.cells, column, names_image, delimiter=row.delimiter)
+
+
+def _suffix(text: str) -> str:
+    return PurePath(text.strip()).suffix.lower()
 
 
 def _text(use: str, value: Value) -> str:
