@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike import images
+from lookalike import failures, images
 from lookalike import notes as reasons
 from lookalike import thumbnails as small
 from lookalike.belongings import remember_catalogue
@@ -249,6 +249,7 @@ class Collection:
             if part is not None:
                 source = (entry for entry in source if entry.id in part)
             report = indexing.index_entries(self._store, self._bound_encoder(), source, **common)
+            failures.remember(self._store, "", report.skipped, whole=False, kind="id")
         remember_catalogue(self._store, source)
         if report.indexed or report.reused or report.removed:
             self._store.set_setting("updated_at", time.time())
@@ -589,6 +590,7 @@ class Collection:
         reasons = Counter(
             skip.reason for name in sorted(names) for skip in self._store.skips(name).values()
         )
+        reasons.update(one.reason for one in failures.remembered(self._store))
         updated = self._store.setting("updated_at")
         pictured = self._store.thumbnail_state()
         size, graph_rows = facts.get("bytes"), facts.get("graph_rows")
@@ -629,9 +631,10 @@ class Collection:
         )
 
     def skipped(self) -> list[Skipped]:
-        """Every file that is remembered as left out, with its reason, by path.
+        """All that is remembered as left out, with its reason, by path.
 
-        ``path`` is where it lies; for what came as bytes, its id.
+        ``path`` is where a file lies, the line of a catalogue (``products.csv:12``), or for what
+        came as bytes its id. Of lines and the like the last run over a source counts.
         """
         roots = {"": None, **{root.name: root.path for root in self.roots()}}
         found = [
@@ -639,6 +642,7 @@ class Collection:
             for name, place in roots.items()
             for skip in self._store.skips(name).values()
         ]
+        found += failures.remembered(self._store)
         return sorted(found, key=lambda skip: skip.path)
 
     def check(self, *, repair: bool = False) -> list[str]:

@@ -18,14 +18,14 @@ from unicodedata import normalize
 
 import numpy as np
 
-from lookalike import images, removals
+from lookalike import failures, images, removals
 from lookalike.batches import REMOTE, Batch, load
 from lookalike.cores import usable_cores
 from lookalike.errors import SourceError
 from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Store
 from lookalike.records import Entry, IndexReport, Progress, Remote, Skipped, Stamp, id_of
-from lookalike.scan import Listing, ScanOptions, check_folder, scan
+from lookalike.scan import Listing, ScanOptions, check_folder, passed_text, scan
 from lookalike.thumbnails import kept_side
 
 __all__ = ["FolderPlan", "index_catalogue", "index_entries", "index_folder", "plan_folder"]
@@ -117,8 +117,19 @@ def index_folder(
         if recovered:
             store.forget_skips(name, recovered)
     removed = store.delete(going.remove) if going.remove else 0
+    unread = (*listing.skipped, *report.skipped)
+    left = [replace(one, path=str(root / one.path)) for one in unread]
+    failures.remember(
+        store,
+        f"folder {root / under}",
+        left,
+        whole=part is None and not report.interrupted,
+    )
+    seen = bool(listing.files or listing.skipped)
     return replace(
         report,
+        notes=() if seen or part is not None else (_no_images(root / under, listing.passed),),
+        passed={} if seen or part is not None else dict(listing.passed),
         unchanged=report.unchanged + plan.unchanged,
         removed=removed,
         kept=plan.kept + len(plan.vanished) - removed - going.held_back,
@@ -127,6 +138,11 @@ def index_folder(
         skipped=(*plan.skipped, *report.skipped),
         seconds=time.monotonic() - began,
     )
+
+
+def _no_images(folder: Path, passed: Mapping[str, int]) -> str:
+    """A note on a folder in which a scan found no image."""
+    return f"no images in {folder}: {passed_text(passed) if passed else 'the folder is empty'}"
 
 
 def index_catalogue(
@@ -201,12 +217,19 @@ def index_catalogue(
             allow=allow_removals,
         )
     removed = store.delete(going.remove) if going.remove else 0
+    skipped = (*reading.odd, *reading.left, *report.skipped)
+    failures.remember(
+        store,
+        f"{catalogue.format} {getattr(catalogue, 'path', catalogue.root)}",
+        skipped,
+        whole=part is None and not report.interrupted,
+    )
     return replace(
         report,
         removed=removed,
         kept=len(gone) - removed - going.held_back,
         held_back=going.held_back,
-        skipped=(*reading.odd, *reading.left, *report.skipped),
+        skipped=skipped,
         notes=tuple(reading.notes),
         problems=(*removals.damage(reading.odd), *going.problems),
     )
@@ -250,7 +273,8 @@ class _Reading:
             self.has_lines = self.has_lines or bool(one.line)
             self.named.add(one.id)
             if isinstance(one.picture, Remote):
-                remote.append(Skipped(path=one.line or one.id, reason=REMOTE))
+                reason = one.picture.reason or REMOTE
+                remote.append(Skipped(path=one.line or one.id, reason=reason))
                 if not self.seen and len(remote) == _NONE_OF:
                     break
             elif self._part is None or one.id in self._part:

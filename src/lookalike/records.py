@@ -1,5 +1,6 @@
 """What passes between the parts: small frozen records."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,9 +82,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A picture that lies elsewhere: the URLs that it can be had from, best first."""
+    """A picture that lies elsewhere: the URLs that it can be had from, best first.
+
+    ``reason`` says why it is not here, where that is known.
+    """
 
     urls: tuple[str, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +270,9 @@ class IndexReport:
     being asked, or because the source is malformed; ``problems`` are sentences that say why and
     what to do. ``thumbnails`` were made for items that are there already and lacked them.
     ``skipped`` lists every file left out in this run, known or new; ``notes`` are sentences on what
-    was done but looks like a slip. ``interrupted`` says that the run was stopped early: what was
-    done is stored, the next run goes on.
+    was done but looks like a slip. ``passed`` counts what was passed over by kind (``.pdf``,
+    ``links`` …) in folders without any image. ``interrupted`` says that the run was stopped early:
+    what was done is stored, the next run goes on.
     """
 
     indexed: int = 0
@@ -279,8 +285,16 @@ class IndexReport:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    passed: Mapping[str, int] = field(default_factory=dict)
     interrupted: bool = False
     seconds: float = 0.0
+
+    @property
+    def nothing_usable(self) -> bool:
+        """Whether the source had something, and nothing of it could be used."""
+        items = self.indexed + self.reused + self.unchanged + self.kept + self.held_back
+        done = items + self.removed
+        return not done and not self.interrupted and bool(self.skipped or self.passed)
 
 
 def id_of(root: str, path: str) -> str:
@@ -301,6 +315,7 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
         skipped=tuple(skip for one in reports for skip in one.skipped),
         notes=tuple(note for one in reports for note in one.notes),
         problems=tuple(problem for one in reports for problem in one.problems),
+        passed=dict(sum((Counter(one.passed) for one in reports), Counter())),
         interrupted=any(one.interrupted for one in reports),
         seconds=sum(one.seconds for one in reports),
     )

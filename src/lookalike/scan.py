@@ -1,7 +1,8 @@
 """A folder → the picture files that are there, with their stamps. Opens none of them."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ __all__ = [
     "ScanOptions",
     "check_folder",
     "holds_anything",
+    "passed_text",
     "scan",
     "stamp_of",
 ]
@@ -37,6 +39,17 @@ _SYSTEM_FOLDERS = frozenset(
         "__pycache__",
     }
 )
+
+# What a scan passed over, in words. Suffixes stand for themselves.
+_KINDS = {
+    "hidden": "hidden (--hidden takes them)",
+    "ignored": f"left out by --exclude or a {IGNORE_FILE} file",
+    "links": "links (--follow-links takes them)",
+    "not included": "not matched by --include",
+    "system": "system folders",
+    "without": "files without a suffix",
+}
+_MOST_KINDS = 6  # named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +72,12 @@ class Listing:
 
     ``unlisted`` are folders that could not be looked into (``""``: parts of the root itself), and
     files that could not be looked at: nothing can be said about what is there, least of all that
-    it has gone.
+    it has gone. ``passed`` counts files and folders that were passed over, by kind: a suffix that
+    is no image's (``.pdf``), ``without`` one, ``links``, ``hidden``, ``ignored``, ``not included``,
+    ``system``.
     """
 
+    passed: Counter[str] = field(default_factory=Counter)
     files: dict[str, Stamp] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
@@ -136,6 +152,15 @@ def holds_anything(folder: Path) -> bool:
         )
 
 
+def passed_text(passed: Mapping[str, int]) -> str:
+    """Return what a scan passed over, as ``12 .cr2, 3 links (--follow-links)``; most first."""
+    ranked = sorted(passed.items(), key=lambda one: (-one[1], one[0]))
+    parts = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in ranked[:_MOST_KINDS]]
+    if rest := sum(count for _, count in ranked[_MOST_KINDS:]):
+        parts.append(f"{rest:,} others")
+    return ", ".join(parts)
+
+
 class _Walk:
     def __init__(
         self, root: Path, suffixes: frozenset[str], options: ScanOptions, apart: frozenset[str]
@@ -167,6 +192,7 @@ class _Walk:
         prefix = f"{folder}/" if folder else ""
         for entry in entries:
             if entry.name[0] == "." and not self._options.hidden:
+                self.listing.passed["hidden"] += entry.name != IGNORE_FILE
                 continue
             path = prefix + entry.name
             try:
@@ -184,8 +210,12 @@ class _Walk:
         """List one entry, if it is a picture file; say if it is a folder to go into."""
         if entry.is_dir(follow_symlinks=self._options.follow_links):
             return self._wanted_folder(path, entry)
-        if self._wanted_file(path, entry.name):
+        unwanted = self._unwanted(path, entry.name)
+        if unwanted is None:
             self._file(path, entry)
+        else:
+            link = not self._options.follow_links and entry.is_symlink()
+            self.listing.passed["links" if link else unwanted] += 1
         return False
 
     def read_ignore_file(self, folder: str) -> None:
@@ -200,6 +230,7 @@ class _Walk:
 
     def _file(self, path: str, entry: os.DirEntry[str]) -> None:
         if not self._options.follow_links and entry.is_symlink():
+            self.listing.passed["links"] += 1
             return
         stat = entry.stat()
         if not path.isascii():
@@ -213,17 +244,25 @@ class _Walk:
         self.listing.files[path] = Stamp(stat.st_size, stat.st_mtime_ns)
 
     def _wanted_folder(self, path: str, entry: os.DirEntry[str]) -> bool:
-        if entry.name.lower() in _SYSTEM_FOLDERS or self._ignored(f"{path}/"):
+        if entry.name.lower() in _SYSTEM_FOLDERS:
+            self.listing.passed["system"] += 1
+            return False
+        if self._ignored(f"{path}/"):
+            self.listing.passed["ignored"] += 1
             return False
         return not self._apart or os.path.realpath(entry.path) not in self._apart
 
-    def _wanted_file(self, path: str, name: str) -> bool:
+    def _unwanted(self, path: str, name: str) -> str | None:
+        """Why a file is not meant; ``None`` if it is."""
         if self._include is not None:
             if not self._include.match_file(path):
-                return False
-        elif name[name.rfind(".") :].lower() not in self._suffixes:  # a quarter of splitext's time
-            return False
-        return not self._ignored(path)
+                return "not included"
+        else:
+            dot = name.rfind(".")  # a quarter of splitext's time
+            suffix = name[dot:].lower()
+            if suffix not in self._suffixes:
+                return suffix if 0 < dot < len(name) - 1 else "without"
+        return "ignored" if self._ignored(path) else None
 
     def _ignored(self, path: str) -> bool:
         if self._exclude is not None and self._exclude.match_file(path):

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from lookalike.errors import LookalikeError
+from lookalike.failures import remembered
 from lookalike.protocols import Store
 
 __all__ = ["abandon"]
@@ -19,7 +20,8 @@ def abandon(store: Store) -> bool:
     with suppress(LookalikeError):
         roots = store.setting("roots")
         names = ["", *roots] if isinstance(roots, dict) else [""]
-        if store.count() or any(store.skips(name) for name in names) or not store.is_current():
+        left_out = any(store.skips(name) for name in names) or remembered(store)
+        if store.count() or left_out or not store.is_current():
             return False
         store.drop()
         for folder in store.made:

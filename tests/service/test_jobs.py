@@ -94,6 +94,20 @@ def test_pictures_that_are_sent_become_items_in_a_job(watched: Live) -> None:
     assert watched.client.get("/v1/items/new%2F4.png/picture").status_code == 200
 
 
+def test_a_job_of_which_nothing_can_be_used_fails_and_is_remembered(watched: Live) -> None:
+    files = [("p", (f"{name}.txt", b"just text")) for name in "ab"]
+    begun = watched.client.post("/v1/jobs", files=files)
+    last = followed(watched, begun.headers["location"])[-1][1]
+    assert last["state"] == "failed"
+    assert last["error"].startswith("no image could be used: a.txt: ")
+    assert last["error"].endswith(", and 1 more")
+    assert [one["path"] for one in last["report"]["skipped"]] == ["a.txt", "b.txt"]
+    with watched.opened() as shop:
+        assert [one.path for one in shop.skipped()] == ["a.txt", "b.txt"]
+    skipped = watched.client.get("/v1/collections/shop").json()["skipped"]
+    assert sum(skipped.values()) == 2
+
+
 def test_a_cancelled_job_keeps_what_is_stored(watched: Live) -> None:
     first = watched.client.post("/v1/jobs", json={"root": ""}).headers["location"]
     second = watched.client.post("/v1/jobs", json={"root": ""}).headers["location"]

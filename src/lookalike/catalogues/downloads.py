@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lookalike.download.record import NAME, DownloadRecord
 from lookalike.errors import SourceError
-from lookalike.records import Entry, Skipped
+from lookalike.records import Entry, Remote, Skipped
 from lookalike.scan import stamp_of
 
 __all__ = ["Downloads", "found_in"]
@@ -13,8 +13,8 @@ __all__ = ["Downloads", "found_in"]
 
 class Downloads:
     """The pictures that were downloaded, with label, group and metadata of the catalogue they came
-    from and the ``url`` that they were had from. What failed is no entry: ``lookalike download
-    --failures`` lists it.
+    from and the ``url`` that they were had from. What failed is an entry that is not here, with the
+    reason.
     """
 
     format = "downloads"
@@ -25,8 +25,10 @@ class Downloads:
         self.root = path
 
     def entries(self) -> Iterator[Entry | Skipped]:
+        there = False
         with DownloadRecord(self.root) as record:
             for row in record.rows(ok=True):
+                there = True
                 place = self.root / (row.file or "")
                 yield Entry(
                     id=row.id,
@@ -36,6 +38,16 @@ class Downloads:
                     label=row.label,
                     group=row.group,
                     metadata={**row.metadata, "url": row.url},
+                )
+            failed = 0
+            for row in record.rows(ok=False):
+                failed += 1
+                reason = f"not downloaded: {row.reason or row.status}"
+                yield Entry(id=row.id, picture=Remote(row.urls, reason))
+            if failed and not there:
+                raise SourceError(
+                    f"none of the {failed:,} images of {self.root} could be downloaded; `lookalike "
+                    f"download --to {self.root} --failures` says why"
                 )
 
 

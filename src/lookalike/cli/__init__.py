@@ -7,14 +7,15 @@ stdout as well as a message on stderr. ``exit_codes`` says what the exit codes m
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
-from lookalike.cli.exit_codes import FAILED, INTERRUPTED, USAGE
+from lookalike.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from lookalike.errors import LookalikeError
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 # command → the module of lookalike.cli that defines it. Loading one costs what it imports, and a
 # search should not pay for what indexing needs.
@@ -90,34 +91,39 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; turns lookalike's errors into one message and an exit code."""
+    """Run the command line and end the process with its exit code."""
+    _leave(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command; turn lookalike's errors into one message, and return the exit code."""
+    code: object
     try:
-        code = cli.main(prog_name="lookalike", standalone_mode=False)
+        code = cli.main([*words], prog_name="lookalike", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-        _print_error("usage" if code == USAGE else "error", error.format_message())
+        _print_error(words, "usage" if code == USAGE else "error", error.format_message())
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = INTERRUPTED
-        _print_error("interrupted", "interrupted")
+        _print_error(words, "interrupted", "interrupted")
     except LookalikeError as error:
         from lookalike.codes import status_of  # noqa: PLC0415 - only for an error
 
         click.echo(f"error: {error}", err=True)
         code = FAILED
-        _print_error(status_of(error)[1], str(error))
+        _print_error(words, status_of(error)[1], str(error))
     except BrokenPipeError:  # the reader of our pipe (head, say) has what it wanted
         sys.stderr.close()
         code = 0
-    _leave(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else DONE
 
 
-def _print_error(code: str, message: str) -> None:
+def _print_error(words: Sequence[str], code: str, message: str) -> None:
     """With ``--json``, the error as a document, unless a result stands on stdout already."""
-    words = sys.argv[1:]
     options = words[: words.index("--")] if "--" in words else words
     if "--json" not in options:
         return

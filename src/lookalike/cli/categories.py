@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lookalike.cli.exit_codes import NOTHING_FOUND, of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
-from lookalike.documents import when
+from lookalike.documents import error_json, when
 from lookalike.errors import ExportError, PictureError
 
 if TYPE_CHECKING:
@@ -172,35 +173,33 @@ def predict_command(
     """
     from lookalike import categories  # noqa: PLC0415 - --help needs none
 
-    documents: list[dict[str, Json]] = []
-    failed = False
+    documents: list[Json] = []
+    outcomes: list[bool | None] = []
     with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
         for picture in pictures:
-            source = sys.stdin.buffer.read() if picture == "-" else picture
             try:
+                source = sys.stdin.buffer.read() if picture == "-" else picture
                 found = categories.predict(shop, source, by, level=level)[:limit]
             except PictureError as error:
-                if len(pictures) == 1:
-                    raise
                 click.echo(f"error: {error}", err=True)
-                failed = True
+                outcomes.append(None)
+                documents.append({"path": picture, "predicted": [], "error": error_json(error)})
                 continue
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
-            if as_json:
-                labels: list[Json] = [
-                    {"label": one.label, "probability": round(one.probability, 6)} for one in found
-                ]
-                documents.append({"path": picture, "predicted": labels})
-                continue
-            if len(pictures) > 1:
-                click.echo(plain(picture))
-            rows = [(f"{one.probability:.3f}", plain(one.label)) for one in found]
-            print_table(("probability", "label"), rows)
+            outcomes.append(True)
+            labels: list[Json] = [
+                {"label": one.label, "probability": round(one.probability, 6)} for one in found
+            ]
+            documents.append({"path": picture, "predicted": labels, "error": None})
+            if not as_json:
+                if len(pictures) > 1:
+                    click.echo(plain(picture))
+                rows = [(f"{one.probability:.3f}", plain(one.label)) for one in found]
+                print_table(("probability", "label"), rows)
     if as_json:
-        print_json(documents if len(pictures) > 1 or not documents else documents[0])
-    if failed:
-        ctx.exit(1)
+        print_json(documents if len(pictures) > 1 else documents[0])
+    ctx.exit(of_batch(outcomes))
 
 
 @categories_command.command("info")
@@ -210,7 +209,7 @@ def predict_command(
 def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool) -> None:
     """Tell what was learned, when, how good it was then, and what has changed since.
 
-    Exits with 1 if nothing was learned.
+    Exits with 5 if nothing was learned.
     """
     from lookalike import categories  # noqa: PLC0415 - --help needs none
 
@@ -222,7 +221,7 @@ def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool
             print_json(None)
         else:
             click.echo("nothing has been learned; `lookalike categories train` does", err=True)
-        ctx.exit(1)
+        ctx.exit(NOTHING_FOUND)
     if as_json:
         print_json(
             {
@@ -280,10 +279,14 @@ def standing_text(since: "Standing") -> str:
 
 @categories_command.command("drop")
 @collection_option
-def drop_command(*, collection: str | None) -> None:
+@json_option
+def drop_command(*, collection: str | None, as_json: bool) -> None:
     """Forget what was learned; the items keep their labels."""
     from lookalike import categories  # noqa: PLC0415 - --help needs none
 
     with opened(collection) as shop:
         gone = categories.drop(shop)
-    click.echo("forgotten" if gone else "nothing had been learned", err=True)
+    if as_json:
+        print_json({"forgotten": gone})
+    else:
+        click.echo("forgotten" if gone else "nothing had been learned", err=True)

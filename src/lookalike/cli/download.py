@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.cli.exit_codes import FAILED, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import json_option, table_options
 from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
@@ -22,6 +24,8 @@ __all__ = ["download_command"]
 
 _DEFAULT = Politeness()
 _SKIPS = 5  # lines shown that are no entries
+_FAILURES = 5  # shown
+_MOST_FAILURES = 1000  # in a report; --failures has no such limit
 
 
 @click.command("download")
@@ -99,6 +103,7 @@ _SKIPS = 5  # lines shown that are no entries
     is_flag=True,
     help="Print what failed (id, status, reason, URL) and request nothing.",
 )
+@click.option("--strict", is_flag=True, help="Exit with 3 when a picture could not be fetched.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -122,6 +127,7 @@ def download_command(
     allow_private: bool,
     retry_failed: bool,
     failures: bool,
+    strict: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -129,7 +135,7 @@ def download_command(
 
     Each is looked at: a web page, an empty or a broken file is no picture, and is recorded with
     the reason. What is there already is not requested again; Ctrl-C stops, and the next run goes
-    on. Nothing in DIR is ever removed.
+    on. Nothing in DIR is ever removed. Exits with 1 when nothing could be fetched.
 
     \b
       lookalike download train.json --label 12 --to furniture/
@@ -175,20 +181,41 @@ def download_command(
             progress=lambda report: meter.show(report.done, None, _note(report)),
             stop=stop,
         )
-    _show(report, to, as_json=as_json)
+    _show(report, folder, to, as_json=as_json)
     if report.interrupted:
         click.echo("interrupted; the next run goes on from here", err=True)
-        ctx.exit(130)
+        ctx.exit(INTERRUPTED)
+    if report.nothing_usable:
+        ctx.exit(FAILED)
+    if strict and (report.failed or report.failed_before or report.skipped):
+        ctx.exit(LEFT_OUT)
 
 
-def _show(report: "DownloadReport", to: str, *, as_json: bool) -> None:
+def _show(report: "DownloadReport", folder: Path, to: str, *, as_json: bool) -> None:
+    failed = bool(report.failed or report.failed_before)
+    failures = _failures(folder, _FAILURES + 1) if failed else []
+    for row in failures[:_FAILURES]:
+        click.echo(f"failed {plain(row.id)}: {plain(row.reason or row.status)}", err=True)
+    if len(failures) > _FAILURES:
+        click.echo(f"lookalike download --to {plain(to)} --failures lists them all", err=True)
     for skip in report.skips[:_SKIPS]:
         click.echo(f"skipped {plain(skip.path)}: {plain(skip.reason)}", err=True)
     if report.skipped > _SKIPS:
         click.echo(f"and {report.skipped - _SKIPS:,} more lines skipped", err=True)
     if as_json:
         skips = [{"path": one.path, "reason": one.reason} for one in report.skips]
-        print_json({**asdict(report), "failed": dict(report.failed), "skips": skips})
+        failures = _failures(folder, _MOST_FAILURES) if failed else []
+        print_json(
+            {
+                **asdict(report),
+                "failed": dict(report.failed),
+                "skips": skips,
+                "failures": [_row_json(row) for row in failures],
+            }
+        )
+    elif report.nothing_usable:
+        click.echo(done(report))
+        click.echo("error: nothing was downloaded", err=True)
     else:
         click.echo(summary(report, to))
 
@@ -215,6 +242,18 @@ def done(report: "DownloadReport") -> str:
     return f"{', '.join(parts)} in {report.seconds:.1f} s"
 
 
+def _failures(folder: Path, most: int) -> "list[Row]":
+    """The first failures in the record of a folder of downloads."""
+    from lookalike.download.record import DownloadRecord  # noqa: PLC0415 - seldom needed
+
+    with DownloadRecord(folder) as record:
+        return list(islice(record.rows(ok=False), most))
+
+
+def _row_json(row: "Row") -> dict[str, str]:
+    return {"id": row.id, "status": row.status, "reason": row.reason, "url": row.url}
+
+
 def _note(report: "DownloadReport") -> str:
     return f"failed: {reasons_text(report.failed)}" if report.failed else ""
 
@@ -227,11 +266,6 @@ def _print_failures(folder: Path, *, as_json: bool) -> None:
 
     with DownloadRecord(folder) as record:
         if as_json:
-            print_json(
-                [
-                    {"id": row.id, "status": row.status, "reason": row.reason, "url": row.url}
-                    for row in record.rows(ok=False)
-                ]
-            )
+            print_json([_row_json(row) for row in record.rows(ok=False)])
         else:
             print_table(("id", "status", "reason", "url"), cells(record.rows(ok=False)))

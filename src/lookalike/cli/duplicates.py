@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
-from lookalike.documents import item_json
+from lookalike.documents import error_json, item_json
 from lookalike.duplicates import Keep, act, copies_of, find
 from lookalike.errors import PictureError
 from lookalike.published import write_copies
@@ -115,7 +116,7 @@ def duplicates_command(
 
     Only reports, unless --move-to or --delete is given: then one of each group stays, and a file
     that has changed since it was indexed is left. With PICTURES ('-' reads one from stdin), tells
-    which items they are copies of, and exits with 1 when one is of none.
+    which items they are copies of, and exits with 5 when one is of none.
 
     \b
       lookalike duplicates -c shop --report copies.html
@@ -132,10 +133,8 @@ def duplicates_command(
         if todo.wanted or report is not None or where is not None or exact_only:
             raise click.UsageError("with pictures there are only -c, --marked and --json")
         with opened(collection, search=True) as shop:
-            found_all = _copies_of(shop, pictures, cache, marked=marked, as_json=as_json)
-        if not found_all:
-            ctx.exit(1)
-        return
+            outcomes_of = _copies_of(shop, pictures, cache, marked=marked, as_json=as_json)
+        ctx.exit(of_batch(outcomes_of))
     with opened(collection) as shop, stop_on_signal() as stop:
         meters = _Meters(quiet=quiet)
         found = find(
@@ -294,25 +293,25 @@ def _copy_json(shop: "Collection", copy: "Copy") -> dict[str, Json]:
 
 def _copies_of(
     shop: "Collection", pictures: "Sequence[str]", cache: Path, *, marked: bool, as_json: bool
-) -> bool:
-    """Tell of each picture what it is a copy of; says whether all were of something."""
+) -> list[bool | None]:
+    """Tell of each picture what it is a copy of; return whether it is any, or ``None``: failed."""
     documents: list[Json] = []
     rows: list[list[object]] = []
-    every = True
+    outcomes: list[bool | None] = []
     for picture in pictures:
-        source = sys.stdin.buffer.read() if picture == "-" else picture
         try:
+            source = sys.stdin.buffer.read() if picture == "-" else picture
             copies = copies_of(shop, source, marked=marked, cache=cache)
         except PictureError as error:
-            if len(pictures) == 1:
-                raise
+            if error.path is None:
+                error = type(error)(error.reason, path=picture)
             click.echo(f"error: {error}", err=True)
-            every = False
+            outcomes.append(None)
+            documents.append({"picture": picture, "copies": [], "error": error_json(error)})
             continue
-        every = every and bool(copies)
-        documents.append(
-            {"picture": picture, "copies": [_copy_json(shop, copy) for copy in copies]}
-        )
+        outcomes.append(bool(copies))
+        found: list[Json] = [_copy_json(shop, copy) for copy in copies]
+        documents.append({"picture": picture, "copies": found, "error": None})
         for copy in copies:
             kind = "exact" if copy.exact else f"near {copy.difference:.2f}"
             rows.append([plain(picture), kind, copy.turn, plain(copy.item.id), _size(copy.item)])
@@ -322,4 +321,4 @@ def _copies_of(
         print_json(documents if len(pictures) > 1 else documents[0])
     elif rows:
         print_table(("picture", "copy", "turn", "of", "size"), rows)
-    return every
+    return outcomes

@@ -68,10 +68,10 @@ def export_command(
         raise click.UsageError(str(error)) from error
     out = None
     if path is None:  # UTF-8 and its own line ends, whatever the terminal's are
-        stdout.taken = True
         out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
     try:
         with opened(collection) as shop, Meter(plain(file), quiet=quiet) as meter:
+            stdout.taken = out is not None
             report = export(
                 shop,
                 out or path or file,

@@ -1,7 +1,7 @@
 """``lookalike index``."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from lookalike.catalogues import open_catalogue, recognise
-from lookalike.cli.exit_codes import HELD_BACK
+from lookalike.cli.exit_codes import DONE, FAILED, HELD_BACK, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import (
     allow_removals_option,
     collection_option,
@@ -213,17 +213,29 @@ def index_command(
                 shop.optimize(progress=meter.show)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
-        if stop() and part is None and not count:  # of other parts, somebody may be at work
+        unused = stop() or all(one.nothing_usable for one in reports)
+        if unused and part is None and not count:  # of other parts, somebody may be at work
             abandon(shop.store)
     report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
     if stop():
         click.echo("interrupted; the next run goes on from here", err=True)
-        ctx.exit(130)
-    if report.held_back or report.problems:
-        ctx.exit(HELD_BACK)
-    if strict and report.skipped:
-        ctx.exit(3)
+        ctx.exit(INTERRUPTED)
+    for source, one in zip(sources, reports, strict=True):
+        if one.nothing_usable:
+            click.echo(f"error: nothing in {source.name} could be used", err=True)
+    ctx.exit(_exit_code(reports, strict=strict))
+
+
+def _exit_code(reports: Sequence[IndexReport], *, strict: bool) -> int:
+    """The exit code of a run that was not interrupted, from the report of each source."""
+    if any(one.held_back or one.problems for one in reports):
+        return HELD_BACK
+    unusable = [one.nothing_usable for one in reports]
+    if all(unusable):
+        return FAILED
+    skipped = strict and any(one.skipped for one in reports)
+    return LEFT_OUT if any(unusable) or skipped else DONE
 
 
 class Source(NamedTuple):

@@ -253,7 +253,10 @@ def facets_command(
 @click.argument("label")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @collection_option
-def label_command(label: str, ids: tuple[str, ...], *, collection: str | None) -> None:
+@json_option
+def label_command(
+    label: str, ids: tuple[str, ...], *, collection: str | None, as_json: bool
+) -> None:
     """Give items a LABEL ('' takes it away). Nothing is encoded again.
 
     \b
@@ -261,4 +264,7 @@ def label_command(label: str, ids: tuple[str, ...], *, collection: str | None) -
     """
     with opened(collection) as shop:
         shop.label(ids, label or None)
-    click.echo(f"{len(set(ids)):,} labelled")
+    if as_json:
+        print_json({"labelled": len(set(ids))})
+    else:
+        click.echo(f"{len(set(ids)):,} labelled")

@@ -64,6 +64,13 @@ class DownloadReport:
     bytes: int = 0
 
     @property
+    def nothing_usable(self) -> bool:
+        """Whether there was something to fetch, and nothing of it is here."""
+        failed = sum(self.failed.values()) + self.failed_before + self.skipped
+        here = self.downloaded + self.already + self.local
+        return bool(failed) and not here and not self.interrupted
+
+    @property
     def done(self) -> int:
         """Entries that are settled."""
         return self.downloaded + self.already + sum(self.failed.values()) + self.failed_before

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -150,8 +151,9 @@ class _Run:
         if getattr(result, "interrupted", False):
             self._abandon()
             return outcome("interrupted", "stopped", result)
-        if problems := getattr(result, "problems", ()):
-            return outcome("failed", _in_keys(step, self.loaded.file, "; ".join(problems)), result)
+        if fault := _fault(result):
+            self._abandon()
+            return outcome("failed", _in_keys(step, self.loaded.file, fault), result)
         nothing_new = planned.status == "look" and not _changed(result)
         return outcome("current" if nothing_new else "done", planned.why, result)
 
@@ -402,6 +404,20 @@ def _changed(result: Result) -> bool:
     """Whether a step that only looked has found something to do."""
     counts = ("indexed", "reused", "removed", "downloaded", "updated")
     return any(getattr(result, name, 0) for name in counts)
+
+
+def _fault(result: Result) -> str:
+    """What is wrong with a step that came to its end, or nothing."""
+    if problems := getattr(result, "problems", ()):
+        return "; ".join(problems)
+    if not getattr(result, "nothing_usable", False):
+        return ""
+    if isinstance(result, IndexReport):
+        notes = [note for note in result.notes if note.startswith("no images in ")]
+        counts = Counter(one.reason for one in result.skipped)
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common(5))
+        return "; ".join([*notes, *([f"nothing could be used: {reasons}"] if reasons else [])])
+    return "nothing could be downloaded; `lookalike download --failures` lists why"
 
 
 def _in_keys(step: Step, file: RunFile, text: str) -> str:

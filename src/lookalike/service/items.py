@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from lookalike import failures
 from lookalike.collection import Collection
 from lookalike.documents import items_json, notes_json
 from lookalike.errors import PictureError, StoreFullError
@@ -241,6 +242,9 @@ def index_kept(
         _tidy(shop, root, before, entries)
     by_path = {entry.path: entry.id for entry in entries}
     skipped = [replace(one, path=by_path.get(one.path, one.path)) for one in report.skipped]
+    # Their files are gone, so they are remembered by their ids.
+    unstamped = [replace(one, stamp=None) for one in skipped]
+    failures.remember(shop.store, "uploads", unstamped, whole=False, kind="id")
     return replace(report, skipped=tuple(skipped))
 
 

@@ -82,9 +82,13 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
             root.path, allow_removals=asked.allow_removals, progress=told, stop=stop
         )
         said = [one.replace(ALLOW, '"allow_removals": true') for one in report.problems]
+        notes = [*report.notes]
         if not show_paths:
-            said = [one.replace(str(root.path), name or "the folder") for one in said]
-        return replace(report, problems=tuple(said))
+            said, notes = (
+                [one.replace(str(root.path), name or "the folder") for one in some]
+                for some in (said, notes)
+            )
+        return replace(report, problems=tuple(said), notes=tuple(notes))
 
     return work
 

@@ -76,6 +76,17 @@ def _report_json(report: IndexReport) -> dict[str, Json]:
     return {**asdict(report), **said, "skipped": skipped}
 
 
+def _nothing_usable(report: IndexReport) -> str | None:
+    """What is wrong with a run that had something to index, and could use nothing of it."""
+    if not report.nothing_usable:
+        return None
+    if not report.skipped:
+        return "the folder has no images"
+    first = report.skipped[0]
+    more = f", and {len(report.skipped) - 1:,} more" if len(report.skipped) > 1 else ""
+    return f"no image could be used: {first.path}: {first.reason}{more}"
+
+
 class Jobs:
     """The jobs of one app: of each collection one at a time. To be used on one event loop.
 
@@ -174,8 +185,8 @@ class Jobs:
             else:
                 if job.state == "running":
                     job.report = report
-                    job.error = " ".join(report.problems) or None
-                    ended: State = "failed" if report.problems else "done"
+                    job.error = " ".join(report.problems) or _nothing_usable(report)
+                    ended: State = "done" if job.error is None else "failed"
                     self._end(job, "cancelled" if report.interrupted else ended)
 
     def _end(self, job: Job, state: State) -> None:
