@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import lookalike
 from conftest import painted
@@ -154,6 +155,7 @@ CASES = [
     ("categories train -c ./shop --by colr", 1, "", "no item has the field 'colr'; did you mean"),
     ("categories info -c ./shop", 5, "", "nothing has been learned"),
     ("search other.png -c ./shop --category mug", 1, "", "no item has 'mug' .*did you mean 'Mug'"),
+    ("duplicates -c ./shop --where colr=red", 0, "", "note: no item has the field 'colr'"),
     ("duplicates other.png -c ./shop", 5, "", "other.png: no copy"),
     # all failed, or could not
     ("search broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a picture"),
@@ -325,6 +327,19 @@ def test_the_collection_of_a_folder_without_images_is_not_kept(cli: Lookalike, p
     report = cli("index", "documents", "-c", "./new", "--encoder", "{card}", "--json").document
     assert report["passed"] == {".pdf": 2, ".txt": 1, "without": 1, "hidden": 1}
     assert not (place / "new").exists()
+
+
+def test_copies_of_images_that_are_away_are_unknown_and_not_none(
+    cli: Lookalike, place: Path
+) -> None:
+    shutil.copytree(place / "pictures", place / "away")
+    with Image.open(place / "pictures" / "0.png") as image:
+        image.resize((60, 45)).save(place / "away" / "smaller.png")
+    cli("index", "away", "-c", "./lost", "--encoder", "{card}")
+    shutil.rmtree(place / "away")
+    said = cli("duplicates", "-c", "./lost")
+    assert (said.code, "could not be looked at" in said.err) == (1, True)
+    assert cli("duplicates", "-c", "./lost", "--exact-only").code == 0
 
 
 # --- what failed is shown afterwards -------------------------------------------------------------

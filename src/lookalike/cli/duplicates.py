@@ -9,10 +9,10 @@ import click
 
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json, print_table
+from lookalike.cli.output import plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
-from lookalike.documents import error_json, item_json
+from lookalike.documents import error_json, item_json, notes_json
 from lookalike.duplicates import Keep, act, copies_of, find
 from lookalike.errors import PictureError
 from lookalike.published import write_copies
@@ -155,14 +155,20 @@ def duplicates_command(
         outcomes: list[Outcome] | None = None
         if todo.wanted and not found.interrupted:
             outcomes = _acted(shop, found, todo, stop)
+        notes = () if found.items else shop.notes(where)
         if as_json:
-            print_json(_document(shop, found, outcomes, dry_run=todo.dry_run))
+            document = _document(shop, found, outcomes, dry_run=todo.dry_run)
+            print_json({**document, "notes": notes_json(notes)})
         else:
             _print(found, outcomes)
             click.echo(_summary(found, outcomes, dry_run=todo.dry_run), err=True)
+            print_notes(notes)
     if found.interrupted or stop.asked:
         click.echo("interrupted; what was decoded is kept for the next time", err=True)
         ctx.exit(130)
+    if found.unread and not found.compared:
+        click.echo("error: no image could be looked at, so near copies are not known", err=True)
+        ctx.exit(1)
     if outcomes is not None and any(one.done == "left" for one in outcomes):
         ctx.exit(1)
 
@@ -249,7 +255,7 @@ _DONE = ("moved", "deleted", "left")
 
 def _document(
     shop: "Collection", found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: bool
-) -> Json:
+) -> dict[str, Json]:
     done = {one.item.id: one for one in outcomes or ()}
 
     def copy_json(copy: "Copy") -> dict[str, Json]:

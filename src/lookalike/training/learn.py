@@ -154,6 +154,7 @@ def _labelled(
         raise CollectionError(
             f"at least 2 different values of {by} are needed to learn from, and the items have "
             f"{different}; `lookalike label` gives labels, and catalogues bring theirs"
+            + "".join(f"; {note.message}" for note in collection.notes(where, field=by))
         )
     return items, names
 
