@@ -357,8 +357,10 @@ def test_a_dry_run_does_nothing_and_says_why(
 def test_json_has_what_each_step_did(load: Callable[..., Loaded], command: Command) -> None:
     load(WHOLE)
     done = command("run", "shop.yaml", "--json", "--quiet")
-    assert (done.returncode, done.stderr) == (0, "")
+    note = "no item has the field 'price'"  # which the run file declares
+    assert (done.returncode, done.stderr) == (0, f"note: {note}\n")
     document = json.loads(done.stdout)
+    assert {one["step"]: one["notes"] for one in document["steps"]}["declare"] == [note]
     assert document["interrupted"] is False
     results = {one["step"]: one["result"] for one in document["steps"]}
     assert results["index"]["indexed"] == 8
