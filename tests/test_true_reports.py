@@ -332,8 +332,7 @@ def test_the_collection_of_a_folder_without_images_is_not_kept(cli: Lookalike, p
 def test_copies_of_images_that_are_away_are_unknown_and_not_none(
     cli: Lookalike, place: Path
 ) -> None:
-    shutil.copytree(place / "pictures", place / "away")
-    with Image.open(place / "pictures" / "0.png") as image:
+    with Image.open(painted(place / "away" / "own.png", 50)) as image:
         image.resize((60, 45)).save(place / "away" / "smaller.png")
     cli("index", "away", "-c", "./lost", "--encoder", "{card}")
     shutil.rmtree(place / "away")
