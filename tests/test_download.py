@@ -706,8 +706,12 @@ def test_downloads_are_a_catalogue_of_what_came(server: Server, tmp_path: Path) 
     )
     download([one, entry("b", server.url("404"))], tmp_path, politeness=FAST)
     assert found_in(tmp_path)
-    (found,) = Downloads(tmp_path).entries()
+    found, failed = Downloads(tmp_path).entries()
     assert isinstance(found, Entry)
+    assert isinstance(failed, Entry)
+    assert failed.id == "b"
+    assert isinstance(failed.picture, Remote)
+    assert failed.picture.reason.startswith("not downloaded: ")
     assert (found.id, found.path, found.label, found.group) == ("a", "mug/a.jpg", "mug", "7")
     assert found.picture == tmp_path / "mug/a.jpg"
     assert found.stamp is not None

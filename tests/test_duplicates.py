@@ -553,4 +553,4 @@ def test_the_command_tells_whether_a_picture_is_there(place: Path, tmp_path: Pat
     assert done.exit_code == 0
     assert [copy["id"] for copy in json.loads(done.stdout)["copies"]] == ["2.png"]
     scene(50).save(new)
-    assert command(place, str(new)).exit_code == 1
+    assert command(place, str(new)).exit_code == 5

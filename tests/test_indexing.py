@@ -916,7 +916,7 @@ def test_two_processes_index_different_folders_into_one_collection(
             target = both / f"{number % 2}" / kind.name / picture.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(picture, target)
-    script = _INDEX.replace("pictures)\nstore", "pictures.parent, under=pictures.name)\nstore")
+    script = _INDEX.replace("encoder, pictures,", "encoder, pictures.parent, under=pictures.name,")
     children = [
         subprocess.Popen(
             [sys.executable, "-c", script, str(card), str(store.folder), str(both / part)],

@@ -345,6 +345,7 @@ def test_searches_go_on_while_another_process_indexes_and_removes(
         for thread in threads:
             thread.start()
         index = [sys.executable, "-m", "lookalike", "index", str(folder), "-q", "-c", "shop"]
+        index.append("--allow-removals")
         environment = {**os.environ, "LOOKALIKE_HOME": str(home)}
         for part in (pictures[:50], pictures[50:100]):
             subprocess.run(index, env=environment, check=True, capture_output=True, timeout=60)
