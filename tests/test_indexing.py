@@ -440,7 +440,8 @@ def test_a_store_is_asked_by_the_batch_not_by_the_picture(
     store.questions.clear()
     shutil.copytree(pictures, pictures / "copies")
     assert counts(index_folder(store, lambda: tiny, pictures)) == {"reused": 30, "unchanged": 30}
-    assert store.questions == {"get": 6, "with_digest": 3, "vectors": 3}
+    # once more at the end: have any of them moved here?
+    assert store.questions == {"get": 7, "with_digest": 3, "vectors": 3}
     store.close()
 
 

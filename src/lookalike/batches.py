@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from lookalike import images
+from lookalike.by_hand import NOTHING, ByHand, by_hand
 from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
 from lookalike.protocols import Encoder, Prepared, Store
 from lookalike.records import Entry, Item, Remote, Skipped, Thumbnail
@@ -30,6 +31,9 @@ class Batch:
     """Entries after reading: those to encode, those whose vector is known, those left out.
 
     ``update`` have new words for the content that they had, of ``same`` nothing is new.
+    ``arrived`` are the entries of new content, ``before`` the items that it replaces. The source
+    changed the words of ``relabelled`` items and said something else than people did of
+    ``kept_by_hand``; ``overwritten`` has what remains set by hand of others.
     ``thumbnails`` are by the digest of what they show; ``bare`` items are there and lack theirs.
     """
 
@@ -41,6 +45,11 @@ class Batch:
     size: int
     thumbnails: dict[str, Thumbnail] = field(default_factory=dict)
     bare: list[Item] = field(default_factory=list)
+    arrived: dict[str, Entry] = field(default_factory=dict)
+    before: dict[str, Item] = field(default_factory=dict)
+    relabelled: int = 0
+    kept_by_hand: int = 0
+    overwritten: dict[str, ByHand] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,41 @@ class _Small:
             self.batch.skipped.append((entry, _skipped(entry, error)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """What of a batch's items was set ``by_hand``, and whether the source may ``overwrite`` it."""
+
+    batch: Batch
+    by_hand: Mapping[str, ByHand]
+    overwrite: bool
+
+    def described(self, item: Item, entry: Entry) -> Item:
+        """Return the item with what the entry says anew; what it does not say stays."""
+        entry = _counting(item, entry)
+        told = replace(
+            item,
+            root=entry.root,
+            path=entry.path,
+            stamp=entry.stamp,
+            label=item.label if entry.label is None else entry.label,
+            group=item.group if entry.group is None else entry.group,
+            metadata=item.metadata if entry.metadata is None else entry.metadata,
+        )
+        hand = self.by_hand.get(item.id, NOTHING)
+        return (hand.without(entry) if self.overwrite else hand).over(told)
+
+    def count(self, before: Item, item: Item, entry: Entry) -> None:
+        """Count what became of the words of an item that is there."""
+        entry = _counting(before, entry)
+        words = [(one.label, one.group, dict(one.metadata)) for one in (before, item)]
+        self.batch.relabelled += words[0] != words[1]
+        hand = self.by_hand.get(item.id, NOTHING)
+        if hand.against(entry) and not self.overwrite:
+            self.batch.kept_by_hand += 1
+        elif self.overwrite and (rest := hand.without(entry)) != hand:
+            self.batch.overwritten[item.id] = rest
+
+
 class _Copy(NamedTuple):
     """An item with its vector and, if it is as large as wanted, its thumbnail."""
 
@@ -102,19 +146,24 @@ def load(
     limits: images.Limits,
     *,
     side: int | None = None,
+    overwrite_by_hand: bool = False,
 ) -> Batch:
     """Read, recognise, decode and prepare one batch. Runs on a reader thread.
 
-    With ``side``, each item is to have a thumbnail of so many pixels.
+    With ``side``, each item is to have a thumbnail of so many pixels. What was set by hand stays
+    whatever the entries say, unless ``overwrite_by_hand``.
     """
     batch = Batch([], [], [], 0, [], len(entries))
     known = store.get([entry.id for entry in entries])
     have = store.thumbnail_sides([*known]) if side is not None else {}
     small = _Small(batch=batch, side=side, have=have, limits=limits)
+    told = [one.id for one in entries if one.id in known and _says(one)]
+    hands = by_hand(store, told) if told else {}
+    words = _Words(batch=batch, by_hand=hands, overwrite=overwrite_by_hand)
     waiting: list[tuple[Entry, _Read]] = []
     held = 0
     for place, entry in enumerate(entries, 1):
-        read = _read(entry, known.get(entry.id), small)
+        read = _read(entry, known.get(entry.id), small, words)
         waiting.append((entry, read))
         if isinstance(read, _File):
             held += len(read.data)
@@ -125,12 +174,23 @@ def load(
         for one, found in waiting:
             copy = copies.get(found.digest) if isinstance(found, _File) else None
             before = known.get(one.id)
-            _add(small, one, found, before=before, copy=copy, encoder=encoder)
+            _add(small, words, one, found, before=before, copy=copy, encoder=encoder)
         waiting, files, held = [], [], 0
     return batch
 
 
-def _read(entry: Entry, before: Item | None, small: _Small) -> _Read:
+def _counting(item: Item, entry: Entry) -> Entry:
+    """Return the entry without its words, where they may be cut off and the item has some."""
+    if entry.partial and (item.label is not None or item.group is not None or item.metadata):
+        return replace(entry, label=None, group=None, metadata=None)
+    return entry
+
+
+def _says(entry: Entry) -> bool:
+    return any(one is not None for one in (entry.label, entry.group, entry.metadata))
+
+
+def _read(entry: Entry, before: Item | None, small: _Small, words: _Words) -> _Read:
     """Read an entry's file, where that is needed; ``before`` is the item of its id."""
     if before is not None and before.path and before.root != entry.root:
         place = ": ".join(part for part in (before.root, before.path) if part)
@@ -138,7 +198,7 @@ def _read(entry: Entry, before: Item | None, small: _Small) -> _Read:
         return Skipped(path=entry.path or entry.id, reason=reason)
     if before is not None and entry.stamp is not None and before.stamp == entry.stamp:
         small.complete(before, entry)
-        return _described(before, entry)
+        return words.described(before, entry)
     try:
         data = _bytes(entry, small.limits)
     except PictureError as error:
@@ -146,7 +206,7 @@ def _read(entry: Entry, before: Item | None, small: _Small) -> _Read:
     digest = images.digest(data)
     if before is not None and before.digest == digest:
         small.complete(before, entry, data)
-        return _described(before, entry)
+        return words.described(before, entry)
     return _File(data, digest)
 
 
@@ -187,6 +247,7 @@ def _copies(store: Store, digests: Collection[str], side: int | None) -> dict[st
 
 def _add(
     small: _Small,
+    words: _Words,
     entry: Entry,
     read: _Read,
     *,
@@ -199,19 +260,22 @@ def _add(
     if isinstance(read, Skipped):
         batch.skipped.append((entry, read))
     elif isinstance(read, Item):
+        if before is not None:
+            words.count(before, read, entry)
         if read == before:
             batch.same += 1
         else:
             batch.update.append(read)
     else:
         try:
-            _add_new(small, entry, read, before=before, copy=copy, encoder=encoder)
+            _add_new(small, words, entry, read, before=before, copy=copy, encoder=encoder)
         except PictureError as error:
             batch.skipped.append((entry, _skipped(entry, error)))
 
 
 def _add_new(
     small: _Small,
+    words: _Words,
     entry: Entry,
     file: _File,
     *,
@@ -225,36 +289,31 @@ def _add_new(
         if copy.thumbnail is not None:
             batch.thumbnails[digest] = copy.thumbnail
         small.add(digest, file.data)
-        item = _new_item(entry, digest, copy.item.width, copy.item.height, before)
+        size = copy.item.width, copy.item.height
+        item = _new_item(words, entry, digest, size, before)
         batch.reuse.append((item, copy.vector))
     else:
         picture = images.decode(file.data, limits=small.limits, at_least=encoder.decode_size)
         prepared = encoder.prepare(picture.image)
         small.add(digest, file.data, picture)
-        item = _new_item(entry, digest, picture.width, picture.height, before)
+        size = picture.width, picture.height
+        item = _new_item(words, entry, digest, size, before)
         batch.encode.append((item, prepared))
 
 
-def _new_item(entry: Entry, digest: str, width: int, height: int, before: Item | None) -> Item:
+def _new_item(
+    words: _Words, entry: Entry, digest: str, size: tuple[int, int], before: Item | None
+) -> Item:
     """The item with new content; what was said of the one ``before`` it stays."""
+    width, height = size
+    words.batch.arrived[entry.id] = entry
     if before is None:
-        before = Item(id=entry.id, digest=digest, width=width, height=height)
-    return _described(replace(before, digest=digest, width=width, height=height), entry)
-
-
-def _described(item: Item, entry: Entry) -> Item:
-    """The stored item with what the entry says anew; what it does not say stays."""
-    if entry.partial and (item.label is not None or item.group is not None or item.metadata):
-        entry = replace(entry, label=None, group=None, metadata=None)
-    return replace(
-        item,
-        root=entry.root,
-        path=entry.path,
-        stamp=entry.stamp,
-        label=item.label if entry.label is None else entry.label,
-        group=item.group if entry.group is None else entry.group,
-        metadata=item.metadata if entry.metadata is None else entry.metadata,
-    )
+        item = Item(id=entry.id, digest=digest, width=width, height=height)
+        return words.described(item, entry)
+    words.batch.before[before.id] = before
+    item = words.described(replace(before, digest=digest, width=width, height=height), entry)
+    words.count(before, item, entry)
+    return item
 
 
 def _skipped(entry: Entry, error: PictureError) -> Skipped:

@@ -1,13 +1,22 @@
 """What belongs to a collection beside its items: settings, declared fields, left-out files."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from lookalike.protocols import Store
+from lookalike import by_hand, missing
+from lookalike.protocols import SideTable, Store
 from lookalike.records import Json
 from lookalike.roots import read_roots
 
-__all__ = ["CATALOGUES", "OWN", "move_settings", "move_skips", "remember_catalogue"]
+__all__ = [
+    "CATALOGUES",
+    "OWN",
+    "move_settings",
+    "move_side_tables",
+    "move_skips",
+    "remember_catalogue",
+]
 
 OWN = frozenset(
     {"copied_from", "declared", "encoder", "graph", "neighbours", "replaced", "version_of"}
@@ -57,4 +66,31 @@ def move_skips(source: Store, target: Store) -> int:
         for start in range(0, len(skips), _BATCH):
             target.skip(name, skips[start : start + _BATCH])
         moved += len(skips)
+    return moved
+
+
+def move_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
+    """Copy what was set by hand and what was said of missing items; return how many rows.
+
+    With ``mirror``, rows that only ``target`` has are deleted.
+    """
+    return sum(
+        _move_table(source.beside(name), target.beside(name), mirror=mirror)
+        for name in (by_hand.TABLE, missing.TABLE, missing.THUMBNAILS, missing.ARRIVED)
+    )
+
+
+def _move_table(source: SideTable, target: SideTable, *, mirror: bool) -> int:
+    if not source.count() and not target.count():
+        return 0
+    moved = 0
+    rows = source.scan()
+    while batch := list(islice(rows, _BATCH)):
+        there = target.get([row.id for row in batch])
+        target.put([row for row in batch if there.get(row.id) != row])
+        moved += len(batch)
+    others = target.scan() if mirror else iter(())
+    while batch := list(islice(others, _BATCH)):
+        kept = source.get([row.id for row in batch])
+        target.delete([row.id for row in batch if row.id not in kept])
     return moved

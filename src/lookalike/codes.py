@@ -17,6 +17,7 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.PictureTooLargeError: (413, "picture-too-large"),
     errors.FilterError: (422, "bad-filter"),
     errors.SourceError: (422, "bad-source"),
+    errors.RootMovedError: (409, "folder-moved"),
     errors.EncoderError: (503, "encoder-failed"),
     errors.CollectionError: (409, "collection"),
     errors.CollectionNotFoundError: (404, "no-such-collection"),

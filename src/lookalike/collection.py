@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike import failures, images
+from lookalike import by_hand, failures, images
+from lookalike import missing as absent
 from lookalike import notes as reasons
 from lookalike import thumbnails as small
 from lookalike.belongings import remember_catalogue
@@ -34,6 +35,7 @@ from lookalike.records import (
     IndexReport,
     Item,
     Json,
+    Missing,
     Note,
     Progress,
     Results,
@@ -46,6 +48,7 @@ from lookalike.unfinished import abandon
 from lookalike.vectors import Vector
 
 if TYPE_CHECKING:
+    from lookalike.relocating import Relocation
     from lookalike.scan import ScanOptions
 
 __all__ = [
@@ -94,6 +97,8 @@ Query: TypeAlias = _Picture | Encoded
 class CollectionInfo:
     """What a collection is, at one moment. ``skipped`` counts left-out files by reason.
 
+    ``missing`` items have no file any more: they are in no results, and not among ``items``.
+
     ``bytes`` is its size on the disk, ``None`` where a server does not tell who asks. New items are
     given thumbnails of ``thumbnail_side`` pixels (``None``: none); ``thumbnails`` are kept, of
     ``thumbnail_bytes`` together.
@@ -102,6 +107,7 @@ class CollectionInfo:
     address: str
     store: str
     items: int
+    missing: int
     encoder: str | None
     fingerprint: str | None
     dim: int | None
@@ -173,6 +179,8 @@ class Collection:
         allow_removals: bool = False,
         retry: bool = False,
         part: Part | None = None,
+        overwrite_by_hand: bool = False,
+        as_new: bool = False,
         thumbnails: int | None = None,
         progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -198,12 +206,21 @@ class Collection:
         that lack theirs are given it, without encoding again.
 
         A catalogue (``lookalike.catalogues``) also says what a picture is: its label, group and
-        metadata. ``format`` is its format's name, ``folder`` for pictures and nothing else, or
+        metadata. What was set by hand (``label``, ``edit``) stays, unless ``overwrite_by_hand``.
+        ``format`` is its format's name, ``folder`` for pictures and nothing else, or
         ``auto`` to recognise it by its content. Where only the catalogue's words have changed,
         nothing is read or encoded again.
 
-        Raises ``SourceError`` for a missing folder, ``EncoderError``, ``EncoderMismatchError`` or
-        ``StoreError``; a picture that cannot be used is only listed in the report.
+        A file that was moved or renamed takes its words along. Of what was removed, label, group,
+        metadata and thumbnail are kept (``missing``), and the item has them again when its file is
+        back.
+
+        A folder that holds the files of another one, which have all vanished there, was moved:
+        that is an error which says how to ``relocate`` the other, unless ``as_new``.
+
+        Raises ``SourceError`` for a missing folder, ``RootMovedError``, ``EncoderError``,
+        ``EncoderMismatchError`` or ``StoreError``; a picture that cannot be used is only listed in
+        the report.
         """
         # What indexing needs costs a fresh process 20 ms, which a search should not pay.
         from lookalike import indexing  # noqa: PLC0415
@@ -226,9 +243,11 @@ class Collection:
                 allow_removals=allow_removals,
                 retry=retry,
                 part=part,
+                overwrite_by_hand=overwrite_by_hand,
+                as_new=as_new,
             )
         elif isinstance(source, Catalogue):
-            root, under, _ = self._root_of(source.root)
+            root, under, _ = self._root_of(source.root, as_new=as_new)
             if under:
                 raise SourceError(
                     f"{source.root} lies in {root.path}, which this collection indexes as a "
@@ -243,12 +262,19 @@ class Collection:
                 allow_removals=allow_removals,
                 retry=retry,
                 part=part,
+                overwrite_by_hand=overwrite_by_hand,
                 **common,
             )
         else:
             if part is not None:
                 source = (entry for entry in source if entry.id in part)
-            report = indexing.index_entries(self._store, self._bound_encoder(), source, **common)
+            report = indexing.index_listed(
+                self._store,
+                self._bound_encoder(),
+                source,
+                overwrite_by_hand=overwrite_by_hand,
+                **common,
+            )
             failures.remember(self._store, "", report.skipped, whole=False, kind="id")
         remember_catalogue(self._store, source)
         if report.indexed or report.reused or report.removed:
@@ -267,12 +293,14 @@ class Collection:
         allow_removals: bool,
         retry: bool,
         part: Part | None,
+        overwrite_by_hand: bool,
+        as_new: bool,
     ) -> IndexReport:
         from lookalike.indexing import index_folder  # noqa: PLC0415 - as in `index`
         from lookalike.scan import ScanOptions, check_folder  # noqa: PLC0415 - likewise
 
         check_folder(folder)
-        root, under, apart = self._root_of(folder)
+        root, under, apart = self._root_of(folder, as_new=as_new)
         if self._store.folder is not None:
             apart.append(str(self._store.folder.resolve()))
         return index_folder(
@@ -287,6 +315,7 @@ class Collection:
             allow_removals=allow_removals,
             retry=retry,
             part=part,
+            overwrite_by_hand=overwrite_by_hand,
             **common,
         )
 
@@ -307,6 +336,7 @@ class Collection:
         data = picture if isinstance(picture, bytes) else Path(picture)
         report = self.index(
             [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)],
+            overwrite_by_hand=True,
             thumbnails=thumbnails,
         )
         if report.skipped:
@@ -314,17 +344,24 @@ class Collection:
         return self.get(id)
 
     def remove(self, ids: str | Sequence[str]) -> int:
-        """Remove items by id; answers how many there were. Their files are not touched."""
-        removed = self._store.delete([ids] if isinstance(ids, str) else ids)
+        """Remove items by id and return how many there were. Their files are not touched.
+
+        They are gone for good, missing items (``missing``) too: nothing that was said of them is
+        kept.
+        """
+        named = [ids] if isinstance(ids, str) else list(ids)
+        removed = self._store.delete(named)
         if removed:
             self._store.set_setting("updated_at", time.time())
-        return removed
+        return removed + absent.forget(self._store, named)
 
     def remove_root(self, name: str) -> int:
         """Forget a folder and every item that came from it. Its files are not touched."""
         if name not in (root.name for root in self.roots()):
             raise SourceError(f"the collection has no root called {name!r}")
         # Items that came as bytes have no path: they are of no root, not of the first.
+        gone = [one.item.id for one in self.missing() if one.item.root == name]
+        absent.forget(self._store, gone)
         removed = self.remove([one for path, (one, _) in self._store.stamps(name).items() if path])
         self._store.forget_skips(name, list(self._store.skips(name)))
         self._store.change_setting(
@@ -568,12 +605,31 @@ class Collection:
         return self._store.declared()
 
     def label(self, ids: Sequence[str], label: str | None) -> None:
-        """Give items a label, or take it away; nothing is encoded. ``ItemNotFoundError``."""
-        found = self._store.get(ids)
-        missing = next((one for one in ids if one not in found), None)
-        if missing is not None:
-            raise ItemNotFoundError(f"there is no item {missing!r}")
-        self._store.update([replace(item, label=label) for item in found.values()])
+        """Set the label of items by hand, or remove it (``None``). ``ItemNotFoundError``.
+
+        Nothing is encoded, and indexing does not change it (see ``index``).
+        """
+        by_hand.edit(self._store, ids, {"label": label})
+
+    def edit(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        **changes: Unpack[by_hand.Words],
+    ) -> Item:
+        """Set ``label``, ``group`` or ``metadata`` of an item by hand; ``ItemNotFoundError``.
+
+        What is not given stays; ``metadata`` replaces all of it. Indexing does not change what was
+        set by hand (see ``index``). Returns the item.
+        """
+        return by_hand.edit(self._store, [id], changes)[0]
+
+    def missing(self) -> Iterator[Missing]:
+        """Yield the items whose file has gone, by ascending id, with what was said of them.
+
+        They are in no results. They come back with their file; ``remove`` or
+        ``lookalike.pruning.prune_missing`` forgets them.
+        """
+        return absent.missing(self._store)
 
     def __len__(self) -> int:
         return self._store.count()
@@ -598,6 +654,7 @@ class Collection:
             address=str(facts["address"]),
             store=str(facts["store"]),
             items=len(self),
+            missing=self._store.beside(absent.TABLE).count(),
             encoder=bound[0] if bound else None,
             fingerprint=bound[1] if bound else None,
             dim=bound[2] if bound else None,
@@ -655,13 +712,34 @@ class Collection:
         """The folders that have been indexed, first come first."""
         return read_roots(self._store.setting("roots"))
 
-    def _root_of(self, folder: Path) -> tuple[Root, str, list[str]]:
+    def relocate(
+        self,
+        old: str | os.PathLike[str],
+        new: str | os.PathLike[str],
+        *,
+        dry_run: bool = False,
+    ) -> "Relocation":
+        """Tell the collection that an indexed folder lies at ``new`` now; ids stay as they are.
+
+        ``old`` is the folder as it was indexed, or one that several such folders lie in. A sample
+        of the items is looked for at the new place. Raises ``SourceError`` when nothing was indexed
+        from ``old``, and when too few files are there or are the same.
+        """
+        from lookalike import relocating  # noqa: PLC0415 - a search should not pay for it
+
+        return relocating.relocate(self._store, _expanded(old), _expanded(new), dry_run=dry_run)
+
+    def _root_of(self, folder: Path, *, as_new: bool) -> tuple[Root, str, list[str]]:
         """The root that ``folder`` is or lies in, the path below it, and roots within it."""
         place = folder.resolve()
         around = innermost(self.roots(), place)
         if not _is_text(place.name if around is None else place.relative_to(around.path)):
             raise SourceError(f"{ascii(str(folder))[1:-1]}: its name is not UTF-8; rename it")
         if around is None:
+            if not as_new:
+                from lookalike import relocating  # noqa: PLC0415 - a search should not pay for it
+
+                relocating.check_new(self._store, place)
             self._store.change_setting(
                 "roots", lambda stored: roots_json(with_root(read_roots(stored), place))
             )

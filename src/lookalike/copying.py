@@ -14,7 +14,7 @@ from itertools import islice
 
 import numpy as np
 
-from lookalike.belongings import move_settings, move_skips
+from lookalike.belongings import move_settings, move_side_tables, move_skips
 from lookalike.errors import CollectionError, ItemNotFoundError
 from lookalike.protocols import Store
 from lookalike.records import Hit, Item
@@ -84,6 +84,7 @@ def copy(
     if not report.interrupted:
         report = replace(report, settings=tuple(move_settings(source, target)))
         report = replace(report, skips=move_skips(source, target))
+        move_side_tables(source, target, mirror=mirror)
         if mirror:
             report = replace(report, removed=_remove_others(source, target))
         report = _compared(report, source, target)

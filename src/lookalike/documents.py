@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.codes import status_of
 from lookalike.errors import LookalikeError
-from lookalike.records import Hit, Item, Json, Note, Results
+from lookalike.records import Hit, Item, Json, Missing, Note, Results
 
 if TYPE_CHECKING:
     from lookalike.calibration import Calibration, Judgement, Match
@@ -24,6 +24,7 @@ __all__ = [
     "item_json",
     "items_json",
     "matches_json",
+    "missing_json",
     "notes_json",
     "search_json",
     "when",
@@ -52,6 +53,21 @@ def items_json(collection: "Collection", items: Sequence[Item]) -> list[dict[str
         }
         for item, place in zip(items, collection.files_of(items), strict=True)
     ]
+
+
+def missing_json(one: Missing) -> dict[str, Json]:
+    """Return a missing item as the documents show it, with the time ``since`` when it is so."""
+    item = one.item
+    return {
+        "id": item.id,
+        "label": item.label,
+        "group": item.group,
+        "metadata": dict(item.metadata),
+        "width": item.width,
+        "height": item.height,
+        "digest": item.digest,
+        "since": when(one.since),
+    }
 
 
 def hits_json(

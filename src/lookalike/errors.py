@@ -8,6 +8,7 @@
     │   └── PictureTooLargeError     over the limit on bytes or pixels
     ├── FilterError                  a filter that cannot be understood; points at the place
     ├── SourceError                  what was to be indexed is not there or not a folder
+    │   └── RootMovedError           it is a folder of the collection that was moved: relocate
     ├── DownloadError                a download cannot go on; one picture's failure is none
     ├── ExportError                  a file cannot be written, or not in that format
     ├── RunFileError                 a run file cannot be read, or says something impossible
@@ -54,6 +55,7 @@ __all__ = [
     "NotAPictureError",
     "PictureError",
     "PictureTooLargeError",
+    "RootMovedError",
     "RunFileError",
     "ServiceBusyError",
     "ServiceError",
@@ -112,6 +114,10 @@ class FilterError(LookalikeError):
 
 class SourceError(LookalikeError):
     """What was to be indexed is missing, not a folder, or cannot be listed."""
+
+
+class RootMovedError(SourceError):
+    """A folder to be indexed is one that the collection has already, moved to another place."""
 
 
 class DownloadError(LookalikeError):

@@ -8,7 +8,14 @@ stays flat however many pictures there are.
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,17 +25,35 @@ from unicodedata import normalize
 
 import numpy as np
 
-from lookalike import failures, images, removals
+from lookalike import by_hand, failures, images, removals
 from lookalike.batches import REMOTE, Batch, load
 from lookalike.cores import usable_cores
 from lookalike.errors import SourceError
+from lookalike.missing import TABLE as MISSING
+from lookalike.missing import Arrivals, Carried, carry_words, set_aside
 from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Store
-from lookalike.records import Entry, IndexReport, Progress, Remote, Skipped, Stamp, id_of
+from lookalike.records import (
+    Entry,
+    IndexReport,
+    Progress,
+    Remote,
+    SideRow,
+    Skipped,
+    Stamp,
+    id_of,
+)
 from lookalike.scan import Listing, ScanOptions, check_folder, passed_text, scan
 from lookalike.thumbnails import kept_side
 
-__all__ = ["FolderPlan", "index_catalogue", "index_entries", "index_folder", "plan_folder"]
+__all__ = [
+    "FolderPlan",
+    "index_catalogue",
+    "index_entries",
+    "index_folder",
+    "index_listed",
+    "plan_folder",
+]
 
 BATCH = 64  # pictures a batch; 64 prepared at 224 px are 10 MB
 _AHEAD = 3  # batches read ahead of the encoder
@@ -66,6 +91,7 @@ def index_folder(
     allow_removals: bool = False,
     retry: bool = False,
     part: Part | None = None,
+    overwrite_by_hand: bool = False,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -95,11 +121,22 @@ def index_folder(
             _entries(root, name, listing, plan.work),
             total=len(plan.work),
             limits=limits,
+            journal=True,
+            overwrite_by_hand=overwrite_by_hand,
             progress=progress,
             stop=stop,
         )
-    going = removals.Removals()
+    going, carried = removals.Removals(), Carried()
     if not report.interrupted:
+        carried = carry_words(
+            store,
+            name,
+            plan.vanished if part is None else (),
+            under=under,
+            final=part is None,
+            overwrite_by_hand=overwrite_by_hand,
+        )
+        report = _with(report, carried)
         if not keep_missing and part is None:
             vanished = set(plan.vanished)
             going = removals.settle(
@@ -109,6 +146,7 @@ def index_folder(
                 sum(map(bool, known)),  # an item without a path came as bytes
                 place=str(root / under),
                 new=(id_of(name, path) for path in plan.work if path not in known),
+                followed=carried.moved,
                 allow=allow_removals,
             )
         # The record of a file that has gone goes as its item would.
@@ -116,7 +154,7 @@ def index_folder(
         recovered = [path for path in plan.recovered if all_there or path in listing.files]
         if recovered:
             store.forget_skips(name, recovered)
-    removed = store.delete(going.remove) if going.remove else 0
+    removed = set_aside(store, going.remove, moved=carried.moved)
     unread = (*listing.skipped, *report.skipped)
     left = [replace(one, path=str(root / one.path)) for one in unread]
     failures.remember(
@@ -126,9 +164,10 @@ def index_folder(
         whole=part is None and not report.interrupted,
     )
     seen = bool(listing.files or listing.skipped)
+    notes = () if seen or part is not None else (_no_images(root / under, listing.passed),)
     return replace(
         report,
-        notes=() if seen or part is not None else (_no_images(root / under, listing.passed),),
+        notes=(*report.notes, *notes),
         passed={} if seen or part is not None else dict(listing.passed),
         unchanged=report.unchanged + plan.unchanged,
         removed=removed,
@@ -156,12 +195,14 @@ def index_catalogue(
     allow_removals: bool = False,
     retry: bool = False,
     part: Part | None = None,
+    overwrite_by_hand: bool = False,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Bring what is stored of root ``name`` in line with a catalogue.
 
-    Unchanged files are not read: where only the table has changed, the items are told what is new.
+    What was set by hand stays, unless ``overwrite_by_hand``. Unchanged files are not read: where
+    only the table has changed, the items are told what is new.
     Of lines with one id the last wins, and each earlier one is reported; ids that differ only by
     case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
     are removed at the end, unless ``keep_missing`` or the run was stopped. Where they are too many
@@ -182,27 +223,54 @@ def index_catalogue(
         lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
     )
     report = index_entries(
-        store, encoder, reading.entries(), limits=limits, progress=progress, stop=stop
+        store,
+        encoder,
+        reading.entries(),
+        limits=limits,
+        journal=True,
+        overwrite_by_hand=overwrite_by_hand,
+        progress=progress,
+        stop=stop,
     )
     if reading.last and not report.interrupted:
         # After all others: the earlier line of an id may still be on its way through the readers.
-        again = index_entries(store, encoder, reading.last.values(), limits=limits, stop=stop)
+        again = index_entries(
+            store,
+            encoder,
+            reading.last.values(),
+            limits=limits,
+            journal=True,
+            overwrite_by_hand=overwrite_by_hand,
+            stop=stop,
+        )
         report = replace(
             again,
             indexed=report.indexed + again.indexed,
             reused=report.reused + again.reused,
             unchanged=report.unchanged + again.unchanged,
             thumbnails=report.thumbnails + again.thumbnails,
+            relabelled=report.relabelled + again.relabelled,
+            kept_by_hand=report.kept_by_hand + again.kept_by_hand,
             skipped=(*report.skipped, *again.skipped),
             seconds=report.seconds + again.seconds,
         )
     gone = {}
+    carried = Carried()
+    whole = not reading.odd and part is None
     if not report.interrupted:
         gone = {
             one: path
             for one, path in known.items()
             if one not in reading.named and (part is None or one in part)
         }
+        carried = carry_words(
+            store,
+            name,
+            [*gone] if whole else (),
+            final=whole,
+            overwrite_by_hand=overwrite_by_hand,
+        )
+        report = _with(report, carried)
     going = removals.Removals()
     if not keep_missing and part is None:
         going = removals.settle(
@@ -212,11 +280,12 @@ def index_catalogue(
             len(known),
             place=str(getattr(catalogue, "path", catalogue.root)),
             new=(one for one in reading.seen if one not in known),
+            followed=carried.moved,
             in_folders=not reading.has_lines,
             malformed=reading.odd,
             allow=allow_removals,
         )
-    removed = store.delete(going.remove) if going.remove else 0
+    removed = set_aside(store, going.remove, moved=carried.moved)
     skipped = (*reading.odd, *reading.left, *report.skipped)
     failures.remember(
         store,
@@ -230,8 +299,56 @@ def index_catalogue(
         kept=len(gone) - removed - going.held_back,
         held_back=going.held_back,
         skipped=skipped,
-        notes=tuple(reading.notes),
+        notes=(*reading.notes, *report.notes),
         problems=(*removals.damage(reading.odd), *going.problems),
+    )
+
+
+def index_listed(
+    store: Store,
+    encoder: Encoder,
+    entries: Iterable[Entry],
+    *,
+    limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+    overwrite_by_hand: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Add or replace ``entries``, which are all that is meant; nothing vanishes.
+
+    What is back from among the missing items gets its words again.
+    """
+    awaited = store.beside(MISSING).count() > 0
+    ids: dict[str, set[str]] = {}  # by root
+
+    def noted() -> Iterator[Entry]:
+        for entry in entries:
+            ids.setdefault(entry.root, set()).add(entry.id)
+            yield entry
+
+    report = index_entries(
+        store,
+        encoder,
+        noted() if awaited else entries,
+        limits=limits,
+        journal=awaited,
+        overwrite_by_hand=overwrite_by_hand,
+        progress=progress,
+        stop=stop,
+    )
+    for root, some in ids.items():
+        carried = carry_words(store, root, (), ids=some, overwrite_by_hand=overwrite_by_hand)
+        report = _with(report, carried)
+    return report
+
+
+def _with(report: IndexReport, carried: Carried) -> IndexReport:
+    return replace(
+        report,
+        moved=report.moved + carried.items_moved,
+        restored=report.restored + carried.restored,
+        kept_by_hand=report.kept_by_hand + carried.kept_by_hand,
+        notes=(*report.notes, *carried.notes),
     )
 
 
@@ -379,17 +496,24 @@ def index_entries(
     *,
     total: int | None = None,
     limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+    journal: bool = False,
+    overwrite_by_hand: bool = False,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Read, encode and store ``entries``; one transaction a batch.
+
+    With ``journal``, new content that was known under another id is journalled for
+    ``missing.settle``, which must follow. ``overwrite_by_hand`` lets entries change what was set by
+    hand.
 
     Where the collection keeps thumbnails (``lookalike.thumbnails``), each item is given its own.
     A picture that cannot be used is skipped with its reason and the rest goes on. An encoder or a
     store that fails raises, and what was stored before stays. ``stop`` is asked between batches.
     """
     began = time.monotonic()
-    indexed = reused = same = done = pictured = 0
+    indexed = reused = same = done = pictured = relabelled = kept_by_hand = 0
+    arrivals = Arrivals(store) if journal else None
     skipped: list[Skipped] = []
     interrupted = False
     workers = usable_cores()
@@ -399,14 +523,18 @@ def index_entries(
         closing(
             _ahead(
                 pool,
-                lambda batch: load(batch, store, encoder, limits, side=side),
+                lambda batch: load(
+                    batch, store, encoder, limits, side=side, overwrite_by_hand=overwrite_by_hand
+                ),
                 _batches(entries, BATCH),
                 workers + _AHEAD,
             )
         ) as batches,
     ):
         for batch in batches:
-            pictured += _write(batch, store, encoder)
+            pictured += _write(batch, store, encoder, arrivals)
+            relabelled += batch.relabelled
+            kept_by_hand += batch.kept_by_hand
             indexed += len(batch.encode)
             reused += len(batch.reuse)
             same += batch.same + len(batch.update)
@@ -422,13 +550,15 @@ def index_entries(
         reused=reused,
         unchanged=same,
         thumbnails=pictured,
+        relabelled=relabelled,
+        kept_by_hand=kept_by_hand,
         skipped=tuple(skipped),
         interrupted=interrupted,
         seconds=time.monotonic() - began,
     )
 
 
-def _write(batch: Batch, store: Store, encoder: Encoder) -> int:
+def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | None) -> int:
     """Store what a batch brought; its new and changed items are one transaction.
 
     Answers how many items were there already and were given a thumbnail.
@@ -437,6 +567,9 @@ def _write(batch: Batch, store: Store, encoder: Encoder) -> int:
     rows = [vector[None, :] for _, vector in batch.reuse]
     if batch.encode:
         rows.insert(0, encoder.encode([prepared for _, prepared in batch.encode]))
+    if new and arrivals is not None:
+        known = {item.digest for item, _ in batch.reuse}
+        arrivals.write(batch.arrived, new, batch.before, known)
     if new:
         store.upsert(new, np.concatenate(rows), [batch.thumbnails.get(item.digest) for item in new])
     if batch.update:
@@ -449,6 +582,11 @@ def _write(batch: Batch, store: Store, encoder: Encoder) -> int:
                 if item.id in there and there[item.id].digest == item.digest
             ]
         )
+    if batch.overwritten:
+        table = store.beside(by_hand.TABLE)
+        table.delete([one for one, hand in batch.overwritten.items() if not hand])
+        left = {one: hand for one, hand in batch.overwritten.items() if hand}
+        table.put([SideRow(id=one, value=hand.as_json()) for one, hand in left.items()])
     pictured = 0
     if batch.bare:
         small = [batch.thumbnails[item.digest] for item in batch.bare]

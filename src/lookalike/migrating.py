@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lookalike.belongings import CATALOGUES, OWN, move_settings, move_skips
+from lookalike.belongings import CATALOGUES, OWN, move_settings, move_side_tables, move_skips
 from lookalike.collection import Collection
 from lookalike.errors import CollectionError, CollectionNotFoundError, SourceError
 from lookalike.images import Limits
@@ -109,6 +109,7 @@ def migrate(
             build.turn()
             move_settings(old, build.new, names=_MOVED)
             move_skips(old, build.new)
+            move_side_tables(old, build.new, mirror=True)
             build.new.set_setting("neighbours", old.setting("neighbours"))  # how many, not which
             build.new.set_setting("replaced", [*before, keep])
             build.items = build.new.count()

@@ -5,10 +5,13 @@ what the others saw; so afterwards one looks at the whole, and removes.
 """
 
 import os
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
-from lookalike import images, removals
+from lookalike import images, missing, removals
 from lookalike.catalogues import open_catalogue, recognise
 from lookalike.collection import Collection
 from lookalike.errors import SourceError
@@ -18,7 +21,12 @@ from lookalike.records import Entry, Skipped
 from lookalike.roots import Root, below, innermost
 from lookalike.scan import ScanOptions, check_folder, scan
 
-__all__ = ["PruneReport", "prune"]
+__all__ = ["ForgetReport", "PruneReport", "forget_missing", "prune"]
+
+_BATCH = 1000
+
+_Carry: TypeAlias = Callable[[Sequence[str]], frozenset[str]]
+"""Gives the words of vanished items to where their files are now; returns the ids of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +35,8 @@ class PruneReport:
 
     ``items`` were looked for. ``kept`` of them were not found, but could not be looked for either.
     ``held_back`` have vanished and stay, as in an ``IndexReport``; ``problems`` say why.
+    ``moved`` files were found at another path and took their words along, ``restored`` missing
+    items are back.
     """
 
     items: int
@@ -35,6 +45,8 @@ class PruneReport:
     kept: int = 0
     held_back: int = 0
     problems: tuple[str, ...] = ()
+    moved: int = 0
+    restored: int = 0
 
 
 def prune(
@@ -48,9 +60,10 @@ def prune(
 ) -> PruneReport:
     """Remove the items whose file has gone from a folder, or whose line from a catalogue.
 
-    ``source``, ``format`` and ``options`` are those of ``Collection.index``, and so is what is held
-    back, unless ``allow_removals``. A folder that cannot be listed keeps what is below it.
-    ``dry_run`` removes nothing.
+    As at the end of ``Collection.index``: words follow a file that was moved, and those of the
+    others are kept (``Collection.missing``). ``source``, ``format`` and ``options`` are those of
+    ``Collection.index``, and so is what is held back, unless ``allow_removals``. A folder that
+    cannot be listed keeps what is below it. ``dry_run`` removes nothing.
 
     Raises ``SourceError`` for a missing folder, and one that was never indexed.
     """
@@ -58,18 +71,59 @@ def prune(
         path = Path(source).expanduser()
         format = recognise(path) if format == "auto" else format  # noqa: A001 - its name
         source = path if format == "folder" else open_catalogue(path, format)
+    root, under = _indexed(collection, source.root if isinstance(source, Catalogue) else source)
+    store, carried = collection.store, missing.Carried()
+
+    def carry(vanished: Sequence[str]) -> frozenset[str]:
+        nonlocal carried
+        if not dry_run:
+            carried = missing.carry_words(store, root.name, vanished, under=under)
+        return carried.moved
+
     if isinstance(source, Catalogue):
-        report, going = _of_catalogue(collection, source, allow=allow_removals)
+        report, going = _of_catalogue(collection, source, carry, allow=allow_removals)
     else:
-        report, going = _of_folder(collection, source, options, allow=allow_removals)
+        report, going = _of_folder(collection, source, options, carry, allow=allow_removals)
     report = replace(report, held_back=going.held_back, problems=going.problems)
-    if dry_run or not going.remove:
+    if dry_run:
         return report
-    return replace(report, removed=collection.remove(going.remove))
+    removed = missing.set_aside(store, going.remove, moved=carried.moved)
+    if removed:
+        store.set_setting("updated_at", time.time())
+    return replace(report, removed=removed, moved=carried.items_moved, restored=carried.restored)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetReport:
+    """The ids of missing items that ``forget_missing`` forgot (or would), and how many stay."""
+
+    forgotten: tuple[str, ...]
+    missing: int
+
+
+def forget_missing(
+    collection: Collection, *, older_than: float = 0.0, dry_run: bool = False
+) -> ForgetReport:
+    """Forget what was said of the items that have been missing for ``older_than`` days or longer.
+
+    When their files come back later, they are new. Nothing else does this by itself. ``dry_run``
+    only tells which.
+    """
+    latest = time.time() - 86_400 * older_than
+    gone, kept = [], 0
+    for one in collection.missing():
+        if one.since <= latest:
+            gone.append(one.item.id)
+        else:
+            kept += 1
+    if not dry_run:
+        for start in range(0, len(gone), _BATCH):
+            missing.forget(collection.store, gone[start : start + _BATCH])
+    return ForgetReport(forgotten=tuple(gone), missing=kept)
 
 
 def _of_folder(
-    collection: Collection, folder: Path, options: ScanOptions, *, allow: bool
+    collection: Collection, folder: Path, options: ScanOptions, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
     root, under = _indexed(collection, folder)
     # Read before the scan: what others index meanwhile has not vanished.
@@ -87,13 +141,14 @@ def _of_folder(
         {one: path for path, (one, _) in known.items() if one in vanished},
         items,
         place=str(folder),
+        followed=carry(plan.vanished),
         allow=allow,
     )
     return PruneReport(items=items, vanished=plan.vanished, kept=plan.kept), going
 
 
 def _of_catalogue(
-    collection: Collection, catalogue: Catalogue, *, allow: bool
+    collection: Collection, catalogue: Catalogue, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
     root, under = _indexed(collection, catalogue.root)
     if under:
@@ -119,6 +174,7 @@ def _of_catalogue(
         gone,
         len(known),
         place=str(getattr(catalogue, "path", catalogue.root)),
+        followed=frozenset() if malformed else carry(sorted(gone)),
         in_folders=not has_lines,
         malformed=malformed,
         allow=allow,

@@ -16,6 +16,7 @@ __all__ = [
     "Item",
     "Json",
     "Leftover",
+    "Missing",
     "NeighbourState",
     "Neighbours",
     "Note",
@@ -78,6 +79,14 @@ class Item:
     label: str | None = None
     group: str | None = None
     metadata: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """An item whose file has gone: ``item`` as it was, and ``since`` when (Unix time) it is so."""
+
+    item: Item
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +277,15 @@ class IndexReport:
     as they are, ``removed`` had vanished, ``kept`` had vanished or could not be looked for and
     stay. ``held_back`` have vanished too, and stay because they are too many to be removed without
     being asked, or because the source is malformed; ``problems`` are sentences that say why and
-    what to do. ``thumbnails`` were made for items that are there already and lacked them.
-    ``skipped`` lists every file left out in this run, known or new; ``notes`` are sentences on what
-    was done but looks like a slip. ``passed`` counts what was passed over by kind (``.pdf``,
-    ``links`` …) in folders without any image. ``interrupted`` says that the run was stopped early:
-    what was done is stored, the next run goes on.
+    what to do. ``removed`` items leave the results, and what was said of them is kept
+    (``missing``). ``moved`` files were found at another path and took their words along,
+    ``restored`` ones are back and have theirs again. The source changed label, group or metadata of
+    ``relabelled`` items; ``kept_by_hand`` have words set by hand, of which it says something else.
+    ``thumbnails`` were made for items that are there already and lacked them. ``skipped`` lists
+    every file left out in this run, known or new; ``notes`` are sentences on what was done but
+    looks like a slip. ``passed`` counts what was passed over by kind (``.pdf``, ``links`` …) in
+    folders without any image. ``interrupted`` says that the run was stopped early: what was done is
+    stored, the next run goes on.
     """
 
     indexed: int = 0
@@ -281,6 +294,10 @@ class IndexReport:
     removed: int = 0
     kept: int = 0
     held_back: int = 0
+    moved: int = 0
+    restored: int = 0
+    relabelled: int = 0
+    kept_by_hand: int = 0
     thumbnails: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
@@ -311,6 +328,10 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),
         held_back=sum(one.held_back for one in reports),
+        moved=sum(one.moved for one in reports),
+        restored=sum(one.restored for one in reports),
+        relabelled=sum(one.relabelled for one in reports),
+        kept_by_hand=sum(one.kept_by_hand for one in reports),
         thumbnails=sum(one.thumbnails for one in reports),
         skipped=tuple(skip for one in reports for skip in one.skipped),
         notes=tuple(note for one in reports for note in one.notes),

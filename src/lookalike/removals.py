@@ -165,6 +165,7 @@ def settle(
     *,
     place: str,
     new: Iterable[str] = (),
+    followed: Collection[str] = (),
     in_folders: bool = True,
     malformed: Sequence[Skipped] = (),
     allow: bool = False,
@@ -172,8 +173,8 @@ def settle(
     """Look at what ``decide`` needs to know, decide, and leave the removing to the caller.
 
     ``gone`` maps ids to paths below ``root``, ``new`` are the ids that this run saw for the first
-    time. ``in_folders`` says that an image is there because its file is, and not because a list
-    names it.
+    time, ``followed`` those of ``gone`` that are known to be under another id. ``in_folders`` says
+    that an image is there because its file is, and not because a list names it.
     """
     left = emptied(root, gone) if in_folders and not allow else {}
     # What may go anyway need not be looked for under another id.
@@ -182,7 +183,7 @@ def settle(
         gone,
         known,
         place=place,
-        moved=moved(store, gone, new) if look else (),
+        moved={*followed, *moved(store, gone, new)} if look else followed,
         emptied=left,
         malformed=malformed,
         allow=allow,

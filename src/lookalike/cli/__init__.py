@@ -41,6 +41,7 @@ _COMMANDS = {
     "serve": "serve",
     "remove": "remove",
     "prune": "prune",
+    "relocate": "relocate",
     "copy": "copy",
     "migrate": "migrate",
     "backup": "backup",

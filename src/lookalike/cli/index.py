@@ -93,6 +93,16 @@ def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Pa
     "machines fill one collection. `lookalike prune` then removes what has vanished.",
 )
 @click.option(
+    "--overwrite-by-hand",
+    is_flag=True,
+    help="Let a catalogue change labels, groups and metadata that were set by hand.",
+)
+@click.option(
+    "--as-new",
+    is_flag=True,
+    help="Index a folder on its own even if it holds the files of another that was moved.",
+)
+@click.option(
     "--thumbnails",
     type=int,
     metavar="SIDE",
@@ -144,6 +154,8 @@ def index_command(
     allow_removals: bool,
     retry_skipped: bool,
     part: Part | None,
+    overwrite_by_hand: bool,
+    as_new: bool,
     thumbnails: int | None,
     max_megapixels: float,
     max_megabytes: float,
@@ -158,11 +170,12 @@ def index_command(
     of downloads, or a data set in a known format.
 
     Unchanged pictures cost nothing, moved and copied ones next to nothing, and items whose file
-    has gone are removed once the whole folder has been seen. When all of them would go, or more
-    than three that are more than one in ten, or the catalogue is malformed, nothing is removed:
-    the disk may not be mounted, or the file cut off. The exit code is 4 then, and
-    --allow-removals says that they are really gone. Ctrl-C stops after the batch in hand; the
-    next run goes on from there. A file named .lookalikeignore in any folder leaves
+    has gone are removed once the whole folder has been seen; what was said of them is kept, and
+    is back with the file. When all of them would go, or more than three that are more than one in
+    ten, or the catalogue is malformed, nothing is removed: the disk may not be mounted, or the
+    file cut off. The exit code is 4 then, and --allow-removals says that they are really gone.
+    Ctrl-C stops after the batch in hand; the next run goes on from there. A file named
+    .lookalikeignore in any folder leaves
     files out as .gitignore does.
 
     \b
@@ -201,6 +214,8 @@ def index_command(
                     allow_removals=allow_removals,
                     retry=retry_skipped,
                     part=part,
+                    overwrite_by_hand=overwrite_by_hand,
+                    as_new=as_new,
                     thumbnails=thumbnails,
                     progress=meter,
                     stop=stop,
@@ -309,6 +324,14 @@ def summary(report: IndexReport) -> str:
     parts.append(f"{report.removed:,} removed")
     if report.held_back:
         parts.append(f"{report.held_back:,} not there but not removed")
+    if report.moved:
+        parts.append(f"{report.moved:,} moved with their words")
+    if report.restored:
+        parts.append(f"{report.restored:,} restored")
+    if report.relabelled:
+        parts.append(f"{report.relabelled:,} relabelled by the source")
+    if report.kept_by_hand:
+        parts.append(f"{report.kept_by_hand:,} kept as set by hand")
     if report.thumbnails:
         parts.append(f"{report.thumbnails:,} thumbnails made for items there before")
     if report.kept:

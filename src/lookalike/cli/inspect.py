@@ -17,7 +17,7 @@ from lookalike.cli.output import (
     size_text,
 )
 from lookalike.config import collections, settings
-from lookalike.documents import item_json, when
+from lookalike.documents import item_json, missing_json, when
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _rows(
         ("search", f"graph over {info.graph_rows:,}" if info.graph_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),
     ]
+    if info.missing:
+        rows.append(("missing", f"{info.missing:,} (list --missing shows them)"))
     if info.thumbnails or info.thumbnail_side:
         size = f"{info.thumbnail_side} pixels" if info.thumbnail_side else "no new ones"
         kept = f"{info.thumbnails:,} ({size_text(info.thumbnail_bytes)})"
@@ -180,6 +182,12 @@ def _show_skipped(shop: "Collection", *, as_json: bool) -> None:
 @click.command("list")
 @collection_option
 @click.option("--collections", "of_collections", is_flag=True, help="List collections instead.")
+@click.option(
+    "--missing",
+    "of_missing",
+    is_flag=True,
+    help="List the items whose files have gone instead, of which labels and the like are kept.",
+)
 @click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="At most so many.")
 @click.option("-0", "--null", is_flag=True, help="End each id by a NUL byte (xargs -0).")
@@ -188,6 +196,7 @@ def list_command(
     *,
     collection: str | None,
     of_collections: bool,
+    of_missing: bool,
     where: str | None,
     limit: int | None,
     null: bool,
@@ -199,13 +208,23 @@ def list_command(
       lookalike list | head
       lookalike list --json -n 3
       lookalike list --where 'label=mug and price<20'
+      lookalike list --missing --json
       lookalike list --collections
     """
+    if of_missing and (of_collections or where):
+        raise click.UsageError("--missing takes no --where and no --collections")
     if of_collections:
         names = collections(settings())[:limit]
         print_json(names) if as_json else lines(names, null=null)
         return
     with opened(collection) as shop:
+        if of_missing:
+            absent = islice(shop.missing(), limit)
+            if as_json:
+                print_json([missing_json(one) for one in absent])
+            else:
+                lines((one.item.id if null else plain(one.item.id) for one in absent), null=null)
+            return
         items = iter(islice(shop.items(where), limit))
         first = next(items, None)
         found = items if first is None else chain([first], items)
@@ -258,6 +277,8 @@ def label_command(
     label: str, ids: tuple[str, ...], *, collection: str | None, as_json: bool
 ) -> None:
     """Give items a LABEL ('' takes it away). Nothing is encoded again.
+
+    `lookalike index` does not change what was set so, unless --overwrite-by-hand tells it to.
 
     \b
       lookalike label mug shelf/12.jpg shelf/13.jpg

@@ -25,7 +25,7 @@ __all__ = ["prune_command"]
 
 
 @click.command("prune")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE...]")
 @collection_option
 @format_option
 @root_option
@@ -44,6 +44,19 @@ __all__ = ["prune_command"]
 )
 @click.option("--hidden", is_flag=True, help="As `index` was told.")
 @click.option("--follow-links", is_flag=True, help="As `index` was told.")
+@click.option(
+    "--missing",
+    "of_missing",
+    is_flag=True,
+    help="Instead forget what was said of items whose files have gone: labels, groups, metadata "
+    "and thumbnails. Without it they are kept until the files come back.",
+)
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="With --missing: only of those that have been missing so long.",
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @allow_removals_option("-y", "--yes")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -62,12 +75,16 @@ def prune_command(
     exclude: tuple[str, ...],
     hidden: bool,
     follow_links: bool,
+    of_missing: bool,
+    older_than: float | None,
     dry_run: bool,
     allow_removals: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Remove the items whose file has vanished, after several machines have indexed their parts.
+
+    What was said of them is kept until the files come back; `--missing` forgets it.
 
     A SOURCE is what `lookalike index` was given, with the same options. It is looked at whole
     before anything is removed. A folder that is missing or cannot be listed removes nothing. When
@@ -78,7 +95,13 @@ def prune_command(
     \b
       lookalike prune photos/ -c elasticsearch://search:9200/shop --dry-run
       lookalike prune photos/ -c elasticsearch://search:9200/shop
+      lookalike prune --missing --older-than 365
     """
+    if of_missing == bool(sources) or (older_than is not None and not of_missing):
+        raise click.UsageError("give a SOURCE, or --missing (with --older-than DAYS if you like)")
+    if of_missing:
+        _forget(collection, older_than or 0.0, dry_run=dry_run, as_json=as_json)
+        return
     pictures = Path(root).expanduser() if root else None
     named = [
         Source.named(source, format_, pictures=pictures, columns=columns or None, encoding=encoding)
@@ -112,6 +135,8 @@ def prune_command(
         kept=sum(one.kept for one in reports),
         held_back=sum(one.held_back for one in reports),
         problems=tuple(problem for report in reports for problem in report.problems),
+        moved=sum(one.moved for one in reports),
+        restored=sum(one.restored for one in reports),
     )
     for problem in together.problems:
         click.echo(f"warning: {plain(problem)}", err=True)
@@ -126,6 +151,19 @@ def prune_command(
         ctx.exit(HELD_BACK)
 
 
+def _forget(collection: str | None, older_than: float, *, dry_run: bool, as_json: bool) -> None:
+    with opened(collection) as shop:
+        report = pruning.forget_missing(shop, older_than=older_than, dry_run=dry_run)
+    if as_json:
+        print_json({**asdict(report), "dry_run": dry_run})
+        return
+    if dry_run:
+        for one in report.forgotten:
+            click.echo(plain(one))
+    what = "would be forgotten" if dry_run else "forgotten"
+    click.echo(f"{len(report.forgotten):,} {what}, {report.missing:,} stay missing", err=dry_run)
+
+
 def summary(report: pruning.PruneReport, *, dry_run: bool) -> str:
     """One line that says what was done, or would be."""
     going = len(report.vanished) - report.held_back
@@ -135,6 +173,10 @@ def summary(report: pruning.PruneReport, *, dry_run: bool) -> str:
     ]
     if report.held_back:
         parts.append(f"{report.held_back:,} of them not there but not removed")
+    if report.moved:
+        parts.append(f"{report.moved:,} moved")
+    if report.restored:
+        parts.append(f"{report.restored:,} restored")
     if report.kept:
         parts.append(f"{report.kept:,} of them could not be looked for")
     return ", ".join(parts)

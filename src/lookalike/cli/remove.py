@@ -9,6 +9,7 @@ import click
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import leftover_text, print_json
 from lookalike.errors import ItemNotFoundError
+from lookalike.missing import TABLE as MISSING
 
 if TYPE_CHECKING:
     from lookalike.records import Leftover
@@ -38,7 +39,10 @@ def remove_command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove items from a collection. Picture files are never touched.
+    """Remove items from a collection for good. Picture files are never touched.
+
+    Missing items (`lookalike list --missing`) are removed by their id too: then nothing that was
+    said of them is kept.
 
     A file that still lies in an indexed folder comes back with the next `lookalike index`; to
     leave it out for good, name it in a .lookalikeignore file. --all removes the files that
@@ -54,7 +58,8 @@ def remove_command(
     left: Leftover | None = None
     with opened(collection) as shop:
         if ids:
-            missing = [one for one in ids if one not in shop]
+            known = shop.store.beside(MISSING).get(ids)
+            missing = [one for one in ids if one not in shop and one not in known]
             removed = shop.remove(ids)
         else:
             missing = []

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from lookalike import images
+from lookalike.by_hand import Words
 from lookalike.client.connection import Asked, Document, Service, segment
 from lookalike.client.uploads import Picture, batches, form, said_json, skipped, upload
 from lookalike.collection import CollectionInfo, Description
@@ -27,6 +28,7 @@ from lookalike.records import (
     IndexReport,
     Item,
     Json,
+    Missing,
     Note,
     Progress,
     Results,
@@ -111,6 +113,7 @@ class RemoteCollection:
         self,
         entries: Iterable[Entry],
         *,
+        overwrite_by_hand: bool = False,
         progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
@@ -118,12 +121,14 @@ class RemoteCollection:
 
         As ``Collection.index`` of entries: a picture that cannot be used is listed in the report
         and the rest goes on. When ``stop`` answers true, the run ends after the batch in hand.
-        Folders are indexed where they lie, on the service's own machine.
+        What was set by hand stays, unless ``overwrite_by_hand``. Folders are indexed where they
+        lie, on the service's own machine.
         """
         report, done, began = IndexReport(), 0, time.monotonic()
         for batch, unread in batches(entries):
             left_out = IndexReport(skipped=tuple(unread))
-            report = together([report, left_out, self._send(batch)])
+            sent = self._send(batch, overwrite_by_hand=overwrite_by_hand)
+            report = together([report, left_out, sent])
             done += len(batch) + len(unread)
             if progress is not None:
                 progress(Progress(done=done, total=None, skipped=len(report.skipped)))
@@ -132,22 +137,33 @@ class RemoteCollection:
                 break
         return replace(report, seconds=time.monotonic() - began)
 
-    def _send(self, batch: Sequence[tuple[Entry, bytes]]) -> IndexReport:
+    def _send(
+        self, batch: Sequence[tuple[Entry, bytes]], *, overwrite_by_hand: bool
+    ) -> IndexReport:
         if not batch:
             return IndexReport()
         body, kind = form([data for _, data in batch], {"items": json.dumps(said_json(batch))})
         try:
-            told = self._ask("POST", "/items", body=body, kind=kind)
+            query = {"overwrite_by_hand": True} if overwrite_by_hand else {}
+            told = self._ask("POST", "/items", query=query, body=body, kind=kind)
         except PictureTooLargeError as error:
             if len(batch) == 1:  # it is this one
                 return IndexReport(skipped=(skipped(batch[0][0], error.reason),))
             middle = len(batch) // 2
-            return together([self._send(batch[:middle]), self._send(batch[middle:])])
+            return together(
+                [
+                    self._send(part, overwrite_by_hand=overwrite_by_hand)
+                    for part in (batch[:middle], batch[middle:])
+                ]
+            )
         places = {entry.id: entry for entry, _ in batch}
         return IndexReport(
             indexed=told["indexed"],
             reused=told["reused"],
             unchanged=told["unchanged"],
+            restored=told["restored"],
+            relabelled=told["relabelled"],
+            kept_by_hand=told["kept_by_hand"],
             skipped=tuple(skipped(places[one["id"]], one["reason"]) for one in told["skipped"]),
         )
 
@@ -170,6 +186,22 @@ class RemoteCollection:
         body = json.dumps({"label": label}).encode()
         for one in ids:
             self._ask("PATCH", _at(one), body=body, kind="application/json")
+
+    def edit(
+        self,
+        id: str,  # noqa: A002 - the word everywhere
+        **changes: Unpack[Words],
+    ) -> Item:
+        """Set ``label``, ``group`` or ``metadata`` of an item by hand: ``Collection.edit``."""
+        body = json.dumps(changes).encode()
+        return _item(self._ask("PATCH", _at(id), body=body, kind="application/json"))
+
+    def missing(self) -> Iterator[Missing]:
+        """Yield the items whose file has gone, the first thousand: ``Collection.missing``."""
+        found = self._ask("GET", "/missing", query={"limit": _PAGE})["items"]
+        for one in found:
+            since = datetime.fromisoformat(one["since"]).timestamp()
+            yield Missing(item=_item(one), since=since)
 
     # -- asking ----------------------------------------------------------------------------
 
@@ -321,6 +353,7 @@ class RemoteCollection:
             address=f"{self._service.address}{self._path}",
             store=told["store"],
             items=told["count"],
+            missing=told["missing"],
             encoder=told["model"],
             fingerprint=told["fingerprint"],
             dim=told["dim"],

@@ -291,6 +291,8 @@ class _Run:
                 keep_missing=wanted.keep_missing,
                 allow_removals=wanted.allow_removals,
                 retry=wanted.retry_skipped or "index" in self.force,
+                overwrite_by_hand=wanted.overwrite_by_hand,
+                as_new=wanted.as_new,
                 thumbnails=wanted.thumbnails,
                 progress=hear,
                 stop=self.stop,

@@ -212,6 +212,12 @@ class Index(_Section):
     retry_skipped: bool = Field(
         default=False, description="try unchanged files again that could not be used"
     )
+    overwrite_by_hand: bool = Field(
+        default=False, description="let a catalogue change what was set by hand"
+    )
+    as_new: bool = Field(
+        default=False, description="index a folder even if it is another one that was moved"
+    )
     thumbnails: Annotated[int, AfterValidator(checked)] | None = Field(
         default=None,
         description="keep small JPEGs with the items, 32 to 1024 pixels a side; 0: none",

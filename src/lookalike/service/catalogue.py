@@ -86,6 +86,7 @@ def _about(service: Service, opened: Opened) -> dict[str, Json]:
         "name": opened.name,
         "default": service.collections.default() == opened.name,
         "count": info.items,
+        "missing": info.missing,
         "updated_at": when(info.updated_at),
         "model": info.encoder,
         "store": info.store,

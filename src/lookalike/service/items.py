@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from functools import partial
+from itertools import islice
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from lookalike import failures
 from lookalike.collection import Collection
-from lookalike.documents import items_json, notes_json
-from lookalike.errors import PictureError, StoreFullError
+from lookalike.documents import items_json, missing_json, notes_json
+from lookalike.errors import ItemNotFoundError, PictureError, StoreFullError
 from lookalike.filters import And, Compare, Condition, Value, parse
 from lookalike.records import Entry, IndexReport, Item, Json, Progress
 from lookalike.roots import Root
@@ -27,6 +29,10 @@ from lookalike.service.uploads import Body, Upload, decoded, parsed, read_body
 __all__ = ["arrived", "index_kept", "keep_all", "router"]
 
 router = APIRouter(tags=["items"], route_class=Reopening)
+
+OverwriteByHand = Annotated[
+    bool, Query(description="Let labels, groups and metadata that were set by hand be changed.")
+]
 
 _PICTURE = {"type": "string", "format": "binary"}
 
@@ -99,6 +105,23 @@ def _page(shop: Collection, where: Condition | None, after: str | None, limit: i
     return list(shop.store.scan(condition, limit=limit))
 
 
+@router.get(
+    "/missing",
+    responses={200: {"model": schemas.MissingItemsAnswer}},
+    summary="List items whose file has gone",
+)
+async def list_missing(
+    opened: Served, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> JSONResponse:
+    """They are in no results; what was said of them comes back with their file."""
+    return await in_thread(_missing, opened, limit)
+
+
+def _missing(opened: Opened, limit: int) -> JSONResponse:
+    found = [missing_json(one) for one in islice(opened.aside.missing(), limit)]
+    return JSONResponse({"items": found, "total": opened.aside.info().missing})
+
+
 @router.get("/items/{id:path}", responses={200: {"model": schemas.ItemAnswer}}, summary="One item")
 async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:  # noqa: A002
     return await _answer(service, opened, await in_thread(opened.collection.get, id))
@@ -133,19 +156,28 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse: 
     },
     summary="Add or replace pictures",
 )
-async def add_items(request: Request, opened: Served, service: State) -> JSONResponse:
+async def add_items(
+    *,
+    request: Request,
+    opened: Served,
+    service: State,
+    overwrite_by_hand: OverwriteByHand = False,
+) -> JSONResponse:
     """A picture that cannot be used is listed with the reason, and the rest goes on.
 
     In a form each picture's file name is its id, unless ``items`` says otherwise.
     """
     body = await read_body(request, service.settings)
     added = arrived(body, service)
-    report, items, skipped = await put(opened, added)
+    report, items, skipped = await put(opened, added, overwrite_by_hand=overwrite_by_hand)
     return JSONResponse(
         {
             "indexed": report.indexed,
             "reused": report.reused,
             "unchanged": report.unchanged,
+            "restored": report.restored,
+            "relabelled": report.relabelled,
+            "kept_by_hand": report.kept_by_hand,
             "items": await in_thread(_documents, service, opened, items),
             "skipped": skipped,
         }
@@ -189,11 +221,13 @@ def _said_in(body: Body) -> list[NewItem]:
 
 
 async def put(
-    opened: Opened, added: Sequence[tuple[NewItem, Upload]]
+    opened: Opened, added: Sequence[tuple[NewItem, Upload]], *, overwrite_by_hand: bool = True
 ) -> tuple[IndexReport, list[Item], list[Json]]:
     """Keep pictures and make them items: one of our writers at a time."""
     async with opened.writing:
-        report = await in_thread(put_all, opened, added)
+        report = await in_thread(
+            partial(put_all, opened, added, overwrite_by_hand=overwrite_by_hand)
+        )
     skipped: list[Json] = [{"id": one.path, "reason": one.reason} for one in report.skipped]
     left = {one.path for one in report.skipped}
     ids = [said.id for said, _ in added if said.id not in left]
@@ -201,12 +235,15 @@ async def put(
     return report, list(items.values()), skipped
 
 
-def put_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> IndexReport:
+def put_all(
+    opened: Opened, added: Sequence[tuple[NewItem, Upload]], *, overwrite_by_hand: bool
+) -> IndexReport:
     """Keep pictures and make them items; ``path`` of what was skipped is its id.
 
     A picture takes another one's place only when it can be used.
     """
-    return index_kept(opened, keep_all(opened, added))
+    entries = keep_all(opened, added)
+    return index_kept(opened, entries, overwrite_by_hand=overwrite_by_hand)
 
 
 def keep_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> list[Entry]:
@@ -227,6 +264,7 @@ def index_kept(
     opened: Opened,
     entries: Sequence[Entry],
     *,
+    overwrite_by_hand: bool = False,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -237,7 +275,13 @@ def index_kept(
     try:
         if stop():
             return IndexReport(interrupted=True)
-        report = shop.index(entries, progress=progress, stop=stop, optimize=False)
+        report = shop.index(
+            entries,
+            overwrite_by_hand=overwrite_by_hand,
+            progress=progress,
+            stop=stop,
+            optimize=False,
+        )
     finally:
         _tidy(shop, root, before, entries)
     by_path = {entry.path: entry.id for entry in entries}
@@ -325,26 +369,26 @@ async def update_item(
     opened: Served,
     service: State,
 ) -> JSONResponse:
-    """Label, group and metadata; what is left out stays, ``null`` takes it away."""
+    """Label, group and metadata; what is left out stays, ``null`` takes it away.
+
+    Indexing does not change what was set so, unless it is told to (``overwrite_by_hand``).
+    """
     changed = said.model_dump(exclude_unset=True)
     if "metadata" in changed:
         changed["metadata"] = changed["metadata"] or {}
     async with opened.writing:
-        item = await in_thread(_told, opened.collection, id, changed)
+        item = await in_thread(partial(opened.collection.edit, id, **changed))
     return await _answer(service, opened, item)
-
-
-def _told(shop: Collection, item_id: str, changed: dict[str, Any]) -> Item:
-    item = replace(shop.get(item_id), **changed)
-    shop.store.update([item])
-    return item
 
 
 @router.delete(
     "/items/{id:path}", status_code=204, dependencies=[Writes], summary="Take an item out"
 )
 async def delete_item(id: ItemId, opened: Served) -> Response:  # noqa: A002 - the word everywhere
-    """Its file stays where it was indexed; a picture that was uploaded goes with it."""
+    """Its file stays where it was indexed; a picture that was uploaded goes with it.
+
+    A missing item is forgotten.
+    """
     async with opened.writing:
         await in_thread(_remove, opened, id)
     return Response(status_code=204)
@@ -352,8 +396,12 @@ async def delete_item(id: ItemId, opened: Served) -> Response:  # noqa: A002 - t
 
 def _remove(opened: Opened, item_id: str) -> None:
     shop = opened.collection
-    item = shop.get(item_id)
-    shop.remove(item_id)
+    item = shop.store.get([item_id]).get(item_id)
+    removed = shop.remove(item_id)  # a missing item too
+    if item is None:
+        if not removed:
+            raise ItemNotFoundError(f"there is no item {item_id!r}")
+        return
     root = kept.find(shop, opened.place.uploads)
     if root is not None and item.root == root.name and item.path:
         kept.forget(root, [item.path])

@@ -11,7 +11,7 @@ from lookalike.records import Entry, IndexReport, Progress
 from lookalike.removals import ALLOW
 from lookalike.service import kept, schemas
 from lookalike.service.collections import Opened
-from lookalike.service.items import arrived, index_kept, keep_all
+from lookalike.service.items import OverwriteByHand, arrived, index_kept, keep_all
 from lookalike.service.jobs import Job, Work, events
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem, checked
@@ -50,7 +50,13 @@ _BODY = {
     openapi_extra={"requestBody": _BODY},
     summary="Index a known folder again, or pictures that are sent",
 )
-async def begin_job(request: Request, opened: Served, service: State) -> JSONResponse:
+async def begin_job(
+    *,
+    request: Request,
+    opened: Served,
+    service: State,
+    overwrite_by_hand: OverwriteByHand = False,
+) -> JSONResponse:
     """A folder must be one that the collection was indexed from: no request names a path.
 
     When more of its items have gone than are removed unasked, the job fails, says why, and its
@@ -60,10 +66,13 @@ async def begin_job(request: Request, opened: Served, service: State) -> JSONRes
     kind: Literal["folder", "pictures"]
     if body.document is not None and "items" not in body.document:
         asked: schemas.NewJob = checked(schemas.NewJob, body.document)
+        if overwrite_by_hand:
+            asked = asked.model_copy(update={"overwrite_by_hand": True})
         kind, work = "folder", _folder(opened, asked, show_paths=service.settings.show_paths)
     else:
         service.jobs.check(opened.name)  # before anything is written
-        kind, work = "pictures", _pictures(opened, await _kept(opened, arrived(body, service)))
+        entries = await _kept(opened, arrived(body, service))
+        kind, work = "pictures", _pictures(opened, entries, overwrite_by_hand=overwrite_by_hand)
     job = service.jobs.begin(opened.name, kind, work)
     return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
 
@@ -79,7 +88,11 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
         if stop():
             return IndexReport(interrupted=True)
         report = opened.collection.index(
-            root.path, allow_removals=asked.allow_removals, progress=told, stop=stop
+            root.path,
+            allow_removals=asked.allow_removals,
+            overwrite_by_hand=asked.overwrite_by_hand,
+            progress=told,
+            stop=stop,
         )
         said = [one.replace(ALLOW, '"allow_removals": true') for one in report.problems]
         notes = [*report.notes]
@@ -98,9 +111,11 @@ async def _kept(opened: Opened, added: Sequence[tuple[schemas.NewItem, Upload]])
         return await in_thread(keep_all, opened, added)
 
 
-def _pictures(opened: Opened, entries: Sequence[Entry]) -> Work:
+def _pictures(opened: Opened, entries: Sequence[Entry], *, overwrite_by_hand: bool) -> Work:
     def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
-        return index_kept(opened, entries, progress=told, stop=stop)
+        return index_kept(
+            opened, entries, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
+        )
 
     return work
 

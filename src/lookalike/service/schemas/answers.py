@@ -155,6 +155,24 @@ class ItemsAnswer(BaseModel):
     notes: Annotated[list[NoteAnswer], Field(description="Why there are no items.")]
 
 
+class MissingAnswer(BaseModel):
+    """An item whose file has gone, with what was said of it."""
+
+    id: str
+    digest: str
+    width: int
+    height: int
+    label: str | None
+    group: str | None
+    metadata: dict[str, Any]
+    since: str
+
+
+class MissingItemsAnswer(BaseModel):
+    items: list[MissingAnswer]
+    total: int
+
+
 class SkippedAnswer(BaseModel):
     id: str
     reason: str
@@ -164,12 +182,16 @@ class AddedAnswer(BaseModel):
     indexed: int
     reused: int
     unchanged: int
+    restored: int
+    relabelled: int
+    kept_by_hand: int
     items: list[ItemAnswer]
     skipped: list[SkippedAnswer]
 
 
 class CollectionAnswer(CollectionSummary):
     default: bool
+    missing: int
     store: str
     fingerprint: str | None
     dim: int | None

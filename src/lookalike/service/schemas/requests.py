@@ -212,6 +212,9 @@ class NewJob(_Strict):
     model_config = example(root="")
 
     root: Annotated[Name, Field(description="A known folder's name; the first one has none.")]
+    overwrite_by_hand: Annotated[
+        bool, Field(description="Let the source change labels, groups and metadata set by hand.")
+    ] = False
     allow_removals: Annotated[
         bool,
         Field(
