@@ -17,6 +17,7 @@ from lookalike import Collection, training
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
 from lookalike.errors import CollectionError, EncoderError, ExportError
+from lookalike.training import learn
 from lookalike.training.sides import choose_sides
 from lookalike.training.views import view_of
 from lookalike.training.written import card_name, write_encoder
@@ -186,6 +187,43 @@ def test_an_encoder_that_is_there_is_not_overwritten(shop: Collection, tmp_path:
     with pytest.raises(ExportError, match="holds an encoder already"):
         training.train(shop, tmp_path)
     assert written.read_bytes() == before
+
+
+@pytest.mark.parametrize("anew", [True, False])
+@pytest.mark.parametrize("name", ["mine.onnx", "mine.toml"])
+def test_a_training_does_not_replace_anothers_encoder(
+    shop: Collection, tmp_path: Path, name: str, *, anew: bool
+) -> None:
+    to = tmp_path / "mine"
+    to.mkdir()
+    (to / name).write_bytes(b"mine")
+    with pytest.raises(ExportError, match="was not written by `lookalike train`"):
+        training.train(shop, to, anew=anew)
+    assert [(path.name, path.read_bytes()) for path in to.iterdir()] == [(name, b"mine")]
+
+
+def test_a_folder_to_work_in_keeps_what_others_put_there(tmp_path: Path) -> None:
+    work = tmp_path / ".training"
+    work.mkdir()
+    (work / "notes.txt").write_bytes(b"mine")
+    (work / "view-3.f2").write_bytes(b"of a training that was killed")
+    with learn._workshop(tmp_path) as folder:
+        assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+        (folder / "front.onnx").write_bytes(b"of this one")
+    assert [path.name for path in work.iterdir()] == ["notes.txt"]
+    (work / "notes.txt").unlink()
+    with learn._workshop(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_no_folder_to_work_in(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "front.onnx").write_bytes(b"mine")
+    (tmp_path / ".training").symlink_to(tmp_path / "mine")
+    with pytest.raises(ExportError, match="is a link"), learn._workshop(tmp_path):
+        pass
+    assert (tmp_path / "mine" / "front.onnx").read_bytes() == b"mine"
 
 
 def test_without_pytorch_the_command_says_how_to_get_it(

@@ -393,19 +393,6 @@ def test_a_training_replaces_and_deletes_only_what_one_has_written(
     assert training.train(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
 
 
-@pytest.mark.parametrize("anew", [True, False])
-@pytest.mark.parametrize("name", ["mine.onnx", "mine.toml"])
-def test_a_training_does_not_replace_anothers_encoder(
-    shop: Collection, small: Path, tmp_path: Path, name: str, *, anew: bool
-) -> None:
-    to = tmp_path / "mine"
-    to.mkdir()
-    (to / name).write_bytes(b"mine")
-    with pytest.raises(ExportError, match="was not written by `lookalike train`"):
-        training.train(shop, to, base=small, recipe=RECIPE, anew=anew)
-    assert [(path.name, path.read_bytes()) for path in to.iterdir()] == [(name, b"mine")]
-
-
 def test_groups_can_be_learned_and_stand_on_one_side(
     drawn: Path, small: Path, tmp_path: Path
 ) -> None:
