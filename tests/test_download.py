@@ -513,6 +513,17 @@ def test_a_file_that_went_or_shrank_is_fetched_again(server: Server, tmp_path: P
     assert all((tmp_path / path).stat().st_size > 0 for path in files(tmp_path))
 
 
+def test_a_file_that_somebody_has_edited_since_stays(server: Server, tmp_path: Path) -> None:
+    entries = [entry("a", server.url("ok/a"))]
+    download(entries, tmp_path, politeness=FAST)
+    edited = tmp_path / "pictures/a.jpg"
+    edited.write_bytes(b"retouched by hand")
+    assert download(entries, tmp_path, politeness=FAST).downloaded == 1
+    assert edited.read_bytes() == b"retouched by hand"
+    assert str(rows(tmp_path)["a"].file).startswith("pictures/a-")
+    assert download(entries, tmp_path, politeness=FAST).already == 1
+
+
 def test_other_urls_are_a_reason_to_try_again(server: Server, tmp_path: Path) -> None:
     download([entry("a", server.url("404"))], tmp_path, politeness=FAST)
     report = download([entry("a", server.url("ok"))], tmp_path, politeness=FAST)

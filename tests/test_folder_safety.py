@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from live import app_of, problem, serving
-from lookalike import config, copying, migrating
+from lookalike import config, copying, migrating, pruning
 from lookalike.cli import cli
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import (
@@ -463,12 +463,23 @@ def test_a_collection_that_was_replaced_is_not_removed_by_who_had_the_old_one(pl
 # -- a collection within the folder that it indexes ----------------------------------------------
 
 
-def test_a_collection_does_not_index_its_own_folder(pictures: Path, card: Path) -> None:
-    with lookalike.open(pictures / "shop", encoder=card, create=True) as shop:
-        _write(pictures / "shop" / UPLOAD, (pictures / "0.png").read_bytes())
-        assert shop.index(pictures).indexed == 9
-        assert all(not item.id.startswith("shop/") for item in shop)
-        assert shop.index(pictures).unchanged == 9
+def test_what_services_keep_in_collections_is_not_indexed_again(
+    pictures: Path, model: Path, card: Path, paint: Paint
+) -> None:
+    for name in ("shop", "albums/other"):
+        shutil.copytree(model / "shop", pictures / name)
+        image = (pictures / "0.png").read_bytes()
+        _write(pictures / name / UPLOADS / ("0" * 24) / f"{'1' * 24}.png", image)
+    with lookalike.open(pictures / "own", encoder=card, create=True) as own:
+        _write(pictures / "own" / UPLOADS / ("0" * 24) / f"{'1' * 24}.png", image)
+        assert own.index(pictures).indexed == 9
+        assert own.index(pictures).unchanged == 9
+        # What people keep in folders of such names is theirs, and an image like any other.
+        paint(pictures / "shop" / "mine.png", 30)
+        paint(pictures / "shop" / UPLOADS / "mine.png", 31)
+        paint(pictures / UPLOADS / ("0" * 24) / "mine.png", 32)
+        assert own.index(pictures).indexed == 3
+        assert pruning.prune(own, pictures, dry_run=True).vanished == ()
 
 
 def test_one_that_an_earlier_version_made_among_images_works_and_spares_them(

@@ -301,8 +301,6 @@ class Collection:
 
         check_folder(folder)
         root, under, apart = self._root_of(folder, as_new=as_new)
-        if self._store.folder is not None:
-            apart.append(str(self._store.folder.resolve()))
         return index_folder(
             self._store,
             self._bound_encoder,

@@ -128,10 +128,13 @@ def _of_folder(
     root, under = _indexed(collection, folder)
     # Read before the scan: what others index meanwhile has not vanished.
     known = collection.store.stamps(root.name, under)
-    apart = below(collection.roots(), root)
-    if collection.store.folder is not None:
-        apart.append(str(collection.store.folder.resolve()))
-    listing = scan(root.path, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
+    listing = scan(
+        root.path,
+        suffixes=images.SUFFIXES,
+        under=under,
+        options=options,
+        apart=below(collection.roots(), root),
+    )
     plan = plan_folder(listing, known, {})
     items = sum(bool(path) for path in known)  # an item without a path came as bytes
     vanished = set(plan.vanished)

@@ -1,6 +1,7 @@
 """A folder → the picture files that are there, with their stamps. Opens none of them."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ __all__ = [
 ]
 
 IGNORE_FILE = ".lookalikeignore"
+
+# Where services keep what they are sent, in a collection's folder (stores/own_files.py). Those
+# images are items already.
+_UPLOAD_NAME = 24
+_UPLOADS = re.compile(rf"(^|/)uploads/[0-9a-f]{{{_UPLOAD_NAME}}}$")
 
 # Folders that systems and tools make for themselves; pictures in them are copies or icons.
 _SYSTEM_FOLDERS = frozenset(
@@ -250,7 +256,14 @@ class _Walk:
         if self._ignored(f"{path}/"):
             self.listing.passed["ignored"] += 1
             return False
+        if _UPLOADS.search(path) and self._holds_collection(path):
+            return False
         return not self._apart or os.path.realpath(entry.path) not in self._apart
+
+    def _holds_collection(self, path: str) -> bool:
+        """Whether the folder above ``uploads/…`` is a collection's, which a service adds to."""
+        folder = path[: -len("uploads/") - _UPLOAD_NAME]
+        return os.path.isfile(os.path.join(self._root, folder, "collection.sqlite"))  # noqa: PTH113, PTH118 - as above
 
     def _unwanted(self, path: str, name: str) -> str | None:
         """Why a file is not meant; ``None`` if it is."""

@@ -6,13 +6,14 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from lookalike import images
 from lookalike.errors import DownloadError
 
-__all__ = ["is_there", "keep", "only_writer", "sweep"]
+__all__ = ["Own", "is_there", "keep", "only_writer", "sweep"]
 
 _LOCK = "downloads.lock"
 _PART = ".lookalike-part-"
@@ -50,18 +51,36 @@ def sweep(folder: Path) -> int:
     return len(left)
 
 
-def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: str | None = None) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """A file that an earlier download wrote: its path below the folder, and its digest then."""
+
+    path: str
+    digest: str | None
+
+    def is_untouched(self, folder: Path, data: bytes) -> bool:
+        """Whether nobody has edited it since; one that is only cut off, by ``data``, is not edited.
+
+        Raise ``OSError``.
+        """
+        content = (folder / self.path).read_bytes()
+        return images.digest(content) == self.digest or data.startswith(content)
+
+
+def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None = None) -> str:
     """Write a file as a whole; answers its path below ``folder``: ``stem + suffix``.
 
-    A file that lies there already and is neither ``own`` nor the same stays: then the name gets
-    a part of the digest. Raises ``DownloadError`` when the disk is full or may not be written.
+    A file that lies there already stays, unless it is the same or its ``own`` as it was written:
+    then the name gets a part of the digest. Raise ``DownloadError`` when the disk is full or may
+    not be written.
     """
     digest = images.digest(data)
     stems = chain((stem,), (f"{stem}-{digest[:length]}" for length in range(12, len(digest))))
     try:
         for path in (f"{one}{suffix}" for one in stems):
             place = folder / path
-            if path != own and place.exists():
+            known = own if own is not None and own.path == path and place.is_file() else None
+            if place.exists() and not (known and known.is_untouched(folder, data)):
                 if place.is_file() and images.digest(place.read_bytes()) == digest:
                     return path  # a killed run's, which did not come to say so
                 continue

@@ -24,7 +24,7 @@ from lookalike import images
 from lookalike.cores import usable_cores
 from lookalike.download import names
 from lookalike.download.fetch import OK, Outcome, bad_url, fetch, judge, open_session
-from lookalike.download.keep import is_there, keep, only_writer, sweep
+from lookalike.download.keep import Own, is_there, keep, only_writer, sweep
 from lookalike.download.politeness import Politeness, delay, worth_another_try
 from lookalike.download.record import DownloadRecord, Row
 from lookalike.download.waiting import Waiting
@@ -146,6 +146,7 @@ class _Job:
     stem: str
     key: str
     own: str | None = None  # its file in the record, that may be replaced
+    digest: str | None = None  # of that file, as it was written
     at: int = 0  # which URL
     attempt: int = 0  # for this URL
     requests: int = 0
@@ -322,8 +323,8 @@ class _Run:
         if row is not None:  # what an earlier catalogue said holds where this one says nothing
             entry = _with_words(_as_entry(row), entry)
         stem, key = self._claim(entry)
-        own = None if row is None else row.file
-        job = _Job(entry=entry, urls=urls, stem=stem, key=key, own=own)
+        own, digest = (None, None) if row is None else (row.file, row.digest)
+        job = _Job(entry=entry, urls=urls, stem=stem, key=key, own=own, digest=digest)
         self._active[entry.id] = job
         self._queue(job)
 
@@ -396,12 +397,13 @@ class _Run:
         if outcome.kind is None:
             return outcome, None
         suffix = names.suffix_of(outcome.kind)
+        own = None if job.own is None else Own(path=job.own, digest=job.digest)
         row = Row(
             id=job.entry.id,
             urls=job.urls,
             url=outcome.url,
             status=OK,
-            file=keep(self._to, job.stem, suffix, outcome.data, own=job.own),
+            file=keep(self._to, job.stem, suffix, outcome.data, own=own),
             kind=outcome.kind,
             bytes=len(outcome.data),
             digest=images.digest(outcome.data),
