@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -282,6 +283,23 @@ def test_one_that_was_killed_before_the_swap_and_left_a_lock_goes_on(
     with again(address, other) as new:
         assert new.index(pictures).indexed == 1
         assert len(new) == 10
+
+
+@everywhere
+def test_a_collection_that_has_the_name_of_the_kept_one_stays(
+    shop: Collection, other: OnnxEncoder, tiny: OnnxEncoder
+) -> None:
+    name = migrating.version_name(shop.store.name, tiny.fingerprint)
+    stranger = shop.store.sibling(name, create=True)
+    try:
+        stranger.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
+        stranger.upsert([an_item("mine")], shop.vectors(["1.png"]))
+        with suppress(CollectionError):  # or the old one is kept under another name
+            assert migrating.migrate(shop, other).kept != name
+        assert [item.id for item in stranger.scan()] == ["mine"]
+        assert shop.store.sibling(name, create=False).count() == 1
+    finally:
+        stranger.drop()
 
 
 def _migrate(address: str, card: Path) -> None:

@@ -114,7 +114,8 @@ def replace(server: Server, name: str, old: str, new: str, *, keep: str) -> str:
         actions = [_action("remove", old, name), _action("add", new, name)]
         server.ask("POST", "/_aliases", {"actions": actions})
         return old
-    both = {old: keep, mappings.beside_name(old): mappings.beside_name(keep)}
+    # The items come last: whoever finds their clone finds the other one, too.
+    both = {mappings.beside_name(old): mappings.beside_name(keep), old: keep}
     for index, clone in both.items():
         server.ask("DELETE", f"/{quote(clone)}", allow=(404,))  # of a try that was cut off
         server.ask("PUT", f"/{quote(index)}/_clone/{quote(clone)}?wait_for_active_shards=1")

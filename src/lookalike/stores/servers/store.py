@@ -476,6 +476,8 @@ class ServerStore:
 
     def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
         here = self._items.index
+        if here == self.name:
+            self._check_kept(keep)
         indexes.block(self.server, here)
         try:
             last()
@@ -486,6 +488,24 @@ class ServerStore:
         new.close()
         self.close()
         return kept
+
+    def _check_kept(self, keep: str) -> None:
+        """``CollectionError`` where ``keep`` is not what a migration of this one has left there.
+
+        The clone that is made under that name replaces what is there. ``CollectionFormatError`` for
+        an index that is not lookalike's.
+        """
+        try:
+            there = self.sibling(keep, create=False)
+        except CollectionNotFoundError:
+            return
+        mine = there.setting("version_of") == self.name
+        there.close()
+        if not mine:
+            raise CollectionError(
+                f"there is a collection called {keep} already, and {self.name} would be kept under "
+                "that name; rename that one"
+            )
 
     def drop(self) -> None:
         indexes.drop(self.server, self._items.index)
