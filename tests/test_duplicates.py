@@ -314,7 +314,7 @@ def test_a_new_picture_is_told_to_be_a_copy(shop: Collection, tmp_path: Path, na
 def test_a_dry_run_touches_nothing(shop: Collection, tmp_path: Path) -> None:
     before = sorted((tmp_path / "photos").rglob("*"))
     done = outcomes(shop, find(shop), dry_run=True)
-    assert {what for what, _ in done.values()} == {"deleted"}
+    assert {what for what, _ in done.values()} == {"trashed"}
     assert sorted((tmp_path / "photos").rglob("*")) == before
     assert len(shop) == 12
 
@@ -324,7 +324,8 @@ def test_deleting_leaves_the_kept_one_and_forgets_the_others(
 ) -> None:
     outcomes(shop, find(shop))
     assert [one.id for one in shop] == [f"{seed}.png" for seed in range(6)]
-    assert len([one for one in (tmp_path / "photos").rglob("*") if one.is_file()]) == 6
+    left = [one.relative_to(tmp_path / "photos") for one in (tmp_path / "photos").rglob("*.???")]
+    assert len([one for one in left if one.parts[0] != ".lookalike-trash"]) == 6
     assert find(shop).groups == ()
 
 
@@ -338,9 +339,10 @@ def test_moved_files_keep_their_path_and_are_written_down(shop: Collection, tmp_
     }
     assert (away / "more" / "same.png").read_text() == "mine"
     assert images.digest((away / "more" / "same-2.png").read_bytes()) == group.kept.digest
-    (line,) = (away / "moved.jsonl").read_text().splitlines()
-    assert json.loads(line)["to"] == str(away / "more" / "same-2.png")
-    assert json.loads(line)["kept"] == "0.png"
+    first, last = map(json.loads, (away / "moved.jsonl").read_text().splitlines())
+    assert first["to"] == str(away / "more" / "same-2.png")
+    assert first["kept"] == "0.png"
+    assert (first["event"], last["event"]) == ("moving", "moved")
 
 
 def test_a_copy_that_has_changed_since_is_left(shop: Collection, tmp_path: Path) -> None:
@@ -383,7 +385,8 @@ def test_moving_that_is_stopped_leaves_the_rest_and_can_go_on(
     stopped = act(shop, found.groups, move_to=away, stop=lambda: next(stops))
     done = [outcome.item.id for outcome in stopped]
     assert len(done) == 2
-    moved = [json.loads(line) for line in (away / "moved.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (away / "moved.jsonl").read_text().splitlines()]
+    moved = [line for line in lines if line["event"] == "moving"]
     assert [line["id"] for line in moved] == done
     for line in moved:
         assert Path(line["to"]).exists()
@@ -392,7 +395,7 @@ def test_moving_that_is_stopped_leaves_the_rest_and_can_go_on(
     rest = outcomes(shop, find(shop), move_to=away)
     assert set(rest.values()) == {("moved", "")}
     assert len(rest) == found.copies - 2
-    assert len((away / "moved.jsonl").read_text().splitlines()) == found.copies
+    assert len((away / "moved.jsonl").read_text().splitlines()) == 2 * found.copies
 
 
 def test_copies_of_several_roots_are_moved_below_the_names_of_theirs(
@@ -505,7 +508,7 @@ def test_the_command_deletes_only_when_told_so(place: Path, tmp_path: Path) -> N
     assert copy.exists()
     done = command(place, "--exact-only", "--delete", "--yes")
     assert done.exit_code == 0
-    assert "1 deleted" in done.stderr
+    assert "1 trashed" in done.stderr
     assert not copy.exists()
 
 

@@ -18,13 +18,15 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
 _LARGEST_PROFILE = 4 * 2**20  # those of printing presses have 2 MB
 
 
-def rgb(image: Image.Image) -> Image.Image:
-    """Any mode → RGB in sRGB on white; the same object when there is nothing to do."""
+def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
+    """Any mode → RGB in sRGB on white, or on ``ground``; the same object when there is nothing
+    to do.
+    """
     mode = image.mode
     if mode in {"I", "F"} or mode.startswith("I;16"):
         flat = _eight_bits(image)
     elif image.has_transparency_data:
-        flat = _on_white(image)
+        flat = _on_ground(image, ground)
     elif mode in {"L", "RGB", "CMYK"}:
         flat = image
     else:
@@ -35,16 +37,16 @@ def rgb(image: Image.Image) -> Image.Image:
     return flat if flat.mode == "RGB" else flat.convert("RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _on_ground(image: Image.Image, ground: str) -> Image.Image:
     base = "L" if image.mode in {"1", "L", "LA", "La"} else "RGB"
     layered = image.convert("LA" if base == "L" else "RGBA")
     alpha = layered.getchannel("A")
     colours = layered.convert(base)
     if alpha.getextrema() == (255, 255):
         return colours
-    white = Image.new(base, image.size, "white")
-    white.paste(colours, mask=alpha)
-    return white
+    flat = Image.new(base, image.size, ground)
+    flat.paste(colours, mask=alpha)
+    return flat
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

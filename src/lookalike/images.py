@@ -44,6 +44,7 @@ from lookalike.formats import DECODER_ERRORS, cut_off, format_of, what_instead
 __all__ = [
     "SUFFIXES",
     "Box",
+    "Layers",
     "Limits",
     "Picture",
     "cropped",
@@ -52,6 +53,7 @@ __all__ = [
     "for_crop",
     "from_array",
     "from_image",
+    "layers",
     "read",
     "reader_version",
     "thumbnail",
@@ -208,6 +210,37 @@ def decode(
     Raises ``NotAPictureError``, ``BrokenPictureError`` (a truncated file too, though most of it
     may be there) and ``PictureTooLargeError`` (known from the header, before any pixel).
     """
+    return _checked_decode(
+        data, limits, lambda kind, parser: _decode(data, kind, parser, limits, at_least)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """All that can be seen of an image: it lies on white and, if parts of it are transparent, also
+    on black. ``several``: the file holds further pages or frames.
+    """
+
+    grounds: tuple[Image.Image, ...]
+    several: bool
+
+
+def layers(
+    data: bytes, *, limits: Limits = _LIMITS, at_least: tuple[int, int] | None = None
+) -> Layers:
+    """Decode as ``decode`` does, but keep what a white ground hides.
+
+    Raises what ``decode`` raises.
+    """
+    return _checked_decode(
+        data, limits, lambda kind, parser: _layers(data, kind, parser, limits, at_least)
+    )
+
+
+def _checked_decode(
+    data: bytes, limits: Limits, work: Callable[[str, Callable[[io.BytesIO], Image.Image]], _T]
+) -> _T:
+    """Do ``work`` with the kind of a file and its parser; what goes wrong becomes one sentence."""
     if not data:
         raise NotAPictureError("the file is empty")
     _check_bytes(len(data), limits)
@@ -221,7 +254,7 @@ def decode(
     if kind == "JPEG":
         _check_scans(data)
     try:
-        return _quietly(lambda: _decode(data, kind, parser, limits, at_least))
+        return _quietly(lambda: work(kind, parser))
     except Image.DecompressionBombError as error:
         raise PictureTooLargeError(_pillows_limit(error)) from error
     except MemoryError as error:
@@ -292,15 +325,43 @@ def _decode(
     limits: Limits,
     at_least: tuple[int, int] | None,
 ) -> Picture:
-    image = parser(io.BytesIO(data))
-    _check_pixels(image.size, limits)
-    _check_tiles(image)
+    image = _parsed(data, parser, limits)
     size, turn = _load(image, kind, at_least)
     upright = _upright(rgb(image), turn)
     if upright is image and kind != "JPEG":
         # Pillow's object keeps decoder and bytes alive; a JPEG's keeps neither.
         upright = image.copy()
     return _picture(upright, size, turn)
+
+
+def _layers(
+    data: bytes,
+    kind: str,
+    parser: Callable[[io.BytesIO], Image.Image],
+    limits: Limits,
+    at_least: tuple[int, int] | None,
+) -> Layers:
+    image = _parsed(data, parser, limits)
+    several = kind != "JPEG" and getattr(image, "n_frames", 1) > 1
+    _, turn = _load(image, kind, at_least)
+    shown = [_upright(rgb(image), turn)]
+    if image.has_transparency_data:
+        shown.append(_upright(rgb(image, ground="black"), turn))
+        if shown[0].tobytes() == shown[1].tobytes():  # nothing is seen through
+            del shown[1]
+    copies = tuple(one.copy() if one is image else one for one in shown)
+    for one in copies:
+        one.info = {}
+    return Layers(grounds=copies, several=several)
+
+
+def _parsed(
+    data: bytes, parser: Callable[[io.BytesIO], Image.Image], limits: Limits
+) -> Image.Image:
+    image = parser(io.BytesIO(data))
+    _check_pixels(image.size, limits)
+    _check_tiles(image)
+    return image
 
 
 def _normal(image: Image.Image) -> Picture:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IGNORE_FILE",
+    "TRASH",
     "Listing",
     "ScanOptions",
     "check_folder",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 IGNORE_FILE = ".lookalikeignore"
+TRASH = ".lookalike-trash"
+"""The folder in an indexed one that takes its deleted duplicates; never indexed."""
 
 # Where services keep what they are sent, in a collection's folder (stores/own_files.py). Those
 # images are items already.
@@ -43,6 +46,7 @@ _SYSTEM_FOLDERS = frozenset(
         "__macosx",
         "node_modules",
         "__pycache__",
+        TRASH,
     }
 )
 

@@ -13,10 +13,11 @@ from lookalike.cli.output import plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
 from lookalike.documents import error_json, item_json, notes_json
-from lookalike.duplicates import Keep, act, copies_of, find
+from lookalike.duplicates import Keep, act, copies_of, find, undo
 from lookalike.errors import PictureError
 from lookalike.published import write_copies
 from lookalike.records import Json
+from lookalike.scan import TRASH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ class _Act:
 
     move_to: Path | None
     delete: bool
+    permanently: bool
+    undo: Path | None
     dry_run: bool
     yes: bool
 
@@ -48,8 +51,14 @@ class _Act:
     def check(self) -> None:
         if self.delete and self.move_to is not None:
             raise click.UsageError("give --move-to or --delete, not both")
-        if self.dry_run and not self.wanted:
-            raise click.UsageError("--dry-run shows what --move-to or --delete would do; add one")
+        if self.permanently and not self.delete:
+            raise click.UsageError("--permanently says how to --delete; add that")
+        if self.undo is not None and self.wanted:
+            raise click.UsageError("--undo puts files back; it goes with --dry-run only")
+        if self.dry_run and not self.wanted and self.undo is None:
+            raise click.UsageError(
+                "--dry-run shows what --move-to, --delete or --undo would do; add one"
+            )
         if self.delete and not self.dry_run and not self.yes and not sys.stdin.isatty():
             raise click.UsageError("nobody can be asked here; add --yes to be sure, or --dry-run")
 
@@ -84,8 +93,21 @@ class _Act:
     metavar="DIR",
     help="Move the other files of each group below a folder.",
 )
-@click.option("--delete", is_flag=True, help="Delete the other files of each group.")
-@click.option("--dry-run", is_flag=True, help="Only show what --move-to or --delete would do.")
+@click.option(
+    "--delete",
+    is_flag=True,
+    help="Move the other files of each group into .lookalike-trash in the indexed folder.",
+)
+@click.option("--permanently", is_flag=True, help="With --delete: no trash, delete for good.")
+@click.option(
+    "--undo",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="RECORD",
+    help="Put back what --delete or --move-to took away, from the record that it wrote.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Only show what --move-to, --delete or --undo would do."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before --delete.")
 @click.option(
     "--report",
@@ -114,14 +136,18 @@ def duplicates_command(
 ) -> None:
     """Find copies: the same bytes, or one picture resized, recompressed, cropped or turned.
 
-    Only reports, unless --move-to or --delete is given: then one of each group stays, and a file
-    that has changed since it was indexed is left. With PICTURES ('-' reads one from stdin), tells
-    which items they are copies of, and exits with 5 when one is of none.
+    Only reports, unless --move-to or --delete is given: then one of each group stays. A near
+    duplicate is compared once more in full detail before its file is touched, and left where the
+    two differ in one place, as two letters do. Each step is written into a record for --undo.
+
+    With PICTURES ('-' reads one from stdin), tells which items they are copies of, and exits with
+    5 when one is of none.
 
     \b
       lookalike duplicates -c shop --report copies.html
       lookalike duplicates --exact-only --delete --dry-run
       lookalike duplicates --move-to ../copies
+      lookalike duplicates --undo ../copies/moved.jsonl
       lookalike duplicates new.jpg && echo "is there already"
     """
     todo = _Act(**acting)  # type: ignore[arg-type] # as click has read them
@@ -129,6 +155,10 @@ def duplicates_command(
     if max_difference is None:
         max_difference = _ACTING if todo.wanted else 1.0
     cache = settings().cache / "signatures.sqlite"
+    if todo.undo is not None:
+        if pictures or report is not None or where is not None or exact_only or marked:
+            raise click.UsageError("with --undo there are only -c, --dry-run and --json")
+        ctx.exit(_undone(collection, todo.undo, dry_run=todo.dry_run, as_json=as_json))
     if pictures:
         if todo.wanted or report is not None or where is not None or exact_only:
             raise click.UsageError("with pictures there are only -c, --marked and --json")
@@ -149,28 +179,43 @@ def duplicates_command(
             stop=stop,
         )
         meters.end()
-        if report is not None:
-            write_copies(shop, found, report)
-            click.echo(f"wrote {plain(str(report))}", err=True)
-        outcomes: list[Outcome] | None = None
-        if todo.wanted and not found.interrupted:
-            outcomes = _acted(shop, found, todo, stop)
-        notes = () if found.items else shop.notes(where)
-        if as_json:
-            document = _document(shop, found, outcomes, dry_run=todo.dry_run)
-            print_json({**document, "notes": notes_json(notes)})
-        else:
-            _print(found, outcomes)
-            click.echo(_summary(found, outcomes, dry_run=todo.dry_run), err=True)
-            print_notes(notes)
+        acted = _shown(shop, found, todo, stop, report=report, as_json=as_json, where=where)
     if found.interrupted or stop.asked:
         click.echo("interrupted; what was decoded is kept for the next time", err=True)
         ctx.exit(130)
     if found.unread and not found.compared:
         click.echo("error: no image could be looked at, so near copies are not known", err=True)
         ctx.exit(1)
-    if outcomes is not None and any(one.done == "left" for one in outcomes):
+    if any(one.done == "left" for one in acted):
         ctx.exit(1)
+
+
+def _shown(
+    shop: "Collection",
+    found: "Found",
+    todo: _Act,
+    stop: "Callable[[], bool]",
+    *,
+    report: Path | None,
+    as_json: bool,
+    where: str | None,
+) -> "list[Outcome]":
+    """Write and print what was found, and what was done about it; the latter comes back."""
+    if report is not None:
+        write_copies(shop, found, report)
+        click.echo(f"wrote {plain(str(report))}", err=True)
+    acted: list[Outcome] | None = None
+    if todo.wanted and not found.interrupted:
+        acted = _acted(shop, found, todo, stop)
+    notes = () if found.items else shop.notes(where)
+    if as_json:
+        document = _document(shop, found, acted, dry_run=todo.dry_run)
+        print_json({**document, "notes": notes_json(notes)})
+    else:
+        _print(found, acted)
+        click.echo(_summary(found, acted, dry_run=todo.dry_run), err=True)
+        print_notes(notes)
+    return acted or []
 
 
 class _Meters:
@@ -196,12 +241,53 @@ def _acted(
     shop: "Collection", found: "Found", todo: _Act, stop: "Callable[[], bool]"
 ) -> "list[Outcome]":
     if todo.delete and not todo.dry_run and not todo.yes and found.copies:
+        how = "for good" if todo.permanently else f"into {TRASH}"
+        sure = sum(copy.sure for group in found.groups for copy in group.copies)
         click.confirm(
-            f"Delete {found.copies:,} files, and keep one of each of {len(found.groups):,} groups?",
+            f"Delete {sure:,} files {how}, and keep one of each of {len(found.groups):,} groups?",
             abort=True,
             err=True,
         )
-    return list(act(shop, found.groups, move_to=todo.move_to, dry_run=todo.dry_run, stop=stop))
+    return list(
+        act(
+            shop,
+            found.groups,
+            move_to=todo.move_to,
+            permanently=todo.permanently,
+            dry_run=todo.dry_run,
+            stop=stop,
+        )
+    )
+
+
+def _undone(collection: str | None, record: Path, *, dry_run: bool, as_json: bool) -> int:
+    """Put files back; the exit code."""
+    with opened(collection) as shop:
+        outcomes = list(undo(shop, record, dry_run=dry_run))
+    _print_undone(outcomes, as_json=as_json, dry_run=dry_run)
+    return int(any(one.done == "left" for one in outcomes))
+
+
+def _print_undone(outcomes: "Sequence[Outcome]", *, as_json: bool, dry_run: bool) -> None:
+    counts = {what: sum(one.done == what for one in outcomes) for what in ("restored", "left")}
+    if as_json:
+        files: list[Json] = [
+            {
+                "id": one.item.id,
+                "done": one.done,
+                "path": str(one.target),
+                "from": None if one.path is None else str(one.path),
+                "reason": one.reason or None,
+            }
+            for one in outcomes
+        ]
+        print_json({"dry_run": dry_run, **counts, "files": files})
+    elif outcomes:
+        rows = [(one.done, plain(str(one.target)), plain(one.reason)) for one in outcomes]
+        print_table(("done", "file", ""), rows)
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    dry = "a dry run, nothing was touched: " if dry_run else ""
+    click.echo(f"{dry}{said or 'nothing to put back'}", err=True)
 
 
 def _print(found: "Found", outcomes: "Sequence[Outcome] | None") -> None:
@@ -211,7 +297,7 @@ def _print(found: "Found", outcomes: "Sequence[Outcome] | None") -> None:
         rows.append([number, "kept", "", plain(group.kept.id), _size(group.kept), ""])
         for copy in group.copies:
             one = done.get(copy.item.id)
-            what = "" if one is None else f"{one.done} {one.target or one.reason}".strip()
+            what = copy.reason if one is None else f"{one.done} {one.target or one.reason}".strip()
             rows.append(
                 [
                     number,
@@ -241,22 +327,33 @@ def _summary(found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: b
             f"; {len(found.unread):,} pictures could not be looked at "
             f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
         )
+    unsure = sum(not copy.sure for group in found.groups for copy in group.copies)
+    if unsure:
+        text += f"; {unsure:,} are not sure enough to be moved or deleted"
     if outcomes is not None:
         counts = {what: sum(one.done == what for one in outcomes) for what in _DONE}
         said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
         text += (
             f"\n{'a dry run, nothing was touched: ' if dry_run else ''}{said or 'nothing to do'}"
         )
+        record = _record(outcomes)
+        if record is not None and not dry_run:
+            text += f"\nrecord: {plain(str(record))}; --undo with it puts the files back"
     return text
 
 
-_DONE = ("moved", "deleted", "left")
+def _record(outcomes: "Sequence[Outcome]") -> Path | None:
+    return next((one.record for one in outcomes if one.record is not None), None)
+
+
+_DONE = ("moved", "trashed", "deleted", "left")
 
 
 def _document(
     shop: "Collection", found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: bool
 ) -> dict[str, Json]:
     done = {one.item.id: one for one in outcomes or ()}
+    record = _record(outcomes or ())
 
     def copy_json(copy: "Copy") -> dict[str, Json]:
         one = done.get(copy.item.id)
@@ -275,6 +372,7 @@ def _document(
         "compared": found.compared,
         "interrupted": found.interrupted,
         "dry_run": dry_run,
+        "record": None if record is None else str(record),
         "seconds": round(found.seconds, 3),
         "groups": [
             {
@@ -293,6 +391,8 @@ def _copy_json(shop: "Collection", copy: "Copy") -> dict[str, Json]:
         "difference": copy.difference,
         "turn": copy.turn or None,
         "score": round(copy.score, 6),
+        "sure": copy.sure,
+        "unsure_because": copy.reason or None,
         **item_json(shop, copy.item),
     }
 

@@ -8,6 +8,7 @@ from lookalike.duplicates.acting import Outcome, act
 from lookalike.duplicates.collapsing import Collapsed, collapsed
 from lookalike.duplicates.finding import Found, copies_of, find
 from lookalike.duplicates.grouping import KEEPS, Copy, Group, Keep
+from lookalike.duplicates.undoing import undo
 
 __all__ = [
     "KEEPS",
@@ -21,4 +22,5 @@ __all__ = [
     "collapsed",
     "copies_of",
     "find",
+    "undo",
 ]

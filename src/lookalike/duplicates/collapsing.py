@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.collection import Collection
-from lookalike.duplicates.comparing import compare
+from lookalike.duplicates.comparing import LIKELY, compare
+from lookalike.duplicates.judging import Judge
 from lookalike.duplicates.keeping import Kept
 from lookalike.duplicates.reading import signatures_of
 from lookalike.duplicates.signatures import Signatures
@@ -64,6 +65,10 @@ class _Fold:
     kept: dict[str, tuple[Hit, int]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     signatures: dict[str, Signatures] = field(default_factory=dict)
+    judge: Judge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.judge = Judge(self.collection, self.cache)
 
     def look(self, hits: Sequence[Hit]) -> None:
         """Go on with the hits that have not been looked at, until there are ``k`` answers."""
@@ -96,5 +101,14 @@ class _Fold:
             np.broadcast_to(mine, (len(others), *mine.shape)),
             np.stack([self.signatures[one] for one in others]),
         )
-        nearest = int(found.difference.argmin())
-        return others[nearest] if found.difference[nearest] <= 1 else None
+        order: list[int] = np.argsort(found.difference, kind="stable").tolist()
+        for place in order:
+            if found.difference[place] > LIKELY:
+                break
+            first = self.kept[others[place]][0].item
+            turn = int(found.turns[place])
+            (verdict,) = self.judge.verdicts(first, [hit.item], [turn])
+            near = verdict.same and verdict.compared and found.difference[place] <= 1
+            if near or verdict.sure:
+                return others[place]
+        return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lookalike.duplicates.signatures import SIDE, Signatures, luminance, turned
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["LIKELY", "Comparison", "compare", "crops_between"]
 
 # What differs in a copy, and what in another picture: docs/decisions/0010-copies.md. Fields are
 # 8 x 8, grey levels of 255.
@@ -25,6 +25,9 @@ PEAK = 9.5  # the same as a multiple of the mean of all fields
 COLOUR_PEAK = 6.5  # likewise of colour (Cb, Cr)
 SUBJECT_BRIGHTNESS = 3.6  # difference of the mean brightness of what is not white
 SUBJECT_COLOUR = 2.5  # likewise of colour
+LIKELY = (
+    1.5  # a difference up to which a pair is looked at in detail, and is a copy if that is sure
+)
 # A marked copy: what of 16 x 16 cells is the same.
 CHANGED = 0.15  # share of the cells with something to see that may differ
 TEXTURED = 120  # cells with edges that must be the same: a plain ground proves nothing
@@ -233,6 +236,30 @@ def _cropped(
     whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> _Floats:
     """The part of each picture of ``whole`` that fits best on ``part``, at the same size."""
+    down, across = (_windows(SIDE, crop) for crop in _crops(whole, part, rows, columns))
+    moved = down[:, None] @ whole.transpose(0, 3, 1, 2) @ across.transpose(0, 2, 1)[:, None]
+    return np.asarray(moved.transpose(0, 2, 3, 1), np.float32)
+
+
+def crops_between(
+    whole: Signatures, part: Signatures
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what was cut off ``whole`` to make ``part``, pair by pair, as well as can be told.
+
+    Both (n, SIDE, SIDE, 3) uint8, unturned. Down and across, each (n, 2) float64: shares of the
+    side at its start and its end.
+    """
+    one, other = whole.astype(np.float32), part.astype(np.float32)
+    rows, columns, _ = _coarse(luminance(one), luminance(other))
+    rows, columns, _ = _fine(one, other, rows, columns)
+    down, across = _crops(one, other, rows, columns)
+    return down.astype(np.float64), across.astype(np.float64)
+
+
+def _crops(
+    whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> list[NDArray[np.floating]]:
+    """The crops down and across that fit best."""
     grey, onto = luminance(whole), luminance(part)
     ends = [np.rint(_FINE_CROPS[best] * 2 / _STEP).astype(np.intp) for best in (rows, columns)]
     for axis in (0, 1):  # and by half a step, at full size
@@ -242,12 +269,10 @@ def _cropped(
         else:
             down = (other @ grey).transpose(0, 2, 1)
             ends[axis] = _closer(down, onto.transpose(0, 2, 1), ends[axis])
-    down, across = _refined(grey, onto, [_LINE[one] for one in ends])
-    moved = down[:, None] @ whole.transpose(0, 3, 1, 2) @ across.transpose(0, 2, 1)[:, None]
-    return np.asarray(moved.transpose(0, 2, 3, 1), np.float32)
+    return _refined(grey, onto, [_LINE[one] for one in ends])
 
 
-def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.float64]]) -> list[_Floats]:
+def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) -> list[_Floats]:
     """The windows down and across that fit best, by a few steps of Gauss and Newton.
 
     The four ends of ``crops`` move by parts of a pixel (the registration of Lucas and Kanade 1981),
@@ -278,7 +303,7 @@ def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.float64]]) -> 
             np.clip(crops[0] + step[:, :2], 0, _MOST_CROP),
             np.clip(crops[1] + step[:, 2:], 0, _MOST_CROP),
         ]
-    return [_windows(SIDE, crop) for crop in crops]
+    return crops
 
 
 def _closer(pictures: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -19,10 +19,12 @@ from lookalike import images
 from lookalike.collection import Collection
 from lookalike.cores import usable_cores
 from lookalike.duplicates import candidates, grouping
-from lookalike.duplicates.comparing import compare
+from lookalike.duplicates.comparing import LIKELY, compare
+from lookalike.duplicates.confirming import SIDE_SHOWN, Verdict
 from lookalike.duplicates.grouping import Copy, Group, Keep
+from lookalike.duplicates.judging import NOTHING_SHOWN, Judge
 from lookalike.duplicates.keeping import Kept
-from lookalike.duplicates.reading import signatures_of
+from lookalike.duplicates.reading import signatures_of, view_of
 from lookalike.duplicates.signatures import Signatures, hashes, signature
 from lookalike.filters import Condition
 from lookalike.records import Hit, Item, Skipped
@@ -46,6 +48,8 @@ _BATCH = 512
 # asked for the nearest.
 EXACT_FLOATS = 128_000_000
 _SEARCHES = 256
+_CONFIRMED = 64  # pairs confirmed before it is asked whether to stop
+_PLAIN = 0.5  # grey levels: the spread of a signature that shows nothing
 _NEAREST_OF_A_PICTURE = 30
 _QUARTERS = (
     Image.Transpose.ROTATE_90,
@@ -143,6 +147,7 @@ def copies_of(
     """
     data = picture if isinstance(picture, bytes) else images.read(picture, collection.limits)
     image = images.decode(data, limits=collection.limits).image
+    view = view_of(data, side=SIDE_SHOWN, limits=collection.limits)
     itself = collection.encode(picture).item
     hits: dict[str, Hit] = {}
     for degrees in (None, *_QUARTERS):  # the network does not know a picture lying on its side
@@ -152,31 +157,55 @@ def copies_of(
     if itself is not None:
         hits.pop(itself.id, None)
     digest = images.digest(data)
-    read, _ = signatures_of(collection, [hit.item for hit in hits.values()], Kept(cache))
+    kept = Kept(cache)
+    read, _ = signatures_of(collection, [hit.item for hit in hits.values()], kept)
     others = [hit for hit in hits.values() if hit.item.digest in read]
-    mine = signature(image)
+    mine = max((signature(ground) for ground in view.grounds), key=lambda one: float(one.std()))
     found = compare(
         np.stack([read[hit.item.digest] for hit in others]) if others else mine[None][:0],
         np.broadcast_to(mine, (len(others), *mine.shape)),
         marked=marked,
     )
+    likely = np.flatnonzero(found.difference <= (1 if marked else LIKELY))
+    verdicts = Judge(collection, kept).against(
+        view,
+        [others[place].item for place in likely],
+        found.turns[likely].tolist(),
+    )
     near = {
-        hit.item.id: (float(far), TURNS[turn])
-        for hit, far, turn in zip(others, found.difference, found.turns, strict=True)
-        if far <= 1
+        others[place].item.id: (min(far, 1.0), int(found.turns[place]), verdict)
+        for place, verdict in zip(likely.tolist(), verdicts, strict=True)
+        for far in [float(found.difference[place])]
+        if _stays(verdict, far, 1.0, marked=marked)
     }
-    copies = [
-        Copy(
-            item=hit.item,
-            exact=hit.item.digest == digest,
-            difference=0.0 if hit.item.digest == digest else round(near[hit.item.id][0], 4),
-            turn="" if hit.item.digest == digest else near[hit.item.id][1],
-            score=hit.score,
-        )
-        for hit in hits.values()
-        if hit.item.digest == digest or hit.item.id in near
-    ]
+    copies = []
+    for hit in hits.values():
+        if hit.item.digest == digest:
+            copies.append(
+                Copy(item=hit.item, exact=True, difference=0.0, turn="", score=hit.score, sure=True)
+            )
+        elif hit.item.id in near:
+            copies.append(_near_copy(hit.item, *near[hit.item.id], score=hit.score))
     return sorted(copies, key=lambda copy: (not copy.exact, copy.difference, copy.item.id))
+
+
+def _stays(verdict: Verdict, far: float, most: float, *, marked: bool) -> bool:
+    """Whether a pair is still shown as near. A mark is a difference in one place."""
+    if far > most:
+        return verdict.sure
+    return verdict.same or (marked and verdict.reason != NOTHING_SHOWN)
+
+
+def _near_copy(item: Item, far: float, turn: int, verdict: Verdict, *, score: float) -> Copy:
+    return Copy(
+        item=item,
+        exact=False,
+        difference=round(far, 4),
+        turn=TURNS[turn],
+        score=score,
+        sure=verdict.sure,
+        reason=verdict.reason,
+    )
 
 
 # --- one run -----------------------------------------------------------------------------------
@@ -199,11 +228,15 @@ class _Run:
         self.collection = collection
         self._marked = marked
         self._most = most
+        self._widest = LIKELY if most >= 1 and not marked else most
         self.items = items
         self.unread: list[Skipped] = []
         self.compared = 0
+        self.confirmed = 0
         self.signatures: Signatures = np.empty((0,), np.uint8)
         self.turns: dict[tuple[int, int], int] = {}
+        self.verdicts: dict[tuple[int, int], Verdict] = {}
+        self._judge = Judge(collection, kept)
         self._kept = kept
         self._told = progress
         self._stop = stop
@@ -220,7 +253,12 @@ class _Run:
             found |= read
             self.unread += unread
             self._told("pictures", start + len(some), len(self.items))
-        self.items = [item for item in self.items if item.digest in found]
+        # What is of one colour has no near duplicates: it would be paired with all of its kind.
+        self.items = [
+            item
+            for item in self.items
+            if item.digest in found and found[item.digest].std() > _PLAIN
+        ]
         if self.items:
             self.signatures = np.stack([found.pop(item.digest) for item in self.items])
 
@@ -249,7 +287,7 @@ class _Run:
             return some[:0], 0
         first, second = self.signatures[some[:, 1]], self.signatures[some[:, 0]]
         found = compare(first, second, crops=crops, marked=self._marked)
-        return some[found.difference <= self._most], len(some)
+        return some[found.difference <= self._widest], len(some)
 
     def _alike_by_hash(self) -> Iterator[candidates.Pairs]:
         parts = [
@@ -320,13 +358,31 @@ class _Run:
             np.broadcast_to(self.signatures[kept], (len(others), *self.signatures.shape[1:])),
             marked=self._marked,
         )
-        for one, turn in zip(others, again.turns.tolist(), strict=True):
-            self.turns[kept, one] = turn
-        return {
-            one: far
-            for one, far in zip(others, again.difference.tolist(), strict=True)
-            if far <= self._most
-        }
+        likely = [
+            (one, far, turn)
+            for one, far, turn in zip(
+                others, again.difference.tolist(), again.turns.tolist(), strict=True
+            )
+            if far <= self._widest
+        ]
+        copies: dict[int, float] = {}
+        for start in range(0, len(likely), _CONFIRMED):
+            if self._stop():
+                break
+            some = likely[start : start + _CONFIRMED]
+            verdicts = self._judge.verdicts(
+                self.items[kept],
+                [self.items[one] for one, _, _ in some],
+                [turn for _, _, turn in some],
+            )
+            for (one, far, turn), verdict in zip(some, verdicts, strict=True):
+                if _stays(verdict, far, self._most, marked=self._marked):
+                    copies[one] = min(far, 1.0)
+                    self.turns[kept, one] = turn
+                    self.verdicts[kept, one] = verdict
+            self.confirmed += len(some)
+            self._told("details", self.confirmed, self.confirmed + len(likely) - start - len(some))
+        return copies
 
     def scores(self, kept: int, others: Sequence[int]) -> dict[int, float]:
         """Cosines of the kept one with its copies."""
@@ -350,11 +406,11 @@ def _grouped(
         for one, far in sorted(others.items(), key=lambda pair: (pair[1], pair[0])):
             same = by_digest[run.items[one].digest]
             copies += [
-                Copy(
-                    item=each,
-                    exact=False,
-                    difference=round(far, 4),
-                    turn=TURNS[run.turns[kept, one]],
+                _near_copy(
+                    each,
+                    far,
+                    run.turns[kept, one],
+                    run.verdicts[kept, one],
                     score=scores[one],
                 )
                 for each in same
@@ -371,4 +427,7 @@ def _grouped(
 
 
 def _exact(same: Sequence[Item], score: float) -> list[Copy]:
-    return [Copy(item=item, exact=True, difference=0.0, turn="", score=score) for item in same[1:]]
+    return [
+        Copy(item=item, exact=True, difference=0.0, turn="", score=score, sure=True)
+        for item in same[1:]
+    ]

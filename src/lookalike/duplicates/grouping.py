@@ -19,6 +19,9 @@ class Copy:
 
     ``exact``: the same bytes. ``difference`` is 0 for the same pixels and at most 1; ``turn`` says
     how it must be turned, clockwise, to lie on the other. ``score`` is the cosine of the two.
+    ``sure``: the two were compared in detail and are alike enough for the copy to be removed; where
+    they are not, ``reason`` says why. Before a file is removed it is compared once more, in more
+    detail.
     """
 
     item: Item
@@ -26,6 +29,8 @@ class Copy:
     difference: float
     turn: str
     score: float
+    sure: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

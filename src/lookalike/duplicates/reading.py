@@ -6,14 +6,27 @@ from concurrent.futures import ThreadPoolExecutor
 from lookalike import images
 from lookalike.collection import Collection
 from lookalike.cores import usable_cores
+from lookalike.duplicates.confirming import View
 from lookalike.duplicates.keeping import Kept
 from lookalike.duplicates.signatures import Signatures, signature
 from lookalike.errors import PictureError
 from lookalike.records import Item, Skipped
 
-__all__ = ["signatures_of"]
+__all__ = ["signature_of", "signatures_of", "view_of"]
 
 _DECODE = (64, 64)  # a JPEG is not decoded below this
+
+
+def signature_of(seen: images.Layers) -> Signatures:
+    """The signature of an image on the ground on which there is more to see."""
+    return max((signature(ground) for ground in seen.grounds), key=lambda one: float(one.std()))
+
+
+def view_of(data: bytes, *, side: int, limits: images.Limits) -> View:
+    """Decode an image to compare it at up to ``side`` pixels. Raises ``PictureError``."""
+    # Twice the size: a crop is compared at the size of what is left.
+    seen = images.layers(data, limits=limits, at_least=(2 * side, 2 * side))
+    return View(grounds=seen.grounds, several=seen.several).reduced(2 * side)
 
 
 def signatures_of(
@@ -36,10 +49,10 @@ def signatures_of(
             data = images.read(place, collection.limits)
             if images.digest(data) != item.digest:
                 return Skipped(path=str(place), reason="it has changed since it was indexed")
-            picture = images.decode(data, limits=collection.limits, at_least=_DECODE)
+            seen = images.layers(data, limits=collection.limits, at_least=_DECODE)
         except PictureError as error:
             return Skipped(path=str(place), reason=error.reason)
-        return signature(picture.image)
+        return signature_of(seen)
 
     missing = [item for digest, item in wanted.items() if digest not in found]
     if missing:

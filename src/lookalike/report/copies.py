@@ -9,6 +9,11 @@ from lookalike.report import page
 
 __all__ = ["render_copies"]
 
+_LEGEND = (
+    "<p>A near copy's difference is 0 for the same pixels and at most 1. Those that are "
+    "<i>not sure</i> look alike, but are left alone when duplicates are deleted or moved.</p>"
+)
+
 
 def render_copies(
     found: Found, thumbnails: Mapping[str, bytes | None], *, name: str, made_at: str = ""
@@ -33,7 +38,7 @@ def render_copies(
             )
         ),
         f"<p>Of {found.items:,} items. The first picture of each row is the one to keep.</p>",
-        "<p>A near copy's difference is 0 for the same pixels and at most 1.</p>",
+        _LEGEND,
         "<p>The search was stopped early; near copies may be missing.</p>"
         if found.interrupted
         else "",
@@ -60,7 +65,8 @@ def _cell(copy: Copy, jpeg: bytes | None) -> str:
     how = "exact" if copy.exact else f"near {copy.difference:.2f}"
     turn = f", {escape(copy.turn)}" if copy.turn else ""
     picture = page.framed(jpeg, copy.item.id)
-    return f'<div class="one">{picture}<b>{how}</b>{turn} {_facts(copy.item)}</div>'
+    doubt = "" if copy.sure else f"<br>not sure: {escape(copy.reason)}"
+    return f'<div class="one">{picture}<b>{how}</b>{turn} {_facts(copy.item)}{doubt}</div>'
 
 
 def _facts(item: Item) -> str:

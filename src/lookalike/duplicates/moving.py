@@ -1,0 +1,49 @@
+"""Moving a file so that nothing is overwritten and nothing is lost on the way."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Container
+from pathlib import Path
+
+__all__ = ["digest_of", "free", "move"]
+
+
+def free(target: Path, taken: Container[Path] = ()) -> Path:
+    """Return ``target``, or with a number where something is there."""
+    number, place = 2, target
+    while place in taken or os.path.lexists(place):
+        place = target.with_stem(f"{target.stem}-{number}")
+        number += 1
+    return place
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex. Raises ``OSError``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def move(path: Path, target: Path) -> None:
+    """Move a file to where none is; raises ``OSError`` (``FileExistsError`` where one is).
+
+    The name is taken first, so that no other is overwritten. On another file system the file is
+    copied, and only removed when the copy is whole and on disk.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb"):
+        pass
+    try:
+        try:
+            path.replace(target)
+        except OSError:
+            shutil.copy2(path, target)
+            with target.open("rb") as file:
+                os.fsync(file.fileno())
+            if digest_of(target) != digest_of(path):
+                raise OSError(None, "the copy is not what was to be moved") from None
+            path.unlink()
+    except OSError:
+        if path.exists():
+            target.unlink(missing_ok=True)
+        raise
