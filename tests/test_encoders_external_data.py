@@ -103,10 +103,13 @@ def test_a_collection_refuses_the_vectors_of_other_weights(tmp_path: Path) -> No
         shop.add("one", picture)
     split(tmp_path / "other", seed=1)
     (tmp_path / "net" / DATA).write_bytes((tmp_path / "other" / DATA).read_bytes())
-    with lookalike.open(tmp_path / "shop", encoder=card) as shop, pytest.raises(WeightsError):
+    with (
+        lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop,
+        pytest.raises(WeightsError),
+    ):
         shop.add("two", drawn_bytes(1))
     named(card, DATA)
-    with lookalike.open(tmp_path / "shop", encoder=card) as shop:
+    with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
         with pytest.raises(EncoderMismatchError):
             shop.add("two", drawn_bytes(1))
         assert len(shop) == 1

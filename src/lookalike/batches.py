@@ -12,18 +12,21 @@ from typing import NamedTuple, TypeAlias
 from lookalike import images
 from lookalike.by_hand import NOTHING, ByHand, by_hand
 from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
+from lookalike.ids import id_problem, is_text
 from lookalike.protocols import Encoder, Prepared, Store
-from lookalike.records import Entry, Item, Remote, Skipped, Thumbnail
+from lookalike.records import Entry, Item, Remote, Skipped, Thumbnail, id_of
 from lookalike.thumbnails import made
 from lookalike.vectors import Vector
 
-__all__ = ["REMOTE", "Batch", "load"]
+__all__ = ["REMOTE", "TAKEN", "Batch", "load", "taken"]
 
 REMOTE = "its picture is a URL; `lookalike download` fetches it"
+TAKEN = "another image has its id"
 
 # Bytes of files that are held until the store has been asked about them, and one file more: 64
 # product pictures are some MB, but 64 photos of 10 MB would be much for each thread.
 _HELD = 16 * 2**20
+_SHOWN = 100  # characters of an id in a message
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Batch:
     changed the words of ``relabelled`` items and said something else than people did of
     ``kept_by_hand``; ``overwritten`` has what remains set by hand of others.
     ``thumbnails`` are by the digest of what they show; ``bare`` items are there and lack theirs.
+    ``replaced`` are ids of items that had other content, ``fresh`` entries must replace nothing.
     """
 
     encode: list[tuple[Item, Prepared]]
@@ -50,6 +54,8 @@ class Batch:
     relabelled: int = 0
     kept_by_hand: int = 0
     overwritten: dict[str, ByHand] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    fresh: dict[str, Entry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +160,7 @@ def load(
     whatever the entries say, unless ``overwrite_by_hand``.
     """
     batch = Batch([], [], [], 0, [], len(entries))
-    known = store.get([entry.id for entry in entries])
+    known = store.get([entry.id for entry in entries if is_text(entry.id)])
     have = store.thumbnail_sides([*known]) if side is not None else {}
     small = _Small(batch=batch, side=side, have=have, limits=limits)
     told = [one.id for one in entries if one.id in known and _says(one)]
@@ -162,8 +168,14 @@ def load(
     words = _Words(batch=batch, by_hand=hands, overwrite=overwrite_by_hand)
     waiting: list[tuple[Entry, _Read]] = []
     held = 0
+    seen: set[str] = set()
     for place, entry in enumerate(entries, 1):
-        read = _read(entry, known.get(entry.id), small, words)
+        before = known.get(entry.id)
+        if entry.fresh and entry.id in seen:
+            read: _Read = taken(entry)
+        else:
+            read = _refused(entry, before) or _read(entry, before, small, words)
+        seen.add(entry.id)
         waiting.append((entry, read))
         if isinstance(read, _File):
             held += len(read.data)
@@ -190,13 +202,35 @@ def _says(entry: Entry) -> bool:
     return any(one is not None for one in (entry.label, entry.group, entry.metadata))
 
 
+def _refused(entry: Entry, before: Item | None) -> Skipped | None:
+    """Leave out a new item whose id none may have. One that is there, from before, stays in use.
+
+    The id of a file in a folder is its path: whoever named the file gave it no id.
+    """
+    if before is not None or (_is_own(entry) and is_text(entry.id)):
+        return None
+    problem = id_problem(entry.id)
+    if problem is None:
+        return None
+    shown = entry.id if len(entry.id) <= _SHOWN else f"{entry.id[:_SHOWN]}…"
+    # No stamp: the same file is looked at again when it is given another id.
+    return Skipped(path=entry.line or entry.path or shown, reason=f"its id {shown!a} {problem}")
+
+
+def _is_own(entry: Entry) -> bool:
+    """Whether nobody chose the id: it is the file's path."""
+    return bool(entry.path) and entry.id == id_of(entry.root, entry.path)
+
+
 def _read(entry: Entry, before: Item | None, small: _Small, words: _Words) -> _Read:
     """Read an entry's file, where that is needed; ``before`` is the item of its id."""
-    if before is not None and before.path and before.root != entry.root:
+    if before is not None and not entry.fresh and before.path and before.root != entry.root:
         place = ": ".join(part for part in (before.root, before.path) if part)
         reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
         return Skipped(path=entry.path or entry.id, reason=reason)
-    if before is not None and entry.stamp is not None and before.stamp == entry.stamp:
+    # Two files may have one size and time, so it must also be the same file.
+    same = before is not None and (before.root, before.path) == (entry.root, entry.path)
+    if before is not None and same and before.stamp == entry.stamp is not None:
         small.complete(before, entry)
         return words.described(before, entry)
     try:
@@ -204,10 +238,30 @@ def _read(entry: Entry, before: Item | None, small: _Small, words: _Words) -> _R
     except PictureError as error:
         return _skipped(entry, error)
     digest = images.digest(data)
-    if before is not None and before.digest == digest:
+    if before is None:
+        return _File(data, digest)
+    if before.digest == digest:
         small.complete(before, entry, data)
+        # What replaces nothing does not move the item's file either.
+        at = before if entry.fresh else entry
+        entry = replace(entry, root=at.root, path=at.path, stamp=at.stamp)
         return words.described(before, entry)
-    return _File(data, digest)
+    return _in_the_way(entry, before) or _File(data, digest)
+
+
+def _in_the_way(entry: Entry, before: Item) -> Skipped | None:
+    """Leave out new content for an item that nobody meant by the id."""
+    if entry.fresh:
+        return taken(entry)
+    if not before.path and _is_own(entry):
+        reason = f"its id {entry.id!r} is taken by an image that was added by itself; rename it"
+        return Skipped(path=entry.path, reason=reason)
+    return None
+
+
+def taken(entry: Entry) -> Skipped:
+    """The entry as one that would have replaced an item that nobody meant."""
+    return Skipped(path=entry.path or entry.id, reason=TAKEN)
 
 
 def _bytes(entry: Entry, limits: images.Limits) -> bytes:
@@ -291,6 +345,7 @@ def _add_new(
         small.add(digest, file.data)
         size = copy.item.width, copy.item.height
         item = _new_item(words, entry, digest, size, before)
+        _note(batch, entry, before)
         batch.reuse.append((item, copy.vector))
     else:
         picture = images.decode(file.data, limits=small.limits, at_least=encoder.decode_size)
@@ -298,7 +353,15 @@ def _add_new(
         small.add(digest, file.data, picture)
         size = picture.width, picture.height
         item = _new_item(words, entry, digest, size, before)
+        _note(batch, entry, before)
         batch.encode.append((item, prepared))
+
+
+def _note(batch: Batch, entry: Entry, before: Item | None) -> None:
+    if before is not None:
+        batch.replaced.add(entry.id)
+    elif entry.fresh:
+        batch.fresh[entry.id] = entry
 
 
 def _new_item(

@@ -25,6 +25,7 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.CollectionFormatError: (500, "collection-format"),
     errors.FolderInUseError: (409, "folder-in-use"),
     errors.EncoderMismatchError: (409, "encoder-mismatch"),
+    errors.InvalidIdError: (422, "bad-id"),
     errors.ItemNotFoundError: (404, "no-such-item"),
     errors.StoreError: (503, "store-failed"),
     errors.StoreBusyError: (503, "store-busy"),

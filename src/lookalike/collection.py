@@ -26,9 +26,11 @@ from lookalike.errors import (
     SourceError,
 )
 from lookalike.filters import FIELDS, Condition, Exists, Not, parse
+from lookalike.ids import check_id, is_text
 from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.records import (
+    Added,
     Entry,
     Field,
     Hit,
@@ -37,6 +39,7 @@ from lookalike.records import (
     Json,
     Missing,
     Note,
+    Outcome,
     Progress,
     Results,
     Skipped,
@@ -326,11 +329,16 @@ class Collection:
         group: str | None = None,
         metadata: dict[str, Json] | None = None,
         thumbnails: int | None = None,
-    ) -> Item:
-        """Add or replace one picture under an id of your own. Raises ``PictureError``.
+    ) -> Added:
+        """Add one image under an id of your own, in place of the item that has this id, if any.
 
-        ``thumbnails`` is as for ``index``.
+        Return the item, with the ``outcome``: "created", "replaced" (label, group and metadata that
+        are not given stay), or "unchanged" for the very image that was there. ``thumbnails`` is as
+        for ``index``. Raises ``PictureError``, and ``InvalidIdError`` for an id that no new item
+        may have (``lookalike.ids``).
         """
+        if id not in self:
+            check_id(id)
         data = picture if isinstance(picture, bytes) else Path(picture)
         report = self.index(
             [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)],
@@ -339,7 +347,14 @@ class Collection:
         )
         if report.skipped:
             raise PictureError(report.skipped[0].reason, path=id)
-        return self.get(id)
+        outcome: Outcome = "created"
+        if not report.indexed + report.reused:
+            outcome = "unchanged"
+        elif report.replaced:
+            outcome = "replaced"
+        return Added(
+            **{name: getattr(self.get(id), name) for name in Item.__slots__}, outcome=outcome
+        )
 
     def remove(self, ids: str | Sequence[str]) -> int:
         """Remove items by id and return how many there were. Their files are not touched.
@@ -347,7 +362,11 @@ class Collection:
         They are gone for good, missing items (``missing``) too: nothing that was said of them is
         kept.
         """
-        named = [ids] if isinstance(ids, str) else list(ids)
+        named = (
+            [one for one in [ids] if is_text(one)]
+            if isinstance(ids, str)
+            else [one for one in ids if is_text(one)]
+        )
         removed = self._store.delete(named)
         if removed:
             self._store.set_setting("updated_at", time.time())
@@ -487,7 +506,7 @@ class Collection:
         condition = _condition(where)
         if self._store.bound() is None:
             raise ItemNotFoundError(f"there is no item {id!r}: the collection is empty")
-        itself = self.get(id) if per_group else None
+        itself = self.get(id) if per_group or not is_text(id) else None
 
         def is_query(item: Item) -> bool:
             own = item.id == id or (itself is not None and _same_group(item, itself))
@@ -501,7 +520,7 @@ class Collection:
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
-        item = self._store.get([id]).get(id)
+        item = self._store.get([id]).get(id) if is_text(id) else None
         if item is None:
             raise ItemNotFoundError(f"there is no item {id!r}")
         return item
@@ -542,7 +561,7 @@ class Collection:
         ]
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
-        return isinstance(id, str) and id in self._store.get([id])
+        return isinstance(id, str) and is_text(id) and id in self._store.get([id])
 
     def count(self, where: str | Condition | None = None) -> int:
         """How many items there are, or meet a filter."""
@@ -607,6 +626,7 @@ class Collection:
 
         Nothing is encoded, and indexing does not change it (see ``index``).
         """
+        _check_texts(ids)
         by_hand.edit(self._store, ids, {"label": label})
 
     def edit(
@@ -619,6 +639,7 @@ class Collection:
         What is not given stays; ``metadata`` replaces all of it. Indexing does not change what was
         set by hand (see ``index``). Returns the item.
         """
+        _check_texts([id])
         return by_hand.edit(self._store, [id], changes)[0]
 
     def missing(self) -> Iterator[Missing]:
@@ -912,6 +933,13 @@ def _condition(where: str | Condition | None) -> Condition | None:
     if isinstance(where, str):
         return parse(where) if where.strip() else None
     return where
+
+
+def _check_texts(ids: Iterable[str]) -> None:
+    """Raise ``ItemNotFoundError`` for an id that no store can even be asked for."""
+    for one in ids:
+        if not is_text(one):
+            raise ItemNotFoundError(f"there is no item {one!r}")
 
 
 def _same_group(one: Item, other: Item) -> bool:

@@ -21,6 +21,7 @@
     │   ├── FolderInUseError         a folder holds other files: no collection is made or moved
     │   ├── CollectionFormatError    a folder that is no collection, or one from a newer version
     │   ├── EncoderMismatchError     vectors of two encoders must not mix
+    │   ├── InvalidIdError           an id that a new item cannot have
     │   └── ItemNotFoundError        no item of that id
     ├── StoreError                   the place where items are kept failed
     │   ├── StoreBusyError           another process holds it for writing
@@ -49,6 +50,7 @@ __all__ = [
     "ExportError",
     "FilterError",
     "FolderInUseError",
+    "InvalidIdError",
     "ItemNotFoundError",
     "LookalikeError",
     "ModelCardError",
@@ -166,6 +168,10 @@ class FolderInUseError(CollectionError):
 
 class EncoderMismatchError(CollectionError):
     """The collection's vectors come from another encoder; the two must not mix."""
+
+
+class InvalidIdError(CollectionError, ValueError):
+    """An id that a new item cannot have; the message says why."""
 
 
 class ItemNotFoundError(CollectionError):

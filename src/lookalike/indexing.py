@@ -26,7 +26,7 @@ from unicodedata import normalize
 import numpy as np
 
 from lookalike import by_hand, failures, images, removals
-from lookalike.batches import REMOTE, Batch, load
+from lookalike.batches import REMOTE, Batch, load, taken
 from lookalike.cores import usable_cores
 from lookalike.errors import SourceError
 from lookalike.missing import TABLE as MISSING
@@ -36,6 +36,7 @@ from lookalike.protocols import Catalogue, Encoder, Store
 from lookalike.records import (
     Entry,
     IndexReport,
+    Item,
     Progress,
     Remote,
     SideRow,
@@ -45,6 +46,7 @@ from lookalike.records import (
 )
 from lookalike.scan import Listing, ScanOptions, check_folder, passed_text, scan
 from lookalike.thumbnails import kept_side
+from lookalike.vectors import Matrix
 
 __all__ = [
     "FolderPlan",
@@ -247,6 +249,7 @@ def index_catalogue(
             again,
             indexed=report.indexed + again.indexed,
             reused=report.reused + again.reused,
+            replaced=report.replaced + again.replaced,
             unchanged=report.unchanged + again.unchanged,
             thumbnails=report.thumbnails + again.thumbnails,
             relabelled=report.relabelled + again.relabelled,
@@ -512,7 +515,7 @@ def index_entries(
     store that fails raises, and what was stored before stays. ``stop`` is asked between batches.
     """
     began = time.monotonic()
-    indexed = reused = same = done = pictured = relabelled = kept_by_hand = 0
+    indexed = reused = replaced = same = done = pictured = relabelled = kept_by_hand = 0
     arrivals = Arrivals(store) if journal else None
     skipped: list[Skipped] = []
     interrupted = False
@@ -537,6 +540,7 @@ def index_entries(
             kept_by_hand += batch.kept_by_hand
             indexed += len(batch.encode)
             reused += len(batch.reuse)
+            replaced += len(batch.replaced)
             same += batch.same + len(batch.update)
             skipped += [skip for _, skip in batch.skipped]
             done += batch.size
@@ -548,6 +552,7 @@ def index_entries(
     return IndexReport(
         indexed=indexed,
         reused=reused,
+        replaced=replaced,
         unchanged=same,
         thumbnails=pictured,
         relabelled=relabelled,
@@ -571,7 +576,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
         known = {item.digest for item, _ in batch.reuse}
         arrivals.write(batch.arrived, new, batch.before, known)
     if new:
-        store.upsert(new, np.concatenate(rows), [batch.thumbnails.get(item.digest) for item in new])
+        _store(batch, store, new, np.concatenate(rows))
     if batch.update:
         # An item may have changed or gone since it was read: then the next run looks at it again.
         there = store.get([item.id for item in batch.update])
@@ -598,6 +603,24 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
     for root, skips in left_out.items():
         store.skip(root, skips)
     return pictured
+
+
+def _store(batch: Batch, store: Store, new: list[Item], vectors: Matrix) -> None:
+    """Write new and changed items; those that replace nothing only where their ids are free."""
+    for fresh in (False, True):
+        places = [place for place, one in enumerate(new) if (one.id in batch.fresh) == fresh]
+        if not places:
+            continue
+        items = [new[place] for place in places]
+        small = [batch.thumbnails.get(item.digest) for item in items]
+        if not fresh:
+            store.upsert(items, vectors[places], small)
+            continue
+        lost = store.insert(items, vectors[places], small)
+        batch.encode = [one for one in batch.encode if one[0].id not in lost]
+        batch.reuse = [one for one in batch.reuse if one[0].id not in lost]
+        left_out = [batch.fresh[one] for one in sorted(lost)]
+        batch.skipped += [(entry, taken(entry)) for entry in left_out]
 
 
 def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:

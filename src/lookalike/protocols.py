@@ -178,6 +178,18 @@ class Store(Protocol):
         there are not as many ``thumbnails``.
         """
 
+    def insert(
+        self,
+        items: Sequence[Item],
+        vectors: Matrix,
+        thumbnails: Sequence[Thumbnail | None] | None = None,
+    ) -> set[str]:
+        """Write new items as ``upsert`` does, but replace none.
+
+        Return the ids that were taken, by another item or an earlier one of ``items``; nothing is
+        changed for these, however many processes write at the same time. Raises as ``upsert``.
+        """
+
     def update(self, items: Sequence[Item]) -> None:
         """Replace all but vectors and thumbnails; ``ItemNotFoundError``, and no change, if one is
         new.

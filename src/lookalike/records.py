@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = [
+    "Added",
     "Damaged",
     "Entry",
     "Field",
@@ -20,6 +21,7 @@ __all__ = [
     "NeighbourState",
     "Neighbours",
     "Note",
+    "Outcome",
     "Progress",
     "Remote",
     "Results",
@@ -89,6 +91,25 @@ class Missing:
     since: float
 
 
+Outcome: TypeAlias = Literal["created", "replaced", "unchanged"]
+"""What adding an image did: there is a new item, an item has another image now, or it was there
+already, byte for byte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Added(Item):
+    """The item that adding an image made or left, and the ``outcome``; it equals its ``Item``."""
+
+    outcome: Outcome
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Item) and all(
+            getattr(self, name) == getattr(other, name) for name in Item.__slots__
+        )
+
+    __hash__ = Item.__hash__
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A picture that lies elsewhere: the URLs that it can be had from, best first.
@@ -133,6 +154,8 @@ class Entry:
     that says so (``products.csv:12``), for messages. It is not ``ended`` where the file ends with
     it and without a line break: then it may be cut off. It is ``partial`` where a file that says
     more is damaged: an item that has words already keeps those.
+    With ``fresh``, nobody chose the id: an item with another image is never replaced, and the entry
+    is skipped.
     """
 
     id: str
@@ -146,6 +169,7 @@ class Entry:
     line: str = ""
     ended: bool = True
     partial: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,23 +297,24 @@ class Progress:
 class IndexReport:
     """What was really done, counted as it happened.
 
-    ``indexed`` were encoded, ``reused`` took the vector of an exact copy, ``unchanged`` were left
-    as they are, ``removed`` had vanished, ``kept`` had vanished or could not be looked for and
-    stay. ``held_back`` have vanished too, and stay because they are too many to be removed without
-    being asked, or because the source is malformed; ``problems`` are sentences that say why and
-    what to do. ``removed`` items leave the results, and what was said of them is kept
-    (``missing``). ``moved`` files were found at another path and took their words along,
-    ``restored`` ones are back and have theirs again. The source changed label, group or metadata of
-    ``relabelled`` items; ``kept_by_hand`` have words set by hand, of which it says something else.
-    ``thumbnails`` were made for items that are there already and lacked them. ``skipped`` lists
-    every file left out in this run, known or new; ``notes`` are sentences on what was done but
-    looks like a slip. ``passed`` counts what was passed over by kind (``.pdf``, ``links`` …) in
-    folders without any image. ``interrupted`` says that the run was stopped early: what was done is
-    stored, the next run goes on.
+    ``indexed`` were encoded, ``reused`` took the vector of an exact copy; ``replaced`` of these are
+    items that had another image before. ``unchanged`` were left as they are, ``removed`` had
+    vanished, ``kept`` had vanished or could not be looked for and stay. ``held_back`` have vanished
+    too, and stay because they are too many to be removed without being asked, or because the source
+    is malformed; ``problems`` are sentences that say why and what to do. ``removed`` items leave
+    the results, and what was said of them is kept (``missing``). ``moved`` files were found at
+    another path and took their words along, ``restored`` ones are back and have theirs again. The
+    source changed label, group or metadata of ``relabelled`` items; ``kept_by_hand`` have words set
+    by hand, of which it says something else. ``thumbnails`` were made for items that are there
+    already and lacked them. ``skipped`` lists every file left out in this run, known or new;
+    ``notes`` are sentences on what was done but looks like a slip. ``passed`` counts what was
+    passed over by kind (``.pdf``, ``links`` …) in folders without any image. ``interrupted`` says
+    that the run was stopped early: what was done is stored, the next run goes on.
     """
 
     indexed: int = 0
     reused: int = 0
+    replaced: int = 0
     unchanged: int = 0
     removed: int = 0
     kept: int = 0
@@ -324,6 +349,7 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
     return IndexReport(
         indexed=sum(one.indexed for one in reports),
         reused=sum(one.reused for one in reports),
+        replaced=sum(one.replaced for one in reports),
         unchanged=sum(one.unchanged for one in reports),
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),

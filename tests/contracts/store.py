@@ -203,6 +203,35 @@ class StoreContract:
         assert store.get(["a"])["a"].label == "2"
         np.testing.assert_allclose(store.vectors(["a"]), rows((0, 1)), atol=1e-3)
 
+    def test_inserting_replaces_nothing_and_names_what_was_taken(self, store: Store) -> None:
+        store.upsert([an_item("a", label="old")], rows((1, 0)), [small(b"old")])
+        items = [an_item("a", label="x"), an_item("b", label="1"), an_item("b", label="2")]
+        lost = store.insert(items, rows((0, 1), (0, 1), (1, 1)), [small(b"x"), small(b"b"), None])
+        assert lost == {"a", "b"}
+        assert {one.id: one.label for one in store.scan()} == {"a": "old", "b": "1"}
+        np.testing.assert_allclose(store.vectors(["a"]), rows((1, 0)), atol=1e-3)
+        assert store.thumbnails(["a", "b"]) == {"a": small(b"old"), "b": small(b"b")}
+        assert store.search(rows((0, 1)), k=1)[0][0].item.id == "b"
+        assert store.insert([], random_rows(0)) == set()
+        assert not store.check()
+
+    def test_of_many_that_insert_one_id_at_once_one_does(
+        self, store: Store, again: Callable[[], Store]
+    ) -> None:
+        stores = [store, again(), again()]
+
+        def insert(number: int) -> set[str]:
+            item = an_item("a", label=str(number))
+            return stores[number % 3].insert([item], random_rows(1, seed=number))
+
+        with ThreadPoolExecutor(6) as pool:
+            lost = list(pool.map(insert, range(12)))
+        assert lost.count(set()) == 1
+        winner = lost.index(set())
+        assert store.get(["a"])["a"].label == str(winner)
+        np.testing.assert_allclose(store.vectors(["a"]), random_rows(1, seed=winner), atol=1e-2)
+        assert not store.check()
+
     def test_update_changes_what_is_said_and_keeps_the_vector(self, store: Store) -> None:
         store.upsert([an_item("a")], rows((1, 2)))
         store.update([an_item("a", label="mug", stamp=Stamp(size=1, mtime_ns=2))])

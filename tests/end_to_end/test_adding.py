@@ -1,8 +1,9 @@
 """Putting pictures into a collection from the page."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Dialog, Route, expect
 
 from end_to_end.visits import Visit, serving, visiting
 
@@ -76,6 +77,67 @@ def test_several_chosen_pictures_are_added_under_their_names(visit: Visit, folde
             client.delete(f"/v1/collections/void/items/{identity}")
     visit.page.keyboard.press("Escape")
     expect(visit["#adding"]).to_be_hidden()
+
+
+def test_another_picture_of_the_same_name_is_kept_beside_the_first(
+    visit: Visit, tmp_path: Path, paint: Callable[[Path, int], Path]
+) -> None:
+    first = paint(tmp_path / "phone" / "image.png", 1)
+    second = paint(tmp_path / "camera" / "image.png", 2)
+
+    def added(one: Path) -> str:
+        visit.open("?c=void")
+        visit["#add"].click()
+        visit["#files"].set_input_files([one])
+        visit["#adding-go"].click()
+        expect(visit["#adding-done"]).to_be_visible()
+        return visit["#adding-says"].inner_text()
+
+    assert added(first) == "1 picture added."
+    assert added(second) == "1 picture added, 1 of them under another name."
+    visit["#adding-renamed summary"].click()
+    expect(visit["#adding-renamed li"]).to_contain_text("image.png is now image-")
+    assert added(second) == "0 pictures added, 1 was there already."
+    ids = visit.service.ids("void")
+    assert (len(ids), "image.png" in ids) == (2, True)
+    with visit.service.client as client:
+        kept = client.get("/v1/collections/void/items/image.png/picture").content
+        assert kept == first.read_bytes()
+        for identity in ids:
+            client.delete(f"/v1/collections/void/items/{identity}")
+
+
+def test_a_picture_is_replaced_only_when_that_is_chosen_and_confirmed(
+    visit: Visit, tmp_path: Path, paint: Callable[[Path, int], Path]
+) -> None:
+    first = paint(tmp_path / "phone" / "image.png", 1)
+    second = paint(tmp_path / "camera" / "image.png", 2)
+    with visit.service.client as client:
+        address = "/v1/collections/void/items/image.png"
+        client.put(address, files={"p": first.read_bytes()})
+        visit.open("?c=void")
+        visit["#add"].click()
+        visit["#files"].set_input_files([second])
+        visit["#replacing"].check()
+        asked: list[str] = []
+
+        def answer(dialog: Dialog) -> None:
+            asked.append(dialog.message)
+            if len(asked) == 1:
+                dialog.dismiss()
+            else:
+                dialog.accept()
+
+        visit.page.on("dialog", answer)
+        visit["#adding-go"].click()
+        expect(visit["#adding-go"]).to_be_visible()  # nothing was sent
+        assert client.get(f"{address}/picture").content == first.read_bytes()
+        visit["#adding-go"].click()
+        expect(visit["#adding-says"]).to_have_text("0 pictures added, 1 replaced.")
+        assert "“void”" in asked[0]
+        assert len(asked) == 2
+        assert client.get(f"{address}/picture").content == second.read_bytes()
+        client.delete(address)
 
 
 def test_a_service_without_a_collection_begins_one_from_the_page(

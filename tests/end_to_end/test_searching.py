@@ -323,7 +323,7 @@ def test_what_is_typed_fast_is_answered_last(visit: Visit, service: Service) -> 
     expect(visit.cards).to_have_count(20)
     assert some[-1] not in visit.ids()
     assert visit["#picture"].get_attribute("src") == (
-        f"/v1/collections/shop/items/{quote(some[-1], safe='')}/thumbnail?side=1200"
+        f"/v1/collections/shop/item/thumbnail?id={quote(some[-1], safe='')}&side=1200"
     )
 
 

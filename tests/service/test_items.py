@@ -236,7 +236,7 @@ def test_uploads_and_jobs_follow_the_collections_setting(away: Live) -> None:
 # -- putting in and taking out ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["new.png", "a/b/ü #1?.png", "../../etc/passwd", "/abs", "..."])
+@pytest.mark.parametrize("name", ["new.png", "a/b/ü #1?.png", "a//b", "etc/passwd", "..."])
 def test_a_picture_is_put_found_and_taken_out(own: Live, name: str) -> None:
     path = f"/v1/collections/shop/items/{quote(name, safe='')}"
     made = own.client.put(path, content=PNG, headers={"Content-Type": "image/png"})
@@ -375,7 +375,10 @@ def test_a_collection_is_begun_filled_and_deleted(own: Live) -> None:
     assert own.client.get(path).json()["count"] == 1
     assert own.client.get("/v1/collections").json()["default"] is None
     problem(own.client.post("/v1/collections", json={"name": "Größe 2"}), 409, "collection")
-    assert own.client.delete(path).status_code == 204
+    problem(own.client.delete(path), 422, "not-confirmed")
+    problem(own.client.delete(path, params={"confirm": "shop"}), 422, "not-confirmed")
+    assert own.client.get(path).json()["count"] == 1
+    assert own.client.delete(path, params={"confirm": "Größe 2"}).status_code == 204
     problem(own.client.get(path), 404, "no-such-collection")
     assert not (own.home / "collections" / "Größe 2").exists()
     assert own.client.get("/v1/stats").status_code == 200
@@ -407,7 +410,7 @@ def test_chosen_collections_are_all_that_is_served(home: Path, card: Path) -> No
         ] == ["shop"]
         problem(live.client.get("/v1/collections/other"), 404, "no-such-collection")
         problem(live.client.post("/v1/collections", json={"name": "x"}), 409, "collection")
-        problem(live.client.delete("/v1/collections/shop"), 409, "collection")
+        problem(live.client.delete("/v1/collections/shop?confirm=shop"), 409, "collection")
     with serving(home, "shop", str(home / "collections" / "other")) as live:
         problem(live.client.get("/v1/stats"), 404, "no-default-collection")
         assert live.client.get("/v1/collections/other/items/a").status_code == 200

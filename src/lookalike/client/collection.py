@@ -21,7 +21,9 @@ from lookalike.errors import (
     PictureTooLargeError,
     ServiceError,
 )
+from lookalike.ids import check_id, is_plain, is_text
 from lookalike.records import (
+    Added,
     Entry,
     Field,
     Hit,
@@ -99,15 +101,22 @@ class RemoteCollection:
         label: str | None = None,
         group: str | None = None,
         metadata: dict[str, Json] | None = None,
-    ) -> Item:
-        """Add or replace one picture under an id of your own. Raises ``PictureError``."""
+    ) -> Added:
+        """Add one image under an id of your own, in place of the item that has this id, if any.
+
+        As ``Collection.add``: the item that comes back has the ``outcome``. Raises ``PictureError``
+        and ``InvalidIdError``.
+        """
+        if not id or not is_text(id):
+            check_id(id)  # which cannot even be sent; the rest the service judges
         data = picture if isinstance(picture, bytes) else images.read(picture)
         said = {"label": label, "group": group}
         fields = {name: value for name, value in said.items() if value is not None}
         if metadata is not None:
             fields["metadata"] = json.dumps(metadata)
         body, kind = form([data], fields)
-        return _item(self._ask("PUT", _at(id), body=body, kind=kind, about=id))
+        told = self._item("PUT", id, body=body, kind=kind, about=id)
+        return Added(**_said(told), outcome=told["outcome"])
 
     def index(
         self,
@@ -117,7 +126,7 @@ class RemoteCollection:
         progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
-        """Send many pictures, and what is said of each, in batches of fifty.
+        """Send many images, and what is said of each, in batches of fifty.
 
         As ``Collection.index`` of entries: a picture that cannot be used is listed in the report
         and the rest goes on. When ``stop`` answers true, the run ends after the batch in hand.
@@ -156,15 +165,20 @@ class RemoteCollection:
                     for part in (batch[:middle], batch[middle:])
                 ]
             )
-        places = {entry.id: entry for entry, _ in batch}
+        left_out = [
+            skipped(entry, one["reason"])
+            for (entry, _), one in zip(batch, told["files"], strict=True)
+            if one["reason"] is not None
+        ]
         return IndexReport(
             indexed=told["indexed"],
             reused=told["reused"],
+            replaced=told["replaced"],
             unchanged=told["unchanged"],
             restored=told["restored"],
             relabelled=told["relabelled"],
             kept_by_hand=told["kept_by_hand"],
-            skipped=tuple(skipped(places[one["id"]], one["reason"]) for one in told["skipped"]),
+            skipped=tuple(left_out),
         )
 
     def remove(self, ids: str | Sequence[str]) -> int:
@@ -173,7 +187,7 @@ class RemoteCollection:
         for one in [ids] if isinstance(ids, str) else ids:
             try:
                 # Not again after a broken connection: it may be that it is gone by this one.
-                self._ask("DELETE", _at(one), again=False)
+                self._item("DELETE", one, again=False)
             except ItemNotFoundError:
                 continue
             removed += 1
@@ -185,7 +199,7 @@ class RemoteCollection:
             self.get(one)  # so that a slip changes nothing
         body = json.dumps({"label": label}).encode()
         for one in ids:
-            self._ask("PATCH", _at(one), body=body, kind="application/json")
+            self._item("PATCH", one, body=body, kind="application/json")
 
     def edit(
         self,
@@ -194,7 +208,7 @@ class RemoteCollection:
     ) -> Item:
         """Set ``label``, ``group`` or ``metadata`` of an item by hand: ``Collection.edit``."""
         body = json.dumps(changes).encode()
-        return _item(self._ask("PATCH", _at(id), body=body, kind="application/json"))
+        return _item(self._item("PATCH", id, body=body, kind="application/json"))
 
     def missing(self) -> Iterator[Missing]:
         """Yield the items whose file has gone, the first thousand: ``Collection.missing``."""
@@ -265,20 +279,22 @@ class RemoteCollection:
             "where": where,
             "per_group": per_group,
         }
-        found = self._ask("GET", f"{_at(id)}/similar", query=asked)
+        found = self._item("GET", id, "/similar", query=asked)
         return self._results(found)
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
-        return _item(self._ask("GET", _at(id)))
+        return _item(self._item("GET", id))
 
     def picture(self, id: str) -> bytes:  # noqa: A002 - the word everywhere
         """An item's file. ``ItemNotFoundError``, ``UnreadablePictureError`` if it has none."""
-        return self._service.send("GET", f"{self._path}{_at(id)}/picture")
+        path, asked = self._at(id, "/picture")
+        return self._service.send("GET", path, query=asked)
 
     def thumbnail(self, id: str, *, side: int = 320) -> bytes:  # noqa: A002 - the word everywhere
         """A JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raises as ``picture``."""
-        return self._service.send("GET", f"{self._path}{_at(id)}/thumbnail", query={"side": side})
+        path, asked = self._at(id, "/thumbnail")
+        return self._service.send("GET", path, query=asked | {"side": side})
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
         try:
@@ -398,6 +414,29 @@ class RemoteCollection:
     def _ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
         return self._service.ask(method, self._path + path, **asked)
 
+    def _item(
+        self,
+        method: str,
+        item_id: str,
+        what: str = "",
+        **asked: Unpack[Asked],
+    ) -> Document:
+        """Ask about an item, or about ``what`` of it."""
+        path, named = self._at(item_id, what)
+        asked["query"] = {**named, **asked.get("query", {})}
+        return self._service.ask(method, path, **asked)
+
+    def _at(self, item_id: str, what: str) -> tuple[str, dict[str, object]]:
+        """Where an item is, and the parameters that belong to it.
+
+        An id that may be taken for a step in a path is a parameter, which nobody tidies.
+        """
+        if not item_id or not is_text(item_id):
+            raise ItemNotFoundError(f"there is no item {item_id!r}")
+        if is_plain(item_id):
+            return f"{self._path}/items/{segment(item_id)}{what}", {}
+        return f"{self._path}/item{what}", {"id": item_id}
+
     def close(self) -> None:
         """Let go of connections."""
         self._service.close()
@@ -414,23 +453,16 @@ class RemoteCollection:
         self.close()
 
 
-def _at(item_id: str) -> str:
-    return f"/items/{segment(item_id)}"
-
-
 # -- what comes back ----------------------------------------------------------------------------
 
 
 def _item(document: Mapping[str, Any]) -> Item:
-    return Item(
-        id=document["id"],
-        digest=document["digest"],
-        width=document["width"],
-        height=document["height"],
-        label=document["label"],
-        group=document["group"],
-        metadata=document["metadata"],
-    )
+    return Item(**_said(document))
+
+
+def _said(document: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("id", "digest", "width", "height", "label", "group", "metadata")
+    return {name: document[name] for name in names}
 
 
 def _hit(document: Mapping[str, Any]) -> Hit:

@@ -84,7 +84,7 @@ def said_json(batch: Sequence[tuple[Entry, bytes]]) -> list[dict[str, Json]]:
     """What is said of each picture, in order. What is null there stays as it is."""
     return [
         {
-            "id": one.id,
+            "name" if one.fresh else "id": one.id,
             "label": one.label,
             "group": one.group,
             "metadata": None if one.metadata is None else dict(one.metadata),

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypedDict
-from urllib.parse import quote
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from lookalike.notes import of_filter
 from lookalike.notes import results as told_about
 from lookalike.records import Hit, Item, Json, Results
 from lookalike.service.collections import Opened
+from lookalike.service.paths import item_address
 from lookalike.service.problems import Problem
 from lookalike.service.schemas import Options
 from lookalike.service.state import Service, in_thread
@@ -232,9 +232,9 @@ def with_links(
     has_file = [document["path"] is not None for document in documents]
     keeps = not all(has_file) and kept_side(opened.collection.store) is not None
     for item, document, file in zip(items, documents, has_file, strict=True):
-        address = f"{opened.address}/items/{quote(item.id, safe='')}"
         for what, shown in (("thumbnail", file or keeps), ("picture", file)):
-            document[what] = f"{address}/{what}?v={item.digest[:12]}" if shown else None
+            link = item_address(item.id, f"/{what}", f"v={item.digest[:12]}")
+            document[what] = f"{opened.address}{link}" if shown else None
         if not service.settings.show_paths:
             document["path"] = None
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
@@ -104,8 +105,26 @@ def _about(service: Service, opened: Opened) -> dict[str, Json]:
 
 
 @one_router.delete("", status_code=204, dependencies=[Writes], summary="Delete a collection")
-async def delete_collection(opened: Served, service: State) -> Response:
-    """With everything that is stored in it; the indexed files stay where they are."""
+async def delete_collection(
+    opened: Served,
+    service: State,
+    confirm: Annotated[
+        str | None, Query(max_length=1000, description="The collection's name once more.")
+    ] = None,
+) -> Response:
+    """With everything that is stored in it; the indexed files stay where they are.
+
+    ``confirm`` says that it is meant: programs on the way make this request of one that removes
+    an item, where the item's id looks like a step in a path.
+    """
+    if confirm != opened.name:
+        again = quote(opened.name, safe="")
+        raise Problem(
+            422,
+            "not-confirmed",
+            f"this deletes the whole collection {opened.name}; if that is meant, ask with "
+            f"?confirm={again}",
+        )
     async with opened.writing:
         await in_thread(service.collections.delete, opened.name)
     return Response(status_code=204)

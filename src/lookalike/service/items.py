@@ -1,7 +1,6 @@
 """Items: look at them, put them in, say what they are, take them out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from typing import Annotated
@@ -9,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from lookalike import failures
 from lookalike.collection import Collection
 from lookalike.documents import items_json, missing_json, notes_json
-from lookalike.errors import ItemNotFoundError, PictureError, StoreFullError
+from lookalike.errors import ItemNotFoundError, PictureError
 from lookalike.filters import And, Compare, Condition, Value, parse
-from lookalike.records import Entry, IndexReport, Item, Json, Progress
-from lookalike.roots import Root
+from lookalike.ids import check_id
+from lookalike.records import Item, Json
 from lookalike.service import kept, schemas
+from lookalike.service.adding import Arrival, arrived, put
 from lookalike.service.answers import with_links
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
@@ -24,9 +23,9 @@ from lookalike.service.problems import Problem, checked
 from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import NewItem, Said
 from lookalike.service.state import ItemId, Served, Service, State, in_thread
-from lookalike.service.uploads import Body, Upload, decoded, parsed, read_body
+from lookalike.service.uploads import decoded, parsed, read_body
 
-__all__ = ["arrived", "index_kept", "keep_all", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["items"], route_class=Reopening)
 
@@ -132,7 +131,7 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse: 
 
 @router.post(
     "/items",
-    responses={200: {"model": schemas.AddedAnswer}},
+    responses={200: {"model": schemas.AddedAnswer}, 201: {"model": schemas.AddedAnswer}},
     dependencies=[Writes],
     openapi_extra={
         "requestBody": {
@@ -163,149 +162,37 @@ async def add_items(
     service: State,
     overwrite_by_hand: OverwriteByHand = False,
 ) -> JSONResponse:
-    """A picture that cannot be used is listed with the reason, and the rest goes on.
+    """An image with an ``id`` takes the place of the item that has it. One without never replaces
+    anything: its file name is its id, or where another image has that, one made of both. ``files``
+    says what became of each; what cannot be used is skipped with the reason, and the rest goes on.
 
-    In a form each picture's file name is its id, unless ``items`` says otherwise.
+    201 when there is a new item, else 200.
     """
     body = await read_body(request, service.settings)
-    added = arrived(body, service)
-    report, items, skipped = await put(opened, added, overwrite_by_hand=overwrite_by_hand)
+    arrivals = arrived(body, service.settings)
+    report, added = await put(opened, arrivals, overwrite_by_hand=overwrite_by_hand)
+    ids = [one.id for one in added if one.reason is None]
+    items = await in_thread(opened.collection.store.get, ids)
     return JSONResponse(
         {
             "indexed": report.indexed,
             "reused": report.reused,
+            "replaced": report.replaced,
             "unchanged": report.unchanged,
             "restored": report.restored,
             "relabelled": report.relabelled,
             "kept_by_hand": report.kept_by_hand,
-            "items": await in_thread(_documents, service, opened, items),
-            "skipped": skipped,
-        }
+            "files": [one.document() for one in added],
+            "items": await in_thread(_documents, service, opened, list(items.values())),
+            "skipped": [{"id": one.path, "reason": one.reason} for one in report.skipped],
+        },
+        201 if any(one.outcome == "created" for one in added) else 200,
     )
-
-
-def arrived(body: Body, service: Service) -> list[tuple[NewItem, Upload]]:
-    """The pictures of a body with what is said of each. Raises ``Problem``."""
-    settings = service.settings
-    if body.document is not None:
-        found: schemas.NewItems = checked(schemas.NewItems, body.document)
-        if len(found.items) > settings.max_pictures:
-            raise Problem(413, "too-many-parts", f"at most {settings.max_pictures} pictures")
-        missing = [one.id for one in found.items if one.image_base64 is None]
-        if missing:
-            raise Problem(422, "no-picture", f"{missing[0]!r} has no image_base64")
-        return [(one, decoded(one.image_base64 or "", settings)) for one in found.items]
-    if not body.pictures:
-        raise Problem(422, "no-picture", "send pictures, in a form or as JSON")
-    said = _said_in(body)
-    if not said:
-        unnamed = next((one for one in body.pictures if not one.name), None)
-        if unnamed is not None:
-            raise Problem(422, "no-id", "each picture needs a file name, which becomes its id")
-        said = [checked(NewItem, {"id": one.name}) for one in body.pictures]
-    if len(said) != len(body.pictures):
-        raise Problem(
-            422,
-            "items-and-pictures",
-            f"items tells of {len(said)} pictures, and {len(body.pictures)} came",
-        )
-    return list(zip(said, body.pictures, strict=True))
-
-
-def _said_in(body: Body) -> list[NewItem]:
-    text = body.fields.get("items")
-    if not text:
-        return []
-    found: schemas.NewItems = checked(schemas.NewItems, {"items": parsed(text[-1], "items")})
-    return found.items
-
-
-async def put(
-    opened: Opened, added: Sequence[tuple[NewItem, Upload]], *, overwrite_by_hand: bool = True
-) -> tuple[IndexReport, list[Item], list[Json]]:
-    """Keep pictures and make them items: one of our writers at a time."""
-    async with opened.writing:
-        report = await in_thread(
-            partial(put_all, opened, added, overwrite_by_hand=overwrite_by_hand)
-        )
-    skipped: list[Json] = [{"id": one.path, "reason": one.reason} for one in report.skipped]
-    left = {one.path for one in report.skipped}
-    ids = [said.id for said, _ in added if said.id not in left]
-    items = await in_thread(opened.collection.store.get, ids)
-    return report, list(items.values()), skipped
-
-
-def put_all(
-    opened: Opened, added: Sequence[tuple[NewItem, Upload]], *, overwrite_by_hand: bool
-) -> IndexReport:
-    """Keep pictures and make them items; ``path`` of what was skipped is its id.
-
-    A picture takes another one's place only when it can be used.
-    """
-    entries = keep_all(opened, added)
-    return index_kept(opened, entries, overwrite_by_hand=overwrite_by_hand)
-
-
-def keep_all(opened: Opened, added: Sequence[tuple[NewItem, Upload]]) -> list[Entry]:
-    """Write pictures to where they stay. Of several with one id the last wins."""
-    root = kept.root_of(opened.collection, opened.place.uploads)
-    last = {said.id: (said, upload) for said, upload in added}
-    entries: list[Entry] = []
-    try:
-        for said, upload in last.values():
-            entries.append(kept.keep(root, said.id, upload.data, said))
-    except StoreFullError:
-        _tidy(opened.collection, root, [], entries)
-        raise
-    return entries
-
-
-def index_kept(
-    opened: Opened,
-    entries: Sequence[Entry],
-    *,
-    overwrite_by_hand: bool = False,
-    progress: Callable[[Progress], None] | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> IndexReport:
-    """Make kept pictures items; the files of those that cannot be used are deleted again."""
-    shop = opened.collection
-    root = kept.root_of(shop, opened.place.uploads)
-    before = list(shop.store.get([entry.id for entry in entries]).values())
-    try:
-        if stop():
-            return IndexReport(interrupted=True)
-        report = shop.index(
-            entries,
-            overwrite_by_hand=overwrite_by_hand,
-            progress=progress,
-            stop=stop,
-            optimize=False,
-        )
-    finally:
-        _tidy(shop, root, before, entries)
-    by_path = {entry.path: entry.id for entry in entries}
-    skipped = [replace(one, path=by_path.get(one.path, one.path)) for one in report.skipped]
-    # Their files are gone, so they are remembered by their ids.
-    unstamped = [replace(one, stamp=None) for one in skipped]
-    failures.remember(shop.store, "uploads", unstamped, whole=False, kind="id")
-    return replace(report, skipped=tuple(skipped))
-
-
-def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]) -> None:
-    """Delete kept files that came to nothing, and those of what was replaced."""
-    now = shop.store.get([entry.id for entry in entries])
-    used = {item.path for item in now.values() if item.root == root.name}
-    files = {entry.path for entry in entries}
-    files |= {item.path for item in before if item.root == root.name and item.path}
-    kept.forget(root, files - used)
-    # A failed upload has no file that could be tried again.
-    shop.store.forget_skips(root.name, sorted(files - used))
 
 
 @router.put(
     "/items/{id:path}",
-    responses={200: {"model": schemas.ItemAnswer}, 201: {"model": schemas.ItemAnswer}},
+    responses={200: {"model": schemas.PutAnswer}, 201: {"model": schemas.PutAnswer}},
     dependencies=[Writes],
     openapi_extra={
         "requestBody": {
@@ -335,7 +222,7 @@ async def put_item(
     opened: Served,
     service: State,
 ) -> JSONResponse:
-    """201 when it is new, 200 when it replaces one."""
+    """201 when it is new, 200 when it replaces one or was there; ``outcome`` says which."""
     body = await read_body(request, service.settings)
     if body.document is not None:
         asked: schemas.PutItem = checked(schemas.PutItem, body.document)
@@ -349,12 +236,15 @@ async def put_item(
         if "metadata" in said:
             said["metadata"] = parsed(said["metadata"], "metadata")
     new: NewItem = checked(NewItem, {**said, "id": id})
-    was_there = await in_thread(opened.collection.__contains__, id)
-    _, items, skipped = await put(opened, [(new, upload)])
-    if skipped:
-        (left,) = skipped
-        raise PictureError(str(left["reason"]) if isinstance(left, dict) else "")
-    return await _answer(service, opened, items[0], 200 if was_there else 201)
+    if not await in_thread(opened.collection.__contains__, id):
+        check_id(id)
+    _, (added,) = await put(opened, [Arrival(said=new, upload=upload)])
+    if added.reason is not None:
+        raise PictureError(added.reason)
+    item = await in_thread(opened.collection.get, id)
+    (document,) = await in_thread(_documents, service, opened, [item])
+    status = 201 if added.outcome == "created" else 200
+    return JSONResponse({**document, "outcome": added.outcome}, status)
 
 
 @router.patch(

@@ -7,17 +7,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from lookalike.records import Entry, IndexReport, Progress
+from lookalike.records import IndexReport, Json, Progress
 from lookalike.removals import ALLOW
 from lookalike.service import kept, schemas
+from lookalike.service.adding import Adding, Arrival, arrived, index_kept, keep_all
 from lookalike.service.collections import Opened
-from lookalike.service.items import OverwriteByHand, arrived, index_kept, keep_all
+from lookalike.service.items import OverwriteByHand
 from lookalike.service.jobs import Job, Work, events
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem, checked
 from lookalike.service.reopening import Reopening
 from lookalike.service.state import Served, State, in_thread
-from lookalike.service.uploads import Upload, read_body
+from lookalike.service.uploads import read_body
 
 __all__ = ["router"]
 
@@ -64,6 +65,7 @@ async def begin_job(
     """
     body = await read_body(request, service.settings)
     kind: Literal["folder", "pictures"]
+    added: list[Adding] | None = None
     if body.document is not None and "items" not in body.document:
         asked: schemas.NewJob = checked(schemas.NewJob, body.document)
         if overwrite_by_hand:
@@ -71,9 +73,9 @@ async def begin_job(
         kind, work = "folder", _folder(opened, asked, show_paths=service.settings.show_paths)
     else:
         service.jobs.check(opened.name)  # before anything is written
-        entries = await _kept(opened, arrived(body, service))
-        kind, work = "pictures", _pictures(opened, entries, overwrite_by_hand=overwrite_by_hand)
-    job = service.jobs.begin(opened.name, kind, work)
+        added = await _kept(opened, arrived(body, service.settings))
+        kind, work = "pictures", _pictures(opened, added, overwrite_by_hand=overwrite_by_hand)
+    job = service.jobs.begin(opened.name, kind, work, files=_files(added))
     return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
 
 
@@ -106,15 +108,19 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
     return work
 
 
-async def _kept(opened: Opened, added: Sequence[tuple[schemas.NewItem, Upload]]) -> list[Entry]:
+async def _kept(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
     async with opened.writing:
-        return await in_thread(keep_all, opened, added)
+        return await in_thread(keep_all, opened, arrivals)
 
 
-def _pictures(opened: Opened, entries: Sequence[Entry], *, overwrite_by_hand: bool) -> Work:
+def _files(added: Sequence[Adding] | None) -> Callable[[], list[Json]] | None:
+    return None if added is None else lambda: [one.document() for one in added]
+
+
+def _pictures(opened: Opened, added: Sequence[Adding], *, overwrite_by_hand: bool) -> Work:
     def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
         return index_kept(
-            opened, entries, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
+            opened, added, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
         )
 
     return work

@@ -33,7 +33,10 @@ Work = Callable[[Callable[[Progress], None], Callable[[], bool]], IndexReport]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
-    """One run of indexing, as it stands now. Written by its thread, read by anyone."""
+    """One run of indexing, as it stands now. Written by its thread, read by anyone.
+
+    ``files`` says what became of each image that was sent, when there is a report.
+    """
 
     collection: str
     kind: Literal["folder", "pictures"]
@@ -43,6 +46,7 @@ class Job:
     started: float | None = None
     ended: float | None = None
     report: IndexReport | None = None
+    files: Callable[[], list[Json]] | None = None
     error: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,15 +69,15 @@ class Job:
             "eta_s": None if left is None or self.ended else round(left, 1),
             "started_at": when(self.started),
             "ended_at": when(self.ended),
-            "report": None if self.report is None else _report_json(self.report),
+            "report": None if self.report is None else self._report_json(self.report),
             "error": self.error,
         }
 
-
-def _report_json(report: IndexReport) -> dict[str, Json]:
-    skipped: list[Json] = [{"path": one.path, "reason": one.reason} for one in report.skipped]
-    said: dict[str, Json] = {"notes": [*report.notes], "problems": [*report.problems]}
-    return {**asdict(report), **said, "skipped": skipped}
+    def _report_json(self, report: IndexReport) -> dict[str, Json]:
+        skipped: list[Json] = [{"path": one.path, "reason": one.reason} for one in report.skipped]
+        said: dict[str, Json] = {"notes": [*report.notes], "problems": [*report.problems]}
+        told = {**asdict(report), **said, "skipped": skipped}
+        return told if self.files is None else {**told, "files": self.files()}
 
 
 def _nothing_usable(report: IndexReport) -> str | None:
@@ -107,6 +111,8 @@ class Jobs:
         collection: str,
         kind: Literal["folder", "pictures"],
         work: Work,
+        *,
+        files: Callable[[], list[Json]] | None = None,
     ) -> Job:
         """Put a job in line. ``work`` runs on a thread, as ``Collection.index`` does; it is called
         even if it was cancelled before, and may then clear away what was prepared for it.
@@ -114,7 +120,7 @@ class Jobs:
         Raises ``Busy`` as ``check``.
         """
         self.check(collection)
-        job = Job(collection=collection, kind=kind)
+        job = Job(collection=collection, kind=kind, files=files)
         self._jobs[job.id] = job
         task = asyncio.get_running_loop().create_task(self._run(job, work))
         self._tasks.add(task)

@@ -1,6 +1,6 @@
 """Pictures that came over HTTP, kept as files, so that they can be shown.
 
-    COLLECTION/uploads/<hash of the id>/<hash of the content>.jpg
+    COLLECTION/uploads/<hash of the id>/<hash of the content>-<by chance>.jpg
     HOME/uploads/<collection>-<hash of its address>/…    of a collection on a server
 
 Names are made of hashes alone: nothing that a sender wrote becomes part of a path.
@@ -19,17 +19,18 @@ from lookalike import images
 from lookalike.collection import Collection
 from lookalike.errors import StoreFullError
 from lookalike.formats import format_of
-from lookalike.records import Entry, Json, Stamp
+from lookalike.records import Entry, Item, Json, Stamp
 from lookalike.roots import Root, read_roots, roots_json
 from lookalike.service.schemas import Said
 from lookalike.stores.own_files import UPLOADS, is_upload, upload_files
 
-__all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "sweep"]
+__all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "suffix_of", "sweep"]
 
 FOLDER = UPLOADS
 _SETTING = "uploads"  # the root's name, among the collection's settings
 _PARTIAL = ".part"
 _OLD_S = 3600.0
+_TRIES = 5  # at a folder that others remove meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,10 @@ def root_of(collection: Collection, uploads: Uploads) -> Root:
 
     def with_it(stored: Json) -> Json:
         """Twice, where another machine was faster."""
+        same = next((one for one in read_roots(stored) if one.path == place), None)
+        if same is not None:  # another service has just made it
+            made.append(same)
+            return stored
         others = [one for one in read_roots(stored) if known is None or one.name != known.name]
         name = FOLDER if known is None else known.name
         number = 2
@@ -86,31 +91,47 @@ def find(collection: Collection, uploads: Uploads) -> Root | None:
     return next((root for root in collection.roots() if root.name == name), None)
 
 
-def keep(root: Root, item_id: str, data: bytes, said: Said) -> Entry:
-    """Write a picture to where it stays, and answer the entry that makes it an item.
+def keep(root: Root, item_id: str, data: bytes, said: Said, *, before: Item | None = None) -> Entry:
+    """Write an image to where it stays, and return the entry that makes it an item.
 
-    Raises ``StoreFullError`` when it cannot be written.
+    Each upload has a file of its own, so that nobody deletes or changes another one's. Where the
+    item ``before`` has the same image, its file serves. Raises ``StoreFullError`` when the image
+    cannot be written.
     """
-    kind = format_of(data) or "bin"
     digest = images.digest(data)
+    if before is not None and before.root == root.name and before.digest == digest:
+        path = before.path
+        place = root.path / path
+        with suppress(OSError):
+            if place.stat().st_size == len(data):
+                return _entry(item_id, root, path, place.stat(), said)
     folder = hashlib.sha256(item_id.encode()).hexdigest()[:24]
-    path = f"{folder}/{digest[:24]}.{_SUFFIXES.get(kind, 'bin')}"
+    path = f"{folder}/{digest[:24]}-{secrets.token_hex(8)}{suffix_of(data)}"
     place = root.path / path
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            partial = place.with_name(f"{secrets.token_hex(8)}{_PARTIAL}")
+    for tries in range(_TRIES):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = place.with_name(f"{place.stem}{_PARTIAL}")
             with partial.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(place)
-        found = place.stat()
-    except OSError as error:
-        raise StoreFullError(f"the picture cannot be kept: {error.strerror}") from error
+            found = place.stat()
+        except FileNotFoundError as error:  # an upload that went has just removed the folder
+            if tries + 1 == _TRIES:
+                raise StoreFullError(f"the picture cannot be kept: {error.strerror}") from error
+        except OSError as error:
+            raise StoreFullError(f"the picture cannot be kept: {error.strerror}") from error
+        else:
+            break
+    return _entry(item_id, root, path, found, said)
+
+
+def _entry(item_id: str, root: Root, path: str, found: os.stat_result, said: Said) -> Entry:
     return Entry(
         id=item_id,
-        picture=place,
+        picture=root.path / path,
         root=root.name,
         path=path,
         stamp=Stamp(found.st_size, found.st_mtime_ns),
@@ -131,6 +152,11 @@ _SUFFIXES = {
     "TIFF": "tif",
     "WebP": "webp",
 }
+
+
+def suffix_of(data: bytes) -> str:
+    """Return the suffix of a file with this content: ``.jpg``."""
+    return f".{_SUFFIXES.get(format_of(data) or '', 'bin')}"
 
 
 def forget(root: Root, paths: Iterable[str]) -> None:

@@ -1,15 +1,26 @@
 """Routes are matched on the path as it was sent, so that an id may hold what a path is made of."""
 
-from urllib.parse import quote
+import re
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["RawPaths"]
+from lookalike.ids import is_plain
+
+__all__ = ["BY_PARAMETER", "RawPaths", "item_address"]
+
+BY_PARAMETER = "/item"
+"""What stands for ``/items/{id}`` where the id is the parameter ``id``."""
+
+_BY_PARAMETER = re.compile(rf"(/v1(?:/collections/[^/]+)?){BY_PARAMETER}((?:/[a-z]+)?)")
 
 
 class RawPaths:
     """Middleware: ``items/a%2Fsimilar`` is the item ``a/similar``, ``items/a/similar`` asks for
     what is similar to ``a``. Decoded once, in ``state``; a server decodes before.
+
+    ``item?id=a`` is ``items/a``, for ids that programs on the way take for a step in a path: they
+    make the collection of ``items/..``, but leave ``item?id=..`` as it is.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -20,4 +31,23 @@ class RawPaths:
             raw = scope.get("raw_path")
             path = raw.decode("latin-1") if raw else quote(scope["path"])
             scope["path"] = path.partition("?")[0]
+            named = _BY_PARAMETER.fullmatch(scope["path"])
+            if named is not None:
+                _name_in_path(scope, named[1], named[2])
         await self._app(scope, receive, send)
+
+
+def _name_in_path(scope: Scope, collection: str, what: str) -> None:
+    """Move the id from the query string into the path: an empty one, where there is not one."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    ids = [value for name, value in pairs if name == "id"]
+    one = quote(ids[0], safe="") if len(ids) == 1 else ""
+    scope["path"] = f"{collection}/items/{one}{what}"
+    scope["query_string"] = urlencode([pair for pair in pairs if pair[0] != "id"]).encode()
+
+
+def item_address(item_id: str, what: str, parameters: str) -> str:
+    """The address of something of an item, below its collection's."""
+    if is_plain(item_id):
+        return f"/items/{quote(item_id, safe='')}{what}?{parameters}"
+    return f"{BY_PARAMETER}{what}?id={quote(item_id, safe='')}&{parameters}"

@@ -94,6 +94,8 @@ async def _item_id(
         ),
     ],
 ) -> str:
+    if not id:
+        raise Problem(422, "invalid-request", "name one item: items/ID, or item?id=ID")
     return decoded_text(id)
 
 

@@ -178,24 +178,31 @@ class EmbeddedStore:
     ) -> None:
         check_vectors(items, vectors, self._dim())
         small = check_thumbnails(items, thumbnails)
-        blobs = vectors.astype("<f2")
         last = {item.id: position for position, item in enumerate(items)}
         kept = sorted(last.values())
-        rows = [
-            (row_of(items[position]), blobs[position].tobytes(), small[position])
-            for position in kept
-        ]
         with self._transaction() as db:
             _delete(db, [items[position].id for position in kept])
-            for row, blob, thumbnail in rows:
-                seq = db.execute(_INSERT, row).lastrowid
-                db.execute("INSERT INTO vectors VALUES (?, ?)", (seq, blob))
-                if thumbnail is not None:
-                    thumbnail_rows.put(db, seq, thumbnail)
-            db.executemany(
-                "DELETE FROM skips WHERE root = ? AND path = ?",
-                [(items[position].root, items[position].path) for position in kept],
-            )
+            _insert(db, items, vectors.astype("<f2"), small, kept)
+
+    def insert(
+        self,
+        items: Sequence[Item],
+        vectors: Matrix,
+        thumbnails: Sequence[Thumbnail | None] | None = None,
+    ) -> set[str]:
+        check_vectors(items, vectors, self._dim())
+        small = check_thumbnails(items, thumbnails)
+        taken: set[str] = set()
+        first: dict[str, int] = {}
+        with self._transaction() as db:
+            for position, item in enumerate(items):
+                there = db.execute("SELECT 1 FROM items WHERE id = ?", (item.id,)).fetchone()
+                if there is not None or item.id in first:
+                    taken.add(item.id)
+                else:
+                    first[item.id] = position
+            _insert(db, items, vectors.astype("<f2"), small, sorted(first.values()))
+        return taken
 
     def update(self, items: Sequence[Item]) -> None:
         with self._transaction() as db:
@@ -883,6 +890,26 @@ class EmbeddedStore:
                 raise
             self._db.execute("COMMIT")
             self._writes += 1
+
+
+def _insert(
+    db: sqlite3.Connection,
+    items: Sequence[Item],
+    blobs: NDArray[np.float16],
+    thumbnails: Sequence[Thumbnail | None],
+    positions: Sequence[int],
+) -> None:
+    """Write those of ``items`` at ``positions``, whose ids are free."""
+    for position in positions:
+        seq = db.execute(_INSERT, row_of(items[position])).lastrowid
+        db.execute("INSERT INTO vectors VALUES (?, ?)", (seq, blobs[position].tobytes()))
+        thumbnail = thumbnails[position]
+        if thumbnail is not None:
+            thumbnail_rows.put(db, seq, thumbnail)
+    db.executemany(
+        "DELETE FROM skips WHERE root = ? AND path = ?",
+        [(items[position].root, items[position].path) for position in positions],
+    )
 
 
 def _delete(db: sqlite3.Connection, ids: Sequence[str]) -> int:

@@ -66,6 +66,16 @@ function preview(files) {
   }));
 }
 
+/** Show what became of some files, if there are any. */
+function list(name, title, files, words) {
+  $(name).hidden = !files.length;
+  $(name).querySelector("summary").textContent = `${title} (${number(files.length)})`;
+  const more = files.length - MOST_TOLD;
+  $(name).querySelector("ul").replaceChildren(
+    ...files.slice(0, MOST_TOLD).map((one) => make("li", {}, make("b", {}, one.name), ` ${words(one)}`)),
+    ...(more > 0 ? [make("li", {}, `and ${number(more)} more`)] : []));
+}
+
 /** How long so many seconds are, for people. */
 export const lasting = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
@@ -84,22 +94,23 @@ export function adding(collection, done) {
       : `Pictures become part of “${collection()}”, and are found from then on. Drop them here, or choose them.`;
     $("adding-says").textContent = "";
     preview(files);
-    $("adding-skipped").hidden = $("adding-bar").hidden = $("adding-done").hidden = true;
+    $("adding-renamed").hidden = $("adding-skipped").hidden = $("adding-bar").hidden = $("adding-done").hidden = true;
+    $("replacing").checked = false;
     $("adding-choose").hidden = files.length > 0;
-    $("adding-label").hidden = $("adding-go").hidden = !files.length;
+    $("adding-label").hidden = $("adding-replace").hidden = $("adding-go").hidden = !files.length;
     $("adding-go").textContent = `Add ${several(files.length, "picture")}`;
   };
 
   const run = async () => {
     const to = collection(); // where they go, wherever the page goes meanwhile
     const label = $("new-label").value.trim();
-    const skipped = [];
+    const replacing = $("replacing").checked;
+    if (replacing && !confirm(`Replace the pictures in “${to}” that have the same name? Those that are there now will be gone.`)) return;
+    const told = []; // of each file: name, id, outcome, reason
     let sent = 0;
-    let added = 0;
-    let known = 0;
     let trouble = "";
     const { signal } = (stopping = new AbortController());
-    $("adding-go").hidden = $("adding-label").hidden = true;
+    $("adding-go").hidden = $("adding-label").hidden = $("adding-replace").hidden = true;
     $("adding-stop").hidden = $("adding-bar").hidden = false;
     $("adding-stop").focus();
     const began = performance.now();
@@ -109,14 +120,11 @@ export function adding(collection, done) {
       $("adding-says").textContent = `${number(sent)} of ${number(files.length)}` +
         (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${lasting((files.length - sent) / rate)} to go` : "");
       try {
-        const answer = await api.add(to, portion, label, signal);
-        added += answer.indexed + answer.reused;
-        known += answer.unchanged;
-        skipped.push(...answer.skipped);
+        told.push(...(await api.add(to, portion, label, replacing, signal)).files);
       } catch (error) {
         if (signal.aborted) break;
         if (ENDS_IT.includes(error.status)) { trouble = error.message; break; }
-        skipped.push(...portion.map(([id]) => ({ id, reason: error.message })));
+        told.push(...portion.map(([name]) => ({ name, outcome: "skipped", reason: error.message })));
       }
       sent += portion.length;
     }
@@ -125,19 +133,20 @@ export function adding(collection, done) {
     $("adding-stop").hidden = true;
     $("adding-done").hidden = false;
     if (dialog.open) $("adding-done").focus();
+    const of = (outcome) => told.filter((one) => one.outcome === outcome);
+    const [created, replaced, known, skipped] = ["created", "replaced", "unchanged", "skipped"].map(of);
+    const renamed = created.filter((one) => one.id !== one.name);
     $("adding-says").textContent = `${[
-      `${several(added, "picture")} added`,
-      known ? `${number(known)} ${known === 1 ? "was" : "were"} there already` : "",
+      `${several(created.length, "picture")} added`,
+      renamed.length ? `${number(renamed.length)} of them under another name` : "",
+      replaced.length ? `${number(replaced.length)} replaced` : "",
+      known.length ? `${number(known.length)} ${known.length === 1 ? "was" : "were"} there already` : "",
       skipped.length ? `${number(skipped.length)} left out` : "",
       signal.aborted ? "stopped by you" : "",
     ].filter(Boolean).join(", ")}. ${trouble}`;
-    $("adding-skipped").hidden = !skipped.length;
-    $("adding-skipped").querySelector("summary").textContent = `What was left out (${number(skipped.length)})`;
-    const more = skipped.length - MOST_TOLD;
-    $("adding-skipped").querySelector("ul").replaceChildren(
-      ...skipped.slice(0, MOST_TOLD).map((one) => make("li", {}, make("b", {}, one.id), ` ${one.reason}`)),
-      ...(more > 0 ? [make("li", {}, `and ${number(more)} more`)] : []));
-    if (added) done(to);
+    list("adding-renamed", "Under another name", renamed, (one) => `is now ${one.id}`);
+    list("adding-skipped", "What was left out", skipped, (one) => one.reason);
+    if (created.length + replaced.length) done(to);
   };
 
   $("adding-go").addEventListener("click", run);

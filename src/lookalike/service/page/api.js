@@ -62,7 +62,8 @@ const JSON_SENT = { "content-type": "application/json" };
 const send = (path, body, signal) => call(path, { method: "POST", signal, headers: JSON_SENT, body: JSON.stringify(body) });
 
 const under = (collection, path) => `/v1/collections/${encodeURIComponent(collection)}${path}`;
-const itemAt = (collection, id, what) => under(collection, `/items/${encodeURIComponent(id)}${what}`);
+// The id as a parameter: browsers take a part ".." of a path, encoded too, for a step up.
+const itemAt = (collection, id, what, more) => under(collection, `/item${what}?id=${encodeURIComponent(id)}&${more}`);
 
 export const collections = () => call("/v1/collections");
 export const begin = (name) => send("/v1/collections", { name });
@@ -73,7 +74,7 @@ export const access = () => call("/v1/access");
 /** Where the small picture of a hit or an item is; null where its file is not known. */
 export const thumbnail = (hit, side) => (hit.thumbnail ? `${hit.thumbnail}&side=${side}` : null);
 /** Likewise of what is known by its id alone. */
-export const thumbnailOf = (collection, id, side) => itemAt(collection, id, `/thumbnail?side=${side}`);
+export const thumbnailOf = (collection, id, side) => itemAt(collection, id, "/thumbnail", `side=${side}`);
 
 export function facets(collection, fields, where, limit, signal) {
   const said = new URLSearchParams(fields.map((field) => ["field", field]));
@@ -94,10 +95,12 @@ export function search(collection, query, picture, signal) {
   return call(path, { method: "POST", body: form, signal });
 }
 
-/** Add pictures, `[id, file]` each; patiently, as there is more to come. */
-export function add(collection, pictures, label, signal) {
+/** Add pictures, `[path, file]` each; patiently, as there is more to come. Only with `replacing` do
+ * they take the place of items that are called so. */
+export function add(collection, pictures, label, replacing, signal) {
   const form = new FormData();
-  form.append("items", JSON.stringify(pictures.map(([id]) => (label ? { id, label } : { id }))));
+  const said = label ? { label } : {};
+  form.append("items", JSON.stringify(pictures.map(([path]) => (replacing ? { id: path, ...said } : { name: path, ...said }))));
   for (const [, file] of pictures) form.append("picture", file, "picture");
   return call(under(collection, "/items"), { method: "POST", body: form, signal, patience: 6 });
 }

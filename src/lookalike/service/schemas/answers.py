@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.calibration import Match
+from lookalike.records import Outcome
 from lookalike.service.schemas.examples import example
 from lookalike.service.schemas.requests import Metadata
 
@@ -23,6 +24,7 @@ __all__ = [
     "LiveAnswer",
     "NoteAnswer",
     "ProblemAnswer",
+    "PutAnswer",
     "ReadyAnswer",
     "SearchAnswer",
     "StatsAnswer",
@@ -178,13 +180,28 @@ class SkippedAnswer(BaseModel):
     reason: str
 
 
+class PutAnswer(ItemAnswer):
+    outcome: Outcome
+
+
+class FileAnswer(BaseModel):
+    """What became of one image: ``id`` is null and ``reason`` is not where it was skipped."""
+
+    name: str
+    id: str | None
+    outcome: Outcome | Literal["skipped"]
+    reason: str | None
+
+
 class AddedAnswer(BaseModel):
     indexed: int
     reused: int
+    replaced: int
     unchanged: int
     restored: int
     relabelled: int
     kept_by_hand: int
+    files: list[FileAnswer]
     items: list[ItemAnswer]
     skipped: list[SkippedAnswer]
 

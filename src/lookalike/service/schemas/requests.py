@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lookalike.calibration import Match
+from lookalike.ids import is_text
 from lookalike.images import Box
 from lookalike.service.schemas.examples import example
 
@@ -176,6 +177,13 @@ class Said(_Strict):
     group: Name | None = None
     metadata: Metadata | None = None
 
+    @field_validator("label", "group")
+    @classmethod
+    def _text(cls, value: str | None) -> str | None:
+        if value is not None and not is_text(value):
+            raise ValueError("half a character (a surrogate alone) cannot be stored")
+        return value
+
     @field_validator("metadata")
     @classmethod
     def _json(cls, value: Metadata | None) -> Metadata | None:
@@ -190,7 +198,14 @@ class Said(_Strict):
 
 
 class NewItem(Said):
-    id: Id
+    """With an ``id``, the item that has it is replaced; with a ``name`` alone, none is."""
+
+    # Any text: a bad id is skipped with its reason, and the images beside it are added.
+    id: Annotated[str | None, Field(description="Replaces the item that has it, if any.")] = None
+    name: Annotated[
+        str | None,
+        Field(max_length=4096, description="A file's name; by default that of the part."),
+    ] = None
     image_base64: Annotated[str | None, Field(description="The picture, where it is no part.")] = (
         None
     )

@@ -197,6 +197,19 @@ class ServerStore:
             )
         self._writer.upsert(items, vectors, check_thumbnails(items, thumbnails))
 
+    def insert(
+        self,
+        items: Sequence[Item],
+        vectors: Matrix,
+        thumbnails: Sequence[Thumbnail | None] | None = None,
+    ) -> set[str]:
+        check_vectors(items, vectors, self._dim())
+        if not self.is_current():  # as for `upsert`
+            raise CollectionReplacedError(
+                f"{self.address} has been replaced or removed since it was opened; open it again"
+            )
+        return self._writer.insert(items, vectors, check_thumbnails(items, thumbnails))
+
     def update(self, items: Sequence[Item]) -> None:
         self._writer.update(items)
 

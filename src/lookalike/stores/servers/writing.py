@@ -74,6 +74,58 @@ class Writer:
             ]
             gone = []
 
+    def insert(
+        self, items: Sequence[Item], vectors: Matrix, thumbnails: Sequence[Thumbnail | None]
+    ) -> set[str]:
+        """Write new items; the server decides whose they are where others write the same ids.
+
+        Return the ids that were taken.
+        """
+        check_texts(items)
+        rows = vectors.astype("<f2")
+        first: dict[str, _Draft] = {}
+        taken: set[str] = set()
+        for item, row, thumbnail in zip(items, rows, thumbnails, strict=True):
+            if item.id in first:
+                taken.add(item.id)
+            else:
+                first[item.id] = _Draft(item=item, half=half_of(row), thumbnail=thumbnail)
+        drafts = list(first.values())
+        if not drafts:
+            return taken
+        start = self.beside.claim_keys(len(drafts))
+        puts = [self._put(one, key=key, verb="create") for key, one in enumerate(drafts, start)]
+        found = self.items.server.write(puts)
+        made = [
+            (key, replace(one, seen=outcome.seen))
+            for key, (one, outcome) in enumerate(zip(drafts, found, strict=True), start)
+            if outcome.done
+        ]
+        taken |= set(first) - {one.item.id for _, one in made}
+        while made and self.beside.floor() >= start:  # others have read past these: see ``upsert``
+            start = self.beside.claim_keys(len(made))
+            keyed = [(key, one) for key, (_, one) in enumerate(made, start)]
+            found = self.items.server.write([self._put(one, key=key) for key, one in keyed])
+            made = [
+                (key, replace(one, seen=outcome.seen))
+                for (key, one), outcome in zip(keyed, found, strict=True)
+                if outcome.done
+            ]
+        # Only now: what hangs on an item of the same id that was there first stays as it is.
+        shown = [
+            (key, one.item.id, one.thumbnail) for key, one in made if one.thumbnail is not None
+        ]
+        if shown:
+            self.pictures.prepare()
+        self.items.server.write(
+            [
+                *(self.pictures.putting(id_, small, key=key) for key, id_, small in shown),
+                *(self.table.forgetting(one.item.id) for _, one in made),
+                *(self.beside.forgetting(one.item.root, one.item.path) for _, one in made),
+            ]
+        )
+        return taken
+
     def _forget_thumbnails(self, drafts: Sequence[_Draft], found: Sequence[Outcome]) -> None:
         """Drop what showed the content that was replaced. A new item can have had none."""
         self.items.server.write(
@@ -116,9 +168,9 @@ class Writer:
         found = self.items.server.write([*actions, *gone])
         return sum(one.done for one in found[: len(named)])
 
-    def _put(self, draft: _Draft, *, key: int) -> Action:
+    def _put(self, draft: _Draft, *, key: int, verb: str = "index") -> Action:
         return Action(
-            verb="index",
+            verb=verb,
             index=self.items.index,
             id=document_id(draft.item.id),
             source=document(draft.item, key=key, half=draft.half),

@@ -1,0 +1,292 @@
+"""Images on their way into a collection: named, kept as files, made items, and told of one by one.
+
+An image whose sender gave it an id takes the place of the item that has the id. One that came with
+a file name alone never does: where another image has that name as its id, it is given an id of its
+own, made of the name and of its content.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lookalike import failures, images
+from lookalike.batches import TAKEN
+from lookalike.collection import Collection
+from lookalike.errors import StoreFullError
+from lookalike.ids import alternative, id_from_name, id_problem, is_text
+from lookalike.records import Entry, IndexReport, Item, Json, Outcome, Progress, Skipped, together
+from lookalike.roots import Root
+from lookalike.service import kept, schemas
+from lookalike.service.collections import Opened
+from lookalike.service.problems import Problem, checked
+from lookalike.service.schemas import NewItem
+from lookalike.service.settings import ServiceSettings
+from lookalike.service.state import in_thread
+from lookalike.service.uploads import Body, Upload, decoded, parsed
+
+__all__ = ["Adding", "Arrival", "arrived", "index_kept", "keep_all", "put"]
+
+_AGAIN = "its id comes again later in this request; the last one counts"
+_STOPPED = "the job was stopped before"
+_ATTEMPTS = 8  # at an id that is free; the last has the whole digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """An image that was sent, with what is said of it. ``name`` is what its sender calls it."""
+
+    said: NewItem
+    upload: Upload
+
+    @property
+    def name(self) -> str:
+        called = self.said.id or self.said.name or self.upload.name
+        return called.encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Adding:
+    """What becomes of an arrival: its ``id``, and its ``outcome`` or the ``reason`` why not.
+
+    ``entry`` makes it an item; one that is the same as another one of the request goes with that.
+    """
+
+    arrival: Arrival
+    digest: str
+    id: str = ""
+    attempt: int = 0
+    entry: Entry | None = None
+    first: "Adding | None" = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+
+    def document(self) -> dict[str, Json]:
+        """As answers tell of it."""
+        return {
+            "name": self.arrival.name,
+            "id": self.id if self.reason is None else None,
+            "outcome": self.outcome if self.reason is None else "skipped",
+            "reason": self.reason,
+        }
+
+
+def arrived(body: Body, settings: ServiceSettings) -> list[Arrival]:
+    """Return the images of a body with what is said of each. Raises ``Problem``."""
+    if body.document is not None:
+        found: schemas.NewItems = checked(schemas.NewItems, body.document)
+        if len(found.items) > settings.max_pictures:
+            raise Problem(413, "too-many-parts", f"at most {settings.max_pictures} pictures")
+        for place, one in enumerate(found.items, 1):
+            if one.image_base64 is None:
+                called = repr(one.id or one.name) if one.id or one.name else f"item {place}"
+                raise Problem(422, "no-picture", f"{called} has no image_base64")
+        return [
+            Arrival(said=one, upload=decoded(one.image_base64 or "", settings))
+            for one in found.items
+        ]
+    if not body.pictures:
+        raise Problem(422, "no-picture", "send pictures, in a form or as JSON")
+    said = _said_in(body) or [NewItem() for _ in body.pictures]
+    if len(said) != len(body.pictures):
+        raise Problem(
+            422,
+            "items-and-pictures",
+            f"items tells of {len(said)} pictures, and {len(body.pictures)} came",
+        )
+    return [
+        Arrival(said=one, upload=upload) for one, upload in zip(said, body.pictures, strict=True)
+    ]
+
+
+def _said_in(body: Body) -> list[NewItem]:
+    text = body.fields.get("items")
+    if not text:
+        return []
+    found: schemas.NewItems = checked(schemas.NewItems, {"items": parsed(text[-1], "items")})
+    return found.items
+
+
+async def put(
+    opened: Opened, arrivals: Sequence[Arrival], *, overwrite_by_hand: bool = True
+) -> tuple[IndexReport, list[Adding]]:
+    """Keep images and make them items: one of our writers at a time."""
+    async with opened.writing:
+        return await in_thread(_put, opened, arrivals, overwrite_by_hand)
+
+
+def _put(
+    opened: Opened,
+    arrivals: Sequence[Arrival],
+    overwrite_by_hand: bool,  # noqa: FBT001 - `in_thread` takes no names
+) -> tuple[IndexReport, list[Adding]]:
+    added = keep_all(opened, arrivals)
+    return index_kept(opened, added, overwrite_by_hand=overwrite_by_hand), added
+
+
+def keep_all(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
+    """Give each image its id, and write it to where it stays. Raises ``StoreFullError``."""
+    shop = opened.collection
+    added = [Adding(arrival=one, digest=images.digest(one.upload.data)) for one in arrivals]
+    there = _choose_ids(shop, added)
+    root = kept.root_of(shop, opened.place.uploads)
+    try:
+        for one in added:
+            if one.reason is None and one.first is None:
+                said, data = one.arrival.said, one.arrival.upload.data
+                entry = kept.keep(root, one.id, data, said, before=there.get(one.id))
+                one.entry = replace(entry, fresh=said.id is None)
+    except StoreFullError:
+        _tidy(shop, root, [], [one.entry for one in added if one.entry is not None])
+        raise
+    return added
+
+
+def _choose_ids(shop: Collection, added: Sequence[Adding]) -> dict[str, Item]:
+    """Give each image its id; return the items that have one of these now."""
+    chosen = {one.arrival.said.id: one for one in added if one.arrival.said.id is not None}
+    there = dict(shop.store.get([one for one in chosen if is_text(one)]))
+    for one in added:
+        given = one.arrival.said.id
+        if given is not None:
+            one.id = given
+            problem = None if given in there else id_problem(given)
+            if problem is not None:
+                one.reason = f"its id {problem}"
+            elif chosen[given] is not one:
+                one.reason = _AGAIN
+    ours = {one.id: one for one in added if one.id and one.reason is None}
+    there |= _name(shop, [one for one in added if one.arrival.said.id is None], ours)
+    return there
+
+
+def _name(shop: Collection, unnamed: Sequence[Adding], ours: dict[str, Adding]) -> dict[str, Item]:
+    """Give an id to images that came without one; ``ours`` are those of this request.
+
+    Return the items that have one of these: each is the very image that came.
+    """
+    same: dict[str, Item] = {}
+    waiting = list(unnamed)
+    while waiting:
+        for one in waiting:
+            suffix = kept.suffix_of(one.arrival.upload.data)
+            one.id = alternative(
+                id_from_name(one.arrival.name, suffix=suffix), one.digest, one.attempt
+            )
+        there = shop.store.get([one.id for one in waiting])
+        later: list[Adding] = []
+        for one in waiting:
+            other, item = ours.get(one.id), there.get(one.id)
+            digest = other.digest if other is not None else item.digest if item else one.digest
+            if digest != one.digest and one.attempt < _ATTEMPTS:
+                one.attempt += 1
+                later.append(one)
+            elif other is not None:
+                one.first = other
+            else:
+                ours[one.id] = one
+                if item is not None:
+                    same[one.id] = item
+        waiting = later
+    return same
+
+
+def index_kept(
+    opened: Opened,
+    added: Sequence[Adding],
+    *,
+    overwrite_by_hand: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Make kept images items, and note in ``added`` what became of each.
+
+    The file of an image that cannot be used is deleted again; what it was to replace stays.
+    ``path`` of what the report says was skipped is its name.
+    """
+    shop = opened.collection
+    root = kept.root_of(shop, opened.place.uploads)
+    waiting = [one for one in added if one.entry is not None]
+    before = dict(shop.store.get([one.id for one in waiting]))
+    reports = []
+    try:
+        while waiting:
+            # Who was quicker since the ids were chosen keeps theirs, and these get others.
+            if stop():
+                report = IndexReport(interrupted=True)
+            else:
+                report = shop.index(
+                    [one.entry for one in waiting if one.entry is not None],
+                    overwrite_by_hand=overwrite_by_hand,
+                    progress=progress,
+                    stop=stop,
+                    optimize=False,
+                )
+            reports.append(report)
+            waiting = _taken(shop, waiting, report, added)
+            before |= shop.store.get([one.id for one in waiting])
+    finally:
+        entries = [one.entry for one in added if one.entry is not None]
+        _tidy(shop, root, list(before.values()), entries)
+    report = together(reports)
+    _note(shop, added, report, before)
+    skipped = [Skipped(path=one.arrival.name, reason=one.reason) for one in added if one.reason]
+    # Their files are gone, so they are remembered by their names.
+    failures.remember(
+        shop.store,
+        "uploads",
+        [one for one in skipped if one.reason not in (_AGAIN, _STOPPED)],
+        whole=False,
+        kind="id",
+    )
+    again = sum(one.first is not None and one.reason is None for one in added)
+    return replace(report, unchanged=report.unchanged + again, skipped=tuple(skipped))
+
+
+def _taken(
+    shop: Collection, tried: Sequence[Adding], report: IndexReport, added: Sequence[Adding]
+) -> list[Adding]:
+    """Those whose id somebody else was quicker at, with other ids; note why others were skipped."""
+    reasons = {one.path: one.reason for one in report.skipped}
+    again = []
+    for one in tried:
+        reason = reasons.get(one.entry.path) if one.entry is not None else None
+        if reason == TAKEN and one.attempt < _ATTEMPTS:
+            again.append(one)
+        else:
+            one.reason = reason
+    if again:
+        ours = {one.id: one for one in added if one.entry is not None and one not in again}
+        _name(shop, again, ours)
+        for one in again:
+            one.entry = replace(one.entry, id=one.id) if one.entry is not None else None
+    return [one for one in again if one.first is None]
+
+
+def _note(
+    shop: Collection, added: Sequence[Adding], report: IndexReport, before: dict[str, Item]
+) -> None:
+    now = shop.store.get([one.id for one in added if one.entry is not None]) if added else {}
+    for one in added:
+        if one.entry is None or one.reason is not None or one.first is not None:
+            continue
+        old = before.get(one.id)
+        if report.interrupted and (one.id not in now or now[one.id].digest != one.digest):
+            one.reason = _STOPPED
+        elif old is None:
+            one.outcome = "created"
+        else:
+            one.outcome = "unchanged" if old.digest == one.digest else "replaced"
+    for one in added:
+        if one.first is not None:
+            one.id, one.reason, one.outcome = one.first.id, one.first.reason, "unchanged"
+
+
+def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]) -> None:
+    """Delete kept files that came to nothing, and those of what was replaced."""
+    ids = {entry.id for entry in entries} | {item.id for item in before}
+    now = shop.store.get(sorted(ids))
+    used = {item.path for item in now.values()}
+    files = {entry.path for entry in entries}
+    files |= {item.path for item in before if item.root == root.name and item.path}
+    kept.forget(root, files - used)
+    # A failed upload has no file that could be tried again.
+    shop.store.forget_skips(root.name, sorted(files - used))
