@@ -1,9 +1,9 @@
 """Pictures that came over HTTP, kept as files, so that they can be shown.
 
-    COLLECTION/uploads/<hash of the id>/<hash of the content>-<by chance>.jpg
+    COLLECTION/uploads/<hash of the id>/<by chance>.jpg    (``stores.own_files`` knows the names)
     HOME/uploads/<collection>-<hash of its address>/…    of a collection on a server
 
-Names are made of hashes alone: nothing that a sender wrote becomes part of a path.
+Names are made of hashes and chance alone: nothing that a sender wrote becomes part of a path.
 """
 
 import hashlib
@@ -106,12 +106,12 @@ def keep(root: Root, item_id: str, data: bytes, said: Said, *, before: Item | No
             if place.stat().st_size == len(data):
                 return _entry(item_id, root, path, place.stat(), said)
     folder = hashlib.sha256(item_id.encode()).hexdigest()[:24]
-    path = f"{folder}/{digest[:24]}-{secrets.token_hex(8)}{suffix_of(data)}"
+    path = f"{folder}/{secrets.token_hex(12)}{suffix_of(data)}"
     place = root.path / path
     for tries in range(_TRIES):
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f"{place.stem}{_PARTIAL}")
+            partial = place.with_name(f"{secrets.token_hex(8)}{_PARTIAL}")
             with partial.open("xb") as file:
                 file.write(data)
                 file.flush()
