@@ -90,7 +90,7 @@ class CollectionContract:
             assert one not in _ids(shop.similar(one, k=3))
 
     def test_ids_that_mean_something_in_a_path_are_ids(self, shop: Shop, pictures: Path) -> None:
-        strange = ("a//b", "a/similar", "...", "a.b/c", "%2F", "a\\b", "c\nd", '"', "é")
+        strange = ("a//b", "a/similar", "...", "a.b/c", "%2F", "a\\b", '"', "é")
         for one in strange:
             assert shop.add(one, (pictures / "0.png").read_bytes()).id == one
         for one in strange:
