@@ -214,7 +214,8 @@ def _refused(entry: Entry, before: Item | None) -> Skipped | None:
         return None
     shown = entry.id if len(entry.id) <= _SHOWN else f"{entry.id[:_SHOWN]}…"
     # No stamp: the same file is looked at again when it is given another id.
-    return Skipped(path=entry.line or entry.path or shown, reason=f"its id {shown!a} {problem}")
+    path = entry.line or entry.path or shown.encode("utf-8", "backslashreplace").decode()
+    return Skipped(path=path, reason=f"its id {shown!a} {problem}")
 
 
 def _is_own(entry: Entry) -> bool:

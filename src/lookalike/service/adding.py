@@ -106,20 +106,21 @@ def _said_in(body: Body) -> list[NewItem]:
 
 
 async def put(
-    opened: Opened, arrivals: Sequence[Arrival], *, overwrite_by_hand: bool = True
-) -> tuple[IndexReport, list[Adding]]:
-    """Keep images and make them items: one of our writers at a time."""
-    async with opened.writing:
-        return await in_thread(_put, opened, arrivals, overwrite_by_hand)
-
-
-def _put(
     opened: Opened,
     arrivals: Sequence[Arrival],
-    overwrite_by_hand: bool,  # noqa: FBT001 - `in_thread` takes no names
+    *,
+    overwrite_by_hand: bool = True,
+    remember: bool = True,
 ) -> tuple[IndexReport, list[Adding]]:
-    added = keep_all(opened, arrivals)
-    return index_kept(opened, added, overwrite_by_hand=overwrite_by_hand), added
+    """Keep images and make them items: one of our writers at a time."""
+
+    def work() -> tuple[IndexReport, list[Adding]]:
+        added = keep_all(opened, arrivals)
+        report = index_kept(opened, added, overwrite_by_hand=overwrite_by_hand, remember=remember)
+        return report, added
+
+    async with opened.writing:
+        return await in_thread(work)
 
 
 def keep_all(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
@@ -194,12 +195,14 @@ def index_kept(
     added: Sequence[Adding],
     *,
     overwrite_by_hand: bool = False,
+    remember: bool = True,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Make kept images items, and note in ``added`` what became of each.
 
-    The file of an image that cannot be used is deleted again; what it was to replace stays.
+    The file of an image that cannot be used is deleted again; what it was to replace stays. With
+    ``remember``, the collection remembers the reason (``info --skipped``).
     ``path`` of what the report says was skipped is its name.
     """
     shop = opened.collection
@@ -229,14 +232,10 @@ def index_kept(
     report = together(reports)
     _note(shop, added, report, before)
     skipped = [Skipped(path=one.arrival.name, reason=one.reason) for one in added if one.reason]
-    # Their files are gone, so they are remembered by their names.
-    failures.remember(
-        shop.store,
-        "uploads",
-        [one for one in skipped if one.reason not in (_AGAIN, _STOPPED)],
-        whole=False,
-        kind="id",
-    )
+    # Their files are gone, so they are remembered by their names. Who sent one alone is told.
+    failed = [one for one in skipped if one.reason not in (_AGAIN, _STOPPED)]
+    if remember:
+        failures.remember(shop.store, "uploads", failed, whole=False, kind="id")
     again = sum(one.first is not None and one.reason is None for one in added)
     return replace(report, unchanged=report.unchanged + again, skipped=tuple(skipped))
 

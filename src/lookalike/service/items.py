@@ -238,7 +238,7 @@ async def put_item(
     new: NewItem = checked(NewItem, {**said, "id": id})
     if not await in_thread(opened.collection.__contains__, id):
         check_id(id)
-    _, (added,) = await put(opened, [Arrival(said=new, upload=upload)])
+    _, (added,) = await put(opened, [Arrival(said=new, upload=upload)], remember=False)
     if added.reason is not None:
         raise PictureError(added.reason)
     item = await in_thread(opened.collection.get, id)
