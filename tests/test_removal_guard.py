@@ -21,6 +21,7 @@ from lookalike.cli.index import index_command
 from lookalike.cli.prune import prune_command
 from lookalike.cli.run import run_command
 from lookalike.collection import Collection
+from lookalike.errors import ServiceError, SourceError
 from lookalike.service.settings import ServiceSettings
 
 __all__ = ["place"]  # a fixture
@@ -435,3 +436,22 @@ def test_a_job_fails_at_what_was_held_back(
         assert live.client.get("/v1/items").json()["total"] == 9
         job = ended(allow_removals=True)
         assert (job["state"], job["error"], job["report"]["removed"]) == ("done", None, 9)
+
+
+def test_a_client_is_told_what_was_held_back(tmp_path: Path, card: Path, pictures: Path) -> None:
+    home = tmp_path / "home"
+    with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
+        shop.index(pictures)
+    for path in pictures.iterdir():
+        path.unlink()
+    with serving(home) as live, lookalike.connect(live.address) as client:
+        report = client.reindex()
+        assert (report.removed, report.held_back, len(client)) == (0, 9, 9)
+        assert "none of its 9 items is there any more" in report.problems[0]
+        assert client.reindex(allow_removals=True).removed == 9
+        assert client.reindex(stop=lambda: True).removed == 0
+        with pytest.raises(SourceError, match="no folder called 'other'"):
+            client.reindex("other")
+        pictures.rmdir()
+        with pytest.raises(ServiceError, match="does not exist"):
+            client.reindex()

@@ -43,6 +43,7 @@ KINDS: Mapping[str, type[errors.LookalikeError] | type[ValueError]] = {
     **{code: kind for kind, (_, code) in STATUS.items()},
     "invalid-request": ValueError,
     "no-default-collection": errors.CollectionNotFoundError,
+    "no-such-root": errors.SourceError,
     "no-write-key": errors.AccessDeniedError,
     "too-large": errors.PictureTooLargeError,
     "wrong-key": errors.AccessDeniedError,

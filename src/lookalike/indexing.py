@@ -303,7 +303,7 @@ def index_catalogue(
         held_back=going.held_back,
         skipped=skipped,
         notes=(*reading.notes, *report.notes),
-        problems=(*removals.damage(reading.odd), *going.problems),
+        problems=removals.problems(reading.odd, going),
     )
 
 

@@ -182,7 +182,7 @@ def _of_catalogue(
         malformed=malformed,
         allow=allow,
     )
-    going = replace(going, problems=(*removals.damage(malformed), *going.problems))
+    going = replace(going, problems=removals.problems(malformed, going))
     return PruneReport(items=len(known), vanished=tuple(sorted(gone))), going
 
 

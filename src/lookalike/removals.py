@@ -20,11 +20,11 @@ __all__ = [
     "ONE_IN",
     "Removals",
     "cut_off",
-    "damage",
     "decide",
     "is_cut_off",
     "is_too_many",
     "looks_cut_off",
+    "problems",
     "settle",
 ]
 
@@ -190,9 +190,11 @@ def settle(
     )
 
 
-def damage(places: Iterable[Skipped]) -> tuple[str, ...]:
-    """Return a sentence for each place from which a catalogue could not be read on."""
-    return tuple(f"{one.path}: {one.reason}" for one in places if isinstance(one, Damaged))
+def problems(places: Iterable[Skipped], going: Removals) -> tuple[str, ...]:
+    """Return a sentence for each place where a catalogue is damaged, and those of ``going``."""
+    damage = (f"{one.path}: {one.reason}" for one in places if isinstance(one, Damaged))
+    new = [one for one in damage if not any(one in told for told in going.problems)]
+    return (*new, *going.problems)
 
 
 def moved(store: Store, gone: Iterable[str], new: Iterable[str]) -> set[str]:

@@ -136,6 +136,8 @@ def _header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> list[st
 def _named(header: list[str], row: GoodRow, delimiter: str) -> Row:
     cells = row.values[: len(header)]
     if len(cells) < len(header) or any(row.values[len(header) :]):
+        if not row.ended and len(row.values) < len(header):
+            return Row(row.line, "the file ends in the middle of this line", damaged=True)
         reason = f"{len(row.values)} values for {len(header)} columns; is a comma unquoted"
         if row.lines > 1:
             return Row(row.line, f"{reason}, or a quote left open?", damaged=True)

@@ -13,6 +13,7 @@ from typing import Any, Self, Unpack
 from lookalike import images
 from lookalike.by_hand import Words
 from lookalike.client.connection import Asked, Document, Service, segment
+from lookalike.client.jobs import follow
 from lookalike.client.uploads import Picture, batches, form, said_json, skipped, upload
 from lookalike.collection import CollectionInfo, Description
 from lookalike.errors import (
@@ -131,7 +132,7 @@ class RemoteCollection:
         As ``Collection.index`` of entries: a picture that cannot be used is listed in the report
         and the rest goes on. When ``stop`` answers true, the run ends after the batch in hand.
         What was set by hand stays, unless ``overwrite_by_hand``. Folders are indexed where they
-        lie, on the service's own machine.
+        lie, on the service's own machine: ``reindex``.
         """
         report, done, began = IndexReport(), 0, time.monotonic()
         for batch, unread in batches(entries):
@@ -145,6 +146,26 @@ class RemoteCollection:
                 report = replace(report, interrupted=True)
                 break
         return replace(report, seconds=time.monotonic() - began)
+
+    def reindex(
+        self,
+        root: str = "",
+        *,
+        allow_removals: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> IndexReport:
+        """Bring the collection in line with a folder that the service knows, on its machine.
+
+        ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
+        of ``Collection.index``: too many removals are held back, unless ``allow_removals``. Raises
+        ``SourceError`` for a folder that the service does not know, and ``ServiceError`` when the
+        job fails.
+        """
+        body = json.dumps({"root": root, "allow_removals": allow_removals}).encode()
+        # Not again after a broken connection: it may have begun.
+        job = self._ask("POST", "/jobs", body=body, kind="application/json", again=False)
+        return follow(self._service, self._path, job, progress=progress, stop=stop)
 
     def _send(
         self, batch: Sequence[tuple[Entry, bytes]], *, overwrite_by_hand: bool
