@@ -152,17 +152,23 @@ class RemoteCollection:
         root: str = "",
         *,
         allow_removals: bool = False,
+        overwrite_by_hand: bool = False,
         progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
         """Bring the collection in line with a folder that the service knows, on its machine.
 
         ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
-        of ``Collection.index``: too many removals are held back, unless ``allow_removals``. Raises
-        ``SourceError`` for a folder that the service does not know, and ``ServiceError`` when the
-        job fails.
+        of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
+        was set by hand stays, unless ``overwrite_by_hand``. Raises ``SourceError`` for a folder
+        that the service does not know, and ``ServiceError`` when the job fails.
         """
-        body = json.dumps({"root": root, "allow_removals": allow_removals}).encode()
+        asked = {
+            "root": root,
+            "allow_removals": allow_removals,
+            "overwrite_by_hand": overwrite_by_hand,
+        }
+        body = json.dumps(asked).encode()
         # Not again after a broken connection: it may have begun.
         job = self._ask("POST", "/jobs", body=body, kind="application/json", again=False)
         return follow(self._service, self._path, job, progress=progress, stop=stop)
