@@ -1,5 +1,6 @@
 """Every command says what happened: exit code, stdout, stderr and ``--json`` of what goes wrong."""
 
+import io
 import json
 import re
 import shutil
@@ -128,6 +129,18 @@ CASES = [
     ("index nowhere.csv -c ./new", 1, "", "error: .*nowhere.csv"),
     ("download nowhere.csv --to new", 1, "", "error: .*nowhere.csv"),
     ("download --to empty --failures", 1, "", "holds no downloads.sqlite"),
+    ("backup backup -c ./nowhere", 1, "", "error: there is no collection"),
+    ("restore nowhere -c ./there", 1, "", "error: .*nowhere"),
+    ("restore pictures -c ./there", 1, "", "error: .*pictures"),
+    ("doctor -c ./nowhere", 1, "", "error: there is no collection"),
+    ("train -c ./nowhere --to enc", 1, "", "error: there is no collection"),
+    ("train -c ./shop --to enc --by colr", 1, "", "the field 'colr'; did you mean 'colour'"),
+    ("categories predict other.png -c ./nowhere", 1, "", "error: there is no collection"),
+    ("categories drop -c ./nowhere", 1, "", "error: there is no collection"),
+    ("neighbours build -c ./nowhere", 1, "", "error: there is no collection"),
+    ("neighbours info -c ./shop", 0, "no neighbour table", ""),
+    ("serve ./nowhere --port 0", 1, "", "error: .*nowhere"),
+    ("init new.yaml --source nowhere", 1, "", "error: .*nowhere"),
     ("run nowhere.yaml", 1, "", "error: .*nowhere.yaml"),
     ("remove nobody -c ./shop", 1, "0 removed", "error: there is no item 'nobody'"),
     ("label mug nobody -c ./shop", 1, "", "error: there is no item 'nobody'"),
@@ -248,6 +261,8 @@ def test_a_command_says_what_happened(
 def test_with_json_stdout_is_one_document_and_the_exit_code_the_same(
     cli: Lookalike, typed: str, code: int
 ) -> None:
+    if typed.split(maxsplit=1)[0] in {"init", "serve"}:  # which write a file, and answer over HTTP
+        return
     said = cli(*typed.split(), "--json")
     assert said.code == code, said
     if typed.startswith("export - ") and code == 0:  # stdout is the file
@@ -273,6 +288,24 @@ def test_a_batch_has_an_exit_code_of_its_own_for_each_outcome() -> None:
     assert of_batch([None]) == of_batch([None, None]) == 1
     assert of_batch([None, True]) == of_batch([None, False]) == 3
     assert of_batch([False]) == of_batch([True, False]) == 5
+
+
+class _Interrupted(io.BytesIO):
+    """What a person is asked for and answers with Ctrl-C."""
+
+    def read(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002 - as BytesIO has it
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_an_interrupted_command_exits_with_130(
+    cli: Lookalike, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(_Interrupted()))
+    said = cli("search", "-", "-c", "./shop", *words)
+    assert (said.code, said.err.strip()) == (130, "interrupted")
+    told = {"error": {"code": "interrupted", "message": "interrupted"}}
+    assert (said.document if words else said.out) == (told if words else "")
 
 
 # --- shapes ------------------------------------------------------------------------------------

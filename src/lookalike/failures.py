@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from lookalike.protocols import Store
 from lookalike.records import SideRow, Skipped
 
-__all__ = ["remember", "remembered"]
+__all__ = ["TABLE", "remember", "remembered"]
 
-_TABLE = "failures"
+TABLE = "failures"
 _MOST = 10_000  # of a source
 _BATCH = 1000
 
@@ -27,7 +27,7 @@ def remember(
     ``kind`` is ``id`` where the paths are ids: they are forgotten once there is such an item.
     At most 10,000 of a source are kept.
     """
-    table, key = store.beside(_TABLE), _hashed(source)
+    table, key = store.beside(TABLE), _hashed(source)
     rows = [
         SideRow(
             id=_hashed(f"{source}\n{one.path}"),
@@ -59,7 +59,7 @@ def remembered(store: Store) -> list[Skipped]:
 
 
 def _read(store: Store) -> Iterator[tuple[Skipped, str]]:
-    for row in store.beside(_TABLE).scan():
+    for row in store.beside(TABLE).scan():
         if isinstance(row.value, dict):
             path, reason = str(row.value.get("path")), str(row.value.get("reason"))
             yield Skipped(path=path, reason=reason), str(row.value.get("kind"))

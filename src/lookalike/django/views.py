@@ -23,6 +23,7 @@ from lookalike.django.settings import AppSettings, read
 from lookalike.documents import engine_json
 from lookalike.errors import LookalikeError, PictureError, PictureTooLargeError
 from lookalike.records import Hit, Json
+from lookalike.suggestions import did_you_mean
 
 __all__ = ["search"]
 
@@ -93,7 +94,8 @@ def search(request: HttpRequest) -> JsonResponse:
     label = request.POST.get("label_id") or None
     where = None if label is None else _labelled(label)
     if label is not None and (len(label) > _LONGEST_LABEL or not shop.count(where)):
-        return _problem(404, "no-such-label", f"no item has the label {label!r}")
+        near = did_you_mean(label, (str(one) for one, _ in shop.facets("label", limit=1000)))
+        return _problem(404, "no-such-label", f"no item has the label {label!r}{near}")
     hits = shop.search(pictures[0].read(), k=settings.hits, where=where)
     took_ms = (time.perf_counter() - began) * 1000
     return JsonResponse(engine_json([_told(hit, settings) for hit in hits], took_ms=took_ms))

@@ -15,6 +15,7 @@ from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import Options
 from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import Body, read_body
+from lookalike.suggestions import did_you_mean
 
 __all__ = ["router"]
 
@@ -62,7 +63,9 @@ async def images_search(request: Request, opened: Served, service: State) -> JSO
     part = _picture(body)
     label = (body.fields.get("label_id") or [""])[-1] or None
     if label is not None and not await _occurs(opened, label):
-        raise Problem(404, "no-such-label", f"no item has the label {label!r}")
+        known = await in_thread(lambda: opened.collection.facets("label", limit=1000))
+        near = did_you_mean(label, (str(one) for one, _ in known))
+        raise Problem(404, "no-such-label", f"no item has the label {label!r}{near}")
     answer = await searched(service, opened, [part], Options(label=label), time.perf_counter())
     return JSONResponse(engine_json(_hits(answer), took_ms=float(str(answer["took_ms"]))))
 
