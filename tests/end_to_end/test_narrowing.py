@@ -142,6 +142,12 @@ def test_a_filter_that_is_wrong_says_so_where_it_was_written(visit: Visit) -> No
     assert visit.ids() == before
 
 
+def test_a_filter_that_nothing_meets_says_why(visit: Visit) -> None:
+    visit.open(f"{QUERY}&where=colr%3Dred")
+    visit.state("Nothing to show")
+    expect(visit["#empty"]).to_contain_text("No item has the field 'colr'; did you mean 'colour'?")
+
+
 def test_a_filter_that_nothing_meets_can_be_cleared(visit: Visit) -> None:
     visit.open(f"{QUERY}&where=label%3Dnothing")
     visit.state("Nothing to show")

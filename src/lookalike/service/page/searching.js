@@ -106,7 +106,7 @@ function answered(found) {
   results.answered(found);
   if (found.hits.length) return;
   const narrowed = address.narrowings(state);
-  const why = found.notes.filter((one) => one.code !== "nothing-meets-filter").map((one) => `${one.message[0].toUpperCase()}${one.message.slice(1)}.`).join(" ");
+  const why = found.notes.filter((one) => one.code !== "nothing-meets-filter").map(({ message }) => `${message[0].toUpperCase()}${message.slice(1)}${message.endsWith("?") ? "" : "."}`).join(" ");
   empty("Nothing to show", why || (narrowed ? "No picture meets all that the answers were narrowed down to." : "The collection has no other picture."),
     narrowed ? ["Clear all filters", narrowing.clear] : null);
 }
