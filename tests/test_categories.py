@@ -939,7 +939,7 @@ def test_the_commands_train_predict_tell_and_forget(
     drawn_shop: Path, catalogue: list[Drawn]
 ) -> None:
     none = run(drawn_shop, "categories", "info")
-    assert (none.returncode, none.stdout) == (1, "")
+    assert (none.returncode, none.stdout) == (5, "")
     assert "nothing has been learned" in none.stderr
 
     done = run(drawn_shop, "categories", "train", "--json")
@@ -966,8 +966,10 @@ def test_the_commands_train_predict_tell_and_forget(
     text = run(drawn_shop, "categories", "predict", picture, "-n", "1").stdout
     assert text.split()[1] == predicted["predicted"][0]["label"]
     both = run(drawn_shop, "categories", "predict", picture, "none.jpg", "--json")
-    assert both.returncode == 1
-    assert len(json.loads(both.stdout)) == 1
+    assert both.returncode == 3
+    first_answer, failed = json.loads(both.stdout)
+    assert first_answer == {**predicted, "error": None}
+    assert (failed["predicted"], failed["error"]["code"]) == ([], "picture-unreadable")
     assert "none.jpg" in both.stderr
 
     with lookalike.open(drawn_shop) as shop:

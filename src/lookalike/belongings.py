@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from lookalike import by_hand, missing
+from lookalike import by_hand, failures, missing
 from lookalike.protocols import SideTable, Store
 from lookalike.records import Json
 from lookalike.roots import read_roots
@@ -70,13 +70,13 @@ def move_skips(source: Store, target: Store) -> int:
 
 
 def move_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
-    """Copy what was set by hand and what was said of missing items; return how many rows.
+    """Copy what was set by hand, said of missing items and noted of failures; return how many rows.
 
     With ``mirror``, rows that only ``target`` has are deleted.
     """
     return sum(
         _move_table(source.beside(name), target.beside(name), mirror=mirror)
-        for name in (by_hand.TABLE, missing.TABLE, missing.THUMBNAILS, missing.ARRIVED)
+        for name in (by_hand.TABLE, missing.TABLE, missing.THUMBNAILS, missing.ARRIVED, failures.TABLE)
     )
 
 

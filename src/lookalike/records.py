@@ -335,7 +335,7 @@ class IndexReport:
     def nothing_usable(self) -> bool:
         """Whether the source had something, and nothing of it could be used."""
         items = self.indexed + self.reused + self.unchanged + self.kept + self.held_back
-        done = items + self.removed
+        done = items + self.removed + self.moved + self.restored
         return not done and not self.interrupted and bool(self.skipped or self.passed)
 
 
