@@ -27,6 +27,13 @@ CATALOGUES = "catalogues"
 """The setting that names the files of indexed catalogues, so that no output replaces one."""
 
 _BATCH = 1000
+_TABLES = (
+    by_hand.TABLE,
+    missing.TABLE,
+    missing.THUMBNAILS,
+    missing.ARRIVED,
+    failures.TABLE,
+)
 
 
 def move_settings(source: Store, target: Store, *, names: Sequence[str] | None = None) -> list[str]:
@@ -76,7 +83,13 @@ def move_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
     """
     return sum(
         _move_table(source.beside(name), target.beside(name), mirror=mirror)
-        for name in (by_hand.TABLE, missing.TABLE, missing.THUMBNAILS, missing.ARRIVED, failures.TABLE)
+        for name in (
+            by_hand.TABLE,
+            missing.TABLE,
+            missing.THUMBNAILS,
+            missing.ARRIVED,
+            failures.TABLE,
+        )
     )
 
 
