@@ -302,7 +302,7 @@ def test_collections_go_by_name_or_path(
     assert (server.returncode, "Traceback" in server.stderr) == (1, False)
 
 
-def test_doctor_finds_and_repairs(indexed: Run, tmp_path: Path) -> None:
+def test_doctor_finds_and_repairs(indexed: Run, tmp_path: Path, photos: Path) -> None:
     well = indexed("doctor", "--json")
     assert (well.returncode, json.loads(well.stdout)["problems"]) == (0, [])
     import sqlite3  # noqa: PLC0415 - only to do harm
@@ -313,10 +313,14 @@ def test_doctor_finds_and_repairs(indexed: Run, tmp_path: Path) -> None:
     db.close()
     ill = indexed("doctor")
     assert ill.returncode == 1
-    assert "problem: collection: 1 items have no vector" in ill.stdout
-    mended = indexed("doctor", "--repair")
-    assert mended.returncode == 0
-    assert "removed" in mended.stdout
+    assert "problem: collection: 1 item has no vector (" in ill.stdout
+    mended = indexed("doctor", "--repair", "--json")
+    assert mended.returncode == 1  # not before it is encoded again
+    told = json.loads(mended.stdout)
+    assert "marked: `lookalike index` encodes them again" in told["problems"][0]
+    assert "for the next `lookalike index`" in told["left"][0]
+    again = indexed("index", photos)
+    assert again.stdout.startswith("1 indexed, 7 unchanged, 0 removed")
     assert indexed("doctor").returncode == 0
 
 

@@ -393,15 +393,20 @@ def test_damaged_pages_are_reported_by_check(tmp_path: Path) -> None:
     harmed.close()
 
 
-def test_check_finds_and_removes_items_without_vectors(tmp_path: Path) -> None:
+def test_items_without_vectors_keep_their_words_and_are_marked(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
     store.upsert([an_item("a"), an_item("b"), an_item("c")], random_rows(3))
     store._db.execute("DELETE FROM vectors WHERE seq = 1")
     store._db.execute("UPDATE vectors SET vector = x'00' WHERE seq = 2")
-    assert store.check() == ["1 items have no vector", "1 vectors have the wrong length"]
-    store.check(repair=True)
-    assert store.check() == []
-    assert [item.id for item in store.scan()] == ["c"]
+    assert store.check() == [
+        "1 item has no vector (a)",
+        "1 vector has the wrong length (b)",
+    ]
+    assert all("`lookalike index` encodes" in problem for problem in store.check(repair=True))
+    assert store.check() == [
+        "2 items wait (a, b) for the next `lookalike index` to be encoded again"
+    ]
+    assert [item.id for item in store.scan()] == ["a", "b", "c"]
     store.close()
 
 

@@ -32,7 +32,8 @@ def doctor_command(
 ) -> None:
     """Check the installation and a collection: versions, devices, encoders, stored data.
 
-    Exits with 1 when something is wrong and was not repaired.
+    No item is ever removed: what has lost its vector is marked, and `lookalike index` encodes it
+    again. Exits with 1 when something is wrong and was not repaired.
 
     \b
       lookalike doctor
@@ -41,11 +42,11 @@ def doctor_command(
     facts, problems = _installation()
     try:
         with opened(collection) as shop:
-            facts["collection"] = shop.info().address
-            facts["items"] = len(shop)
-            found = shop.check(repair=repair)
+            found = shop.check(repair=repair)  # first: what is wrong may be in the way of the rest
             problems += [f"collection: {one}" for one in found]
             left = shop.check() if found and repair else found
+            facts["collection"] = str(shop.store.facts()["address"])
+            facts["items"] = len(shop)
     except CollectionNotFoundError as error:
         facts["collection"] = f"none ({error})"
         left = []
@@ -53,11 +54,15 @@ def doctor_command(
             raise
     wrong = bool(problems) if not repair else bool(left) or len(problems) > len(found)
     if as_json:
-        print_json({"facts": facts, "problems": problems, "repaired": repair, "ok": not wrong})
+        told: dict[str, Json] = {"facts": facts, "problems": [*problems], "repaired": repair}
+        print_json({**told, "left": [f"collection: {one}" for one in left], "ok": not wrong})
     else:
         print_table(("", ""), list(facts.items()))
         for problem in problems:
             click.echo(f"problem: {problem}")
+        if repair:
+            for problem in left:
+                click.echo(f"left: collection: {problem}")
         click.echo("something is wrong" if wrong else "all is well")
     if wrong:
         ctx.exit(1)

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.errors import EncoderMismatchError
+from lookalike.errors import EncoderMismatchError, StoreDamagedError
 from lookalike.records import Item, Json, Thumbnail
 from lookalike.vectors import Matrix
 
-__all__ = ["Bound", "bound_of", "check_encoder", "check_thumbnails", "check_vectors"]
+__all__ = [
+    "Bound",
+    "bound_of",
+    "check_encoder",
+    "check_thumbnails",
+    "check_vectors",
+    "no_vector",
+]
 
 Bound = tuple[str, str, int]
 """An encoder's name and fingerprint, and how long its vectors are."""
@@ -55,3 +62,11 @@ def check_thumbnails(
     if len(thumbnails) != len(items):
         raise ValueError(f"there are {len(thumbnails)} thumbnails for {len(items)} items")
     return thumbnails
+
+
+def no_vector(one: str) -> StoreDamagedError:
+    """The error for an item whose vector is gone."""
+    return StoreDamagedError(
+        f"item {one!r} has no vector; `lookalike doctor --repair`, then `lookalike index`, makes "
+        "it one"
+    )

@@ -46,9 +46,11 @@ from lookalike.stores.binding import (
     check_encoder,
     check_thumbnails,
     check_vectors,
+    no_vector,
 )
 from lookalike.stores.exchange import exchange, finish_exchange, share_folder
 from lookalike.stores.fields import FieldCount
+from lookalike.stores.inspection import inspect
 from lookalike.stores.own_files import DATABASE, UPLOADS
 from lookalike.stores.resident import Chosen, Resident
 from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
@@ -75,13 +77,6 @@ _CHUNK = 4096  # rows read at a time: 10 MB of 1280-d float16
 _GONE = 256  # rows in memory that have gone and are borne with: 1.3 MB of 1280-d float32
 _PARAMETERS = 500  # ids per statement; SQLite allows 32,766, older builds 999
 _GROWTH_FLOATS = 4_000_000  # rows newer than the graph are searched exactly up to this many
-
-# What may be wrong between the tables: the words, and the rows. `:bytes` is a vector's length.
-_CHECKS = (
-    ("items have no vector", "SELECT seq FROM items WHERE seq NOT IN (SELECT seq FROM vectors)"),
-    ("vectors have no item", "SELECT seq FROM vectors WHERE seq NOT IN (SELECT seq FROM items)"),
-    ("vectors have the wrong length", "SELECT seq FROM vectors WHERE length(vector) != :bytes"),
-)
 
 _SET = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
 _INSERT = f"INSERT INTO items ({COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608 - constants
@@ -300,7 +295,7 @@ class EmbeddedStore:
         )
         missing = next((one for one in ids if one not in rows), None)
         if missing is not None:
-            raise _no_item(missing)
+            raise no_vector(missing) if self.get([missing]) else _no_item(missing)
         return matrix_of([rows[one] for one in ids], self._dim())
 
     def thumbnails(self, ids: Sequence[str]) -> dict[str, Thumbnail]:
@@ -393,7 +388,13 @@ class EmbeddedStore:
 
     def setting(self, name: str) -> Json:
         rows = self._read("SELECT value FROM settings WHERE name = ?", (name,))
-        return json.loads(rows[0][0]) if rows else None
+        try:
+            value: Json = json.loads(rows[0][0]) if rows else None
+        except ValueError as error:
+            raise StoreDamagedError(
+                f"the setting {name!r} of {self.folder} is no JSON; restore it from a copy"
+            ) from error
+        return value
 
     def facts(self) -> dict[str, Json]:
         record = self._graph_record()
@@ -772,16 +773,11 @@ class EmbeddedStore:
         return problems
 
     def _check_rows(self, *, repair: bool) -> list[str]:
-        problems: list[str] = []
-        for what, select in _CHECKS:
-            seqs = self._read(select, {"bytes": 2 * self._dim()} if ":bytes" in select else {})
-            if seqs:
-                problems.append(f"{len(seqs)} {what}" + ("; removed" if repair else ""))
-            if seqs and repair:
-                with self._transaction() as db:
-                    db.executemany("DELETE FROM items WHERE seq = ?", seqs)
-                    db.executemany("DELETE FROM vectors WHERE seq = ?", seqs)
-        return problems
+        if repair:
+            with self._transaction() as db:
+                return inspect(db, dim=self._dim(), repair=True)
+        with self._moment() as db:
+            return inspect(db, dim=self._dim(), repair=False)
 
     def close(self) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import StoreDamagedError
-from lookalike.records import Item, Stamp
+from lookalike.records import Item, Json, Stamp
 
 __all__ = ["COLUMNS", "item_of", "matrix_of", "row_of", "stamp_of"]
 
@@ -45,8 +45,21 @@ def item_of(row: Sequence[Any]) -> Item:
         stamp=stamp_of(size, mtime_ns),
         label=label,
         group=group,
-        metadata=json.loads(metadata) if metadata != "{}" else {},
+        metadata=_metadata(one, metadata) if metadata != "{}" else {},
     )
+
+
+def _metadata(one: str, text: str) -> dict[str, Json]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise StoreDamagedError(
+            f"the metadata of item {one!r} are no JSON object; `lookalike doctor --repair` keeps "
+            "them as text"
+        )
+    return found
 
 
 def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:
@@ -59,5 +72,6 @@ def matrix_of(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
         return np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
     except ValueError as error:
         raise StoreDamagedError(
-            "a stored vector has the wrong length; `lookalike doctor --repair` removes it"
+            "a stored vector has the wrong length; `lookalike doctor --repair` says whose, and "
+            "`lookalike index` then encodes it again"
         ) from error
