@@ -369,7 +369,7 @@ def test_a_document_holds_the_vector_twice_exact_and_to_search_by() -> None:
     made = documents.document(an_item("a"), key=7, half=documents.half_of(row))
     assert made["key"] == 7
     assert documents.halves([str(made["half"])]).tolist() == [row.tolist()]
-    assert made["vector"] == [0.2673340, 0.5346680, 0.8017578, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert made["vector"] == [0.267334, 0.534668, 0.801758, 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_ids_that_no_server_takes_are_digested() -> None:
@@ -449,7 +449,7 @@ def test_pauses_grow_and_end() -> None:
 # -- mappings and searches -----------------------------------------------------------------
 
 
-def test_the_index_says_whose_it_is_and_takes_no_other_fields() -> None:
+def test_the_index_says_whose_it_is_and_keeps_what_others_add() -> None:
     body: dict[str, Any] = mappings.items_body(
         vectors="hnsw", shards=2, replicas=None, settings={"knn": True}, begun="1f"
     )
@@ -457,10 +457,10 @@ def test_the_index_says_whose_it_is_and_takes_no_other_fields() -> None:
         "index": {"number_of_shards": 2, "auto_expand_replicas": "0-1", "knn": True}
     }
     assert body["mappings"]["_meta"] == {
-        "lookalike": {"format": 1, "holds": "items", "vectors": "hnsw", "begun": "1f"}
+        "lookalike": {"format": 2, "holds": "items", "vectors": "hnsw", "begun": "1f"}
     }
-    assert body["mappings"]["dynamic"] == "strict"
-    assert body["mappings"]["_source"] == {"excludes": ["vector", "tokens"]}
+    assert body["mappings"]["dynamic"] == "false"
+    assert "_source" not in body["mappings"]  # nothing is left out
     made = documents.document(an_item("a"), key=1, half=documents.half_of(np.ones(2, np.float16)))
     assert set(made) == {*body["mappings"]["properties"], "vector"}
     beside: dict[str, Any] = mappings.beside_body(replicas=0)
@@ -474,9 +474,9 @@ def test_an_index_that_someone_else_made_is_left_alone() -> None:
         mappings.made_with({"shop": {"mappings": {"properties": {}}}}, address="x")
     with pytest.raises(CollectionFormatError, match="did not make"):
         mappings.made_with({"shop": mappings.beside_body(replicas=None)}, address="x")
-    with pytest.raises(CollectionFormatError, match="it must be one"):
+    with pytest.raises(CollectionFormatError, match="an alias of 2 indexes"):
         mappings.made_with({"a": ours, "b": ours}, address="x")
-    newer = {"mappings": {"_meta": {"lookalike": {"format": 2, "holds": "items"}}}}
+    newer = {"mappings": {"_meta": {"lookalike": {"format": 3, "holds": "items"}}}}
     with pytest.raises(CollectionFormatError, match="upgrade lookalike"):
         mappings.made_with({"shop": newer}, address="x")
 
@@ -581,7 +581,7 @@ def test_an_exact_search_compares_with_every_vector() -> None:
 
 def test_a_query_vector_is_short_text() -> None:
     row = np.array([struct.unpack(">f", b"\x3d\xcc\xcc\xcd")[0], 1 / 3], np.float32)
-    assert documents.query_vector(row) == [0.1, 0.3333333]
+    assert documents.query_vector(row) == [0.1, 0.333333]
 
 
 # -- what servers say ----------------------------------------------------------------------

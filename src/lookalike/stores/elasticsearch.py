@@ -100,6 +100,9 @@ class Elasticsearch:
             "sort": [{"_score": "desc"}, {"id": "asc"}],
         }
 
+    def shown_vectors(self) -> dict[str, Json]:
+        return {"fields": ["vector"]}  # from 9.2 on, `_source` shows none unless asked to
+
     def open_moment(self, index: str) -> str:
         return f"/{index}/_pit?keep_alive=5m"
 

@@ -94,6 +94,9 @@ class OpenSearch:
             "sort": [{"_score": "desc"}, {"id": "asc"}],
         }
 
+    def shown_vectors(self) -> dict[str, Json]:
+        return {"_source": ["vector"]}
+
     def open_moment(self, index: str) -> str:
         # By default a moment is opened on the shards that are there, as if they were all.
         return f"/{index}/_search/point_in_time?keep_alive=5m&allow_partial_pit_creation=false"

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from lookalike.errors import StoreBusyError, StoreDeniedError, StoreReadOnlyError
+from lookalike.errors import (
+    StoreBusyError,
+    StoreDamagedError,
+    StoreDeniedError,
+    StoreReadOnlyError,
+)
 from lookalike.records import Json, Skipped
 from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import document_id
+from lookalike.stores.servers.mappings import beside_name
 from lookalike.stores.servers.queries import Query, below
 from lookalike.stores.servers.reading import KEYS, Reader, both
 
@@ -72,6 +78,21 @@ class Beside:
 
         self._change("keys", claimed)
         return first
+
+    def last_key(self) -> int:
+        """The last key that was claimed."""
+        document, _ = self._document("keys")
+        return 0 if document is None else int(document["next"]) - 1
+
+    def pass_key(self, key: int) -> None:
+        """Let no key up to this one be claimed any more: an item has it."""
+
+        def passed(document: dict[str, Any] | None) -> dict[str, Json]:
+            following = 1 if document is None else document["next"]
+            floor = 0 if document is None else document["floor"]
+            return {"kind": "keys", "next": max(following, key + 1), "floor": floor}
+
+        self._change("keys", passed)
 
     def floor(self) -> int:
         """Keys up to this one have been read by someone."""
@@ -148,9 +169,21 @@ class Beside:
         body = self.reader.server.ask("GET", path, allow=(404,)).body
         if not body.get("found", False):
             if "error" in body:  # the index itself is not there
+                self._raise_missing()
                 self.reader.server.ask("GET", path)
             return None, (0, 0)
         return body["_source"], (body["_seq_no"], body["_primary_term"])
+
+    def _raise_missing(self) -> None:
+        """Raise what it means that this index is not there, if the items are."""
+        items = self.reader.index.removesuffix(beside_name(""))
+        answer = self.reader.server.ask("GET", f"/{quote(items)}/_mapping", allow=(404,))
+        if answer.status < 300:  # noqa: PLR2004 - HTTP
+            raise StoreDamagedError(
+                f"the index {self.reader.index} is missing, which says what encoder "
+                f"{self.reader.server.address} has and which folders: restore it, or copy it like "
+                "the items; or `lookalike doctor --repair` makes another where it can"
+            )
 
     def _change(
         self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Json]]

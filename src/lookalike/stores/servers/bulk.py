@@ -22,7 +22,8 @@ class Action:
     """One write: ``verb`` is ``index``, ``create``, ``update`` or ``delete``.
 
     With ``seen`` (sequence number and primary term), only if nobody has written the document
-    since. ``source`` is the document, or for ``update`` the fields that change.
+    since. ``source`` is the document, or for ``update`` the fields that change: all others stay,
+    also those that somebody else has added.
     """
 
     verb: str

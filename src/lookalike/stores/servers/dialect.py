@@ -63,6 +63,12 @@ class Dialect(Protocol):
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query | None:
         """The part of a search body that compares with every vector, if there is one."""
 
+    def shown_vectors(self) -> dict[str, Json]:
+        """The part of a search body that shows the vectors of the graph, as they are stored.
+
+        ``_source`` in it are further fields to show.
+        """
+
     def open_moment(self, index: str) -> str:
         """The path that fixes a moment of an index, to be read page by page."""
 

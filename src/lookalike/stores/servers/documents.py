@@ -15,6 +15,7 @@ from lookalike.stores.rows import matrix_of, stamp_of
 from lookalike.stores.servers.tokens import tokens
 
 __all__ = [
+    "IS_ITEM",
     "ITEM",
     "LONGEST_TERM",
     "SCORED",
@@ -22,9 +23,11 @@ __all__ = [
     "check_texts",
     "document",
     "document_id",
+    "graph_vector",
     "half_of",
     "halves",
     "item_of",
+    "metadata_of",
     "query_vector",
     "told",
 ]
@@ -34,6 +37,9 @@ ITEM = (
     *("label", "group", "metadata"),
 )
 """What makes an item; answers carry nothing else unless it is asked for."""
+
+IS_ITEM: dict[str, Json] = {"exists": {"field": "id"}}
+"""What a document must meet to be an item: somebody else may have put documents beside them."""
 
 SCORED = (*ITEM, "half")
 """An item with its vector as it is stored."""
@@ -75,25 +81,69 @@ def told(item: Item) -> dict[str, Json]:
 
 def document(item: Item, *, key: int, half: str) -> dict[str, Json]:
     """The whole document of an item, given its vector as ``half_of`` writes it."""
-    (row,) = halves([half])
-    return {**told(item), "key": key, "half": half, "vector": query_vector(row)}
+    return {**told(item), "key": key, "half": half, **graph_vector(half)}
+
+
+def graph_vector(half: str | None) -> dict[str, Json]:
+    """The field of the server's graph, given an item's ``half``; nothing where that is no vector.
+
+    The vectors of an item and of the graph are one, in two forms: so the second can be made anew.
+    """
+    try:
+        (row,) = halves([half])
+    except StoreDamagedError:
+        return {}
+    return {"vector": query_vector(row)} if len(row) else {}
 
 
 def item_of(source: Mapping[str, Any]) -> Item:
-    """The item of a document's ``ITEM`` fields."""
-    metadata = source["metadata"]
-    return Item(
-        id=source["id"],
-        digest=source["digest"],
-        width=source["width"],
-        height=source["height"],
-        root=source["root"],
-        path=source["path"],
-        stamp=stamp_of(source["size"], source["mtime_ns"]),
-        label=source["label"],
-        group=source["group"],
-        metadata=json.loads(metadata) if metadata != "{}" else {},
-    )
+    """The item of a document's ``ITEM`` fields; ``StoreDamagedError`` where one is missing.
+
+    Fields that somebody else has added are passed over.
+    """
+    try:
+        metadata = source["metadata"]
+        return Item(
+            id=source["id"],
+            digest=source["digest"],
+            width=source["width"],
+            height=source["height"],
+            root=source["root"],
+            path=source["path"],
+            stamp=stamp_of(source.get("size"), source.get("mtime_ns")),
+            label=_words(source.get("label")),
+            group=_words(source.get("group")),
+            metadata=_metadata(metadata) if metadata != "{}" else {},
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise StoreDamagedError(
+            f"the document of item {source.get('id', '?')!r} is not whole ({error}); "
+            "`lookalike doctor` finds all such, and with --repair mends what it can"
+        ) from error
+
+
+def _words(value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """A label or group as text, whatever somebody else has made of it."""
+    if value is None or isinstance(value, str):
+        return value
+    return value[0] if isinstance(value, list) and len(value) == 1 else str(value)
+
+
+def metadata_of(source: Mapping[str, Any]) -> dict[str, Json]:
+    """The metadata of a document; ``StoreDamagedError`` where they are no JSON object."""
+    try:
+        return _metadata(source["metadata"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise StoreDamagedError(
+            f"metadata of an item cannot be read ({error}); `lookalike doctor` says whose"
+        ) from error
+
+
+def _metadata(text: str) -> dict[str, Json]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("metadata is no JSON object")  # noqa: TRY004 - caught above
+    return found
 
 
 def half_of(row: NDArray[np.float16]) -> str:
@@ -101,18 +151,23 @@ def half_of(row: NDArray[np.float16]) -> str:
     return base64.b64encode(row.astype("<f2").tobytes()).decode()
 
 
-def halves(stored: Sequence[str], dim: int | None = None) -> NDArray[np.float16]:
+def halves(stored: Sequence[str | None], dim: int | None = None) -> NDArray[np.float16]:
     """Stored vectors as (n, dim) float16; ``StoreDamagedError`` where one is no such vector."""
     try:
-        blobs = [base64.b64decode(one, validate=True) for one in stored]
+        blobs = [base64.b64decode(one or "", validate=True) for one in stored]
     except ValueError as error:
-        raise StoreDamagedError("a stored vector is no base64") from error
+        raise StoreDamagedError(
+            "a stored vector is no base64; `lookalike doctor --repair` says whose"
+        ) from error
     return matrix_of(blobs, dim if dim is not None else len(blobs[0]) // 2)
 
 
 def query_vector(row: NDArray[np.floating]) -> list[Json]:
-    """A vector (dim,) as JSON for the server's own search, which only proposes: seven decimals."""
-    return [*np.round(row.astype(np.float64), 7).tolist()]
+    """A vector (dim,) as JSON for the server's own search, which only proposes: six decimals.
+
+    In documents too, where each digit is a byte of ``_source``.
+    """
+    return [*np.round(row.astype(np.float64), 6).tolist()]
 
 
 def check_texts(items: Sequence[Item]) -> None:

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from lookalike.filters import FIELDS
 from lookalike.stores.servers.queries import Query, facet_terms, token_start
-from lookalike.stores.servers.reading import Reader
+from lookalike.stores.servers.reading import Reader, both
 from lookalike.stores.servers.tokens import value_of
 
 __all__ = ["Facet", "distinct", "facets"]
@@ -24,8 +24,8 @@ def facets(items: Reader, field: str, where: Query | None, *, limit: int) -> lis
         "track_total_hits": False,
         "aggs": {"values": facet_terms(field, limit)},
     }
-    if where is not None:
-        body["query"] = where
+    if (query := both(items.only, where)) is not None:
+        body["query"] = query
     found = items.search(body)["aggregations"]["values"]
     counted = [(one["key"], one["doc_count"]) for one in found["buckets"]]
     if found["doc_count_error_upper_bound"]:  # the best of several shards are not those of all
@@ -51,8 +51,8 @@ def _all(items: Reader, field: str, where: Query | None) -> Iterator[tuple[Any, 
         "track_total_hits": False,
         "aggs": {"values": {"composite": composite}},
     }
-    if where is not None:
-        body["query"] = where
+    if (query := both(items.only, where)) is not None:
+        body["query"] = query
     while True:
         found = items.search(body)["aggregations"]["values"]
         for bucket in found["buckets"]:

@@ -1,7 +1,7 @@
 """Finding a collection's indexes on a server, and making them."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -17,10 +17,12 @@ __all__ = [
     "add_side_tables",
     "add_thumbnails",
     "add_vectors",
+    "blank_copy",
     "block",
     "drop",
     "found",
     "make",
+    "make_beside",
     "replace",
     "shards",
     "unblock",
@@ -38,6 +40,8 @@ class Found:
     index: str
     vectors: str
     begun: str
+    format: int = field(default=mappings.FORMAT, compare=False)
+    encoder: Json = field(default=None, compare=False)
 
 
 def found(server: Server, address: ServerAddress) -> Found | None:
@@ -46,7 +50,14 @@ def found(server: Server, address: ServerAddress) -> Found | None:
     if mapping is None:
         return None
     vectors, _ = mappings.made_with(mapping, address=str(address))
-    return Found(index=next(iter(mapping)), vectors=vectors, begun=mappings.begun_as(mapping))
+    form, encoder = mappings.format_of(mapping)
+    return Found(
+        index=next(iter(mapping)),
+        vectors=vectors,
+        begun=mappings.begun_as(mapping),
+        format=form,
+        encoder=encoder,
+    )
 
 
 def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
@@ -69,15 +80,46 @@ def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
             server.ask("PUT", f"/{quote(name)}", body)  # raises what is wrong
 
 
-def add_vectors(server: Server, address: ServerAddress, dialect: Dialect, *, dim: int) -> None:
-    """Give the items' index its field of vectors, if it has none."""
+def add_vectors(
+    server: Server, address: ServerAddress, dialect: Dialect, *, dim: int, encoder: Json
+) -> None:
+    """Give the items' index its field of vectors, if it has none, and write the encoder there.
+
+    So the index can be told what it is also where the one beside it was lost.
+    """
     mapping = _mapping(server, address)
     if mapping is None:
         raise CollectionNotFoundError(f"{address} has just been removed; try again")
     vectors, properties = mappings.made_with(mapping, address=str(address))
     if "vector" not in properties:
         body = mappings.vector_properties(dialect.vector_field(dim, vectors))
+        body |= mappings.encoder_meta(mapping, encoder)
         server.ask("PUT", f"/{quote(address.name)}/_mapping", body)
+
+
+def make_beside(server: Server, address: ServerAddress, index: str) -> None:
+    """Make the index beside the items anew, where it was lost."""
+    body = mappings.beside_body(replicas=address.replicas)
+    server.ask("PUT", f"/{quote(mappings.beside_name(index))}", body)
+
+
+def blank_copy(server: Server, dialect: Dialect, found: Found, name: str, encoder: Json) -> None:
+    """Make the index ``name`` for the items of another, empty and of the newest format.
+
+    It has the fields that others have added to the mapping, too.
+    """
+    (old,) = server.ask("GET", f"/{quote(found.index)}").body.values()
+    told, fields = old["settings"]["index"], old["mappings"].get("properties", {})
+    body: dict[str, Any] = mappings.items_body(
+        vectors=found.vectors,
+        shards=int(told["number_of_shards"]),
+        replicas=None if "auto_expand_replicas" in told else int(told["number_of_replicas"]),
+        settings=dialect.index_settings(found.vectors),
+        begun=found.begun,
+    )
+    body["mappings"]["properties"] |= fields
+    body |= {"mappings": {**body["mappings"], **mappings.encoder_meta({"": body}, encoder)}}
+    server.ask("PUT", f"/{quote(name)}", body)
 
 
 def add_thumbnails(server: Server, beside: str) -> None:

@@ -12,9 +12,12 @@ from lookalike.records import Json
 __all__ = [
     "FORMAT",
     "META",
+    "OUR_FIELDS",
     "begun_as",
     "beside_body",
     "beside_name",
+    "encoder_meta",
+    "format_of",
     "items_body",
     "made_with",
     "side_table_properties",
@@ -22,12 +25,34 @@ __all__ = [
     "vector_properties",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""1 left ``vector`` and ``tokens`` out of ``_source``: every update by others lost them."""
 META = "lookalike"
 
 _KEPT: Json = {"type": "keyword", "index": False, "doc_values": False}  # read back, never asked for
 _WORD: Json = {"type": "keyword"}
 _WHOLE: Json = {"type": "long"}
+
+_ITEM: dict[str, Json] = {
+    "id": _WORD,
+    "key": _WHOLE,
+    "digest": _WORD,
+    "width": {"type": "double"},
+    "height": {"type": "double"},
+    "root": _WORD,
+    "path": _WORD,
+    "size": {"type": "long", "index": False},
+    "mtime_ns": {"type": "long", "index": False},
+    "label": _WORD,
+    "group": _WORD,
+    "metadata": _KEPT,
+    "tokens": _WORD,
+    "half": _KEPT,
+}
+OUR_FIELDS: dict[str, str] = {
+    name: str(field["type"]) for name, field in _ITEM.items() if isinstance(field, dict)
+}
+"""The fields of an item's document and their types, without the vector's."""
 
 
 def beside_name(name: str) -> str:
@@ -45,28 +70,15 @@ def items_body(
     return {
         "settings": {"index": {**_sizes(shards, replicas), **settings}},
         "mappings": {
-            "dynamic": "strict",
+            # What the owners of the cluster add to a document is kept, and not indexed unless they
+            # map it: it can neither be refused nor widen the mapping by itself.
+            "dynamic": "false",
             "_meta": {
                 META: {"format": FORMAT, "holds": "items", "vectors": vectors, "begun": begun}
             },
-            # Derived from what is kept: the vector from `half`, the tokens from `metadata`.
-            "_source": {"excludes": ["vector", "tokens"]},
-            "properties": {
-                "id": _WORD,
-                "key": _WHOLE,
-                "digest": _WORD,
-                "width": {"type": "double"},
-                "height": {"type": "double"},
-                "root": _WORD,
-                "path": _WORD,
-                "size": {"type": "long", "index": False},
-                "mtime_ns": {"type": "long", "index": False},
-                "label": _WORD,
-                "group": _WORD,
-                "metadata": _KEPT,
-                "tokens": _WORD,
-                "half": _KEPT,
-            },
+            # Nothing is left out of `_source`: whatever rewrites a document (`_update`,
+            # `_update_by_query`, `_reindex`) makes the new one of that.
+            "properties": {**_ITEM},
         },
     }
 
@@ -105,6 +117,23 @@ def vector_properties(field: dict[str, Json]) -> dict[str, Json]:
     return {"properties": {"vector": field}}
 
 
+def encoder_meta(answer: Any, encoder: Json) -> dict[str, Json]:  # noqa: ANN401 - JSON
+    """The body of ``PUT …/_mapping`` that writes the encoder into ``_meta``.
+
+    ``answer`` is that of ``GET …/_mapping``: a server replaces ``_meta`` as a whole.
+    """
+    (one,) = answer.values()
+    meta = dict(one["mappings"]["_meta"])
+    return {"_meta": {**meta, META: {**meta[META], "encoder": encoder}}}
+
+
+def format_of(answer: Any) -> tuple[int, Json]:  # noqa: ANN401 - JSON
+    """The format of the items' index, and the encoder that it names, by ``GET …/_mapping``."""
+    (one,) = answer.values()
+    ours = one["mappings"]["_meta"][META]
+    return int(ours.get("format", 1)), ours.get("encoder")
+
+
 def begun_as(answer: Any) -> str:  # noqa: ANN401 - JSON
     """Which collection of its name it is, by ``GET …/_mapping``."""
     (one,) = answer.values()
@@ -134,8 +163,20 @@ def made_with(answer: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # no
     """
     mappings = [one.get("mappings", {}) for one in answer.values()]
     if len(mappings) != 1:
-        raise CollectionFormatError(f"{address} names {len(mappings)} indexes; it must be one")
+        raise CollectionFormatError(
+            f"{address} is an alias of {len(mappings)} indexes ({', '.join(sorted(answer))}); a "
+            "collection is one index: point the alias at one, or use the name of an index"
+        )
     ours = mappings[0].get("_meta", {}).get(META)
+    if (
+        not isinstance(ours, dict)
+        and {"half", "digest"} <= mappings[0].get("properties", {}).keys()
+    ):
+        raise CollectionFormatError(
+            f"{address} has items of lookalike, but not the mapping of a collection: it was copied "
+            "into an index that was not made for it. Make the target with the settings and the "
+            "mapping (`_meta` too) of the index that is copied, then copy again: docs/servers.md"
+        )
     if not isinstance(ours, dict) or ours.get("holds") != "items":
         raise CollectionFormatError(
             f"{address} is an index that lookalike did not make; it is left alone: choose "

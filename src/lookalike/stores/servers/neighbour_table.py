@@ -26,6 +26,7 @@ __all__ = ["NeighbourTable"]
 _KIND: Query = {"term": {"kind": {"value": "neighbours"}}}
 _NEWEST: Query = {
     "size": 1,
+    "query": {"exists": {"field": "key"}},
     "_source": ["key"],
     "sort": [{"key": "desc"}],
     "track_total_hits": False,

@@ -14,11 +14,14 @@ from lookalike.records import Json
 from lookalike.stores.servers import tokens
 from lookalike.stores.where import json_path, metadata_name
 
-__all__ = ["NOTHING", "Query", "below", "facet_terms", "filter_query", "token_start"]
+__all__ = ["HAS_VECTOR", "NOTHING", "Query", "below", "facet_terms", "filter_query", "token_start"]
 
 Query: TypeAlias = dict[str, Json]
 
 NOTHING: Query = {"match_none": {}}
+
+HAS_VECTOR: Query = {"exists": {"field": "vector"}}
+"""Items that the server's graph knows."""
 
 _NUMBERS = frozenset({"width", "height"})
 _ORDERS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}

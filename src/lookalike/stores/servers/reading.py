@@ -25,11 +25,12 @@ _KEEP = "5m"  # a moment that nobody asks for is let go after this
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """One index, read."""
+    """One index, read. ``only`` is what its documents must meet to be looked at."""
 
     server: Server
     dialect: Dialect
     index: str
+    only: Query | None = None
 
     def search(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """One search. A shard that does not answer is an error, not a smaller answer."""
@@ -56,7 +57,7 @@ class Reader:
 
     def count(self, query: Query | None = None) -> int:
         """How many documents there are, or meet a query."""
-        found = self.search({"size": 0, "track_total_hits": True, **_queried(query)})
+        found = self.search({"size": 0, "track_total_hits": True, **self._queried(query)})
         total: int = found["hits"]["total"]["value"]
         return total
 
@@ -67,7 +68,7 @@ class Reader:
             "track_total_hits": False,
             **_shown(source, ()),
             "sort": [{by: "asc"}],
-            **_queried(query),
+            **self._queried(query),
         }
         hits: list[Any] = self.search(body)["hits"]["hits"]
         return hits
@@ -95,7 +96,7 @@ class Reader:
             **_shown(source, columns),
             "sort": [{by: "asc"}],
             "pit": {"id": moment, "keep_alive": _KEEP},
-            **_queried(query),
+            **self._queried(query),
             **(extra or {}),
         }
         try:
@@ -142,6 +143,10 @@ class Reader:
         for start in range(0, len(keys), KEYS):
             yield from keyed(self.search(keys_body(keys[start : start + KEYS], source, where)))
 
+    def _queried(self, query: Query | None) -> dict[str, Any]:
+        wanted = both(self.only, query)
+        return {} if wanted is None else {"query": wanted}
+
     def _check_index(self, hits: Sequence[Any]) -> None:
         """Raise if what answers is no longer the index that was opened.
 
@@ -155,8 +160,19 @@ class Reader:
 
 
 def both(*queries: Query | None) -> Query | None:
-    """A query for what meets all of some queries."""
-    parts: list[Json] = [query for query in queries if query is not None]
+    """A query for what meets all of some queries.
+
+    Those that are such themselves become part of it: servers refuse what is nested too deep.
+    """
+    parts: list[Json] = []
+    for query in queries:
+        match query:
+            case None:
+                pass
+            case {"bool": {"filter": list(inner), **others}} if not others and len(query) == 1:
+                parts += inner
+            case _:
+                parts.append(query)
     return {"bool": {"filter": parts}} if parts else None
 
 
@@ -176,10 +192,6 @@ def keyed(answer: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 
     """What such a search has found, by key."""
     for hit in answer["hits"]["hits"]:
         yield hit["_source"]["key"], hit["_source"]
-
-
-def _queried(query: Query | None) -> dict[str, Any]:
-    return {} if query is None else {"query": both(query)}
 
 
 def _shown(source: Sequence[str], columns: Sequence[str]) -> dict[str, Json]:

@@ -24,6 +24,10 @@ def refusal(status: int, body: Any, *, address: str, kind: str) -> LookalikeErro
     told, why = _words(body)
     if "cluster_block_exception" in (told, why) or "create-index blocked" in why:
         return _blocked(why, address=address)
+    if "index_closed_exception" in told or "closed" in why.split():
+        return StoreReadOnlyError(
+            f"the index of {address} is closed; open it: POST NAME/_open, on the server"
+        )
     said = _short(why) or told or "no reason given"
     match status:
         case 401 | 403:
@@ -105,7 +109,8 @@ def _blocked(why: str, *, address: str) -> LookalikeError:
     if "flood-stage" in why or "disk usage" in why or "read-only / allow delete" in why:
         return StoreFullError(
             f"no room on the disk of {address}: the server has made the collection read-only; it "
-            "can be searched, and written when there is room"
+            "can be searched, and written when there is room (or when whoever has set "
+            "index.blocks.read_only_allow_delete takes that back)"
         )
     return StoreReadOnlyError(f"{address} may be read but not written ({_short(why)})")
 

@@ -17,8 +17,8 @@ from lookalike.stores.servers.documents import (
     item_of,
     query_vector,
 )
-from lookalike.stores.servers.queries import Query
-from lookalike.stores.servers.reading import LIMIT, Reader
+from lookalike.stores.servers.queries import HAS_VECTOR, Query
+from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.vectors import Matrix, Vector, cosines, dots, top_k
 
 __all__ = ["Search"]
@@ -124,14 +124,16 @@ class Search:
             ([], np.empty(0, np.float32)) for _ in queries
         ]
         ask = k + _MORE
-        for page in self.items.walk(where, by="id", source=("id", "half"), size=_PAGE):
+        for page in self.items.walk(
+            both(HAS_VECTOR, where), by="id", source=("id", "half"), size=_PAGE
+        ):
             ids = [hit["_source"]["id"] for hit in page]
             rows = halves([hit["_source"]["half"] for hit in page], queries.shape[1])
             for place, scores in enumerate(dots(queries, rows.astype(np.float32))):
                 every = [*best[place][0], *ids]
-                both = np.concatenate([best[place][1], scores])
-                chosen = top_k(both, ask)
-                best[place] = ([every[one] for one in chosen], both[chosen])
+                compared = np.concatenate([best[place][1], scores])
+                chosen = top_k(compared, ask)
+                best[place] = ([every[one] for one in chosen], compared[chosen])
         answers = []
         for query, (ids, _) in zip(queries, best, strict=True):
             found = self.items.sources([document_id(one) for one in ids], source=SCORED)
@@ -141,6 +143,8 @@ class Search:
 
 def _best(hits: Sequence[Any], query: Vector, k: int) -> list[Hit]:
     """The best ``k`` of a server's hits, by the vectors that are stored."""
+    # A document of somebody else's may have a vector too.
+    hits = [hit for hit in hits if hit["_source"].get("half") and "id" in hit["_source"]]
     if not hits:
         return []
     rows = halves([hit["_source"]["half"] for hit in hits], len(query))

@@ -4,11 +4,10 @@ As in the embedded store, the server's graph only proposes: every score is the c
 that is stored, half floats as there, so the stores' answers are the same to the last decimal.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -18,6 +17,7 @@ from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
     CollectionReplacedError,
+    StoreDamagedError,
     StoreError,
 )
 from lookalike.filters import FIELDS, Condition
@@ -40,23 +40,25 @@ from lookalike.stores.binding import (
     check_encoder,
     check_thumbnails,
     check_vectors,
+    no_vector,
 )
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers import documents, indexes, mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.beside import Beside
-from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.documents import document_id, item_of
 from lookalike.stores.servers.facets import distinct, facets
+from lookalike.stores.servers.inspection import Inspection
 from lookalike.stores.servers.neighbour_table import NeighbourTable
-from lookalike.stores.servers.queries import Query, below, filter_query
+from lookalike.stores.servers.queries import HAS_VECTOR, Query, below, filter_query
 from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.stores.servers.searching import Search
 from lookalike.stores.servers.server import Answer, Server, Wire
 from lookalike.stores.servers.side_table import ServerSideTable
 from lookalike.stores.servers.thumbnail_table import ThumbnailTable
+from lookalike.stores.servers.upgrading import upgrade
 from lookalike.stores.servers.versions import check_product
 from lookalike.stores.servers.writing import Writer, no_item
 from lookalike.stores.where import json_path, metadata_name
@@ -71,6 +73,12 @@ _PAGE = 2500  # items read at a time: as quick as more at once, and twice as qui
 _DIGESTS = 1000  # digests looked for at a time
 _STAMPS = 10_000  # stamps, which are small
 _VECTORS = 2000  # vectors: 7 MB of 1,280 values
+
+
+_OLD = (
+    "the index is of the first format, of which updates by other programs lose what searches need: "
+    "`lookalike doctor --repair` copies it into one of the second format (docs/servers.md)"
+)
 
 
 class _Lent:
@@ -109,16 +117,22 @@ class ServerStore:
         self._version = ""
         self._point(address.name, vectors=address.vectors or dialect.default_vectors)
 
-    def _point(self, index: str, *, vectors: str) -> None:
+    def _point(self, index: str, *, vectors: str, form: int = mappings.FORMAT) -> None:
         """Read and write this index and the one beside it."""
-        self._items = Reader(server=self.server, dialect=self.dialect, index=index)
+        self._items = Reader(
+            server=self.server, dialect=self.dialect, index=index, only=documents.IS_ITEM
+        )
         beside = Reader(server=self.server, dialect=self.dialect, index=mappings.beside_name(index))
         self._beside = Beside(reader=beside)
         self._table = NeighbourTable(items=self._items, beside=beside)
         self._tables: dict[str, ServerSideTable] = {}
         self._pictures = ThumbnailTable(items=self._items, beside=beside)
         self._writer = Writer(
-            items=self._items, beside=self._beside, table=self._table, pictures=self._pictures
+            items=self._items,
+            beside=self._beside,
+            table=self._table,
+            pictures=self._pictures,
+            whole=form > 1,
         )
         self._search = Search(
             items=self._items,
@@ -161,7 +175,7 @@ class ServerStore:
             )
         # What an alias means may change (`replace`), and vectors of two encoders must not mix: so
         # it is followed once.
-        self._point(found.index, vectors=found.vectors)
+        self._point(found.index, vectors=found.vectors, form=found.format)
         self._found = found
 
     # -- writing ---------------------------------------------------------------------------
@@ -177,7 +191,13 @@ class ServerStore:
             chosen: Json = {"name": encoder, "fingerprint": fingerprint, "dim": dim}
             self._beside.change_setting("encoder", lambda there: there or chosen)
         check_encoder(self.bound(), (encoder, fingerprint, dim), place=self.address)
-        indexes.add_vectors(self.server, self.address, self.dialect, dim=dim)
+        indexes.add_vectors(
+            self.server,
+            self.address,
+            self.dialect,
+            dim=dim,
+            encoder={"name": encoder, "fingerprint": fingerprint, "dim": dim},
+        )
 
     def bound(self) -> tuple[str, str, int] | None:
         if self._bound is None:
@@ -263,7 +283,7 @@ class ServerStore:
         return {
             one: item_of(there["_source"])
             for one, there in zip(named, found, strict=True)
-            if there is not None
+            if there is not None and "id" in there["_source"]
         }
 
     def vectors(self, ids: Sequence[str]) -> Matrix:
@@ -277,6 +297,8 @@ class ServerStore:
         for one, there in zip(named, found, strict=True):
             if there is None:
                 raise no_item(one)
+            if not there["_source"].get("half"):
+                raise no_vector(one)
             places[one] = len(stored)
             stored.append(there["_source"]["half"])
         return documents.halves(stored, self._dim())[[places[one] for one in ids]]
@@ -294,11 +316,11 @@ class ServerStore:
         found: dict[str, str] = {}
         for start in range(0, len(digests), _DIGESTS):
             part = list(digests[start : start + _DIGESTS])
-            body = {
+            body: dict[str, Any] = {
                 "size": len(part),
                 "track_total_hits": False,
                 "_source": ["digest", "id"],
-                "query": {"terms": {"digest": part}},
+                "query": both(documents.IS_ITEM, {"terms": {"digest": [*part]}}),
                 "collapse": {"field": "digest"},  # one of each: there may be thousands of copies
                 "sort": [{"id": "asc"}],
             }
@@ -321,7 +343,7 @@ class ServerStore:
         count = FieldCount()
         for page in self._items.walk(None, by="id", source=("metadata",), size=_PAGE):
             for hit in page:
-                count.add(json.loads(hit["_source"]["metadata"]))
+                count.add(documents.metadata_of(hit["_source"]))
         return count.fields()[:limit]
 
     def scan(self, where: Condition | None = None, *, limit: int | None = None) -> Iterator[Item]:
@@ -338,7 +360,7 @@ class ServerStore:
         found = {}
         for page in self._items.walk(query, by="id", columns=documents.STAMP, size=_STAMPS):
             for one in (hit["fields"] for hit in page):
-                (path,) = one["path"]
+                (path,) = one.get("path", [""])
                 if under and not path.startswith(f"{under}/"):
                     continue
                 (size,), (mtime_ns,) = one.get("size", [None]), one.get("mtime_ns", [None])
@@ -408,7 +430,7 @@ class ServerStore:
 
     def keyed(self, after: int = 0) -> Iterator[Keyed]:
         floor = self._beside.raise_floor()
-        query: Query = {"range": {"key": {"gt": after, "lte": floor}}}
+        query = both(HAS_VECTOR, {"range": {"key": {"gt": after, "lte": floor}}})
         for page in self._items.walk(query, by="key", source=("key", "id", "half"), size=_VECTORS):
             found = [hit["_source"] for hit in page]
             yield Keyed(
@@ -437,26 +459,49 @@ class ServerStore:
     # -- looking after it ------------------------------------------------------------------
 
     def check(self, *, repair: bool = False) -> list[str]:
-        if self.bound() is None:
+        found = self._found
+        if found is None:
             return []
         problems = []
-        bare: Query = {"bool": {"must_not": [{"exists": {"field": "vector"}}]}}
-        found = [
-            hit["_id"]
-            for page in self._items.walk(bare, by="id", source=(), size=_PAGE)
-            for hit in page
-        ]
-        index = self._items.index
-        for what, ids, place in (
-            ("items have no vector", found, index),
-            ("lists of neighbours have no item", self._table.orphans(), self._beside.reader.index),
-            ("thumbnails have no item", self._pictures.orphans(), self._beside.reader.index),
-        ):
-            if ids:
-                problems.append(f"{len(ids)} {what}" + ("; removed" if repair else ""))
-            if ids and repair:
-                self.server.write([Action(verb="delete", index=place, id=one) for one in ids])
-        return problems
+        try:
+            bound = self.bound()
+        except StoreDamagedError as error:
+            if not repair:
+                return [str(error)]
+            problems.append(self._restore_beside(found, str(error)))
+            bound = self.bound()
+        if bound is None:
+            return problems
+        if found.format < mappings.FORMAT:
+            problems.append(self._upgraded(found, bound) if repair else _OLD)
+        return problems + self._inspection().run(repair=repair)
+
+    def _restore_beside(self, found: indexes.Found, why: str) -> str:
+        if bound_of(found.encoder) is None:
+            raise StoreDamagedError(f"{why}; here it cannot: the items do not name their encoder")
+        indexes.make_beside(self.server, self.address, found.index)
+        self.set_setting("encoder", found.encoder)
+        return (
+            f"{why}; made anew: settings, thumbnails, neighbour lists and the folders' places are "
+            "lost, `lookalike index` of each folder brings them back"
+        )
+
+    def _upgraded(self, found: indexes.Found, bound: Bound) -> str:
+        encoder: Json = {"name": bound[0], "fingerprint": bound[1], "dim": bound[2]}
+        upgrade(self._items, self.address, found, encoder)
+        self._look(create=False)
+        return f"{_OLD}; copied into {self._items.index}, which has taken its place"
+
+    def _inspection(self) -> Inspection:
+        return Inspection(
+            items=self._items,
+            beside=self._beside,
+            table=self._table,
+            pictures=self._pictures,
+            vector_field=self.dialect.vector_field(self._dim(), self._search.vectors),
+            dim=self._dim(),
+            whole=self._writer.whole,
+        )
 
     def close(self) -> None:
         self.server.close()

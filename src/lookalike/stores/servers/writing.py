@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lookalike.errors import ItemNotFoundError, StoreBusyError
-from lookalike.records import Item, Thumbnail
+from lookalike.records import Item, Json, Thumbnail
 from lookalike.stores.servers.beside import Beside
 from lookalike.stores.servers.bulk import Action, Outcome
-from lookalike.stores.servers.documents import check_texts, document, document_id, half_of
+from lookalike.stores.servers.documents import (
+    check_texts,
+    document,
+    document_id,
+    graph_vector,
+    half_of,
+    told,
+)
 from lookalike.stores.servers.neighbour_table import NeighbourTable
 from lookalike.stores.servers.reading import Reader
 from lookalike.stores.servers.thumbnail_table import ThumbnailTable
@@ -16,6 +23,8 @@ from lookalike.vectors import Matrix
 __all__ = ["Writer", "no_item"]
 
 _CREATED = 201  # HTTP's word for a document that was not there
+_MISSING = 404
+_CONFLICT = 409  # it is there already, or was changed by somebody else
 _ROUNDS = 100  # of trying again what others were quicker at
 
 
@@ -31,12 +40,16 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """What changes items, and what hangs on them in the index beside."""
+    """What changes items, and what hangs on them in the index beside.
+
+    ``whole`` says that `_source` keeps all fields, as from the second format on.
+    """
 
     items: Reader
     beside: Beside
     table: NeighbourTable
     pictures: ThumbnailTable
+    whole: bool = True
 
     def upsert(
         self, items: Sequence[Item], vectors: Matrix, thumbnails: Sequence[Thumbnail | None]
@@ -57,13 +70,12 @@ class Writer:
         while drafts:
             first = self.beside.claim_keys(len(drafts))
             keyed = list(enumerate(drafts, first))
-            puts = [self._put(one, key=key) for key, one in keyed]
             shown = [
                 self.pictures.putting(one.item.id, one.thumbnail, key=key)
                 for key, one in keyed
                 if one.thumbnail is not None
             ]
-            found = self.items.server.write([*puts, *shown, *gone])[: len(puts)]
+            found = self._write(keyed, [*shown, *gone])
             self._forget_thumbnails(drafts, found)
             if self.beside.floor() < first:
                 return
@@ -94,7 +106,7 @@ class Writer:
         if not drafts:
             return taken
         start = self.beside.claim_keys(len(drafts))
-        puts = [self._put(one, key=key, verb="create") for key, one in enumerate(drafts, start)]
+        puts = [self._make((key, one)) for key, one in enumerate(drafts, start)]
         found = self.items.server.write(puts)
         made = [
             (key, replace(one, seen=outcome.seen))
@@ -105,7 +117,7 @@ class Writer:
         while made and self.beside.floor() >= start:  # others have read past these: see ``upsert``
             start = self.beside.claim_keys(len(made))
             keyed = [(key, one) for key, (_, one) in enumerate(made, start)]
-            found = self.items.server.write([self._put(one, key=key) for key, one in keyed])
+            found = self.items.server.write([self._change(pair) for pair in keyed])
             made = [
                 (key, replace(one, seen=outcome.seen))
                 for (key, one), outcome in zip(keyed, found, strict=True)
@@ -126,6 +138,34 @@ class Writer:
         )
         return taken
 
+    def _write(
+        self, keyed: Sequence[tuple[int, _Draft]], others: Sequence[Action]
+    ) -> list[Outcome]:
+        """Write drafts under their keys, and with the first request what else there is to do.
+
+        What is new is made; what is there is changed field by field, for somebody else may have
+        added some. What a draft had ``seen`` and is otherwise by now is left alone.
+        """
+        found: dict[int, Outcome] = {}
+        waiting = list(range(len(keyed)))
+        there: set[int] = {place for place in waiting if keyed[place][1].seen is not None}
+        for _ in range(_ROUNDS):
+            actions = [
+                self._change(keyed[place]) if place in there else self._make(keyed[place])
+                for place in waiting
+            ]
+            outcomes = self.items.server.write([*actions, *others])[: len(actions)]
+            others = ()
+            found.update(zip(waiting, outcomes, strict=True))
+            waiting = [
+                place for place in waiting if not found[place].done and keyed[place][1].seen is None
+            ]
+            if not waiting:
+                break
+            # made by somebody meanwhile, or there before; or removed by somebody meanwhile
+            there = {place for place in waiting if found[place].status == _CONFLICT}
+        return [found[place] for place in range(len(keyed))]
+
     def _forget_thumbnails(self, drafts: Sequence[_Draft], found: Sequence[Outcome]) -> None:
         """Drop what showed the content that was replaced. A new item can have had none."""
         self.items.server.write(
@@ -139,23 +179,28 @@ class Writer:
     def update(self, items: Sequence[Item]) -> None:
         check_texts(items)
         waiting = list({item.id: item for item in items}.values())
-        for _ in range(_ROUNDS):
+        # An index of the first format keeps no vector in `_source`, so it is sent again.
+        source = ("key",) if self.whole else ("key", "half")
+        for turn in range(_ROUNDS):
             if not waiting:
                 return
-            ids = [document_id(item.id) for item in waiting]
-            there = self.items.sources(ids, source=("key", "half"))
-            puts = []
+            if turn == 0 or not self.whole:
+                there = self.items.sources([document_id(one.id) for one in waiting], source=source)
+            changes = []
             for item, one in zip(waiting, there, strict=True):
                 if one is None:
                     raise no_item(item.id)
-                seen = (one["_seq_no"], one["_primary_term"])
-                draft = _Draft(item=item, half=one["_source"]["half"], seen=seen)
-                puts.append(self._put(draft, key=one["_source"]["key"]))
-            found = self.items.server.write(puts)
-            # what somebody else has changed in between is read again
-            waiting = [
-                item for item, outcome in zip(waiting, found, strict=True) if not outcome.done
-            ]
+                fields = told(item)
+                if not self.whole:
+                    fields |= graph_vector(one["_source"].get("half"))
+                changes.append(self._action("update", item.id, fields))
+            found = self.items.server.write(changes)
+            for item, outcome in zip(waiting, found, strict=True):
+                if outcome.status == _MISSING:
+                    raise no_item(item.id)
+            kept = [place for place, outcome in enumerate(found) if not outcome.done]
+            # a server gives up where somebody else changes the same item at that moment
+            waiting, there = [waiting[one] for one in kept], [there[one] for one in kept]
         raise StoreBusyError(
             f"{self.items.server.address}: others keep changing {waiting[0].id!r}; try again"
         )
@@ -168,13 +213,25 @@ class Writer:
         found = self.items.server.write([*actions, *gone])
         return sum(one.done for one in found[: len(named)])
 
-    def _put(self, draft: _Draft, *, key: int, verb: str = "index") -> Action:
+    def _make(self, keyed: tuple[int, _Draft]) -> Action:
+        key, draft = keyed
+        return self._action("create", draft.item.id, document(draft.item, key=key, half=draft.half))
+
+    def _change(self, keyed: tuple[int, _Draft]) -> Action:
+        key, draft = keyed
+        fields = document(draft.item, key=key, half=draft.half)
+        return self._action("update", draft.item.id, fields, seen=draft.seen)
+
+    def _action(
+        self,
+        verb: str,
+        one: str,
+        fields: dict[str, Json],
+        *,
+        seen: tuple[int, int] | None = None,
+    ) -> Action:
         return Action(
-            verb=verb,
-            index=self.items.index,
-            id=document_id(draft.item.id),
-            source=document(draft.item, key=key, half=draft.half),
-            seen=draft.seen,
+            verb=verb, index=self.items.index, id=document_id(one), source=fields, seen=seen
         )
 
 

@@ -1,0 +1,340 @@
+"""Whether a collection on a server is whole, and mending it where it is not.
+
+The owners of a cluster update, copy and restore documents with tools that know nothing of us. What
+an item is lies in ``metadata`` and ``half``; tokens and the graph's vector are made of them again.
+No item and no document of somebody else's is ever removed.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import StoreDamagedError
+from lookalike.records import Json
+from lookalike.stores.problems import digest_awaiting, sentence, usable
+from lookalike.stores.servers import mappings
+from lookalike.stores.servers.beside import Beside
+from lookalike.stores.servers.bulk import Action
+from lookalike.stores.servers.documents import (
+    IS_ITEM,
+    ITEM,
+    document_id,
+    graph_vector,
+    half_of,
+    halves,
+    metadata_of,
+)
+from lookalike.stores.servers.neighbour_table import NeighbourTable
+from lookalike.stores.servers.queries import HAS_VECTOR, Query
+from lookalike.stores.servers.reading import Reader
+from lookalike.stores.servers.thumbnail_table import ThumbnailTable
+from lookalike.stores.servers.tokens import tokens
+
+__all__ = ["Inspection"]
+
+_PAGE = 500  # documents with both vectors: 7 MB of 1,280 values
+_SHOWN = 10
+_ALIKE = 0.999  # least cosine of two forms of one vector
+
+_WORDS = {
+    "partial": ("item lacks fields", "items lack fields"),
+    "metadata": (
+        "item has metadata that are no JSON object",
+        "items have metadata that are no JSON object",
+    ),
+    "tokens": ("item is not found by its metadata", "items are not found by their metadata"),
+    "half": ("item has no usable vector", "items have no usable vector"),
+    "rebuilt": (
+        "item has its vector in the graph only",
+        "items have their vectors in the graph only",
+    ),
+    "graph": ("item is not in the search graph", "items are not in the search graph"),
+    "differ": (
+        "item has another vector in the search graph",
+        "items have other vectors in the search graph",
+    ),
+    "misplaced": (
+        "document repeats the id of an item under another key",
+        "documents repeat the ids of items under other keys",
+    ),
+    "keys": ("item shares its key with another", "items share their keys with others"),
+}
+_DONE = {
+    "partial": "filled in, and marked where only encoding helps: `lookalike index` does",
+    "metadata": "kept as text, as the field `unreadable`",
+    "tokens": "mended",
+    "half": "marked: `lookalike index` encodes them again",
+    "rebuilt": "mended",
+    "graph": "mended",
+    "differ": "mended",
+    "misplaced": "left as they are: give them an `id` and `_id` of their own, or delete them",
+    "keys": "mended",
+}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a walk has found: ids by what is wrong, and what would mend it."""
+
+    ids: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _WORDS})
+    waiting: list[str] = field(default_factory=list)
+    mending: list[Action] = field(default_factory=list)
+    keys: Counter[int] = field(default_factory=Counter)
+    twice: list[tuple[int, str, str]] = field(default_factory=list)
+    highest: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """Looks at the two indexes of a collection whose vectors have ``dim`` values.
+
+    ``whole`` says that `_source` keeps all fields.
+    """
+
+    items: Reader
+    beside: Beside
+    table: NeighbourTable
+    pictures: ThumbnailTable
+    vector_field: Mapping[str, Json]
+    dim: int
+    whole: bool
+
+    def run(self, *, repair: bool) -> list[str]:
+        """Return what is wrong, as sentences; with ``repair``, mend what can be mended."""
+        for index in (self.items.index, self.beside.reader.index):  # others need not have done so
+            self.items.server.ask("POST", f"/{quote(index)}/_refresh")
+        problems = [*self._fields(), *self._strangers()]
+        found = self._walk(repair=repair)
+        problems += [
+            sentence(*words, found.ids[name], done=_DONE[name] if repair else "")
+            for name, words in _WORDS.items()
+            if found.ids[name]
+        ]
+        if found.waiting:
+            told = sentence("item waits", "items wait", found.waiting)
+            problems.append(f"{told} for the next `lookalike index` to be encoded again")
+        problems += self._counter(found, repair=repair)
+        if repair and found.twice:
+            self._number_anew(found.twice)
+        problems += self._orphans(repair=repair)
+        return problems
+
+    # -- the indexes themselves ------------------------------------------------------------
+
+    def _fields(self) -> list[str]:
+        """Fields that are not mapped as they must be; nothing but a new index mends those."""
+        answer = self.items.server.ask("GET", f"/{quote(self.items.index)}/_mapping").body
+        (one,) = answer.values()
+        there = one["mappings"].get("properties", {})
+        wrong = [
+            f"{name} is {there.get(name, {}).get('type', 'not mapped')}, not {kind}"
+            for name, kind in mappings.OUR_FIELDS.items()
+            if there.get(name, {}).get("type") != kind
+        ]
+        vector, wanted = there.get("vector", {}), self.vector_field
+        wrong += [
+            f"vector has {name} {vector.get(name)}, not {wanted.get(name)}"
+            for name in ("type", "dims", "dimension")
+            if vector.get(name) != wanted.get(name)
+        ]
+        if not wrong:
+            return []
+        told = sentence("field is mapped otherwise", "fields are mapped otherwise", wrong)
+        return [f"{told}: copy the collection to another name with `lookalike copy`"]
+
+    def _strangers(self) -> list[str]:
+        query: Query = {"bool": {"must_not": [IS_ITEM]}}
+        body = {"size": _SHOWN, "track_total_hits": True, "_source": False, "query": query}
+        found = self.items.search(body)["hits"]
+        count = found["total"]["value"]
+        if not count:
+            return []
+        names = [hit["_id"] for hit in found["hits"]] + [""] * (count - len(found["hits"]))
+        told = sentence("document is no item", "documents are no items", names)
+        return [f"{told}; they are passed over and left alone: keep them in an index of their own"]
+
+    # -- the items -------------------------------------------------------------------------
+
+    def _walk(self, *, repair: bool) -> _Found:
+        bare: Query = {"bool": {"must_not": [HAS_VECTOR]}}
+        outside = {
+            hit["_id"]
+            for page in self.items.walk(bare, by="id", source=(), size=10_000)
+            for hit in page
+        }
+        found = _Found()
+        extra: dict[str, Json] = {"docvalue_fields": ["tokens"], "seq_no_primary_term": True}
+        shown = self.items.dialect.shown_vectors() if self.whole else {}
+        source = [*ITEM, "key", "half", *shown.pop("_source", [])]  # type: ignore[misc]
+        for page in self.items.walk(
+            None, by="id", source=source, size=_PAGE, extra={**extra, **shown}
+        ):
+            for hit in page:
+                self._look(hit, outside, found)
+            if repair and found.mending:
+                self.items.server.write(found.mending)
+            found.mending = []
+        return found
+
+    def _look(self, hit: Any, outside: set[str], found: _Found) -> None:  # noqa: ANN401 - JSON
+        source, ids = hit["_source"], found.ids
+        one = str(source["id"])
+        if hit["_id"] != document_id(one):
+            ids["misplaced"].append(f"{one} as {hit['_id']}")
+        change = _filled(source)
+        if change:
+            ids["partial"].append(one)
+        try:
+            told: Mapping[str, Json] = metadata_of({"metadata": "{}", **source, **change})
+        except StoreDamagedError:
+            ids["metadata"].append(one)
+            told = {"unreadable": str(source["metadata"])}
+            change["metadata"] = json.dumps(told, ensure_ascii=False)
+        wanted = tokens(told)
+        if set(hit.get("fields", {}).get("tokens", [])) != set(wanted):
+            ids["tokens"].append(one)
+            change["tokens"] = [*wanted]
+        change |= self._vectors(hit, one, found, outside=hit["_id"] in outside)
+        self._keys(source.get("key"), one, hit, found)
+        if change:
+            # An index of the first format loses what it leaves out of `_source` otherwise.
+            if not self.whole:
+                change = {**graph_vector(source.get("half")), "tokens": [*wanted], **change}
+            found.mending.append(self._change(hit["_id"], change, hit))
+
+    def _vectors(
+        self,
+        hit: Any,  # noqa: ANN401 - JSON
+        one: str,
+        found: _Found,
+        *,
+        outside: bool,
+    ) -> dict[str, Json]:
+        """What mends the vectors of an item."""
+        source, ids = hit["_source"], found.ids
+        half = source.get("half")
+        row = _row(half, self.dim)
+        marked = source.get("digest") == digest_awaiting(one)
+        graph = _graph_row(hit, self.dim)
+        if row is None and graph is not None:
+            ids["rebuilt"].append(one)
+            return {"half": half_of(graph.astype(np.float16))}
+        if row is None:
+            if marked and source.get("size") is None:
+                found.waiting.append(one)
+                return {}
+            ids["half"].append(one)
+            again: dict[str, Json] = {"digest": digest_awaiting(one), "half": None, "vector": None}
+            return {**again, "size": None, "mtime_ns": None}
+        if marked:
+            found.waiting.append(one)
+        if outside:
+            ids["graph"].append(one)
+            return graph_vector(half)
+        if "vector" in hit.get("fields", {}) or "vector" in source:
+            near = graph is not None and float(graph @ row.astype(np.float32)) > _ALIKE
+            if not near:
+                ids["differ"].append(one)
+                return graph_vector(half)
+        return {}
+
+    def _keys(self, key: Any, one: str, hit: Any, found: _Found) -> None:  # noqa: ANN401 - JSON
+        if not isinstance(key, int):
+            found.twice.append((0, one, hit["_id"]))
+            return
+        found.highest = max(found.highest, key)
+        found.keys[key] += 1
+        if found.keys[key] > 1:
+            found.ids["keys"].append(one)
+            found.twice.append((key, one, hit["_id"]))
+
+    def _number_anew(self, twice: Sequence[tuple[int, str, str]]) -> None:
+        """Give items keys that nobody else has."""
+        first = self.beside.claim_keys(len(twice))
+        self.items.server.write(
+            [self._change(place, {"key": key}) for key, (_, _, place) in enumerate(twice, first)]
+        )
+        if not self.whole:  # their vectors and tokens have just been lost
+            self._walk(repair=True)
+
+    def _change(self, place: str, fields: dict[str, Json], hit: Any = None) -> Action:  # noqa: ANN401
+        seen = None if hit is None else (hit["_seq_no"], hit["_primary_term"])
+        return Action(verb="update", index=self.items.index, id=place, source=fields, seen=seen)
+
+    # -- beside them -----------------------------------------------------------------------
+
+    def _counter(self, found: _Found, *, repair: bool) -> list[str]:
+        last = self.beside.last_key()
+        if last >= found.highest:
+            return []
+        if repair:
+            self.beside.pass_key(found.highest)
+        told = f"the counter of keys stands at {last:,}, and an item has {found.highest:,}"
+        return [told + ("; raised" if repair else "")]
+
+    def _orphans(self, *, repair: bool) -> list[str]:
+        problems = []
+        for one, many, ids in (
+            (
+                "list of neighbours has no item",
+                "lists of neighbours have no item",
+                self.table.orphans(),
+            ),
+            ("thumbnail has no item", "thumbnails have no item", self.pictures.orphans()),
+        ):
+            if not ids:
+                continue
+            problems.append(sentence(one, many, ids, done="removed" if repair else ""))
+            if repair:
+                index = self.beside.reader.index
+                self.items.server.write(
+                    [Action(verb="delete", index=index, id=place) for place in ids]
+                )
+        return problems
+
+
+def _filled(source: Mapping[str, Any]) -> dict[str, Json]:
+    """The fields that a document must have and has not, filled in."""
+    one = str(source["id"])
+    change: dict[str, Json] = {
+        name: "{}" if name == "metadata" else ""
+        for name in ("root", "path", "metadata")
+        if source.get(name) is None
+    }
+    numbers = [source.get(name) for name in ("width", "height")]
+    if not source.get("digest") or not all(isinstance(one, int | float) for one in numbers):
+        change |= {"digest": digest_awaiting(one), "size": None, "mtime_ns": None}
+        if None in numbers:
+            change |= {"width": 1, "height": 1}
+    return change
+
+
+def _row(half: Any, dim: int) -> NDArray[np.float16] | None:  # noqa: ANN401 - JSON
+    """The vector that is stored, if it is one."""
+    if not isinstance(half, str) or not half:
+        return None
+    try:
+        rows = halves([half], dim)
+    except StoreDamagedError:
+        return None
+    return rows[0] if usable(rows)[0] else None
+
+
+def _graph_row(hit: Any, dim: int) -> NDArray[np.float32] | None:  # noqa: ANN401 - JSON
+    """The vector of the server's graph (dim,) as a unit vector, if it was shown and is one."""
+    shown = hit.get("fields", {}).get("vector") or hit["_source"].get("vector")
+    if not isinstance(shown, list):
+        return None
+    if len(shown) == 1 and isinstance(shown[0], list):  # as one value of a list of them
+        shown = shown[0]
+    if len(shown) != dim:
+        return None
+    row = np.asarray(shown, np.float32)
+    length = float(np.linalg.norm(row))
+    return row / np.float32(length) if length > 0 and np.isfinite(length) else None
