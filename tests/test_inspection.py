@@ -15,7 +15,8 @@ from lookalike.encoders import OnnxEncoder
 from lookalike.errors import StoreDamagedError
 from lookalike.filters import parse
 from lookalike.indexing import index_folder
-from lookalike.stores.embedded import DATABASE, EmbeddedStore
+from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.own_files import DATABASE
 from lookalike.stores.problems import digest_awaiting, sentence
 
 DIM = 8
