@@ -5,6 +5,7 @@ index that is there. So the documents are copied, those of others and their fiel
 nobody writes; the old index goes when the new one holds as many.
 """
 
+import secrets
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -29,13 +30,15 @@ def upgrade(items: Reader, address: ServerAddress, found: indexes.Found, encoder
     Raises ``StoreError``; then all is as before.
     """
     server = items.server
-    old, new = found.index, f"{found.index}-format{mappings.FORMAT}"
+    # Names that nobody else has: what is there already is never dropped.
+    old, chance = found.index, secrets.token_hex(4)
+    new, keep = (f"{old}-format{one}-{chance}" for one in (mappings.FORMAT, found.format))
     indexes.block(server, old)
     try:
         _copied(items, found, new, encoder)
         # Beyond this the server may have done it, even where we hear of an error: so nothing is
         # dropped before it said that it has.
-        kept = indexes.replace(server, address.name, old, new, keep=f"{old}-format{found.format}")
+        kept = indexes.replace(server, address.name, old, new, keep=keep)
     except BaseException:
         with suppress(LookalikeError):
             indexes.unblock(server, old)
@@ -46,7 +49,6 @@ def upgrade(items: Reader, address: ServerAddress, found: indexes.Found, encoder
 def _copied(items: Reader, found: indexes.Found, new: str, encoder: Json) -> None:
     """Copy both indexes of a collection that nobody writes to; ``StoreError`` unless all came."""
     server, dialect, old = items.server, items.dialect, found.index
-    indexes.drop(server, new)  # of a try that was cut off
     indexes.blank_copy(server, dialect, found, new, encoder)
     here, there = mappings.beside_name(old), mappings.beside_name(new)
     server.ask("PUT", f"/{quote(here)}/_clone/{quote(there)}?wait_for_active_shards=1")
