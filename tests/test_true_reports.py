@@ -185,7 +185,7 @@ CASES = [
         "index documents -c ./new --encoder {card}",
         1,
         "0 indexed",
-        r"no images in .*documents: 2 \.pdf",
+        r"no usable images in .*documents: passed over 2 \.pdf",
     ),
     ("index linked -c ./new --encoder {card}", 1, "0 indexed", r"3 links \(--follow-links"),
     (
@@ -199,7 +199,7 @@ CASES = [
         "index empty -c ./new --encoder {card}",
         0,
         "0 indexed",
-        "no images in .*empty: the folder is",
+        "no usable images in .*empty: the folder",
     ),
     (
         "index hopeless -c ./new --encoder {card}",
@@ -372,6 +372,18 @@ def test_copies_of_images_that_are_away_are_unknown_and_not_none(
     said = cli("duplicates", "-c", "./lost")
     assert (said.code, "could not be looked at" in said.err) == (1, True)
     assert cli("duplicates", "-c", "./lost", "--exact-only").code == 0
+
+
+def test_what_was_passed_over_is_named_beside_what_could_not_be_read(
+    cli: Lookalike, place: Path
+) -> None:
+    (place / "documents" / "page.jpg").write_text("<html>404</html>")
+    report = cli("index", "documents", "-c", "./new", "--encoder", "{card}", "--json").document
+    assert [one["path"] for one in report["skipped"]] == ["page.jpg"]
+    assert report["passed"][".pdf"] == 2
+    painted(place / "documents" / "1.png", 1)
+    report = cli("index", "documents", "-c", "./new", "--json").document
+    assert (report["indexed"], report["passed"], report["notes"]) == (1, {}, [])
 
 
 # --- what failed is shown afterwards -------------------------------------------------------------

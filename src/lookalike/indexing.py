@@ -165,12 +165,16 @@ def index_folder(
         left,
         whole=part is None and not report.interrupted,
     )
-    seen = bool(listing.files or listing.skipped)
-    notes = () if seen or part is not None else (_no_images(root / under, listing.passed),)
+    used = plan.unchanged + report.indexed + report.reused + report.unchanged
+    seen = bool(used) or part is not None or report.interrupted
+    passed = {} if seen else dict(listing.passed)
+    if not passed and (listing.files or listing.skipped):
+        seen = True  # the reasons of those say it all
+    notes = () if seen else (_no_images(root / under, passed),)
     return replace(
         report,
         notes=(*report.notes, *notes),
-        passed={} if seen or part is not None else dict(listing.passed),
+        passed=passed,
         unchanged=report.unchanged + plan.unchanged,
         removed=removed,
         kept=plan.kept + len(plan.vanished) - removed - going.held_back,
@@ -183,7 +187,8 @@ def index_folder(
 
 def _no_images(folder: Path, passed: Mapping[str, int]) -> str:
     """A note on a folder in which a scan found no image."""
-    return f"no images in {folder}: {passed_text(passed) if passed else 'the folder is empty'}"
+    there = f"passed over {passed_text(passed)}" if passed else "the folder is empty"
+    return f"no usable images in {folder}: {there}"
 
 
 def index_catalogue(

@@ -415,7 +415,7 @@ def _fault(result: Result) -> str:
     if not getattr(result, "nothing_usable", False):
         return ""
     if isinstance(result, IndexReport):
-        notes = [note for note in result.notes if note.startswith("no images in ")]
+        notes = [note for note in result.notes if note.startswith("no usable images in ")]
         counts = Counter(one.reason for one in result.skipped)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common(5))
         return "; ".join([*notes, *([f"nothing could be used: {reasons}"] if reasons else [])])
