@@ -111,9 +111,8 @@ def _bad(error: csv.Error, begin: int, lines: "_Lines", delimiter: str) -> BadRo
 
 def has_stray(lines: Sequence[str], delimiter: str) -> bool:
     """Return whether a quote stands within a value that does not begin with one."""
-    return any(
-        char == '"' and state == "value" for state, char in _states("".join(lines), delimiter)
-    )
+    quoted = re.compile(rf'(?:^|(?<=[{re.escape(delimiter)}\r\n]))"(?:[^"]|"")*+"')
+    return '"' in quoted.sub("", "".join(lines))
 
 
 def quote_opened(lines: Sequence[str], delimiter: str) -> int:
