@@ -243,7 +243,9 @@ def test_anothers_database_of_our_name_is_neither_changed_nor_listed(
         lookalike.open("theirs", create=create)
     assert config.collections(config.settings()) == []
     with serving(tmp_path) as live:
-        problem(live.client.delete("/v1/collections/theirs"), 404, "no-such-collection")
+        problem(
+            live.client.delete("/v1/collections/theirs?confirm=theirs"), 404, "no-such-collection"
+        )
     assert run("remove", "--all", "-y", "-c", "theirs").exit_code == 1
     assert contents(tmp_path) == before
 
@@ -293,7 +295,7 @@ def _delete_by_service(place: Path) -> None:
     try:
         with serving(home) as live:
             assert live.client.get("/v1/collections/shop").json()["count"] == 4
-            assert live.client.delete("/v1/collections/shop").status_code == 204
+            assert live.client.delete("/v1/collections/shop?confirm=shop").status_code == 204
             assert live.client.get("/v1/collections").json()["collections"] == []
     finally:
         (home / "collections" / "shop").rename(place / "shop")
