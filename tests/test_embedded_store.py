@@ -27,6 +27,7 @@ from lookalike.errors import (
     StoreFullError,
 )
 from lookalike.filters import parse
+from lookalike.missing import missing
 from lookalike.records import SideRow
 from lookalike.stores import embedded, schema
 from lookalike.stores.embedded import EmbeddedStore
@@ -432,6 +433,7 @@ def test_every_released_format_opens(dump: Path, tmp_path: Path) -> None:
     assert listed is None or [hit.item.id for hit in listed.hits] == ["b.jpg"]
     kept = store.beside("by_hand").get(["a.jpg"])
     assert bool(kept) == (int(dump.stem) >= 5)
+    assert [one.item.label for one in missing(store)] == ["jug"] * bool(kept)
     store.beside("by_hand").put([SideRow(id="b.jpg", value={"label": "cup"})])
     assert store.beside("by_hand").get(["b.jpg"])["b.jpg"].value == {"label": "cup"}
     assert store.check() == []

@@ -279,3 +279,35 @@ def test_an_upload_under_the_id_of_a_missing_item_has_its_words_again(shelf: She
     report = shelf.shop.index([lookalike.Entry(id="up-1", picture=data)])
     assert counted(report) == {"indexed": 1, "restored": 1}
     assert words(shelf.shop.get("up-1")) == ("mug", None, {"price": 1})
+
+
+def test_a_label_under_which_another_file_was_moved_waits_until_its_image_is_back(
+    shelf: Shelf,
+) -> None:
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        shelf.paint(name, number)
+    shelf.index()
+    shelf.shop.label(["a.png"], "one")
+    shelf.shop.label(["b.png"], "two")
+    shelf.move("b.png", "../kept.png")
+    shelf.move("a.png", "b.png")
+    shelf.index()
+    assert shelf.labels() == {"b.png": "one", "c.png": None}
+    assert shelf.missing() == {"b.png": "two"}
+    assert shelf.shop.info().missing == 1
+    shelf.move("../kept.png", "d.png")
+    assert shelf.index().restored == 1
+    assert shelf.labels() == {"b.png": "one", "c.png": None, "d.png": "two"}
+    assert shelf.missing() == {}
+
+
+def test_a_removal_by_id_forgets_what_was_there_before_too(shelf: Shelf) -> None:
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        shelf.paint(name, number)
+    shelf.index()
+    shelf.shop.label(["a.png"], "one")
+    shelf.shop.label(["b.png"], "two")
+    shelf.move("a.png", "b.png")
+    shelf.index()
+    assert shelf.shop.remove("b.png") == 1
+    assert shelf.missing() == {}

@@ -86,6 +86,7 @@ def move_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
         for name in (
             by_hand.TABLE,
             missing.TABLE,
+            missing.REPLACED,
             missing.THUMBNAILS,
             missing.ARRIVED,
             failures.TABLE,

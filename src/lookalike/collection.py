@@ -673,7 +673,7 @@ class Collection:
             address=str(facts["address"]),
             store=str(facts["store"]),
             items=len(self),
-            missing=self._store.beside(absent.TABLE).count(),
+            missing=absent.count(self._store),
             encoder=bound[0] if bound else None,
             fingerprint=bound[1] if bound else None,
             dim=bound[2] if bound else None,

@@ -29,8 +29,8 @@ from lookalike import by_hand, failures, images, removals
 from lookalike.batches import REMOTE, Batch, load, taken
 from lookalike.cores import usable_cores
 from lookalike.errors import SourceError
-from lookalike.missing import TABLE as MISSING
 from lookalike.missing import Arrivals, Carried, carry_words, set_aside
+from lookalike.missing import count as count_missing
 from lookalike.parts import Part
 from lookalike.protocols import Catalogue, Encoder, Store
 from lookalike.records import (
@@ -326,7 +326,7 @@ def index_listed(
 
     What is back from among the missing items gets its words again.
     """
-    awaited = store.beside(MISSING).count() > 0
+    awaited = count_missing(store) > 0
     ids: dict[str, set[str]] = {}  # by root
 
     def noted() -> Iterator[Entry]:

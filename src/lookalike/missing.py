@@ -9,6 +9,7 @@ file that only changed its path takes its words along in the same run.
 """
 
 import base64
+import hashlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from lookalike.records import Entry, Item, Json, Missing, SideRow, Stamp, Thumbn
 
 __all__ = [
     "ARRIVED",
+    "REPLACED",
     "TABLE",
     "THUMBNAILS",
     "Arrivals",
@@ -37,6 +39,8 @@ __all__ = [
 
 TABLE = "missing"
 THUMBNAILS = "missing_thumbnails"
+REPLACED = "replaced"
+"""Words of content that is gone although its id is not: what moved there has words of its own."""
 ARRIVED = "arrived"
 
 _BATCH = 200  # items whose thumbnails are held at a time
@@ -78,8 +82,8 @@ class Arrivals:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._table = store.beside(ARRIVED)
-        self._missing = store.beside(TABLE)
-        self._any_missing = self._missing.count() > 0
+        self._missing = [store.beside(name) for name in (TABLE, REPLACED)]
+        self._missing = [table for table in self._missing if table.count()]
         self._left: set[str] = set()  # digests that were replaced in this run
 
     def write(
@@ -94,11 +98,9 @@ class Arrivals:
         ``before`` are the items that they replace, ``known`` the digests that the store has.
         """
         awaited: set[str] = set()
-        if self._any_missing:
-            awaited = {
-                row.digest for row in self._missing.with_digest([one.digest for one in items])
-            }
-            awaited |= self._missing.get([one.id for one in items]).keys()
+        for table in self._missing:
+            awaited |= {row.digest for row in table.with_digest([one.digest for one in items])}
+            awaited |= table.get([one.id for one in items]).keys()
         hands = by_hand.by_hand(self._store, [*before]) if before else {}
         rows = []
         for item in items:
@@ -151,9 +153,12 @@ def carry_words(
         if row.id in now and now[row.id].digest == row.digest
     }
     formers = _formers(store, arrivals, vanished, elsewhere=final)
-    found = pair(formers, [one.item for one in arrivals.values()])
-    found = _by_id(store, found, arrivals)
+    # A run was cut off, and people have said something of a new item since: that is what counts.
+    spoken = by_hand.by_hand(store, [one for one in arrivals if arrivals[one].before is None])
+    found = pair(formers, [one.item for one in arrivals.values() if one.item.id not in spoken])
+    found = _by_id(store, found, {one: it for one, it in arrivals.items() if one not in spoken})
     stale = time.time() - _STALE_S
+    _keep_replaced(store, found, arrivals)
     kept = _carry(store, found, arrivals, overwrite=overwrite_by_hand)
     settled = {item.id for _, item in found.moved}
     # What isn't stored as the journal says may be on its way, in another process.
@@ -185,6 +190,14 @@ def set_aside(store: Store, ids: Sequence[str], *, moved: Collection[str] = ()) 
         items = store.get(waiting)
         hands = by_hand.by_hand(store, part)
         small = store.thumbnails(waiting) if pictured else {}
+        _rekey(
+            store,
+            [
+                row
+                for row in store.beside(TABLE).get(waiting).values()
+                if row.id in items and row.digest != items[row.id].digest
+            ],
+        )
         store.beside(TABLE).put(
             [_missing_row(item, hands.get(item.id, NOTHING), since) for item in items.values()]
         )
@@ -199,17 +212,28 @@ def forget(store: Store, ids: Sequence[str]) -> int:
     by_hand.forget(store, ids)
     store.beside(THUMBNAILS).delete(ids)
     store.beside(ARRIVED).delete(ids)
+    replaced, named = store.beside(REPLACED), set(ids)
+    if named and replaced.count():
+        rows = [row.id for row in replaced.scan() if _missing_of(row)[0].item.id in named]
+        replaced.delete(rows)
     return store.beside(TABLE).delete(ids)
 
 
+def count(store: Store) -> int:
+    """Return how many items are missing."""
+    return store.beside(TABLE).count() + store.beside(REPLACED).count()
+
+
 def missing(store: Store) -> Iterator[Missing]:
-    """Yield the missing items by ascending id."""
+    """Yield the missing items by ascending id, then those whose id has other content now."""
     rows = store.beside(TABLE).scan()
     while part := list(islice(rows, _BATCH)):
         there = store.get([row.id for row in part])  # back, but the run was cut off
         for row in part:
             if row.id not in there:
                 yield _missing_of(row)[0]
+    for row in store.beside(REPLACED).scan():
+        yield _missing_of(row)[0]
 
 
 # -- pairing -------------------------------------------------------------------------------------
@@ -238,7 +262,8 @@ def _formers(
         ]
 
     found = [*formers(gone, "vanished"), *left]
-    found += map(_former, store.beside(TABLE).with_digest([*digests]))
+    for name in (TABLE, REPLACED):
+        found += [_former(row, name) for row in store.beside(name).with_digest([*digests])]
     if not elsewhere:
         return found
     lacking = digests - {one.item.digest for one in found}
@@ -265,12 +290,14 @@ def _gone_elsewhere(store: Store, digests: Sequence[str]) -> Iterator[Item]:
 def _by_id(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival]) -> Pairs:
     """Add what came back under its old id with other content."""
     paired = {item.id for _, item in found.moved}
-    used = {one.item.id for one, _ in found.moved if one.origin == "missing"}
+    used = {one.row for one, _ in found.moved if one.table == TABLE}
     waiting = [
         one.item.id for one in arrivals.values() if one.before is None and one.item.id not in paired
     ]
     rows = store.beside(TABLE).get(waiting)
-    back = [(_former(row), arrivals[one].item) for one, row in rows.items() if one not in used]
+    back = [
+        (_former(row, TABLE), arrivals[one].item) for one, row in rows.items() if one not in used
+    ]
     unclear = tuple(item for item in found.unclear if item.id not in rows)
     return Pairs(moved=(*found.moved, *back), unclear=unclear)
 
@@ -306,9 +333,44 @@ def _carry(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival], *, over
     table.delete([one for one in since if not hands[one]])
     _give_thumbnails(store, found)
     back = [one.item.id for one, _ in found.moved if one.origin == "missing"]
-    store.beside(TABLE).delete(back)
+    for name in (TABLE, REPLACED):
+        store.beside(name).delete([one.row for one, _ in found.moved if one.table == name])
     store.beside(THUMBNAILS).delete(back)
     return kept
+
+
+def _keep_replaced(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival]) -> None:
+    """Keep words that would be written over: of content whose place was taken by a file with words.
+
+    It may be that the id has a missing item of the same name, or that it had other content.
+    """
+    claimed = {one.item.id for one, _ in found.moved if one.origin == "replaced"}
+    taken = [item.id for _, item in found.moved]
+    since = time.time()
+    rows = []
+    for one in taken:
+        before = arrivals[one].before
+        if before is not None and one not in claimed and _has_words(before):
+            rows.append(_missing_row(before.item, before.by_hand, since))
+    used = {one.row for one, _ in found.moved if one.table == TABLE}
+    rows += [row for one, row in store.beside(TABLE).get(taken).items() if one not in used]
+    _rekey(store, rows)
+
+
+def _has_words(former: Former) -> bool:
+    item = former.item
+    return bool(item.label is not None or item.group is not None or item.metadata or former.by_hand)
+
+
+def _rekey(store: Store, rows: Sequence[SideRow]) -> None:
+    """Keep rows of missing items under keys of their own: their ids are those of items again."""
+    store.beside(REPLACED).put(
+        [
+            replace(row, id=hashlib.sha256(f"{row.id}\n{row.digest}".encode()).hexdigest())
+            for row in rows
+        ]
+    )
+    store.beside(TABLE).delete([row.id for row in rows])
 
 
 def _told(arrival: _Arrival, former: Item) -> Item:
@@ -388,20 +450,25 @@ def _item_of(one: str, digest: str, value: Mapping[str, Any]) -> Item:
 
 
 def _missing_row(item: Item, hand: ByHand, since: float) -> SideRow:
-    value: dict[str, Json] = {**_place_json(item), "since": since, "by_hand": hand.as_json()}
+    value: dict[str, Json] = {
+        "id": item.id,
+        **_place_json(item),
+        "since": since,
+        "by_hand": hand.as_json(),
+    }
     return SideRow(id=item.id, digest=item.digest, value=value)
 
 
 def _missing_of(row: SideRow) -> tuple[Missing, ByHand]:
     value: Any = row.value
     hand = ByHand.of_json(value["by_hand"])
-    item = _item_of(row.id, row.digest, value)
+    item = _item_of(value["id"], row.digest, value)
     return Missing(item=item, since=value["since"]), hand
 
 
-def _former(row: SideRow) -> Former:
+def _former(row: SideRow, table: str) -> Former:
     gone, hand = _missing_of(row)
-    return Former(item=gone.item, origin="missing", by_hand=hand)
+    return Former(item=gone.item, origin="missing", by_hand=hand, table=table, row=row.id)
 
 
 def _arrival_row(item: Item, entry: Entry, before: Item | None, hand: ByHand) -> SideRow:

@@ -25,12 +25,14 @@ class Former:
 
     ``origin`` is ``vanished`` (its file has gone), ``replaced`` (other content has taken its
     place), ``missing`` (gone since an earlier run) or ``elsewhere`` (its file has gone from a
-    folder that this run doesn't look at).
+    folder that this run doesn't look at). A missing one has its ``row`` in a ``table``.
     """
 
     item: Item
     origin: str
     by_hand: ByHand = NOTHING
+    table: str = ""
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

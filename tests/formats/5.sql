@@ -8,8 +8,8 @@ CREATE TABLE beside (
             value TEXT NOT NULL,
             PRIMARY KEY ("table", id)
         );
-INSERT INTO "beside" VALUES('by_hand','a.jpg',NULL,'{"label": "mug"}');
-INSERT INTO "beside" VALUES('missing','c.jpg',X'0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C','{"path": "c.jpg", "label": "jug"}');
+INSERT INTO "beside" VALUES('by_hand','a.jpg',NULL,'{"fields": {"label": "mug"}, "members": {}, "removed": []}');
+INSERT INTO "beside" VALUES('missing','c.jpg',X'0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C0C','{"id": "c.jpg", "root": "", "path": "c.jpg", "size": null, "mtime_ns": null, "width": 4, "height": 3, "label": "jug", "group": null, "metadata": {}, "since": 1750000000.0, "by_hand": {"fields": {}, "members": {}, "removed": []}}');
 CREATE TABLE declared (field TEXT PRIMARY KEY, path TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE field_values (
             seq INTEGER NOT NULL,
