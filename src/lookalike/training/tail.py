@@ -49,12 +49,15 @@ class Tail:
 
     def features(self, maps: NDArray[np.floating]) -> _Tensor:
         """(n, rows, columns, channels) of the frozen part → (n, dim) float32, not scaled."""
+        return self.last_map(maps).mean(dim=(2, 3))
+
+    def last_map(self, maps: NDArray[np.floating]) -> _Tensor:
+        """Return the map whose mean the features are, (n, dim, rows, columns) float32."""
         # channels come last already, so this only says so: PyTorch's quickest order on a CPU
         hidden = torch.from_numpy(np.ascontiguousarray(maps, np.float32)).permute(0, 3, 1, 2)
         for block in self._blocks:
             hidden = self._block(hidden, block)
-        last = F.relu6(self._convolve(hidden, "_conv_head", "_bn1"))
-        return last.mean(dim=(2, 3))
+        return F.relu6(self._convolve(hidden, "_conv_head", "_bn1"))
 
     def vectors(self, maps: NDArray[np.floating]) -> Matrix:
         """Unit vectors, (n, dim) float32, as the finished encoder will give them.

@@ -1,0 +1,166 @@
+"""Everything that one pass of an EfficientNet-Lite can tell of an image, pooled over positions.
+
+Besides the mean of the last map, which is the encoder's own output, a graph can give the spread
+(standard deviation) over positions of inner layers and other means of the last map. They cost next
+to nothing: the pass computes all these maps anyway.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from lookalike.encoders.efficientnet_lite import MAP, Block, blocks_of, build_network
+
+__all__ = ["Part", "all_parts", "build_pooled_network", "dim_of", "vector_parts"]
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+_GEM = 3.0  # exponent of the generalised mean
+_LATE, _MIDDLE = 5, 4  # stages whose wide layers are pooled too
+_SAME_WIDTH = 1e-6  # under the root of a variance: no gradient and no NaN at 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A slice of the vector: ``pooling`` over the positions of ``tensor``.
+
+    ``pooling`` is ``mean``, ``spread`` (the standard deviation), ``gem`` (the generalised mean
+    with exponent 3) or ``max``.
+    """
+
+    tensor: str
+    pooling: str
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.tensor}:{self.pooling}"
+
+
+def all_parts(arrays: Arrays) -> list[Part]:
+    """Return all that is worth trying, in order: what ``features.py`` keeps of each view."""
+    last = _last_blocks(arrays)
+    wanted = [(MAP, pooling) for pooling in ("mean", "spread", "gem", "max")]
+    for stage in range(1, 7):
+        wanted += [(last[stage].output, pooling) for pooling in ("mean", "spread")]
+    for stage in (_MIDDLE, _LATE):
+        wanted += [(_wide(last[stage]), pooling) for pooling in ("mean", "spread")]
+    return _laid_out(arrays, wanted)
+
+
+def vector_parts(arrays: Arrays) -> list[Part]:
+    """Return what a student's vector is made of: mean and spread of the last map, and the spread
+    of the wide layer in the last block but one."""
+    late = _wide(_last_blocks(arrays)[_LATE])
+    return _laid_out(arrays, [(MAP, "mean"), (MAP, "spread"), (late, "spread")])
+
+
+def dim_of(parts: Sequence[Part]) -> int:
+    """Return the length of the vector."""
+    return max(part.stop for part in parts)
+
+
+def build_pooled_network(
+    arrays: Arrays,
+    side: int,
+    parts: Sequence[Part],
+    *,
+    output: str,
+    weights: Sequence[float] | None = None,
+) -> "onnx.ModelProto":
+    """Return the network with one more output (n, dim): the parts side by side.
+
+    With ``weights`` each part is scaled to that length; one of weight 0 is left out.
+    """
+    model = build_network(arrays, width=side, height=side)
+    graph = _Pooling()
+    columns = []
+    for part, weight in zip(parts, weights or [1.0] * len(parts), strict=True):
+        if weight:
+            flat = graph.node("Flatten", [graph.pool(part)], f"{part.name}:flat")
+            columns.append(flat if weights is None else graph.scale(flat, weight))
+    graph.node("Concat", columns, output, axis=1)
+    model.graph.node.extend(graph.nodes)
+    model.graph.initializer.extend(graph.constants)
+    used = zip(parts, weights or [1.0] * len(parts), strict=True)
+    dim = sum(part.stop - part.start for part, weight in used if weight)
+    model.graph.output.append(helper.make_tensor_value_info(output, 1, ["n", dim]))
+    return model
+
+
+class _Pooling:
+    """Collects nodes and constants."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._means: dict[str, str] = {}
+
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def pool(self, part: Part) -> str:
+        """Return the name of the pooled part, (n, channels, 1, 1)."""
+        name = part.name
+        if part.tensor not in self._means:
+            self._means[part.tensor] = self.node(
+                "GlobalAveragePool", [part.tensor], f"{part.tensor}:average"
+            )
+        mean = self._means[part.tensor]
+        if part.pooling == "mean":
+            return mean
+        if part.pooling == "max":
+            return self.node("GlobalMaxPool", [part.tensor], f"{name}:pooled")
+        if part.pooling == "gem":
+            cube = self.node("Pow", [part.tensor, self._number(f"{name}:p", _GEM)], f"{name}:cube")
+            average = self.node("GlobalAveragePool", [cube], f"{name}:average")
+            root = self._number(f"{name}:root", 1 / _GEM)
+            return self.node("Pow", [average, root], f"{name}:pooled")
+        centred = self.node("Sub", [part.tensor, mean], f"{name}:centred")
+        square = self.node("Mul", [centred, centred], f"{name}:square")
+        variance = self.node("GlobalAveragePool", [square], f"{name}:variance")
+        above = self.node(
+            "Add", [variance, self._number(f"{name}:tiny", _SAME_WIDTH)], f"{name}:above"
+        )
+        return self.node("Sqrt", [above], f"{name}:pooled")
+
+    def scale(self, flat: str, weight: float) -> str:
+        """Return rows (n, d) at the length ``weight``."""
+        unit = self.node("LpNormalization", [flat], f"{flat}:unit", axis=1, p=2)
+        return self.node("Mul", [unit, self._number(f"{flat}:weight", weight)], f"{flat}:scaled")
+
+    def _number(self, name: str, value: float) -> str:
+        self.constants.append(numpy_helper.from_array(np.array(value, np.float32), name))
+        return name
+
+
+def _last_blocks(arrays: Arrays) -> dict[int, Block]:
+    return {block.stage: block for block in blocks_of(arrays)}
+
+
+def _wide(block: Block) -> str:
+    return f"_blocks.{block.index}._depthwise_conv.relu6"
+
+
+def _width(arrays: Arrays, tensor: str) -> int:
+    if tensor == MAP:
+        return int(arrays["_conv_head.weight"].shape[0])
+    block, layer = tensor.removeprefix("_blocks.").split(".")[:2]
+    layer = "_project_conv" if layer == "sum" else layer
+    return int(arrays[f"_blocks.{block}.{layer}.weight"].shape[0])
+
+
+def _laid_out(arrays: Arrays, wanted: Sequence[tuple[str, str]]) -> list[Part]:
+    parts, start = [], 0
+    for tensor, pooling in wanted:
+        stop = start + _width(arrays, tensor)
+        parts.append(Part(tensor=tensor, pooling=pooling, start=start, stop=stop))
+        start = stop
+    return parts
