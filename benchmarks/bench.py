@@ -41,6 +41,8 @@ BENCHMARKS = {
     "server_recall": (),
     "memory": (),
     "quality": ("--all",),
+    "encoders": (),
+    "robustness": (),
 }
 SERVERS = ("servers", "server_recall")  # left out where no server is told of
 PROGRAMS = ("decode", "encode")  # print tables of their own, kept as text
