@@ -33,8 +33,9 @@ from benchmarks.machine import (
     scratch,
 )
 from lookalike import Hit, categories
-from lookalike.collection import Collection, Encoded
+from lookalike.collection import Collection
 from lookalike.records import Item
+from lookalike.search import Encoded
 
 K, FEW = 10, 5
 _NOT_A_CLASS = "BACKGROUND_Google"

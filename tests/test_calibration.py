@@ -21,10 +21,11 @@ from lookalike.calibration import FIXED, Calibration, Match
 from lookalike.cli.calibrate import calibrate_command
 from lookalike.cli.inspect import info_command
 from lookalike.cli.search import search_command, similar_command
-from lookalike.collection import Collection, Encoded
+from lookalike.collection import Collection
 from lookalike.errors import EncoderError
 from lookalike.protocols import Encoder, Store
 from lookalike.records import Entry, Hit
+from lookalike.search import Encoded
 from lookalike.stores.embedded import EmbeddedStore
 from lookalike.vectors import Matrix, unit_rows
 

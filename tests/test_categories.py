@@ -29,12 +29,12 @@ from lookalike.categories import (
     twostep,
 )
 from lookalike.categories.labels import Meaning, condition_of, is_of
-from lookalike.collection import Encoded
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionError, EncoderMismatchError, StoreDamagedError
 from lookalike.filters import parse
 from lookalike.records import Hit, Item, Json, Progress
 from lookalike.report import render_learning
+from lookalike.search import Encoded
 from lookalike.vectors import Matrix, unit_rows
 
 Paint = Callable[[Path, int], Path]
@@ -1042,6 +1042,7 @@ def test_an_answer_says_what_was_predicted_and_used(
 
     given_label = run(drawn_shop, "search", picture, "--category", catalogue[0].kind, "-k", "2")
     assert given_label.stderr.startswith(f"searched in {catalogue[0].kind} (as given)\n")
+    assert "--include-self shows it" in given_label.stderr
     assert len(given_label.stdout.splitlines()) == 2
     unsure = run(drawn_shop, "search", picture, "--category", "auto", "-k", "50", "--mass", "0.5")
     assert unsure.stderr.startswith("predicted ")

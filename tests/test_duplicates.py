@@ -18,7 +18,7 @@ from lookalike import images
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.cli.search import search_command, similar_command
 from lookalike.collection import Collection
-from lookalike.duplicates import Found, Group, act, collapsed, copies_of, find, finding
+from lookalike.duplicates import Found, Group, act, copies_of, find, finding
 from lookalike.duplicates.candidates import alike_by_hash, alike_by_vector, united
 from lookalike.duplicates.comparing import compare
 from lookalike.duplicates.grouping import KEEPS, components, rank, stars
@@ -26,7 +26,7 @@ from lookalike.duplicates.keeping import Kept
 from lookalike.duplicates.signatures import SIDE, Signatures, hashes, signature, turned
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
-from lookalike.records import Hit, Item, Stamp
+from lookalike.records import Item, Stamp
 from lookalike.report import render_copies
 from lookalike.stores.embedded import EmbeddedStore
 from lookalike.vectors import unit_rows
@@ -434,18 +434,12 @@ def test_a_file_that_cannot_be_removed_is_left_with_the_reason(
 
 def test_near_copies_are_folded_and_others_take_their_places(shop: Collection) -> None:
     vector = shop.encode(scene(0))
-    asked: list[int] = []
-
-    def ask(k: int) -> list[Hit]:
-        asked.append(k)
-        return shop.search(vector, k=k)
-
-    found = collapsed(shop, ask, k=4)
-    assert len(found.hits) == 4
-    assert asked[0] == 4
-    assert all(first.score >= second.score for first, second in pairwise(found.hits))
-    every = collapsed(shop, lambda k: shop.search(vector, k=k), k=10)
-    assert len(every.hits) == 6
+    found = shop.search(vector, k=4, collapse="near")
+    assert len(found) == 4
+    assert all(first.score >= second.score for first, second in pairwise(found))
+    every = shop.search(vector, k=10, collapse="near")
+    assert len(every) == 6
+    assert every.folded is not None
     assert sum(every.folded.values()) == 6
     assert max(every.folded.values()) == 6
 
@@ -456,8 +450,9 @@ def test_of_files_that_are_gone_only_exact_copies_are_folded(
     for one in (tmp_path / "photos" / "more").iterdir():
         one.unlink()
     query = shop.encode(tmp_path / "photos" / "5.png")
-    found = collapsed(shop, lambda k: shop.search(query, k=k, include_self=True), k=20)
-    assert len(found.hits) == 11
+    found = shop.search(query, k=20, collapse="near", include_self=True)
+    assert len(found) == 11
+    assert found.folded is not None
     assert sum(found.folded.values()) == 1
 
 

@@ -15,7 +15,7 @@ import hard_pairs
 from lookalike import images
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.collection import Collection
-from lookalike.duplicates import act, collapsed, copies_of, find
+from lookalike.duplicates import act, copies_of, find
 from lookalike.duplicates.confirming import SIDE_SURE, Verdict, View, confirm, has_detail
 from lookalike.duplicates.keeping import Kept
 from lookalike.duplicates.reading import signatures_of, view_of
@@ -182,8 +182,9 @@ def test_of_letters_logos_and_empty_pages_only_the_true_copy_is_found_and_remove
 
 def test_a_search_folds_no_letters_of_other_words(letters: Collection) -> None:
     query = letters.encode(letter(7, 0))
-    found = collapsed(letters, lambda k: letters.search(query, k=k), k=20)
-    assert len(found.hits) == 12
+    found = letters.search(query, k=20, collapse="near")
+    assert len(found) == 12
+    assert found.folded is not None
     assert sum(found.folded.values()) == 1
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lookalike import errors
     from lookalike.client import RemoteCollection, connect
-    from lookalike.collection import Collection, CollectionInfo, Description, Encoded, Query
+    from lookalike.collection import Collection, CollectionInfo, Description
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.encoders import available_encoders, load_encoder
     from lookalike.errors import LookalikeError
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
         Item,
         Note,
         Progress,
-        Results,
         Skipped,
         Stamp,
     )
     from lookalike.roots import Root
     from lookalike.scan import ScanOptions
+    from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions
 
 __all__ = [
     "Collection",
@@ -45,15 +45,18 @@ __all__ = [
     "Hit",
     "IndexReport",
     "Item",
+    "ItemRef",
     "Limits",
     "LookalikeError",
     "Note",
     "Progress",
     "Query",
+    "QueryPart",
     "RemoteCollection",
     "Results",
     "Root",
     "ScanOptions",
+    "SearchOptions",
     "Skipped",
     "Stamp",
     "__version__",
@@ -74,21 +77,24 @@ _HOMES = {
     "CollectionInfo": "collection",
     "Condition": "filters",
     "Description": "collection",
-    "Encoded": "collection",
+    "Encoded": "search",
     "Entry": "records",
     "Field": "records",
     "Hit": "records",
     "IndexReport": "records",
     "Item": "records",
+    "ItemRef": "search",
     "Limits": "images",
     "LookalikeError": "errors",
     "Note": "records",
     "Progress": "records",
-    "Query": "collection",
+    "Query": "search",
+    "QueryPart": "search",
     "RemoteCollection": "client",
-    "Results": "records",
+    "Results": "search",
     "Root": "roots",
     "ScanOptions": "scan",
+    "SearchOptions": "search",
     "Skipped": "records",
     "Stamp": "records",
     "available_encoders": "encoders",

@@ -42,6 +42,8 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
 KINDS: Mapping[str, type[errors.LookalikeError] | type[ValueError]] = {
     **{code: kind for kind, (_, code) in STATUS.items()},
     "invalid-request": ValueError,
+    "no-picture": ValueError,
+    "nothing-asked": ValueError,
     "no-default-collection": errors.CollectionNotFoundError,
     "no-such-root": errors.SourceError,
     "no-write-key": errors.AccessDeniedError,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,6 @@ from lookalike.records import (
     Added,
     Entry,
     Field,
-    Hit,
     IndexReport,
     Item,
     Json,
@@ -41,16 +40,26 @@ from lookalike.records import (
     Note,
     Outcome,
     Progress,
-    Results,
     Skipped,
     id_of,
 )
 from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.sampling import sample
+from lookalike.search import (
+    Encoded,
+    ImageSource,
+    ItemRef,
+    Query,
+    QueryLike,
+    Results,
+    SearchKeywords,
+    SearchOptions,
+    run,
+)
 from lookalike.unfinished import abandon
-from lookalike.vectors import Vector
 
 if TYPE_CHECKING:
+    from lookalike.categories.twostep import CategoryRules
     from lookalike.relocating import Relocation
     from lookalike.scan import ScanOptions
 
@@ -58,24 +67,9 @@ __all__ = [
     "Collection",
     "CollectionInfo",
     "Description",
-    "Encoded",
     "PreparedQuery",
-    "Query",
     "Root",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Encoded:
-    """A picture that has been encoded, to be searched more than once.
-
-    ``digest`` is of its bytes, if it had any. ``item`` is the one whose file it is, which is left
-    out of its results.
-    """
-
-    vector: Vector
-    digest: str | None = None
-    item: Item | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,9 +85,6 @@ class PreparedQuery:
 
 
 _BATCH = 32  # pictures that an encoder is given at once that does not say otherwise
-
-_Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
-Query: TypeAlias = _Picture | Encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +150,14 @@ class Collection:
         encoder: Callable[[Store], Encoder],
         *,
         limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+        cache: Path | None = None,
     ) -> None:
         self._store = store
         self._make_encoder = encoder
         self._encoder: Encoder | None = None
         self.limits = limits
+        self.cache = cache
+        """Folder for what can be computed again, such as signatures of images; none by default."""
 
     @property
     def store(self) -> Store:
@@ -402,48 +396,36 @@ class Collection:
 
     def search(
         self,
-        query: Query,
+        query: QueryLike,
         *,
-        k: int = 10,
-        min_score: float | None = None,
-        exact: bool = False,
-        include_self: bool = False,
-        collapse: bool = False,
-        where: str | Condition | None = None,
-        per_group: bool = False,
+        crop: images.Box | None = None,
+        options: SearchOptions | None = None,
+        rules: "CategoryRules | None" = None,
+        **keywords: Unpack[SearchKeywords],
     ) -> Results:
-        """The ``k`` items most like a picture, best first.
+        """Return the ``k`` items most like an image, best first.
 
-        ``query`` is a file, the bytes of one, a PIL image, or an array: (h, w, 3) uint8 RGB and the
-        like. Where it is the file of an item, that item is left out unless ``include_self``, and
-        ``Results.left_out`` names it; any other image finds its exact duplicates. ``min_score`` is
-        a cosine in [-1, 1]; ``collapse`` lets one item stand for its exact copies; ``exact``
-        compares with every item instead of asking the graph.
+            shop.search("query.jpg", k=5, where="price<20")
+            shop.search([QueryPart(source="a.jpg"), QueryPart(source=ItemRef("b"), weight=-1)])
 
-        ``where`` (``"label=mug and price<20"``, see ``lookalike.filters``) says which items are
-        meant: the filter comes first, so there are ``k`` answers while ``k`` items meet it.
-        ``per_group`` gives the best picture of each group, ``k`` groups in all. Where nothing is
-        found, ``Results.notes`` say why. Raises ``PictureError``, ``EncoderError`` and
-        ``FilterError``.
+        ``query`` is an image: a file, the bytes of one, a PIL image, or an (h, w, 3) uint8 RGB
+        array and the like; an ``ItemRef``; a vector (an array of one dimension); or several of
+        these, with weights and crops as ``QueryPart``. ``crop`` (left, top, right, bottom), each in
+        [0, 1] of the upright image, searches with a part of a single image. The keywords are the
+        fields of ``SearchOptions``, on top of ``options``. ``rules`` belong to ``category``.
+
+        Where the query is the file of an item, that item is left out unless ``include_self``, and
+        ``Results.left_out`` names it; any other image finds its exact duplicates. Where nothing is
+        found, ``Results.notes`` say why.
+
+        Raises ``PictureError``, ``ItemNotFoundError``, ``EncoderError``, ``FilterError``,
+        ``CollectionError`` for a category that no item has, and ``ValueError`` for options out of
+        range.
         """
-        condition = _condition(where)
-        if self._store.bound() is None:
-            if not isinstance(query, Encoded):
-                self._picture(query)  # which says so if it is none
-            return Results(notes=reasons.of_filter(self._store, None))
-        encoded = self.encode(query)
-        itself = None if include_self else encoded.item
+        wanted = SearchOptions.of(options, keywords)
+        return run(self, Query.of(query, crop=crop), wanted, rules=rules)
 
-        def is_query(item: Item) -> bool:
-            if itself is None:
-                return False
-            return item.id == itself.id or (per_group and _same_group(item, itself))
-
-        wanted = _Wanted(k, min_score, condition, is_query, exact, collapse, per_group)
-        left_out = () if itself is None else (itself.id,)
-        return self._results(wanted, self._nearest(wanted, encoded.vector), left_out)
-
-    def encode(self, query: Query, *, crop: images.Box | None = None) -> Encoded:
+    def encode(self, query: ImageSource | Encoded, *, crop: images.Box | None = None) -> Encoded:
         """Encode a picture once, for several searches: ``search`` takes the answer as its query.
 
         ``crop`` (left, top, right, bottom), each in [0, 1] of the upright picture, encodes that
@@ -454,7 +436,7 @@ class Collection:
             return query
         return self.encode_prepared([self.prepare(query, crop=crop)])[0]
 
-    def prepare(self, query: _Picture, *, crop: images.Box | None = None) -> PreparedQuery:
+    def prepare(self, query: ImageSource, *, crop: images.Box | None = None) -> PreparedQuery:
         """The part of ``encode`` that is one picture's own: read, decode, crop, scale down.
 
         Who has pictures of several people at hand prepares each on a thread and encodes them
@@ -489,34 +471,17 @@ class Collection:
         self,
         id: str,  # noqa: A002 - the word everywhere
         *,
-        k: int = 10,
-        min_score: float | None = None,
-        exact: bool = False,
-        include_self: bool = False,
-        collapse: bool = False,
-        where: str | Condition | None = None,
-        per_group: bool = False,
+        options: SearchOptions | None = None,
+        **keywords: Unpack[SearchKeywords],
     ) -> Results:
-        """The ``k`` items most like an item, best first; needs no network.
+        """Return the ``k`` items most like an item, best first; nothing is encoded.
 
-        As ``search``. Exact copies under other ids are answers like any other; with ``per_group``
-        the item's own group is left out with it. Raises ``ItemNotFoundError`` and ``FilterError``.
-        Where the neighbour table has the answer (``lookalike.neighbours``), it is read from there.
+        As ``search`` with an ``ItemRef``. With ``per_group`` the item's own group is left out with
+        it. Where the neighbour table has the results (``lookalike.neighbours``), they are read
+        from there.
         """
-        condition = _condition(where)
-        if self._store.bound() is None:
-            raise ItemNotFoundError(f"there is no item {id!r}: the collection is empty")
-        itself = self.get(id) if per_group or not is_text(id) else None
-
-        def is_query(item: Item) -> bool:
-            own = item.id == id or (itself is not None and _same_group(item, itself))
-            return own and not include_self
-
-        wanted = _Wanted(k, min_score, condition, is_query, exact, collapse, per_group)
-        hits = None if include_self else self._from_table(id, wanted)
-        if hits is None:
-            hits = self._nearest(wanted, self._store.vectors([id])[0])
-        return self._results(wanted, hits, () if include_self else (id,))
+        _check_texts([id])
+        return self.search(ItemRef(id), options=options, **keywords)
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
@@ -779,8 +744,12 @@ class Collection:
             self._encoder = encoder
         return self._encoder
 
+    def check_image(self, query: ImageSource) -> None:
+        """Raise ``PictureError`` for what cannot be decoded, as ``encode`` does."""
+        self._picture(query)
+
     def _picture(
-        self, query: _Picture, crop: images.Box | None = None
+        self, query: ImageSource, crop: images.Box | None = None
     ) -> tuple[bytes | None, images.Picture]:
         """The query's bytes, if it has any, and the picture."""
         if isinstance(query, Image.Image):
@@ -810,7 +779,7 @@ class Collection:
             return None
         return self._bound_encoder().decode_size
 
-    def _itself(self, query: _Picture) -> Item | None:
+    def _itself(self, query: ImageSource) -> Item | None:
         """The item whose file the query is."""
         if not isinstance(query, str | os.PathLike):
             return None
@@ -822,45 +791,6 @@ class Collection:
             return None
         item_id = id_of(root.name, place.relative_to(root.path).as_posix())
         return self._store.get([item_id]).get(item_id)
-
-    def _nearest(self, wanted: "_Wanted", vector: Vector) -> list[Hit]:
-        if wanted.k < 1:
-            raise ValueError(f"k is {wanted.k}, but at least 1 answer must be asked for")
-        ask = wanted.k + 1
-        while True:
-            (found,) = self._store.search(
-                vector[None, :], k=ask, exact=wanted.exact, where=wanted.where
-            )
-            hits = wanted.among(found)
-            if len(hits) >= wanted.k or len(found) < ask:
-                return hits[: wanted.k]
-            ask *= 4  # the query, copies and pictures of one group took the places
-
-    def _results(self, wanted: "_Wanted", found: Sequence[Hit], left_out: Sequence[str]) -> Results:
-        return reasons.results(
-            self._store,
-            found,
-            where=wanted.where,
-            min_score=wanted.min_score,
-            per_group=wanted.per_group,
-            left_out=left_out,
-        )
-
-    def _from_table(self, id: str, wanted: "_Wanted") -> list[Hit] | None:  # noqa: A002 - as above
-        """What the neighbour table answers, or ``None`` when only a search can say."""
-        if wanted.k < 1:
-            return None  # a search says what is wrong with that
-        ask = wanted.k
-        while True:
-            found = self._store.neighbours(id, k=ask, exact=wanted.exact, where=wanted.where)
-            if found is None:
-                return None
-            hits = wanted.among(found.hits)
-            if len(hits) >= wanted.k or found.complete:
-                return hits[: wanted.k]
-            if len(found.hits) < ask:
-                return None  # the item's list ends here, and others follow
-            ask *= 4
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -907,28 +837,6 @@ class _Common(TypedDict):
     stop: Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which answers are asked for."""
-
-    k: int
-    min_score: float | None
-    where: Condition | None
-    is_query: Callable[[Item], bool]
-    exact: bool
-    collapse: bool
-    per_group: bool
-
-    def among(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of ``hits`` that are wanted, however many."""
-        wanted = [hit for hit in hits if not self.is_query(hit.item)]
-        if self.collapse:
-            wanted = _firsts(wanted, lambda item: item.digest)
-        if self.per_group:
-            wanted = _firsts(wanted, lambda item: (item.group, None if item.group else item.id))
-        return wanted
-
-
 def _condition(where: str | Condition | None) -> Condition | None:
     if isinstance(where, str):
         return parse(where) if where.strip() else None
@@ -940,15 +848,3 @@ def _check_texts(ids: Iterable[str]) -> None:
     for one in ids:
         if not is_text(one):
             raise ItemNotFoundError(f"there is no item {one!r}")
-
-
-def _same_group(one: Item, other: Item) -> bool:
-    return bool(one.group) and one.group == other.group
-
-
-def _firsts(hits: Sequence[Hit], key: Callable[[Item], object]) -> list[Hit]:
-    """The first hit of each kind."""
-    seen: dict[object, Hit] = {}
-    for hit in hits:
-        seen.setdefault(key(hit.item), hit)
-    return list(seen.values())

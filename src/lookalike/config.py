@@ -113,7 +113,7 @@ def open_collection(
     begun = make(store) if search and store.bound() is not None else None
     from lookalike.collection import Collection  # noqa: PLC0415 - beside a network that opens
 
-    return Collection(store, lambda store: begun or make(store))
+    return Collection(store, lambda store: begun or make(store), cache=known.cache)
 
 
 def named_encoder(

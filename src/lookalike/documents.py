@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from lookalike.codes import status_of
 from lookalike.errors import LookalikeError
-from lookalike.records import Hit, Item, Json, Missing, Note, Results
+from lookalike.records import Hit, Item, Json, Missing, Note
 
 if TYPE_CHECKING:
-    from lookalike.calibration import Calibration, Judgement, Match
+    from lookalike.calibration import Match
     from lookalike.categories import CategorySearch
+    from lookalike.categories.twostep import CategoryChoice
     from lookalike.collection import Collection
+    from lookalike.search import Results, SearchOptions
 
 __all__ = [
     "category_json",
@@ -70,23 +72,19 @@ def missing_json(one: Missing) -> dict[str, Json]:
     }
 
 
-def hits_json(
-    collection: "Collection",
-    hits: Sequence[Hit],
-    judged: "Judgement | None" = None,
-    folded: Mapping[str, int] | None = None,
-) -> list[dict[str, Json]]:
+def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Json]]:
     """Hits with their rank, from 1, score, and match level (``null`` where not calibrated).
 
-    Where near copies were folded, also how many copies each hit stands for.
+    Where near duplicates were folded, also how many each hit stands for.
     """
-    items = items_json(collection, [hit.item for hit in hits])
-    words = [None] * len(hits) if judged is None else judged.matches
-    counts = [{} if folded is None else {"folded": folded[hit.item.id]} for hit in hits]
+    items = items_json(collection, [hit.item for hit in results])
+    matches = results.matches or [None] * len(results)
+    folded = results.folded
+    counts = [{} if folded is None else {"folded": folded[hit.item.id]} for hit in results]
     return [
-        {"rank": rank, "score": round(hit.score, 6), "match": word, **item, **count}
-        for rank, (hit, item, word, count) in enumerate(
-            zip(hits, items, words, counts, strict=True), 1
+        {"rank": rank, "score": round(hit.score, 6), "match": match, **item, **count}
+        for rank, (hit, item, match, count) in enumerate(
+            zip(results, items, matches, counts, strict=True), 1
         )
     ]
 
@@ -109,48 +107,44 @@ def search_json(
     took_ms: float,
     collection: dict[str, Json],
     hits: Iterable[dict[str, Json]],
-    category: "CategorySearch | None" = None,
-    matches: dict[str, Json] | None = None,
-    folded: int | None = None,
-    results: Results | None = None,
-    judged: "Judgement | None" = None,
+    results: "Results",
+    options: "SearchOptions",
 ) -> dict[str, Json]:
     """The whole answer to one query. Every key is always there, but for ``folded``.
 
-    ``results`` are what the search gave, and ``judged`` what a match level left of it.
+    ``hits`` are the documents of ``results``.
     """
     listed: list[Json] = [*hits]
-    results = Results() if results is None else results
-    best = judged.nearest if judged is not None and judged.nearest is not None else results.best
+    folded = results.folded
     return {
         "query": query,
         "took_ms": round(took_ms, 3),
         "total": len(listed),
         "score": "cosine",
         "collection": collection,
-        "category": None if category is None else category_json(category),
-        "matches": matches,
-        **({} if folded is None else {"folded": folded}),
-        "best": None if best is None else _nearest_json(best),
+        "category": None if results.category is None else category_json(results.category),
+        "matches": matches_json(results, options.min_match),
+        **({} if folded is None else {"folded": sum(folded[hit.item.id] for hit in results)}),
+        "best": None if results.best is None else _nearest_json(results.best),
         "left_out": [*results.left_out],
-        "notes": notes_json((*results.notes, *(() if judged is None else judged.notes))),
+        "notes": notes_json(results.notes),
         "hits": listed,
     }
 
 
-def matches_json(
-    scale: "Calibration | None", judged: "Judgement | None", min_match: "Match | None"
-) -> dict[str, Json] | None:
-    """Where each level begins, and why there is no hit; ``None`` where nothing was judged."""
-    if scale is None or judged is None:
+def matches_json(results: "Results", min_match: "Match | None") -> dict[str, Json] | None:
+    """Where each level begins, and why there is no hit; ``None`` where there are no levels."""
+    scale = results.scale
+    if scale is None:
         return None
+    below = next((note for note in results.notes if note.code == "below-min-match"), None)
     return {
         "min": min_match,
         **{one.match: round(one.least, 6) for one in scale.levels},
         "measured": scale.reason is None,
         "reason": scale.reason,
-        "nothing": judged.nothing,
-        "nearest": None if judged.nearest is None else _nearest_json(judged.nearest),
+        "nothing": None if below is None else below.message,
+        "nearest": None if below is None or results.best is None else _nearest_json(results.best),
     }
 
 
@@ -168,7 +162,7 @@ def _nearest_json(hit: Hit) -> dict[str, Json]:
     return {"id": hit.item.id, "score": round(hit.score, 6)}
 
 
-def category_json(found: "CategorySearch") -> dict[str, Json]:
+def category_json(found: "CategoryChoice | CategorySearch") -> dict[str, Json]:
     """What was predicted for a picture, where was searched, and why."""
     return {
         "predicted": [

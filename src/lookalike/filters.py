@@ -20,7 +20,19 @@ from typing import NoReturn, TypeAlias
 
 from lookalike.errors import FilterError
 
-__all__ = ["FIELDS", "And", "Compare", "Condition", "Exists", "In", "Not", "Or", "Value", "parse"]
+__all__ = [
+    "FIELDS",
+    "And",
+    "Compare",
+    "Condition",
+    "Exists",
+    "In",
+    "Not",
+    "Or",
+    "Value",
+    "all_of",
+    "parse",
+]
 
 FIELDS = frozenset({"id", "label", "group", "root", "path", "width", "height", "digest"})
 """Names that mean the item's own; ``metadata.label`` reaches a metadata field of such a name."""
@@ -96,6 +108,13 @@ class Or:
 
 
 Condition: TypeAlias = Compare | In | Exists | Not | And | Or
+
+
+def all_of(*conditions: Condition | None) -> Condition | None:
+    """Combine conditions into one that holds where all of them do; ``None`` holds everywhere."""
+    parts = tuple(one for one in conditions if one is not None)
+    return And(parts) if len(parts) > 1 else parts[0] if parts else None
+
 
 _TOKEN = re.compile(
     r"""\s*(?:

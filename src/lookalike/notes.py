@@ -9,11 +9,10 @@ from itertools import islice
 
 from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 from lookalike.protocols import Store
-from lookalike.records import Hit, Json, Note, Results
+from lookalike.records import Hit, Json, Note
 from lookalike.suggestions import closest
-from lookalike.vectors import reaches
 
-__all__ = ["of_field", "of_filter", "of_search", "results", "text"]
+__all__ = ["of_field", "of_filter", "of_search", "text"]
 
 _LOOKED_AT = 5000  # items whose metadata give the names of fields
 _VALUES = 10_000  # of a field, most frequent first, that a wrong value is compared with
@@ -43,24 +42,6 @@ def of_search(
             Note(code="no-other-item", message="no item but the query itself meets the filter"),
         )
     return of_filter(store, None)
-
-
-def results(
-    store: Store,
-    found: Sequence[Hit],
-    *,
-    where: Condition | None,
-    min_score: float | None,
-    per_group: bool,
-    left_out: Sequence[str],
-) -> Results:
-    """Return those of ``found`` that reach ``min_score``, with what is to be told about them."""
-    hits = [hit for hit in found if min_score is None or reaches(hit.score, min_score)]
-    notes = of_search(
-        store, found=found, kept=hits, where=where, min_score=min_score, per_group=per_group
-    )
-    best = found[0] if found and not hits else None
-    return Results(hits, notes=notes, left_out=left_out, best=best)
 
 
 def of_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:

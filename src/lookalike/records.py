@@ -1,7 +1,7 @@
 """What passes between the parts: small frozen records."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,6 @@ __all__ = [
     "Outcome",
     "Progress",
     "Remote",
-    "Results",
     "SideRow",
     "Skipped",
     "Stamp",
@@ -204,28 +203,6 @@ class Note:
     code: str
     message: str
     details: Mapping[str, Json] = field(default_factory=lambda: _EMPTY)
-
-
-class Results(list[Hit]):
-    """Hits, best first, and what is to be told about them.
-
-    ``left_out`` are ids of items that are the query itself, which is not among its own results.
-    ``best`` is the most similar item where ``min_score`` or a match level left out every hit.
-    ``notes`` say why there are no hits.
-    """
-
-    def __init__(
-        self,
-        hits: Iterable[Hit] = (),
-        *,
-        notes: Sequence[Note] = (),
-        left_out: Sequence[str] = (),
-        best: Hit | None = None,
-    ) -> None:
-        super().__init__(hits)
-        self.notes = tuple(notes)
-        self.left_out = tuple(left_out)
-        self.best = best
 
 
 class Neighbours(NamedTuple):

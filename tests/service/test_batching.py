@@ -15,10 +15,10 @@ from PIL import Image
 
 import lookalike
 from lookalike import Collection
-from lookalike.collection import Encoded
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, NotAPictureError
 from lookalike.protocols import Prepared
+from lookalike.search import Encoded
 from lookalike.service.batching import Batcher
 from lookalike.service.problems import Busy
 from lookalike.vectors import Matrix

@@ -10,6 +10,7 @@ import lookalike
 from live import Live, hits, serving
 from lookalike import calibration
 from lookalike.documents import hits_json
+from lookalike.search import ItemRef, Query, SearchOptions, run
 from lookalike.service.levels import Levels
 
 PNG = {"Content-Type": "image/png"}
@@ -64,8 +65,8 @@ def test_a_level_that_is_asked_for_is_measured_once_and_kept(own: Live) -> None:
 def test_answers_have_the_words_that_the_core_gives(own: Live) -> None:
     with own.opened("many") as shop:
         scale = calibration.calibrate(shop)
-        judged = scale.judge(shop.similar("3.png", k=30))
-        expected = [(one["id"], one["match"]) for one in hits_json(shop, judged.hits, judged)]
+        results = run(shop, Query.of(ItemRef("3.png")), SearchOptions(k=30), scale=scale)
+        expected = [(one["id"], one["match"]) for one in hits_json(shop, results)]
     answer = own.client.get("/v1/items/3.png/similar?k=30")
     assert [(hit["id"], hit["match"]) for hit in hits(answer)] == expected
     assert answer.json()["matches"]["min"] is None

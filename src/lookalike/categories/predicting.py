@@ -1,15 +1,19 @@
 """Telling what a picture is: by the model that was learned, or by a vote of what is alike."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.categories import keeping, logistic
 from lookalike.categories.labels import Meaning, Path, Prediction, check_field, levels_of, path_of
-from lookalike.collection import Collection, Encoded, Query
 from lookalike.errors import CollectionError
 from lookalike.filters import Exists
 from lookalike.records import Hit
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+    from lookalike.search import Encoded, ImageSource
 
 __all__ = ["predict", "predicted"]
 
@@ -19,7 +23,11 @@ _VOTE_TEMPERATURE = 0.025
 
 
 def predict(
-    collection: Collection, picture: Query, by: str | None = None, *, level: int | None = None
+    collection: "Collection",
+    picture: "ImageSource | Encoded",
+    by: str | None = None,
+    *,
+    level: int | None = None,
 ) -> list[Prediction]:
     """Every label with its probability, most probable first.
 
@@ -39,7 +47,7 @@ def predict(
 
 
 def predicted(
-    collection: Collection, picture: Encoded, by: str | None = None
+    collection: "Collection", picture: "Encoded", by: str | None = None
 ) -> tuple[Meaning, dict[Path, float]]:
     """What labels mean in the collection, and the probability of each."""
     model = keeping.load(collection)

@@ -1,7 +1,8 @@
 """Search in two steps: what is it, and then what among those is most alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Unpack
 
 from lookalike.categories.keeping import load
 from lookalike.categories.labels import (
@@ -15,19 +16,29 @@ from lookalike.categories.labels import (
     sums,
 )
 from lookalike.categories.predicting import predicted
-from lookalike.collection import Collection, Encoded, Query
 from lookalike.errors import CollectionError
-from lookalike.filters import And, Condition, Exists, parse
-from lookalike.notes import results
-from lookalike.records import Hit, Results
+from lookalike.filters import Condition, Exists
+from lookalike.records import Hit
 from lookalike.suggestions import did_you_mean
 
-__all__ = ["CategorySearch", "Scope", "choose", "search"]
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+    from lookalike.search import Encoded, QueryLike, Results, SearchKeywords
+
+__all__ = [
+    "CategoryChoice",
+    "CategoryRules",
+    "CategorySearch",
+    "Scope",
+    "choose",
+    "search",
+    "search_within",
+]
 
 _MASS = 0.9
 _LEAST = 0.3
 _MOST = 10
-_AHEAD = 3  # times the answers asked for: the nearest of all that are looked through first
+_AHEAD = 3  # times the results asked for: the nearest of all that are looked through first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +54,38 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CategorySearch:
-    """Answers, what was predicted for the picture (nothing for a given label), and the scope.
+class CategoryChoice:
+    """What was predicted for an image (nothing for a given label), and where was searched."""
 
-    ``hits`` are a tuple; ``results`` are the same hits with what is to be told about them.
+    predictions: tuple[Prediction, ...]
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryRules:
+    """When to search within predicted labels, beside their total probability.
+
+    ``by`` is the field that has the labels: by default the trained model's, else ``label``. The
+    whole collection is searched where the most probable label has less than ``least``, or where
+    more than ``most`` labels would be needed.
     """
 
-    results: Results
+    by: str | None = None
+    least: float = _LEAST
+    most: int = _MOST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategorySearch:
+    """Results, what was predicted for the image (nothing for a given label), and the scope."""
+
+    results: "Results"
     predictions: tuple[Prediction, ...]
     scope: Scope
 
     @property
-    def hits(self) -> tuple[Hit, ...]:
-        return tuple(self.results)
+    def hits(self) -> "Results":
+        return self.results
 
 
 def choose(
@@ -95,127 +125,78 @@ def choose(
 
 
 def search(
-    collection: Collection,
-    picture: Query,
+    collection: "Collection",
+    image: "QueryLike",
     *,
-    k: int = 10,
-    category: str = "auto",
     by: str | None = None,
-    mass: float = _MASS,
     least: float = _LEAST,
     most: int = _MOST,
-    min_score: float | None = None,
-    exact: bool = False,
-    include_self: bool = False,
-    collapse: bool = False,
-    where: str | Condition | None = None,
-    per_group: bool = False,
+    **keywords: "Unpack[SearchKeywords]",
 ) -> CategorySearch:
-    """The ``k`` items most like a picture, among those of its category.
+    """Return the ``k`` items most like an image, among those of its category.
 
-    With ``category="auto"`` the label is predicted, and the search is restricted beforehand to the
-    fewest labels that together are as probable as ``mass``; of label paths at the deepest level
-    where ``most`` labels suffice. The whole collection is searched when the likeliest label has
-    less than ``least``, when more than ``most`` would be needed, when the likeliest is one that no
-    item has any more, or when fewer than ``k`` answers are found among them. A label of your own is
-    a filter that stays; ``off`` searches everywhere. ``scope`` tells what was done. The rest is as
-    ``Collection.search``.
+    With ``category="auto"``, the default here, the label is predicted, and the search is restricted
+    beforehand to the fewest labels that together are as probable as ``mass``; of label paths at the
+    deepest level where ``most`` labels suffice. The whole collection is searched when the most
+    probable label has less than ``least``, when more than ``most`` would be needed, when the most
+    probable is one that no item has any more, or when fewer than ``k`` results are found among
+    them. A label of your own is a filter that stays; ``off`` searches everywhere. ``scope`` says
+    what was done. The rest is as ``Collection.search``, which takes ``category`` too.
 
     Raises ``CollectionError`` for a label that no item has, and as ``predict`` and
     ``Collection.search``.
     """
-    if not 0 < mass <= 1:
-        raise ValueError(f"mass is {mass}, but must lie above 0 and up to 1")
-    asked = _Asked(
-        collection=collection,
-        picture=collection.encode(picture),
-        k=k,
-        where=(parse(where) if where.strip() else None) if isinstance(where, str) else where,
-        exact=exact,
-        include_self=include_self,
-        collapse=collapse,
-        per_group=per_group,
-    )
-    predictions: Sequence[Prediction] = ()
-    if category == "off":
-        scope, hits = Scope(reason="off"), asked.answers()
-    elif category != "auto":
-        meaning, path = _named(collection, category, by)
+    keywords.setdefault("category", "auto")
+    found = collection.search(image, rules=CategoryRules(by=by, least=least, most=most), **keywords)
+    choice = found.category or CategoryChoice(predictions=(), scope=Scope(reason="off"))
+    return CategorySearch(results=found, predictions=choice.predictions, scope=choice.scope)
+
+
+def search_within(
+    collection: "Collection",
+    encoded: "Encoded",
+    category: str,
+    *,
+    find: Callable[[Condition | None, int], Sequence[Hit]],
+    k: int,
+    mass: float,
+    quick: bool,
+    rules: CategoryRules | None = None,
+) -> tuple[list[Hit], CategoryChoice]:
+    """Choose where to search, and search there: a step of ``lookalike.search.run``.
+
+    ``find`` returns so many of the best hits that meet a condition. With ``quick``, the nearest of
+    all may be looked through first: those that have a label are the nearest that have it, so as
+    long as they are enough, nobody needs to look up all items that have it.
+    """
+    rules = rules or CategoryRules()
+
+    def within(meaning: Meaning, paths: Sequence[Path]) -> list[Hit]:
+        if quick:
+            near = find(None, _AHEAD * k)
+            found = [hit for hit in near if is_of(hit.item, meaning, paths)]
+            if len(found) >= k:
+                return found[:k]
+        return list(find(condition_of(meaning, paths), k))
+
+    if category != "auto":
+        meaning, path = _named(collection, category, rules.by)
         scope = Scope(labels=(category,), probability=1.0, reason="as given")
-        hits = asked.within(meaning, [path])
-    else:
-        meaning, chances = predicted(collection, asked.picture, by)
-        scope, predictions, paths = _deepest(chances, mass=mass, least=least, most=most)
-        hits = asked.within(meaning, paths) if paths else ()
-        if paths and (gone := _vanished(collection, meaning, paths, hits)):
-            scope = Scope(
-                reason=f"what was learned is out of date: no item has {', '.join(gone)} as its "
-                f"{meaning.by} any more; `lookalike categories train` learns anew"
-            )
-        elif paths and len(hits) < k:
-            names = ", ".join(scope.labels)
-            scope = Scope(reason=f"only {len(hits)} of {k} answers are of {names}")
-        if not scope.labels:
-            hits = asked.answers()
-    return CategorySearch(
-        results=asked.told(hits, min_score), predictions=tuple(predictions), scope=scope
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What is looked for, wherever that is."""
-
-    collection: Collection
-    picture: Encoded
-    k: int
-    where: Condition | None
-    exact: bool
-    include_self: bool
-    collapse: bool
-    per_group: bool
-
-    def answers(self, scope: Condition | None = None) -> tuple[Hit, ...]:
-        """The answers of a scope, or of the whole collection."""
-        parts = tuple(part for part in (scope, self.where) if part is not None)
-        return self._found(And(parts) if parts else None, self.k)
-
-    def within(self, meaning: Meaning, paths: Sequence[Path]) -> tuple[Hit, ...]:
-        """The answers of labels, found quicker: most are among the nearest of all.
-
-        Those of the nearest of all that have a label are the nearest that have it. So as long as
-        they are enough, nobody needs to look up all that have it.
-        """
-        if self.k > 0 and not (self.exact or self.collapse or self.per_group):
-            near = self._found(self.where, _AHEAD * self.k)
-            found = tuple(hit for hit in near if is_of(hit.item, meaning, paths))
-            if len(found) >= self.k:
-                return found[: self.k]
-        return self.answers(condition_of(meaning, paths))
-
-    def told(self, found: Sequence[Hit], min_score: float | None) -> Results:
-        """The hits that reach ``min_score``, with what is to be told about them."""
-        itself = None if self.include_self else self.picture.item
-        return results(
-            self.collection.store,
-            found,
-            where=self.where,
-            min_score=min_score,
-            per_group=self.per_group,
-            left_out=() if itself is None else (itself.id,),
+        return within(meaning, [path]), CategoryChoice(predictions=(), scope=scope)
+    meaning, chances = predicted(collection, encoded, rules.by)
+    scope, predictions, paths = _deepest(chances, mass=mass, least=rules.least, most=rules.most)
+    hits = within(meaning, paths) if paths else []
+    if paths and (gone := _vanished(collection, meaning, paths, hits)):
+        scope = Scope(
+            reason=f"what was learned is out of date: no item has {', '.join(gone)} as its "
+            f"{meaning.by} any more; `lookalike categories train` learns anew"
         )
-
-    def _found(self, where: Condition | None, k: int) -> tuple[Hit, ...]:
-        found = self.collection.search(
-            self.picture,
-            k=k,
-            exact=self.exact,
-            include_self=self.include_self,
-            collapse=self.collapse,
-            where=where,
-            per_group=self.per_group,
-        )
-        return tuple(found)
+    elif paths and len(hits) < k:
+        names = ", ".join(scope.labels)
+        scope = Scope(reason=f"only {len(hits)} of {k} answers are of {names}")
+    if not scope.labels:
+        hits = list(find(None, k))
+    return hits, CategoryChoice(predictions=tuple(predictions), scope=scope)
 
 
 def _deepest(
@@ -232,7 +213,7 @@ def _deepest(
 
 
 def _vanished(
-    collection: Collection, meaning: Meaning, paths: Sequence[Path], hits: Sequence[Hit]
+    collection: "Collection", meaning: Meaning, paths: Sequence[Path], hits: Sequence[Hit]
 ) -> list[str]:
     """Labels of a scope, the likeliest first, that no item has any more.
 
@@ -248,7 +229,7 @@ def _vanished(
     ]
 
 
-def _named(collection: Collection, label: str, by: str | None) -> tuple[Meaning, Path]:
+def _named(collection: "Collection", label: str, by: str | None) -> tuple[Meaning, Path]:
     """What a label that somebody typed means; ``CollectionError`` if no item has it."""
     model = load(collection)
     if model is not None and by in (None, model.learned.by):

@@ -1,7 +1,7 @@
 """The answers of a search as a person, a pipe or a program wants them: tables, sheets, JSON."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.output import lines, plain, print_json, print_table
-from lookalike.documents import (
-    collection_json,
-    error_json,
-    hits_json,
-    matches_json,
-    search_json,
-)
+from lookalike.documents import collection_json, error_json, hits_json, search_json
 from lookalike.errors import LookalikeError, SourceError
 from lookalike.notes import text
-from lookalike.records import Hit, Item, Json, Note, Results
+from lookalike.records import Hit, Item, Json
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from lookalike.calibration import Calibration, Judgement, Match
-    from lookalike.categories import CategorySearch
+    from lookalike.calibration import Calibration, Match
+    from lookalike.categories.twostep import CategoryChoice
     from lookalike.collection import Collection
+    from lookalike.search import Results, SearchOptions
 
 __all__ = ["Answer", "Failure", "Limits", "View", "show"]
 
@@ -45,33 +40,17 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The hits of one query; ``picture`` is the query's own: a file, its bytes, or an item.
-
-    ``found`` are all that a search gave, of which ``judged`` has those that match well enough.
-    ``folded`` has the number of near copies that each stands for, by id, where they were asked for.
-    """
+    """What one query found; ``picture`` is the query's own: a file, its bytes, or an item."""
 
     query: dict[str, Json]
-    picture: Path | bytes | Item | None
-    found: Results
-    judged: "Judgement | None"
+    picture: Path | bytes | Item
+    found: "Results"
     took_ms: float
-    category: "CategorySearch | None" = None
-    folded: Mapping[str, int] | None = None
-
-    @property
-    def hits(self) -> Sequence[Hit]:
-        return self.found if self.judged is None else self.judged.hits
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """What is to be told beside the hits, or in place of them."""
-        return (*self.found.notes, *(() if self.judged is None else self.judged.notes))
 
     @property
     def outcome(self) -> bool:
         """Whether something was found."""
-        return bool(self.hits)
+        return bool(self.found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +64,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an answer must reach. ``scale`` gives the words, if the collection has any."""
+    """What match levels mean: ``scale`` gives each result its level, if the collection has any."""
 
     scale: "Calibration | None"
-    min_match: "Match | None"
-    min_score: float | None
 
     @classmethod
-    def of(cls, shop: "Collection", min_match: "Match | None", min_score: float | None) -> "Limits":
-        """What is kept about the collection; with ``min_match`` it is measured if need be."""
+    def of(cls, shop: "Collection", min_match: "Match | None") -> "Limits":
+        """Return what is kept about the collection; with ``min_match``, measure it if need be."""
         if min_match is None and shop.store.setting("calibration") is None:
-            return cls(scale=None, min_match=None, min_score=min_score)
-        from lookalike import calibration  # noqa: PLC0415 - searches without words spare it
+            return cls(scale=None)
+        from lookalike import calibration  # noqa: PLC0415 - searches without levels spare it
 
         found = calibration.kept(shop) if min_match is None else calibration.calibrated(shop)
         scale = calibration.applying(found, min_match)
@@ -104,31 +81,25 @@ class Limits:
             from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - rarely
 
             click.echo(f"{scale.reason}; by rule of thumb {levels_text(scale.levels)}", err=True)
-        return cls(scale=scale, min_match=min_match, min_score=min_score)
-
-    def judged(self, hits: Sequence[Hit]) -> "Judgement | None":
-        """The hits with their words; ``None`` if there are no words."""
-        if self.scale is None:
-            return None
-        return self.scale.judge(hits, min_match=self.min_match, min_score=self.min_score)
+        return cls(scale=scale)
 
 
 def show(
-    shop: "Collection", answers: Sequence[Answer | Failure], limits: Limits, view: View
+    shop: "Collection", answers: Sequence[Answer | Failure], options: "SearchOptions", view: View
 ) -> None:
     """Print what each query found, and on stderr what is to be told beside it."""
     several = len(answers) > 1
     if view.sheet is not None:
         _write_sheets(shop, answers, view.sheet)
     if view.as_json:
-        documents = _documents(shop, answers, limits)
+        documents = _documents(shop, answers, options)
         print_json(documents if several else documents[0])
     elif view.paths:
         places = [
             shop.file_of(hit.item) or hit.item.id
             for answer in answers
             if isinstance(answer, Answer)
-            for hit in answer.hits
+            for hit in answer.found
         ]
         lines(map(str, places), null=view.null)
     else:
@@ -136,8 +107,8 @@ def show(
             if several:
                 click.echo(plain(_name(answer)))
             if isinstance(answer, Answer):
-                if answer.category is not None:
-                    click.echo(_category_text(answer.category), err=True)
+                if answer.found.category is not None:
+                    click.echo(_category_text(answer.found.category), err=True)
                 _print_table(shop, answer, preview=not view.no_preview)
     for answer in answers:
         for line in _told(answer, left_out=not view.as_json):
@@ -153,17 +124,18 @@ def _told(answer: Answer | Failure, *, left_out: bool) -> Iterator[str]:
     if isinstance(answer, Failure):
         yield f"error: {answer.error}"
         return
-    if not answer.hits:
-        yield f"nothing found: {text(answer.notes)}" if answer.notes else "nothing found"
-    elif answer.notes:
-        yield f"note: {text(answer.notes)}"
+    notes = answer.found.notes
+    if not answer.found:
+        yield f"nothing found: {text(notes)}" if notes else "nothing found"
+    elif notes:
+        yield f"note: {text(notes)}"
     if left_out and answer.found.left_out and "path" in answer.query:  # an id says so itself
         names = ", ".join(answer.found.left_out)
         yield f"1 exact match left out, the query itself: {names}; --include-self shows it"
 
 
 def _documents(
-    shop: "Collection", answers: Sequence[Answer | Failure], limits: Limits
+    shop: "Collection", answers: Sequence[Answer | Failure], options: "SearchOptions"
 ) -> list[dict[str, Json]]:
     """A document for each query; ``error`` is ``null`` for those that were answered."""
     collection = collection_json(shop)
@@ -174,19 +146,16 @@ def _documents(
             query=answer.query,
             took_ms=answer.took_ms,
             collection=collection,
-            hits=hits_json(shop, answer.hits, answer.judged, answer.folded),
-            category=answer.category,
-            matches=matches_json(limits.scale, answer.judged, limits.min_match),
-            folded=None if answer.folded is None else sum(answer.folded.values()),
+            hits=hits_json(shop, answer.found),
             results=answer.found,
-            judged=answer.judged,
+            options=options,
         )
         | {"error": None}
         for answer in answers
     ]
 
 
-def _category_text(found: "CategorySearch") -> str:
+def _category_text(found: "CategoryChoice") -> str:
     """One line: what was predicted, where was searched, and why."""
     likely = [f"{one.label} {one.probability:.2f}" for one in found.predictions[:3]]
     where = f"in {', '.join(found.scope.labels)}" if found.scope.labels else "everywhere"
@@ -197,9 +166,7 @@ def _category_text(found: "CategorySearch") -> str:
 def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
     """The table of an answer: titles and rows."""
     columns = ["#", "score", "picture", "label", "match"]
-    matches: Sequence[str | None] = ["-"] * len(answer.hits)
-    if answer.judged is not None:
-        matches = answer.judged.matches
+    matches: Sequence[str | None] = answer.found.matches or ["-"] * len(answer.found)
     rows: list[list[object]] = [
         [
             rank,
@@ -208,17 +175,17 @@ def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
             plain(hit.item.label or "-"),
             match or "none",
         ]
-        for rank, (hit, match) in enumerate(zip(answer.hits, matches, strict=True), 1)
+        for rank, (hit, match) in enumerate(zip(answer.found, matches, strict=True), 1)
     ]
-    if answer.folded is not None:
+    if answer.found.folded is not None:
         columns.append("copies")
-        for row, hit in zip(rows, answer.hits, strict=True):
-            row.append(answer.folded[hit.item.id])
+        for row, hit in zip(rows, answer.found, strict=True):
+            row.append(answer.found.folded[hit.item.id])
     return columns, rows
 
 
 def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
-    if not answer.hits:
+    if not answer.found:
         return
     columns, rows = _columns(answer)
     if preview and sys.stdout.isatty():
@@ -229,7 +196,7 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
         out = Console()
         if small.can_preview(out):
             columns.insert(2, "")
-            for row, image in zip(rows, _images(shop, answer.hits), strict=True):
+            for row, image in zip(rows, _images(shop, answer.found), strict=True):
                 row.insert(2, (image and small.preview(image, console=out)) or "")
     print_table(columns, rows)
 
@@ -255,7 +222,7 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path:
                 score=hit.score,
                 note=hit.item.label or "",
             )
-            for hit, image in zip(answer.hits, _images(shop, answer.hits), strict=True)
+            for hit, image in zip(answer.found, _images(shop, answer.found), strict=True)
         ]
         sheet = contact_sheet(
             _own_image(shop, answer),

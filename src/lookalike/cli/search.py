@@ -2,10 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,84 +12,116 @@ from lookalike.cli.answers import Answer, Failure, Limits, View, show
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.errors import ItemNotFoundError, PictureError
-from lookalike.records import Json, Results
 
 if TYPE_CHECKING:
-    from lookalike.calibration import Match
-    from lookalike.categories import CategorySearch
-    from lookalike.collection import Collection, Query
+    from lookalike.images import Box
+    from lookalike.records import Item, Json
+    from lookalike.search import ItemRef
 
 __all__ = ["search_command", "similar_command"]
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
+_VIEW = ("as_json", "paths", "null", "sheet", "no_preview")  # what is no option of the search
 
 
-class _Wanted(TypedDict):
-    """Which answers are asked for, as ``Collection.search`` has them."""
+class _Crop(click.ParamType["Box"]):
+    name = "crop"
 
-    k: int
-    min_score: float | None
-    exact: bool
-    include_self: bool
-    collapse: bool
-    where: str | None
-    per_group: bool
-
-
-def _more(wanted: _Wanted, k: int) -> _Wanted:
-    """The same, but ``k`` of them."""
-    more = wanted.copy()
-    more["k"] = k
-    return more
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Box":
+        try:
+            left, top, right, bottom = map(float, str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not four numbers: left,top,right,bottom", param, ctx)
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            self.fail("left,top,right,bottom are from 0 to 1, in that order", param, ctx)
+        return left, top, right, bottom
 
 
-def _answer_options(command: _Command) -> _Command:
+def _search_options(command: _Command) -> _Command:
     for option in (
         json_option,
         click.option(
             "--sheet",
             type=click.Path(dir_okay=False, path_type=Path),
             metavar="FILE",
-            help="Write the query and its answers as one picture.",
+            help="Write the query and its results as one image.",
         ),
         click.option(
             "--no-preview",
             is_flag=True,
-            help="No small pictures in the table, where the terminal could show them.",
+            help="Print no thumbnails in the table, even if the terminal can show them.",
         ),
         click.option(
-            "-0", "--null", is_flag=True, help="With --paths, end each by a NUL byte (xargs -0)."
+            "-0", "--null", is_flag=True, help="With --paths, end each with a NUL byte (xargs -0)."
         ),
         click.option(
-            "--paths", is_flag=True, help="Print the answers' paths and nothing else, for pipes."
+            "--paths", is_flag=True, help="Print only the paths of the results, for pipes."
         ),
-        click.option("--per-group", is_flag=True, help="The best picture of each group (product)."),
+        click.option(
+            "--per-group", is_flag=True, help="Return only the best item of each group (product)."
+        ),
         click.option(
             "--where",
             metavar="FILTER",
-            help="Only items that meet a filter, as: label=mug and price<20.",
+            help="Search only items that meet a filter, such as: label=mug and price<20.",
+        ),
+        click.option(
+            "--category",
+            default="off",
+            show_default=True,
+            metavar="auto|LABEL|off",
+            help="Search in two steps: predict the label, then search among its items. Or give the "
+            "label yourself.",
+        ),
+        click.option(
+            "--mass",
+            type=click.FloatRange(0, 1, min_open=True),
+            default=0.9,
+            show_default=True,
+            help="With --category auto, the probability that the labels must have together.",
         ),
         click.option(
             "--collapse",
             type=click.Choice(["exact", "near"]),
-            help="Let one item stand for its exact copies, or for its near ones too (resized, "
-            "recompressed, cropped, turned); alone: exact.",
+            help="Let one item stand for its exact duplicates, or for near ones too (resized, "
+            "recompressed, cropped, rotated). On its own: exact.",
         ),
         click.option(
             "--include-self", is_flag=True, help="Also show the item that the query itself is."
         ),
-        click.option("--exact", is_flag=True, help="Compare with every item, without the graph."),
+        click.option(
+            "--exact", is_flag=True, help="Compare with every item, without the ANN index."
+        ),
         click.option(
             "--min-score",
             type=click.FloatRange(-1, 1),
             metavar="COSINE",
-            help="Leave out answers that are less alike, from -1 to 1.",
+            help="Drop results with a lower score, from -1 to 1.",
         ),
         click.option(
             "--min-match",
             type=click.Choice(["strong", "fair", "weak"]),
-            help="Leave out answers that are less alike, as this collection goes; with "
-            "--min-score the stricter counts.",
+            help="Drop results below this match level. With --min-score, the stricter counts.",
+        ),
+        click.option(
+            "--crop",
+            type=_Crop(),
+            metavar="L,T,R,B",
+            help="Search with a part of the image: left, top, right, bottom from 0 to 1.",
+        ),
+        click.option(
+            "--positive",
+            multiple=True,
+            metavar="IMAGE|@ID",
+            help="Return results more like this image or item too. Repeat for several.",
+        ),
+        click.option(
+            "--negative",
+            multiple=True,
+            metavar="IMAGE|@ID",
+            help="Return results less like this image or item. Repeat for several.",
         ),
         click.option(
             "-k",
@@ -100,7 +131,7 @@ def _answer_options(command: _Command) -> _Command:
             type=click.IntRange(1),
             default=10,
             show_default=True,
-            help="How many answers.",
+            help="How many results to return.",
         ),
     ):
         command = option(command)
@@ -123,22 +154,8 @@ class _AnswerCommand(click.Command):
 
 
 @click.command("search", cls=_AnswerCommand)
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
-@_answer_options
-@click.option(
-    "--category",
-    default="off",
-    show_default=True,
-    metavar="auto|LABEL|off",
-    help="Search in two steps: predict the label, then only among its items; or a label of yours.",
-)
-@click.option(
-    "--mass",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.9,
-    show_default=True,
-    help="With --category auto, how probable the labels must be together.",
-)
+@click.argument("pictures", nargs=-1, required=True, metavar="IMAGE...")
+@_search_options
 @encoder_options
 @click.pass_context
 def search_command(
@@ -150,82 +167,50 @@ def search_command(
     encoder: str | None,
     device: str,
     threads: int | None,
-    k: int,
-    min_match: "Match | None",
-    min_score: float | None,
-    exact: bool,
-    include_self: bool,
-    collapse: Literal["exact", "near"] | None,
-    where: str | None,
-    per_group: bool,
-    category: str,
-    mass: float,
-    **view: bool | Path | None,
+    **asked: Any,  # noqa: ANN401 - the options of _search_options
 ) -> None:
-    """Find the indexed pictures that look most like each PICTURE ('-' reads one from stdin).
+    """Find the items that look most like each IMAGE ('-' reads one from stdin).
 
-    Scores are cosines: 1 is the same picture, around 0 has nothing in common. A PICTURE that is
-    the file of an item is left out of its own results (--include-self shows it); from anywhere
-    else it finds its exact duplicates, so the answer to "do I have this already?" comes first.
+    Scores are cosines: 1 is the same image, around 0 has nothing in common. An IMAGE that is the
+    file of an item is left out of its own results (--include-self shows it). Any other image finds
+    its exact duplicates, so "do I have this one already?" is answered first.
 
     \b
       lookalike search query.jpg
-      lookalike search query.jpg -k 30 --min-score 0.7 --sheet answers.png
+      lookalike search query.jpg -k 30 --min-score 0.7 --sheet results.png
       lookalike search query.jpg --paths -0 | xargs -0 cp -t found/
       lookalike search query.jpg --json | jq '.hits[0]'
       lookalike search query.jpg --category auto
+      lookalike search query.jpg --crop 0.2,0.1,0.6,0.9 --negative other.jpg
 
-    With --min-match, "nothing here looks like that" is an answer: weak is more alike than pictures
-    are by chance here, strong as alike as the nearest are. `lookalike calibrate` shows the scores.
+    --min-match drops results that are not alike enough in this collection: from weak on, an item
+    is more alike than images are by chance here; strong is as alike as nearest neighbours usually
+    are. `lookalike calibrate` shows the thresholds.
 
     \b
       lookalike search query.jpg --min-match fair
 
-    With several pictures, --json prints an array with an entry for each, also for those that
-    failed. Exits with 5 when a picture found nothing, with 1 when none could be read, and with 3
-    when only some could.
+    With several images, --json prints an array with an entry for each, also for those that failed.
+    Exits with 5 when an image found nothing, with 1 when none could be read, and with 3 when only
+    some could.
     """
-    wanted = _Wanted(
-        k=k,
-        min_score=None if min_match else min_score,
-        exact=exact,
-        include_self=include_self,
-        collapse=collapse == "exact",
-        where=where,
-        per_group=per_group,
+    _search_each(
+        ctx,
+        pictures,
+        asked,
+        key="path",
+        source=lambda name: sys.stdin.buffer.read() if name == "-" else name,
+        collection=collection,
+        encoder=encoder,
+        device=device,
+        threads=threads,
+        search=True,
     )
-    answers: list[Answer | Failure] = []
-    with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
-        limits = Limits.of(shop, min_match, min_score)
-        for picture in pictures:
-            began = time.perf_counter()
-            query: dict[str, Json] = {"path": picture}
-            try:
-                source = sys.stdin.buffer.read() if picture == "-" else picture
-                found = _searched(
-                    shop, source, wanted, category=category, mass=mass, near=collapse == "near"
-                )
-            except PictureError as error:
-                answers.append(Failure(query=query, error=error))
-                continue
-            answers.append(
-                Answer(
-                    query=query,
-                    picture=source if isinstance(source, bytes) else Path(source),
-                    found=found.results,
-                    judged=limits.judged(found.results),
-                    took_ms=(time.perf_counter() - began) * 1000,
-                    category=found.category,
-                    folded=found.folded,
-                )
-            )
-        show(shop, answers, limits, View(**view))  # type: ignore[arg-type]
-    ctx.exit(of_batch([answer.outcome for answer in answers]))
 
 
 @click.command("similar", cls=_AnswerCommand)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@_answer_options
+@_search_options
 @click.pass_context
 def similar_command(
     ctx: click.Context,
@@ -233,112 +218,66 @@ def similar_command(
     ids: tuple[str, ...],
     *,
     collection: str | None,
-    k: int,
-    min_match: "Match | None",
-    min_score: float | None,
-    exact: bool,
-    include_self: bool,
-    collapse: Literal["exact", "near"] | None,
-    where: str | None,
-    per_group: bool,
-    **view: bool | Path | None,
+    **asked: Any,  # noqa: ANN401 - the options of _search_options
 ) -> None:
-    """Find the items that look most like an item of the collection, by its id.
+    """Find the items that look most like an item of the collection, given by its id.
 
-    Needs no network to run: the item's vector is stored. `lookalike list` shows ids.
+    Needs no encoder: the item's embedding is stored. `lookalike list` shows ids.
 
     \b
       lookalike similar 2024/cat.jpg
       lookalike similar 2024/cat.jpg 2024/dog.jpg --json
     """
-    wanted = _Wanted(
-        k=k,
-        min_score=None if min_match else min_score,
-        exact=exact,
-        include_self=include_self,
-        collapse=collapse == "exact",
-        where=where,
-        per_group=per_group,
-    )
+    from lookalike.search import ItemRef
+
+    _search_each(ctx, ids, asked, key="id", source=ItemRef, collection=collection)
+
+
+def _search_each(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    asked: dict[str, Any],
+    *,
+    key: str,
+    source: "Callable[[str], str | bytes | ItemRef]",
+    collection: str | None,
+    **opening: Any,  # noqa: ANN401 - as `opened` takes them
+) -> None:
+    """Search for each of several queries, and show what they find."""
+    from lookalike.search import ItemRef, Query, QueryPart, SearchOptions, feedback, run
+
+    view = View(**{name: asked.pop(name) for name in _VIEW})
+    crop, liked, disliked = (asked.pop(name) for name in ("crop", "positive", "negative"))
+    options = SearchOptions(**asked)
+    more = feedback([*map(_named, liked)], [*map(_named, disliked)])
     answers: list[Answer | Failure] = []
-    with opened(collection) as shop:
-        limits = Limits.of(shop, min_match, min_score)
-        for one in ids:
+    with opened(collection, **opening) as shop:
+        limits = Limits.of(shop, options.min_match)
+        for name in names:
             began = time.perf_counter()
-            query: dict[str, Json] = {"id": one}
+            query: dict[str, Json] = {key: name}
+            if crop is not None:
+                query["crop"] = [*crop]
             try:
-                found = _found(
-                    shop, partial(_similar, shop, one, wanted), k, near=collapse == "near"
-                )
-                picture = shop.get(one)
-            except ItemNotFoundError as error:
+                image = source(name)
+                first = QueryPart(source=image, crop=crop)
+                results = run(shop, Query((first, *more)), options, scale=limits.scale)
+                own: Item | Path | bytes
+                if isinstance(image, ItemRef):
+                    own = shop.get(name)
+                else:
+                    own = image if isinstance(image, bytes) else Path(image)
+            except (PictureError, ItemNotFoundError) as error:
                 answers.append(Failure(query=query, error=error))
                 continue
-            answers.append(
-                Answer(
-                    query=query,
-                    picture=picture,
-                    found=found.results,
-                    judged=limits.judged(found.results),
-                    took_ms=(time.perf_counter() - began) * 1000,
-                    folded=found.folded,
-                )
-            )
-        show(shop, answers, limits, View(**view))  # type: ignore[arg-type]
+            took_ms = (time.perf_counter() - began) * 1000
+            answers.append(Answer(query=query, picture=own, found=results, took_ms=took_ms))
+        show(shop, answers, options, view)
     ctx.exit(of_batch([answer.outcome for answer in answers]))
 
 
-class _Found(NamedTuple):
-    """What a query found: the results, its category, and the copies that each hit stands for."""
+def _named(source: str) -> "ItemRef | str":
+    """Return an image's path, or the item of an id that is written ``@ID``."""
+    from lookalike.search import ItemRef
 
-    results: Results
-    category: "CategorySearch | None" = None
-    folded: Mapping[str, int] | None = None
-
-
-def _searched(
-    shop: "Collection",
-    source: str | bytes,
-    wanted: _Wanted,
-    *,
-    category: str,
-    mass: float,
-    near: bool,
-) -> _Found:
-    """What an image finds."""
-    found: CategorySearch | None = None
-    picture: Query = shop.encode(source) if near and len(shop) else source
-
-    def ask(k: int) -> Results:
-        nonlocal found
-        if category == "off":
-            return shop.search(picture, **_more(wanted, k))
-        from lookalike import categories  # noqa: PLC0415 - only with --category
-
-        found = categories.search(shop, picture, category=category, mass=mass, **_more(wanted, k))
-        return found.results
-
-    return _found(shop, ask, wanted["k"], near=near)._replace(category=found)
-
-
-def _similar(shop: "Collection", id: str, wanted: _Wanted, k: int) -> Results:  # noqa: A002 - the word everywhere
-    return shop.similar(id, **_more(wanted, k))
-
-
-def _found(shop: "Collection", ask: Callable[[int], Results], k: int, *, near: bool) -> _Found:
-    """The results of ``ask``, of which near copies are folded if that is wanted."""
-    if not near:
-        return _Found(ask(k))
-    from lookalike.config import settings  # noqa: PLC0415 - only with --collapse near
-    from lookalike.duplicates import collapsed  # noqa: PLC0415 - likewise
-
-    last = Results()
-
-    def heard(count: int) -> Results:
-        nonlocal last
-        last = ask(count)
-        return last
-
-    found = collapsed(shop, heard, k=k, cache=settings().cache / "signatures.sqlite")
-    results = Results(found.hits, notes=last.notes, left_out=last.left_out, best=last.best)
-    return _Found(results, folded=found.folded)
+    return ItemRef(source[1:]) if source.startswith("@") else source

@@ -12,9 +12,19 @@ from typing import Any, Self, Unpack
 
 from lookalike import images
 from lookalike.by_hand import Words
+from lookalike.categories.labels import Prediction
+from lookalike.categories.twostep import CategoryChoice, Scope
 from lookalike.client.connection import Asked, Document, Service, segment
 from lookalike.client.jobs import follow
-from lookalike.client.uploads import Picture, batches, form, said_json, skipped, upload
+from lookalike.client.uploads import (
+    batches,
+    form,
+    is_image,
+    part_json,
+    said_json,
+    skipped,
+    upload,
+)
 from lookalike.collection import CollectionInfo, Description
 from lookalike.errors import (
     CollectionNotFoundError,
@@ -34,10 +44,10 @@ from lookalike.records import (
     Missing,
     Note,
     Progress,
-    Results,
     together,
 )
 from lookalike.roots import Root
+from lookalike.search import Query, QueryLike, Results, SearchKeywords, SearchOptions
 
 __all__ = ["RemoteCollection", "connect"]
 
@@ -248,66 +258,43 @@ class RemoteCollection:
 
     def search(
         self,
-        query: Picture,
+        query: QueryLike,
         *,
-        k: int = 10,
-        min_score: float | None = None,
-        exact: bool = False,
-        include_self: bool = False,
-        collapse: bool = False,
-        where: str | None = None,
-        per_group: bool = False,
         crop: images.Box | None = None,
+        options: SearchOptions | None = None,
+        **keywords: Unpack[SearchKeywords],
     ) -> Results:
-        """The ``k`` items most like a picture, best first: ``Collection.search``.
+        """Return the ``k`` items most like an image, best first: ``Collection.search``.
 
-        The picture is sent as it is, so nobody can tell whether it is an item's file: nothing is
-        left out. ``crop`` (left, top, right, bottom), each in [0, 1] of the upright
-        picture, searches by that part. Raises ``PictureError``, ``EncoderError`` and
-        ``FilterError``.
+        An image is sent as it is, so the service cannot know whether it is an item's file: nothing
+        is left out. Raises as ``Collection.search``, and ``ValueError`` for a filter that is not
+        text.
         """
-        data, about = upload(query)
-        asked = {
-            "k": k,
-            "min_score": min_score,
-            "exact": exact,
-            "include_self": include_self,
-            "collapse": collapse,
-            "where": where,
-            "per_group": per_group,
-            "crop": None if crop is None else ",".join(repr(float(side)) for side in crop),
-        }
-        kind = "application/octet-stream"
-        found = self._ask("POST", "/search", query=asked, body=data, kind=kind, about=about)
+        wanted = SearchOptions.of(options, keywords)
+        parts = Query.of(query, crop=crop).parts
+        if len(parts) == 1 and parts[0].weight > 0 and is_image(parts[0].source):
+            data, about = upload(parts[0].source)
+            asked = _query(wanted)
+            if parts[0].crop is not None:
+                asked["crop"] = ",".join(repr(float(side)) for side in parts[0].crop)
+            kind = "application/octet-stream"
+            found = self._ask("POST", "/search", query=asked, body=data, kind=kind, about=about)
+        else:
+            body = {"parts": [part_json(one) for one in parts], **_query(wanted)}
+            data = json.dumps(body).encode()
+            found = self._ask("POST", "/search", body=data, kind="application/json")
         return self._results(found)
 
     def similar(
         self,
         id: str,  # noqa: A002 - the word everywhere
         *,
-        k: int = 10,
-        min_score: float | None = None,
-        exact: bool = False,
-        include_self: bool = False,
-        collapse: bool = False,
-        where: str | None = None,
-        per_group: bool = False,
+        options: SearchOptions | None = None,
+        **keywords: Unpack[SearchKeywords],
     ) -> Results:
-        """The ``k`` items most like an item, best first: ``Collection.similar``.
-
-        Raises ``ItemNotFoundError`` and ``FilterError``.
-        """
-        asked = {
-            "k": k,
-            "min_score": min_score,
-            "exact": exact,
-            "include_self": include_self,
-            "collapse": collapse,
-            "where": where,
-            "per_group": per_group,
-        }
-        found = self._item("GET", id, "/similar", query=asked)
-        return self._results(found)
+        """Return the ``k`` items most like an item, best first: ``Collection.similar``."""
+        asked = _query(SearchOptions.of(options, keywords))
+        return self._results(self._item("GET", id, "/similar", query=asked))
 
     def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
         """The item of an id; ``ItemNotFoundError`` when there is none."""
@@ -430,12 +417,15 @@ class RemoteCollection:
     # -- inside ----------------------------------------------------------------------------
 
     def _results(self, found: Document) -> Results:
-        best = found.get("best")  # an older service says nothing of these
+        best, hits, matches = found.get("best"), found["hits"], found.get("matches")
         return Results(
-            [_hit(one) for one in found["hits"]],
-            notes=[_note(one) for one in found.get("notes", ())],
-            left_out=found.get("left_out", ()),
+            [_hit(one) for one in hits],
+            notes=[_note(one) for one in found.get("notes", [])],
+            left_out=found.get("left_out", []),
             best=None if best is None else Hit(item=self.get(best["id"]), score=best["score"]),
+            matches=[one["match"] for one in hits] if matches is not None else (),
+            category=_category(found.get("category")),
+            folded={one["id"]: one["folded"] for one in hits} if "folded" in found else None,
         )
 
     def _ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
@@ -480,6 +470,15 @@ class RemoteCollection:
         self.close()
 
 
+def _query(options: SearchOptions) -> dict[str, Any]:
+    """Return the options that are not the default, as the service takes them."""
+    if options.where is not None and not isinstance(options.where, str):
+        raise ValueError("a service takes a filter as text, such as 'label=mug and price<20'")
+    default = SearchOptions()
+    given = {name: getattr(options, name) for name in SearchOptions.names()}
+    return {name: one for name, one in given.items() if one != getattr(default, name)}
+
+
 # -- what comes back ----------------------------------------------------------------------------
 
 
@@ -499,3 +498,12 @@ def _hit(document: Mapping[str, Any]) -> Hit:
 def _note(document: Mapping[str, Any]) -> Note:
     details = {name: value for name, value in document.items() if name not in ("code", "message")}
     return Note(code=document["code"], message=document["message"], details=details)
+
+
+def _category(document: Mapping[str, Any] | None) -> CategoryChoice | None:
+    if document is None:
+        return None
+    return CategoryChoice(
+        predictions=tuple(Prediction(**one) for one in document["predicted"]),
+        scope=Scope(labels=tuple(document["used"]), reason=document["reason"]),
+    )

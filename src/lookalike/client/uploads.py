@@ -1,14 +1,14 @@
 """Pictures on their way to a service: queries, and entries in batches."""
 
+import base64
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeGuard
 
 import numpy as np
 import urllib3
-from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
@@ -18,17 +18,37 @@ from lookalike.errors import (
     UnreadablePictureError,
 )
 from lookalike.records import Entry, Json, Remote, Skipped
+from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart
 
-__all__ = ["Picture", "batches", "form", "said_json", "skipped", "upload"]
-
-Picture: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+__all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]
 
 _BATCH = 50  # pictures sent at once: half of what a service takes
 _BATCH_BYTES = 64 * 2**20  # a quarter of it
 
 
-def upload(query: Picture) -> tuple[bytes, str | None]:
-    """A picture's bytes, and what it is called."""
+def is_image(source: object) -> TypeGuard[ImageSource]:
+    """Say whether a part of a query is an image, rather than an item or a vector."""
+    is_vector = isinstance(source, np.ndarray) and source.ndim == 1
+    return not is_vector and not isinstance(source, ItemRef | Encoded)
+
+
+def part_json(part: QueryPart) -> dict[str, Json]:
+    """Return a part of a query as the service takes it."""
+    document: dict[str, Json] = {"weight": part.weight}
+    if part.crop is not None:
+        document["crop"] = [float(side) for side in part.crop]
+    if isinstance(part.source, ItemRef):
+        return document | {"id": part.source.id}
+    if is_image(part.source):
+        data, _ = upload(part.source)
+        return document | {"image_base64": base64.b64encode(data).decode()}
+    vector = part.source.vector if isinstance(part.source, Encoded) else part.source
+    document["vector"] = np.asarray(vector, dtype=np.float64).tolist()
+    return document
+
+
+def upload(query: ImageSource) -> tuple[bytes, str | None]:
+    """Return an image's bytes, and its name for messages."""
     if isinstance(query, Image.Image):
         return _png(images.from_image(query)), None
     if isinstance(query, np.ndarray):

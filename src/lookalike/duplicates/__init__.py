@@ -5,21 +5,18 @@ act(shop, found.groups, move_to=place)  # moves all copies but the kept ones awa
 """
 
 from lookalike.duplicates.acting import Outcome, act
-from lookalike.duplicates.collapsing import Collapsed, collapsed
 from lookalike.duplicates.finding import Found, copies_of, find
 from lookalike.duplicates.grouping import KEEPS, Copy, Group, Keep
 from lookalike.duplicates.undoing import undo
 
 __all__ = [
     "KEEPS",
-    "Collapsed",
     "Copy",
     "Found",
     "Group",
     "Keep",
     "Outcome",
     "act",
-    "collapsed",
     "copies_of",
     "find",
     "undo",

@@ -1,12 +1,11 @@
-"""Answers of a search in which one item stands for its near copies."""
+"""Fold the results of a search: one stands for its near duplicates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.collection import Collection
 from lookalike.duplicates.comparing import LIKELY, compare
 from lookalike.duplicates.judging import Judge
 from lookalike.duplicates.keeping import Kept
@@ -14,64 +13,42 @@ from lookalike.duplicates.reading import signatures_of
 from lookalike.duplicates.signatures import Signatures
 from lookalike.records import Hit
 
-__all__ = ["Collapsed", "collapsed"]
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
 
+__all__ = ["NearDuplicateFold"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collapsed:
-    """Answers, best first, and by the id of each the number of its copies that were folded."""
-
-    hits: tuple[Hit, ...]
-    folded: dict[str, int]
-
-
-def collapsed(
-    collection: Collection,
-    ask: Callable[[int], Sequence[Hit]],
-    *,
-    k: int = 10,
-    cache: Path | None = None,
-) -> Collapsed:
-    """The ``k`` best answers of which none is an exact or near copy of a better one.
-
-    ``ask`` answers so many hits, best first, or all there are::
-
-        collapsed(shop, lambda n: shop.search("query.jpg", k=n), k=10)
-
-    It is asked for more until there are ``k`` answers or no more hits. Near copies are those of
-    ``find``; of an item whose file is gone or has changed only exact ones are folded. ``cache`` is
-    the file of ``find``. Raises what ``ask`` raises.
-    """
-    fold = _Fold(collection, k, Kept(cache))
-    wanted = k
-    while True:
-        hits = ask(wanted)
-        fold.look(hits)
-        if len(fold.kept) >= k or len(hits) < wanted:
-            return Collapsed(
-                hits=tuple(hit for hit, _ in fold.kept.values()),
-                folded={hit.item.id: copies for hit, copies in fold.kept.values()},
-            )
-        wanted *= 4  # as Collection.search does
+_CACHE = "signatures.sqlite"
 
 
 @dataclass(slots=True)
-class _Fold:
-    """The answers so far, by digest, each with the number of its copies."""
+class NearDuplicateFold:
+    """The results so far, by digest, each with the number of near duplicates that it stands for.
 
-    collection: Collection
+    Near duplicates are those of ``duplicates.find``; of an item whose file is gone or has changed
+    only exact ones are folded. Signatures are kept in the collection's ``cache``.
+    """
+
+    collection: "Collection"
     k: int
-    cache: Kept
+    cache: Kept = field(init=False)
     kept: dict[str, tuple[Hit, int]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     signatures: dict[str, Signatures] = field(default_factory=dict)
     judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
+        folder = self.collection.cache
+        self.cache = Kept(None if folder is None else folder / _CACHE)
         self.judge = Judge(self.collection, self.cache)
 
-    def look(self, hits: Sequence[Hit]) -> None:
-        """Go on with the hits that have not been looked at, until there are ``k`` answers."""
+    @property
+    def folded(self) -> dict[str, int]:
+        """How many near duplicates each result stands for, by its id."""
+        return {hit.item.id: copies for hit, copies in self.kept.values()}
+
+    def look(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Fold the hits that have not been looked at, and return the ``k`` results at most."""
         new = [hit for hit in hits if hit.item.id not in self.seen]
         for start in range(0, len(new), self.k):
             some = new[start : start + self.k]
@@ -79,7 +56,7 @@ class _Fold:
             self.signatures |= signatures_of(self.collection, unread, self.cache)[0]
             for hit in some:
                 if len(self.kept) >= self.k:
-                    return
+                    break
                 self.seen.add(hit.item.id)
                 better = self._copy_of(hit)
                 if better is None:
@@ -87,6 +64,7 @@ class _Fold:
                 else:
                     first, copies = self.kept[better]
                     self.kept[better] = (first, copies + 1)
+        return [hit for hit, _ in self.kept.values()]
 
     def _copy_of(self, hit: Hit) -> str | None:
         """The digest of the answer that a hit is a copy of, the nearest if of several."""

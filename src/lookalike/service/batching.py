@@ -14,9 +14,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from lookalike.collection import Collection, Encoded, PreparedQuery
+from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
 from lookalike.images import Box
+from lookalike.search import Encoded
 from lookalike.service.problems import Busy
 
 __all__ = ["Batcher", "Meter"]

@@ -5,11 +5,13 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from lookalike.errors import CollectionReplacedError, LookalikeError
 from lookalike.records import Json
+from lookalike.search import liked_and_disliked
 from lookalike.service import schemas
 from lookalike.service.answers import Part, searched
 from lookalike.service.problems import Problem, checked, told
@@ -17,14 +19,9 @@ from lookalike.service.reopening import Reopening
 from lookalike.service.schemas import Options, PictureRef, SearchOptions, SearchRequest
 from lookalike.service.state import ItemId, Served, Service, State
 from lookalike.service.uploads import Body, Upload, decoded, read_body
+from lookalike.vectors import Vector
 
 __all__ = ["router"]
-
-# What is liked and disliked weighs so much beside a query of 1, each shared out among its pictures.
-# Manning, Raghavan and Schütze (Introduction to Information Retrieval, 2008, 9.1.1) advise 0.75 and
-# 0.15; on pictures more of the second is better (docs/decisions/0016-service.md).
-_LIKED = 0.75
-_DISLIKED = 0.5
 
 _AT_ONCE = 16  # queries of a batch in work: the rest leaves room for other requests
 
@@ -155,10 +152,12 @@ def _request(body: Body, options: Options) -> SearchRequest:
 
 
 async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Service) -> list[Part]:
-    """The pictures of a query with their weights."""
+    """Return the parts of a query with their weights."""
     asked = [*_asked(wanted, uploads)]
-    if not asked and not wanted.positive:
-        raise Problem(422, "no-picture", "send a picture, or give id, image_base64 or positive")
+    if not asked and not wanted.positive and not wanted.parts:
+        raise Problem(
+            422, "no-picture", "send a picture, or give id, image_base64, vector, parts or positive"
+        )
     weights = wanted.weights or [wanted.weight or 1.0] * len(asked)
     if len(weights) != len(asked):
         raise Problem(422, "weights", f"{len(weights)} weights for {len(asked)} pictures")
@@ -166,29 +165,36 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
         Part(source=await _source(one, service), crop=wanted.crop, weight=weight)
         for one, weight in zip(asked, weights, strict=True)
     ]
-    for refs, sign, whole in ((wanted.positive, 1.0, _LIKED), (wanted.negative, -1.0, _DISLIKED)):
-        share = (whole if parts or sign < 0 else 1.0) / max(len(refs), 1)
+    for one in wanted.parts:
+        weight = 1.0 if one.weight is None else one.weight
+        if not weight:
+            raise Problem(422, "weights", "a part with weight 0 asks for nothing; leave it out")
+        parts.append(Part(source=await _source(one, service), crop=one.crop, weight=weight))
+    shares = liked_and_disliked(len(wanted.positive), len(wanted.negative), alone=not parts)
+    for refs, sign, share in zip((wanted.positive, wanted.negative), (1, -1), shares, strict=True):
         for ref in refs:
             if isinstance(ref, str):
-                parts.append(Part(source=ref, crop=None, weight=sign * share))
+                parts.append(Part(source=ref, crop=None, weight=share))
             else:
+                weight = share if ref.weight is None else sign * ref.weight
                 source = await _source(ref, service)
-                weight = sign * (share if ref.weight is None else ref.weight)
                 parts.append(Part(source=source, crop=ref.crop, weight=weight))
     return parts
 
 
 def _asked(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[PictureRef | Upload]:
-    if wanted.sources() and uploads:
+    if bool(wanted.sources()) + bool(uploads) + bool(wanted.parts) > 1:
         raise Problem(422, "two-queries", "a picture was sent and another one is named; give one")
     return [*uploads] if uploads else [wanted] if wanted.sources() else []
 
 
-async def _source(ref: PictureRef | Upload, service: Service) -> Upload | str:
+async def _source(ref: PictureRef | Upload, service: Service) -> Upload | str | Vector:
     if isinstance(ref, Upload):
         return ref
     if ref.id is not None:
         return ref.id
+    if ref.vector is not None:
+        return np.array(ref.vector, dtype=np.float32)
     if ref.image_base64 is not None:
         return decoded(ref.image_base64, service.settings)
     from lookalike.service.remote import fetched  # noqa: PLC0415 - few services allow it

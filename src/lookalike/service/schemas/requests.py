@@ -1,11 +1,14 @@
 """What requests look like: the words of docs/service.md, checked and documented."""
 
+import dataclasses
 import json
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+import lookalike.search
 from lookalike.calibration import Match
+from lookalike.filters import Compare, Value, all_of
 from lookalike.ids import is_text
 from lookalike.images import Box
 from lookalike.service.schemas.examples import example
@@ -43,31 +46,52 @@ class _Strict(BaseModel):
 
 
 class Options(_Strict):
-    """Which answers are wanted."""
+    """Which results are wanted: ``lookalike.SearchOptions``, and how to return them."""
 
-    k: Annotated[int, Field(ge=1, le=MOST_K, description="How many answers.")] = 10
+    k: Annotated[int, Field(ge=1, le=MOST_K, description="How many results to return.")] = 10
     min_score: Annotated[
         float | None,
-        Field(ge=-1, le=1, allow_inf_nan=False, description="Leave out what is less alike."),
+        Field(ge=-1, le=1, allow_inf_nan=False, description="Drop results with a lower score."),
     ] = None
     min_match: Annotated[
         Match | None,
         Field(
-            description="Leave out what is less alike, as this collection goes; with `min_score` "
-            "the stricter counts."
+            description="Drop results below this calibrated match level. With `min_score`, the "
+            "stricter counts."
         ),
     ] = None
     where: Annotated[
         str | None, Field(max_length=4000, description="A filter: `label=mug and price<20`.")
     ] = None
-    label: Annotated[Name | None, Field(description="Only items of this label.")] = None
+    label: Annotated[Name | None, Field(description="Search only items of this label.")] = None
     category: Annotated[
-        Name, Field(description="`auto` predicts the label and searches within; or a label.")
+        Name,
+        Field(description="`auto` predicts the label and searches within it; or give a label."),
     ] = "off"
-    per_group: Annotated[bool, Field(description="The best picture of each group.")] = False
-    collapse: Annotated[bool, Field(description="One item stands for its exact copies.")] = False
-    exact: Annotated[bool, Field(description="Compare with every item, without the graph.")] = False
-    include_self: Annotated[bool, Field(description="Do not leave the query out.")] = False
+    mass: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="With `category=auto`, the probability that the labels must have together.",
+        ),
+    ] = 0.9
+    per_group: Annotated[bool, Field(description="Return only the best item of each group.")] = (
+        False
+    )
+    collapse: Annotated[
+        Literal["exact", "near"] | bool | None,
+        Field(
+            description="One item stands for its `exact` duplicates, or for its `near` ones too; "
+            "`true` means `exact`."
+        ),
+    ] = None
+    exact: Annotated[bool, Field(description="Compare with every item, without the ANN index.")] = (
+        False
+    )
+    include_self: Annotated[bool, Field(description="Keep the item that the query itself is.")] = (
+        False
+    )
     fields: Annotated[
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(
@@ -76,6 +100,15 @@ class Options(_Strict):
             "`label`, `metadata`, `metadata.price` …",
         ),
     ] = None
+
+    def search_options(self) -> lookalike.search.SearchOptions:
+        """Return the options of the search itself. Raise ``FilterError``."""
+        names = lookalike.search.SearchOptions.names()
+        options = lookalike.search.SearchOptions(**{name: getattr(self, name) for name in names})
+        if self.label is None:
+            return options
+        of_label = Compare("label", "=", Value.of(self.label))
+        return dataclasses.replace(options, where=all_of(options.condition, of_label))
 
     @field_validator("fields")
     @classmethod
@@ -97,12 +130,23 @@ class SearchOptions(Options):
 
 
 class PictureRef(_Strict):
-    """A picture: one of ``id``, ``image_base64`` and ``image_url``, and which part of it."""
+    """An image or a vector: one of ``id``, ``image_base64``, ``image_url`` and ``vector``.
+
+    ``crop`` takes a part of an image.
+    """
 
     id: Annotated[Id | None, Field(description="An item of the collection.")] = None
     image_base64: Annotated[str | None, Field(description="A picture file's bytes.")] = None
     image_url: Annotated[
         str | None, Field(max_length=8192, description="Only where the service allows URLs.")
+    ] = None
+    vector: Annotated[
+        list[Annotated[float, Field(allow_inf_nan=False)]] | None,
+        Field(
+            min_length=1,
+            max_length=16_000,
+            description="An embedding of the collection's encoder, of any length but 0.",
+        ),
     ] = None
     crop: Annotated[
         Box | None, Field(description="Left, top, right, bottom in 0 to 1 of the upright picture.")
@@ -126,18 +170,25 @@ class PictureRef(_Strict):
         return value
 
     def sources(self) -> list[str]:
-        """Which of the three are given."""
-        return [
-            name for name in ("id", "image_base64", "image_url") if getattr(self, name) is not None
-        ]
+        """Which of the sources are given."""
+        names = ("id", "image_base64", "image_url", "vector")
+        return [name for name in names if getattr(self, name) is not None]
 
 
 class _OneSource(PictureRef):
     @model_validator(mode="after")
     def _one(self) -> "_OneSource":
         if len(self.sources()) != 1:
-            raise ValueError("give one of id, image_base64 and image_url")
+            raise ValueError("give one of id, image_base64, image_url and vector")
         return self
+
+
+class WeightedPart(_OneSource):
+    """A part of a query with its weight: 1 by default, below 0 for results less like it."""
+
+    weight: Annotated[
+        float | None, Field(ge=-1000, le=1000, allow_inf_nan=False, description="Not 0.")
+    ] = None
 
 
 Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
@@ -152,13 +203,19 @@ class SearchRequest(PictureRef, Options):
         list[Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]] | None,
         Field(max_length=100, description="One for each picture of a form, in order."),
     ] = None
+    parts: Annotated[
+        list[WeightedPart],
+        Field(max_length=100, description="The whole query as weighted parts, instead of one."),
+    ] = []
     positive: Annotated[Refs, Field(description="More like these: items' ids, or pictures.")] = []
     negative: Annotated[Refs, Field(description="Less like these.")] = []
 
     @model_validator(mode="after")
     def _at_most_one(self) -> "SearchRequest":
         if len(self.sources()) > 1:
-            raise ValueError("give one of id, image_base64 and image_url; others go into positive")
+            raise ValueError(
+                "give one of id, image_base64, image_url and vector; others go into parts"
+            )
         return self
 
 
