@@ -6,7 +6,7 @@ Collections are made without some pictures, which are then searched. *There*: th
 collection. *Not there*: classes of Caltech-101 that were held out whole, ten at a time; its
 pictures of anything (BACKGROUND_Google); pictures of the other set; plain colours and noise.
 
-- levels: how many of each reach weak, fair and strong, as `lookalike.calibration` measures them.
+- levels: how many of each reach weak, fair and strong, as `analysis.calibration` measures them.
   Of what is not there that is the false-accept rate; of what is there, 1 less it is the
   false-reject rate.
 - scores: AUROC of five ways to score a query by its answers, that is how often one that is there
@@ -37,15 +37,16 @@ from benchmarks.machine import (
     scratch,
 )
 from benchmarks.quality import encoders
-from lookalike import calibration, images
-from lookalike.calibration import Calibration, Match
+from lookalike import images
+from lookalike.analysis import calibration
+from lookalike.analysis.calibration import Calibration, Match
 from lookalike.collection import Collection
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.records import Item
+from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import EncoderError
-from lookalike.protocols import Encoder, Store
-from lookalike.records import Item
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.stores.embedded.store import EmbeddedStore
 
 Scores = NDArray[np.float64]
 

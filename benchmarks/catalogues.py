@@ -39,7 +39,7 @@ count = {work}
 print(count, time.perf_counter() - start, flush=True)
 """
 READER = PROGRAM.format(
-    imports="from lookalike.catalogues.imaterialist import IMaterialist\nimport ijson",
+    imports="from lookalike.sources.catalogues.imaterialist import IMaterialist\nimport ijson",
     work='sum(not hasattr(one, "reason") for one in IMaterialist(path).entries())',
 )
 JSON_LOAD = PROGRAM.format(

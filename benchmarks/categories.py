@@ -32,9 +32,10 @@ from benchmarks.machine import (
     myntra,
     scratch,
 )
-from lookalike import Hit, categories
+from lookalike import Hit
+from lookalike.analysis import categories
 from lookalike.collection import Collection
-from lookalike.records import Item
+from lookalike.core.records import Item
 from lookalike.search import Encoded
 
 K, FEW = 10, 5

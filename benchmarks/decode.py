@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.images import decode
+from lookalike.images.decoding import decode
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "product-photos-hires.zip"
 

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import lookalike
 from benchmarks.machine import Figure, Json, Pictures, Report, arguments, caltech, myntra, scratch
-from lookalike import duplicates
+from lookalike.analysis import duplicates
 
 Change = Callable[[Image.Image], Image.Image]
 Pair = tuple[str, str]

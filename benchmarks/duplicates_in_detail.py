@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import ROOT, Figure, Json, Report, arguments, caltech, myntra
-from lookalike.duplicates.confirming import SIDE_SURE, Verdict, View, confirm
+from lookalike.analysis.duplicates.confirming import SIDE_SURE, Verdict, View, confirm
 
 
 def view(image: Image.Image) -> View:

@@ -35,7 +35,7 @@ from training.retrieval import SPACES, Score, evaluate, in_space, side_by_side
 from training.sources import Reader, list_entries
 
 if TYPE_CHECKING:
-    from lookalike.protocols import Prepared
+    from lookalike.core.protocols import Prepared
 
 _REFERENCE = "lite0@224"
 _SINGLE = {0: (160, 192, 224), 1: (192, 240), 2: (192, 224, 260)}

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lookalike.analysis.evaluation import measures
 from lookalike.config import open_collection
-from lookalike.evaluation import measures
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.core.vectors import Matrix, unit_rows
 
 KS = (1, 5, 10)
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks.machine import Figure, Report, arguments, scratch, seconds
 from benchmarks.search_scale import BATCH, K, Size, blocks, drawn, item
-from lookalike.filters import parse
-from lookalike.records import Item
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.core.filters import parse
+from lookalike.core.records import Item
+from lookalike.stores.embedded.store import EmbeddedStore
 
 COLOURS = ("red", "green", "blue", "black", "white", "grey", "pink", "navy", "beige", "brown")
 # `price` runs through 0 … 99 evenly, so a bound is a percentage.

@@ -24,10 +24,11 @@ from pathlib import Path
 
 import lookalike
 from benchmarks.machine import Figure, Json, Pictures, Report, arguments, caltech, scratch
-from lookalike import Collection, training
-from lookalike.catalogues import open_catalogue
-from lookalike.evaluation import compare
-from lookalike.training import TrainingProgress, TrainingReport
+from lookalike import Collection
+from lookalike.analysis import finetuning as training
+from lookalike.analysis.evaluation import compare
+from lookalike.analysis.finetuning import TrainingProgress, TrainingReport
+from lookalike.sources.catalogues import open_catalogue
 
 SEED = 5  # of the division; the recipe was found on "train" alone
 SIDES = {

@@ -31,9 +31,9 @@ from benchmarks.machine import (
     seconds,
 )
 from lookalike import images
+from lookalike.core.protocols import Prepared
 from lookalike.encoders import OnnxEncoder, load_encoder
-from lookalike.indexing import BATCH
-from lookalike.protocols import Prepared
+from lookalike.indexing.pipeline import BATCH
 
 
 @dataclass(slots=True)

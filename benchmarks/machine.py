@@ -30,8 +30,8 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 import lookalike
+from lookalike.core.records import Progress
 from lookalike.errors import CollectionError, EncoderError, StoreError
-from lookalike.records import Progress
 
 __all__ = [
     "ROOT",

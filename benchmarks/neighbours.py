@@ -34,11 +34,12 @@ from benchmarks.machine import (
     seconds,
 )
 from benchmarks.search_scale import Size, blocks, fill, id_of
-from lookalike import Collection, neighbours
+from lookalike import Collection
+from lookalike.analysis import neighbours
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.vectors import Matrix, cosines, unit_rows
 from lookalike.errors import EncoderError
-from lookalike.protocols import Encoder, Store
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import Matrix, cosines, unit_rows
+from lookalike.stores.embedded.store import EmbeddedStore
 
 K, TABLE_K, QUERIES = 10, 50, 100
 _NOT_A_CLASS = "BACKGROUND_Google"

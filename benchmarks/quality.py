@@ -35,8 +35,8 @@ from benchmarks.machine import (
     workplace,
 )
 from lookalike import Collection, images
+from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder, load_encoder
-from lookalike.vectors import Matrix
 
 K = 10
 _NOT_A_CLASS = "BACKGROUND_Google"  # Caltech-101's pictures of anything

@@ -20,8 +20,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 from benchmarks.encoders import Images, held_out, vectors
 from benchmarks.machine import Json, Report, arguments, myntra, photographs
 from lookalike import images
+from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder, find_card
-from lookalike.vectors import Matrix
 from training.retrieval import unit
 
 _QUERIES = 100  # of each set

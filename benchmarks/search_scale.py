@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import Figure, Json, Report, arguments, scratch, seconds
 from lookalike import Collection, Item
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.records import Stamp
+from lookalike.core.vectors import Matrix, Vector
 from lookalike.errors import EncoderError
-from lookalike.protocols import Encoder, Store
-from lookalike.records import Stamp
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import Matrix, Vector
+from lookalike.stores.embedded.store import EmbeddedStore
 
 K = 10
 BLOCK = 10_000  # rows drawn at a time
@@ -51,7 +51,7 @@ import json, resource, sys, time
 import numpy as np
 began = time.perf_counter()
 from pathlib import Path
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 imported = time.perf_counter()
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 queries = np.load(sys.argv[2])

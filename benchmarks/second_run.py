@@ -29,8 +29,8 @@ from benchmarks.machine import (
     seconds,
     workplace,
 )
-from lookalike.protocols import Prepared
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.core.protocols import Prepared
+from lookalike.core.vectors import Matrix, unit_rows
 
 # Also run as a program of its own, with the folder as its argument.
 WALK = """

@@ -22,12 +22,12 @@ import numpy as np
 
 from benchmarks.machine import Json, Report, arguments, seconds
 from benchmarks.search_scale import Size, blocks, drawn, item
-from lookalike.stores.elasticsearch import open_elasticsearch
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.stores.opensearch import open_opensearch
+from lookalike.core.vectors import Matrix, unit_rows
+from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.stores.servers.addresses import parse_address
+from lookalike.stores.servers.elasticsearch import open_elasticsearch
+from lookalike.stores.servers.opensearch import open_opensearch
 from lookalike.stores.servers.store import ServerStore
-from lookalike.vectors import Matrix, unit_rows
 
 __all__ = ["OPEN", "begun", "drawn_vectors", "enough", "kept_vectors", "places"]
 

@@ -32,12 +32,12 @@ from benchmarks.server_recall import (
     kept_vectors,
     places,
 )
-from lookalike.filters import Condition, parse
-from lookalike.records import Item
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.core.filters import Condition, parse
+from lookalike.core.records import Item
+from lookalike.core.vectors import Matrix
+from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.stores.servers.server import Answer, Wire
 from lookalike.stores.servers.store import ServerStore
-from lookalike.vectors import Matrix
 
 QUERIES = 200
 KINDS = 10  # a filter on one of them leaves a tenth

@@ -33,8 +33,9 @@ import numpy as np
 import psutil
 
 from benchmarks.machine import Json, Report, arguments, caltech, compared, indexed, scratch, seconds
-from lookalike import images, neighbours
-from lookalike.cores import usable_cores
+from lookalike import images
+from lookalike.analysis import neighbours
+from lookalike.core.cpus import usable_cores
 from lookalike.encoders import load_encoder
 
 CLIENTS = (1, 8, 64)

@@ -15,7 +15,7 @@ from pathlib import Path
 import drawn_catalogue
 import lookalike
 from lookalike import images
-from lookalike.sheet import Cell, contact_sheet
+from lookalike.output.contact_sheet import Cell, contact_sheet
 
 
 def main() -> int:

@@ -79,7 +79,7 @@ def answering(
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - their names
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its signature
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
-from lookalike.records import Item, Json
+from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+from lookalike.core.records import Item, Json
 
 __all__ = ["meets"]
 

@@ -22,9 +22,9 @@ import lookalike
 from contracts.moving import place
 from contracts.store import DIM, an_item, random_rows
 from live import ids, serving
-from lookalike import backups, migrating
 from lookalike.cli import cli
 from lookalike.collection import Collection
+from lookalike.core.records import Thumbnail
 from lookalike.encoders import load_encoder
 from lookalike.errors import (
     CollectionError,
@@ -33,9 +33,9 @@ from lookalike.errors import (
     FolderInUseError,
     StoreDamagedError,
 )
-from lookalike.records import Thumbnail
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.stores.own_files import DATABASE, MANIFEST, UPLOADS
+from lookalike.moving import backups, migrating
+from lookalike.stores.embedded.own_files import DATABASE, MANIFEST, UPLOADS
+from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
 from test_folder_safety import contents
 
@@ -193,7 +193,7 @@ def test_an_upload_that_has_gone_is_told_and_strays_stay_behind(tmp_path: Path, 
 
 
 def test_the_ann_index_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.stores.embedded.EXACT_FLOATS", 1000)
+    monkeypatch.setattr("lookalike.stores.embedded.store.EXACT_FLOATS", 1000)
     with lookalike.open(tmp_path / "shop", create=True) as shop:
         shop.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
         shop.store.upsert([an_item(f"{n}") for n in range(2000)], random_rows(2000))
@@ -389,7 +389,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 import lookalike
-from lookalike import backups
+from lookalike.moving import backups
 count = int(sys.argv[4])
 def killed(*_):
     global count

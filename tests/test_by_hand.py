@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import lookalike
 from contracts.moving import KINDS, Place, place
-from lookalike.by_hand import ByHand
 from lookalike.cli import cli
+from lookalike.core.by_hand import ByHand
+from lookalike.core.records import Entry, Item, Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import ItemNotFoundError
-from lookalike.records import Entry, Item, Json
 from wording import Shelf, counted, table, words
 
 __all__ = ["place"]  # a fixture

@@ -16,18 +16,18 @@ from hypothesis.extra import numpy as arrays
 
 import lookalike
 from contracts.store import an_item
-from lookalike import calibration
-from lookalike.calibration import FIXED, Calibration, Match
+from lookalike.analysis import calibration
+from lookalike.analysis.calibration import FIXED, Calibration, Match
 from lookalike.cli.calibrate import calibrate_command
 from lookalike.cli.inspect import info_command
 from lookalike.cli.search import search_command, similar_command
 from lookalike.collection import Collection
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.records import Entry, Hit
+from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.errors import EncoderError
-from lookalike.protocols import Encoder, Store
-from lookalike.records import Entry, Hit
 from lookalike.search import Encoded
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.stores.embedded.store import EmbeddedStore
 
 DIM = 32
 LEVELS: tuple[Match, ...] = ("strong", "fair", "weak")
@@ -292,11 +292,11 @@ def test_a_document_that_is_none_is_measured_anew(shop: Collection, document: ob
 
 _READ_ONLY = """
 import numpy as np
-from lookalike import calibration
+from lookalike.analysis import calibration
 from lookalike.collection import Collection
-from lookalike.records import Item
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import unit_rows
+from lookalike.core.records import Item
+from lookalike.stores.embedded.store import EmbeddedStore
+from lookalike.core.vectors import unit_rows
 from statistics import NormalDist
 import usearch.index
 shop = folder / "shop"

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike.catalogues import open_catalogue, recognise
-from lookalike.catalogues.rows import csv_value
-from lookalike.catalogues.table import Table
+from lookalike.core.protocols import Catalogue
+from lookalike.core.records import Entry, IndexReport, Remote, Skipped
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
-from lookalike.protocols import Catalogue
-from lookalike.records import Entry, IndexReport, Remote, Skipped
+from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.rows import csv_value
+from lookalike.sources.catalogues.table import Table
 
 MYNTRA = """\
 id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName,,

@@ -17,9 +17,9 @@ from PIL import Image
 
 import lookalike
 from drawn_catalogue import Drawn
-from lookalike import Collection, categories
-from lookalike.catalogues import open_catalogue
-from lookalike.categories import (
+from lookalike import Collection
+from lookalike.analysis import categories
+from lookalike.analysis.categories import (
     Prediction,
     choose,
     keeping,
@@ -28,14 +28,16 @@ from lookalike.categories import (
     training,
     twostep,
 )
-from lookalike.categories.labels import Meaning, condition_of, is_of
+from lookalike.analysis.categories.labels import Meaning, condition_of, is_of
+from lookalike.core.filters import parse
+from lookalike.core.protocols import Prepared
+from lookalike.core.records import Hit, Item, Json, Progress
+from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionError, EncoderMismatchError, StoreDamagedError
-from lookalike.filters import parse
-from lookalike.records import Hit, Item, Json, Progress
-from lookalike.report import render_learning
+from lookalike.output.report import render_learning
 from lookalike.search import Encoded
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.sources.catalogues import open_catalogue
 
 Paint = Callable[[Path, int], Path]
 
@@ -704,7 +706,7 @@ def test_the_picture_is_encoded_once_and_left_out_of_its_answers(
         prepare = staticmethod(tiny.prepare)
 
         @staticmethod
-        def encode(batch: Sequence[lookalike.protocols.Prepared], /) -> Matrix:
+        def encode(batch: Sequence[Prepared], /) -> Matrix:
             calls.append(len(batch))
             return tiny.encode(batch)
 

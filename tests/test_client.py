@@ -22,7 +22,8 @@ from contracts.collection import CollectionContract, Shop, bare, stock
 from live import Live, serving
 from lookalike import errors
 from lookalike.client import RemoteCollection, connect
-from lookalike.codes import KINDS, STATUS
+from lookalike.core.codes import KINDS, STATUS
+from lookalike.core.records import Entry
 from lookalike.errors import (
     AccessDeniedError,
     CollectionNotFoundError,
@@ -31,7 +32,6 @@ from lookalike.errors import (
     ServiceError,
     StoreReadOnlyError,
 )
-from lookalike.records import Entry
 from lookalike.service.problems import problem_of
 from lookalike.service.settings import ServiceSettings
 

@@ -15,6 +15,7 @@ import hostile
 import lookalike
 from drawn_catalogue import Drawn
 from lookalike import Collection, Entry, Hit, ScanOptions
+from lookalike.core.records import Field, Json
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import (
     BrokenPictureError,
@@ -28,8 +29,7 @@ from lookalike.errors import (
     SourceError,
     UnreadablePictureError,
 )
-from lookalike.records import Field, Json
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
 
 Paint = Callable[[Path, int], Path]

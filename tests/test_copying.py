@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from contracts.moving import KINDS, SERVERS, Place, place
 from contracts.store import DIM, VARIED, an_item, random_rows
-from lookalike import copying
 from lookalike.cli.copy import copy_command
 from lookalike.collection import Collection
 from lookalike.config import open_collection
+from lookalike.core.protocols import Store
+from lookalike.core.records import Hit, Skipped, Stamp
 from lookalike.errors import CollectionError, EncoderMismatchError, StoreReadOnlyError
-from lookalike.protocols import Store
-from lookalike.records import Hit, Skipped, Stamp
+from lookalike.moving import copying
 from lookalike.stores.servers import indexes
 from lookalike.stores.servers.store import ServerStore
 

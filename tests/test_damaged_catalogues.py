@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike import pruning
-from lookalike.catalogues import open_catalogue
-from lookalike.catalogues.delimited import BadRow, delimited_rows
-from lookalike.catalogues.table import Table
 from lookalike.cli.index import index_command
 from lookalike.collection import Collection
+from lookalike.core.records import Damaged, Entry, IndexReport, Skipped
 from lookalike.errors import DownloadError, LookalikeError, SourceError
-from lookalike.records import Damaged, Entry, IndexReport, Skipped
+from lookalike.indexing import prune as pruning
+from lookalike.sources.catalogues import open_catalogue
+from lookalike.sources.catalogues.delimited import BadRow, delimited_rows
+from lookalike.sources.catalogues.table import Table
 
 Paint = Callable[[Path, int], Path]
 KINDS = ("mug", "tea pot", "lamp")
@@ -322,7 +322,7 @@ def test_half_of_the_annotations_change_no_label(
 def test_a_record_of_downloads_that_was_emptied_removes_nothing(
     shop: Collection, pictures: Path
 ) -> None:
-    from lookalike.download.record import DownloadRecord, Row  # noqa: PLC0415 - one test
+    from lookalike.sources.download.record import DownloadRecord, Row  # noqa: PLC0415 - one test
 
     with DownloadRecord(pictures, create=True) as record:
         for n in range(9):

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lookalike.catalogues import FORMATS, open_catalogue, recognise
-from lookalike.catalogues.imaterialist import IMaterialist
-from lookalike.catalogues.in_shop import InShop
-from lookalike.catalogues.stanford_products import StanfordProducts
+from lookalike.core.protocols import Catalogue
+from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import SourceError
-from lookalike.protocols import Catalogue
-from lookalike.records import Entry, Remote, Skipped
+from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.sources.catalogues.imaterialist import IMaterialist
+from lookalike.sources.catalogues.in_shop import InShop
+from lookalike.sources.catalogues.stanford_products import StanfordProducts
 
 PRODUCT = (
     '{"images":[{"id":"20dc3e9e6ca73cfa3ad4d13d1d7526b8.jpg","url":"http://a.example/b.jpg",'

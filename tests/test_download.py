@@ -22,16 +22,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import misbehaving
-from lookalike.catalogues.downloads import Downloads, found_in
-from lookalike.download import DownloadRecord, DownloadReport, Politeness, Row, download
-from lookalike.download.addresses import is_public, open_socket, public_socket
-from lookalike.download.fetch import fetch
-from lookalike.download.names import candidates, key_of, slug
-from lookalike.download.politeness import delay, worth_another_try
-from lookalike.download.waiting import Waiting
+from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError, SourceError
-from lookalike.formats import format_of
-from lookalike.records import Entry, Remote, Skipped
+from lookalike.images.formats import format_of
+from lookalike.sources.catalogues.downloads import Downloads, found_in
+from lookalike.sources.download import DownloadRecord, DownloadReport, Politeness, Row, download
+from lookalike.sources.download.addresses import is_public, open_socket, public_socket
+from lookalike.sources.download.fetch import fetch
+from lookalike.sources.download.names import candidates, key_of, slug
+from lookalike.sources.download.politeness import delay, worth_another_try
+from lookalike.sources.download.waiting import Waiting
 from misbehaving import Server
 
 FAST = Politeness(
@@ -650,9 +650,9 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, server: Server) -> None:
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from lookalike.download import Politeness, download\n"
+        "from lookalike.sources.download import Politeness, download\n"
         "from lookalike.errors import DownloadError\n"
-        "from lookalike.records import Entry, Remote\n"
+        "from lookalike.core.records import Entry, Remote\n"
         "to, *urls = sys.argv[1:]\n"
         "polite = Politeness(allow_private=True)\n"
         "def get(one, url):\n"
@@ -730,7 +730,7 @@ def test_downloads_are_a_catalogue_of_what_came(server: Server, tmp_path: Path) 
 
 
 def test_to_read_a_record_takes_no_http_client() -> None:
-    program = "import lookalike.catalogues.downloads, sys; print('aiohttp' in sys.modules)"
+    program = "import lookalike.sources.catalogues.downloads, sys; print('aiohttp' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
@@ -813,8 +813,8 @@ def test_memory_does_not_grow_with_the_catalogue(tmp_path: Path) -> None:
     program = (
         "import sys, tracemalloc\n"
         "from pathlib import Path\n"
-        "from lookalike.download import download\n"
-        "from lookalike.records import Entry, Remote\n"
+        "from lookalike.sources.download import download\n"
+        "from lookalike.core.records import Entry, Remote\n"
         "def run(count, to):\n"
         "    entries = (Entry(id=str(n), picture=Remote((f'ftp://{n}',))) for n in range(count))\n"
         "    tracemalloc.start()\n"

@@ -15,21 +15,21 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
 from lookalike import images
+from lookalike.analysis.duplicates import Found, Group, act, copies_of, find, finding
+from lookalike.analysis.duplicates.candidates import alike_by_hash, alike_by_vector, united
+from lookalike.analysis.duplicates.comparing import compare
+from lookalike.analysis.duplicates.grouping import KEEPS, components, rank, stars
+from lookalike.analysis.duplicates.keeping import Kept
+from lookalike.analysis.duplicates.signatures import SIDE, Signatures, hashes, signature, turned
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.cli.search import search_command, similar_command
 from lookalike.collection import Collection
-from lookalike.duplicates import Found, Group, act, copies_of, find, finding
-from lookalike.duplicates.candidates import alike_by_hash, alike_by_vector, united
-from lookalike.duplicates.comparing import compare
-from lookalike.duplicates.grouping import KEEPS, components, rank, stars
-from lookalike.duplicates.keeping import Kept
-from lookalike.duplicates.signatures import SIDE, Signatures, hashes, signature, turned
+from lookalike.core.records import Item, Stamp
+from lookalike.core.vectors import unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
-from lookalike.records import Item, Stamp
-from lookalike.report import render_copies
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import unit_rows
+from lookalike.output.report import render_copies
+from lookalike.stores.embedded.store import EmbeddedStore
 
 
 def scene(seed: int, width: int = 240, height: int = 180) -> Image.Image:

@@ -13,14 +13,14 @@ from PIL import Image
 
 import hard_pairs
 from lookalike import images
+from lookalike.analysis.duplicates import act, copies_of, find
+from lookalike.analysis.duplicates.confirming import SIDE_SURE, Verdict, View, confirm, has_detail
+from lookalike.analysis.duplicates.keeping import Kept
+from lookalike.analysis.duplicates.reading import signatures_of, view_of
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.collection import Collection
-from lookalike.duplicates import act, copies_of, find
-from lookalike.duplicates.confirming import SIDE_SURE, Verdict, View, confirm, has_detail
-from lookalike.duplicates.keeping import Kept
-from lookalike.duplicates.reading import signatures_of, view_of
 from lookalike.encoders import OnnxEncoder
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 
 LIMITS = images.Limits()
 

@@ -18,6 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.store import DIM, StoreContract, an_item, random_rows, rows
+from lookalike.core.filters import parse
+from lookalike.core.records import SideRow
+from lookalike.core.vectors import unit_rows
 from lookalike.errors import (
     CollectionFormatError,
     CollectionNotFoundError,
@@ -26,14 +29,12 @@ from lookalike.errors import (
     StoreDamagedError,
     StoreFullError,
 )
-from lookalike.filters import parse
-from lookalike.missing import missing
-from lookalike.records import SideRow
-from lookalike.stores import embedded, schema
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.stores.own_files import DATABASE
+from lookalike.indexing.missing import missing
+from lookalike.stores.embedded import schema
+from lookalike.stores.embedded import store as embedded
+from lookalike.stores.embedded.own_files import DATABASE
+from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.stores.where import where_sql
-from lookalike.vectors import unit_rows
 
 
 def opened(folder: Path) -> EmbeddedStore:
@@ -299,7 +300,7 @@ _READ_ONLY = """
 import os, sys; from pathlib import Path
 import usearch.index
 from lookalike.errors import StoreReadOnlyError
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 store = EmbeddedStore.open(Path(sys.argv[1]))

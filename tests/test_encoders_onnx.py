@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contracts.encoder import drawn
+from lookalike.core.vectors import unit_rows
 from lookalike.encoders import OnnxEncoder, available_encoders, load_encoder
 from lookalike.encoders.devices import DEVICES, choose_devices
 from lookalike.errors import EncoderError, ModelCardError, WeightsError
-from lookalike.vectors import unit_rows
 from networks import CLASSES, tiny_card
 
 HERE = Path(__file__).parent

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike import Collection, Item, images
-from lookalike.errors import CollectionError, FilterError
-from lookalike.evaluation import (
+from lookalike.analysis.evaluation import (
     Comparison,
     Evaluation,
     Measures,
@@ -29,11 +28,12 @@ from lookalike.evaluation import (
     interval,
     measures,
 )
-from lookalike.protocols import Encoder, Store
-from lookalike.records import Json
-from lookalike.report import render
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import cosines, unit_rows
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.records import Json
+from lookalike.core.vectors import cosines, unit_rows
+from lookalike.errors import CollectionError, FilterError
+from lookalike.output.report import render
+from lookalike.stores.embedded.store import EmbeddedStore
 
 Paint = Callable[[Path, int], Path]
 Make = Callable[..., Collection]
@@ -163,8 +163,8 @@ def test_the_measures_do_not_depend_on_the_size_of_a_block(
     classes = rng.integers(0, 12, 300)
     rows = np.arange(300)
     whole = measures(vectors, classes, rows, rows)
-    monkeypatch.setattr("lookalike.evaluation.rankings._CELLS", cells)
-    monkeypatch.setattr("lookalike.evaluation.rankings._COLUMNS", 7)
+    monkeypatch.setattr("lookalike.analysis.evaluation.rankings._CELLS", cells)
+    monkeypatch.setattr("lookalike.analysis.evaluation.rankings._COLUMNS", 7)
     apart = measures(vectors, classes, rows, rows)
     assert_same(whole, apart)
     expected = [reference(vectors, classes.tolist(), row, range(300), 10) for row in range(300)]

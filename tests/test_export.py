@@ -13,12 +13,12 @@ import pytest
 
 import lookalike
 from lookalike import Collection, Entry, Item
-from lookalike import export as export_module
-from lookalike.catalogues.table import Table
+from lookalike.core.records import Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import ExportError, FilterError
-from lookalike.export import export, format_of
-from lookalike.records import Json
+from lookalike.output import export as export_module
+from lookalike.output.export import export, format_of
+from lookalike.sources.catalogues.table import Table
 
 Paint = Callable[[Path, int], Path]
 

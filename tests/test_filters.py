@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.core.filters import And, Compare, Exists, In, Not, Or, Value, parse
 from lookalike.errors import FilterError
-from lookalike.filters import And, Compare, Exists, In, Not, Or, Value, parse
 
 
 def is_(field: str, text: str) -> Compare:

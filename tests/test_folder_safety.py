@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from live import app_of, problem, serving
-from lookalike import config, copying, migrating, pruning
+from lookalike import config
 from lookalike.cli import cli
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import (
@@ -27,12 +27,14 @@ from lookalike.errors import (
     FolderInUseError,
     StoreError,
 )
+from lookalike.indexing import prune as pruning
+from lookalike.moving import copying, migrating
 from lookalike.runfile.act import act
 from lookalike.runfile.reading import read_run_file
 from lookalike.service.settings import ServiceSettings
-from lookalike.stores import exchange, own_files
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.stores.own_files import BETWEEN, DATABASE, UPLOADS
+from lookalike.stores.embedded import exchange, own_files
+from lookalike.stores.embedded.own_files import BETWEEN, DATABASE, UPLOADS
+from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
 
 Paint = Callable[[Path, int], Path]
@@ -511,7 +513,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 import lookalike
-from lookalike.stores import own_files
+from lookalike.stores.embedded import own_files
 count = int(sys.argv[2])
 plain = Path.unlink
 def unlink(self, missing_ok=False):

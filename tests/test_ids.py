@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import lookalike
 from hostile import photo, saved
+from lookalike.core.ids import LONGEST, alternative, check_id, id_from_name, id_problem, is_text
+from lookalike.core.records import Entry
 from lookalike.errors import InvalidIdError, ItemNotFoundError
-from lookalike.ids import LONGEST, alternative, check_id, id_from_name, id_problem, is_text
-from lookalike.records import Entry
 
 PNG = saved(photo(seed=1), "PNG")
 BAD = {

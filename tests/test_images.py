@@ -35,7 +35,7 @@ from lookalike.errors import (
     PictureTooLargeError,
     UnreadablePictureError,
 )
-from lookalike.images import (
+from lookalike.images.decoding import (
     Limits,
     Picture,
     cropped,
@@ -393,7 +393,7 @@ def test_too_many_pixels_are_refused_and_exactly_enough_are_not(kind: str) -> No
 _DECODE_BOMBS = """
 import pathlib, resource, sys
 from lookalike.errors import PictureError
-from lookalike.images import decode, read
+from lookalike.images.decoding import decode, read
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, TiffImagePlugin, WebPImagePlugin
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sorted(pathlib.Path(sys.argv[1]).glob("bomb-*")):

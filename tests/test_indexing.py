@@ -23,15 +23,17 @@ from PIL import Image
 
 import hostile
 from drawn_catalogue import Drawn
-from lookalike import batches, images, indexing
+from lookalike import images
+from lookalike.core.protocols import Encoder, Prepared
+from lookalike.core.records import Entry, IndexReport, Item, Progress, Skipped, Stamp
+from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, SourceError
-from lookalike.indexing import index_entries, index_folder, plan_folder
-from lookalike.protocols import Encoder, Prepared
-from lookalike.records import Entry, IndexReport, Item, Progress, Skipped, Stamp
-from lookalike.scan import Listing, ScanOptions
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import Matrix
+from lookalike.indexing import batch as batches
+from lookalike.indexing import pipeline as indexing
+from lookalike.indexing.pipeline import index_entries, index_folder, plan_folder
+from lookalike.sources.scan import Listing, ScanOptions
+from lookalike.stores.embedded.store import EmbeddedStore
 
 Paint = Callable[[Path, int], Path]
 
@@ -628,9 +630,9 @@ _PERMISSIONS = """
 import json
 import numpy as np, pathspec
 from lookalike import images
-from lookalike.indexing import index_folder
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import unit_rows
+from lookalike.indexing.pipeline import index_folder
+from lookalike.stores.embedded.store import EmbeddedStore
+from lookalike.core.vectors import unit_rows
 from hostile import photo, saved
 
 class Mean:
@@ -764,9 +766,9 @@ def test_progress_rises_by_batches_to_the_total(
 _INDEX = """
 import sys
 from pathlib import Path
-from lookalike import indexing
+from lookalike.indexing import pipeline as indexing
 from lookalike.encoders import load_encoder
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 card, folder, pictures = map(Path, sys.argv[1:])
 indexing.BATCH = 2
 encoder = load_encoder(card, threads=1)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.store import an_item, random_rows, small
+from lookalike.core.filters import parse
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import StoreDamagedError
-from lookalike.filters import parse
-from lookalike.indexing import index_folder
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.stores.own_files import DATABASE
+from lookalike.indexing.pipeline import index_folder
+from lookalike.stores.embedded.own_files import DATABASE
+from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.stores.problems import digest_awaiting, sentence
 
 DIM = 8

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from contracts.moving import KINDS, SERVERS, Place, place
 from contracts.store import an_item
-from lookalike import migrating
 from lookalike.cli.migrate import migrate_command
 from lookalike.collection import Collection
 from lookalike.config import open_collection
+from lookalike.core.protocols import Store
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import CollectionError, LookalikeError, SourceError
-from lookalike.protocols import Store
-from lookalike.stores import exchange
+from lookalike.moving import migrating
+from lookalike.stores.embedded import exchange
 from lookalike.stores.servers import indexes
 from lookalike.stores.servers.store import ServerStore
 from networks import tiny_card

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 
 import lookalike
 from contracts.moving import KINDS, Place, place
-from lookalike import copying, migrating, pruning
 from lookalike.cli import cli
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import ItemNotFoundError
+from lookalike.indexing import prune as pruning
+from lookalike.moving import copying, migrating
 from networks import tiny_card
 from wording import Shelf, counted, table, words
 
@@ -125,7 +126,7 @@ def test_missing_items_are_kept_until_they_are_pruned(
     shelf.index()
     shelf.delete("2.png")
     now = next(iter(shelf.shop.missing())).since
-    monkeypatch.setattr("lookalike.missing.time.time", lambda: now + 10 * 86_400)
+    monkeypatch.setattr("lookalike.indexing.missing.time.time", lambda: now + 10 * 86_400)
     shelf.index()
     assert shelf.missing() == {"1.png": "label 1", "2.png": "label 2"}
     dry = pruning.forget_missing(shelf.shop, older_than=5, dry_run=True)

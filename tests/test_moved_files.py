@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import lookalike
-from lookalike import indexing
-from lookalike.by_hand import ByHand
+from lookalike.core.by_hand import ByHand
+from lookalike.core.records import Item
+from lookalike.core.shards import Part
 from lookalike.encoders import OnnxEncoder
-from lookalike.pairing import Former, pair
-from lookalike.parts import Part
-from lookalike.pruning import prune
-from lookalike.records import Item
+from lookalike.indexing import pipeline as indexing
+from lookalike.indexing.pairing import Former, pair
+from lookalike.indexing.prune import prune
 from wording import Shelf, counted, table, words
 
 

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.store import DIM, an_item, random_rows
-from lookalike import neighbours
+from lookalike.analysis import neighbours
 from lookalike.cli.neighbours import neighbours_command
 from lookalike.collection import Collection
+from lookalike.core.protocols import Encoder, NeighbourLists, Store
+from lookalike.core.vectors import Matrix, cosines, unit_rows
 from lookalike.errors import EncoderError, ItemNotFoundError
-from lookalike.protocols import Encoder, NeighbourLists, Store
-from lookalike.stores import embedded
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.vectors import Matrix, cosines, unit_rows
+from lookalike.stores.embedded import store as embedded
+from lookalike.stores.embedded.store import EmbeddedStore
 
 
 def no_encoder(_store: Store) -> Encoder:

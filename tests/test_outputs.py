@@ -10,10 +10,10 @@ from PIL import Image
 import lookalike
 from lookalike.cli import cli
 from lookalike.errors import ExportError
-from lookalike.outputs import save_sheet
+from lookalike.output.outputs import save_sheet
 from lookalike.runfile.act import act
 from lookalike.runfile.reading import read_run_file
-from lookalike.stores.own_files import DATABASE
+from lookalike.stores.embedded.own_files import DATABASE
 from test_folder_safety import contents, quiet
 
 Paint = Callable[[Path, int], Path]

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.moving import KINDS, Place, place
-from lookalike import pruning
 from lookalike.cli.index import index_command
 from lookalike.cli.prune import prune_command
 from lookalike.collection import Collection
 from lookalike.config import open_collection
+from lookalike.core.shards import Part
 from lookalike.errors import SourceError
-from lookalike.parts import Part
+from lookalike.indexing import prune as pruning
 
 __all__ = ["place"]  # a fixture
 

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 import lookalike
 from contracts.moving import KINDS, Place, place
 from live import serving
-from lookalike import neighbours, pruning, removals
+from lookalike.analysis import neighbours
 from lookalike.cli.index import index_command
 from lookalike.cli.prune import prune_command
 from lookalike.cli.run import run_command
 from lookalike.collection import Collection
 from lookalike.errors import ServiceError, SourceError
+from lookalike.indexing import prune as pruning
+from lookalike.indexing import removals
 from lookalike.service.settings import ServiceSettings
 
 __all__ = ["place"]  # a fixture

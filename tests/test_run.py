@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 import lookalike
-from lookalike import categories
-from lookalike.records import IndexReport
+from lookalike.analysis import categories
+from lookalike.core.records import IndexReport
 from lookalike.runfile.act import Outcome, act
 from lookalike.runfile.plan import plan
 from lookalike.runfile.reading import Loaded, read_run_file
@@ -267,7 +267,7 @@ def test_what_a_run_kept_and_cannot_be_read_is_done_again(
 
 
 class _Silent(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 

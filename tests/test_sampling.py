@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.filters import parse
-from lookalike.records import Item
-from lookalike.sampling import sample
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.core.filters import parse
+from lookalike.core.records import Item
+from lookalike.core.sampling import sample
+from lookalike.stores.embedded.store import EmbeddedStore
 
 MANY = 3000
 

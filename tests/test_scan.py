@@ -9,9 +9,9 @@ import pytest
 
 import hostile
 from lookalike import images
+from lookalike.core.records import Stamp
 from lookalike.errors import SourceError
-from lookalike.records import Stamp
-from lookalike.scan import IGNORE_FILE, Listing, ScanOptions, scan
+from lookalike.sources.scan import IGNORE_FILE, Listing, ScanOptions, scan
 
 
 def make(root: Path, *paths: str) -> Path:
@@ -260,7 +260,7 @@ _UNREADABLE = """
 import json
 import pathspec, encodings.idna
 from lookalike.errors import SourceError
-from lookalike.scan import scan
+from lookalike.sources.scan import scan
 become_nobody()
 for path in ("a.jpg", "locked/b.jpg", "blind/c.jpg", "blind/d/e.jpg", "z/f.jpg"):
     (folder / path).parent.mkdir(parents=True, exist_ok=True)

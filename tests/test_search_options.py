@@ -15,7 +15,8 @@ import pytest
 import lookalike
 from contracts.collection import stock
 from live import Live, serving
-from lookalike import ItemRef, Query, QueryPart, SearchOptions, categories
+from lookalike import ItemRef, Query, QueryPart, SearchOptions
+from lookalike.analysis import categories
 from lookalike.cli.search import search_command, similar_command
 from lookalike.client import RemoteCollection, connect
 from lookalike.search import SearchKeywords

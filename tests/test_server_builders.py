@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from contracts.store import CONDITIONS, VARIED, an_item, rows
 from filter_semantics import meets
+from lookalike.core.filters import And, Compare, Condition, Exists, Not, Or, Value, parse
+from lookalike.core.records import Item, Json
 from lookalike.errors import (
     CollectionError,
     CollectionFormatError,
@@ -25,13 +27,11 @@ from lookalike.errors import (
     StoreReadOnlyError,
     StoreUnreachableError,
 )
-from lookalike.filters import And, Compare, Condition, Exists, Not, Or, Value, parse
-from lookalike.records import Item, Json
-from lookalike.stores.elasticsearch import Elasticsearch
-from lookalike.stores.opensearch import OpenSearch
 from lookalike.stores.servers import bulk, documents, mappings, tokens
 from lookalike.stores.servers.addresses import Host, ServerAddress, parse_address
 from lookalike.stores.servers.dialect import Nearest
+from lookalike.stores.servers.elasticsearch import Elasticsearch
+from lookalike.stores.servers.opensearch import OpenSearch
 from lookalike.stores.servers.queries import below, facet_terms, filter_query
 from lookalike.stores.servers.refusals import refusal, unreachable
 from lookalike.stores.servers.server import pauses

@@ -33,10 +33,10 @@ from lookalike.errors import (
     StoreFullError,
     StoreUnreachableError,
 )
-from lookalike.stores.elasticsearch import open_elasticsearch
-from lookalike.stores.opensearch import open_opensearch
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.addresses import parse_address
+from lookalike.stores.servers.elasticsearch import open_elasticsearch
+from lookalike.stores.servers.opensearch import open_opensearch
 from lookalike.stores.servers.store import ServerStore
 
 _KINDS = ("elasticsearch", "opensearch")

@@ -20,8 +20,8 @@ from between import between
 from contracts.server import an_address, bound, opened, removed
 from contracts.store import an_item, random_rows
 from engines import OwnServer
+from lookalike.core.records import Progress
 from lookalike.errors import StoreFullError, StoreUnreachableError
-from lookalike.records import Progress
 from lookalike.stores.servers.store import ServerStore
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(600)]

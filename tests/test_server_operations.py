@@ -16,13 +16,13 @@ import pytest
 
 from contracts.server import an_address, bound, opened, removed
 from contracts.store import an_item, random_rows, small
-from lookalike import neighbours
+from lookalike.analysis import neighbours
 from lookalike.collection import Collection
+from lookalike.core.filters import parse
+from lookalike.core.records import Item, Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionFormatError, LookalikeError, StoreDamagedError, StoreError
-from lookalike.filters import parse
-from lookalike.indexing import index_folder
-from lookalike.records import Item, Json
+from lookalike.indexing.pipeline import index_folder
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.documents import document, half_of

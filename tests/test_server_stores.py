@@ -10,8 +10,10 @@ import pytest
 
 from contracts.server import ServerContract, an_address, bound, opened, removed
 from contracts.store import an_item, random_rows, rows, small
-from lookalike import indexing, neighbours
+from lookalike.analysis import neighbours
 from lookalike.collection import Collection
+from lookalike.core.filters import parse
+from lookalike.core.vectors import unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import (
     CollectionError,
@@ -19,12 +21,11 @@ from lookalike.errors import (
     CollectionNotFoundError,
     StoreReadOnlyError,
 )
-from lookalike.filters import parse
-from lookalike.indexing import index_folder
+from lookalike.indexing import pipeline as indexing
+from lookalike.indexing.pipeline import index_folder
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.server import Answer, Wire
 from lookalike.stores.servers.store import ServerStore
-from lookalike.vectors import unit_rows
 
 pytestmark = pytest.mark.engines
 

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from lookalike.sheet import GLYPHS, Cell, Theme, _fitted, _length, _plain, contact_sheet
+from lookalike.output.contact_sheet import (
+    GLYPHS,
+    Cell,
+    Theme,
+    _fitted,
+    _length,
+    _plain,
+    contact_sheet,
+)
 
 RED = (230, 20, 20)
 BLUE = (20, 20, 230)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from contracts.server import an_address, bound, removed
 from contracts.store import CONDITIONS, DIM, VARIED, an_item, random_rows, small
+from lookalike.core.filters import Condition
+from lookalike.core.protocols import Store
+from lookalike.core.records import Hit, Item, Skipped, Stamp
 from lookalike.errors import ItemNotFoundError
-from lookalike.filters import Condition
-from lookalike.protocols import Store
-from lookalike.records import Hit, Item, Skipped, Stamp
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 
 pytestmark = pytest.mark.engines
 

@@ -15,19 +15,20 @@ from PIL import Image
 
 import lookalike
 from contracts.moving import KINDS, Place, place
-from lookalike import Collection, Entry, Progress, copying, images, migrating
+from lookalike import Collection, Entry, Progress, images
+from lookalike.analysis.duplicates import find
 from lookalike.cli.copy import copy_command
 from lookalike.cli.index import index_command
 from lookalike.cli.inspect import info_command
 from lookalike.cli.search import similar_command
 from lookalike.config import open_collection
-from lookalike.duplicates import find
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import ItemNotFoundError, UnreadablePictureError
-from lookalike.published import write_copies
+from lookalike.moving import copying, migrating
+from lookalike.output.result_files import write_copies
 from lookalike.runfile.act import act
 from lookalike.runfile.reading import read_run_file
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
 from test_run import quiet
 

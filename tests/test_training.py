@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lookalike
-from lookalike import Collection, training
+from lookalike import Collection
+from lookalike.analysis import finetuning as training
+from lookalike.analysis.finetuning import learn
+from lookalike.analysis.finetuning.sides import choose_sides
+from lookalike.analysis.finetuning.views import view_of
+from lookalike.analysis.finetuning.written import card_name, write_encoder
+from lookalike.core.vectors import unit_rows
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
 from lookalike.errors import CollectionError, EncoderError, ExportError
-from lookalike.training import learn
-from lookalike.training.sides import choose_sides
-from lookalike.training.views import view_of
-from lookalike.training.written import card_name, write_encoder
-from lookalike.vectors import unit_rows
 
 LABELS = ("red", "green", "blue")
 

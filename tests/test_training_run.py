@@ -22,12 +22,13 @@ from onnx import numpy_helper
 from PIL import Image
 
 import lookalike
-from lookalike import Collection, training
-from lookalike.catalogues import open_catalogue
+from lookalike import Collection
+from lookalike.analysis import finetuning as training
+from lookalike.analysis.finetuning import Recipe, TrainingProgress
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
 from lookalike.errors import CollectionError, EncoderError, ExportError
-from lookalike.training import Recipe, TrainingProgress
+from lookalike.sources.catalogues import open_catalogue
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed; pip install 'lookalike[train]' for these tests"
@@ -153,8 +154,8 @@ def weights_in(card: Path) -> dict[str, NDArray[np.generic]]:
 @pytest.mark.parametrize("stages", [1, 2, 6])
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"])
 def test_front_and_tail_together_are_the_network(name: str, stages: int, tmp_path: Path) -> None:
-    from lookalike.training.maps import front_of  # noqa: PLC0415 - after the question for torch
-    from lookalike.training.tail import Tail  # noqa: PLC0415 - likewise
+    from lookalike.analysis.finetuning.maps import front_of  # noqa: PLC0415 - after the question for torch
+    from lookalike.analysis.finetuning.tail import Tail  # noqa: PLC0415 - likewise
 
     card = find_card(name)
     golden = np.load(GOLDEN / f"{name}.npz")
@@ -173,8 +174,8 @@ def test_sides_of_odd_length_are_padded_as_in_the_network(small: Path, tmp_path:
     text = small.read_text(encoding="utf-8").replace("width = 64", "width = 51")
     odd = small.with_name("odd.toml")
     odd.write_text(text.replace("height = 64", "height = 77"), encoding="utf-8")
-    from lookalike.training.maps import front_of  # noqa: PLC0415 - as above
-    from lookalike.training.tail import Tail  # noqa: PLC0415 - likewise
+    from lookalike.analysis.finetuning.maps import front_of  # noqa: PLC0415 - as above
+    from lookalike.analysis.finetuning.tail import Tail  # noqa: PLC0415 - likewise
 
     card = read_card(odd)
     arrays = read_weights(card)
@@ -188,7 +189,7 @@ def test_sides_of_odd_length_are_padded_as_in_the_network(small: Path, tmp_path:
 def test_a_view_that_is_remembered_is_the_one_that_would_be_made(
     shop: Collection, small: Path, drawn: Path, tmp_path: Path
 ) -> None:
-    from lookalike.training.maps import Maps, front_of  # noqa: PLC0415 - as above
+    from lookalike.analysis.finetuning.maps import Maps, front_of  # noqa: PLC0415 - as above
 
     card = read_card(small)
     front = front_of(card, read_weights(card), 2, tmp_path, threads=1)
@@ -246,7 +247,7 @@ def test_only_the_last_stages_change_and_no_statistics_of_batch_norm(
     assert report.card is not None
     before = tmp_path / "before"
     before.mkdir()
-    from lookalike.training.written import write_encoder  # noqa: PLC0415 - as above
+    from lookalike.analysis.finetuning.written import write_encoder  # noqa: PLC0415 - as above
 
     card = read_card(small)
     was = weights_in(write_encoder(before, card, read_weights(card), taught="nothing"))

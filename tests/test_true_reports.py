@@ -17,8 +17,8 @@ from conftest import painted
 from lookalike.cli import run
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.output import stdout
-from lookalike.scan import passed_text
-from lookalike.suggestions import closest, did_you_mean
+from lookalike.core.suggestions import closest, did_you_mean
+from lookalike.sources.scan import passed_text
 
 
 @pytest.fixture(scope="module")

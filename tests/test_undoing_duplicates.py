@@ -13,14 +13,14 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from lookalike import images
+from lookalike.analysis.duplicates import act, find, undo
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.collection import Collection
-from lookalike.duplicates import act, find, undo
+from lookalike.core.records import Item
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
-from lookalike.records import Item
-from lookalike.scan import ScanOptions
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.sources.scan import ScanOptions
+from lookalike.stores.embedded.store import EmbeddedStore
 
 
 def drawn(seed: int) -> Image.Image:
@@ -184,8 +184,8 @@ _DIES = """
 import os, signal, sys
 from pathlib import Path
 from lookalike.collection import Collection
-from lookalike.duplicates import act, find
-from lookalike.stores.embedded import EmbeddedStore
+from lookalike.analysis.duplicates import act, find
+from lookalike.stores.embedded.store import EmbeddedStore
 
 what, number = sys.argv[2], int(sys.argv[3])
 seen = 0

@@ -20,7 +20,7 @@ from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionNotFoundError, EncoderError, SourceError
 from lookalike.runfile.act import act
 from lookalike.runfile.reading import read_run_file
-from lookalike.stores.own_files import DATABASE
+from lookalike.stores.embedded.own_files import DATABASE
 from test_folder_safety import quiet
 
 __all__ = ["place"]  # a fixture

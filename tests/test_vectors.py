@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from lookalike.vectors import cosines, dots, mixed, top_k, unit_rows
+from lookalike.core.vectors import cosines, dots, mixed, top_k, unit_rows
 
 _SCORES = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.25000003, 0.5, 1.0]), max_size=40)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import lookalike
 from conftest import painted
 from lookalike.collection import Collection
+from lookalike.core.records import IndexReport, Item
 from lookalike.encoders import OnnxEncoder
-from lookalike.records import IndexReport, Item
 
 __all__ = ["Shelf", "counted", "table", "words"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.analysis.finetuning.maps import front_of
 from lookalike.encoders.cards import find_card
 from lookalike.encoders.weights import read_weights
-from lookalike.training.maps import front_of
 from training.config import Config
 from training.crops import show
 from training.kept import Kept, Writer

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.evaluation.intervals import interval
-from lookalike.evaluation.rankings import measures
+from lookalike.analysis.evaluation.intervals import interval
+from lookalike.analysis.evaluation.rankings import measures
 
 __all__ = ["SPACES", "Score", "evaluate", "in_space", "pca", "side_by_side", "unit"]
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from numpy.typing import NDArray
 
-from lookalike.training.tail import State, Tail
+from lookalike.analysis.finetuning.tail import State, Tail
 
 __all__ = ["Average", "pooled", "relational_loss", "vectors"]
 

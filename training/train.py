@@ -23,9 +23,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from numpy.typing import NDArray
 
+from lookalike.analysis.finetuning.tail import Tail
 from lookalike.encoders.cards import find_card
 from lookalike.encoders.weights import read_weights
-from lookalike.training.tail import Tail
 from training.activations import Activations
 from training.config import Config, read_config
 from training.kept import Kept

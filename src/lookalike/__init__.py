@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lookalike import errors
+    from lookalike.analysis import (
+        calibration,
+        categories,
+        duplicates,
+        evaluation,
+        finetuning,
+        neighbours,
+    )
     from lookalike.client import RemoteCollection, connect
     from lookalike.collection import Collection, CollectionInfo, Description
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
-    from lookalike.encoders import available_encoders, load_encoder
-    from lookalike.errors import LookalikeError
-    from lookalike.filters import Condition
-    from lookalike.images import Limits
-    from lookalike.records import (
+    from lookalike.core import filters
+    from lookalike.core.filters import Condition
+    from lookalike.core.records import (
         Entry,
         Field,
         Hit,
@@ -30,9 +36,15 @@ if TYPE_CHECKING:
         Skipped,
         Stamp,
     )
-    from lookalike.roots import Root
-    from lookalike.scan import ScanOptions
+    from lookalike.core.roots import Root
+    from lookalike.encoders import available_encoders, load_encoder
+    from lookalike.errors import LookalikeError
+    from lookalike.images.decoding import Limits
+    from lookalike.moving import backups, copying, migrating
+    from lookalike.output import contact_sheet, export
     from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions
+    from lookalike.sources import catalogues
+    from lookalike.sources.scan import ScanOptions
 
 __all__ = [
     "Collection",
@@ -61,9 +73,22 @@ __all__ = [
     "Stamp",
     "__version__",
     "available_encoders",
+    "backups",
+    "calibration",
+    "catalogues",
+    "categories",
     "connect",
+    "contact_sheet",
+    "copying",
+    "duplicates",
     "errors",
+    "evaluation",
+    "export",
+    "filters",
+    "finetuning",
     "load_encoder",
+    "migrating",
+    "neighbours",
     "open",
 ]
 
@@ -75,31 +100,49 @@ __version__ = "0.1.0"
 _HOMES = {
     "Collection": "collection",
     "CollectionInfo": "collection",
-    "Condition": "filters",
+    "Condition": "core.filters",
     "Description": "collection",
     "Encoded": "search",
-    "Entry": "records",
-    "Field": "records",
-    "Hit": "records",
-    "IndexReport": "records",
-    "Item": "records",
+    "Entry": "core.records",
+    "Field": "core.records",
+    "Hit": "core.records",
+    "IndexReport": "core.records",
+    "Item": "core.records",
     "ItemRef": "search",
     "Limits": "images",
     "LookalikeError": "errors",
-    "Note": "records",
-    "Progress": "records",
+    "Note": "core.records",
+    "Progress": "core.records",
     "Query": "search",
     "QueryPart": "search",
     "RemoteCollection": "client",
     "Results": "search",
-    "Root": "roots",
-    "ScanOptions": "scan",
+    "Root": "core.roots",
+    "ScanOptions": "sources.scan",
     "SearchOptions": "search",
-    "Skipped": "records",
-    "Stamp": "records",
+    "Skipped": "core.records",
+    "Stamp": "core.records",
     "available_encoders": "encoders",
     "connect": "client",
     "load_encoder": "encoders",
+}
+
+
+# Public modules, and where they live: everything else may move.
+_MODULES = {
+    "backups": "moving.backups",
+    "calibration": "analysis.calibration",
+    "catalogues": "sources.catalogues",
+    "categories": "analysis.categories",
+    "contact_sheet": "output.contact_sheet",
+    "copying": "moving.copying",
+    "duplicates": "analysis.duplicates",
+    "evaluation": "analysis.evaluation",
+    "export": "output.export",
+    "filters": "core.filters",
+    "finetuning": "analysis.finetuning",
+    "migrating": "moving.migrating",
+    "neighbours": "analysis.neighbours",
 }
 
 
@@ -108,6 +151,8 @@ def __getattr__(name: str) -> object:
         return import_module("lookalike.config").open_collection
     if name == "errors":
         return import_module("lookalike.errors")
+    if name in _MODULES:
+        return import_module(f"lookalike.{_MODULES[name]}")
     if name in _HOMES:
         return getattr(import_module(f"lookalike.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'lookalike' has no attribute {name!r}")

@@ -13,23 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike import by_hand, failures, images
-from lookalike import missing as absent
-from lookalike import notes as reasons
-from lookalike import thumbnails as small
-from lookalike.belongings import remember_catalogue
-from lookalike.errors import (
-    CollectionError,
-    ItemNotFoundError,
-    NotAPictureError,
-    PictureError,
-    SourceError,
-)
-from lookalike.filters import FIELDS, Condition, Exists, Not, parse
-from lookalike.ids import check_id, is_text
-from lookalike.parts import Part
-from lookalike.protocols import Catalogue, Encoder, Prepared, Store
-from lookalike.records import (
+from lookalike import images
+from lookalike.core import by_hand
+from lookalike.core import notes as reasons
+from lookalike.core.filters import FIELDS, Condition, Exists, Not, parse
+from lookalike.core.ids import check_id, is_text
+from lookalike.core.protocols import Catalogue, Encoder, Prepared, Store
+from lookalike.core.records import (
     Added,
     Entry,
     Field,
@@ -43,8 +33,21 @@ from lookalike.records import (
     Skipped,
     id_of,
 )
-from lookalike.roots import Root, below, innermost, read_roots, roots_json, with_root
-from lookalike.sampling import sample
+from lookalike.core.roots import Root, below, innermost, read_roots, roots_json, with_root
+from lookalike.core.sampling import sample
+from lookalike.core.shards import Part
+from lookalike.errors import (
+    CollectionError,
+    ItemNotFoundError,
+    NotAPictureError,
+    PictureError,
+    SourceError,
+)
+from lookalike.images import thumbnails as small
+from lookalike.indexing import failures
+from lookalike.indexing import missing as absent
+from lookalike.indexing.belongings import remember_catalogue
+from lookalike.indexing.unfinished import abandon
 from lookalike.search import (
     Encoded,
     ImageSource,
@@ -56,12 +59,11 @@ from lookalike.search import (
     SearchOptions,
     run,
 )
-from lookalike.unfinished import abandon
 
 if TYPE_CHECKING:
-    from lookalike.categories.twostep import CategoryRules
-    from lookalike.relocating import Relocation
-    from lookalike.scan import ScanOptions
+    from lookalike.analysis.categories.twostep import CategoryRules
+    from lookalike.indexing.relocating import Relocation
+    from lookalike.sources.scan import ScanOptions
 
 __all__ = [
     "Collection",
@@ -149,7 +151,7 @@ class Collection:
         store: Store,
         encoder: Callable[[Store], Encoder],
         *,
-        limits: images.Limits = images.Limits(),  # noqa: B008 - frozen
+        limits: images.Limits = images.Limits(),
         cache: Path | None = None,
     ) -> None:
         self._store = store
@@ -170,7 +172,7 @@ class Collection:
         self,
         source: str | os.PathLike[str] | Catalogue | Iterable[Entry],
         *,
-        format: str = "auto",  # noqa: A002 - the word everywhere
+        format: str = "auto",
         options: "ScanOptions | None" = None,
         keep_missing: bool = False,
         allow_removals: bool = False,
@@ -195,14 +197,14 @@ class Collection:
         the batch in hand and the next run goes on. With ``optimize``, a large collection is
         prepared for quick searches at the end (see there). With ``part``, only that part of the
         source is looked at and nothing removed: several machines fill one collection, and
-        ``lookalike.pruning`` removes what has vanished.
+        ``indexing.prune`` removes what has vanished.
 
         ``thumbnails`` keeps a small JPEG of each item in the store, so many pixels (32 to 1024) on
         the longer side, for those who cannot reach the files; 0 keeps none and drops those that are
         there. The collection remembers it: later runs and ``add`` follow. Items of this source
         that lack theirs are given it, without encoding again.
 
-        A catalogue (``lookalike.catalogues``) also says what a picture is: its label, group and
+        A catalogue (``sources.catalogues``) also says what a picture is: its label, group and
         metadata. What was set by hand (``label``, ``edit``) stays, unless ``overwrite_by_hand``.
         ``format`` is its format's name, ``folder`` for pictures and nothing else, or
         ``auto`` to recognise it by its content. Where only the catalogue's words have changed,
@@ -220,15 +222,15 @@ class Collection:
         the report.
         """
         # What indexing needs costs a fresh process 20 ms, which a search should not pay.
-        from lookalike import indexing  # noqa: PLC0415
-        from lookalike.catalogues import open_catalogue, recognise  # noqa: PLC0415
+        from lookalike.indexing import pipeline as indexing  # noqa: PLC0415
+        from lookalike.sources.catalogues import open_catalogue, recognise  # noqa: PLC0415
 
         if thumbnails is not None:
             small.keep(self._store, thumbnails)
         common = _Common(limits=self.limits, progress=progress, stop=stop)
         if isinstance(source, str | os.PathLike):
             path = _expanded(source)
-            format = recognise(path) if format == "auto" else format  # noqa: A001 - its name
+            format = recognise(path) if format == "auto" else format
             if format != "folder":
                 source = open_catalogue(path, format)
         if isinstance(source, str | os.PathLike):
@@ -293,8 +295,8 @@ class Collection:
         overwrite_by_hand: bool,
         as_new: bool,
     ) -> IndexReport:
-        from lookalike.indexing import index_folder  # noqa: PLC0415 - as in `index`
-        from lookalike.scan import ScanOptions, check_folder  # noqa: PLC0415 - likewise
+        from lookalike.indexing.pipeline import index_folder  # noqa: PLC0415 - as in `index`
+        from lookalike.sources.scan import ScanOptions, check_folder  # noqa: PLC0415 - likewise
 
         check_folder(folder)
         root, under, apart = self._root_of(folder, as_new=as_new)
@@ -316,7 +318,7 @@ class Collection:
 
     def add(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         picture: str | os.PathLike[str] | bytes,
         *,
         label: str | None = None,
@@ -329,7 +331,7 @@ class Collection:
         Return the item, with the ``outcome``: "created", "replaced" (label, group and metadata that
         are not given stay), or "unchanged" for the very image that was there. ``thumbnails`` is as
         for ``index``. Raises ``PictureError``, and ``InvalidIdError`` for an id that no new item
-        may have (``lookalike.ids``).
+        may have (``core.ids``).
         """
         if id not in self:
             check_id(id)
@@ -469,7 +471,7 @@ class Collection:
 
     def similar(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         *,
         options: SearchOptions | None = None,
         **keywords: Unpack[SearchKeywords],
@@ -477,13 +479,13 @@ class Collection:
         """Return the ``k`` items most like an item, best first; nothing is encoded.
 
         As ``search`` with an ``ItemRef``. With ``per_group`` the item's own group is left out with
-        it. Where the neighbour table has the results (``lookalike.neighbours``), they are read
+        it. Where the neighbour table has the results (``analysis.neighbours``), they are read
         from there.
         """
         _check_texts([id])
         return self.search(ItemRef(id), options=options, **keywords)
 
-    def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
+    def get(self, id: str) -> Item:
         """The item of an id; ``ItemNotFoundError`` when there is none."""
         item = self._store.get([id]).get(id) if is_text(id) else None
         if item is None:
@@ -494,7 +496,7 @@ class Collection:
         """Stored vectors, (len(ids), dim) float32 with unit rows."""
         return self._store.vectors(ids)
 
-    def thumbnail(self, id: str, *, side: int = 320) -> bytes:  # noqa: A002 - the word everywhere
+    def thumbnail(self, id: str, *, side: int = 320) -> bytes:
         """A JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
 
         The one that is kept, if it is large enough or the file is away; else of the file. Raises
@@ -525,7 +527,7 @@ class Collection:
             for item in items
         ]
 
-    def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
+    def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and is_text(id) and id in self._store.get([id])
 
     def count(self, where: str | Condition | None = None) -> int:
@@ -596,7 +598,7 @@ class Collection:
 
     def edit(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         **changes: Unpack[by_hand.Words],
     ) -> Item:
         """Set ``label``, ``group`` or ``metadata`` of an item by hand; ``ItemNotFoundError``.
@@ -611,7 +613,7 @@ class Collection:
         """Yield the items whose file has gone, by ascending id, with what was said of them.
 
         They are in no results. They come back with their file; ``remove`` or
-        ``lookalike.pruning.prune_missing`` forgets them.
+        ``indexing.prune.prune_missing`` forgets them.
         """
         return absent.missing(self._store)
 
@@ -709,7 +711,7 @@ class Collection:
         of the items is looked for at the new place. Raises ``SourceError`` when nothing was indexed
         from ``old``, and when too few files are there or are the same.
         """
-        from lookalike import relocating  # noqa: PLC0415 - a search should not pay for it
+        from lookalike.indexing import relocating  # noqa: PLC0415 - a search should not pay for it
 
         return relocating.relocate(self._store, _expanded(old), _expanded(new), dry_run=dry_run)
 
@@ -721,7 +723,7 @@ class Collection:
             raise SourceError(f"{ascii(str(folder))[1:-1]}: its name is not UTF-8; rename it")
         if around is None:
             if not as_new:
-                from lookalike import relocating  # noqa: PLC0415 - a search should not pay for it
+                from lookalike.indexing import relocating  # noqa: PLC0415 - a search should not pay for it
 
                 relocating.check_new(self._store, place)
             self._store.change_setting(

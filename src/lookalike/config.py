@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.suggestions import closest
 from lookalike.errors import CollectionError, CollectionNotFoundError
-from lookalike.protocols import Encoder, Store
-from lookalike.stores.embedded import EmbeddedStore
-from lookalike.stores.own_files import DATABASE, holds_collection
-from lookalike.suggestions import closest
+from lookalike.stores.embedded.own_files import DATABASE, holds_collection
+from lookalike.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -142,10 +142,10 @@ def _open_store(address: str | os.PathLike[str], known: Settings, *, create: boo
 
         server = parse_address(address)
         if server.kind == "opensearch":
-            from lookalike.stores.opensearch import open_opensearch  # noqa: PLC0415 - likewise
+            from lookalike.stores.servers.opensearch import open_opensearch  # noqa: PLC0415 - likewise
 
             return open_opensearch(server, create=create)
-        from lookalike.stores.elasticsearch import open_elasticsearch  # noqa: PLC0415 - likewise
+        from lookalike.stores.servers.elasticsearch import open_elasticsearch  # noqa: PLC0415 - likewise
 
         return open_elasticsearch(server, create=create)
     folder = collection_folder(address, known)

@@ -19,18 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike import images, notes
+from lookalike import images
+from lookalike.core import notes
+from lookalike.core.filters import Condition, all_of, parse
+from lookalike.core.records import Hit, Item, Note
+from lookalike.core.vectors import Vector, mixed, reaches, unit_rows
 from lookalike.errors import ItemNotFoundError, UnreadablePictureError
-from lookalike.filters import Condition, all_of, parse
-from lookalike.images import Box
-from lookalike.records import Hit, Item, Note
-from lookalike.vectors import Vector, mixed, reaches, unit_rows
+from lookalike.images.decoding import Box
 
 if TYPE_CHECKING:
-    from lookalike.calibration import Calibration, Match
-    from lookalike.categories.twostep import CategoryChoice, CategoryRules
+    from lookalike.analysis.calibration import Calibration, Match
+    from lookalike.analysis.categories.twostep import CategoryChoice, CategoryRules
+    from lookalike.analysis.duplicates.collapsing import NearDuplicateFold
     from lookalike.collection import Collection
-    from lookalike.duplicates.collapsing import NearDuplicateFold
 
 __all__ = [
     "Collapse",
@@ -290,7 +291,7 @@ def run(
 
     ``scale`` is the calibration that gives each result its match level. Without one, levels are
     looked up, or measured, only for ``min_match``. ``rules`` are the finer settings of a category
-    search (``lookalike.categories.search``).
+    search (``analysis.categories.search``).
 
     Raises ``PictureError`` for an image that cannot be used, ``ItemNotFoundError``,
     ``CollectionError`` for a category that no item has, ``EncoderError`` and ``StoreError``, and
@@ -357,7 +358,7 @@ class _Search:
         if options.category == "off":
             found = self._best(options.condition, options.k)
         else:
-            from lookalike.categories import twostep  # noqa: PLC0415 - most searches spare it
+            from lookalike.analysis.categories import twostep  # noqa: PLC0415 - most searches spare it
 
             found, choice = twostep.search_within(
                 self._collection,
@@ -378,7 +379,7 @@ class _Search:
         """Drop what is below the thresholds, and say what there is to say."""
         options = self._options
         if scale is None and options.min_match is not None:
-            from lookalike.calibration import calibrated  # noqa: PLC0415 - only for a level
+            from lookalike.analysis.calibration import calibrated  # noqa: PLC0415 - only for a level
 
             scale = calibrated(self._collection)
         matches: Sequence[Match | None] = ()
@@ -427,7 +428,7 @@ class _Search:
             hits = self._widen(search, k, spare=max(len(self._own_ids), 1))
         return hits or []
 
-    def _table(self, id: str, where: Condition | None) -> _Find:  # noqa: A002 - the word everywhere
+    def _table(self, id: str, where: Condition | None) -> _Find:
         """Return what reads the neighbour table; it gives ``None`` where only a search can say."""
 
         def read(ask: int) -> _Found | None:
@@ -471,7 +472,7 @@ class _Search:
     def _fold(self, k: int) -> "NearDuplicateFold | None":
         if self._options.collapse != "near":
             return None
-        from lookalike.duplicates.collapsing import NearDuplicateFold  # noqa: PLC0415 - rarely
+        from lookalike.analysis.duplicates.collapsing import NearDuplicateFold  # noqa: PLC0415 - rarely
 
         return NearDuplicateFold(self._collection, k)
 

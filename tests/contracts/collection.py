@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import lookalike
+from lookalike.core.records import Entry, Hit, Item, Progress
 from lookalike.errors import (
     BrokenPictureError,
     FilterError,
@@ -23,7 +24,6 @@ from lookalike.errors import (
     PictureError,
     UnreadablePictureError,
 )
-from lookalike.records import Entry, Hit, Item, Progress
 
 __all__ = ["CollectionContract", "Shop", "bare", "stock"]
 

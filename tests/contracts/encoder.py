@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lookalike.protocols import Encoder, Prepared
+from lookalike.core.protocols import Encoder, Prepared
 
 # Rounding: a run of two pictures may add up in another order than a run of one.
 CLOSE = 1e-5

@@ -9,9 +9,9 @@ import pytest
 
 from contracts.store import DIM, StoreContract
 from lookalike.errors import CollectionNotFoundError
-from lookalike.stores.elasticsearch import open_elasticsearch
-from lookalike.stores.opensearch import open_opensearch
 from lookalike.stores.servers.addresses import ServerAddress, parse_address
+from lookalike.stores.servers.elasticsearch import open_elasticsearch
+from lookalike.stores.servers.opensearch import open_opensearch
 from lookalike.stores.servers.store import ServerStore
 
 _OPEN = {"elasticsearch": open_elasticsearch, "opensearch": open_opensearch}

@@ -12,15 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filter_semantics import meets
-from lookalike.errors import (
-    CollectionNotFoundError,
-    EncoderMismatchError,
-    ItemNotFoundError,
-    LookalikeError,
-)
-from lookalike.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
-from lookalike.protocols import NeighbourLists, Store
-from lookalike.records import (
+from lookalike.core.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
+from lookalike.core.protocols import NeighbourLists, Store
+from lookalike.core.records import (
     Field,
     Hit,
     Item,
@@ -32,13 +26,19 @@ from lookalike.records import (
     Thumbnail,
     ThumbnailState,
 )
-from lookalike.vectors import Matrix, unit_rows
+from lookalike.core.vectors import Matrix, unit_rows
+from lookalike.errors import (
+    CollectionNotFoundError,
+    EncoderMismatchError,
+    ItemNotFoundError,
+    LookalikeError,
+)
 
 DIM = 8
 _ORDER = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
-def an_item(id: str, **changes: object) -> Item:  # noqa: A002 - the word everywhere
+def an_item(id: str, **changes: object) -> Item:
     item = Item(
         id=id,
         digest=f"{abs(hash(id)):064x}"[-64:],

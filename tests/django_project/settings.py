@@ -4,7 +4,11 @@ from pathlib import Path
 
 SECRET_KEY = "for tests alone"  # noqa: S105 - guards nothing
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.sessions", "lookalike.django"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "lookalike.compat.django",
+]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

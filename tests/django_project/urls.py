@@ -2,7 +2,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_protect
 
-from lookalike.django.views import search
+from lookalike.compat.django.views import search
 
 
 @csrf_protect
@@ -11,4 +11,4 @@ def guarded(request: HttpRequest) -> HttpResponse:
     return search(request)
 
 
-urlpatterns = [path("images/", include("lookalike.django.urls")), path("guarded/", guarded)]
+urlpatterns = [path("images/", include("lookalike.compat.django.urls")), path("guarded/", guarded)]

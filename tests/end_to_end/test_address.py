@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
 from end_to_end.visits import Service, Visit, visiting
-from lookalike import filters
+from lookalike.core import filters
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAME = TEXT.filter(bool) | st.sampled_from(["__proto__", "constructor", "label", "a.b", 'a"b\\'])

@@ -15,13 +15,13 @@ from PIL import Image
 
 import lookalike
 from lookalike import Collection
+from lookalike.core.protocols import Prepared
+from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, NotAPictureError
-from lookalike.protocols import Prepared
 from lookalike.search import Encoded
 from lookalike.service.batching import Batcher
 from lookalike.service.problems import Busy
-from lookalike.vectors import Matrix
 
 
 async def until(done: Callable[[], bool]) -> None:

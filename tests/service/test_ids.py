@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hostile import photo, saved
 from live import Live, problem, serving
 from lookalike.client import connect
+from lookalike.core.ids import id_problem
 from lookalike.errors import InvalidIdError, ItemNotFoundError
-from lookalike.ids import id_problem
 
 PNG = saved(photo(seed=1), "PNG")
 C = "/v1/collections/shop"

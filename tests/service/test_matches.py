@@ -8,8 +8,8 @@ import pytest
 
 import lookalike
 from live import Live, hits, serving
-from lookalike import calibration
-from lookalike.documents import hits_json
+from lookalike.analysis import calibration
+from lookalike.output.documents import hits_json
 from lookalike.search import ItemRef, Query, SearchOptions, run
 from lookalike.service.levels import Levels
 

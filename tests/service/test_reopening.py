@@ -19,8 +19,8 @@ import engines
 import lookalike
 from hostile import photo, saved
 from live import Live, hits, ids, problem, process, serving
-from lookalike import migrating
 from lookalike.encoders import OnnxEncoder, load_encoder
+from lookalike.moving import migrating
 from networks import tiny_card
 
 PNG = saved(photo(seed=1), "PNG")

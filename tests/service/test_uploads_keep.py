@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hostile import photo, saved
 from live import Live, problem, process, serving
 from lookalike.client import connect
-from lookalike.images import digest
-from lookalike.records import Entry
+from lookalike.core.records import Entry
+from lookalike.images.decoding import digest
 from lookalike.service import kept
 
 PHOTOS = [saved(photo(seed=number), "JPEG") for number in range(12)]

@@ -69,7 +69,7 @@ class _Lazy(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from lookalike.suggestions import did_you_mean  # noqa: PLC0415 - only for a wrong word
+            from lookalike.core.suggestions import did_you_mean
 
             if hint := did_you_mean(args[0], _COMMANDS):
                 message = error.message.removesuffix(".") + hint
@@ -112,7 +112,7 @@ def run(words: Sequence[str]) -> int:
         code = INTERRUPTED
         _print_error(words, "interrupted", "interrupted")
     except LookalikeError as error:
-        from lookalike.codes import status_of  # noqa: PLC0415 - only for an error
+        from lookalike.core.codes import status_of
 
         click.echo(f"error: {error}", err=True)
         code = FAILED
@@ -128,7 +128,7 @@ def _print_error(words: Sequence[str], code: str, message: str) -> None:
     options = words[: words.index("--")] if "--" in words else words
     if "--json" not in options:
         return
-    from lookalike.cli.output import print_json, stdout  # noqa: PLC0415 - only for an error
+    from lookalike.cli.output import print_json, stdout
 
     if not stdout.taken:
         try:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.output import lines, plain, print_json, print_table
-from lookalike.documents import collection_json, error_json, hits_json, search_json
+from lookalike.core.notes import text
+from lookalike.core.records import Hit, Item, Json
 from lookalike.errors import LookalikeError, SourceError
-from lookalike.notes import text
-from lookalike.records import Hit, Item, Json
+from lookalike.output.documents import collection_json, error_json, hits_json, search_json
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from lookalike.calibration import Calibration, Match
-    from lookalike.categories.twostep import CategoryChoice
+    from lookalike.analysis.calibration import Calibration, Match
+    from lookalike.analysis.categories.twostep import CategoryChoice
     from lookalike.collection import Collection
     from lookalike.search import Results, SearchOptions
 
@@ -73,12 +73,12 @@ class Limits:
         """Return what is kept about the collection; with ``min_match``, measure it if need be."""
         if min_match is None and shop.store.setting("calibration") is None:
             return cls(scale=None)
-        from lookalike import calibration  # noqa: PLC0415 - searches without levels spare it
+        from lookalike.analysis import calibration
 
         found = calibration.kept(shop) if min_match is None else calibration.calibrated(shop)
         scale = calibration.applying(found, min_match)
         if scale is not None and scale.reason is not None:
-            from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - rarely
+            from lookalike.cli.calibrate import levels_text
 
             click.echo(f"{scale.reason}; by rule of thumb {levels_text(scale.levels)}", err=True)
         return cls(scale=scale)
@@ -189,9 +189,9 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
         return
     columns, rows = _columns(answer)
     if preview and sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
+        from rich.console import Console
 
-        from lookalike.cli import preview as small  # noqa: PLC0415 - likewise
+        from lookalike.cli import preview as small
 
         out = Console()
         if small.can_preview(out):
@@ -203,8 +203,8 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
 
 def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path: Path) -> None:
     """One sheet; for several queries one each, numbered as the queries are."""
-    from lookalike.outputs import save_sheet  # noqa: PLC0415 - only with --sheet
-    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - likewise
+    from lookalike.output.contact_sheet import Cell, contact_sheet
+    from lookalike.output.outputs import save_sheet
 
     queries = [
         answer.picture
@@ -245,6 +245,6 @@ def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | 
 def _own_image(shop: "Collection", answer: Answer) -> "Image.Image | None":
     if isinstance(answer.picture, Item):
         return next(shop.pictures([answer.picture], side=_SIDE))
-    from lookalike import images  # noqa: PLC0415 - only for sheets
+    from lookalike import images
 
     return images.viewed(answer.picture, _SIDE, shop.limits)

@@ -41,7 +41,7 @@ def backup_command(
       lookalike backup /backups/shop-monday -c shop
       lookalike restore /backups/shop-monday -c shop
     """
-    from lookalike import backups  # noqa: PLC0415 - other commands need not load it
+    from lookalike.moving import backups
 
     with (
         opened(collection) as shop,
@@ -91,7 +91,7 @@ def restore_command(
       lookalike restore /backups/shop-monday -c shop
       lookalike restore /backups/shop-monday --check
     """
-    from lookalike import backups  # noqa: PLC0415 - as above
+    from lookalike.moving import backups
 
     backup = backup.expanduser()
     if check:

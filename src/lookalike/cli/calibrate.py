@@ -7,14 +7,14 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import print_json, print_table
-from lookalike.documents import when
+from lookalike.output.documents import when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lookalike.calibration import Calibration, Level
+    from lookalike.analysis.calibration import Calibration, Level
     from lookalike.collection import Collection
-    from lookalike.records import Json
+    from lookalike.core.records import Json
 
 __all__ = ["calibrate_command", "levels_of", "levels_text"]
 
@@ -32,7 +32,7 @@ def calibrate_command(*, collection: str | None, as_json: bool) -> None:
       lookalike calibrate -c shop
       lookalike search query.jpg -c shop --min-match fair
     """
-    from lookalike import calibration  # noqa: PLC0415 - --help needs none
+    from lookalike.analysis import calibration
 
     with opened(collection) as shop:
         scale = calibration.calibrate(shop)
@@ -63,7 +63,7 @@ def calibrate_command(*, collection: str | None, as_json: bool) -> None:
 
 def levels_of(shop: "Collection") -> "Sequence[Level]":
     """The levels that were measured in a collection and still hold; none where there are none."""
-    from lookalike import calibration  # noqa: PLC0415 - as in `calibrate_command`
+    from lookalike.analysis import calibration
 
     scale = calibration.kept(shop)
     return scale.levels if scale is not None and scale.reason is None else ()

@@ -11,14 +11,14 @@ import click
 from lookalike.cli.exit_codes import NOTHING_FOUND, of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
-from lookalike.documents import error_json, when
 from lookalike.errors import ExportError, PictureError
+from lookalike.output.documents import error_json, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lookalike.categories import CategoryReport, Learned, Standing
-    from lookalike.records import Json
+    from lookalike.analysis.categories import CategoryReport, Learned, Standing
+    from lookalike.core.records import Json
 
 __all__ = ["categories_command", "standing_text"]
 
@@ -75,9 +75,9 @@ def train_command(
       lookalike categories train -c shop --report shop.html
       lookalike categories train -c shop --by category_path --levels
     """
-    from lookalike import categories  # noqa: PLC0415 - --help needs none
-    from lookalike.cli.progress import Meter  # noqa: PLC0415 - likewise
-    from lookalike.outputs import check_output  # noqa: PLC0415 - likewise
+    from lookalike.analysis import categories
+    from lookalike.cli.progress import Meter
+    from lookalike.output.outputs import check_output
 
     with opened(collection) as shop, Meter("learning", quiet=quiet or as_json) as meter:
         if report is not None:
@@ -98,7 +98,7 @@ def train_command(
 
 
 def _write_report(found: "CategoryReport", collection: str, target: Path) -> None:
-    from lookalike.report import render_learning  # noqa: PLC0415 - only with --report
+    from lookalike.output.report import render_learning
 
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     try:
@@ -171,7 +171,7 @@ def predict_command(
       lookalike categories predict query.jpg -c shop
       lookalike categories predict query.jpg -c shop --by season
     """
-    from lookalike import categories  # noqa: PLC0415 - --help needs none
+    from lookalike.analysis import categories
 
     documents: list[Json] = []
     outcomes: list[bool | None] = []
@@ -211,7 +211,7 @@ def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool
 
     Exits with 5 if nothing was learned.
     """
-    from lookalike import categories  # noqa: PLC0415 - --help needs none
+    from lookalike.analysis import categories
 
     with opened(collection) as shop:
         found = categories.learned(shop)
@@ -282,7 +282,7 @@ def standing_text(since: "Standing") -> str:
 @json_option
 def drop_command(*, collection: str | None, as_json: bool) -> None:
     """Forget what was learned; the items keep their labels."""
-    from lookalike import categories  # noqa: PLC0415 - --help needs none
+    from lookalike.analysis import categories
 
     with opened(collection) as shop:
         gone = categories.drop(shop)

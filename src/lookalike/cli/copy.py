@@ -8,10 +8,10 @@ import click
 from lookalike.cli.options import json_option, opened
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
-from lookalike.unfinished import abandon
+from lookalike.indexing.unfinished import abandon
 
 if TYPE_CHECKING:
-    from lookalike.copying import CopyReport
+    from lookalike.moving.copying import CopyReport
 
 __all__ = ["copy_command"]
 
@@ -49,7 +49,7 @@ def copy_command(
       lookalike copy shop elasticsearch://localhost:9200/shop
       lookalike copy elasticsearch://localhost:9200/shop backup/shop
     """
-    from lookalike import copying  # noqa: PLC0415 - other commands need not load it
+    from lookalike.moving import copying
 
     with (
         opened(source) as shop,

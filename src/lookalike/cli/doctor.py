@@ -10,9 +10,9 @@ from lookalike import __version__
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import print_json, print_table
 from lookalike.config import settings
-from lookalike.cores import usable_cores
+from lookalike.core.cpus import usable_cores
+from lookalike.core.records import Json
 from lookalike.errors import CollectionNotFoundError, LookalikeError
-from lookalike.records import Json
 
 __all__ = ["doctor_command"]
 
@@ -86,7 +86,7 @@ def _installation() -> tuple[dict[str, Json], list[str]]:
     facts["home"] = str(known.home)
     facts["cache"] = str(known.cache)
     try:
-        from lookalike.encoders import load_encoder  # noqa: PLC0415 - loads the network runtime
+        from lookalike.encoders import load_encoder
 
         encoder = load_encoder(cache=known.cache)
         facts["encoder"] = f"{encoder.name} ({encoder.dim} values) on {encoder.device}"

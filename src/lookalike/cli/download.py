@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.catalogues import FORMATS, open_catalogue, recognise
 from lookalike.cli.exit_codes import FAILED, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import json_option, table_options
 from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
-from lookalike.download.politeness import USER_AGENT, Politeness
 from lookalike.errors import SourceError
+from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 if TYPE_CHECKING:
-    from lookalike.download.record import Row
-    from lookalike.download.run import DownloadReport
+    from lookalike.sources.download.record import Row
+    from lookalike.sources.download.run import DownloadReport
 
 __all__ = ["download_command"]
 
@@ -168,7 +168,7 @@ def download_command(
     if kind == "folder":
         raise SourceError(f"{path} is a folder of pictures; there is nothing to download")
     source = open_catalogue(path, kind, columns=columns or None, encoding=encoding)
-    from lookalike.download.run import download  # noqa: PLC0415 - aiohttp, that --failures spares
+    from lookalike.sources.download.run import download
 
     with stop_on_signal() as stop, Meter(plain(catalogue), quiet=quiet) as meter:
         report = download(
@@ -244,7 +244,7 @@ def done(report: "DownloadReport") -> str:
 
 def _failures(folder: Path, most: int) -> "list[Row]":
     """The first failures in the record of a folder of downloads."""
-    from lookalike.download.record import DownloadRecord  # noqa: PLC0415 - seldom needed
+    from lookalike.sources.download.record import DownloadRecord
 
     with DownloadRecord(folder) as record:
         return list(islice(record.rows(ok=False), most))
@@ -259,7 +259,7 @@ def _note(report: "DownloadReport") -> str:
 
 
 def _print_failures(folder: Path, *, as_json: bool) -> None:
-    from lookalike.download.record import DownloadRecord  # noqa: PLC0415 - seldom asked for
+    from lookalike.sources.download.record import DownloadRecord
 
     def cells(rows: "Iterator[Row]") -> Iterator[tuple[str, str, str, str]]:
         return ((plain(row.id), row.status, plain(row.reason), plain(row.url)) for row in rows)

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from lookalike.analysis.duplicates import Keep, act, copies_of, find, undo
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
-from lookalike.documents import error_json, item_json, notes_json
-from lookalike.duplicates import Keep, act, copies_of, find, undo
+from lookalike.core.records import Json
 from lookalike.errors import PictureError
-from lookalike.published import write_copies
-from lookalike.records import Json
-from lookalike.scan import TRASH
+from lookalike.output.documents import error_json, item_json, notes_json
+from lookalike.output.result_files import write_copies
+from lookalike.sources.scan import TRASH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lookalike.analysis.duplicates import Copy, Found, Outcome
     from lookalike.collection import Collection
-    from lookalike.duplicates import Copy, Found, Outcome
-    from lookalike.records import Item
+    from lookalike.core.records import Item
 
 __all__ = ["duplicates_command"]
 

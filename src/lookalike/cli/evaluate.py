@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lookalike.analysis.evaluation import SAMPLE, Comparison, compare
 from lookalike.cli.options import json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter
 from lookalike.errors import ExportError
-from lookalike.evaluation import SAMPLE, Comparison, compare
-from lookalike.published import document, write_report
+from lookalike.output.result_files import document, write_report
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -225,8 +225,8 @@ def _print(found: Comparison) -> None:
 
 def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path) -> None:
     """A numbered sheet for each of the worst queries, in a folder each for several collections."""
-    from lookalike.outputs import save_sheet  # noqa: PLC0415 - only with --sheets
-    from lookalike.sheet import Cell, contact_sheet  # noqa: PLC0415 - likewise
+    from lookalike.output.contact_sheet import Cell, contact_sheet
+    from lookalike.output.outputs import save_sheet
 
     count = 0
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):

@@ -11,7 +11,7 @@ import click
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, stdout
 from lookalike.cli.progress import Meter
-from lookalike.export import FORMATS, VECTORS, ExportReport, Vectors, export, format_of
+from lookalike.output.export import FORMATS, VECTORS, ExportReport, Vectors, export, format_of
 
 __all__ = ["export_command"]
 

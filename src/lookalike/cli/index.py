@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from lookalike.catalogues import open_catalogue, recognise
 from lookalike.cli.exit_codes import DONE, FAILED, HELD_BACK, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import (
     allow_removals_option,
@@ -22,17 +21,18 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core.records import IndexReport, together
+from lookalike.core.shards import Part
 from lookalike.errors import SourceError
-from lookalike.images import Limits
-from lookalike.parts import Part
-from lookalike.records import IndexReport, together
-from lookalike.scan import ScanOptions
-from lookalike.thumbnails import checked
-from lookalike.unfinished import abandon
+from lookalike.images.decoding import Limits
+from lookalike.images.thumbnails import checked
+from lookalike.indexing.unfinished import abandon
+from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
-    from lookalike.protocols import Catalogue
+    from lookalike.core.protocols import Catalogue
 
 __all__ = ["Source", "index_command", "update_neighbours"]
 
@@ -290,7 +290,7 @@ def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bo
     """A neighbour table that is there follows the items."""
     if shop.store.setting("neighbours") is None:
         return
-    from lookalike import neighbours  # noqa: PLC0415 - few collections have one
+    from lookalike.analysis import neighbours
 
     with Meter("neighbours", quiet=quiet) as meter:
         neighbours.build(shop, progress=meter.show, stop=stop)

@@ -17,15 +17,15 @@ from lookalike.cli.output import (
     size_text,
 )
 from lookalike.config import collections, settings
-from lookalike.documents import item_json, missing_json, when
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
+from lookalike.output.documents import item_json, missing_json, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lookalike.calibration import Level
+    from lookalike.analysis.calibration import Level
     from lookalike.collection import Collection, CollectionInfo, Description
-    from lookalike.records import Field, Json
+    from lookalike.core.records import Field, Json
 
 __all__ = ["facets_command", "info_command", "label_command", "list_command"]
 
@@ -48,7 +48,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
       lookalike info --skipped
       lookalike info -c shop --json
     """
-    from lookalike.cli.calibrate import levels_of  # noqa: PLC0415 - seldom needed
+    from lookalike.cli.calibrate import levels_of
 
     with opened(collection) as shop:
         if skipped:
@@ -82,7 +82,7 @@ def _rows(
     levels: "Sequence[Level]",
     learned: "_Learned | None",
 ) -> list[tuple[str, str]]:
-    from lookalike.cli.calibrate import levels_text  # noqa: PLC0415 - seldom needed
+    from lookalike.cli.calibrate import levels_text
 
     size = "" if info.bytes is None else f", {size_text(info.bytes)}"
     rows = [
@@ -127,8 +127,8 @@ class _Learned:
 def _learned(shop: "Collection") -> _Learned | None:
     if shop.store.setting("categories") is None:
         return None
-    from lookalike import categories  # noqa: PLC0415 - most collections have learned nothing
-    from lookalike.cli.categories import standing_text  # noqa: PLC0415 - likewise
+    from lookalike.analysis import categories
+    from lookalike.cli.categories import standing_text
 
     try:
         model, since = categories.learned(shop), categories.standing(shop)

@@ -13,7 +13,7 @@ from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import named_encoder
 
 if TYPE_CHECKING:
-    from lookalike.migrating import DropReport, MigrateReport
+    from lookalike.moving.migrating import DropReport, MigrateReport
 
 __all__ = ["migrate_command"]
 
@@ -56,7 +56,7 @@ def migrate_command(
       lookalike migrate -c shop --encoder efficientnet-lite2
       lookalike migrate -c shop --drop-old
     """
-    from lookalike import migrating  # noqa: PLC0415 - other commands need not load it
+    from lookalike.moving import migrating
 
     if encoder is None and not drop_old:
         raise click.UsageError("name the encoder to move to: --encoder")

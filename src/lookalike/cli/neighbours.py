@@ -10,7 +10,7 @@ from lookalike.cli.output import print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 
 if TYPE_CHECKING:
-    from lookalike.neighbours import BuildReport
+    from lookalike.analysis.neighbours import BuildReport
 
 __all__ = ["neighbours_command"]
 
@@ -55,7 +55,7 @@ def build_command(
       lookalike neighbours build -c shop
       lookalike neighbours build -K 100 -c shop
     """
-    from lookalike import neighbours  # noqa: PLC0415 - other commands need not load it
+    from lookalike.analysis import neighbours
 
     with (
         opened(collection) as shop,
@@ -89,7 +89,7 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
     \b
       lookalike neighbours info -c shop
     """
-    from lookalike import neighbours  # noqa: PLC0415 - as above
+    from lookalike.analysis import neighbours
 
     with opened(collection) as shop:
         state = shop.store.neighbour_state()
@@ -119,7 +119,7 @@ def drop_command(*, collection: str | None) -> None:
     \b
       lookalike neighbours drop -c shop
     """
-    from lookalike import neighbours  # noqa: PLC0415 - as above
+    from lookalike.analysis import neighbours
 
     with opened(collection) as shop:
         neighbours.drop(shop)

@@ -54,7 +54,7 @@ def allow_removals_option(*more: str) -> Callable[[_Command], _Command]:
 
 
 def format_option(command: _Command) -> _Command:
-    from lookalike.catalogues import FORMATS  # noqa: PLC0415 - a search should not pay for readers
+    from lookalike.sources.catalogues import FORMATS
 
     return click.option(
         "--format",

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from lookalike.documents import notes_json
-from lookalike.records import Leftover, Note
+from lookalike.core.records import Leftover, Note
+from lookalike.output.documents import notes_json
 
 __all__ = [
     "leftover_text",
@@ -88,9 +88,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         for row in rows:
             click.echo("\t".join(map(str, row)))
         return
-    from rich.console import Console  # noqa: PLC0415 - 20 ms that --json and --paths never pay
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:

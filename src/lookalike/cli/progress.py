@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from lookalike.records import Progress
+from lookalike.core.records import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -73,8 +73,8 @@ class Meter:
 
 
 def _bar() -> "Bar":
-    from rich import progress  # noqa: PLC0415 - only on a terminal
-    from rich.console import Console  # noqa: PLC0415 - likewise
+    from rich import progress
+    from rich.console import Console
 
     return progress.Progress(
         progress.TextColumn("{task.description}"),

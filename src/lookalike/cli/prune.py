@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from lookalike import pruning
 from lookalike.cli.exit_codes import HELD_BACK
 from lookalike.cli.index import Source, update_neighbours
 from lookalike.cli.options import (
@@ -19,7 +18,8 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
-from lookalike.scan import ScanOptions
+from lookalike.indexing import prune as pruning
+from lookalike.sources.scan import ScanOptions
 
 __all__ = ["prune_command"]
 

@@ -9,10 +9,10 @@ import click
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import leftover_text, print_json
 from lookalike.errors import ItemNotFoundError
-from lookalike.missing import TABLE as MISSING
+from lookalike.indexing.missing import TABLE as MISSING
 
 if TYPE_CHECKING:
-    from lookalike.records import Leftover
+    from lookalike.core.records import Leftover
 
 __all__ = ["remove_command"]
 

@@ -15,9 +15,9 @@ from lookalike.errors import RunFileError
 from lookalike.runfile.steps import STEPS, Step
 
 if TYPE_CHECKING:
-    from lookalike.categories import CategoryReport
-    from lookalike.evaluation import Comparison
-    from lookalike.records import Json
+    from lookalike.analysis.categories import CategoryReport
+    from lookalike.analysis.evaluation import Comparison
+    from lookalike.core.records import Json
     from lookalike.runfile.act import Outcome
     from lookalike.runfile.plan import Planned
     from lookalike.runfile.reading import Loaded
@@ -79,7 +79,7 @@ def run_command(
       lookalike run shop.yaml --only evaluate --force evaluate
       lookalike run shop.yaml --serve
     """
-    from lookalike.runfile.reading import read_run_file  # noqa: PLC0415 - --help needs none
+    from lookalike.runfile.reading import read_run_file
 
     loaded = read_run_file(file)
     for note in loaded.notes:
@@ -121,9 +121,9 @@ def run_command(
 
 
 def _serve(loaded: "Loaded") -> None:
-    from lookalike.cli.serve import serve  # noqa: PLC0415 - most runs end before
-    from lookalike.runfile.model import Service  # noqa: PLC0415 - loaded by now
-    from lookalike.runfile.state import address_of  # noqa: PLC0415 - likewise
+    from lookalike.cli.serve import serve
+    from lookalike.runfile.model import Service
+    from lookalike.runfile.state import address_of
 
     service = loaded.file.service or Service()
     serve(
@@ -146,8 +146,8 @@ def _serve(loaded: "Loaded") -> None:
 def _dry_run(
     loaded: "Loaded", only: Sequence[Step], force: Sequence[Step], *, as_json: bool
 ) -> None:
-    from lookalike.runfile.plan import plan  # noqa: PLC0415 - as above
-    from lookalike.runfile.state import look  # noqa: PLC0415 - likewise
+    from lookalike.runfile.plan import plan
+    from lookalike.runfile.state import look
 
     steps = plan(loaded.file, look(loaded), only=only, force=force)
     if as_json:
@@ -171,7 +171,7 @@ def _run(
     as_json: bool,
 ) -> list["Outcome"]:
     """Run the steps; tells of each as it begins and ends."""
-    from lookalike.runfile.act import act  # noqa: PLC0415 - as above
+    from lookalike.runfile.act import act
 
     def begins(planned: "Planned") -> None:
         if not quiet:
@@ -238,12 +238,12 @@ def _told(one: "Outcome", loaded: "Loaded") -> str:
 
 def _said(one: "Outcome", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
     """A line about what was done."""
-    from lookalike.categories import CategoryReport  # noqa: PLC0415 - loaded by now
-    from lookalike.cli import download, index, neighbours  # noqa: PLC0415 - likewise
-    from lookalike.evaluation import Comparison  # noqa: PLC0415 - likewise
-    from lookalike.export import ExportReport  # noqa: PLC0415 - likewise
-    from lookalike.neighbours import BuildReport  # noqa: PLC0415 - likewise
-    from lookalike.records import IndexReport  # noqa: PLC0415 - likewise
+    from lookalike.analysis.categories import CategoryReport
+    from lookalike.analysis.evaluation import Comparison
+    from lookalike.analysis.neighbours import BuildReport
+    from lookalike.cli import download, index, neighbours
+    from lookalike.core.records import IndexReport
+    from lookalike.output.export import ExportReport
 
     result = one.result
     match result:
@@ -289,8 +289,8 @@ def _head(loaded: "Loaded") -> dict[str, "Json"]:
 
 
 def _outcome_json(one: "Outcome") -> "Json":
-    from lookalike.evaluation import Comparison  # noqa: PLC0415 - likewise
-    from lookalike.published import document, plain_json  # noqa: PLC0415 - loaded by now
+    from lookalike.analysis.evaluation import Comparison
+    from lookalike.output.result_files import document, plain_json
 
     result = document(one.result) if isinstance(one.result, Comparison) else plain_json(one.result)
     return {
@@ -323,7 +323,7 @@ def init_command(
       lookalike init shop.yaml --source photos/ --format class-folders
       lookalike run shop.yaml --dry-run
     """
-    from lookalike.runfile.template import start_with, template  # noqa: PLC0415 - --help needs none
+    from lookalike.runfile.template import start_with, template
 
     target = file or Path("lookalike.toml" if toml else "lookalike.yaml")
     suffix = target.suffix.lower()

@@ -14,8 +14,8 @@ from lookalike.cli.options import collection_option, encoder_options, json_optio
 from lookalike.errors import ItemNotFoundError, PictureError
 
 if TYPE_CHECKING:
-    from lookalike.images import Box
-    from lookalike.records import Item, Json
+    from lookalike.core.records import Item, Json
+    from lookalike.images.decoding import Box
     from lookalike.search import ItemRef
 
 __all__ = ["search_command", "similar_command"]

@@ -164,9 +164,9 @@ def serve(
     """Serve until a signal ends it. ``show_paths`` is by default true on loopback alone."""
     gc.disable()  # what loads now stays; to look for garbage in it is a tenth of the time
     # The web framework takes a second to load, which no other command should pay.
-    from prometheus_client import disable_created_metrics  # noqa: PLC0415
+    from prometheus_client import disable_created_metrics
 
-    from lookalike.service import (  # noqa: PLC0415
+    from lookalike.service import (
         Collections,
         Metrics,
         ServiceSettings,
@@ -174,8 +174,8 @@ def serve(
         create_app,
         server,
     )
-    from lookalike.service.run import open_to_all  # noqa: PLC0415 - likewise
-    from lookalike.service.settings import is_loopback  # noqa: PLC0415 - likewise
+    from lookalike.service.run import open_to_all
+    from lookalike.service.settings import is_loopback
 
     gc.freeze()
     gc.enable()

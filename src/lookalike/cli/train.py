@@ -11,7 +11,13 @@ from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 
 if TYPE_CHECKING:
-    from lookalike.training import Epoch, Judgement, Quality, TrainingProgress, TrainingReport
+    from lookalike.analysis.finetuning import (
+        Epoch,
+        Judgement,
+        Quality,
+        TrainingProgress,
+        TrainingReport,
+    )
 
 __all__ = ["train_command"]
 
@@ -102,7 +108,7 @@ def train_command(
       lookalike index photos/ -c shop-new --encoder shop-encoder/shop-encoder.toml
       lookalike evaluate -c shop -c shop-new
     """
-    from lookalike import training  # noqa: PLC0415 - --help needs none
+    from lookalike.analysis import finetuning as training
 
     with (
         opened(collection) as shop,

@@ -11,9 +11,8 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from lookalike import images
-from lookalike.by_hand import Words
-from lookalike.categories.labels import Prediction
-from lookalike.categories.twostep import CategoryChoice, Scope
+from lookalike.analysis.categories.labels import Prediction
+from lookalike.analysis.categories.twostep import CategoryChoice, Scope
 from lookalike.client.connection import Asked, Document, Service, segment
 from lookalike.client.jobs import follow
 from lookalike.client.uploads import (
@@ -26,14 +25,9 @@ from lookalike.client.uploads import (
     upload,
 )
 from lookalike.collection import CollectionInfo, Description
-from lookalike.errors import (
-    CollectionNotFoundError,
-    ItemNotFoundError,
-    PictureTooLargeError,
-    ServiceError,
-)
-from lookalike.ids import check_id, is_plain, is_text
-from lookalike.records import (
+from lookalike.core.by_hand import Words
+from lookalike.core.ids import check_id, is_plain, is_text
+from lookalike.core.records import (
     Added,
     Entry,
     Field,
@@ -46,7 +40,13 @@ from lookalike.records import (
     Progress,
     together,
 )
-from lookalike.roots import Root
+from lookalike.core.roots import Root
+from lookalike.errors import (
+    CollectionNotFoundError,
+    ItemNotFoundError,
+    PictureTooLargeError,
+    ServiceError,
+)
 from lookalike.search import Query, QueryLike, Results, SearchKeywords, SearchOptions
 
 __all__ = ["RemoteCollection", "connect"]
@@ -106,7 +106,7 @@ class RemoteCollection:
 
     def add(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         picture: str | os.PathLike[str] | bytes,
         *,
         label: str | None = None,
@@ -240,7 +240,7 @@ class RemoteCollection:
 
     def edit(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         **changes: Unpack[Words],
     ) -> Item:
         """Set ``label``, ``group`` or ``metadata`` of an item by hand: ``Collection.edit``."""
@@ -287,7 +287,7 @@ class RemoteCollection:
 
     def similar(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         *,
         options: SearchOptions | None = None,
         **keywords: Unpack[SearchKeywords],
@@ -296,21 +296,21 @@ class RemoteCollection:
         asked = _query(SearchOptions.of(options, keywords))
         return self._results(self._item("GET", id, "/similar", query=asked))
 
-    def get(self, id: str) -> Item:  # noqa: A002 - the word everywhere
+    def get(self, id: str) -> Item:
         """The item of an id; ``ItemNotFoundError`` when there is none."""
         return _item(self._item("GET", id))
 
-    def picture(self, id: str) -> bytes:  # noqa: A002 - the word everywhere
+    def picture(self, id: str) -> bytes:
         """An item's file. ``ItemNotFoundError``, ``UnreadablePictureError`` if it has none."""
         path, asked = self._at(id, "/picture")
         return self._service.send("GET", path, query=asked)
 
-    def thumbnail(self, id: str, *, side: int = 320) -> bytes:  # noqa: A002 - the word everywhere
+    def thumbnail(self, id: str, *, side: int = 320) -> bytes:
         """A JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raises as ``picture``."""
         path, asked = self._at(id, "/thumbnail")
         return self._service.send("GET", path, query=asked | {"side": side})
 
-    def __contains__(self, id: object) -> bool:  # noqa: A002 - the word everywhere
+    def __contains__(self, id: object) -> bool:
         try:
             return isinstance(id, str) and bool(self.get(id))
         except ItemNotFoundError:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from lookalike.codes import KINDS
+from lookalike.core.codes import KINDS
 from lookalike.errors import AccessDeniedError, FilterError, PictureError, ServiceError
 
 __all__ = ["Asked", "Document", "Service", "segment"]
@@ -80,7 +80,7 @@ class Service:
         return response.data
 
     def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
-        """What a problem means here. See ``lookalike.codes``."""
+        """What a problem means here. See ``core.codes``."""
         status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
         if told is None or not isinstance(told.get("code"), str):
             return ServiceError(f"{self.address} answers {status}, and not as lookalike does")

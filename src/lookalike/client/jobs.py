@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from lookalike.client.connection import Service
+from lookalike.core.records import IndexReport, Progress, Skipped
 from lookalike.errors import ServiceError
-from lookalike.records import IndexReport, Progress, Skipped
 
 __all__ = ["follow"]
 

@@ -12,12 +12,12 @@ import urllib3
 from PIL import Image
 
 from lookalike import images
+from lookalike.core.records import Entry, Json, Remote, Skipped
 from lookalike.errors import (
     NotAPictureError,
     PictureError,
     UnreadablePictureError,
 )
-from lookalike.records import Entry, Json, Remote, Skipped
 from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart
 
 __all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]

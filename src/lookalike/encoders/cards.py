@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
+from lookalike.core.suggestions import did_you_mean
 from lookalike.errors import EncoderError, ModelCardError
-from lookalike.suggestions import did_you_mean
 
 __all__ = [
     "Builder",

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.cores import usable_cores
+from lookalike.core.cpus import usable_cores
+from lookalike.core.protocols import Prepared
+from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders.cards import Input, ModelCard, find_card
 from lookalike.encoders.devices import Device, available_providers, choose_devices, open_session
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare, tensor
 from lookalike.encoders.weights import Network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
-from lookalike.protocols import Prepared
-from lookalike.vectors import Matrix, unit_rows
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +69,7 @@ def load_encoder(
 
 
 class OnnxEncoder:
-    """Satisfies :class:`lookalike.protocols.Encoder`; thread-safe.
+    """Satisfies :class:`lookalike.core.protocols.Encoder`; thread-safe.
 
     Its network begins to open on a thread as soon as it is made; ``wait`` until it is there.
     """

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.core.protocols import Prepared
 from lookalike.encoders.cards import Input
-from lookalike.protocols import Prepared
 
 __all__ = ["PREPROCESSING_REVISION", "prepare", "tensor"]
 

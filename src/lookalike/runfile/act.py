@@ -10,30 +10,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from lookalike import categories, neighbours
-from lookalike.catalogues import open_catalogue, recognise
-from lookalike.categories import CategoryReport
+from lookalike.analysis import categories, neighbours
+from lookalike.analysis.categories import CategoryReport
+from lookalike.analysis.evaluation import Comparison, compare
+from lookalike.analysis.neighbours import BuildReport
 from lookalike.collection import Collection as Items
-from lookalike.download.politeness import Politeness
+from lookalike.core.protocols import Catalogue
+from lookalike.core.records import IndexReport, Json, Progress, together
 from lookalike.errors import ExportError, LookalikeError, SourceError
-from lookalike.evaluation import Comparison, compare
-from lookalike.export import ExportReport, export
-from lookalike.images import Limits
-from lookalike.neighbours import BuildReport
-from lookalike.outputs import check_output
-from lookalike.protocols import Catalogue
-from lookalike.published import document, write_report
-from lookalike.records import IndexReport, Json, Progress, together
+from lookalike.images.decoding import Limits
+from lookalike.indexing.unfinished import abandon
+from lookalike.output.export import ExportReport, export
+from lookalike.output.outputs import check_output
+from lookalike.output.result_files import document, write_report
 from lookalike.runfile.model import Columns, Download, Evaluate, Index, RunFile
 from lookalike.runfile.plan import NEEDS, Known, Planned, decide, outputs_of, selected
 from lookalike.runfile.reading import Loaded
 from lookalike.runfile.state import keep, look, model_of, opened, stamps
 from lookalike.runfile.steps import Step
-from lookalike.scan import ScanOptions, check_folder
-from lookalike.unfinished import abandon
+from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.download.politeness import Politeness
+from lookalike.sources.scan import ScanOptions, check_folder
 
 if TYPE_CHECKING:
-    from lookalike.download.run import DownloadReport
+    from lookalike.sources.download.run import DownloadReport
 
 __all__ = ["Outcome", "Result", "Shown", "act"]
 
@@ -197,7 +197,7 @@ class _Run:
     # -- steps, each called as its section ---------------------------------------------------
 
     def _download(self) -> "DownloadReport":
-        from lookalike.download.run import download  # noqa: PLC0415 - aiohttp, for this step only
+        from lookalike.sources.download.run import download  # noqa: PLC0415 - aiohttp, for this step only
 
         wanted = self.loaded.file.download
         assert wanted is not None  # noqa: S101 - the step is selected

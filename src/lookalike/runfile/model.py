@@ -16,16 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from lookalike.catalogues import FORMATS
-from lookalike.download.politeness import USER_AGENT, Politeness
+from lookalike.analysis.evaluation import SAMPLE
+from lookalike.core.filters import FIELDS, parse
+from lookalike.core.suggestions import did_you_mean
 from lookalike.errors import FilterError
-from lookalike.evaluation import SAMPLE
-from lookalike.export import FORMATS as TABLES
-from lookalike.export import VECTORS, Vectors, format_of
-from lookalike.filters import FIELDS, parse
+from lookalike.images.thumbnails import checked
+from lookalike.output.export import FORMATS as TABLES
+from lookalike.output.export import VECTORS, Vectors, format_of
 from lookalike.runfile.steps import STEPS, Step
-from lookalike.suggestions import did_you_mean
-from lookalike.thumbnails import checked
+from lookalike.sources.catalogues import FORMATS
+from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 __all__ = [
     "Categories",

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lookalike.core.suggestions import did_you_mean
 from lookalike.errors import RunFileError
 from lookalike.runfile.document import Document, Place, Value, where
-from lookalike.suggestions import did_you_mean
 
 __all__ = ["KEYS", "Note", "recognised", "translated"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
-from lookalike.records import Json
+from lookalike.core.records import Json
 from lookalike.runfile.model import RunFile
 from lookalike.runfile.steps import STEPS, Step
 

@@ -8,12 +8,12 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from lookalike.core.suggestions import did_you_mean
 from lookalike.encoders.cards import available_encoders
 from lookalike.errors import RunFileError
 from lookalike.runfile import older
 from lookalike.runfile.document import Document, Place, read_document, where
 from lookalike.runfile.model import RunFile
-from lookalike.suggestions import did_you_mean
 
 __all__ = ["Loaded", "keys_of", "read_run_file"]
 

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lookalike import categories, neighbours
+from lookalike.analysis import categories, neighbours
 from lookalike.collection import Collection
 from lookalike.config import open_collection
-from lookalike.download.record import NAME
+from lookalike.core.filters import FIELDS
+from lookalike.core.records import Item, Json
 from lookalike.errors import (
     CollectionNotFoundError,
     EncoderMismatchError,
     StoreDamagedError,
 )
-from lookalike.filters import FIELDS
-from lookalike.records import Item, Json
 from lookalike.runfile.plan import Done, Known, View, options_of, outputs_of, view_of
 from lookalike.runfile.reading import Loaded
 from lookalike.runfile.steps import STEPS, Step
-from lookalike.scan import stamp_of
+from lookalike.sources.download.record import NAME
+from lookalike.sources.scan import stamp_of
 
 __all__ = ["address_of", "keep", "look", "model_of", "opened", "stamps"]
 

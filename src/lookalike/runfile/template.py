@@ -12,11 +12,11 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lookalike.catalogues import open_catalogue, recognise
+from lookalike.core.records import Entry, Remote
 from lookalike.errors import SourceError
-from lookalike.records import Entry, Remote
 from lookalike.runfile.model import Columns, RunFile
 from lookalike.runfile.reading import keys_of
+from lookalike.sources.catalogues import open_catalogue, recognise
 
 __all__ = ["Start", "start_with", "template"]
 

@@ -8,13 +8,23 @@ own, made of the name and of its content.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lookalike import failures, images
-from lookalike.batches import TAKEN
+from lookalike import images
 from lookalike.collection import Collection
+from lookalike.core.ids import alternative, id_from_name, id_problem, is_text
+from lookalike.core.records import (
+    Entry,
+    IndexReport,
+    Item,
+    Json,
+    Outcome,
+    Progress,
+    Skipped,
+    together,
+)
+from lookalike.core.roots import Root
 from lookalike.errors import StoreFullError
-from lookalike.ids import alternative, id_from_name, id_problem, is_text
-from lookalike.records import Entry, IndexReport, Item, Json, Outcome, Progress, Skipped, together
-from lookalike.roots import Root
+from lookalike.indexing import failures
+from lookalike.indexing.batch import TAKEN
 from lookalike.service import kept, schemas
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem, checked

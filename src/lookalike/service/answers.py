@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookalike.documents import hits_json, search_json
-from lookalike.images import Box
-from lookalike.records import Item, Json
+from lookalike.core.records import Item, Json
+from lookalike.core.vectors import Vector
+from lookalike.images.decoding import Box
+from lookalike.images.thumbnails import kept_side
+from lookalike.output.documents import hits_json, search_json
 from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, bytes_of, run
 from lookalike.service.collections import Opened
 from lookalike.service.paths import item_address
@@ -15,8 +17,6 @@ from lookalike.service.problems import Problem
 from lookalike.service.schemas import Options
 from lookalike.service.state import Service, in_thread
 from lookalike.service.uploads import Upload
-from lookalike.thumbnails import kept_side
-from lookalike.vectors import Vector
 
 __all__ = ["Part", "searched", "with_links"]
 

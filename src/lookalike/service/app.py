@@ -10,18 +10,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from lookalike.service import (
-    catalogue,
-    health,
-    items,
-    job_routes,
-    keys,
-    older,
-    pictures,
-    problems,
-    schemas,
-    search,
-)
+from lookalike.service import keys, problems, schemas
 from lookalike.service.collections import Collections
 from lookalike.service.headers import Guarded
 from lookalike.service.jobs import Jobs
@@ -29,6 +18,11 @@ from lookalike.service.keys import Reads
 from lookalike.service.metrics import Measured, Metrics
 from lookalike.service.openapi import complete
 from lookalike.service.paths import RawPaths
+from lookalike.service.routes import collections as catalogue
+from lookalike.service.routes import health, items, search
+from lookalike.service.routes import images as pictures
+from lookalike.service.routes import jobs as job_routes
+from lookalike.service.routes import older_forms as older
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.standing import Standings
 from lookalike.service.state import Service, in_thread, named

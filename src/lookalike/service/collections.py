@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lookalike.config import Settings, collections, open_collection
-from lookalike.cores import usable_cores
-from lookalike.documents import collection_json
+from lookalike.core.cpus import usable_cores
+from lookalike.core.suggestions import did_you_mean
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
@@ -26,20 +26,20 @@ from lookalike.errors import (
     StoreReadOnlyError,
     StoreUnreachableError,
 )
-from lookalike.migrating import is_version
+from lookalike.moving.migrating import is_version
+from lookalike.output.documents import collection_json
 from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
 from lookalike.service.levels import Levels
 from lookalike.service.places import Place, place_of
 from lookalike.service.settings import ServiceSettings
-from lookalike.stores import own_files
-from lookalike.stores.own_files import holds_collection
+from lookalike.stores.embedded import own_files
+from lookalike.stores.embedded.own_files import holds_collection
 from lookalike.stores.servers.addresses import names_server
-from lookalike.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
-    from lookalike.records import Json
+    from lookalike.core.records import Json
 
 __all__ = ["Collections", "Opened"]
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from lookalike.documents import when
+from lookalike.core.records import IndexReport, Json, Progress
 from lookalike.errors import LookalikeError
-from lookalike.records import IndexReport, Json, Progress
+from lookalike.output.documents import when
 from lookalike.service.problems import Busy, Problem
 
 __all__ = ["Job", "Jobs", "State"]

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from lookalike import images
 from lookalike.collection import Collection
+from lookalike.core.records import Entry, Item, Json, Stamp
+from lookalike.core.roots import Root, read_roots, roots_json
 from lookalike.errors import StoreFullError
-from lookalike.formats import format_of
-from lookalike.records import Entry, Item, Json, Stamp
-from lookalike.roots import Root, read_roots, roots_json
+from lookalike.images.formats import format_of
 from lookalike.service.schemas import Said
-from lookalike.stores.own_files import UPLOADS, is_upload, upload_files
+from lookalike.stores.embedded.own_files import UPLOADS, is_upload, upload_files
 
 __all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "suffix_of", "sweep"]
 

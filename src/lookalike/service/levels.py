@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from lookalike.calibration import Calibration, Match, applying, calibrated, holds, kept
+from lookalike.analysis.calibration import Calibration, Match, applying, calibrated, holds, kept
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection

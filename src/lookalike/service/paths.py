@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lookalike.ids import is_plain
+from lookalike.core.ids import is_plain
 
 __all__ = ["BY_PARAMETER", "RawPaths", "item_address"]
 

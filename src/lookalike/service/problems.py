@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from lookalike import errors
-from lookalike.codes import status_of
-from lookalike.records import Json
+from lookalike.core.codes import status_of
+from lookalike.core.records import Json
 
 __all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register", "told"]
 

@@ -1,10 +1,10 @@
 """A picture from a URL that a request names: only where the service was told to allow it."""
 
-from lookalike.download import Politeness
-from lookalike.download.fetch import OK, fetch, open_session
 from lookalike.service.problems import Problem
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.uploads import Upload
+from lookalike.sources.download import Politeness
+from lookalike.sources.download.fetch import OK, fetch, open_session
 
 __all__ = ["fetched"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from lookalike.core.records import Json
 from lookalike.errors import LookalikeError, StoreUnreachableError
-from lookalike.records import Json
 from lookalike.service.collections import Collections
 
 __all__ = ["Standing", "Standings"]

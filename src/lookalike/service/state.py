@@ -86,7 +86,7 @@ async def named(name: Annotated[str, Path(description="A collection's name.")]) 
 
 
 async def _item_id(
-    id: Annotated[  # noqa: A002 - the word everywhere
+    id: Annotated[
         str,
         Path(
             description="An item's id, percent-encoded as one segment (`a%2Fb.jpg`); plain slashes "

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lookalike.core.records import Item, Json, Thumbnail
+from lookalike.core.vectors import Matrix
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
-from lookalike.records import Item, Json, Thumbnail
-from lookalike.vectors import Matrix
 
 __all__ = [
     "Bound",

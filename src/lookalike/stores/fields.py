@@ -7,7 +7,7 @@ documents of nine fields) and gives up on a document with NaN in it.
 from collections import Counter
 from collections.abc import Mapping
 
-from lookalike.records import Field, Json
+from lookalike.core.records import Field, Json
 
 __all__ = ["FieldCount"]
 

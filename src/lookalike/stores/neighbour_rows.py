@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.core.protocols import NeighbourLists
 from lookalike.errors import StoreDamagedError
-from lookalike.protocols import NeighbourLists
 from lookalike.stores.rows import COLUMNS
 
 __all__ = [

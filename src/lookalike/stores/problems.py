@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.records import Item
+from lookalike.core.records import Item
 
 __all__ = ["awaiting", "awaits_encoding", "digest_awaiting", "sentence", "usable"]
 
@@ -24,7 +24,7 @@ def sentence(one: str, many: str, ids: Sequence[object], *, done: str = "") -> s
     return f"{told}; {done}" if done else told
 
 
-def digest_awaiting(id: str) -> str:  # noqa: A002 - the word everywhere
+def digest_awaiting(id: str) -> str:
     """Return the digest that an item has until it is encoded again.
 
     It is that of no file and of no other item, so the item is neither unchanged nor a duplicate.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.core.records import Item, Json, Stamp
 from lookalike.errors import StoreDamagedError
-from lookalike.records import Item, Json, Stamp
 
 __all__ = ["COLUMNS", "item_of", "matrix_of", "row_of", "stamp_of"]
 

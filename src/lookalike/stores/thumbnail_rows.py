@@ -5,7 +5,7 @@ What a row says lies apart from the picture: to ask of many must not page throug
 
 import sqlite3
 
-from lookalike.records import Item, Thumbnail
+from lookalike.core.records import Item, Thumbnail
 
 __all__ = ["PICTURES", "SIDES", "STATE", "empty", "put", "put_where_same"]
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Collection, Sequence
 
+from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 from lookalike.errors import FilterError
-from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 
 __all__ = ["BOOLEANS", "FILL", "facets_sql", "json_path", "metadata_name", "where_sql"]
 

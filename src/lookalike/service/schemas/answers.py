@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lookalike.calibration import Match
-from lookalike.records import Outcome
+from lookalike.analysis.calibration import Match
+from lookalike.core.records import Outcome
 from lookalike.service.schemas.examples import example
 from lookalike.service.schemas.requests import Metadata
 

@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict
 
-from lookalike.records import Json
+from lookalike.core.records import Json
 
 __all__ = ["example"]
 

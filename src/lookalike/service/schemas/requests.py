@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 import lookalike.search
-from lookalike.calibration import Match
-from lookalike.filters import Compare, Value, all_of
-from lookalike.ids import is_text
-from lookalike.images import Box
+from lookalike.analysis.calibration import Match
+from lookalike.core.filters import Compare, Value, all_of
+from lookalike.core.ids import is_text
+from lookalike.images.decoding import Box
 from lookalike.service.schemas.examples import example
 
 __all__ = [

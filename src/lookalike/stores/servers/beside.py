@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from lookalike.core.records import Json, Skipped
 from lookalike.errors import (
     StoreBusyError,
     StoreDamagedError,
     StoreDeniedError,
     StoreReadOnlyError,
 )
-from lookalike.records import Json, Skipped
 from lookalike.stores.rows import stamp_of
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import document_id

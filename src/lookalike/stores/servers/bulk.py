@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.records import Json
+from lookalike.core.records import Json
 
 __all__ = ["CHUNK_BYTES", "Action", "Outcome", "again", "as_json", "chunks", "lines", "outcomes"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from lookalike.records import Json
+from lookalike.core.records import Json
 from lookalike.stores.servers.queries import Query
 
 __all__ = ["Dialect", "Nearest"]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.core.records import Item, Json
 from lookalike.errors import StoreDamagedError, StoreError
-from lookalike.records import Item, Json
 from lookalike.stores.rows import matrix_of, stamp_of
 from lookalike.stores.servers.tokens import tokens
 

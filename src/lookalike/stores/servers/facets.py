@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from lookalike.filters import FIELDS
+from lookalike.core.filters import FIELDS
 from lookalike.stores.servers.queries import Query, facet_terms, token_start
 from lookalike.stores.servers.reading import Reader, both
 from lookalike.stores.servers.tokens import value_of

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from lookalike.core.records import Json
 from lookalike.errors import CollectionNotFoundError
-from lookalike.records import Json
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.dialect import Dialect

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.core.records import Json
 from lookalike.errors import StoreDamagedError
-from lookalike.records import Json
 from lookalike.stores.problems import digest_awaiting, sentence, usable
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.beside import Beside

@@ -6,8 +6,8 @@ the mapping itself (``_meta``), so that nothing that someone else made is taken 
 
 from typing import Any
 
+from lookalike.core.records import Json
 from lookalike.errors import CollectionFormatError
-from lookalike.records import Json
 
 __all__ = [
     "FORMAT",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.protocols import NeighbourLists
-from lookalike.records import Hit, Neighbours, NeighbourState
+from lookalike.core.protocols import NeighbourLists
+from lookalike.core.records import Hit, Neighbours, NeighbourState
 from lookalike.stores import neighbour_rows
 from lookalike.stores.servers.beside import orphans
 from lookalike.stores.servers.bulk import Action

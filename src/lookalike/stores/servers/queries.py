@@ -1,6 +1,6 @@
 """Conditions → queries of Elasticsearch and OpenSearch, which speak alike here. Pure.
 
-The meaning is that of ``lookalike.filters`` and, to the last item, of the embedded store.
+The meaning is that of ``core.filters`` and, to the last item, of the embedded store.
 """
 
 import re
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from math import inf
 from typing import TypeAlias
 
+from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+from lookalike.core.records import Json
 from lookalike.errors import FilterError
-from lookalike.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
-from lookalike.records import Json
 from lookalike.stores.servers import tokens
 from lookalike.stores.where import json_path, metadata_name
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from lookalike.core.records import Json
 from lookalike.errors import CollectionReplacedError
-from lookalike.records import Json
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import refusal

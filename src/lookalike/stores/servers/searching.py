@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.core.records import Hit
+from lookalike.core.vectors import Matrix, Vector, cosines, dots, top_k
 from lookalike.errors import StoreError
-from lookalike.records import Hit
 from lookalike.stores.servers.dialect import Dialect, Nearest
 from lookalike.stores.servers.documents import (
     SCORED,
@@ -19,7 +20,6 @@ from lookalike.stores.servers.documents import (
 )
 from lookalike.stores.servers.queries import HAS_VECTOR, Query
 from lookalike.stores.servers.reading import LIMIT, Reader, both
-from lookalike.vectors import Matrix, Vector, cosines, dots, top_k
 
 __all__ = ["Search"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lookalike.core.records import Json, SideRow
 from lookalike.errors import StoreError
-from lookalike.records import Json, SideRow
 from lookalike.stores.servers import indexes
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import LONGEST_TERM, document_id

@@ -13,16 +13,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import (
-    CollectionError,
-    CollectionNotFoundError,
-    CollectionReplacedError,
-    StoreDamagedError,
-    StoreError,
-)
-from lookalike.filters import FIELDS, Condition
-from lookalike.protocols import Keyed, NeighbourLists
-from lookalike.records import (
+from lookalike.core.filters import FIELDS, Condition
+from lookalike.core.protocols import Keyed, NeighbourLists
+from lookalike.core.records import (
     Field,
     Hit,
     Item,
@@ -33,6 +26,14 @@ from lookalike.records import (
     Stamp,
     Thumbnail,
     ThumbnailState,
+)
+from lookalike.core.vectors import Matrix, unit_rows
+from lookalike.errors import (
+    CollectionError,
+    CollectionNotFoundError,
+    CollectionReplacedError,
+    StoreDamagedError,
+    StoreError,
 )
 from lookalike.stores.binding import (
     Bound,
@@ -62,7 +63,6 @@ from lookalike.stores.servers.upgrading import upgrade
 from lookalike.stores.servers.versions import check_product
 from lookalike.stores.servers.writing import Writer, no_item
 from lookalike.stores.where import json_path, metadata_name
-from lookalike.vectors import Matrix, unit_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -418,7 +418,7 @@ class ServerStore:
 
     def neighbours(
         self,
-        id: str,  # noqa: A002 - the word everywhere
+        id: str,
         *,
         k: int,
         exact: bool = False,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lookalike.core.records import Item, Thumbnail, ThumbnailState
 from lookalike.errors import StoreDamagedError
-from lookalike.records import Item, Thumbnail, ThumbnailState
 from lookalike.stores.servers import indexes
 from lookalike.stores.servers.beside import orphans
 from lookalike.stores.servers.bulk import Action

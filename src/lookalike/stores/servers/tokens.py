@@ -21,7 +21,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from math import inf, isnan, nextafter
 
-from lookalike.records import Json
+from lookalike.core.records import Json
 
 __all__ = ["LONGEST", "first_after", "number", "path_name", "text", "tokens", "value_of"]
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from lookalike.core.records import Json
 from lookalike.errors import LookalikeError, StoreDamagedError, StoreError
-from lookalike.records import Json
 from lookalike.stores.servers import indexes, mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.bulk import Action

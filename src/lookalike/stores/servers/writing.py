@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lookalike.core.records import Item, Json, Thumbnail
+from lookalike.core.vectors import Matrix
 from lookalike.errors import ItemNotFoundError, StoreBusyError
-from lookalike.records import Item, Json, Thumbnail
 from lookalike.stores.servers.beside import Beside
 from lookalike.stores.servers.bulk import Action, Outcome
 from lookalike.stores.servers.documents import (
@@ -18,7 +19,6 @@ from lookalike.stores.servers.documents import (
 from lookalike.stores.servers.neighbour_table import NeighbourTable
 from lookalike.stores.servers.reading import Reader
 from lookalike.stores.servers.thumbnail_table import ThumbnailTable
-from lookalike.vectors import Matrix
 
 __all__ = ["Writer", "no_item"]
 

@@ -1,0 +1,292 @@
+"""What a collection keeps of its labels: the model, and how it stands against the items now."""
+
+import base64
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from lookalike.analysis.categories import logistic
+from lookalike.analysis.categories.labels import Path, path_of
+from lookalike.core.filters import Exists
+from lookalike.core.protocols import Store
+from lookalike.core.records import Json
+from lookalike.core.vectors import Vector
+from lookalike.errors import EncoderMismatchError, StoreDamagedError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["Learned", "Model", "Standing", "drop", "keep", "learned", "load", "standing"]
+
+# A small document says which of the two others holds the model: the change from one model to the
+# next is one write, and noticing it costs a search a few microseconds.
+_SETTING = "categories"
+_SLOTS = ("categories 1", "categories 2")
+_ALL = 1_000_000  # labels of a collection that are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What the collection keeps about its model. ``report`` is as ``CategoryReport`` in JSON.
+
+    Without its ``labels``, and with the most frequent confusions only. ``where`` is the filter
+    that it was learned with; ``False`` for one that was no text.
+    """
+
+    by: str
+    levels: bool
+    where: str | bool | None
+    labels: tuple[str, ...]
+    encoder: str
+    fingerprint: str
+    temperature: float
+    trained_at: float
+    report: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model:
+    """Weights (dim, n) and bias (n,) for the labels of ``paths``, of which there were ``counts``.
+
+    All but ``trained_at`` and the report is in the fingerprint.
+    """
+
+    learned: Learned
+    paths: tuple[Path, ...]
+    counts: tuple[int, ...]
+    weights: logistic.Floats
+    bias: logistic.Floats
+
+    def probabilities(self, vector: Vector) -> logistic.Floats:
+        logits = vector @ self.weights + self.bias  # (n,)
+        return logistic.softmax(logits, self.learned.temperature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How what was learned stands against the items that there are now.
+
+    ``items_then`` had one of ``labels_then`` labels when it was learned; ``added`` labels it does
+    not know, ``gone`` ones no item has any more, of ``changed`` ones there are more or fewer
+    items. That items have changed places between labels while the numbers stay is not seen.
+    """
+
+    items_then: int
+    items_now: int
+    labels_then: int
+    labels_now: int
+    added: tuple[str, ...]
+    gone: tuple[str, ...]
+    changed: int
+
+    @property
+    def current(self) -> bool:
+        """Whether no label has come, gone, or another number of items."""
+        return not (self.added or self.gone or self.changed)
+
+
+# The models of stores that are open, decoded: that takes 3 ms for 142 labels, and each search of
+# a service would.
+_decoded: WeakKeyDictionary[Store, Model] = WeakKeyDictionary()
+
+
+def keep(
+    collection: "Collection",
+    counts: Mapping[Path, int],
+    weights: logistic.Floats,
+    bias: logistic.Floats,
+    *,
+    by: str,
+    levels: bool,
+    where: str | bool | None,
+    temperature: float,
+    report: Mapping[str, Json],
+) -> None:
+    """Keep a model in place of the one that there is; weights as float16.
+
+    The columns of ``weights`` (dim, n) and the values of ``bias`` (n,) are in the order of
+    ``counts``: how many items of each label there are.
+    """
+    store = collection.store
+    bound = store.bound()
+    assert bound is not None  # noqa: S101 - there were vectors
+    document: dict[str, Json] = {
+        "by": by,
+        "levels": levels,
+        "where": where,
+        "labels": [list(path) for path in counts],
+        "counts": list(counts.values()),
+        "encoder": bound[1],
+        "dim": bound[2],
+        "temperature": temperature,
+        # (dim, n) little-endian float16, then (n,) little-endian float32
+        "data": base64.b64encode(
+            weights.astype("<f2").tobytes() + bias.astype("<f4").tobytes()
+        ).decode(),
+    }
+    mark: dict[str, Json] = {"fingerprint": _fingerprint(document), "trained_at": time.time()}
+    used = _slot_of(store.setting(_SETTING))
+    free = next(slot for slot in _SLOTS if slot != used)
+    store.set_setting(free, {**document, **mark, "report": dict(report)})
+    store.set_setting(_SETTING, {"slot": free, **mark})
+    if used is not None:
+        store.set_setting(used, None)
+
+
+def _slot_of(mark: Json) -> str | None:
+    slot = mark.get("slot") if isinstance(mark, dict) else None
+    return slot if isinstance(slot, str) and slot in _SLOTS else None
+
+
+def _fingerprint(document: Mapping[str, Json]) -> str:
+    """Of all that a prediction depends on."""
+    names = ("by", "levels", "where", "labels", "counts", "encoder", "dim", "temperature", "data")
+    text = json.dumps([document.get(name) for name in names])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def load(collection: "Collection") -> Model | None:
+    """The collection's model, if one was trained; decoded once as long as it stays the same.
+
+    Raises ``EncoderMismatchError`` for a model of other vectors, ``StoreDamagedError`` for one
+    that is not as it was written.
+    """
+    store = collection.store
+    mark = store.setting(_SETTING)
+    while mark is not None:
+        model = _decoded.get(store)
+        if model is None or not _is_of(mark, model.learned):
+            slot = _slot_of(mark)
+            model = None if slot is None else _model(store.setting(slot))
+            if model is None or not _is_of(mark, model.learned):
+                before, mark = mark, store.setting(_SETTING)
+                if mark != before:  # learned anew in this moment
+                    continue
+                raise StoreDamagedError(
+                    "what was learned of the labels is damaged; `lookalike categories train` "
+                    "learns it anew, `lookalike categories drop` forgets it"
+                )
+            _decoded[store] = model
+        bound = store.bound()
+        if bound is None or (bound[1], bound[2]) != (model.learned.encoder, len(model.weights)):
+            raise EncoderMismatchError(
+                f"the labels were learned on vectors of {model.learned.encoder}, and the "
+                f"collection holds those of {bound[1] if bound else 'none'}; `lookalike "
+                "categories train` learns them anew"
+            )
+        return model
+    _decoded.pop(store, None)
+    return None
+
+
+def _is_of(mark: Json, one: Learned) -> bool:
+    return isinstance(mark, dict) and (mark.get("fingerprint"), mark.get("trained_at")) == (
+        one.fingerprint,
+        one.trained_at,
+    )
+
+
+def _model(document: Json) -> Model | None:
+    """The model of a document; ``None`` for one that is not as it was written."""
+    match document:
+        case {
+            "by": str(by),
+            "levels": bool(levels),
+            "where": str() | False | None as where,
+            "labels": list(labels),
+            "counts": list(counts),
+            "encoder": str(encoder),
+            "dim": int(dim),
+            "temperature": float(temperature),
+            "data": str(data),
+            "fingerprint": str(fingerprint),
+            "trained_at": float(trained_at),
+            "report": dict(report),
+        } if isinstance(document, dict) and fingerprint == _fingerprint(document):
+            pass
+        case _:
+            return None
+    paths = tuple(tuple(map(str, path)) for path in labels if isinstance(path, list))
+    raw, count = base64.b64decode(data), len(paths)
+    return Model(
+        learned=Learned(
+            by=by,
+            levels=levels,
+            where=where,
+            labels=tuple("/".join(path) for path in paths),
+            encoder=encoder,
+            fingerprint=fingerprint,
+            temperature=temperature,
+            trained_at=trained_at,
+            report=report,
+        ),
+        paths=paths,
+        counts=tuple(one for one in counts if isinstance(one, int)),
+        weights=np.frombuffer(raw, "<f2", dim * count).reshape(dim, count).astype(np.float32),
+        bias=np.frombuffer(raw, "<f4", count, offset=2 * dim * count).astype(np.float32),
+    )
+
+
+def learned(collection: "Collection") -> Learned | None:
+    """What the collection has learned, or ``None``. Raises as ``predict``."""
+    model = load(collection)
+    return None if model is None else model.learned
+
+
+def standing(collection: "Collection") -> Standing | None:
+    """How what was learned stands against the items now; ``None`` where that cannot be told.
+
+    That is where nothing was learned, or with a filter that was no text. Looks at every item for
+    label paths and fields of the metadata: 0.5 s for 100,000. Raises as ``predict``.
+    """
+    model = load(collection)
+    if model is None or isinstance(model.learned.where, bool):
+        return None
+    then = dict(zip(model.paths, model.counts, strict=True))
+    now = _counted(collection, model.learned.by, model.learned.where, levels=model.learned.levels)
+    return Standing(
+        items_then=sum(then.values()),
+        items_now=sum(now.values()),
+        labels_then=len(then),
+        labels_now=len(now),
+        added=_joined(now.keys() - then.keys()),
+        gone=_joined(then.keys() - now.keys()),
+        changed=sum(now[path] != then[path] for path in now.keys() & then.keys()),
+    )
+
+
+def _joined(paths: Sequence[Path] | set[Path]) -> tuple[str, ...]:
+    return tuple(sorted("/".join(path) for path in paths))
+
+
+def _counted(
+    collection: "Collection", by: str, where: str | None, *, levels: bool
+) -> Mapping[Path, int]:
+    """How many items of each label there are, of those that meet the filter."""
+    if by == "label" and not levels:
+        found = collection.facets(by, where, limit=_ALL)
+        return {(label,): count for label, count in found if isinstance(label, str) and label}
+    counts = Counter(
+        path_of(item, by, levels=levels) for item in collection.items(where or Exists(by))
+    )
+    return {path: count for path, count in counts.items() if path}
+
+
+def drop(collection: "Collection") -> bool:
+    """Forget what was learned; says whether there was something."""
+    store = collection.store
+    there = store.setting(_SETTING) is not None
+    if there:
+        store.set_setting(_SETTING, None)
+        for slot in _SLOTS:
+            if store.setting(slot) is not None:
+                store.set_setting(slot, None)
+    return there

@@ -1,0 +1,88 @@
+"""Telling what a picture is: by the model that was learned, or by a vote of what is alike."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.analysis.categories import keeping, logistic
+from lookalike.analysis.categories.labels import (
+    Meaning,
+    Path,
+    Prediction,
+    check_field,
+    levels_of,
+    path_of,
+)
+from lookalike.core.filters import Exists
+from lookalike.core.records import Hit
+from lookalike.errors import CollectionError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+    from lookalike.search import Encoded, ImageSource
+
+__all__ = ["predict", "predicted"]
+
+_NEIGHBOURS = 20
+# Of 0.01 to 0.1 the one with the least calibration error on Caltech-101 and Myntra.
+_VOTE_TEMPERATURE = 0.025
+
+
+def predict(
+    collection: "Collection",
+    picture: "ImageSource | Encoded",
+    by: str | None = None,
+    *,
+    level: int | None = None,
+) -> list[Prediction]:
+    """Every label with its probability, most probable first.
+
+    By the trained model; where none has been trained, or another field is asked for, the 20 most
+    similar items that have a label vote, the picture itself not among them. ``by`` is the field,
+    else the model's, else ``label``. ``level`` asks for the first so many names of label paths
+    (1 is the top): a parent is as probable as what is below it together.
+
+    Raises ``CollectionError`` when no item has a label, ``EncoderMismatchError`` for a model of
+    other vectors, and as ``Collection.encode``.
+    """
+    _, found = predicted(collection, collection.encode(picture), by)
+    if level is not None and level < 1:
+        raise ValueError(f"level is {level}, but the top one is 1")
+    levels = levels_of(found)
+    return levels[-1 if level is None else min(level, len(levels)) - 1]
+
+
+def predicted(
+    collection: "Collection", picture: "Encoded", by: str | None = None
+) -> tuple[Meaning, dict[Path, float]]:
+    """What labels mean in the collection, and the probability of each."""
+    model = keeping.load(collection)
+    if model is not None and by in (None, model.learned.by):
+        meaning = Meaning(by=model.learned.by, levels=model.learned.levels)
+        chances = model.probabilities(picture.vector).tolist()
+        return meaning, dict(zip(model.paths, chances, strict=True))
+    meaning = Meaning(by=by or "label", levels=False)
+    check_field(meaning.by)
+    near = collection.search(picture, k=_NEIGHBOURS, where=Exists(meaning.by))
+    found = _vote(near, meaning.by)
+    if not found:
+        raise CollectionError(
+            f"no item has a {meaning.by}, so none can be predicted; `lookalike label` gives "
+            "labels, and catalogues bring theirs"
+        )
+    return meaning, found
+
+
+def _vote(near: Sequence[Hit], by: str) -> dict[Path, float]:
+    """The shares of the labels among items, each weighing exp(cosine / 0.025)."""
+    named = [(path, hit.score) for hit in near if (path := path_of(hit.item, by))]
+    if not named:
+        return {}
+    scores = np.array([score for _, score in named], dtype=np.float32)
+    shares: dict[Path, float] = {}
+    for (path, _), weight in zip(
+        named, logistic.softmax(scores, _VOTE_TEMPERATURE).tolist(), strict=True
+    ):
+        shares[path] = shares.get(path, 0.0) + weight
+    return shares

@@ -1,0 +1,277 @@
+"""Learning a collection's labels from the stored vectors, and judging what was learned."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.analysis.categories import keeping, logistic
+from lookalike.analysis.categories.labels import Path, check_field, path_of
+from lookalike.core.filters import Condition
+from lookalike.core.records import Progress
+from lookalike.errors import CollectionError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["CalibrationBin", "CategoryReport", "Confusion", "LabelScore", "train"]
+
+_MOST_LABELS = 2000  # 5 MB of weights at 1280 values, kept as text in one setting
+_MOST_ITEMS = 100_000  # 512 MB of vectors while learning, at 1280 values
+_CHUNK = 4096
+_KEPT_CONFUSIONS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confusion:
+    """``items`` of one label that were taken for another."""
+
+    label: str
+    predicted: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationBin:
+    """Items whose first prediction was about equally sure, and the share that was right."""
+
+    confidence: float
+    accuracy: float
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """One label: of ``held_out`` items ``right`` were recognised, and ``predicted`` taken for it.
+
+    ``items`` of it were learned from, those included. ``taken_for`` is what the others were
+    mostly taken for. ``recall`` and ``precision`` are ``None`` where nothing says.
+    """
+
+    label: str
+    items: int
+    held_out: int
+    right: int
+    predicted: int
+    taken_for: str | None = None
+
+    @property
+    def recall(self) -> float | None:
+        return self.right / self.held_out if self.held_out else None
+
+    @property
+    def precision(self) -> float | None:
+        return self.right / self.predicted if self.predicted else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryReport:
+    """What was learned, and how good learning is on items that took no part in it.
+
+    The model that is kept was learned from all ``items``. The figures are those of one that was
+    learned without ``held_out`` of them, which judge; ``unjudged`` labels have no item among
+    those. ``ece`` is the expected calibration error over 15 bins, ``ece_before`` without the
+    temperature. What is judged was calibrated on the other half of the held-out items. The shares
+    are ``None`` when nothing could be held out. ``confusions`` are all, most frequent first;
+    ``labels`` are in the order of their names.
+    """
+
+    by: str
+    items: int
+    classes: int
+    held_out: int
+    unjudged: int
+    accuracy: float | None = None
+    top5: float | None = None
+    macro_accuracy: float | None = None
+    log_loss: float | None = None
+    ece: float | None = None
+    ece_before: float | None = None
+    calibration: tuple[CalibrationBin, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+    labels: tuple[LabelScore, ...] = ()
+    seconds: float = 0.0
+
+
+def train(
+    collection: "Collection",
+    by: str = "label",
+    *,
+    where: str | Condition | None = None,
+    levels: bool = False,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = lambda now: None,  # noqa: ARG005 - says nothing
+) -> CategoryReport:
+    """Learn to tell the labels apart from the stored vectors, and keep what was learned.
+
+    ``by`` is ``label`` or a metadata field. A list (``["Clothing", "Tops"]``) is a path, from the
+    top down; with ``levels`` a text is one too, split at ``/``. Items without it are passed over.
+    A fifth of the items, chosen by ``seed``, first calibrates and judges a model of the others;
+    copies and pictures of one group come to one side. Then all teach the model that is kept, at
+    the temperature that was found. Of more than 100,000 items so many are drawn. Nothing is kept
+    until all is done.
+
+    Raises ``CollectionError`` for fewer than 2 labels or more than 2,000.
+    """
+    began = time.perf_counter()
+    ids, names, keys = _labelled(collection, by, where, levels=levels)
+    counts = Counter(names)
+    if len(ids) > _MOST_ITEMS:
+        chosen = np.random.default_rng(seed).permutation(len(ids))[:_MOST_ITEMS].tolist()
+        ids, names, keys = ([some[one] for one in chosen] for some in (ids, names, keys))
+    paths = sorted(set(names))
+    if len(paths) < 2:  # noqa: PLR2004 - one label tells nothing apart
+        raise CollectionError(
+            f"at least 2 different labels are needed to learn from, and the items have {len(paths)}"
+            f" in {by}; `lookalike label` gives labels, and catalogues bring theirs"
+            + "".join(f"; {note.message}" for note in collection.notes(where, field=by))
+        )
+    if len(paths) > _MOST_LABELS:
+        raise CollectionError(
+            f"{by} has {len(paths):,} different values, and {_MOST_LABELS:,} can be learned; "
+            "choose a coarser field"
+        )
+    number = {path: position for position, path in enumerate(paths)}
+    classes = np.array([number[name] for name in names], dtype=np.intp)
+    held = logistic.divide(classes, keys, seed=seed)
+    rows = np.empty((len(ids), 0), np.float32)
+    for start in range(0, len(ids), _CHUNK):
+        some = collection.vectors(ids[start : start + _CHUNK])
+        if not start:
+            rows = np.empty((len(ids), some.shape[1]), np.float32)
+        rows[start : start + len(some)] = some
+
+    taught = len(ids) - int(held.sum())  # what the first model is learned from
+    steps = [logistic.steps_of(taught), logistic.steps_of(len(ids)) if held.any() else 0]
+
+    def fitted(
+        rows: logistic.Floats, classes: logistic.Numbers, before: int
+    ) -> tuple[logistic.Floats, logistic.Floats]:
+        def heard(done: int, _: int) -> None:
+            progress(Progress(done=before + done, total=sum(steps), skipped=0))
+
+        weights, bias = logistic.fit(rows, classes, len(paths), seed=seed, progress=heard)
+        return weights.astype("<f2").astype(np.float32), bias  # as it is kept, so it is judged
+
+    weights, bias = fitted(rows[~held], classes[~held], 0)
+    learned_of = np.isin(np.arange(len(paths)), classes[~held])
+    truth = np.where(learned_of[classes[held]], classes[held], -1 - classes[held])
+    logits = rows[held] @ weights + bias
+    temperature = logistic.temperature_of(logits, truth)
+    if held.any():
+        weights, bias = fitted(rows, classes, steps[0])
+    report = _report(logits, truth, paths, classes, by=by, began=began)
+    kept = replace(report, confusions=report.confusions[:_KEPT_CONFUSIONS], labels=())
+    keeping.keep(
+        collection,
+        {path: counts[path] for path in paths},
+        weights,
+        bias,
+        by=by,
+        levels=levels,
+        where=where if where is None or isinstance(where, str) else False,
+        temperature=temperature,
+        report=json.loads(json.dumps(asdict(kept))),
+    )
+    return report
+
+
+def _labelled(
+    collection: "Collection", by: str, where: str | Condition | None, *, levels: bool
+) -> tuple[list[str], list[Path], list[tuple[str, ...]]]:
+    """Ids, labels and what ties items together, of all items that have a label."""
+    check_field(by)
+    ids, names, keys = [], [], []
+    for item in collection.items(where):
+        path = path_of(item, by, levels=levels)
+        if path:
+            ids.append(item.id)
+            names.append(path)
+            group = (f"group {item.group}",) if item.group else ()
+            keys.append((f"digest {item.digest}", *group))
+    return ids, names, keys
+
+
+def _report(
+    logits: logistic.Floats,
+    truth: logistic.Numbers,
+    paths: Sequence[Path],
+    classes: logistic.Numbers,
+    *,
+    by: str,
+    began: float,
+) -> CategoryReport:
+    """Each half of the held-out items is judged at the temperature of the other.
+
+    ``truth`` are those items' classes, -1 - class where learning had no item of it; ``classes``
+    those of all.
+    """
+    plain = CategoryReport(
+        by=by,
+        items=len(classes),
+        classes=len(paths),
+        held_out=len(truth),
+        unjudged=len(paths) - len(np.unique(truth)),
+        labels=_scores(logits, truth, paths, classes),
+        seconds=time.perf_counter() - began,
+    )
+    if not len(truth):
+        return plain
+    probabilities = np.empty_like(logits)
+    halves = np.arange(len(truth)) % 2 == 0
+    for own, other in ((halves, ~halves), (~halves, halves)):
+        temperature = logistic.temperature_of(logits[other], truth[other])
+        probabilities[own] = logistic.softmax(logits[own], temperature)
+    found = logistic.judge(probabilities, truth)
+    return replace(
+        plain,
+        accuracy=found.accuracy,
+        top5=found.top5,
+        macro_accuracy=found.macro,
+        log_loss=found.log_loss,
+        ece=found.ece,
+        ece_before=logistic.judge(logistic.softmax(logits), truth).ece,
+        calibration=tuple(
+            CalibrationBin(confidence=sure, accuracy=share, items=n)
+            for sure, share, n in found.bins
+        ),
+        confusions=tuple(
+            Confusion(label="/".join(paths[one]), predicted="/".join(paths[other]), items=n)
+            for one, other, n in found.confusions
+        ),
+    )
+
+
+def _scores(
+    logits: logistic.Floats,
+    truth: logistic.Numbers,
+    paths: Sequence[Path],
+    classes: logistic.Numbers,
+) -> tuple[LabelScore, ...]:
+    names = ["/".join(path) for path in paths]
+    predicted = logits.argmax(axis=1) if len(logits) else truth
+    own = np.where(truth < 0, -1 - truth, truth)
+    right = predicted == truth
+    taken: dict[int, Counter[int]] = {}
+    for one, other in zip(own[~right].tolist(), predicted[~right].tolist(), strict=True):
+        taken.setdefault(one, Counter())[other] += 1
+    items, held_out, hits, guesses = (
+        np.bincount(some, minlength=len(paths)).tolist()
+        for some in (classes, own, own[right], predicted)
+    )
+    return tuple(
+        LabelScore(
+            label=name,
+            items=items[one],
+            held_out=held_out[one],
+            right=hits[one],
+            predicted=guesses[one],
+            taken_for=names[taken[one].most_common(1)[0][0]] if one in taken else None,
+        )
+        for one, name in enumerate(names)
+    )

@@ -1,0 +1,246 @@
+"""Search in two steps: what is it, and then what among those is most alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Unpack
+
+from lookalike.analysis.categories.keeping import load
+from lookalike.analysis.categories.labels import (
+    Meaning,
+    Path,
+    Prediction,
+    condition_of,
+    is_of,
+    levels_of,
+    path_of,
+    sums,
+)
+from lookalike.analysis.categories.predicting import predicted
+from lookalike.core.filters import Condition, Exists
+from lookalike.core.records import Hit
+from lookalike.core.suggestions import did_you_mean
+from lookalike.errors import CollectionError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+    from lookalike.search import Encoded, QueryLike, Results, SearchKeywords
+
+__all__ = [
+    "CategoryChoice",
+    "CategoryRules",
+    "CategorySearch",
+    "Scope",
+    "choose",
+    "search",
+    "search_within",
+]
+
+_MASS = 0.9
+_LEAST = 0.3
+_MOST = 10
+_AHEAD = 3  # times the results asked for: the nearest of all that are looked through first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where is searched: among items of ``labels``, or everywhere when there are none; and why.
+
+    ``probability`` is that of the labels together.
+    """
+
+    labels: tuple[str, ...] = ()
+    probability: float = 0.0
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryChoice:
+    """What was predicted for an image (nothing for a given label), and where was searched."""
+
+    predictions: tuple[Prediction, ...]
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryRules:
+    """When to search within predicted labels, beside their total probability.
+
+    ``by`` is the field that has the labels: by default the trained model's, else ``label``. The
+    whole collection is searched where the most probable label has less than ``least``, or where
+    more than ``most`` labels would be needed.
+    """
+
+    by: str | None = None
+    least: float = _LEAST
+    most: int = _MOST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategorySearch:
+    """Results, what was predicted for the image (nothing for a given label), and the scope."""
+
+    results: "Results"
+    predictions: tuple[Prediction, ...]
+    scope: Scope
+
+    @property
+    def hits(self) -> "Results":
+        return self.results
+
+
+def choose(
+    predictions: Sequence[Prediction],
+    *,
+    mass: float = _MASS,
+    least: float = _LEAST,
+    most: int = _MOST,
+) -> Scope:
+    """The fewest labels that together are as probable as ``mass``. Pure.
+
+    None when the most probable is less so than ``least``, or more than ``most`` would be needed.
+    """
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass is {mass}, but must lie above 0 and up to 1")
+    ranked = sorted(predictions, key=lambda one: -one.probability)
+    if not ranked:
+        return Scope(reason="nothing was predicted")
+    first = ranked[0]
+    if first.probability < least:
+        return Scope(
+            reason=f"unsure: the likeliest, {first.label}, has {first.probability:.2f}, "
+            f"less than {least:g}"
+        )
+    total, labels = 0.0, []
+    for one in ranked:
+        total += one.probability
+        labels.append(one.label)
+        if total >= mass - 1e-6:  # the probabilities of float32
+            break
+    if len(labels) > most:
+        return Scope(
+            reason=f"unsure: {len(labels)} labels would be needed for {mass:g}, more than {most}"
+        )
+    likely = f"{len(labels)} label{'s' * (len(labels) > 1)} with {min(total, 1):.2f} together"
+    return Scope(labels=tuple(labels), probability=min(total, 1.0), reason=likely)
+
+
+def search(
+    collection: "Collection",
+    image: "QueryLike",
+    *,
+    by: str | None = None,
+    least: float = _LEAST,
+    most: int = _MOST,
+    **keywords: "Unpack[SearchKeywords]",
+) -> CategorySearch:
+    """Return the ``k`` items most like an image, among those of its category.
+
+    With ``category="auto"``, the default here, the label is predicted, and the search is restricted
+    beforehand to the fewest labels that together are as probable as ``mass``; of label paths at the
+    deepest level where ``most`` labels suffice. The whole collection is searched when the most
+    probable label has less than ``least``, when more than ``most`` would be needed, when the most
+    probable is one that no item has any more, or when fewer than ``k`` results are found among
+    them. A label of your own is a filter that stays; ``off`` searches everywhere. ``scope`` says
+    what was done. The rest is as ``Collection.search``, which takes ``category`` too.
+
+    Raises ``CollectionError`` for a label that no item has, and as ``predict`` and
+    ``Collection.search``.
+    """
+    keywords.setdefault("category", "auto")
+    found = collection.search(image, rules=CategoryRules(by=by, least=least, most=most), **keywords)
+    choice = found.category or CategoryChoice(predictions=(), scope=Scope(reason="off"))
+    return CategorySearch(results=found, predictions=choice.predictions, scope=choice.scope)
+
+
+def search_within(
+    collection: "Collection",
+    encoded: "Encoded",
+    category: str,
+    *,
+    find: Callable[[Condition | None, int], Sequence[Hit]],
+    k: int,
+    mass: float,
+    quick: bool,
+    rules: CategoryRules | None = None,
+) -> tuple[list[Hit], CategoryChoice]:
+    """Choose where to search, and search there: a step of ``lookalike.search.run``.
+
+    ``find`` returns so many of the best hits that meet a condition. With ``quick``, the nearest of
+    all may be looked through first: those that have a label are the nearest that have it, so as
+    long as they are enough, nobody needs to look up all items that have it.
+    """
+    rules = rules or CategoryRules()
+
+    def within(meaning: Meaning, paths: Sequence[Path]) -> list[Hit]:
+        if quick:
+            near = find(None, _AHEAD * k)
+            found = [hit for hit in near if is_of(hit.item, meaning, paths)]
+            if len(found) >= k:
+                return found[:k]
+        return list(find(condition_of(meaning, paths), k))
+
+    if category != "auto":
+        meaning, path = _named(collection, category, rules.by)
+        scope = Scope(labels=(category,), probability=1.0, reason="as given")
+        return within(meaning, [path]), CategoryChoice(predictions=(), scope=scope)
+    meaning, chances = predicted(collection, encoded, rules.by)
+    scope, predictions, paths = _deepest(chances, mass=mass, least=rules.least, most=rules.most)
+    hits = within(meaning, paths) if paths else []
+    if paths and (gone := _vanished(collection, meaning, paths, hits)):
+        scope = Scope(
+            reason=f"what was learned is out of date: no item has {', '.join(gone)} as its "
+            f"{meaning.by} any more; `lookalike categories train` learns anew"
+        )
+    elif paths and len(hits) < k:
+        names = ", ".join(scope.labels)
+        scope = Scope(reason=f"only {len(hits)} of {k} answers are of {names}")
+    if not scope.labels:
+        hits = list(find(None, k))
+    return hits, CategoryChoice(predictions=tuple(predictions), scope=scope)
+
+
+def _deepest(
+    chances: dict[Path, float], *, mass: float, least: float, most: int
+) -> tuple[Scope, list[Prediction], list[Path]]:
+    """The scope of the deepest level that gives one, with that level's predictions and paths."""
+    levels = levels_of(chances)
+    for depth in range(len(levels), 0, -1):
+        scope = choose(levels[depth - 1], mass=mass, least=least, most=most)
+        if scope.labels:
+            path_of_label = {"/".join(path): path for path in sums(chances, depth)}
+            return scope, levels[depth - 1], [path_of_label[label] for label in scope.labels]
+    return choose(levels[-1], mass=mass, least=least, most=most), levels[-1], []
+
+
+def _vanished(
+    collection: "Collection", meaning: Meaning, paths: Sequence[Path], hits: Sequence[Hit]
+) -> list[str]:
+    """Labels of a scope, the likeliest first, that no item has any more.
+
+    Only those without an answer are looked up.
+    """
+    # A label is looked up in an index; where a field has none, the likeliest must do.
+    doubted = paths if meaning.by == "label" and not meaning.levels else paths[:1]
+    return [
+        "/".join(path)
+        for path in doubted
+        if not any(is_of(hit.item, meaning, [path]) for hit in hits)
+        and not collection.count(condition_of(meaning, [path]))
+    ]
+
+
+def _named(collection: "Collection", label: str, by: str | None) -> tuple[Meaning, Path]:
+    """What a label that somebody typed means; ``CollectionError`` if no item has it."""
+    model = load(collection)
+    if model is not None and by in (None, model.learned.by):
+        meaning = Meaning(by=model.learned.by, levels=model.learned.levels)
+        known = {path[:depth] for path in model.paths for depth in range(1, len(path) + 1)}
+    else:
+        meaning, known = Meaning(by=by or "label"), set()
+    path: Path = next((one for one in known if "/".join(one) == label), (label,))
+    if collection.count(condition_of(meaning, [path])) == 0:
+        if not known:
+            known = {path_of(item, meaning.by) for item in collection.items(Exists(meaning.by))}
+        hint = did_you_mean(label, sorted("/".join(one) for one in known), n=3)
+        raise CollectionError(f"no item has {label!r} as its {meaning.by}{hint}")
+    return meaning, path

@@ -1,0 +1,72 @@
+"""Signatures of items: kept ones, or made of the files."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from lookalike import images
+from lookalike.analysis.duplicates.confirming import View
+from lookalike.analysis.duplicates.keeping import Kept
+from lookalike.analysis.duplicates.signatures import Signatures, signature
+from lookalike.core.cpus import usable_cores
+from lookalike.core.records import Item, Skipped
+from lookalike.errors import PictureError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["signature_of", "signatures_of", "view_of"]
+
+_DECODE = (64, 64)  # a JPEG is not decoded below this
+
+
+def signature_of(seen: images.Layers) -> Signatures:
+    """The signature of an image on the ground on which there is more to see."""
+    return max((signature(ground) for ground in seen.grounds), key=lambda one: float(one.std()))
+
+
+def view_of(data: bytes, *, side: int, limits: images.Limits) -> View:
+    """Decode an image to compare it at up to ``side`` pixels. Raises ``PictureError``."""
+    # Twice the size: a crop is compared at the size of what is left.
+    seen = images.layers(data, limits=limits, at_least=(2 * side, 2 * side))
+    return View(grounds=seen.grounds, several=seen.several).reduced(2 * side)
+
+
+def signatures_of(
+    collection: "Collection", items: Sequence[Item], kept: Kept
+) -> tuple[dict[str, Signatures], list[Skipped]]:
+    """Digest → signature, kept or decoded now; and what could not be read.
+
+    A file that has changed since it was indexed, is gone or came as bytes cannot be.
+    """
+    wanted = {item.digest: item for item in items}
+    found = kept.get(list(wanted))
+    places = {root.name: root.path for root in collection.roots()}
+    unread: list[Skipped] = []
+
+    def made(item: Item) -> Signatures | Skipped:
+        if not item.path or item.root not in places:
+            return Skipped(path=item.id, reason="it came as bytes, and there is no file of it")
+        place = places[item.root] / item.path
+        try:
+            data = images.read(place, collection.limits)
+            if images.digest(data) != item.digest:
+                return Skipped(path=str(place), reason="it has changed since it was indexed")
+            seen = images.layers(data, limits=collection.limits, at_least=_DECODE)
+        except PictureError as error:
+            return Skipped(path=str(place), reason=error.reason)
+        return signature_of(seen)
+
+    missing = [item for digest, item in wanted.items() if digest not in found]
+    if missing:
+        new: dict[str, Signatures] = {}
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for item, one in zip(missing, pool.map(made, missing), strict=True):
+                if isinstance(one, Skipped):
+                    unread.append(one)
+                else:
+                    new[item.digest] = one
+        kept.put(new)
+        found |= new
+    return found, unread

@@ -1,0 +1,139 @@
+"""Putting back what was moved or thrown away, from its record."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.analysis.duplicates import removals
+from lookalike.analysis.duplicates.acting import Outcome
+from lookalike.analysis.duplicates.moving import digest_of, move
+from lookalike.analysis.duplicates.removals import Given, Removal
+from lookalike.core.records import Entry, Item, Stamp
+from lookalike.errors import ItemNotFoundError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["undo"]
+
+
+def undo(collection: "Collection", record: Path, *, dry_run: bool = False) -> Iterator[Outcome]:
+    """Put back every file of a record that is still away, the last first.
+
+    A file returns with its bytes as they were, never over one that is there now, and its item with
+    label, group and metadata; what the kept item was given on its account is taken back, if it is
+    still the same. An outcome is ``restored``, or ``left`` with the reason: the file was deleted
+    for good, is no longer where it was moved to, has changed, or something else has its place.
+    Raises ``SourceError`` when the record cannot be read or written. Doing it twice does no harm.
+    """
+    entries = removals.read(record)
+    for removal in reversed(entries):
+        if removal.event in ("restored", "left"):
+            continue
+        reason = _why_not(removal)
+        if not reason and not dry_run:
+            reason = _put_back(collection, record, removal)
+        yield Outcome(
+            item=removal.item,
+            done="left" if reason else "restored",
+            path=removal.target,
+            target=removal.path,
+            reason=reason,
+            record=record,
+        )
+
+
+def _why_not(removal: Removal) -> str:
+    """Why a file cannot be put back; empty when it can, or is there already."""
+    if _is(removal.path, removal.item.digest):
+        return ""
+    if removal.path.exists() or removal.path.is_symlink():
+        return "something else is in its place by now"
+    if removal.target is None:
+        return "it was deleted for good"
+    if not removal.target.exists():
+        return f"it is no longer at {removal.target}"
+    if not _is(removal.target, removal.item.digest):
+        return f"{removal.target} has changed since"
+    return ""
+
+
+def _is(path: Path, digest: str) -> bool:
+    try:
+        return path.is_file() and digest_of(path) == digest
+    except OSError:
+        return False
+
+
+def _put_back(collection: "Collection", record: Path, removal: Removal) -> str:
+    """Put a file and its item back; why not, if that fails."""
+    if not _is(removal.path, removal.item.digest):
+        assert removal.target is not None  # noqa: S101 - asked before
+        try:
+            move(removal.target, removal.path)
+        except OSError as error:
+            return error.strerror or type(error).__name__
+    reason = _item_back(collection, removal)
+    if not reason:
+        removals.append(record, removal.key, "restored")
+    return reason
+
+
+def _item_back(collection: "Collection", removal: Removal) -> str:
+    item = removal.item
+    taken = [one for one in [removal.kept] if one in collection]
+    if item.id in collection:
+        now = collection.get(item.id)
+        if now.digest != item.digest:
+            return "its file is back, but the collection has another image under its id"
+        collection.store.update(
+            [
+                replace(
+                    now,
+                    label=item.label if now.label is None else now.label,
+                    group=item.group if now.group is None else now.group,
+                    metadata={**item.metadata, **now.metadata},
+                )
+            ]
+        )
+    else:
+        found = removal.path.stat()
+        report = collection.index(
+            [
+                Entry(
+                    id=item.id,
+                    picture=removal.path,
+                    root=item.root,
+                    path=item.path,
+                    stamp=Stamp(size=found.st_size, mtime_ns=found.st_mtime_ns),
+                    label=item.label,
+                    group=item.group,
+                    metadata=item.metadata,
+                )
+            ]
+        )
+        if report.skipped:
+            return f"its file is back, but was not indexed: {report.skipped[0].reason}"
+    for one in taken:
+        try:
+            kept = collection.get(one)
+        except ItemNotFoundError:
+            continue
+        collection.store.update([_without(kept, removal.given)])
+    return ""
+
+
+def _without(kept: Item, given: Given) -> Item:
+    """The kept item without what it was given, where that is still what it has."""
+    return replace(
+        kept,
+        label=None if given.label is not None and kept.label == given.label else kept.label,
+        group=None if given.group is not None and kept.group == given.group else kept.group,
+        metadata={
+            name: value
+            for name, value in kept.metadata.items()
+            if name not in given.metadata or given.metadata[name] != value
+        },
+    )

@@ -1,0 +1,58 @@
+"""How good the answers are, on pictures whose label (or product, or any field) is known.
+
+Every query is a picture of the collection; its own item is never an answer, exact copies under
+other ids are. An answer is right when it is of the query's class. Answers stand as searches give
+them: descending cosine to nine decimals, equal ones by ascending id. With R right answers in all:
+
+======================  ==========================================================================
+``P@k``                 precision: right answers among the first k, divided by k
+``R@k``                 hit rate: 1 if one of the first k is right, else 0. Retrieval benchmarks
+                        (Stanford Online Products, In-shop) call this Recall@k or CMC@k
+``recall@k``            recall: right answers among the first k, divided by R
+``mAP``                 average precision over the whole ranking: P at the rank of each right
+                        answer, added up and divided by R (Manning, Raghavan, Schütze,
+                        Introduction to Information Retrieval, 8.4)
+``mAP@R``               likewise over the first R answers only, divided by R (Musgrave, Belongie,
+                        Lim, A Metric Learning Reality Check, arXiv 2003.08505, 3.2)
+``R-precision``         P at k = R (Introduction to Information Retrieval, 8.4)
+======================  ==========================================================================
+
+Micro is the mean over queries; macro the mean over classes of their queries' mean. Intervals are
+percentiles of bootstrapped means over queries (Efron, Tibshirani, An Introduction to the
+Bootstrap, 13.3): what chance in the choice of queries does, not in the choice of classes.
+"""
+
+from lookalike.analysis.evaluation.asking import class_of
+from lookalike.analysis.evaluation.intervals import interval
+from lookalike.analysis.evaluation.rankings import Measures, measures
+from lookalike.analysis.evaluation.records import (
+    Answer,
+    ClassScore,
+    Comparison,
+    Confusion,
+    Difference,
+    Evaluation,
+    Judged,
+    Score,
+    Split,
+)
+from lookalike.analysis.evaluation.running import SAMPLE, compare, evaluate
+
+__all__ = [
+    "SAMPLE",
+    "Answer",
+    "ClassScore",
+    "Comparison",
+    "Confusion",
+    "Difference",
+    "Evaluation",
+    "Judged",
+    "Measures",
+    "Score",
+    "Split",
+    "class_of",
+    "compare",
+    "evaluate",
+    "interval",
+    "measures",
+]

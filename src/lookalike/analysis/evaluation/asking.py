@@ -1,0 +1,195 @@
+"""Who asks whom: the queries, what they may find, and the class of each."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.analysis.evaluation.rankings import Rows
+from lookalike.analysis.evaluation.records import Split
+from lookalike.core.filters import FIELDS
+from lookalike.core.notes import text
+from lookalike.core.records import Item, Json
+from lookalike.errors import CollectionError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["Plan", "class_of", "plan_queries"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Who asks whom. Rows count the first collection's items that take part, by ascending id."""
+
+    by: str
+    where: str | None
+    split: Split | None
+    seed: int
+    distractors: bool
+    names: list[str]
+    classes: Rows  # (n,) number of a name; -1 for an item without a class
+    ids: list[list[str]]  # for each collection, (n,)
+    queries: Rows
+    gallery: Rows
+    eligible: int
+    alone: int
+    unclassed: int
+    common: int
+    left_out: tuple[int, ...]
+
+
+def plan_queries(
+    collections: Sequence["Collection"],
+    *,
+    by: str,
+    where: str | None,
+    split: Split | None,
+    queries: int | None,
+    seed: int,
+    distractors: bool,
+) -> Plan:
+    first = collections[0]
+    known = [_Known.of(item, by) for item in first.items(where)]
+    mapped: list[dict[str, str]] = []
+    common, left_out = len(known), [0]
+    if len(collections) > 1:
+        keyed = [_keyed((item.id, item.digest) for item in one) for one in collections]
+        shared = set(keyed[0]).intersection(*keyed[1:])
+        if not shared:
+            raise CollectionError(
+                "the collections have no picture in common; index the same files into each"
+            )
+        mapped = [{keyed[0][key]: one[key] for key in shared} for one in keyed[1:]]
+        known = [item for item in known if item.id in mapped[0]]
+        common, left_out = len(shared), [len(one) - len(shared) for one in keyed]
+    unclassed = sum(item.name is None for item in known)
+    kept = known if distractors else [item for item in known if item.name is not None]
+    if unclassed == len(known):
+        raise CollectionError(_no_classes(first, len(known), by, where))
+    names = sorted({item.name for item in kept if item.name is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    classes = np.array(
+        [-1 if item.name is None else numbers[item.name] for item in kept], dtype=np.intp
+    )
+    for side in split or ():
+        if side is not None and (why := first.notes(side)):
+            raise CollectionError(f"no item meets {side}: {text(why)}")
+    asking, gallery = _sides(first, [item.id for item in kept], split)
+    asking = asking[classes[asking] >= 0]
+    sizes = np.bincount(classes[gallery][classes[gallery] >= 0], minlength=len(names))
+    to_find = sizes[classes[asking]] - np.isin(asking, gallery)
+    eligible = asking[to_find > 0]
+    if not len(eligible):
+        raise CollectionError(_nothing_to_find(len(asking), by, split))
+    chosen = eligible
+    if queries is not None and queries < len(eligible):
+        drawn = np.random.default_rng(seed).choice(len(eligible), queries, replace=False)
+        chosen = eligible[np.sort(drawn)]
+    return Plan(
+        by=by,
+        where=where,
+        split=split,
+        seed=seed,
+        distractors=distractors,
+        names=names,
+        classes=classes,
+        ids=[[item.id for item in kept], *([one[item.id] for item in kept] for one in mapped)],
+        queries=chosen,
+        gallery=gallery,
+        eligible=len(eligible),
+        alone=len(asking) - len(eligible),
+        unclassed=unclassed,
+        common=common,
+        left_out=tuple(left_out),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is needed of an item: a tenth of the memory of the item."""
+
+    id: str
+    name: str | None
+
+    @classmethod
+    def of(cls, item: Item, by: str) -> "_Known":
+        return cls(item.id, class_of(item, by))
+
+
+def class_of(item: Item, by: str) -> str | None:
+    """The value of a field as text; ``None`` where there is none."""
+    value: Json
+    if by in FIELDS:
+        value = getattr(item, by)
+    else:
+        name = by.removeprefix("metadata.")
+        value = item.metadata.get(name)
+        if value is None:
+            value = _inner(item.metadata, name.split("."))
+    if isinstance(value, list | dict):
+        raise CollectionError(
+            f"{by} of {item.id!r} is a {'list' if isinstance(value, list) else 'group'} of values; "
+            "answers can be judged by a field with one value an item"
+        )
+    if value is None or value == "":
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 1.0 and 1 are one class
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _inner(metadata: Mapping[str, Json], parts: Sequence[str]) -> Json:
+    value: Json = dict(metadata)
+    for part in parts:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _keyed(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:
+    """Digest and which of its copies (by id) → id."""
+    seen: Counter[str] = Counter()
+    keys = {}
+    for item_id, digest in items:
+        keys[digest, seen[digest]] = item_id
+        seen[digest] += 1
+    return keys
+
+
+def _sides(first: "Collection", ids: Sequence[str], split: Split | None) -> tuple[Rows, Rows]:
+    """Rows of the queries and of the gallery."""
+    everything = np.arange(len(ids))
+    if split is None:
+        return everything, everything
+    sides = []
+    for where in split:
+        if where is None:
+            sides.append(everything)
+            continue
+        meant = {item.id for item in first.items(where)}
+        sides.append(np.flatnonzero([one in meant for one in ids]))
+    return sides[0], sides[1]
+
+
+def _no_classes(first: "Collection", items: int, by: str, where: str | None) -> str:
+    if not items:
+        reason = text(first.notes(where))
+        return f"no item meets {where}: {reason}" if where else reason
+    how = {
+        "label": "give them labels with `lookalike label`, or index a catalogue or class folders",
+        "group": "index a catalogue with a group column (`lookalike index --group-column`)",
+    }.get(by, "`lookalike info --fields` lists the fields that there are")
+    if by not in FIELDS and (why := first.notes(where, field=by)):
+        how = f"{text(why)}; {how}"
+    return f"none of the {items:,} items has a {by}, so no answer can be judged; {how}"
+
+
+def _nothing_to_find(asking: int, by: str, split: Split | None) -> str:
+    if not asking:
+        side = f" that meets {split[0]}" if split else ""
+        return f"there is no query: no item{side} has a {by}"
+    return f"no two pictures share a {by}, so there is nothing to find"

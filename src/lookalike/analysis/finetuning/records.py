@@ -1,0 +1,149 @@
+"""How to learn, how far it is, what came of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.analysis.evaluation import measures
+from lookalike.analysis.finetuning.sides import Rows
+from lookalike.core.records import Skipped
+from lookalike.core.vectors import Matrix
+from lookalike.encoders.efficientnet_lite import STAGES
+
+__all__ = ["Epoch", "Judgement", "Quality", "Recipe", "TrainingProgress", "TrainingReport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to learn. The defaults are the best that was measured: decision 13, fine-tuning.
+
+    ``stages`` of the network's seven learn, the last ones; the others stay as they were. ``rate``
+    is Adam's for them at its highest, ``head_rate`` for the labels' directions. ``temperature``
+    divides cosines; ``smoothing`` is the share of certainty that goes to all labels alike.
+    """
+
+    epochs: int = 10
+    stages: int = 1
+    batch: int = 64
+    rate: float = 1e-3
+    head_rate: float = 1e-3
+    temperature: float = 0.1
+    smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or not 1 <= self.stages < STAGES:
+            raise ValueError(
+                f"at least 1 epoch, batches of 1, and 1 to {STAGES - 1} stages are needed"
+            )
+        if min(self.rate, self.head_rate, self.temperature) <= 0 or not 0 <= self.smoothing < 1:
+            raise ValueError("rates and temperature must be above 0, smoothing from 0 to below 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How good the answers are among some pictures, each of which asks all the others.
+
+    Means over ``queries`` of R@1, P@10, mAP and mAP@R, as ``analysis.evaluation`` has them.
+    """
+
+    queries: int
+    r1: float
+    p10: float
+    map: float
+    map_at_r: float
+
+    @classmethod
+    def of(cls, vectors: Matrix, classes: Rows) -> "Quality | None":
+        """``None`` where no picture has another of its class to find."""
+        queries = np.flatnonzero(np.bincount(classes, minlength=1)[classes] > 1)
+        if not len(queries):
+            return None
+        values = measures(vectors, classes, queries, np.arange(len(classes))).values
+        return cls(
+            queries=len(queries),
+            r1=float(values["R@1"].mean()),
+            p10=float(values["P@10"].mean()),
+            map=float(values["mAP"].mean()),
+            map_at_r=float(values["mAP@R"].mean()),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Quality among held-out pictures of labels that are learned, and among those of labels that
+    are not (``new``); ``None`` where too few pictures could be held out.
+    """
+
+    held: Quality | None
+    new: Quality | None
+
+    @property
+    def value(self) -> float:
+        """What a training is after: mAP@R, the mean of both.
+
+        It does not depend on how many pictures a label has, as P@10 does. New labels count as
+        much as learned ones, for what a shop adds next year has not been learned.
+        """
+        known = [one.map_at_r for one in (self.held, self.new) if one is not None]
+        return sum(known) / len(known) if known else 0.0
+
+    def is_nowhere_below(self, other: "Judgement") -> bool:
+        """Whether neither mAP@R is lower than the other's."""
+        pairs = ((self.held, other.held), (self.new, other.new))
+        return all(
+            one.map_at_r >= two.map_at_r
+            for one, two in pairs
+            if one is not None and two is not None
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One time through the pictures: the mean loss, and how good the answers were after it."""
+
+    number: int
+    loss: float
+    judgement: Judgement
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingProgress:
+    """``done`` of ``total`` pictures, first ``reading`` them all once, then learning.
+
+    While learning, ``before`` is how good the network was at first, ``loss`` the last batch's and
+    ``epoch`` the last one that was finished.
+    """
+
+    reading: bool
+    done: int
+    total: int
+    loss: float | None = None
+    before: Judgement | None = None
+    epoch: Epoch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """What was learned, and what it is good for.
+
+    ``card`` is the new encoder's, ``None`` when nothing better than the network as it was came
+    out. ``pictures`` of ``labels`` were learned from, and ``new_labels`` were held out whole.
+    ``best`` is the number of the best epoch; ``share`` how far the weights went towards its.
+    ``interrupted``: stopped before the end; the next call goes on.
+    """
+
+    card: Path | None
+    base: str
+    pictures: int
+    labels: int
+    new_labels: int
+    before: Judgement
+    after: Judgement
+    epochs: tuple[Epoch, ...]
+    best: int
+    share: float
+    skipped: tuple[Skipped, ...]
+    interrupted: bool
+    seconds: float

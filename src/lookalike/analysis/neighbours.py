@@ -1,0 +1,469 @@
+"""The neighbour table: for each item its K nearest, worked out ahead and kept by the store.
+
+    neighbours.build(shop)        # all of it the first time, then only what has changed
+    shop.similar("a.jpg")         # reads the table as long as it has the very answer
+
+A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines``
+has them, ties by id, the item itself left out, exact copies of it not. There is never a matrix of
+all items by all items: blocks of ``_BLOCK`` x ``_TILE`` scores at most.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.core.protocols import Keyed, NeighbourLists, Store
+from lookalike.core.vectors import Matrix, cosines, unit_rows
+from lookalike.errors import ItemNotFoundError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["BuildReport", "Change", "Rows", "build", "changes", "drop", "kept_k", "nearest"]
+
+# Past this many floats the vectors are not held in memory (0.5 GB) and compared with each other
+# (for 100,000 x 1,280 about 3 minutes on two cores): the store's graph proposes.
+EXACT_FLOATS = 128_000_000
+_BLOCK = 1024  # items whose lists are made at once, and stored in one transaction
+_TILE = 8192  # others that they are compared with at a time: 32 MB of scores
+_SEARCHES = 256  # items a call of the store's search
+_K = 50
+
+Keys: TypeAlias = NDArray[np.int64]
+Scores: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """What was done: lists made anew, lists that newer items came into, and lists left.
+
+    ``waiting`` items have no list of the present state yet: the build was stopped, or items
+    changed meanwhile. The next one goes on.
+    """
+
+    made: int = 0
+    merged: int = 0
+    kept: int = 0
+    waiting: int = 0
+    interrupted: bool = False
+    seconds: float = 0.0
+
+
+# -- what is to be done: pure ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What becomes of some rows of the table, as masks over them, (n,) bool.
+
+    ``gone`` have no item any more. ``again`` lost one of their nearest, and what would move up is
+    not in the list. ``shorter`` held every item there was, so that leaving out is enough.
+    ``behind`` must be compared with newer items. A row may be ``shorter`` and ``behind``.
+    """
+
+    gone: NDArray[np.bool_]
+    again: NDArray[np.bool_]
+    shorter: NDArray[np.bool_]
+    behind: NDArray[np.bool_]
+
+
+def changes(lists: NeighbourLists, alive: Keys) -> Change:
+    """Compare rows of the table with the keys that there are now, ascending."""
+    gone = ~np.isin(lists.keys, alive)
+    dead = ((lists.near > 0) & ~np.isin(lists.near, alive)).any(axis=1)
+    complete = lists.near[:, -1] == 0
+    newest = alive[-1] if len(alive) else 0
+    again = ~gone & dead & ~complete
+    left = ~gone & ~again
+    return Change(
+        gone=gone,
+        again=again,
+        shorter=left & dead,
+        behind=left & (lists.marks < newest),
+    )
+
+
+# -- comparing: pure ---------------------------------------------------------------------------
+
+
+class Rows:
+    """Vectors to compare with: ``keys`` (n,), ``ranks`` (n,) of their ids, ``stored`` (n, dim).
+
+    ``stored`` are float32 copies of what the store has, not scaled to length 1: a score is
+    computed of these, as a search does. In no order: best at random, for the first ones say how
+    near the others must be to count.
+    """
+
+    def __init__(self, keys: Keys, ranks: Keys, stored: NDArray[np.float32]) -> None:
+        self.keys = keys
+        self.ranks = ranks
+        self.stored = stored
+        lengths = np.sqrt(np.einsum("ij,ij->i", stored, stored, dtype=np.float32))
+        self._scale = (1 / lengths).astype(np.float32)
+        # Twice the most that a float32 product of unit vectors can be wrong by: who is further
+        # than this below the k-th is not among the k.
+        self.slack = np.float32(2 * (stored.shape[1] + 8) * 2.0**-24)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def close_to(
+        self, vectors: Matrix, own: Keys, k: int, least: NDArray[np.float32]
+    ) -> list[NDArray[np.intp]]:
+        """For each of ``vectors`` the positions of all rows that can be among its ``k`` nearest.
+
+        ``own`` (q,) are the queries' keys, which are left out. Rows further than ``least`` (q,)
+        below are left out too; -inf where nothing is known.
+        """
+        if not len(self):
+            return [np.empty(0, np.intp)] * len(vectors)
+        floor = least.copy()
+        parts: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
+        for start in range(0, len(self), _TILE):
+            end = min(start + _TILE, len(self))
+            scores = vectors @ self.stored[start:end].T  # (q, n)
+            scores *= self._scale[start:end]
+            if start == 0 and end > k + 1:
+                # one more than k: the item itself may be among them
+                kth = np.partition(scores, end - k - 1, axis=1)[:, end - k - 1]
+                floor = np.maximum(floor, kth - self.slack)
+            passing = np.flatnonzero(scores >= floor[:, None])
+            query, place = np.divmod(passing, end - start)
+            parts.append((query, place + start, scores.ravel()[passing]))
+        query, place, score = (np.concatenate(some) for some in zip(*parts, strict=True))
+        other = self.keys[place] != own[query]
+        query, place, score = query[other], place[other], score[other]
+        order = np.lexsort((-score, query))
+        query, place, score = query[order], place[order], score[order]
+        starts = np.searchsorted(query, np.arange(len(vectors) + 1))
+        found = []
+        for first, last in pairwise(starts.tolist()):
+            cut = last
+            if last - first > k:
+                lowest = score[first + k - 1] - self.slack
+                cut = first + np.searchsorted(-score[first:last], -lowest, side="right")
+            found.append(place[first:cut])
+        return found
+
+
+def nearest(
+    rows: Rows,
+    keys: Keys,
+    vectors: Matrix,
+    k: int,
+    known: tuple[Keys, Scores, Keys] | None = None,
+) -> tuple[Keys, Scores, NDArray[np.bool_]]:
+    """The ``k`` nearest of items among ``rows``: keys and scores (q, k), 0 where there are fewer.
+
+    ``known`` are lists that they have already, to be merged: keys (q, k), scores and ranks. The
+    third answer (q,) says where one of ``rows`` has come in.
+    """
+    least = np.full(len(keys), -np.inf, np.float32)
+    if known is not None:
+        full = known[0][:, -1] > 0
+        least[full] = known[1][full, -1] - rows.slack
+    places = rows.close_to(vectors, keys, k, least)
+    near, scores = np.zeros((len(keys), k), np.int64), np.zeros((len(keys), k))
+    changed = np.zeros(len(keys), np.bool_)
+
+    def choose(one: int) -> None:
+        chosen = places[one]
+        old = 0 if known is None else int(np.count_nonzero(known[0][one]))
+        if known is not None and old:
+            chosen = chosen[~np.isin(rows.keys[chosen], known[0][one])]
+        if known is not None and not len(chosen):
+            near[one], scores[one] = known[0][one], known[1][one]
+            return
+        candidates = (
+            rows.keys[chosen],
+            cosines(rows.stored[chosen], vectors[one]),
+            rows.ranks[chosen],
+        )
+        if known is not None:
+            candidates = tuple(  # type: ignore[assignment] # three as before
+                np.concatenate([some[one, :old], new])
+                for some, new in zip(known, candidates, strict=True)
+            )
+        order = np.lexsort((candidates[2], -candidates[1]))[:k]
+        near[one, : len(order)] = candidates[0][order]
+        scores[one, : len(order)] = candidates[1][order]
+        changed[one] = bool((order >= old).any())
+
+    for one in range(len(keys)):  # threads would only wait for the interpreter
+        choose(one)
+    return near, scores, changed
+
+
+# -- doing it ----------------------------------------------------------------------------------
+
+
+def build(
+    collection: "Collection",
+    *,
+    k: int | None = None,
+    rebuild: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> BuildReport:
+    """Bring the neighbour table in line with the items; make it if there is none.
+
+    Only what has changed is worked out: lists of new items, lists that lost an item, and newer
+    items that come into other lists. ``k`` is that of the table, or 50; another ``k`` or
+    ``rebuild`` makes all lists anew. What is done is stored block by block, so when ``stop``
+    answers true, or the process is killed, the next build goes on. ``progress`` hears (lists
+    done, lists in all). Raises ``StoreError``.
+    """
+    began = time.monotonic()
+    store = collection.store
+    wanted = kept_k(collection) or _K if k is None else k
+    if wanted < 1:
+        raise ValueError(f"k is {wanted}, but at least 1 neighbour must be kept")
+    bound = store.bound()
+    if rebuild:
+        store.drop_neighbours()
+    store.set_setting("neighbours", {"k": wanted})
+    run = None if bound is None else _read(store, bound[2], wanted, progress, stop)
+    if run is None:
+        return BuildReport(seconds=time.monotonic() - began)
+    run.make(run.bring_up_to_date())
+    state = store.neighbour_state()
+    waiting = state.items - state.current
+    return BuildReport(
+        made=run.made,
+        merged=run.merged,
+        kept=run.kept,
+        waiting=waiting,
+        interrupted=bool(waiting) and stop(),
+        seconds=time.monotonic() - began,
+    )
+
+
+def kept_k(collection: "Collection") -> int | None:
+    """The K of the collection's neighbour table; ``None`` when it is to have none."""
+    match collection.store.setting("neighbours"):
+        case {"k": int(k)}:
+            return k
+        case _:
+            return None
+
+
+def drop(collection: "Collection") -> None:
+    """Drop the neighbour table, for good until the next ``build``."""
+    collection.store.drop_neighbours()
+    collection.store.set_setting("neighbours", None)
+
+
+def _read(
+    store: Store,
+    dim: int,
+    k: int,
+    progress: Callable[[int, int], None] | None,
+    stop: Callable[[], bool],
+) -> "_Build | None":
+    """All there is to begin with; ``None`` when there are no items."""
+    fits = store.count() * dim <= EXACT_FLOATS
+    keys: list[Keys] = []
+    ids: list[str] = []
+    halves: list[NDArray[np.floating]] = []
+    for some in store.keyed():
+        keys.append(some.keys)
+        ids += some.ids
+        if fits:
+            halves.append(some.rows)
+    if not ids:
+        return None
+    ranks = np.empty(len(ids), np.int64)
+    ranks[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    run = _Build(
+        store=store,
+        k=k,
+        keys=np.concatenate(keys),
+        ids=ids,
+        ranks=ranks,
+        progress=progress,
+        stop=stop,
+    )
+    if fits:
+        run.slots = np.random.default_rng(0).permutation(len(ids))
+        stored = np.empty((len(ids), dim), np.float32)
+        start = 0
+        while halves:
+            some_rows = halves.pop(0)
+            stored[run.slots[start : start + len(some_rows)]] = some_rows
+            start += len(some_rows)
+        mixed = np.argsort(run.slots)
+        run.rows = Rows(run.keys[mixed], ranks[mixed], stored)
+    return run
+
+
+@dataclass(slots=True, kw_only=True)
+class _Build:
+    """One run over a store: what it has read and done so far.
+
+    ``keys`` (n,) ascend and are all that there were when the run began, ``ids`` and ``ranks``
+    belong to them. ``rows`` are all vectors, where they fit in memory, in the order of ``slots``.
+    """
+
+    store: Store
+    k: int
+    keys: Keys
+    ids: list[str]
+    ranks: Keys
+    progress: Callable[[int, int], None] | None
+    stop: Callable[[], bool]
+    rows: Rows | None = None
+    slots: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    newer: tuple[int, Rows | None] | None = None
+    key_of: dict[str, int] = field(default_factory=dict)
+    made: int = 0
+    merged: int = 0
+    kept: int = 0
+
+    def bring_up_to_date(self) -> NDArray[np.intp]:
+        """Go over the table's rows; answers the positions of items that need a new list."""
+        known = [np.empty(0, np.int64)]
+        for lists in self.store.neighbour_lists(k=self.k):
+            if self.stop():
+                break
+            change = changes(lists, self.keys)
+            left = ~(change.gone | change.again)
+            rows = (
+                self._newer(int(lists.marks[change.behind].min())) if change.behind.any() else None
+            )
+            if rows is None:  # too many to hold: these lists are made anew
+                left &= ~change.behind
+            self.kept += int((left & ~change.behind & ~change.shorter).sum())
+            for part in _parts(np.flatnonzero(left & (change.behind | change.shorter)), _BLOCK):
+                self._merge(lists, part, rows)
+            known.append(lists.keys[left])
+            self._tell(sum(map(len, known)))
+        return np.flatnonzero(~np.isin(self.keys, np.concatenate(known)))
+
+    def make(self, places: NDArray[np.intp]) -> None:
+        """Lists of these items: of comparing with every one, or of asking the store's graph."""
+        done = len(self.keys) - len(places)
+        for part in _parts(places, _SEARCHES if self.rows is None else _BLOCK):
+            if self.stop():
+                return
+            vectors = self._vectors(part)
+            if vectors is not None:
+                if self.rows is None:
+                    self._search(part, vectors)
+                else:
+                    near, scores, _ = nearest(self.rows, self.keys[part], vectors, self.k)
+                    self._put(self.keys[part], near, scores, np.ones(len(part), np.bool_))
+            done += len(part)
+            self._tell(done)
+
+    def _search(self, part: NDArray[np.intp], vectors: Matrix) -> None:
+        if not self.key_of:
+            self.key_of = dict(zip(self.ids, self.keys.tolist(), strict=True))
+            self.store.optimize()  # a search past this size is only quick through the graph
+        near, scores = np.zeros((len(part), self.k), np.int64), np.zeros((len(part), self.k))
+        found = self.store.search(vectors, k=min(self.k + 1, len(self.keys)))
+        for row, (place, hits) in enumerate(zip(part, found, strict=True)):
+            others = [hit for hit in hits if hit.item.id != self.ids[place]]
+            others = [hit for hit in others if hit.item.id in self.key_of][: self.k]
+            near[row, : len(others)] = [self.key_of[hit.item.id] for hit in others]
+            scores[row, : len(others)] = [hit.score for hit in others]
+        # A list that items of this very moment have shortened would say that there are no others.
+        whole = np.count_nonzero(near, axis=1) == min(self.k, len(self.keys) - 1)
+        exact = np.zeros(int(whole.sum()), np.bool_)
+        self._put(self.keys[part][whole], near[whole], scores[whole], exact)
+
+    def _merge(self, lists: NeighbourLists, part: NDArray[np.intp], rows: Rows | None) -> None:
+        """Leave out what has gone, and let newer items in."""
+        keys = lists.keys[part]
+        near, scores = lists.near[part], lists.scores[part]
+        gone = (near > 0) & ~np.isin(near, self.keys)
+        short = gone.any(axis=1)
+        near, scores = _without(near, scores, gone)
+        changed = short
+        if rows is not None:
+            vectors = self._vectors(np.searchsorted(self.keys, keys))
+            if vectors is None:
+                return
+            places = np.searchsorted(self.keys, near).clip(max=len(self.keys) - 1)
+            known = near, scores, self.ranks[places]
+            near, scores, changed = nearest(rows, keys, vectors, self.k, known)
+            changed |= short
+        self._put(
+            keys[changed], near[changed], scores[changed], lists.exact[part][changed], merged=True
+        )
+        self.store.confirm_neighbours(keys[~changed], lists.marks[part][~changed], self._mark)
+        self.kept += int((~changed).sum())
+
+    def _newer(self, mark: int) -> Rows | None:
+        """The vectors of the items above a mark, if they can be held. More of them do no harm."""
+        first = int(np.searchsorted(self.keys, mark, side="right"))
+        if self.newer is None or self.newer[0] > first:
+            self.newer = first, self._rows_from(first, mark)
+        return self.newer[1]
+
+    def _rows_from(self, first: int, mark: int) -> Rows | None:
+        if self.rows is not None:
+            slots = self.slots[first:]
+            return Rows(self.keys[first:], self.ranks[first:], self.rows.stored[slots])
+        bound = self.store.bound()
+        if bound is None or (len(self.keys) - first) * bound[2] > EXACT_FLOATS // 4:
+            return None
+        chunks: list[Keyed] = list(self.store.keyed(mark))
+        keys = np.concatenate([some.keys for some in chunks])
+        stored = np.concatenate([some.rows.astype(np.float32) for some in chunks])
+        there = np.isin(keys, self.keys)  # what has come in this moment is for the next build
+        places = np.searchsorted(self.keys, keys[there])
+        return Rows(keys[there], self.ranks[places], stored[there])
+
+    def _vectors(self, places: NDArray[np.intp]) -> Matrix | None:
+        """Unit vectors of items; ``None`` when some have gone or changed: for the next build."""
+        if self.rows is not None:
+            return unit_rows(self.rows.stored[self.slots[places]])
+        ids = [self.ids[place] for place in places]
+        try:
+            return self.store.vectors(ids)
+        except ItemNotFoundError:
+            return None
+
+    def _put(
+        self,
+        keys: Keys,
+        near: Keys,
+        scores: Scores,
+        exact: NDArray[np.bool_],
+        *,
+        merged: bool = False,
+    ) -> None:
+        marks = np.full(len(keys), self._mark)
+        self.store.set_neighbours(
+            NeighbourLists(keys=keys, marks=marks, exact=exact, near=near, scores=scores)
+        )
+        if merged:
+            self.merged += len(keys)
+        else:
+            self.made += len(keys)
+
+    @property
+    def _mark(self) -> int:
+        return int(self.keys[-1])
+
+    def _tell(self, done: int) -> None:
+        if self.progress is not None:
+            self.progress(done, len(self.keys))
+
+
+def _parts(places: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]
+
+
+def _without(near: Keys, scores: Scores, gone: NDArray[np.bool_]) -> tuple[Keys, Scores]:
+    """Lists with the entries that are ``gone`` left out, the others moved up."""
+    near = np.where(gone, 0, near)
+    order = np.argsort(near == 0, axis=1, kind="stable")
+    return np.take_along_axis(near, order, 1), np.take_along_axis(scores, order, 1)

@@ -1,0 +1,1 @@
+"""What older systems' clients and configurations need to go on working."""

@@ -1,0 +1,163 @@
+"""What people set by hand: labels, groups and metadata members that a source must not change.
+
+A row beside the items for each item of which something was set by hand. The row holds the values
+themselves: so whatever writes the item, the next run of `index` can put them back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
+
+from lookalike.core.protocols import Store
+from lookalike.core.records import Entry, Item, Json, SideRow
+from lookalike.errors import ItemNotFoundError
+
+__all__ = ["NOTHING", "TABLE", "ByHand", "Words", "by_hand", "edit", "forget"]
+
+TABLE = "by_hand"
+
+_FIELDS = ("label", "group")
+
+
+class Words(TypedDict, total=False):
+    """What people may say of an item."""
+
+    label: str | None
+    group: str | None
+    metadata: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHand:
+    """What of one item was set by hand.
+
+    ``fields`` has ``label`` and ``group``, where they were set; ``None`` says that it was taken
+    away. ``members`` are members of the metadata that were set, ``removed`` those taken away.
+    """
+
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+    members: Mapping[str, Json] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.fields or self.members or self.removed)
+
+    def over(self, item: Item) -> Item:
+        """Return the item with what was set by hand."""
+        if not self:
+            return item
+        kept = {name: one for name, one in item.metadata.items() if name not in self.removed}
+        changes: dict[str, Any] = {**self.fields, "metadata": {**kept, **self.members}}
+        return replace(item, **changes)
+
+    def against(self, entry: Entry) -> bool:
+        """Return whether a source says something else than what was set by hand."""
+        said = entry.metadata
+        return any(
+            getattr(entry, name) is not None and getattr(entry, name) != value
+            for name, value in self.fields.items()
+        ) or (
+            said is not None
+            and (
+                any(name not in said or said[name] != one for name, one in self.members.items())
+                or any(name in said for name in self.removed)
+            )
+        )
+
+    def without(self, entry: Entry) -> "ByHand":
+        """Return what remains when a source's words replace those set by hand."""
+        fields = {name: one for name, one in self.fields.items() if getattr(entry, name) is None}
+        if entry.metadata is None:
+            return replace(self, fields=fields)
+        return ByHand(fields=fields)
+
+    def and_then(self, later: "ByHand") -> "ByHand":
+        """Return both together; where they differ, ``later`` counts."""
+        members = {
+            name: one for name, one in self.members.items() if name not in later.removed
+        } | dict(later.members)
+        return ByHand(
+            fields={**self.fields, **later.fields},
+            members=members,
+            removed=(self.removed | later.removed) - members.keys(),
+        )
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the value of its row."""
+        return {
+            "fields": dict(self.fields),
+            "members": dict(self.members),
+            "removed": [*sorted(self.removed)],
+        }
+
+    @classmethod
+    def of_json(cls, value: Json) -> "ByHand":
+        """Return what a row's value says; nothing for what is no such value."""
+        if not isinstance(value, dict):
+            return NOTHING
+        fields, members, removed = (value.get(one) for one in ("fields", "members", "removed"))
+        return cls(
+            fields={
+                name: one
+                for name, one in (fields.items() if isinstance(fields, dict) else ())
+                if name in _FIELDS and (one is None or isinstance(one, str))
+            },
+            members=members if isinstance(members, dict) else {},
+            removed=frozenset(map(str, removed if isinstance(removed, list) else ())),
+        )
+
+
+NOTHING = ByHand()
+
+
+def by_hand(store: Store, ids: Sequence[str]) -> dict[str, ByHand]:
+    """Return what was set by hand of these items, for those of which something was."""
+    found = store.beside(TABLE).get(ids)
+    return {one: ByHand.of_json(row.value) for one, row in found.items()}
+
+
+def edit(store: Store, ids: Sequence[str], changes: Words) -> list[Item]:
+    """Change ``label``, ``group`` or ``metadata`` of items by hand, and return the items.
+
+    ``metadata`` replaces all of it; the members that differ from before count as set by hand.
+    Raises ``ItemNotFoundError``, and then changes nothing.
+    """
+    named = list(dict.fromkeys(ids))
+    found = store.get(named)
+    absent = next((one for one in named if one not in found), None)
+    if absent is not None:
+        raise ItemNotFoundError(f"there is no item {absent!r}")
+    before = by_hand(store, named)
+    items, rows = [], []
+    for one in named:
+        item = found[one]
+        items.append(replace(item, **changes))
+        hand = before.get(one, NOTHING).and_then(_change(item, changes))
+        rows.append(SideRow(id=one, value=hand.as_json()))
+    # First the rows: if this is cut off in between, the next `index` brings the items in line.
+    store.beside(TABLE).put(rows)
+    store.update(items)
+    return items
+
+
+def forget(store: Store, ids: Sequence[str]) -> None:
+    """Forget what was set by hand of items that are removed for good."""
+    store.beside(TABLE).delete(ids)
+
+
+def _change(item: Item, changes: Words) -> ByHand:
+    fields: dict[str, str | None] = {}
+    if "label" in changes:
+        fields["label"] = changes["label"]
+    if "group" in changes:
+        fields["group"] = changes["group"]
+    if "metadata" not in changes:
+        return ByHand(fields=fields)
+    before, after = item.metadata, changes["metadata"]
+    return ByHand(
+        fields=fields,
+        members={
+            name: one for name, one in after.items() if name not in before or before[name] != one
+        },
+        removed=frozenset(before.keys() - after.keys()),
+    )

@@ -1,0 +1,191 @@
+"""Why a search, a filter or a field finds nothing, as notes that every way in shows alike.
+
+``of_search``, ``of_filter`` and ``of_field`` ask the store only when nothing was found; what they
+ask costs some counts and a look at the first few thousand items, whatever the collection's size.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+from lookalike.core.protocols import Store
+from lookalike.core.records import Hit, Json, Note
+from lookalike.core.suggestions import closest
+
+__all__ = ["of_field", "of_filter", "of_search", "text"]
+
+_LOOKED_AT = 5000  # items whose metadata give the names of fields
+_VALUES = 10_000  # of a field, most frequent first, that a wrong value is compared with
+_UNIQUE = frozenset({"id", "path", "digest"})  # fields with as many values as there are items
+
+
+def of_search(
+    store: Store,
+    *,
+    found: Sequence[Hit],
+    kept: Sequence[Hit],
+    where: Condition | None = None,
+    min_score: float | None = None,
+    per_group: bool = False,
+) -> tuple[Note, ...]:
+    """Say why a search kept none of its hits, or could not group them.
+
+    ``found`` are the hits before ``min_score``, best first; ``kept`` those that reached it.
+    """
+    if kept:
+        grouped = not per_group or any(hit.item.group for hit in kept)
+        return () if grouped else _of_groups(store)
+    if found and min_score is not None:
+        return (_below(found[0], min_score),)
+    if where is not None:
+        return of_filter(store, where) or (
+            Note(code="no-other-item", message="no item but the query itself meets the filter"),
+        )
+    return of_filter(store, None)
+
+
+def of_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
+    """Say why no item meets a filter; nothing where one does.
+
+    Without a filter, say so when the collection is empty.
+    """
+    if store.count(where):
+        return ()
+    if not store.count():
+        return (Note(code="empty-collection", message="the collection is empty"),)
+    if where is None:
+        return ()
+    found: list[Note] = []
+    for part in _parts(where):
+        if not _occurs(store, part.field):
+            found.append(_unknown_field(store, part.field))
+        elif not isinstance(part, Exists):
+            found += _of_values(store, part)
+    unique = {note.message: note for note in found}
+    if not unique:
+        return (Note(code="nothing-meets-filter", message="no item meets the filter"),)
+    return tuple(unique.values())
+
+
+def of_field(store: Store, name: str, where: Condition | None = None) -> tuple[Note, ...]:
+    """Say why a field has no values among the items that meet a filter; nothing where it has."""
+    if nothing := of_filter(store, where):
+        return nothing
+    has_it = Exists(name)
+    if store.count(has_it if where is None else And((where, has_it))):
+        return ()
+    if _occurs(store, name):
+        message = f"no item that meets the filter has the field {name!r}"
+        return (Note(code="no-such-field", message=message, details={"field": name}),)
+    return (_unknown_field(store, name),)
+
+
+def text(notes: Sequence[Note]) -> str:
+    """Return the notes as one phrase."""
+    return "; ".join(note.message for note in notes)
+
+
+# --- one thing each ----------------------------------------------------------------------------
+
+
+def _below(best: Hit, min_score: float) -> Note:
+    # As many digits as it takes: 0.7999 does not reach 0.80, and must not look as if it did.
+    digits = next(
+        (n for n in range(2, 6) if round(best.score, n) < round(min_score, n) == min_score), 6
+    )
+    return Note(
+        code="below-min-score",
+        message=(
+            f"no result reaches min score {min_score:.{digits}f}; the best is "
+            f"{best.score:.{digits}f} ({best.item.id})"
+        ),
+        details={
+            "min_score": min_score,
+            "best": round(best.score, 6),
+            "id": best.item.id,
+        },
+    )
+
+
+def _of_groups(store: Store) -> tuple[Note, ...]:
+    if _occurs(store, "group"):
+        return ()
+    message = "no item has a group; each item counts as a group of its own"
+    return (Note(code="no-groups", message=message),)
+
+
+def _unknown_field(store: Store, name: str) -> Note:
+    known = (one for one in _names(store) if one != name)
+    near = closest(name.removeprefix("metadata."), known)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    what = f"a {name}" if name in FIELDS else f"the field {name!r}"
+    return Note(
+        code="no-such-field",
+        message=f"no item has {what}{hint}",
+        details={"field": name, "did_you_mean": near[0] if near else None},
+    )
+
+
+def _of_values(store: Store, part: Compare | In) -> Iterator[Note]:
+    """What is wrong with the values of a condition, where no item has them."""
+    if isinstance(part, Compare) and part.operator not in ("=", "^="):
+        return
+    operator = part.operator if isinstance(part, Compare) else "="
+    for value in part.values if isinstance(part, In) else (part.value,):
+        if store.count(Compare(part.field, operator, value)) == 0:
+            yield _unknown_value(store, part.field, operator, value)
+
+
+def _unknown_value(store: Store, field: str, operator: str, value: Value) -> Note:
+    known = [] if field in _UNIQUE else store.facets(field, limit=_VALUES)
+    folded = value.text.casefold()
+    words = [(one, count) for one, count in known if isinstance(one, str)]
+    if operator == "^=":
+        alike = [(one, count) for one, count in words if one.casefold().startswith(folded)]
+        wording = "begins with"
+    else:
+        alike = [(one, count) for one, count in words if one.casefold() == folded]
+        wording = "="
+    message = f"no item has {field} {wording} {value.text!r}"
+    details: dict[str, Json] = {"field": field, "value": value.text}
+    if alike:
+        found, count = alike[0]
+        has = "has" if count == 1 else "have"
+        return Note(
+            code="other-case",
+            message=f"{message}; {count:,} {has} {found!r}",
+            details={**details, "did_you_mean": found, "count": count},
+        )
+    near = closest(value.text, (one for one, _ in words))
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return Note(
+        code="no-such-value",
+        message=f"{message}{hint}",
+        details={**details, "did_you_mean": near[0] if near else None},
+    )
+
+
+def _occurs(store: Store, name: str) -> bool:
+    return store.count(Exists(name)) > 0
+
+
+def _names(store: Store) -> list[str]:
+    """The names of the items' own fields and of the metadata, as far as the first items show."""
+    names = dict.fromkeys(("label", "group", "id", "path"))
+    for item in islice(store.scan(limit=_LOOKED_AT), _LOOKED_AT):
+        for name, value in item.metadata.items():
+            names[name] = None
+            if isinstance(value, dict):
+                names.update(dict.fromkeys(f"{name}.{inner}" for inner in value))
+    return [*names, *store.declared()]
+
+
+def _parts(condition: Condition) -> Iterator[Compare | In | Exists]:
+    """The single conditions of a filter that items must meet; what is negated is passed over."""
+    if isinstance(condition, And | Or):
+        for part in condition.parts:
+            yield from _parts(part)
+    elif isinstance(condition, Not):
+        return
+    elif not (isinstance(condition, Compare) and condition.operator == "!="):
+        yield condition

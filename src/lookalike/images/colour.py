@@ -1,0 +1,119 @@
+"""Any of Pillow's modes → RGB, in sRGB, on white."""
+
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from lookalike.images.formats import DECODER_ERRORS
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
+
+__all__ = ["rgb"]
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
+_LARGEST_PROFILE = 4 * 2**20  # those of printing presses have 2 MB
+
+
+def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
+    """Any mode → RGB in sRGB on white, or on ``ground``; the same object when there is nothing
+    to do.
+    """
+    mode = image.mode
+    if mode in {"I", "F"} or mode.startswith("I;16"):
+        flat = _eight_bits(image)
+    elif image.has_transparency_data:
+        flat = _on_ground(image, ground)
+    elif mode in {"L", "RGB", "CMYK"}:
+        flat = image
+    else:
+        flat = image.convert("L" if mode == "1" else "RGB")
+    profile = image.info.get("icc_profile")
+    if isinstance(profile, bytes) and 0 < len(profile) <= _LARGEST_PROFILE and mode != "LAB":
+        flat = _in_srgb(flat, profile)
+    return flat if flat.mode == "RGB" else flat.convert("RGB")
+
+
+def _on_ground(image: Image.Image, ground: str) -> Image.Image:
+    base = "L" if image.mode in {"1", "L", "LA", "La"} else "RGB"
+    layered = image.convert("LA" if base == "L" else "RGBA")
+    alpha = layered.getchannel("A")
+    colours = layered.convert(base)
+    if alpha.getextrema() == (255, 255):
+        return colours
+    flat = Image.new(base, image.size, ground)
+    flat.paste(colours, mask=alpha)
+    return flat
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Deep grey → L. 16 bits are scaled by their full range. Other numbers do not say their
+    range: it is the smallest of [0, 1] (floats only), [0, 255] and [0, 65535] that holds them
+    all, else from their least to their greatest. What is not a number becomes black.
+    """
+    tags = getattr(image, "tag_v2", {})
+    # TIFF's "white is zero", which Pillow does not apply to deep grey.
+    negative = tags.get(_PHOTOMETRIC) == 0
+    if image.mode.startswith("I;16"):
+        white = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
+        table = np.rint(np.minimum(np.arange(65536) / white, 1) * 255).astype(np.uint8)
+        if negative:
+            table = 255 - table
+        if isinstance(clear := image.info.get("transparency"), int) and 0 <= clear < len(table):
+            table[clear] = 255
+        return Image.fromarray(table[np.asarray(image)])
+    values = np.array(image, dtype=np.float64)  # (h, w)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    for top in (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0):
+        if low >= 0 and high <= top:
+            low, high = 0.0, top
+            break
+    with np.errstate(all="ignore"):  # infinities are dealt with right after
+        values -= low
+        values *= 255 / (high - low) if high > low else 0
+    np.nan_to_num(values, copy=False, nan=0, posinf=255, neginf=0)
+    grey = np.rint(values.clip(0, 255, out=values), out=values).astype(np.uint8)
+    return Image.fromarray(255 - grey if negative else grey)
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """An L, RGB or CMYK picture in its profile's colours → sRGB; a useless profile is ignored."""
+    transform = _to_srgb(profile, image.mode)
+    if transform is None and image.mode == "L":  # grey pictures often carry an RGB profile
+        transform = _to_srgb(profile, "RGB")
+        image = image if transform is None else image.convert("RGB")
+    return image if transform is None else transform.apply(image)
+
+
+@lru_cache(maxsize=16)  # a folder's pictures come from few cameras; to build one takes 1 to 60 ms
+def _to_srgb(profile: bytes, mode: str) -> "ImageCmsTransform | None":
+    """``None`` when the profile is broken, is meant for another mode, or changes nothing."""
+    from PIL import ImageCms  # noqa: PLC0415 - few pictures need it
+
+    spaces = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != spaces[mode]:
+            return None
+        transform = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        if mode == "CMYK":
+            return transform
+        # sRGB goes by a dozen names, so what a profile does decides, not what it is called.
+        steps = np.arange(0, 256, 15, dtype=np.uint8)  # 18
+        cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(18, -1, 3)
+        before = Image.fromarray(cube if mode == "RGB" else np.ascontiguousarray(cube[:, :, 0]))
+        change = np.asarray(transform.apply(before), np.int16) - np.asarray(before.convert("RGB"))
+    except (ImageCms.PyCMSError, *DECODER_ERRORS):
+        return None
+    return transform if np.abs(change).max() > 2 else None  # noqa: PLR2004 - rounding gives 1

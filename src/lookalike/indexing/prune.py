@@ -1,0 +1,204 @@
+"""Removing what has vanished from a source, as a step of its own.
+
+``index`` does it at its end. Where several machines index parts of a source, none of them knows
+what the others saw; so afterwards one looks at the whole, and removes.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from lookalike import images
+from lookalike.core.protocols import Catalogue
+from lookalike.core.records import Entry, Skipped
+from lookalike.core.roots import Root, below, innermost
+from lookalike.errors import SourceError
+from lookalike.indexing import missing, removals
+from lookalike.indexing.pipeline import plan_folder
+from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.scan import ScanOptions, check_folder, scan
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+
+__all__ = ["ForgetReport", "PruneReport", "forget_missing", "prune"]
+
+_BATCH = 1000
+
+_Carry: TypeAlias = Callable[[Sequence[str]], frozenset[str]]
+"""Gives the words of vanished items to where their files are now; returns the ids of these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneReport:
+    """``vanished`` ids, in order; ``removed`` of them went (none in a dry run).
+
+    ``items`` were looked for. ``kept`` of them were not found, but could not be looked for either.
+    ``held_back`` have vanished and stay, as in an ``IndexReport``; ``problems`` say why.
+    ``moved`` files were found at another path and took their words along, ``restored`` missing
+    items are back.
+    """
+
+    items: int
+    vanished: tuple[str, ...]
+    removed: int = 0
+    kept: int = 0
+    held_back: int = 0
+    problems: tuple[str, ...] = ()
+    moved: int = 0
+    restored: int = 0
+
+
+def prune(
+    collection: "Collection",
+    source: str | os.PathLike[str] | Catalogue,
+    *,
+    format: str = "auto",
+    options: ScanOptions = ScanOptions(),
+    dry_run: bool = False,
+    allow_removals: bool = False,
+) -> PruneReport:
+    """Remove the items whose file has gone from a folder, or whose line from a catalogue.
+
+    As at the end of ``Collection.index``: words follow a file that was moved, and those of the
+    others are kept (``Collection.missing``). ``source``, ``format`` and ``options`` are those of
+    ``Collection.index``, and so is what is held back, unless ``allow_removals``. A folder that
+    cannot be listed keeps what is below it. ``dry_run`` removes nothing.
+
+    Raises ``SourceError`` for a missing folder, and one that was never indexed.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source).expanduser()
+        format = recognise(path) if format == "auto" else format
+        source = path if format == "folder" else open_catalogue(path, format)
+    root, under = _indexed(collection, source.root if isinstance(source, Catalogue) else source)
+    store, carried = collection.store, missing.Carried()
+
+    def carry(vanished: Sequence[str]) -> frozenset[str]:
+        nonlocal carried
+        if not dry_run:
+            carried = missing.carry_words(store, root.name, vanished, under=under)
+        return carried.moved
+
+    if isinstance(source, Catalogue):
+        report, going = _of_catalogue(collection, source, carry, allow=allow_removals)
+    else:
+        report, going = _of_folder(collection, source, options, carry, allow=allow_removals)
+    report = replace(report, held_back=going.held_back, problems=going.problems)
+    if dry_run:
+        return report
+    removed = missing.set_aside(store, going.remove, moved=carried.moved)
+    if removed:
+        store.set_setting("updated_at", time.time())
+    return replace(report, removed=removed, moved=carried.items_moved, restored=carried.restored)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetReport:
+    """The ids of missing items that ``forget_missing`` forgot (or would), and how many stay."""
+
+    forgotten: tuple[str, ...]
+    missing: int
+
+
+def forget_missing(
+    collection: "Collection", *, older_than: float = 0.0, dry_run: bool = False
+) -> ForgetReport:
+    """Forget what was said of the items that have been missing for ``older_than`` days or longer.
+
+    When their files come back later, they are new. Nothing else does this by itself. ``dry_run``
+    only tells which.
+    """
+    latest = time.time() - 86_400 * older_than
+    gone, kept = [], 0
+    for one in collection.missing():
+        if one.since <= latest:
+            gone.append(one.item.id)
+        else:
+            kept += 1
+    if not dry_run:
+        for start in range(0, len(gone), _BATCH):
+            missing.forget(collection.store, gone[start : start + _BATCH])
+    return ForgetReport(forgotten=tuple(gone), missing=kept)
+
+
+def _of_folder(
+    collection: "Collection", folder: Path, options: ScanOptions, carry: _Carry, *, allow: bool
+) -> tuple[PruneReport, removals.Removals]:
+    root, under = _indexed(collection, folder)
+    # Read before the scan: what others index meanwhile has not vanished.
+    known = collection.store.stamps(root.name, under)
+    listing = scan(
+        root.path,
+        suffixes=images.SUFFIXES,
+        under=under,
+        options=options,
+        apart=below(collection.roots(), root),
+    )
+    plan = plan_folder(listing, known, {})
+    items = sum(bool(path) for path in known)  # an item without a path came as bytes
+    vanished = set(plan.vanished)
+    going = removals.settle(
+        collection.store,
+        root.path,
+        {one: path for path, (one, _) in known.items() if one in vanished},
+        items,
+        place=str(folder),
+        followed=carry(plan.vanished),
+        allow=allow,
+    )
+    return PruneReport(items=items, vanished=plan.vanished, kept=plan.kept), going
+
+
+def _of_catalogue(
+    collection: "Collection", catalogue: Catalogue, carry: _Carry, *, allow: bool
+) -> tuple[PruneReport, removals.Removals]:
+    root, under = _indexed(collection, catalogue.root)
+    if under:
+        raise SourceError(
+            f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
+        )
+    known = {one: path for path, (one, _) in collection.store.stamps(root.name).items() if path}
+    named: set[str] = set()
+    malformed: list[Skipped] = []
+    has_lines = False
+    for one in catalogue.entries():
+        if not isinstance(one, Entry):
+            malformed.append(one)
+        elif removals.is_cut_off(collection.store, one, known, named, allow=allow):
+            malformed.append(removals.cut_off(one))
+        else:
+            named.add(one.id)
+            has_lines = has_lines or bool(one.line)
+    gone = {one: path for one, path in known.items() if one not in named}
+    going = removals.settle(
+        collection.store,
+        catalogue.root,
+        gone,
+        len(known),
+        place=str(getattr(catalogue, "path", catalogue.root)),
+        followed=frozenset() if malformed else carry(sorted(gone)),
+        in_folders=not has_lines,
+        malformed=malformed,
+        allow=allow,
+    )
+    going = replace(going, problems=removals.problems(malformed, going))
+    return PruneReport(items=len(known), vanished=tuple(sorted(gone))), going
+
+
+def _indexed(collection: "Collection", folder: Path) -> tuple[Root, str]:
+    """The root that a folder is or lies in, and the path below it."""
+    check_folder(folder)
+    place = folder.resolve()
+    root = innermost(collection.roots(), place)
+    if root is None:
+        raise SourceError(
+            f"{folder} was never indexed into this collection, so nothing of it can have vanished; "
+            "`lookalike info` says which folders were"
+        )
+    under = place.relative_to(root.path).as_posix()
+    return root, "" if under == "." else under

@@ -1,0 +1,184 @@
+"""A folder that was moved: recognised by its files, and pointed at again.
+
+A collection keeps where its folders lie and, below them, each item's path, stamp and digest. So a
+moved folder is one where the same relative paths lead to the same files.
+"""
+
+import random
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike import images
+from lookalike.core.protocols import Store
+from lookalike.core.records import Item
+from lookalike.core.roots import Root, innermost, read_roots, roots_json
+from lookalike.errors import PictureError, RootMovedError, SourceError
+from lookalike.sources.scan import check_folder, stamp_of
+
+__all__ = ["Relocation", "check_new", "relocate"]
+
+_SAMPLE = 200  # items that are looked for
+_SHARE = 0.8  # of them that must be found, the same: some may have changed since
+_LIMITS = images.Limits(max_pixels=10**10, max_bytes=10**10)  # only digests are wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocation:
+    """What a relocation did, or would do: ``roots`` as they are now, of ``items`` in all.
+
+    Of ``looked_at`` items by chance, ``same`` have the same file at the new place, ``other`` have
+    a different one, and the files of the rest are not there.
+    """
+
+    roots: tuple[Root, ...]
+    items: int
+    looked_at: int
+    same: int
+    other: int
+
+
+def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Relocation:
+    """Point the roots at or below ``old`` to the same places at or below ``new``.
+
+    Raises ``SourceError``, and then changes nothing: for a folder that is not there, an ``old``
+    from which nothing was indexed, a ``new`` that the collection indexes already, and where fewer
+    than 8 of 10 sampled items have the same file.
+    """
+    check_folder(new)
+    before, place = old.resolve(), new.resolve()
+    roots = read_roots(store.setting("roots"))
+    moving = {root.name: root for root in roots if root.path.is_relative_to(before)}
+    if not moving:
+        raise SourceError(_never_indexed(old, before, roots))
+    moved = {
+        name: Root(name=name, path=place / root.path.relative_to(before))
+        for name, root in moving.items()
+    }
+    staying = [root for root in roots if root.name not in moving]
+    for root in moved.values():
+        taken = innermost(staying, root.path)
+        if taken is not None:
+            raise SourceError(
+                f"{root.path} lies in {taken.path}, which the collection indexes already; its "
+                f"items would be there twice (`lookalike remove --root {taken.name!r}` forgets one)"
+            )
+    found = _Match()
+    items = 0
+    for name, root in moved.items():
+        ids = [one for path, (one, _) in store.stamps(name).items() if path]
+        items += len(ids)
+        found = found.and_in(store, root.path, ids)
+    if items and found.same < _SHARE * found.looked_at:
+        raise SourceError(
+            f"{new} does not hold the files that were indexed from {old}: of {found.looked_at:,} "
+            f"that were looked for, {found.same:,} are there, {found.other:,} are other files, and "
+            f"{found.absent:,} are not there; nothing was changed"
+        )
+    after = [moved.get(root.name, root) for root in roots]
+    if not dry_run:
+        store.change_setting(
+            "roots",
+            lambda stored: roots_json([moved.get(root.name, root) for root in read_roots(stored)]),
+        )
+    return Relocation(
+        roots=tuple(one for one in after if one.name in moved),
+        items=items,
+        looked_at=found.looked_at,
+        same=found.same,
+        other=found.other,
+    )
+
+
+def check_new(store: Store, place: Path) -> None:
+    """Raise ``RootMovedError`` if ``place`` is a root that was moved.
+
+    That is: all files of the root have vanished from where they were, and are here.
+    """
+    for root in read_roots(store.setting("roots")):
+        # A folder within the new one, or around it, is none that was moved here.
+        if root.path.is_relative_to(place):
+            continue
+        ids = [one for path, (one, _) in store.stamps(root.name).items() if path]
+        if not ids or not any(_exists(place, item) for item in _sample(store, ids)):
+            continue  # the quickest look comes first: nearly always it settles the matter
+        if any(_exists(root.path, item) for item in _sample(store, ids)):
+            continue
+        found = _Match().and_in(store, place, ids)
+        if found.same >= _SHARE * found.looked_at:
+            raise RootMovedError(
+                f"{place} holds the files of {root.path}, which this collection indexes and where "
+                f"they have all gone ({found.same:,} of {found.looked_at:,} that were looked for "
+                f"are here); `lookalike relocate {_quoted(root.path)} {_quoted(place)}` tells the "
+                "collection that the folder was moved, --as-new indexes it as another one"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Match:
+    """Of how many items the file was looked for, and found."""
+
+    looked_at: int = 0
+    same: int = 0
+    other: int = 0
+
+    @property
+    def absent(self) -> int:
+        return self.looked_at - self.same - self.other
+
+    def and_in(self, store: Store, folder: Path, ids: Sequence[str]) -> "_Match":
+        """Return this and what a sample of items finds in a folder."""
+        looked, same, other = self.looked_at, self.same, self.other
+        for item in _sample(store, ids):
+            looked += 1
+            verdict = _is_same(folder, item)
+            same += verdict is True
+            other += verdict is False
+        return _Match(looked_at=looked, same=same, other=other)
+
+
+def _sample(store: Store, ids: Sequence[str]) -> Iterator[Item]:
+    """Yield some items, each time the same."""
+    chance = random.Random(0)  # noqa: S311 - a sample
+    some = chance.sample(sorted(ids), min(_SAMPLE, len(ids)))
+    yield from store.get(some).values()
+
+
+def _exists(folder: Path, item: Item) -> bool:
+    return stamp_of(folder / item.path) is not None
+
+
+def _is_same(folder: Path, item: Item) -> bool | None:
+    """Return whether an item's file is the same there; ``None`` if there is none.
+
+    A file that was copied has another time, so then its bytes are compared.
+    """
+    file = folder / item.path
+    stamp = stamp_of(file)
+    if stamp is None:
+        return None
+    if stamp == item.stamp:
+        return True
+    if item.stamp is not None and stamp.size != item.stamp.size:
+        return False
+    try:
+        return images.digest(images.read(file, limits=_LIMITS)) == item.digest
+    except PictureError:
+        return None
+
+
+def _never_indexed(old: Path, place: Path, roots: Sequence[Root]) -> str:
+    around = innermost(roots, place)
+    if around is not None:
+        return (
+            f"{old} lies in {around.path}, which was indexed as a whole; index that again, and "
+            "files that were moved within it keep their labels"
+        )
+    known = ", ".join(str(root.path) for root in roots) or "none"
+    return f"nothing was indexed from {old}; the collection's folders: {known}"
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))

@@ -1,0 +1,31 @@
+"""A collection that was begun and never filled leaves nothing behind."""
+
+from contextlib import suppress
+
+from lookalike.core.protocols import Store
+from lookalike.errors import LookalikeError
+from lookalike.indexing.failures import remembered
+
+__all__ = ["abandon"]
+
+
+def abandon(store: Store) -> bool:
+    """Remove a collection again that ``store`` has begun, and close it; return whether it did.
+
+    One that was there before, or that anybody has put an item or a left-out file into, stays. To
+    be called when what was to fill the collection has failed: raises nothing.
+    """
+    if not store.begun:
+        return False
+    with suppress(LookalikeError):
+        roots = store.setting("roots")
+        names = ["", *roots] if isinstance(roots, dict) else [""]
+        left_out = any(store.skips(name) for name in names) or remembered(store)
+        if store.count() or left_out or not store.is_current():
+            return False
+        store.drop()
+        for folder in store.made:
+            with suppress(OSError):
+                folder.rmdir()
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""A collection to another store, or to another encoder."""

@@ -1,0 +1,285 @@
+"""A collection from one store into another: items, vectors, and what is kept beside them.
+
+    copying.copy(shop.store, other.store)
+
+Nothing is encoded, and vectors keep every bit that both stores can hold. Caches (search graph,
+neighbour table) stay behind: they are made of the rest.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from lookalike.core.protocols import Store
+from lookalike.core.records import Hit, Item
+from lookalike.core.roots import read_roots
+from lookalike.errors import CollectionError, ItemNotFoundError
+from lookalike.indexing.belongings import move_settings, move_side_tables, move_skips
+
+__all__ = ["CopyReport", "copy", "differences"]
+
+_BATCH = 1000  # items a transaction: 2.5 MB of 1,280 half floats
+_PASSES = 5  # through a source that others write to meanwhile
+_SAMPLES = 20  # items whose answers are compared at the end
+_K = 10
+_CLOSE = 1e-6  # two scores of one picture, should stores keep vectors in different precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyReport:
+    """What was done, counted as it happened.
+
+    ``copied`` items came with their vectors, ``told`` were there but for what is said of them,
+    ``unchanged`` were there, ``removed`` were not in the source. ``thumbnails`` came with
+    items or to items that lacked theirs. ``items`` are in the target now, ``extra`` of them not in
+    the source. ``searches`` were compared; ``problems`` say what differs.
+    """
+
+    copied: int = 0
+    told: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    thumbnails: int = 0
+    items: int = 0
+    extra: int = 0
+    skips: int = 0
+    settings: tuple[str, ...] = ()
+    searches: int = 0
+    problems: tuple[str, ...] = ()
+    interrupted: bool = False
+    seconds: float = 0.0
+
+
+def copy(
+    source: Store,
+    target: Store,
+    *,
+    resume: bool = False,
+    mirror: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> CopyReport:
+    """Copy everything that ``source`` holds but caches into ``target``, and compare the two.
+
+    What is there already, content and all, is left; so a copy that was cut off goes on when it is
+    done again. ``resume`` goes on also in a collection that this copy did not begin; items that
+    only ``target`` has stay, unless ``mirror``. ``stop`` is asked between batches; ``progress``
+    hears (items looked at, items). ``Store.optimize`` is left to the caller.
+
+    Raises ``CollectionError`` for a target that holds something else, ``EncoderMismatchError``,
+    ``StoreError``.
+    """
+    began = time.monotonic()
+    bound = source.bound()
+    _check_target(source, target, resume=resume)
+    target.set_setting("copied_from", str(source.facts()["address"]))
+    report = CopyReport()
+    if bound is not None:
+        target.bind(encoder=bound[0], fingerprint=bound[1], dim=bound[2])
+        report = _copy_items(source, target, progress=progress, stop=stop)
+    if not report.interrupted:
+        report = replace(report, settings=tuple(move_settings(source, target)))
+        report = replace(report, skips=move_skips(source, target))
+        move_side_tables(source, target, mirror=mirror)
+        if mirror:
+            report = replace(report, removed=_remove_others(source, target))
+        report = _compared(report, source, target)
+    return replace(report, items=target.count(), seconds=time.monotonic() - began)
+
+
+def _check_target(source: Store, target: Store, *, resume: bool) -> None:
+    here, there = str(source.facts()["address"]), str(target.facts()["address"])
+    if here == there:
+        raise CollectionError(f"{here} cannot be copied onto itself; give another place")
+    if target.setting("copied_from") == here:
+        return
+    if target.count() and not resume:
+        raise CollectionError(
+            f"{there} is not empty, and no copy of {here}; give another place, or --resume to add "
+            "what it lacks"
+        )
+    roots = read_roots(target.setting("roots"))
+    if roots and roots != read_roots(source.setting("roots")):
+        raise CollectionError(
+            f"{there} indexes other folders than {here}; give another place, or items would be "
+            "looked for in the wrong ones"
+        )
+
+
+def _copy_items(
+    source: Store,
+    target: Store,
+    *,
+    progress: Callable[[int, int], None] | None,
+    stop: Callable[[], bool],
+) -> CopyReport:
+    copied = told = unchanged = pictured = 0
+    small = source.thumbnail_state().items > 0
+    for turn in range(_PASSES):
+        total, done, missed = source.count(), 0, 0
+        for batch in _batches(source.scan()):
+            there = target.get([item.id for item in batch])
+            new, changed = _split(batch, there)
+            stored, rows = _with_rows(source, new)
+            if stored:
+                target.upsert(stored, rows)
+            if changed:
+                target.update(changed)
+            if small:
+                pictured += _copy_thumbnails(source, target, batch)
+            copied += len(stored)
+            told += len(changed)
+            if turn == 0:
+                unchanged += len(batch) - len(new) - len(changed)
+            missed += len(new) - len(stored)
+            done += len(batch)
+            if progress is not None:
+                progress(done, total)
+            if stop():
+                return CopyReport(
+                    copied=copied,
+                    told=told,
+                    unchanged=unchanged,
+                    thumbnails=pictured,
+                    interrupted=True,
+                )
+        if not missed:
+            break
+    return CopyReport(copied=copied, told=told, unchanged=unchanged, thumbnails=pictured)
+
+
+def _copy_thumbnails(source: Store, target: Store, items: Sequence[Item]) -> int:
+    """Give items of ``target`` the thumbnails that ``source`` has of the same content."""
+    mine = source.thumbnail_sides([item.id for item in items])
+    theirs = target.thumbnail_sides(list(mine))
+    lacking = [item for item in items if mine.get(item.id) != theirs.get(item.id)]
+    found = source.thumbnails([item.id for item in lacking if item.id in mine])
+    # Whoever replaces an item in the source just now gives it another digest: looked at afterwards.
+    now = source.get(list(found))
+    same = [
+        item
+        for item in lacking
+        if item.id in found and item.id in now and now[item.id].digest == item.digest
+    ]
+    return target.set_thumbnails(same, [found[item.id] for item in same]) if same else 0
+
+
+def _split(batch: Sequence[Item], there: Mapping[str, Item]) -> tuple[list[Item], list[Item]]:
+    """Items of new content, and items of which only something else is said."""
+    new, changed = [], []
+    for item in batch:
+        before = there.get(item.id)
+        if before is None or before.digest != item.digest:
+            new.append(item)
+        elif before != item:
+            changed.append(item)
+    return new, changed
+
+
+def _with_rows(
+    source: Store, items: Sequence[Item]
+) -> tuple[list[Item], "np.ndarray[tuple[int, int], np.dtype[np.float32]]"]:
+    """Items with their vectors as they are stored.
+
+    Those that somebody removes or replaces at this moment are left out: a vector must be that of
+    its item's content.
+    """
+    kept = list(items)
+    while kept:
+        try:
+            rows = source.rows([item.id for item in kept])
+        except ItemNotFoundError:
+            now = source.get([item.id for item in kept])
+            kept = [item for item in kept if item.id in now]
+            continue
+        now = source.get([item.id for item in kept])
+        same = [
+            place
+            for place, item in enumerate(kept)
+            if item.id in now and now[item.id].digest == item.digest
+        ]
+        return [kept[place] for place in same], rows[same].astype(np.float32)
+    return [], np.empty((0, 0), np.float32)
+
+
+def _remove_others(source: Store, target: Store) -> int:
+    """Remove the items of ``target`` that ``source`` has not."""
+    removed = 0
+    for batch in _batches(target.scan()):
+        there = source.get([item.id for item in batch])
+        gone = [item.id for item in batch if item.id not in there]
+        if gone:
+            removed += target.delete(gone)
+    return removed
+
+
+# -- comparing -----------------------------------------------------------------------------------
+
+
+def _compared(report: CopyReport, source: Store, target: Store) -> CopyReport:
+    """The report with what differs between the two, by count and by samples."""
+    if source.bound() is None:
+        return report
+    extra = target.count() - source.count()
+    problems = []
+    if extra < 0:
+        problems.append(
+            f"{-extra:,} items are missing; if the source has changed meanwhile, copy again"
+        )
+    ids = _sample(source)
+    searches = 0
+    if ids and not extra:  # items that only one side has would take places
+        queries = source.vectors(ids)
+        searches = len(ids)
+        for one, mine, theirs in zip(
+            ids,
+            source.search(queries, k=_K, exact=True),
+            target.search(queries, k=_K, exact=True),
+            strict=True,
+        ):
+            problems += [f"{one!a}: {words}" for words in differences(mine, theirs)]
+    missing = set(ids) - target.get(ids).keys()
+    problems += [f"{one!a} is missing" for one in sorted(missing)]
+    there = [one for one in ids if one not in missing]
+    if there and not np.allclose(source.rows(there), target.rows(there), atol=1e-3):
+        problems.append("vectors differ")
+    return replace(report, extra=max(extra, 0), searches=searches, problems=tuple(problems))
+
+
+def differences(hits: Sequence[Hit], others: Sequence[Hit]) -> list[str]:
+    """How two answers to one exact search differ, in words; of those level with the last, any."""
+    if len(hits) != len(others):
+        return [f"{len(hits)} answers, and {len(others)} in the copy"]
+    found = []
+    least = max(hits[-1].score, others[-1].score) if hits else 0.0
+    for rank, (one, other) in enumerate(zip(hits, others, strict=True), start=1):
+        if abs(one.score - other.score) > _CLOSE:
+            found.append(f"answer {rank} has {one.score:.6f}, and {other.score:.6f} in the copy")
+    clear = [
+        {hit.item.id: hit.item for hit in some if hit.score > least + _CLOSE}
+        for some in (hits, others)
+    ]
+    if clear[0] != clear[1]:
+        found.append("other items are nearest in the copy")
+    return found
+
+
+def _sample(store: Store) -> list[str]:
+    """Ids of some items, from everywhere, each time the same."""
+    chance = random.Random(0)  # noqa: S311 - a sample
+    some: list[str] = []
+    for number, item in enumerate(store.scan()):
+        if number < _SAMPLES:
+            some.append(item.id)
+        elif (place := chance.randrange(number + 1)) < _SAMPLES:
+            some[place] = item.id
+    return sorted(some)
+
+
+def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while batch := list(islice(items, _BATCH)):
+        yield batch

@@ -1,0 +1,1 @@
+"""Results for people and other programs: JSON, tables, contact sheets, reports."""

@@ -1,0 +1,222 @@
+"""Answers as JSON documents: one form, on the command line and over HTTP."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.core.codes import status_of
+from lookalike.core.records import Hit, Item, Json, Missing, Note
+from lookalike.errors import LookalikeError
+
+if TYPE_CHECKING:
+    from lookalike.analysis.calibration import Match
+    from lookalike.analysis.categories import CategorySearch
+    from lookalike.analysis.categories.twostep import CategoryChoice
+    from lookalike.collection import Collection
+    from lookalike.search import Results, SearchOptions
+
+__all__ = [
+    "category_json",
+    "collection_json",
+    "engine_hits_json",
+    "engine_json",
+    "error_json",
+    "hits_json",
+    "item_json",
+    "items_json",
+    "matches_json",
+    "missing_json",
+    "notes_json",
+    "search_json",
+    "when",
+]
+
+_PREDICTED = 5  # labels that are shown
+
+
+def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
+    """An item as the documents show it; ``path`` is where its file lies, if it has one."""
+    return items_json(collection, [item])[0]
+
+
+def items_json(collection: "Collection", items: Sequence[Item]) -> list[dict[str, Json]]:
+    """``item_json`` of each."""
+    return [
+        {
+            "id": item.id,
+            "path": None if place is None else str(place),
+            "label": item.label,
+            "group": item.group,
+            "metadata": dict(item.metadata),
+            "width": item.width,
+            "height": item.height,
+            "digest": item.digest,
+        }
+        for item, place in zip(items, collection.files_of(items), strict=True)
+    ]
+
+
+def missing_json(one: Missing) -> dict[str, Json]:
+    """Return a missing item as the documents show it, with the time ``since`` when it is so."""
+    item = one.item
+    return {
+        "id": item.id,
+        "label": item.label,
+        "group": item.group,
+        "metadata": dict(item.metadata),
+        "width": item.width,
+        "height": item.height,
+        "digest": item.digest,
+        "since": when(one.since),
+    }
+
+
+def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Json]]:
+    """Hits with their rank, from 1, score, and match level (``null`` where not calibrated).
+
+    Where near duplicates were folded, also how many each hit stands for.
+    """
+    items = items_json(collection, [hit.item for hit in results])
+    matches = results.matches or [None] * len(results)
+    folded = results.folded
+    counts = [{} if folded is None else {"folded": folded[hit.item.id]} for hit in results]
+    return [
+        {"rank": rank, "score": round(hit.score, 6), "match": match, **item, **count}
+        for rank, (hit, item, match, count) in enumerate(
+            zip(results, items, matches, counts, strict=True), 1
+        )
+    ]
+
+
+def collection_json(collection: "Collection") -> dict[str, Json]:
+    """What an answer says of the collection that it comes from."""
+    bound = collection.store.bound()
+    updated = collection.store.setting("updated_at")
+    return {
+        "name": Path(str(collection.store.facts()["address"])).name,
+        "count": len(collection),
+        "updated_at": when(updated if isinstance(updated, float) else None),
+        "model": bound[0] if bound else None,
+    }
+
+
+def search_json(
+    *,
+    query: dict[str, Json],
+    took_ms: float,
+    collection: dict[str, Json],
+    hits: Iterable[dict[str, Json]],
+    results: "Results",
+    options: "SearchOptions",
+) -> dict[str, Json]:
+    """The whole answer to one query. Every key is always there, but for ``folded``.
+
+    ``hits`` are the documents of ``results``.
+    """
+    listed: list[Json] = [*hits]
+    folded = results.folded
+    return {
+        "query": query,
+        "took_ms": round(took_ms, 3),
+        "total": len(listed),
+        "score": "cosine",
+        "collection": collection,
+        "category": None if results.category is None else category_json(results.category),
+        "matches": matches_json(results, options.min_match),
+        **({} if folded is None else {"folded": sum(folded[hit.item.id] for hit in results)}),
+        "best": None if results.best is None else _nearest_json(results.best),
+        "left_out": [*results.left_out],
+        "notes": notes_json(results.notes),
+        "hits": listed,
+    }
+
+
+def matches_json(results: "Results", min_match: "Match | None") -> dict[str, Json] | None:
+    """Where each level begins, and why there is no hit; ``None`` where there are no levels."""
+    scale = results.scale
+    if scale is None:
+        return None
+    below = next((note for note in results.notes if note.code == "below-min-match"), None)
+    return {
+        "min": min_match,
+        **{one.match: round(one.least, 6) for one in scale.levels},
+        "measured": scale.reason is None,
+        "reason": scale.reason,
+        "nothing": None if below is None else below.message,
+        "nearest": None if below is None or results.best is None else _nearest_json(results.best),
+    }
+
+
+def notes_json(notes: Iterable[Note]) -> list[Json]:
+    """Notes with their code, message, and the members that the code has."""
+    return [{"code": one.code, "message": one.message, **one.details} for one in notes]
+
+
+def error_json(error: LookalikeError) -> dict[str, Json]:
+    """An error as ``code`` and ``message``."""
+    return {"code": status_of(error)[1], "message": str(error)}
+
+
+def _nearest_json(hit: Hit) -> dict[str, Json]:
+    return {"id": hit.item.id, "score": round(hit.score, 6)}
+
+
+def category_json(found: "CategoryChoice | CategorySearch") -> dict[str, Json]:
+    """What was predicted for a picture, where was searched, and why."""
+    return {
+        "predicted": [
+            {"label": one.label, "probability": round(one.probability, 6)}
+            for one in found.predictions[:_PREDICTED]
+        ],
+        "used": list(found.scope.labels),
+        "scope": "category" if found.scope.labels else "all",
+        "reason": found.scope.reason,
+    }
+
+
+def when(seconds: float | None) -> str | None:
+    """A moment as ISO 8601 in UTC."""
+    return (
+        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
+    )
+
+
+# -- the form of older systems ------------------------------------------------------------------
+
+
+def engine_hits_json(hits: Iterable[Mapping[str, Json]], *, name: str) -> list[dict[str, Json]]:
+    """Hits as an engine of the Elasticsearch kind lists them, the id under ``name``.
+
+    Of a hit's document ``id``, ``score``, ``label`` and ``picture`` are taken. ``_score`` is a
+    cosine, and no vector comes along.
+    """
+    return [
+        {
+            "_id": hit["id"],
+            "_score": hit["score"],
+            "_source": {name: hit["id"], "label": hit["label"], "image_url": hit["picture"]},
+        }
+        for hit in hits
+    ]
+
+
+def engine_json(hits: Sequence[Mapping[str, Json]], *, took_ms: float) -> dict[str, Json]:
+    """What ``POST /images/search/`` answers: the engine's own answer, and whether all went well.
+
+    ``hits`` come best first, as for ``engine_hits_json``.
+    """
+    listed: list[Json] = [*engine_hits_json(hits, name="image_name")]
+    return {
+        "response": {
+            "took": round(took_ms),
+            "timed_out": False,
+            "hits": {
+                "total": {"value": len(listed), "relation": "eq"},
+                "max_score": hits[0]["score"] if hits else None,
+                "hits": listed,
+            },
+        },
+        "ok": True,
+        "message": "",
+    }

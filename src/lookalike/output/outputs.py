@@ -1,0 +1,105 @@
+"""Files that a command is told to write: what they may replace, and what they never do.
+
+A report, a table or a sheet may replace a file that is there: whoever names it means it. It never
+replaces an image, an indexed catalogue, what the command reads, or a collection's own files, which
+somebody names by a slip. Contact sheets are images; those that lookalike wrote carry its mark.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lookalike.collection import Collection
+from lookalike.errors import ExportError
+from lookalike.images.formats import format_of
+from lookalike.indexing.belongings import CATALOGUES
+from lookalike.stores.embedded import own_files
+
+__all__ = ["check_output", "save_sheet"]
+
+_SOFTWARE = 0x0131  # the EXIF tag
+_MARK = "lookalike contact sheet"
+_HEAD = 64  # bytes that tell an image's format
+
+
+def check_output(
+    target: Path, shops: Sequence[Collection] = (), *, inputs: Iterable[Path] = ()
+) -> None:
+    """Check that ``target`` may be written; a file that does not exist may.
+
+    ``shops`` are the collections that the command works with, ``inputs`` the files that it reads.
+    Raise ``ExportError``.
+    """
+    if not os.path.lexists(target):
+        return
+    if any(_is_same(target, one) for one in inputs):
+        raise ExportError(f"{target} is what is read here, and would be lost; give another file")
+    place = target.resolve()
+    if place.name in {path.name for path in _own(place.parent)}:
+        raise ExportError(
+            f"{target} is a file of the collection in {target.parent}; give another file"
+        )
+    for shop in shops:
+        stored = shop.store.setting(CATALOGUES)
+        names = stored if isinstance(stored, list) else []
+        if any(_is_same(target, Path(one)) for one in names if isinstance(one, str)):
+            raise ExportError(
+                f"{target} is a catalogue that the collection was indexed from, and would be lost; "
+                "give another file"
+            )
+    if place.is_file() and _is_image(place) and not _is_sheet(place):
+        raise ExportError(
+            f"{target} is an image that lookalike did not write, and would be lost; give another "
+            "file, or delete it first"
+        )
+
+
+def save_sheet(
+    sheet: Image.Image,
+    target: Path,
+    shops: Sequence[Collection] = (),
+    *,
+    inputs: Iterable[Path] = (),
+    **options: Any,  # noqa: ANN401 - Pillow's
+) -> None:
+    """Write a contact sheet, with a mark by which a later one may replace it.
+
+    Raise ``ExportError`` as ``check_output``, ``OSError``, and ``ValueError`` for a suffix that no
+    image format has.
+    """
+    check_output(target, shops, inputs=inputs)
+    exif = Image.Exif()
+    exif[_SOFTWARE] = _MARK
+    sheet.save(target, exif=exif, **options)
+
+
+def _own(folder: Path) -> list[Path]:
+    if not own_files.holds_collection(folder):
+        return []
+    return own_files.own_files(folder)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return format_of(file.read(_HEAD)) is not None
+    except OSError:  # writing it says what is wrong
+        return False
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_SOFTWARE) == _MARK
+    except (OSError, ValueError, SyntaxError):
+        return False

@@ -1,0 +1,73 @@
+"""The groups of copies as a page to look at. Pure: records and thumbnails in, text out."""
+
+from collections.abc import Mapping
+from html import escape
+
+from lookalike.analysis.duplicates import Copy, Found
+from lookalike.core.records import Item
+from lookalike.output.report import page
+
+__all__ = ["render_copies"]
+
+_LEGEND = (
+    "<p>A near copy's difference is 0 for the same pixels and at most 1. Those that are "
+    "<i>not sure</i> look alike, but are left alone when duplicates are deleted or moved.</p>"
+)
+
+
+def render_copies(
+    found: Found, thumbnails: Mapping[str, bytes | None], *, name: str, made_at: str = ""
+) -> str:
+    """One HTML file. ``thumbnails`` are JPEGs by id; groups whose kept item lacks are left out.
+
+    ``name`` is the collection's. Everything that comes from a collection is escaped.
+    """
+    shown = [group for group in found.groups if group.kept.id in thumbnails]
+    exact = sum(copy.exact for group in found.groups for copy in group.copies)
+    title = f"Copies in {name}"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
+        page.tiles(
+            (
+                page.tile(f"{len(found.groups):,}", "groups of copies"),
+                page.tile(f"{exact:,}", "exact copies: the same bytes"),
+                page.tile(
+                    f"{found.copies - exact:,}", "near copies: resized, cropped, mirrored, turned …"
+                ),
+            )
+        ),
+        f"<p>Of {found.items:,} items. The first picture of each row is the one to keep.</p>",
+        _LEGEND,
+        "<p>The search was stopped early; near copies may be missing.</p>"
+        if found.interrupted
+        else "",
+    ]
+    for group in shown:
+        cells = "".join(_cell(copy, thumbnails.get(copy.item.id)) for copy in group.copies)
+        parts.append(
+            f'<div class="query">{_kept(group.kept, thumbnails[group.kept.id])}'
+            f'<div class="answers">{cells}</div></div>'
+        )
+    if len(shown) < len(found.groups):
+        parts.append(
+            f'<p class="quiet">{len(found.groups) - len(shown):,} more groups are not shown.</p>'
+        )
+    return page.document(title, parts)
+
+
+def _kept(item: Item, jpeg: bytes | None) -> str:
+    kept = '<span class="mark">kept</span>'
+    return f'<div class="one is-right">{page.framed(jpeg, item.id)}{kept} {_facts(item)}</div>'
+
+
+def _cell(copy: Copy, jpeg: bytes | None) -> str:
+    how = "exact" if copy.exact else f"near {copy.difference:.2f}"
+    turn = f", {escape(copy.turn)}" if copy.turn else ""
+    picture = page.framed(jpeg, copy.item.id)
+    doubt = "" if copy.sure else f"<br>not sure: {escape(copy.reason)}"
+    return f'<div class="one">{picture}<b>{how}</b>{turn} {_facts(copy.item)}{doubt}</div>'
+
+
+def _facts(item: Item) -> str:
+    return f'{escape(item.id)} <span class="quiet">{item.width} x {item.height}</span>'

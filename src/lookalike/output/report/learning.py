@@ -1,0 +1,298 @@
+"""What was learned of a collection's labels, as a page to read."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final
+
+from lookalike.analysis.categories import CalibrationBin, CategoryReport, Confusion, LabelScore
+from lookalike.output.report import page, plots
+from lookalike.output.report.page import percent
+
+__all__ = ["render_learning"]
+
+_MATRIX: Final = 30  # labels in the matrix: more than that cannot be read on a screen
+_BARS: Final = 20
+_ENOUGH: Final = 5  # pictures that judge a label: below that a share says little
+_CONFUSIONS: Final = 20
+_ROWS: Final = 500  # labels in the table; the JSON document has all
+
+
+def render_learning(report: CategoryReport, *, collection: str, made_at: str = "") -> str:
+    """The page of what ``categories.train`` answered."""
+    parts = [
+        f"<h1>How well does {escape(collection)} name a picture's {escape(report.by)}?</h1>",
+        f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
+    ]
+    title = f"Categories of {collection}"
+    if report.accuracy is None:
+        parts.append(
+            f"<p>{report.classes:,} labels were learned from {report.items:,} pictures. They are "
+            "too few to keep some apart, so nothing says how well it went.</p>"
+        )
+        return page.document(title, [*parts, "<h2>Every label</h2>", _label_table(report)])
+    return page.document(
+        title,
+        [
+            *parts,
+            _summary(report, report.accuracy),
+            _tiles(report, report.accuracy),
+            _protocol(report),
+            "<h2>How sure it is</h2>",
+            '<div class="plots">',
+            _calibration(report.calibration),
+            _sureness(report.calibration),
+            "</div>",
+            _truth_of(report),
+            "<h2>Taken for each other</h2>",
+            _confusions(report),
+            _matrix(report),
+            "<h2>Every label</h2>",
+            _bars(report),
+            _label_table(report),
+        ],
+    )
+
+
+def _summary(report: CategoryReport, accuracy: float) -> str:
+    return (
+        f"<p>{report.held_out:,} pictures took no part in learning. Asked what is on them, the "
+        f"collection named the right {escape(report.by)} in "
+        f"<b>{100 * accuracy:.0f} of 100</b> cases.</p>"
+    )
+
+
+def _tiles(report: CategoryReport, accuracy: float) -> str:
+    top5, macro, ece = report.top5 or 0.0, report.macro_accuracy or 0.0, report.ece or 0.0
+    return page.tiles(
+        [
+            page.tile(percent(accuracy), "of pictures are named right", "accuracy"),
+            page.tile(percent(top5), "have the right label among the first five", "top 5"),
+            page.tile(percent(macro), "on average over labels, rare ones too", "macro accuracy"),
+            page.tile(f"{ece:.3f}", "between what is said and what is true", "calibration error"),
+        ]
+    )
+
+
+def _protocol(report: CategoryReport) -> str:
+    apart = "Copies of a picture, and pictures of one group, were kept on one side."
+    unjudged = ""
+    if report.unjudged:
+        unjudged = f" {report.unjudged:,} labels have none among them, so nothing says how they do."
+    return (
+        "<h2>What was measured</h2>"
+        f"<p>{report.classes:,} labels were learned from the vectors of {report.items:,} pictures, "
+        f"by logistic regression. The figures are those of a first round, in which "
+        f"{report.held_out:,} of the pictures were held out to judge.{unjudged} {apart} The model "
+        "that is kept was then learned from all of them.</p>"
+    )
+
+
+def _truth_of(report: CategoryReport) -> str:
+    return (
+        '<p class="quiet">A picture that is said to be a cup with 0.8 should be one in 8 of 10 '
+        "cases: then the points lie on the line. Below it, the probabilities promise too much. The "
+        f"calibration error is how far the points are from the line on average: "
+        f"{report.ece or 0.0:.3f}, and {report.ece_before or 0.0:.3f} as learned, before one "
+        "number (the temperature) was fitted. Every picture was judged at a temperature to which "
+        "it did not contribute.</p>"
+    )
+
+
+# --- plots -------------------------------------------------------------------------------------
+
+_LEFT, _TOP, _WIDE, _HIGH = 44.0, 10.0, 420.0, 260.0
+
+
+def _across(words: str) -> list[str]:
+    """Numbers below a plot from 0 to 100 %, and what they are."""
+    parts = [
+        plots.text(_LEFT + _WIDE * share, _TOP + _HIGH + 18, f"{100 * share:.0f} %", anchor=anchor)
+        for share, anchor in ((0, "middle"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"))
+    ]
+    parts.append(plots.text(_LEFT + _WIDE, _TOP + _HIGH + 18, "100 %", anchor="end"))
+    parts.append(plots.text(_LEFT + _WIDE / 2, _TOP + _HIGH + 38, words, anchor="middle"))
+    return parts
+
+
+def _calibration(bins: Sequence[CalibrationBin]) -> str:
+    body = plots.axis(_LEFT, _TOP, _WIDE, _HIGH)
+    body.append(
+        f'<line x1="{_LEFT}" y1="{_TOP + _HIGH}" x2="{_LEFT + _WIDE}" y2="{_TOP}" '
+        'style="stroke:var(--quiet);stroke-width:1.5" stroke-dasharray="5 4"/>'
+    )
+    points = [(_LEFT + _WIDE * one.confidence, _TOP + _HIGH * (1 - one.accuracy)) for one in bins]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    body.append(f'<polyline points="{line}" style="fill:none;stroke:var(--s0);stroke-width:2"/>')
+    most = max(one.items for one in bins)
+    body += [
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{3 + 7 * (one.items / most) ** 0.5:.1f}" '
+        f'style="fill:var(--s0);stroke:var(--card);stroke-width:1.5"><title>said '
+        f"{percent(one.confidence)}, right {percent(one.accuracy)}, {one.items:,} pictures"
+        "</title></circle>"
+        for one, (x, y) in zip(bins, points, strict=True)
+    ]
+    body += _across("probability of the first label")
+    return plots.figure("Share that is right, by what was said", (480, _TOP + _HIGH + 48), body)
+
+
+def _sureness(bins: Sequence[CalibrationBin]) -> str:
+    body = plots.axis(_LEFT, _TOP, _WIDE, _HIGH)
+    total = sum(one.items for one in bins)
+    for one in bins:
+        tall = _HIGH * one.items / total
+        middle = _LEFT + _WIDE * one.confidence
+        body.append(
+            plots.rect(
+                (min(middle - 11, _LEFT + _WIDE - 22), _TOP + _HIGH - tall, 22, tall),
+                0,
+                f"about {percent(one.confidence)}: {one.items:,} pictures",
+            )
+        )
+    body += _across("probability of the first label")
+    return plots.figure("Share of pictures, by what was said", (480, _TOP + _HIGH + 48), body)
+
+
+def _bars(report: CategoryReport) -> str:
+    judged = [one for one in report.labels if one.held_out >= _ENOUGH]
+    if not judged:
+        return ""
+    worst = sorted(judged, key=lambda one: (one.recall, -one.held_out, one.label))[:_BARS]
+    of = "Labels" if len(worst) == len(judged) else f"The {len(worst)} worst labels"
+    return plots.bars(
+        f"{of} with at least {_ENOUGH} judged pictures: share that is recognised",
+        [
+            plots.Bar(
+                name=one.label,
+                share=one.recall or 0.0,
+                title=f"{one.label}: {one.right:,} of {one.held_out:,}",
+            )
+            for one in worst
+        ],
+        0,
+    )
+
+
+def _matrix(report: CategoryReport) -> str:
+    """Rows are what pictures are, columns what they were taken for; a row adds up to 1."""
+    shown = _confused_labels(report)
+    if len(shown) < 2:  # noqa: PLR2004 - nothing to compare
+        return ""
+    known = {one.label: one for one in report.labels}
+    taken = {(one.label, one.predicted): one.items for one in report.confusions}
+    room, width = min(22, max(len(label) for label in shown)), 760.0
+    left = top = 16 + 6.8 * room
+    cell = min(44.0, (width - left) / len(shown))
+    width = left + cell * len(shown)
+    body = []
+    for row, label in enumerate(shown):
+        y = top + cell * row
+        name = plots.short(label, room)
+        body.append(plots.text(left - 6, y + cell / 2 + 4, name, anchor="end", name=True))
+        x = left + cell * row + cell / 2 + 4
+        body.append(
+            f'<text class="name" x="0" y="0" transform="translate({x:.1f} {top - 6:.1f}) '
+            f'rotate(-90)">{escape(name)}</text>'
+        )
+        body.append(
+            f'<line class="grid" x1="{left:.1f}" x2="{width:.1f}" y1="{y + cell:.1f}" '
+            f'y2="{y + cell:.1f}"/>'
+        )
+        for column, other in enumerate(shown):
+            items = known[label].right if row == column else taken.get((label, other), 0)
+            if not items or not known[label].held_out:
+                continue
+            share = items / known[label].held_out
+            colour = "--right" if row == column else "--wrong"
+            words = "recognised" if row == column else f"taken for {other}"
+            body.append(
+                f'<rect x="{left + cell * column + 0.5:.1f}" y="{y + 0.5:.1f}" '
+                f'width="{cell - 1:.1f}" height="{cell - 1:.1f}" rx="1.5" '
+                f'style="fill:var({colour})" fill-opacity="{0.12 + 0.88 * share:.2f}"><title>'
+                f"{escape(f'{label}: {items:,} of {known[label].held_out:,} {words}')}"
+                "</title></rect>"
+            )
+    which = "All labels" if len(shown) == len(report.labels) else f"{len(shown)} of the labels"
+    return plots.figure(
+        f"{which}: rows are what pictures are, columns what they were taken for",
+        (width + 2, top + cell * len(shown) + 2),
+        body,
+        wide=True,
+    )
+
+
+def _confused_labels(report: CategoryReport) -> list[str]:
+    """Labels for the matrix: all, or those most often mistaken; alike ones beside each other."""
+    times: dict[frozenset[str], int] = {}
+    weight: dict[str, int] = {}
+    for one in report.confusions:
+        pair = frozenset((one.label, one.predicted))
+        times[pair] = times.get(pair, 0) + one.items
+        for label in pair:
+            weight[label] = weight.get(label, 0) + one.items
+    judged = [one.label for one in report.labels if one.held_out]
+    left = judged
+    if len(judged) > _MATRIX:
+        left = sorted(judged, key=lambda label: (-weight.get(label, 0), label))[:_MATRIX]
+    left = sorted(left, key=lambda label: (-weight.get(label, 0), label))
+    shown: list[str] = []
+    while left:
+        best = left[0] if not shown else max(left, key=lambda one: _closeness(one, shown, times))
+        left.remove(best)
+        shown.append(best)
+    return shown
+
+
+def _closeness(label: str, shown: Sequence[str], times: Mapping[frozenset[str], int]) -> float:
+    """How often a label and those placed last are mistaken for each other, the last first."""
+    return sum(
+        times.get(frozenset((label, other)), 0) / (distance + 1)
+        for distance, other in enumerate(reversed(shown))
+    )
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def _confusions(report: CategoryReport) -> str:
+    if not report.confusions:
+        return "<p>Nothing was mistaken.</p>"
+    held_out = {one.label: one.held_out for one in report.labels}
+
+    def row(one: Confusion) -> tuple[str, ...]:
+        return (
+            escape(one.label),
+            page.left(escape(one.predicted)),
+            f"{one.items:,}",
+            page.metered(one.items / held_out[one.label]),
+        )
+
+    wrong = sum(one.items for one in report.confusions)
+    return (
+        f"<p>{wrong:,} pictures were named wrong, in {len(report.confusions):,} different ways. "
+        "The most frequent:</p>"
+        + page.table(
+            ("Is", page.left("Was taken for"), "Pictures", "Of those judged"),
+            map(row, report.confusions[:_CONFUSIONS]),
+        )
+    )
+
+
+def _label_table(report: CategoryReport) -> str:
+    def row(one: LabelScore) -> tuple[str, ...]:
+        return (
+            escape(one.label),
+            f"{one.items:,}",
+            f"{one.held_out:,}",
+            "" if one.recall is None else page.metered(one.recall),
+            "" if one.precision is None else percent(one.precision),
+            page.left(escape(one.taken_for or "")),
+        )
+
+    ordered = sorted(
+        report.labels, key=lambda one: (one.recall is None, one.recall or 0.0, one.label)
+    )
+    note = ""
+    if len(ordered) > _ROWS:
+        note = f'<p class="quiet">The worst {_ROWS} of {len(ordered):,} labels.</p>'
+    head = ("Label", "Pictures", "Judged", "Recognised", "Right when said")
+    return note + page.table((*head, page.left("Else mostly taken for")), map(row, ordered[:_ROWS]))

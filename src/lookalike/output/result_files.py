@@ -1,0 +1,102 @@
+"""What was found as files: pages to read, with their thumbnails, and documents for programs."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lookalike import images
+from lookalike.analysis.duplicates import Found
+from lookalike.analysis.evaluation import Comparison, Evaluation
+from lookalike.collection import Collection
+from lookalike.core.records import Item, Json
+from lookalike.errors import ExportError
+from lookalike.output.outputs import check_output
+from lookalike.output.report import render, render_copies
+
+__all__ = ["document", "plain_json", "write_copies", "write_report"]
+
+_SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
+_COPIES = 2000  # pictures on a page of copies: some 12 MB
+
+
+def document(found: Comparison) -> Json:
+    """All that was measured, but for the queries' own values."""
+    return {
+        "common": found.common,
+        "left_out": list(found.left_out),
+        "evaluations": [_evaluation_json(one) for one in found.evaluations],
+        "differences": [
+            {name: plain_json(by) for name, by in each.items()} for each in found.differences
+        ],
+    }
+
+
+def _evaluation_json(one: Evaluation) -> dict[str, Json]:
+    names = [each.name for each in fields(one) if each.name not in ("query_ids", "values")]
+    return {name: plain_json(getattr(one, name)) for name in names}
+
+
+def plain_json(value: object) -> Json:
+    """Records as objects, tuples as lists, paths as text."""
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(name): plain_json(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [plain_json(each) for each in value]
+    return {each.name: plain_json(getattr(value, each.name)) for each in fields(value)}  # type: ignore[arg-type] # a record
+
+
+def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -> None:
+    """Write the page; ``shops`` are the collections that were compared, for their pictures.
+
+    Raises ``ExportError`` when the file cannot be written.
+    """
+    thumbnails: dict[tuple[int, str], bytes | None] = {}
+    for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True)):
+        wanted = {
+            item_id
+            for judged in one.worst
+            for item_id in (judged.id, *(answer.id for answer in judged.answers))
+        }
+        small = _thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
+        thumbnails |= {(number, item_id): jpeg for item_id, jpeg in small.items()}
+    _write(target, render(found, thumbnails, made_at=_now()), shops)
+
+
+def write_copies(shop: Collection, found: Found, target: Path) -> None:
+    """Write the page of the copies found in ``shop``, with the pictures of the first groups.
+
+    Raises ``ExportError`` when the file cannot be written.
+    """
+    shown: list[Item] = []
+    for group in found.groups:
+        if len(shown) + 1 + len(group.copies) > _COPIES:
+            break
+        shown += (group.kept, *(copy.item for copy in group.copies))
+    thumbnails = _thumbnails(shop, shown)
+    name = Path(shop.info().address).name
+    _write(target, render_copies(found, thumbnails, name=name, made_at=_now()), [shop])
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _write(target: Path, page: str, shops: Sequence[Collection]) -> None:
+    check_output(target, shops)
+    try:
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
+
+
+def _thumbnails(shop: Collection, items: Sequence[Item]) -> dict[str, bytes | None]:
+    """Small JPEGs by id, ``None`` where the picture is gone or cannot be read."""
+    return {
+        item.id: None if image is None else images.thumbnail(image, _SIDE)
+        for item, image in zip(items, shop.pictures(items, side=_SIDE), strict=True)
+    }

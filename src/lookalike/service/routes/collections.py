@@ -1,0 +1,180 @@
+"""Collections as a whole: which there are, what they hold, their facets, their jobs."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+
+from lookalike.collection import Collection
+from lookalike.core.filters import parse
+from lookalike.core.records import Json, Note
+from lookalike.encoders import available_encoders
+from lookalike.output.documents import notes_json, when
+from lookalike.service import schemas
+from lookalike.service.collections import Opened
+from lookalike.service.keys import Writes
+from lookalike.service.problems import Problem, told
+from lookalike.service.reopening import Reopening
+from lookalike.service.standing import Standing
+from lookalike.service.state import Served, Service, State, in_thread
+
+__all__ = ["all_router", "one_router", "router"]
+
+_PATIENCE_S = 5.0  # with a collection that may be away
+
+all_router = APIRouter(tags=["collections"])
+one_router = APIRouter(tags=["collections"], route_class=Reopening)
+router = APIRouter(tags=["collections"], route_class=Reopening)
+
+
+@all_router.get(
+    "/collections",
+    responses={200: {"model": schemas.CollectionsAnswer}},
+    summary="Which collections there are",
+)
+async def list_collections(service: State) -> JSONResponse:
+    """One that cannot be asked, as its server is away, has an ``error`` in place of the rest."""
+    names = await in_thread(service.collections.names)
+    standings = await service.standings.of(names, patience_s=_PATIENCE_S)
+    listed = [_listed(one, plainly=not service.settings.show_paths) for one in standings]
+    return JSONResponse({"collections": listed, "default": service.collections.default()})
+
+
+def _listed(standing: Standing, *, plainly: bool) -> dict[str, Json]:
+    if standing.document is not None:
+        return {**standing.document, "error": None}
+    nothing: dict[str, Json] = dict.fromkeys(("count", "updated_at", "model"))
+    error: Json = None
+    if standing.error is not None:
+        problem = told(standing.error, plainly=plainly)
+        error = {"code": problem.code, "detail": problem.detail}
+    return {"name": standing.name, **nothing, "error": error}
+
+
+@all_router.post(
+    "/collections",
+    status_code=201,
+    responses={201: {"model": schemas.CollectionAnswer}},
+    dependencies=[Writes],
+    summary="Begin a collection",
+)
+async def create_collection(new: schemas.NewCollection, service: State) -> JSONResponse:
+    """Among those that go by a name; not where the service serves chosen ones."""
+    if new.encoder is not None and new.encoder not in available_encoders():
+        known = ", ".join(available_encoders())
+        raise Problem(422, "no-such-encoder", f"there is no encoder {new.encoder!r}; {known}")
+    opened = await in_thread(lambda: service.collections.create(new.name, encoder=new.encoder))
+    return JSONResponse(await in_thread(_about, service, opened), 201)
+
+
+@one_router.get(
+    "", responses={200: {"model": schemas.CollectionAnswer}}, summary="About a collection"
+)
+async def get_collection(opened: Served, service: State) -> JSONResponse:
+    return JSONResponse(await in_thread(_about, service, opened))
+
+
+def _about(service: Service, opened: Opened) -> dict[str, Json]:
+    info = opened.aside.info()
+    shown = service.settings.show_paths
+    roots: list[Json] = [
+        {"name": root.name, "path": str(root.path) if shown else None} for root in info.roots
+    ]
+    return {
+        "name": opened.name,
+        "default": service.collections.default() == opened.name,
+        "count": info.items,
+        "missing": info.missing,
+        "updated_at": when(info.updated_at),
+        "model": info.encoder,
+        "store": info.store,
+        "fingerprint": info.fingerprint,
+        "dim": info.dim,
+        "bytes": info.bytes,
+        "graph_rows": info.graph_rows,
+        "thumbnail_side": info.thumbnail_side,
+        "thumbnails": info.thumbnails,
+        "thumbnail_bytes": info.thumbnail_bytes,
+        "roots": roots,
+        "skipped": {**info.skipped},
+        "declared": [*opened.collection.declared()],
+    }
+
+
+@one_router.delete("", status_code=204, dependencies=[Writes], summary="Delete a collection")
+async def delete_collection(
+    opened: Served,
+    service: State,
+    confirm: Annotated[
+        str | None, Query(max_length=1000, description="The collection's name once more.")
+    ] = None,
+) -> Response:
+    """With everything that is stored in it; the indexed files stay where they are.
+
+    ``confirm`` says that it is meant: programs on the way make this request of one that removes
+    an item, where the item's id looks like a step in a path.
+    """
+    if confirm != opened.name:
+        again = quote(opened.name, safe="")
+        raise Problem(
+            422,
+            "not-confirmed",
+            f"this deletes the whole collection {opened.name}; if that is meant, ask with "
+            f"?confirm={again}",
+        )
+    async with opened.writing:
+        await in_thread(service.collections.delete, opened.name)
+    return Response(status_code=204)
+
+
+@router.get("/stats", responses={200: {"model": schemas.StatsAnswer}}, summary="What items say")
+async def stats(
+    opened: Served,
+    labels: Annotated[int, Query(ge=0, le=1000, description="How many labels.")] = 20,
+    fields: Annotated[bool, Query(description="Also the metadata fields.")] = True,  # noqa: FBT002 - HTTP's
+) -> JSONResponse:
+    """Labels, groups and metadata fields, counted in items. Looks at every item."""
+    said = await in_thread(lambda: opened.aside.describe(labels=labels, fields=fields))
+    document: dict[str, Any] = asdict(said)
+    if said.fields is None:
+        del document["fields"]
+    return JSONResponse(document)
+
+
+@router.get(
+    "/facets",
+    responses={200: {"model": schemas.FacetsAnswer}},
+    summary="Values of fields, with how many items each",
+)
+async def facets(
+    opened: Served,
+    field: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200)]],
+        Query(min_length=1, max_length=20, description="`label`, `group`, `price` …; repeatable."),
+    ],
+    where: Annotated[str | None, Query(max_length=4000, description="A filter.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Values of each field.")] = 100,
+) -> JSONResponse:
+    """The most frequent first. ``total`` items meet the filter."""
+    return JSONResponse(await in_thread(_facets, opened.aside, field, where, limit))
+
+
+def _facets(shop: Collection, fields: list[str], where: str | None, limit: int) -> dict[str, Json]:
+    condition = parse(where) if where and where.strip() else None
+    found: list[Json] = []
+    notes: dict[str, Note] = {}
+    for field in fields:
+        counted = shop.facets(field, condition, limit=limit)
+        values: list[Json] = [{"value": value, "count": count} for value, count in counted]
+        distinct = shop.store.distinct(field, condition)
+        found.append({"field": field, "distinct": distinct, "values": values})
+        if not counted:
+            notes |= {note.message: note for note in shop.notes(condition, field=field)}
+    return {
+        "total": shop.count(condition),
+        "facets": found,
+        "notes": notes_json(notes.values()),
+    }

@@ -1,0 +1,208 @@
+"""Pictures of items: small ones, and the files as they are. Only by item, never by path."""
+
+import hashlib
+import os
+from email.utils import formatdate
+from pathlib import Path
+from typing import Annotated, NamedTuple
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
+
+from lookalike.collection import Collection
+from lookalike.core.records import Item, Thumbnail
+from lookalike.errors import UnreadablePictureError
+from lookalike.images.formats import format_of
+from lookalike.images.thumbnails import small
+from lookalike.service.collections import Opened
+from lookalike.service.problems import Problem
+from lookalike.service.reopening import Reopening
+from lookalike.service.state import ItemId, Served, State, in_thread
+
+__all__ = ["router"]
+
+_TYPES = {
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "DIB": "image/bmp",
+    "GIF": "image/gif",
+    "HEIC": "image/heic",
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "TIFF": "image/tiff",
+    "WebP": "image/webp",
+}
+_FOR_GOOD = "private, max-age=31536000, immutable"  # the address names the content
+_ASK_AGAIN = "private, no-cache"
+_ALONE = "default-src 'none'; sandbox"  # whatever a file is, it does nothing in a browser
+_HEAD = 64 * 1024
+
+router = APIRouter(tags=["pictures"], route_class=Reopening)
+
+
+class _File(NamedTuple):
+    """An item's file as it is now; ``tag`` changes with its content."""
+
+    item: Item
+    place: Path
+    found: os.stat_result
+    tag: str
+
+
+class _Small(NamedTuple):
+    """What a thumbnail is made of: the one that is kept, the file, or the better of both."""
+
+    item: Item
+    kept: Thumbnail | None
+    file: _File | None
+    tag: str
+    whole: bool  # as large as asked for, or as the picture is
+
+
+def _file(shop: Collection, item: Item) -> _File:
+    """An item's file, if it lies where the collection may look: below a root, links resolved.
+
+    Raises ``UnreadablePictureError``.
+    """
+    place = shop.file_of(item)
+    if place is None:
+        raise UnreadablePictureError("the picture is not kept, only its vector")
+    try:
+        real = place.resolve(strict=True)
+        found = real.stat()
+    except OSError as error:
+        raise UnreadablePictureError("the file is not where it was indexed") from error
+    roots = [root.path.resolve() for root in shop.roots() if root.name == item.root]
+    if not any(real.is_relative_to(root) for root in roots):
+        raise UnreadablePictureError("the file is a link that leads out of its folder")
+    return _File(item, real, found, _tag(f"{item.digest} {found.st_size} {found.st_mtime_ns}"))
+
+
+def _item_file(shop: Collection, item_id: str) -> _File:
+    return _file(shop, shop.get(item_id))
+
+
+def _small(shop: Collection, item_id: str, side: int) -> _Small:
+    """Where an item's thumbnail comes from. Raises as ``_file``, where none is kept."""
+    item = shop.get(item_id)
+    kept = shop.store.thumbnails([item_id]).get(item_id)
+    whole = kept is not None and kept.shows(item, side)
+    file = None
+    if not whole:
+        try:
+            file = _file(shop, item)
+        except UnreadablePictureError:
+            if kept is None:
+                raise
+    if file is not None:
+        return _Small(item, kept, file, file.tag, whole=True)
+    return _Small(item, kept, None, _tag(f"{item.digest} kept {kept and kept.side}"), whole)
+
+
+def _tag(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()[:32]
+
+
+def _headers(
+    request: Request, item: Item, file: _File | None, tag: str, *, whole: bool = True
+) -> dict[str, str]:
+    for_good = whole and request.query_params.get("v") == item.digest[:12]
+    headers = {
+        "ETag": tag,
+        "Cache-Control": _FOR_GOOD if for_good else _ASK_AGAIN,
+        "Content-Security-Policy": _ALONE,
+    }
+    if file is not None:
+        headers["Last-Modified"] = formatdate(file.found.st_mtime, usegmt=True)
+    elif item.stamp is not None:
+        headers["Last-Modified"] = formatdate(item.stamp.mtime_ns / 1e9, usegmt=True)
+    return headers
+
+
+def _unchanged(request: Request, tag: str) -> bool:
+    asked = request.headers.get("if-none-match", "")
+    return asked.strip() == "*" or tag in [
+        one.strip().removeprefix("W/") for one in asked.split(",")
+    ]
+
+
+_VERSION = Annotated[
+    str | None, Query(max_length=64, description="The content's mark, as links of answers have it.")
+]
+_JPEG = {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+_ANY = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+_SAME = {"description": "It is the one that you have."}
+
+
+@router.head("/items/{id:path}/thumbnail", include_in_schema=False)
+@router.get(
+    "/items/{id:path}/thumbnail",
+    response_class=Response,
+    responses={200: _JPEG, 304: _SAME},
+    summary="A small picture of an item",
+)
+async def thumbnail(
+    request: Request,
+    *,
+    id: ItemId,
+    opened: Served,
+    service: State,
+    side: Annotated[int, Query(ge=16, le=2048, description="The longer side, in pixels.")] = 320,
+    v: _VERSION = None,  # noqa: ARG001 - read in `_headers`; here for the documents
+) -> Response:
+    """A JPEG, at most so large, never enlarged; smaller where the file is away and a smaller one
+    is kept.
+    """
+    found = await in_thread(_small, opened.collection, id, side)
+    tag = f'"{found.tag}-{side}"'
+    headers = _headers(request, found.item, found.file, tag, whole=found.whole)
+    if _unchanged(request, tag):
+        return Response(status_code=304, headers=headers)
+    data = service.thumbnails.get((found.tag, side))
+    if data is None:
+        data = await in_thread(_jpeg, opened, found, side)
+        service.thumbnails.put((found.tag, side), data)
+    return Response(data, headers=headers, media_type="image/jpeg")
+
+
+def _jpeg(opened: Opened, found: _Small, side: int) -> bytes:
+    place = None if found.file is None else found.file.place
+    limits = opened.collection.limits
+    return small(found.item, place, found.kept, side=side, limits=limits)
+
+
+@router.head("/items/{id:path}/picture", include_in_schema=False)
+@router.get(
+    "/items/{id:path}/picture",
+    response_class=Response,
+    responses={200: _ANY, 206: _ANY, 304: _SAME},
+    summary="An item's file as it is",
+)
+async def picture(
+    request: Request,
+    id: ItemId,
+    opened: Served,
+    v: _VERSION = None,  # noqa: ARG001 - as above
+) -> Response:
+    """Understands ranges. What the file is, its first bytes decide."""
+    file = await in_thread(_item_file, opened.collection, id)
+    tag = f'"{file.tag}"'
+    headers = _headers(request, file.item, file, tag)
+    if _unchanged(request, tag):
+        return Response(status_code=304, headers=headers)
+    kind = await in_thread(_kind, file.place)
+    name = quote(file.item.id.rpartition("/")[2], safe="")
+    headers["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
+    return FileResponse(file.place, headers=headers, media_type=kind, stat_result=file.found)
+
+
+def _kind(place: Path) -> str:
+    try:
+        with place.open("rb") as opened:
+            kind = format_of(opened.read(_HEAD))
+    except OSError as error:
+        raise UnreadablePictureError("the file cannot be read") from error
+    if kind is None:  # it was one when it was indexed
+        raise Problem(409, "no-longer-a-picture", "the file is no picture any more; index again")
+    return _TYPES[kind]

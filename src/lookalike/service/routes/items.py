@@ -1,0 +1,297 @@
+"""Items: look at them, put them in, say what they are, take them out."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from lookalike.collection import Collection
+from lookalike.core.filters import And, Compare, Condition, Value, parse
+from lookalike.core.ids import check_id
+from lookalike.core.records import Item, Json
+from lookalike.errors import ItemNotFoundError, PictureError
+from lookalike.output.documents import items_json, missing_json, notes_json
+from lookalike.service import kept, schemas
+from lookalike.service.adding import Arrival, arrived, put
+from lookalike.service.answers import with_links
+from lookalike.service.collections import Opened
+from lookalike.service.keys import Writes
+from lookalike.service.problems import Problem, checked
+from lookalike.service.reopening import Reopening
+from lookalike.service.schemas import NewItem, Said
+from lookalike.service.state import ItemId, Served, Service, State, in_thread
+from lookalike.service.uploads import decoded, parsed, read_body
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["items"], route_class=Reopening)
+
+OverwriteByHand = Annotated[
+    bool, Query(description="Let labels, groups and metadata that were set by hand be changed.")
+]
+
+_PICTURE = {"type": "string", "format": "binary"}
+
+
+def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[dict[str, Json]]:
+    documents = items_json(opened.collection, items)
+    with_links(service, opened, items, documents)
+    return documents
+
+
+async def _answer(service: Service, opened: Opened, item: Item, status: int = 200) -> JSONResponse:
+    (document,) = await in_thread(_documents, service, opened, [item])
+    return JSONResponse(document, status)
+
+
+# -- looking ------------------------------------------------------------------------------------
+
+
+@router.get("/items", responses={200: {"model": schemas.ItemsAnswer}}, summary="List items by id")
+async def list_items(
+    *,
+    opened: Served,
+    service: State,
+    where: Annotated[str | None, Query(max_length=4000, description="A filter.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=4096, description="`next` of the answer before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    total: Annotated[
+        bool | None,
+        Query(description="Count all that meet the filter. By default for the first page alone."),
+    ] = None,
+    sample: Annotated[
+        int | None, Query(ge=1, le=1000, description="So many by chance, instead of a page.")
+    ] = None,
+    seed: Annotated[int, Query(description="The same sample for the same seed.")] = 0,
+) -> JSONResponse:
+    """A page of items in the order of their ids; ``next`` asks for the page that follows.
+
+    ``total`` is null where nothing was counted: for many items that takes longer than the page.
+    """
+    condition = parse(where) if where and where.strip() else None
+    if sample is not None:
+        return await in_thread(_sample, service, opened, condition, sample, seed)
+    items = await in_thread(_page, opened.aside, condition, after, limit + 1)
+    wanted = after is None if total is None else total
+    counted = await in_thread(opened.aside.count, condition) if wanted else None
+    shown = items[:limit]
+    documents = await in_thread(_documents, service, opened, shown)
+    following = shown[-1].id if len(items) > limit else None
+    notes = []
+    if not items and after is None:
+        notes = notes_json(await in_thread(opened.aside.notes, condition))
+    return JSONResponse({"items": documents, "total": counted, "next": following, "notes": notes})
+
+
+def _sample(
+    service: Service, opened: Opened, where: Condition | None, k: int, seed: int
+) -> JSONResponse:
+    total = opened.aside.count(where)
+    documents = _documents(service, opened, opened.aside.sample(k, seed=seed, where=where))
+    notes = [] if documents else notes_json(opened.aside.notes(where))
+    return JSONResponse({"items": documents, "total": total, "next": None, "notes": notes})
+
+
+def _page(shop: Collection, where: Condition | None, after: str | None, limit: int) -> list[Item]:
+    beyond = None if after is None else Compare("id", ">", Value(after))
+    parts = tuple(part for part in (where, beyond) if part is not None)
+    condition = And(parts) if len(parts) > 1 else parts[0] if parts else None
+    return list(shop.store.scan(condition, limit=limit))
+
+
+@router.get(
+    "/missing",
+    responses={200: {"model": schemas.MissingItemsAnswer}},
+    summary="List items whose file has gone",
+)
+async def list_missing(
+    opened: Served, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> JSONResponse:
+    """They are in no results; what was said of them comes back with their file."""
+    return await in_thread(_missing, opened, limit)
+
+
+def _missing(opened: Opened, limit: int) -> JSONResponse:
+    found = [missing_json(one) for one in islice(opened.aside.missing(), limit)]
+    return JSONResponse({"items": found, "total": opened.aside.info().missing})
+
+
+@router.get("/items/{id:path}", responses={200: {"model": schemas.ItemAnswer}}, summary="One item")
+async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
+    return await _answer(service, opened, await in_thread(opened.collection.get, id))
+
+
+# -- putting in ---------------------------------------------------------------------------------
+
+
+@router.post(
+    "/items",
+    responses={200: {"model": schemas.AddedAnswer}, 201: {"model": schemas.AddedAnswer}},
+    dependencies=[Writes],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "picture": {"type": "array", "items": _PICTURE},
+                            "items": {
+                                "type": "string",
+                                "description": "JSON: a list of NewItem, one for each picture.",
+                            },
+                        },
+                    }
+                },
+                "application/json": {"schema": {"$ref": "#/components/schemas/NewItems"}},
+            },
+        }
+    },
+    summary="Add or replace pictures",
+)
+async def add_items(
+    *,
+    request: Request,
+    opened: Served,
+    service: State,
+    overwrite_by_hand: OverwriteByHand = False,
+) -> JSONResponse:
+    """An image with an ``id`` takes the place of the item that has it. One without never replaces
+    anything: its file name is its id, or where another image has that, one made of both. ``files``
+    says what became of each; what cannot be used is skipped with the reason, and the rest goes on.
+
+    201 when there is a new item, else 200.
+    """
+    body = await read_body(request, service.settings)
+    arrivals = arrived(body, service.settings)
+    report, added = await put(opened, arrivals, overwrite_by_hand=overwrite_by_hand)
+    ids = [one.id for one in added if one.reason is None]
+    items = await in_thread(opened.collection.store.get, ids)
+    return JSONResponse(
+        {
+            "indexed": report.indexed,
+            "reused": report.reused,
+            "replaced": report.replaced,
+            "unchanged": report.unchanged,
+            "restored": report.restored,
+            "relabelled": report.relabelled,
+            "kept_by_hand": report.kept_by_hand,
+            "files": [one.document() for one in added],
+            "items": await in_thread(_documents, service, opened, list(items.values())),
+            "skipped": [{"id": one.path, "reason": one.reason} for one in report.skipped],
+        },
+        201 if any(one.outcome == "created" for one in added) else 200,
+    )
+
+
+@router.put(
+    "/items/{id:path}",
+    responses={200: {"model": schemas.PutAnswer}, 201: {"model": schemas.PutAnswer}},
+    dependencies=[Writes],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/*": {"schema": _PICTURE},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "picture": _PICTURE,
+                            "label": {"type": "string"},
+                            "group": {"type": "string"},
+                            "metadata": {"type": "string", "description": "A JSON object."},
+                        },
+                    }
+                },
+                "application/json": {"schema": {"$ref": "#/components/schemas/PutItem"}},
+            },
+        }
+    },
+    summary="Add or replace one picture",
+)
+async def put_item(
+    request: Request,
+    id: ItemId,
+    opened: Served,
+    service: State,
+) -> JSONResponse:
+    """201 when it is new, 200 when it replaces one or was there; ``outcome`` says which."""
+    body = await read_body(request, service.settings)
+    if body.document is not None:
+        asked: schemas.PutItem = checked(schemas.PutItem, body.document)
+        upload = decoded(asked.image_base64, service.settings)
+        said = asked.model_dump(exclude={"image_base64"}, exclude_unset=True)
+    else:
+        if len(body.pictures) != 1:
+            raise Problem(422, "no-picture", "send one picture")
+        upload = body.pictures[0]
+        said = {name: values[-1] for name, values in body.fields.items()}
+        if "metadata" in said:
+            said["metadata"] = parsed(said["metadata"], "metadata")
+    new: NewItem = checked(NewItem, {**said, "id": id})
+    if not await in_thread(opened.collection.__contains__, id):
+        check_id(id)
+    _, (added,) = await put(opened, [Arrival(said=new, upload=upload)], remember=False)
+    if added.reason is not None:
+        raise PictureError(added.reason)
+    item = await in_thread(opened.collection.get, id)
+    (document,) = await in_thread(_documents, service, opened, [item])
+    status = 201 if added.outcome == "created" else 200
+    return JSONResponse({**document, "outcome": added.outcome}, status)
+
+
+@router.patch(
+    "/items/{id:path}",
+    responses={200: {"model": schemas.ItemAnswer}},
+    dependencies=[Writes],
+    summary="Say what an item is",
+)
+async def update_item(
+    said: Said,
+    id: ItemId,
+    opened: Served,
+    service: State,
+) -> JSONResponse:
+    """Label, group and metadata; what is left out stays, ``null`` takes it away.
+
+    Indexing does not change what was set so, unless it is told to (``overwrite_by_hand``).
+    """
+    changed = said.model_dump(exclude_unset=True)
+    if "metadata" in changed:
+        changed["metadata"] = changed["metadata"] or {}
+    async with opened.writing:
+        item = await in_thread(partial(opened.collection.edit, id, **changed))
+    return await _answer(service, opened, item)
+
+
+@router.delete(
+    "/items/{id:path}", status_code=204, dependencies=[Writes], summary="Take an item out"
+)
+async def delete_item(id: ItemId, opened: Served) -> Response:
+    """Its file stays where it was indexed; a picture that was uploaded goes with it.
+
+    A missing item is forgotten.
+    """
+    async with opened.writing:
+        await in_thread(_remove, opened, id)
+    return Response(status_code=204)
+
+
+def _remove(opened: Opened, item_id: str) -> None:
+    shop = opened.collection
+    item = shop.store.get([item_id]).get(item_id)
+    removed = shop.remove(item_id)  # a missing item too
+    if item is None:
+        if not removed:
+            raise ItemNotFoundError(f"there is no item {item_id!r}")
+        return
+    root = kept.find(shop, opened.place.uploads)
+    if root is not None and item.root == root.name and item.path:
+        kept.forget(root, [item.path])

@@ -1,0 +1,161 @@
+"""Jobs over HTTP: begun on a known folder or on pictures that are sent, followed, cancelled."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from lookalike.core.records import IndexReport, Json, Progress
+from lookalike.indexing.removals import ALLOW
+from lookalike.service import kept, schemas
+from lookalike.service.adding import Adding, Arrival, arrived, index_kept, keep_all
+from lookalike.service.collections import Opened
+from lookalike.service.jobs import Job, Work, events
+from lookalike.service.keys import Writes
+from lookalike.service.problems import Problem, checked
+from lookalike.service.reopening import Reopening
+from lookalike.service.routes.items import OverwriteByHand
+from lookalike.service.state import Served, State, in_thread
+from lookalike.service.uploads import read_body
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["jobs"], route_class=Reopening)
+
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="A job's id.")]
+_JOB = {"model": schemas.JobAnswer}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/NewJob"}},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "picture": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                    "items": {"type": "string", "description": "As for adding items."},
+                },
+            }
+        },
+    },
+}
+
+
+@router.post(
+    "/jobs",
+    status_code=202,
+    responses={202: _JOB},
+    dependencies=[Writes],
+    openapi_extra={"requestBody": _BODY},
+    summary="Index a known folder again, or pictures that are sent",
+)
+async def begin_job(
+    *,
+    request: Request,
+    opened: Served,
+    service: State,
+    overwrite_by_hand: OverwriteByHand = False,
+) -> JSONResponse:
+    """A folder must be one that the collection was indexed from: no request names a path.
+
+    When more of its items have gone than are removed unasked, the job fails, says why, and its
+    report counts them as `held_back`; `allow_removals` removes them.
+    """
+    body = await read_body(request, service.settings)
+    kind: Literal["folder", "pictures"]
+    added: list[Adding] | None = None
+    if body.document is not None and "items" not in body.document:
+        asked: schemas.NewJob = checked(schemas.NewJob, body.document)
+        if overwrite_by_hand:
+            asked = asked.model_copy(update={"overwrite_by_hand": True})
+        kind, work = "folder", _folder(opened, asked, show_paths=service.settings.show_paths)
+    else:
+        service.jobs.check(opened.name)  # before anything is written
+        added = await _kept(opened, arrived(body, service.settings))
+        kind, work = "pictures", _pictures(opened, added, overwrite_by_hand=overwrite_by_hand)
+    job = service.jobs.begin(opened.name, kind, work, files=_files(added))
+    return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
+
+
+def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
+    """Bringing a root in line with what lies there now. Raises ``Problem`` for an unknown one."""
+    shop, name = opened.collection, asked.root
+    root = next((root for root in shop.roots() if root.name == name), None)
+    if root is None or root == kept.find(shop, opened.place.uploads):
+        raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
+
+    def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
+        if stop():
+            return IndexReport(interrupted=True)
+        report = opened.collection.index(
+            root.path,
+            allow_removals=asked.allow_removals,
+            overwrite_by_hand=asked.overwrite_by_hand,
+            progress=told,
+            stop=stop,
+        )
+        said = [one.replace(ALLOW, '"allow_removals": true') for one in report.problems]
+        notes = [*report.notes]
+        if not show_paths:
+            said, notes = (
+                [one.replace(str(root.path), name or "the folder") for one in some]
+                for some in (said, notes)
+            )
+        return replace(report, problems=tuple(said), notes=tuple(notes))
+
+    return work
+
+
+async def _kept(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
+    async with opened.writing:
+        return await in_thread(keep_all, opened, arrivals)
+
+
+def _files(added: Sequence[Adding] | None) -> Callable[[], list[Json]] | None:
+    return None if added is None else lambda: [one.document() for one in added]
+
+
+def _pictures(opened: Opened, added: Sequence[Adding], *, overwrite_by_hand: bool) -> Work:
+    def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
+        return index_kept(
+            opened, added, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
+        )
+
+    return work
+
+
+def _address(opened: Opened, job: Job) -> str:
+    return f"{opened.address}/jobs/{job.id}"
+
+
+@router.get("/jobs", responses={200: {"model": schemas.JobsAnswer}}, summary="The last jobs")
+async def list_jobs(opened: Served, service: State) -> JSONResponse:
+    return JSONResponse({"jobs": [job.document() for job in service.jobs.of(opened.name)]})
+
+
+@router.get("/jobs/{job}", responses={200: _JOB}, summary="One job")
+async def get_job(job: JobId, opened: Served, service: State) -> JSONResponse:
+    return JSONResponse(service.jobs.get(opened.name, job).document())
+
+
+@router.get(
+    "/jobs/{job}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    summary="Follow a job",
+)
+async def follow_job(job: JobId, opened: Served, service: State) -> StreamingResponse:
+    """Server-sent events: ``progress`` now and on each change, ``end`` at last."""
+    stream = events(service.jobs.get(opened.name, job), service.closing)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold it back
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+@router.delete("/jobs/{job}", responses={200: _JOB}, dependencies=[Writes], summary="Cancel a job")
+async def cancel_job(job: JobId, opened: Served, service: State) -> JSONResponse:
+    """It ends after the batch in hand; what is stored stays."""
+    found = service.jobs.get(opened.name, job)
+    service.jobs.cancel(found)
+    return JSONResponse(found.document())

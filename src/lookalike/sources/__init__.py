@@ -1,0 +1,1 @@
+"""What is indexed: folders, catalogues and tables, and what is downloaded first."""

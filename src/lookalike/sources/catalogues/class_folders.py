@@ -1,0 +1,46 @@
+"""Pictures in a folder for each class: the label is the first folder's name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lookalike import images
+from lookalike.core.records import Entry, Skipped
+from lookalike.sources.scan import ScanOptions, scan
+
+__all__ = ["ClassFolders", "looks_like"]
+
+# Caltech-101's folder of pictures that belong to no class.
+_NO_CLASS = "BACKGROUND_Google"
+
+
+class ClassFolders:
+    """``accordion/image_0001.jpg`` becomes an entry labelled ``accordion``.
+
+    Pictures that lie in no folder have no label. Caltech's background folder is left out.
+    """
+
+    format = "class-folders"
+
+    def __init__(self, path: Path, *, options: ScanOptions = ScanOptions()) -> None:
+        self.root = path
+        self._options = options
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        listing = scan(self.root, suffixes=images.SUFFIXES, options=self._options)
+        yield from listing.skipped
+        for path, stamp in listing.files.items():
+            label, slash, _ = path.partition("/")
+            if slash and label == _NO_CLASS:
+                continue
+            yield Entry(
+                id=path,
+                picture=self.root / path,
+                path=path,
+                stamp=stamp,
+                label=label if slash else None,
+            )
+
+
+def looks_like(path: Path) -> bool:
+    """Whether this is Caltech-101: other class folders cannot be told from a photo archive."""
+    return (path / _NO_CLASS).is_dir()

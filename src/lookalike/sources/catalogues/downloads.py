@@ -1,0 +1,56 @@
+"""A folder that ``lookalike download`` filled: its record says what each picture is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lookalike.core.records import Entry, Remote, Skipped
+from lookalike.errors import SourceError
+from lookalike.sources.download.record import NAME, DownloadRecord
+from lookalike.sources.scan import stamp_of
+
+__all__ = ["Downloads", "found_in"]
+
+
+class Downloads:
+    """The pictures that were downloaded, with label, group and metadata of the catalogue they came
+    from and the ``url`` that they were had from. What failed is an entry that is not here, with the
+    reason.
+    """
+
+    format = "downloads"
+
+    def __init__(self, path: Path) -> None:
+        if not found_in(path):
+            raise SourceError(f"{path} holds no {NAME}; `lookalike download` makes such a folder")
+        self.root = path
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        there = False
+        with DownloadRecord(self.root) as record:
+            for row in record.rows(ok=True):
+                there = True
+                place = self.root / (row.file or "")
+                yield Entry(
+                    id=row.id,
+                    picture=place,
+                    path=row.file or "",
+                    stamp=stamp_of(place),
+                    label=row.label,
+                    group=row.group,
+                    metadata={**row.metadata, "url": row.url},
+                )
+            failed = 0
+            for row in record.rows(ok=False):
+                failed += 1
+                reason = f"not downloaded: {row.reason or row.status}"
+                yield Entry(id=row.id, picture=Remote(row.urls, reason))
+            if failed and not there:
+                raise SourceError(
+                    f"none of the {failed:,} images of {self.root} could be downloaded; `lookalike "
+                    f"download --to {self.root} --failures` says why"
+                )
+
+
+def found_in(path: Path) -> bool:
+    """Whether the folder holds a record of downloads."""
+    return (path / NAME).is_file()

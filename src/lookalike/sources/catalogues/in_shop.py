@@ -1,0 +1,174 @@
+"""DeepFashion's In-shop Clothes Retrieval Benchmark: pictures of clothes, several of each."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from lookalike.core.records import Damaged, Entry, Json, Skipped
+from lookalike.errors import SourceError
+from lookalike.sources.catalogues import lists
+from lookalike.sources.scan import stamp_of
+
+__all__ = ["InShop", "found_in"]
+
+_LIST = "list_eval_partition.txt"
+_COLUMNS = ["image_name", "item_id", "evaluation_status"]
+_SPLITS = ("train", "query", "gallery")
+_BOXES = "list_bbox_inshop.txt"
+_BOX_COLUMNS = ["image_name", "clothes_type", "pose_type", "x_1", "y_1", "x_2", "y_2"]
+_WORDS = "list_description_inshop.json"
+_CLOTHES = {1: "upper", 2: "lower", 3: "full"}
+_POSES = {1: "front", 2: "side", 3: "back", 4: "zoom-out", 5: "zoom-in", 6: "stand-alone"}
+# Where what the lists call img/ lies, as img.zip is unpacked beside itself, above, or without it.
+_PICTURES = ("Img/img", "img", "Img")
+_NESTED = ("", "In-shop Clothes Retrieval Benchmark", "In-shop_Clothes_Retrieval_Benchmark")
+
+_Details: TypeAlias = dict[str, Json]
+
+
+class InShop:
+    """A line of ``Eval/list_eval_partition.txt`` is an entry.
+
+    The label is the kind of clothes (``WOMEN/Dresses``), the group the ``item_id``, and metadata
+    the ``split``: train, query or gallery. Where ``Anno/`` has them, ``clothes``, ``pose`` and
+    ``box`` (left, top, right, bottom, counted from 1) of the picture come along, ``color`` and
+    ``description`` of the item.
+    """
+
+    format = "deepfashion-in-shop"
+
+    def __init__(self, path: Path) -> None:
+        found = found_in(path)
+        if found is None:
+            raise SourceError(f"{path} holds no Eval/{_LIST} of DeepFashion's in-shop clothes")
+        self._list = found
+        self.root = found.parent.parent if found.parent.name == "Eval" else found.parent
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        boxes: dict[str, tuple[int, ...]] = {}
+        words: dict[str, _Details] = {}
+        damaged = False
+        for skipped in (*self._read_boxes(boxes), *self._read_words(words)):
+            damaged = True
+            yield skipped
+        folder: str | None = None
+        for line in lists.lines_of(self._list, _COLUMNS):
+            if isinstance(line.values, str):
+                yield lists.left_out(line)
+                continue
+            where, (name, item, split) = line.where, line.values
+            if split not in _SPLITS:
+                reason = f"{split!r} is none of {', '.join(_SPLITS)}"
+                yield Skipped(path=where, reason=reason)
+                continue
+            try:
+                inside = lists.below(name.removeprefix("img/"))
+            except ValueError as error:
+                yield Skipped(path=where, reason=str(error))
+                continue
+            if folder is None:
+                folder = self._pictures(inside.partition("/")[0])
+            path = f"{folder}/{inside}"
+            metadata = {"split": split, **_of_picture(boxes.get(name)), **words.get(item, {})}
+            yield Entry(
+                id=name,
+                picture=self.root / path,
+                path=path,
+                stamp=stamp_of(self.root / path),
+                label="/".join(inside.split("/")[:-2][:2]) or None,
+                group=item,
+                metadata=metadata,
+                line=where,
+                ended=line.ended,
+                partial=damaged,
+            )
+
+    def _pictures(self, first: str) -> str:
+        """The folder that holds the pictures, by the folder that the first of them lies in."""
+        for folder in _PICTURES:
+            if (self.root / folder / first).exists():
+                return folder
+        raise SourceError(
+            f"{self.root} holds no pictures: there is no {first} in {', '.join(_PICTURES)}; "
+            "unpack Img/img.zip there"
+        )
+
+    def _read_boxes(self, boxes: dict[str, tuple[int, ...]]) -> Iterator[Skipped]:
+        """Fill ``boxes``: a picture's name → clothes, pose, and the box's four numbers."""
+        place = self._annotations(_BOXES)
+        if place is None:
+            return
+        try:
+            for line in lists.lines_of(place, _BOX_COLUMNS):
+                if isinstance(line.values, str):
+                    yield lists.left_out(line)
+                    continue
+                where, (name, *numbers) = line.where, line.values
+                try:
+                    boxes[name] = tuple(int(number) for number in numbers)
+                except ValueError:
+                    yield Skipped(path=where, reason=f"{' '.join(numbers)!r} are no six numbers")
+        except SourceError as error:
+            yield Damaged(path=_BOXES, reason=f"{error}; so no clothes, poses and boxes")
+
+    def _read_words(self, words: dict[str, _Details]) -> Iterator[Skipped]:
+        """Fill ``words``: an item → its color and description. The file is 8,000 items small."""
+        place = self._annotations(_WORDS)
+        if place is None:
+            return
+        try:
+            data = json.loads(place.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            yield Damaged(path=_WORDS, reason=f"not JSON, so no colors and descriptions: {error}")
+            return
+        if not isinstance(data, list):
+            yield Damaged(path=_WORDS, reason="not a list, so no colors and descriptions")
+            return
+        for number, one in enumerate(data, 1):
+            if not isinstance(one, dict) or not isinstance(one.get("item"), str):
+                where = f"{_WORDS}, entry {number:,}"
+                yield Skipped(path=where, reason="not an object with an item")
+                continue
+            known = words.setdefault(one["item"], {})
+            for key, joint in (("color", ", "), ("description", " ")):
+                text = _text(one.get(key), joint)
+                if text and text != known.get(key):
+                    # an item that is listed by color: all of them
+                    known[key] = _more(known[key], text) if key in known else text
+
+    def _annotations(self, name: str) -> Path | None:
+        places = (self.root / "Anno" / name, self.root / name)
+        return next((place for place in places if place.is_file()), None)
+
+
+def found_in(path: Path) -> Path | None:
+    """The list of the pictures below a folder: the data set itself, or one that it is nested in."""
+    for nested in _NESTED:
+        for place in (path / nested / "Eval" / _LIST, path / nested / _LIST):
+            if lists.has_columns(place, _COLUMNS):
+                return place
+    return None
+
+
+def _of_picture(numbers: tuple[int, ...] | None) -> _Details:
+    if numbers is None:
+        return {}
+    clothes, pose, *box = numbers
+    details: _Details = {"box": list(box)}
+    if clothes in _CLOTHES:
+        details["clothes"] = _CLOTHES[clothes]
+    if pose in _POSES:
+        details["pose"] = _POSES[pose]
+    return details
+
+
+def _text(value: object, joint: str) -> str:
+    """Text, or a list of it in one."""
+    parts = value if isinstance(value, list) else [value]
+    return joint.join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+
+
+def _more(known: Json, text: str) -> Json:
+    several: list[Json] = known if isinstance(known, list) else [known]
+    return several if text in several else [*several, text]

@@ -1,0 +1,237 @@
+"""The rows of a table file, one by one: CSV, TSV, JSON lines, Parquet."""
+
+import datetime as dt
+import decimal
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, TextIO, TypeAlias
+
+from lookalike.core.records import Json
+from lookalike.errors import SourceError
+from lookalike.sources.catalogues.delimited import BadRow, GoodRow, delimited_rows
+
+__all__ = ["SUFFIXES", "Row", "Value", "csv_value", "json_value", "rows_of", "wrong_byte"]
+
+_JSON_LINES = (".jsonl", ".ndjson")
+_PARQUET = (".parquet", ".pq")
+SUFFIXES = frozenset({".csv", ".tsv", *_JSON_LINES, *_PARQUET})
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?")
+_BATCH = 256  # rows of a Parquet file in memory at a time; each may hold a picture
+
+Value: TypeAlias = object  # as the format has it: text in CSV, typed elsewhere
+
+
+class Row(NamedTuple):
+    """``line`` counts from 1 (in Parquet: the row). ``values`` is a reason where it is no row.
+
+    ``damaged`` says that rows may be lost after it. Of a row that spans lines ``cells`` are its
+    values in order, as text. A row is not ``ended`` where the file ends without a line break, and
+    has a ``stray`` quote where one stands in a value that is not quoted.
+    """
+
+    line: int
+    values: dict[str, Value] | str
+    damaged: bool = False
+    cells: tuple[str, ...] = ()
+    delimiter: str = ""
+    ended: bool = True
+    stray: bool = False
+
+
+_EMPTY = Row(1, "the file is empty: it has no bytes", damaged=True)
+
+
+def rows_of(path: Path, *, encoding: str | None = None) -> Iterator[Row]:
+    """The rows of a table, in order, in flat memory; the format goes by the suffix.
+
+    ``encoding`` is that of text, by default UTF-8, or UTF-16 where the file says so. A line that
+    cannot be understood comes with the reason. Raises ``SourceError`` where nothing can be read.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _PARQUET:
+        yield from _parquet(path)
+    elif suffix in _JSON_LINES:
+        yield from _json_lines(path, encoding)
+    else:
+        yield from _csv(path, encoding)
+
+
+def csv_value(text: str) -> Json:
+    """A CSV field: a number if it reads as a plain one, ``None`` if it is empty, else text."""
+    text = text.strip()
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def json_value(value: Value) -> Json:  # noqa: PLR0911 - a case each
+    """A typed value as JSON has it: dates as ISO 8601, bytes and not-a-number as missing."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case decimal.Decimal():
+            return json_value(float(value))
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case dict():
+            return {str(name): json_value(one) for name, one in value.items()}
+        case list() | tuple():
+            return [json_value(one) for one in value]
+        case _:
+            return None
+
+
+def _csv(path: Path, encoding: str | None) -> Iterator[Row]:
+    with _opened(path, encoding) as file:
+        try:
+            first = file.readline()
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{path}, its first line: not {error.encoding}") from error
+        if not first:
+            yield _EMPTY
+        delimiter = _delimiter(first)
+        rows = delimited_rows(chain([first], file), delimiter)
+        header = _header(path, next(rows, None), delimiter)
+        for row in rows:
+            if isinstance(row, BadRow):
+                yield Row(row.line, row.reason, damaged=row.swallowed)
+            elif (wrong := wrong_byte(row.values)) is not None:
+                yield Row(row.line, wrong)
+            elif any(row.values):
+                yield _named(header, row, delimiter)
+
+
+def _delimiter(header: str) -> str:
+    """What separates the columns: what the header has most of."""
+    return max(",;\t|", key=header.count)
+
+
+def _header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> list[str]:
+    """The columns' names. ``SourceError`` where they cannot be read: then no row can."""
+    if row is None:
+        return []
+    if isinstance(row, BadRow):
+        raise SourceError(f"{path}, line {row.line}, its header: {row.reason}")
+    if (wrong := wrong_byte(row.values)) is not None:
+        raise SourceError(f"{path}, its first line: {wrong}")
+    header = [name.strip() for name in row.values]
+    while header and not header[-1]:
+        header.pop()
+    if row.stray:
+        raise SourceError(f"{path}, line 1, its header: a quote stands in the middle of a name")
+    if row.lines > 1 and any(delimiter in name for name in header):
+        raise SourceError(f"{path}, line 1, its header: a name has several lines; is a quote open?")
+    return header
+
+
+def _named(header: list[str], row: GoodRow, delimiter: str) -> Row:
+    cells = row.values[: len(header)]
+    if len(cells) < len(header) or any(row.values[len(header) :]):
+        if not row.ended and len(row.values) < len(header):
+            return Row(row.line, "the file ends in the middle of this line", damaged=True)
+        reason = f"{len(row.values)} values for {len(header)} columns; is a comma unquoted"
+        if row.lines > 1:
+            return Row(row.line, f"{reason}, or a quote left open?", damaged=True)
+        return Row(row.line, f"{reason}?")
+    values: dict[str, Value] = dict(zip(header, cells, strict=True))
+    found = Row(row.line, values, ended=row.ended, stray=row.stray)
+    return found if row.lines == 1 else found._replace(cells=tuple(cells), delimiter=delimiter)
+
+
+def _json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
+    with _opened(path, encoding) as file:
+        number = 0
+        try:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _from_json(number, line)
+        except UnicodeDecodeError as error:
+            reason = f"not {error.encoding} from here on ({error.reason}); is the file cut off?"
+            yield Row(number + 1, reason, damaged=True)
+            return
+        if not number:
+            yield _EMPTY
+
+
+def _from_json(number: int, line: str) -> Row:
+    if (wrong := wrong_byte([line])) is not None:
+        return Row(number, wrong)
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if not line.endswith(("\n", "\r")):
+            return Row(number, f"the file ends in the middle of this line: {error}", damaged=True)
+        return Row(number, f"not JSON: {error}")
+    if not isinstance(row, dict):
+        return Row(number, "not a JSON object")
+    if "\\u" in line and _half_character(row):
+        return Row(number, "holds half a character (an escape \\ud800 to \\udfff alone)")
+    return Row(number, row)
+
+
+def _half_character(row: dict[str, Value]) -> bool:
+    """Whether a surrogate stands alone: text that no file or database takes."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra, and 60 ms
+        from pyarrow import parquet  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        raise SourceError(
+            f"{path}: reading Parquet needs pyarrow; `pip install 'lookalike[parquet]'` brings it"
+        ) from error
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Row(number, row)
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        after = f", after row {number:,}" if number else ""
+        raise SourceError(f"{path}{after}: not a whole Parquet file ({what})") from error
+
+
+def _opened(path: Path, encoding: str | None) -> TextIO:
+    """The file as text; bytes of another encoding come as surrogates, for ``wrong_byte``."""
+    try:
+        if encoding is None:
+            with path.open("rb") as file:
+                wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")  # what Excel calls Unicode text
+            encoding = "utf-16" if wide else "utf-8-sig"
+        return path.open(encoding=encoding, errors="surrogateescape", newline="")
+    except LookupError as error:
+        raise SourceError(f"there is no encoding {encoding!r}; try utf-8 or cp1252") from error
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def wrong_byte(texts: Iterable[str]) -> str | None:
+    """Say so if a text holds a byte that its encoding does not have."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        byte = ord(error.object[error.start]) & 0xFF
+        return (
+            f"byte {byte:#x} is not UTF-8; save the table as UTF-8, or say its encoding "
+            "(--encoding cp1252)"
+        )
+    return None

@@ -1,0 +1,193 @@
+"""Tables with a line a picture: which column is what."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from lookalike import images
+from lookalike.core.records import Damaged, Entry, Json, Remote, Skipped
+from lookalike.errors import SourceError
+from lookalike.sources.catalogues.delimited import swallows_a_row
+from lookalike.sources.catalogues.rows import SUFFIXES, Row, Value, csv_value, json_value, rows_of
+from lookalike.sources.scan import stamp_of
+
+__all__ = ["SUFFIXES", "Columns", "Table"]
+
+# What a column is for when nobody says: the first of these names that the table has.
+_USUAL = {
+    "file": ("file", "path", "image", "picture", "filename", "file_name", "image_path"),
+    "url": ("url", "image_url", "picture_url", "imageurl", "link"),
+    "id": ("id", "image_id", "sku"),
+    "label": ("label", "category", "class"),
+    "group": ("group", "product_id", "product", "item_id"),
+}
+
+_SWALLOWED = "a value that begins in this line holds other lines; is a quote left open?"
+_STRAY = "a quote stands in the middle of a value that is not quoted"
+_LINE_END = re.compile("[\r\n]")
+
+Columns = Mapping[str, str | None]
+
+
+class Table:
+    """A table of pictures: CSV, TSV, JSON lines or Parquet.
+
+    ``columns`` says which column is the ``file`` (a path below ``pictures``, by default the
+    table's folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by
+    default the file or URL), the ``label`` and the ``group``; the usual names are found by
+    themselves, whatever their case. All other columns are metadata. In CSV and TSV a value that
+    reads as a plain number is one (``007`` is not), and an empty one is missing. A Parquet file
+    may hold the pictures themselves in its file column, as bytes or as ``{bytes, path}``.
+    """
+
+    format = "table"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pictures: Path | None = None,
+        columns: Columns | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        self.path = path
+        self.root = path.parent if pictures is None else pictures
+        self._resolved = self.root.resolve()
+        self._wanted = dict(columns or {})
+        self._encoding = encoding
+        self._typed = path.suffix.lower() not in (".csv", ".tsv")
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        columns: dict[str, str | None] | None = None
+        for row in rows_of(self.path, encoding=self._encoding):
+            where = f"{self.path.name}:{row.line}"
+            if isinstance(row.values, str):
+                kind = Damaged if row.damaged else Skipped
+                yield kind(path=where, reason=row.values)
+                continue
+            if columns is None:
+                columns = self._columns(list(row.values))
+            if row.cells and _swallows(row, row.values, columns):
+                yield Damaged(path=where, reason=_SWALLOWED)
+                continue
+            names = [columns[use] for use in ("id", "file", "url")]
+            if row.stray and any('"' in str(row.values[name]) for name in names if name):
+                yield Skipped(path=where, reason=_STRAY)
+                continue
+            one = self._entry(where, row.values, columns)
+            yield one if row.ended or isinstance(one, Skipped) else replace(one, ended=False)
+
+    def _entry(
+        self, where: str, row: Mapping[str, Value], columns: Mapping[str, str | None]
+    ) -> Entry | Skipped:
+        said = {use: row.get(name) if name else None for use, name in columns.items()}
+        try:
+            named = {use: _text(use, said[use]) for use in ("id", "label", "group")}
+            picture, path = self._picture(said, columns)
+        except ValueError as error:
+            return Skipped(path=where, reason=str(error))
+        used = {name for name in columns.values() if name}
+        own = path or (picture.urls[0] if isinstance(picture, Remote) else where)
+        return Entry(
+            id=named["id"] or own,
+            picture=picture,
+            path=path,
+            stamp=stamp_of(picture) if isinstance(picture, Path) else None,
+            label=named["label"] or None,
+            group=named["group"] or None,
+            metadata=self._metadata(row, used),
+            line=where,
+        )
+
+    def _picture(
+        self, said: Mapping[str, Value], columns: Mapping[str, str | None]
+    ) -> tuple[Path | bytes | Remote, str]:
+        """The picture and its path below the root; ``ValueError`` with the reason for none."""
+        urls, file = said["url"], said["file"]
+        if isinstance(urls, list | tuple) and urls and all(isinstance(one, str) for one in urls):
+            return Remote(tuple(urls)), ""
+        if isinstance(urls, str) and urls.strip():
+            return Remote((urls.strip(),)), ""
+        if isinstance(file, dict):  # as Hugging Face's data sets keep them
+            file = file.get("bytes") or file.get("path")
+        if isinstance(file, bytes):
+            return file, ""
+        if not isinstance(file, str) or not file.strip():
+            raise ValueError(f"no picture in column {columns['url'] or columns['file']!r}")
+        if "://" in file:
+            return Remote((file.strip(),)), ""
+        place = self.root / file
+        try:
+            return place, place.resolve().relative_to(self._resolved).as_posix()
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"{file} lies outside {self.root}; --root says where the files lie"
+            ) from error
+
+    def _metadata(self, row: Mapping[str, Value], used: set[str]) -> dict[str, Json]:
+        values = {
+            name: json_value(value) if self._typed else csv_value(str(value))
+            for name, value in row.items()
+            if name not in used
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _columns(self, names: list[str]) -> dict[str, str | None]:
+        """Use → name of the column, for the uses that there is one for."""
+        found: dict[str, str | None] = {}
+        for use, usual in _USUAL.items():
+            wanted = self._wanted.get(use)
+            if wanted is not None and wanted not in names:
+                raise SourceError(f"{self.path} has no column {wanted!r}; it has {_listed(names)}")
+            lower = {name.lower(): name for name in reversed(names)}
+            found[use] = wanted or next((lower[one] for one in usual if one in lower), None)
+        if found["file"] is not None and self._wanted.get("url") is None:
+            found["url"] = None  # files that are here come first; the URL is metadata then
+        elif found["file"] is None and found["url"] is None:
+            raise SourceError(
+                f"{self.path}: which column names the picture's file? It has {_listed(names)}; "
+                "say it with --file-column, or --url-column for pictures to be downloaded"
+            )
+        return found
+
+
+def _swallows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
+    """Whether a quote that was closed too late has made one row of several."""
+    for use in ("id", "label", "group", "file", "url"):
+        name = columns[use]
+        if name is not None and _LINE_END.search(str(values[name]).strip()):
+            return True
+    names = list(values)
+    picture = columns["file"] or columns["url"]
+    if picture is None or len(names) != len(row.cells):
+        return False
+    column = names.index(picture)
+    suffix = _suffix(row.cells[column])
+
+    def names_image(text: str) -> bool:
+        text = text.strip()
+        if columns["file"] is None:
+            return text.startswith(("http://", "https://")) and not text.count(" ")
+        return _suffix(text) in {suffix, *images.SUFFIXES} - {""}
+
+    return swallows_a_row(row.cells, column, names_image, delimiter=row.delimiter)
+
+
+def _suffix(text: str) -> str:
+    return PurePath(text.strip()).suffix.lower()
+
+
+def _text(use: str, value: Value) -> str:
+    """A value as an id, label or group; ``ValueError`` for one that cannot be."""
+    if isinstance(value, list | tuple | dict | bytes):
+        raise ValueError(f"its {use} is no text: {str(value)[:40]}")  # noqa: TRY004 - bad input
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # pandas makes floats of whole numbers where one is missing
+    return "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:40]) + (", …" if len(names) > 40 else "")  # noqa: PLR2004 - a screen

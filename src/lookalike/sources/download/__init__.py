@@ -1,0 +1,34 @@
+"""Pictures that lie elsewhere → files in a folder, with a record of every one that was asked for.
+
+download(catalogue.entries(), Path("pictures"), labels=["12"])
+Downloads(Path("pictures"))                        # of lookalike.sources.catalogues: to index them
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lookalike.sources.download.politeness import Politeness
+    from lookalike.sources.download.record import DownloadRecord, Row
+    from lookalike.sources.download.run import DownloadReport, download
+
+__all__ = ["DownloadRecord", "DownloadReport", "Politeness", "Row", "download"]
+
+# Loaded when asked for: to read a record, for indexing, takes no HTTP client.
+_HOMES = {
+    "DownloadRecord": "record",
+    "DownloadReport": "run",
+    "Politeness": "politeness",
+    "Row": "record",
+    "download": "run",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"lookalike.sources.download.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'lookalike.sources.download' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

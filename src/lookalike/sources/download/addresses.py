@@ -1,0 +1,50 @@
+"""Which addresses may be connected to: the check sits where the socket is made.
+
+A name is resolved once, and what is checked is the very address that is connected to next: no
+answer of a name server can slip in between. Literals and redirects pass here too.
+"""
+
+import ipaddress
+import socket
+from typing import Any
+
+__all__ = ["PrivateAddressError", "is_public", "open_socket", "public_socket"]
+
+# 64:ff9b::/96 carries an IPv4 address in its last four bytes, for networks without IPv4.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class PrivateAddressError(OSError):
+    """The address is not of the public Internet. Never leaves ``sources.download``.
+
+    An ``OSError``, for then aiohttp goes on to the name's next address.
+    """
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address (perhaps with a zone) is one of the public Internet."""
+    try:
+        one = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(one, ipaddress.IPv6Address):
+        inner = one.ipv4_mapped or one.sixtofour or (one.teredo[1] if one.teredo else None)
+        if inner is None and one in _NAT64:
+            inner = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return one.is_global and not one.is_multicast
+
+
+def open_socket(info: tuple[Any, ...]) -> socket.socket:
+    """A socket for what ``getaddrinfo`` says: (family, type, protocol, name, address)."""
+    family, kind, protocol, _, _ = info
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def public_socket(info: tuple[Any, ...]) -> socket.socket:
+    """As ``open_socket``; raises ``PrivateAddressError`` for an address that is not public."""
+    if not is_public(str(info[4][0])):
+        # Without the address: aiohttp joins different texts into another error.
+        raise PrivateAddressError("it leads to a private address")
+    return open_socket(info)

@@ -1,0 +1,282 @@
+"""One URL → the bytes of a picture, or a plain word and sentence for what came instead."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from lookalike import images
+from lookalike.errors import (
+    BrokenPictureError,
+    NotAPictureError,
+    PictureError,
+    PictureTooLargeError,
+)
+from lookalike.images.formats import format_of
+from lookalike.sources.download.addresses import PrivateAddressError, open_socket, public_socket
+from lookalike.sources.download.politeness import Politeness
+
+__all__ = ["OK", "Outcome", "bad_url", "fetch", "judge", "open_session"]
+
+OK = "ok"
+
+_HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_AT_LEAST = (224, 224)  # a JPEG's every byte is read, but at an eighth of the cost
+_LONGEST_URL = 8192
+_PIECE = 2**16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a request.
+
+    ``status`` is ``ok`` or one word for the failure (docs/downloads.md lists them), ``reason`` a
+    plain phrase. ``url`` is the one asked for, ``http_status`` that of the last answer.
+    ``reached`` says that there was a connection. ``kind`` is the picture's format by its content.
+    """
+
+    status: str
+    url: str
+    reason: str = ""
+    http_status: int | None = None
+    retry_after: str | None = None
+    reached: bool = True
+    data: bytes = b""
+    kind: str | None = None
+
+
+class _Failure(Exception):  # noqa: N818 - carries an outcome to the one place that answers
+    def __init__(self, status: str, reason: str, *, reached: bool = True) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.reached = reached
+
+
+@asynccontextmanager
+async def open_session(politeness: Politeness) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session that keeps connections, takes no cookies and connects only where it may."""
+    connector = aiohttp.TCPConnector(
+        limit=politeness.concurrent,
+        limit_per_host=politeness.per_host,  # redirects come to hosts that nobody queued for
+        ttl_dns_cache=60,
+        socket_factory=open_socket if politeness.allow_private else public_socket,
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={**_HEADERS, "User-Agent": politeness.user_agent},
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=politeness.connect_s, sock_read=politeness.read_s
+        ),
+    )
+    async with session:
+        yield session
+
+
+def bad_url(url: str) -> str | None:
+    """Why a URL cannot be asked for, or ``None``."""
+    try:
+        _url(url)
+    except _Failure as failure:
+        return failure.reason
+    return None
+
+
+def _url(text: str) -> URL:
+    if len(text) > _LONGEST_URL:
+        raise _Failure("bad-url", f"a URL of {len(text):,} characters")
+    try:
+        scheme = urlsplit(text).scheme.lower()
+        if scheme not in {"http", "https"}:
+            what = f"{scheme}: is not downloaded from" if scheme else "it does not begin with http"
+            raise _Failure("bad-url", what)
+        text.encode()  # raises for half a surrogate pair
+        url = URL(text)
+        if not url.host:
+            raise _Failure("bad-url", "it names no host")
+        _ = url.port  # raises where it is no number
+        url.host.encode("idna" if not url.host.isascii() else "ascii")
+    except (ValueError, UnicodeError) as error:
+        raise _Failure("bad-url", "it is not a URL") from error
+    return url
+
+
+async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness) -> Outcome:
+    """Ask for a URL and read the answer; never raises for what a host does.
+
+    ``ok`` says that bytes have come, as they are meant to be: what they are, ``judge`` tells.
+    """
+    outcome = Outcome(status=OK, url=url)
+    try:
+        async with asyncio.timeout(politeness.total_s):
+            return await _follow(session, outcome, politeness)
+    except _Failure as failure:
+        status, reason, reached = failure.status, failure.reason, failure.reached
+    except TimeoutError as error:
+        # aiohttp's own are told apart by their class; the rest is ours, for the whole.
+        reached = not isinstance(error, aiohttp.ConnectionTimeoutError)
+        silent = reached and isinstance(error, aiohttp.ServerTimeoutError)
+        status = "timeout"
+        reason = (
+            f"silent for {politeness.read_s:g} s"
+            if silent
+            else f"not done in {politeness.total_s:g} s"
+            if reached
+            else f"no connection in {politeness.connect_s:g} s"
+        )
+    except aiohttp.ClientConnectorError as error:
+        status, reason, reached = _no_connection(error)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError):
+        status, reason, reached = "cut-off", "the connection was closed midway", True
+    except aiohttp.ClientResponseError:
+        status, reason, reached = "bad-answer", "what answered does not speak HTTP", True
+    except ValueError:  # aiohttp's InvalidURL, and a host that cannot be a name
+        status, reason, reached = "bad-url", "it is not a URL", True
+    except aiohttp.ClientError as error:
+        status, reached = "cut-off", True
+        reason = f"the connection failed ({type(error).__name__})"
+    except OSError as error:
+        status, reached = "cut-off", True
+        reason = f"the connection failed ({error.strerror or type(error).__name__})"
+    return replace(outcome, status=status, reason=reason, reached=reached)
+
+
+def _no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, str, bool]:
+    cause = error.os_error
+    # The second: a name with several private addresses, whose errors aiohttp has joined.
+    if isinstance(cause, PrivateAddressError) or "a private address" in str(cause):
+        return "private-address", "it leads to a private address", True
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "unreachable", "no host of that name", False
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "unreachable", "no secure connection (its certificate or TLS)", False
+    words = cause.strerror or type(cause).__name__
+    # asyncio's own text holds the address, and strerror is then the whole of it.
+    return "unreachable", "connection refused" if "refused" in str(cause) else words[:120], False
+
+
+async def _follow(
+    session: aiohttp.ClientSession, outcome: Outcome, politeness: Politeness
+) -> Outcome:
+    url = _url(outcome.url)
+    seen = {url}
+    while True:
+        # A fragment and the user's name are aiohttp's to see to.
+        async with session.get(url, allow_redirects=False) as response:
+            target = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not target:
+                return await _read(response, outcome, politeness)
+        url = _target(url, target)
+        if url in seen:
+            raise _Failure("redirects", "it redirects in a circle")
+        if len(seen) > politeness.redirects:
+            raise _Failure("redirects", f"it redirects more than {politeness.redirects} times")
+        seen.add(url)
+
+
+def _target(url: URL, location: str) -> URL:
+    try:
+        target = url.join(URL(location))
+    except ValueError as error:
+        raise _Failure("redirects", "it redirects to what is not a URL") from error
+    if target.scheme not in {"http", "https"}:
+        raise _Failure("redirects", f"it redirects to {target.scheme[:20]}:, which is not followed")
+    if not target.host:
+        raise _Failure("redirects", "it redirects to what is not a URL")
+    return target
+
+
+async def _read(
+    response: aiohttp.ClientResponse, outcome: Outcome, politeness: Politeness
+) -> Outcome:
+    status = response.status
+    outcome = replace(outcome, http_status=status)
+    if status != 200:  # noqa: PLR2004 - the one that comes with the picture
+        return replace(
+            outcome,
+            status=f"http-{status}",
+            reason=_printable(response.reason or "") or f"HTTP status {status}",
+            retry_after=response.headers.get("Retry-After"),
+        )
+    largest = politeness.max_bytes
+    if (response.content_length or 0) > largest:
+        return replace(outcome, status="too-large", reason=_over(largest))
+    data = bytearray()
+    try:
+        async for piece in response.content.iter_chunked(_PIECE):
+            data += piece
+            if len(data) > largest:
+                return replace(outcome, status="too-large", reason=_over(largest))
+    except aiohttp.ClientPayloadError:
+        reason = f"the connection was closed after {len(data):,} bytes"
+        return replace(outcome, status="cut-off", reason=reason)
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    body = bytes(data)
+    if coding not in {"", "identity"} and format_of(body) is None:
+        try:
+            body = await asyncio.to_thread(_unpacked, body, coding, largest)
+        except _Failure as failure:
+            return replace(outcome, status=failure.status, reason=failure.reason)
+    return replace(outcome, data=body)
+
+
+def _unpacked(data: bytes, coding: str, largest: int) -> bytes:
+    """What a host packed though it was asked not to; never more than ``largest`` bytes."""
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        raise _Failure("bad-answer", f"packed as {_printable(coding)}, which was not asked for")
+    # 47: gzip or zlib, whichever it is. Some send deflate without zlib's two bytes (-15).
+    for window in (47, -15) if coding == "deflate" else (47,):
+        unpacker = zlib.decompressobj(window)
+        try:
+            unpacked = unpacker.decompress(data, largest + 1)
+        except zlib.error:
+            continue
+        if len(unpacked) > largest:
+            raise _Failure("too-large", f"unpacked, {_over(largest)}")
+        if not unpacker.eof:
+            raise _Failure("cut-off", "its packed bytes end too early")
+        return unpacked
+    raise _Failure("broken", f"it does not unpack as {coding}")
+
+
+def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
+    """Look at the bytes of an ``ok`` outcome: it stays so if they are a whole picture."""
+    if not outcome.data:
+        return replace(outcome, status="empty", reason="no bytes came")
+    try:
+        images.decode(outcome.data, limits=limits, at_least=_AT_LEAST)
+    except PictureError as error:
+        reason = error.reason
+        _, known, thing = reason.partition("it looks like ")
+        if known:
+            thing = "a web page" if "HTML" in thing else thing
+            reason = f"{thing} instead of a picture"
+        return replace(outcome, status=_status(error), reason=reason, data=b"")
+    return replace(outcome, kind=format_of(outcome.data))
+
+
+def _status(error: PictureError) -> str:
+    for kind, status in (
+        (NotAPictureError, "not-a-picture"),
+        (PictureTooLargeError, "too-large"),
+        (BrokenPictureError, "broken"),
+    ):
+        if isinstance(error, kind):
+            return status
+    return "broken"
+
+
+def _over(largest: int) -> str:
+    return f"over the limit of {largest / 1e6:.3g} MB"
+
+
+def _printable(text: str) -> str:
+    return "".join(char for char in text if char.isprintable())[:120]

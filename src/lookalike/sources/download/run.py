@@ -1,0 +1,490 @@
+"""Entries with URLs → files in a folder, and a record of what came of each.
+
+    entries → (known? pass over) → waiting, host by host → fetch → judge → keep → record
+
+Requests run in one event loop; what costs time (decoding, hashing, writing) runs on threads.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from lookalike import images
+from lookalike.core.cpus import usable_cores
+from lookalike.core.records import Entry, Remote, Skipped
+from lookalike.errors import DownloadError
+from lookalike.sources.download import names
+from lookalike.sources.download.fetch import OK, Outcome, bad_url, fetch, judge, open_session
+from lookalike.sources.download.keep import Own, is_there, keep, only_writer, sweep
+from lookalike.sources.download.politeness import Politeness, delay, worth_another_try
+from lookalike.sources.download.record import DownloadRecord, Row
+from lookalike.sources.download.waiting import Waiting
+
+__all__ = ["DownloadReport", "download"]
+
+_READ_AHEAD = 2000  # entries that wait: enough that a slow host among others holds up nobody
+_CHUNK = 250  # entries taken from the catalogue at once
+_MOST_LINES = 5000  # read for a chunk; a rare label must not keep a stop waiting
+_MOST_SKIPS = 1000  # that a report lists
+_TICK_S = 0.1  # between two looks at the wish to stop; and two commits
+_PROGRESS_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadReport:
+    """What was really done, counted as it happened.
+
+    ``already`` were there, of which ``updated`` got new words. ``failed`` is status → entries of
+    this run, ``failed_before`` were not tried again. ``local`` need no download. ``skipped``
+    counts lines that are no entries; ``skips`` holds the first thousand with their reasons.
+    ``bytes`` is the size of the files downloaded. ``interrupted``: the next run goes on.
+    """
+
+    downloaded: int = 0
+    already: int = 0
+    updated: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    failed_before: int = 0
+    local: int = 0
+    skipped: int = 0
+    skips: tuple[Skipped, ...] = ()
+    interrupted: bool = False
+    seconds: float = 0.0
+    bytes: int = 0
+
+    @property
+    def nothing_usable(self) -> bool:
+        """Whether there was something to fetch, and nothing of it is here."""
+        failed = sum(self.failed.values()) + self.failed_before + self.skipped
+        here = self.downloaded + self.already + self.local
+        return bool(failed) and not here and not self.interrupted
+
+    @property
+    def done(self) -> int:
+        """Entries that are settled."""
+        return self.downloaded + self.already + sum(self.failed.values()) + self.failed_before
+
+
+def download(
+    entries: Iterable[Entry | Skipped],
+    to: Path,
+    *,
+    labels: Collection[str] | None = None,
+    limit: int | None = None,
+    politeness: Politeness = Politeness(),  # noqa: B008 - frozen
+    limits: images.Limits = images.Limits(),
+    retry: bool = False,
+    progress: Callable[[DownloadReport], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> DownloadReport:
+    """Fetch the pictures of entries into ``to`` and record what came of each.
+
+    ``labels`` takes only entries with one of these labels; ``limit`` the first so many of each
+    label, or of all if no labels are named. What is there already, in its size, is not requested
+    again; failures are with ``retry``, or when the catalogue gives other URLs. ``stop`` is asked
+    ten times a second. Nothing that lies in ``to`` is ever removed.
+
+    Memory stays flat whatever the number of entries. Raises ``DownloadError`` when ``to`` cannot
+    be written (what was done stays), and what ``entries`` raises. Not to be called where an event
+    loop runs.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError("a limit must be at least 1")
+    with only_writer(to):
+        sweep(to)
+        with (
+            DownloadRecord(to, create=True) as record,
+            ThreadPoolExecutor(usable_cores(), "download") as pool,
+            ThreadPoolExecutor(1, "catalogue") as reader,
+        ):
+            chosen = _chosen(entries, labels, limit)
+            run = _Run(to, record, pool, reader, politeness=politeness, limits=limits, retry=retry)
+            asyncio.run(run.go(chosen, progress, stop))
+            return run.report()
+
+
+def _chosen(
+    entries: Iterable[Entry | Skipped], labels: Collection[str] | None, limit: int | None
+) -> Iterator[Entry | Skipped | None]:
+    """What is wanted, and ``None`` for each entry that is not: so the reader can pause."""
+    wanted = None if labels is None else frozenset(labels)
+    taken: Counter[str | None] = Counter()
+    for one in entries:
+        if isinstance(one, Skipped):
+            yield one
+            continue
+        kind = None if wanted is None else one.label
+        if wanted is not None and kind not in wanted:
+            yield None
+            continue
+        if limit is None or taken[kind] < limit:
+            taken[kind] += 1
+            yield one
+            if limit is not None and all(taken[label] >= limit for label in (wanted or {None})):
+                return
+        else:
+            yield None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """An entry on its way. ``key`` is its claim on a place; ``stem`` the path without suffix."""
+
+    entry: Entry
+    urls: tuple[str, ...]
+    stem: str
+    key: str
+    own: str | None = None  # its file in the record, that may be replaced
+    digest: str | None = None  # of that file, as it was written
+    at: int = 0  # which URL
+    attempt: int = 0  # for this URL
+    requests: int = 0
+
+    @property
+    def host(self) -> str:
+        return (urlsplit(self.urls[self.at]).hostname or "").lower()
+
+
+class _Run:
+    def __init__(
+        self,
+        to: Path,
+        record: DownloadRecord,
+        pool: ThreadPoolExecutor,
+        reader: ThreadPoolExecutor,
+        *,
+        politeness: Politeness,
+        limits: images.Limits,
+        retry: bool,
+    ) -> None:
+        self._to = to
+        self._record = record
+        self._pool = pool
+        self._reader = reader  # one thread: catalogues read files and databases
+        self._politeness = politeness
+        self._limits = limits
+        self._retry = retry
+        self._waiting: Waiting[_Job] = Waiting(politeness)
+        self._active: dict[str, _Job] = {}  # by id
+        self._claims: dict[str, str] = {}  # key of a place → id
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._storing: set[asyncio.Task[Any]] = set()  # a stop lets these come to their end
+        self._wake = asyncio.Event()
+        self._fault: BaseException | None = None
+        self._began = self._flushed = self._shown = time.monotonic()
+        self._counts: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._skips: list[Skipped] = []
+        self._interrupted = False
+        self._reading = False
+        self._more = True  # in the catalogue
+
+    def report(self) -> DownloadReport:
+        counts = self._counts
+        return DownloadReport(
+            downloaded=counts["downloaded"],
+            already=counts["already"],
+            updated=counts["updated"],
+            failed=dict(self._failed.most_common()),
+            failed_before=counts["failed before"],
+            local=counts["local"],
+            skipped=counts["skipped"],
+            skips=tuple(self._skips),
+            interrupted=self._interrupted,
+            seconds=time.monotonic() - self._began,
+            bytes=counts["bytes"],
+        )
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    async def go(
+        self,
+        entries: Iterator[Entry | Skipped | None],
+        progress: Callable[[DownloadReport], None] | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        async with open_session(self._politeness) as session:
+            try:
+                await self._all(session, entries, progress, stop)
+            finally:
+                for task in self._tasks - self._storing:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._fault is not None:
+            raise self._fault
+        if progress is not None:
+            progress(self.report())
+
+    async def _all(
+        self,
+        session: aiohttp.ClientSession,
+        entries: Iterator[Entry | Skipped | None],
+        progress: Callable[[DownloadReport], None] | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        while self._fault is None:
+            if stop():
+                self._interrupted = True
+                return
+            room = len(self._waiting) <= _READ_AHEAD - _CHUNK
+            if self._more and not self._reading and room:
+                self._reading = True
+                self._task(self._take(entries))
+            while (job := self._waiting.start(time.monotonic())) is not None:
+                self._task(self._one(session, job))
+            if not self._more and not self._waiting and not self._tasks:
+                return
+            wait = self._waiting.wait(time.monotonic())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S if wait is None else min(wait, _TICK_S)):
+                    await self._wake.wait()
+            self._wake.clear()
+            self._tick(progress)
+
+    def _tick(self, progress: Callable[[DownloadReport], None] | None) -> None:
+        now = time.monotonic()
+        if now - self._flushed >= _TICK_S:
+            self._flushed = now
+            self._record.flush()
+        if progress is not None and now - self._shown >= _PROGRESS_S:
+            self._shown = now
+            progress(self.report())
+
+    def _task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._storing.discard(task)
+        self._wake.set()
+        if not task.cancelled() and task.exception() is not None and self._fault is None:
+            self._fault = task.exception()
+
+    # --- from the catalogue --------------------------------------------------------------------
+
+    async def _take(self, entries: Iterator[Entry | Skipped | None]) -> None:
+        """Read on in the catalogue and queue what is to be requested."""
+        loop = asyncio.get_running_loop()
+        chunk, self._more = await loop.run_in_executor(self._reader, _next_chunk, entries)
+        wanted = (one for one in chunk if isinstance(one, Entry))
+        known = self._record.known([one.id for one in wanted if _unusable(one) is None])
+
+        def look() -> set[str]:
+            rows = (row for row in known.values() if row.status == OK)
+            return {row.id for row in rows if is_there(self._to, row.file, row.bytes)}
+
+        there = await loop.run_in_executor(self._reader, look)
+        for one in chunk:
+            if isinstance(one, Skipped):
+                self._skip(one)
+            elif not isinstance(one.picture, Remote):
+                self._counts["local"] += 1
+            elif reason := _unusable(one):
+                self._skip(Skipped(path=one.line or one.id, reason=reason))
+            elif one.id in self._active:
+                reason = f"id {one.id!r} again; its words are taken, its URLs are not"
+                self._skip(Skipped(path=one.line or one.id, reason=reason))
+                job = self._active[one.id]
+                job.entry = _with_words(job.entry, one)
+            else:
+                self._decide(one, tuple(one.picture.urls), known.get(one.id), there=one.id in there)
+        self._reading = False
+
+    def _skip(self, one: Skipped) -> None:
+        self._counts["skipped"] += 1
+        if len(self._skips) < _MOST_SKIPS:
+            self._skips.append(one)
+
+    def _decide(self, entry: Entry, urls: tuple[str, ...], row: Row | None, *, there: bool) -> None:
+        if row is not None and row.status == OK:
+            if there:
+                self._counts["already"] += 1
+                renewed = _reworded(row, entry)
+                if renewed != row:
+                    self._record.put(renewed)
+                    self._counts["updated"] += 1
+                return
+        elif row is not None and row.urls == urls and not self._retry:
+            self._counts["failed before"] += 1
+            return
+        if row is not None:  # what an earlier catalogue said holds where this one says nothing
+            entry = _with_words(_as_entry(row), entry)
+        stem, key = self._claim(entry)
+        own, digest = (None, None) if row is None else (row.file, row.digest)
+        job = _Job(entry=entry, urls=urls, stem=stem, key=key, own=own, digest=digest)
+        self._active[entry.id] = job
+        self._queue(job)
+
+    def _claim(self, entry: Entry) -> tuple[str, str]:
+        """A place (path without suffix, and its key) that no other id has."""
+        for stem in names.candidates(entry.label, entry.id):
+            key = names.key_of(stem)
+            if (self._claims.get(key) or self._record.owner(key)) in {None, entry.id}:
+                self._claims[key] = entry.id
+                return stem, key
+        raise DownloadError(f"there is no name left for {entry.id}")
+
+    def _queue(self, job: _Job, failed: Outcome | None = None) -> None:
+        """Have the job's next URL requested that can be; settle it if there is none.
+
+        ``failed`` is what came of the one before.
+        """
+        while job.at < len(job.urls):
+            reason = bad_url(job.urls[job.at])
+            if reason is not None:
+                failed = Outcome(status="bad-url", url=job.urls[job.at], reason=reason)
+            elif self._waiting.add(job, job.host, now=time.monotonic()):
+                return
+            else:
+                failed = _given_up(job)
+            job.at += 1
+        self._settle(job, failed or Outcome(status="bad-url", url="", reason="it has no URL"))
+
+    # --- one request ---------------------------------------------------------------------------
+
+    async def _one(self, session: aiohttp.ClientSession, job: _Job) -> None:
+        job.attempt += 1
+        job.requests += 1
+        host = job.host
+        outcome = await fetch(session, job.urls[job.at], self._politeness)
+        row: Row | None = None
+        if outcome.status == OK:
+            loop = asyncio.get_running_loop()
+            if (task := asyncio.current_task()) is not None:
+                self._storing.add(task)
+            outcome, row = await loop.run_in_executor(self._pool, self._store, outcome, job)
+        wait: float | None = None
+        if worth_another_try(outcome.status) and job.attempt < self._politeness.attempts:
+            wait = delay(
+                job.attempt,
+                outcome.retry_after,
+                politeness=self._politeness,
+                now=time.time(),
+                chance=random.random(),  # noqa: S311 - spreads requests, keeps no secret
+            )
+        # Who says when to come back means all of us.
+        pause = wait if outcome.retry_after and wait is not None else 0.0
+        now = time.monotonic()
+        given_up = self._waiting.end(host, now=now, reached=outcome.reached, pause=pause)
+        if row is not None:
+            self._settle(job, outcome, row)
+        elif wait is None or not self._waiting.add(job, host, now=now, wait=wait):
+            self._next_url(job, outcome)
+        for other in given_up:
+            self._next_url(other, _given_up(other))
+
+    def _next_url(self, job: _Job, failed: Outcome) -> None:
+        job.at += 1
+        job.attempt = 0
+        self._queue(job, failed)
+
+    def _store(self, outcome: Outcome, job: _Job) -> tuple[Outcome, Row | None]:
+        """On a thread: the picture into its place, if it is one."""
+        outcome = judge(outcome, self._limits)
+        if outcome.kind is None:
+            return outcome, None
+        suffix = names.suffix_of(outcome.kind)
+        own = None if job.own is None else Own(path=job.own, digest=job.digest)
+        row = Row(
+            id=job.entry.id,
+            urls=job.urls,
+            url=outcome.url,
+            status=OK,
+            file=keep(self._to, job.stem, suffix, outcome.data, own=own),
+            kind=outcome.kind,
+            bytes=len(outcome.data),
+            digest=images.digest(outcome.data),
+        )
+        return outcome, row
+
+    def _settle(self, job: _Job, outcome: Outcome, row: Row | None = None) -> None:
+        if row is None:
+            row = Row(
+                id=job.entry.id,
+                urls=job.urls,
+                url=outcome.url,
+                status=outcome.status,
+                reason=outcome.reason,
+            )
+            self._failed[outcome.status] += 1
+        else:
+            self._counts["downloaded"] += 1
+            self._counts["bytes"] += row.bytes or 0
+        row = replace(
+            _reworded(row, job.entry),
+            url=row.url.encode("utf-8", "replace").decode(),  # a bad one may hold anything
+            http_status=outcome.http_status,
+            attempts=job.requests,
+            tried_at=time.time(),
+        )
+        self._record.put(row)
+        del self._active[job.entry.id]
+        self._claims.pop(job.key, None)
+
+
+def _given_up(job: _Job) -> Outcome:
+    reason = "its host could not be reached time and again, and was given up"
+    return Outcome(status="unreachable", url=job.urls[job.at], reason=reason, reached=False)
+
+
+def _next_chunk(
+    entries: Iterator[Entry | Skipped | None],
+) -> tuple[list[Entry | Skipped], bool]:
+    """Up to ``_CHUNK`` of what is wanted, and whether there may be more."""
+    chunk: list[Entry | Skipped] = []
+    lines = 0
+    for one in islice(entries, _MOST_LINES):
+        lines += 1
+        if one is not None:
+            chunk.append(one)
+            if len(chunk) == _CHUNK:
+                return chunk, True
+    return chunk, lines == _MOST_LINES
+
+
+def _unusable(entry: Entry) -> str | None:
+    """Why an entry cannot be recorded: half a surrogate pair is no text that can be stored."""
+    words = (entry.id, entry.label or "", entry.group or "")
+    try:
+        for word in words:
+            word.encode()
+    except UnicodeEncodeError:
+        return "its id, label or group is no valid Unicode"
+    return None if entry.id else "it has no id"
+
+
+def _with_words(entry: Entry, newer: Entry) -> Entry:
+    return replace(
+        entry,
+        label=entry.label if newer.label is None else newer.label,
+        group=entry.group if newer.group is None else newer.group,
+        metadata=entry.metadata if newer.metadata is None else newer.metadata,
+    )
+
+
+def _as_entry(row: Row) -> Entry:
+    return Entry(
+        id=row.id,
+        picture=Remote(row.urls),
+        label=row.label,
+        group=row.group,
+        metadata=row.metadata,
+    )
+
+
+def _reworded(row: Row, entry: Entry) -> Row:
+    words = _with_words(_as_entry(row), entry)
+    return replace(row, label=words.label, group=words.group, metadata=dict(words.metadata or {}))

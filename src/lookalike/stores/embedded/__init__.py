@@ -1,0 +1,1 @@
+"""The embedded store: one folder with an SQLite database and an ANN index."""

@@ -1,0 +1,62 @@
+"""A consistent copy of a collection's database, made while others read and write it."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from lookalike.errors import StoreDamagedError
+from lookalike.stores.embedded.own_files import DATABASE
+from lookalike.stores.embedded.sqlite import connect, translated
+
+__all__ = ["check_database", "copy_database"]
+
+_PAGES = 512  # copied at a time: 8 MB
+
+
+class _Stopped(Exception):  # noqa: N818 - no error
+    """The wish to stop, out of SQLite's backup."""
+
+
+def copy_database(
+    source: Path,
+    target: Path,
+    *,
+    progress: Callable[[int, int], None],
+    stop: Callable[[], bool],
+) -> bool:
+    """Copy the database in the folder ``source`` to the folder ``target``, as of one moment.
+
+    ``progress`` is called with bytes: (copied, all). Return ``False`` if ``stop`` ended it. Writers
+    are not kept waiting. Raise ``StoreError``; ``StoreDamagedError`` for a damaged database.
+    """
+
+    def hear(_status: int, remaining: int, total: int) -> None:
+        progress((total - remaining) * size, total * size)
+        if stop():
+            raise _Stopped
+
+    with translated(source), closing(connect(source / DATABASE, create=False)[0]) as db:
+        size: int = db.execute("PRAGMA page_size").fetchone()[0]
+        # One read transaction for all steps: what others commit meanwhile is not seen, and the
+        # backup need not begin again for it.
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        try:
+            with translated(target), closing(sqlite3.connect(target / DATABASE)) as copy:
+                db.backup(copy, pages=_PAGES, progress=hear)
+        except _Stopped:
+            return False
+        finally:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+    check_database(target)
+    return True
+
+
+def check_database(folder: Path) -> None:
+    """Read the whole database in ``folder``; ``StoreDamagedError`` if it is damaged."""
+    with translated(folder), closing(connect(folder / DATABASE, create=False)[0]) as db:
+        problems = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
+    if problems != ["ok"]:
+        raise StoreDamagedError(f"the database in {folder} is damaged: {'; '.join(problems)}")

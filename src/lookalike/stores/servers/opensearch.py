@@ -1,0 +1,209 @@
+"""Collections on OpenSearch 2.19 and later: only what is its own. The rest: ``servers/``."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lookalike.core.records import Json
+from lookalike.errors import CollectionError
+from lookalike.stores.servers.addresses import Secrets, ServerAddress
+from lookalike.stores.servers.dialect import Nearest
+from lookalike.stores.servers.queries import Query
+from lookalike.stores.servers.refusals import not_json, unreachable
+from lookalike.stores.servers.server import Answer, authority
+from lookalike.stores.servers.store import ServerStore
+
+if TYPE_CHECKING:
+    import opensearchpy
+
+__all__ = ["OpenSearch", "open_opensearch"]
+
+# What goes wrong is ours to tell; whoever wants the client's own words sets logging up.
+logging.getLogger("opensearch").addHandler(logging.NullHandler())
+
+_GRAPH: dict[str, Json] = {"m": 16, "ef_construction": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSearch:
+    """Its words for the dialect."""
+
+    kind: str = "opensearch"
+    product: str = "OpenSearch"
+    oldest: tuple[int, int] = (2, 19)
+    longest: int = 16_000
+    default_vectors: str = "int8_hnsw"
+
+    def index_settings(self, vectors: str) -> dict[str, Json]:
+        return {} if vectors == "flat" else {"knn": True}  # without it, no graph is made
+
+    def vector_field(self, dim: int, vectors: str) -> dict[str, Json]:
+        field: dict[str, Json] = {"type": "knn_vector", "dimension": dim, "data_type": "float"}
+        if vectors == "bbq_hnsw":  # what Elasticsearch calls so: a bit a value, by FAISS
+            return {**field, "space_type": "cosinesimil", "mode": "on_disk"}
+        if vectors == "flat":  # compared one by one, by script
+            return field
+        coarse: dict[str, Json] = {"encoder": {"name": "sq"}} if vectors == "int8_hnsw" else {}
+        method: dict[str, Json] = {
+            "name": "hnsw",
+            "space_type": "cosinesimil",
+            "engine": "lucene",
+            "parameters": {**_GRAPH, **coarse},
+        }
+        return {**field, "method": method}
+
+    def nearest(self, wanted: Nearest) -> dict[str, Json]:
+        if wanted.vectors == "flat":
+            return self.exact(wanted.vector, wanted.vectors, wanted.where, wanted.k)
+        # `k` is what the graph looks at on each shard, and `size` how many come back.
+        knn: dict[str, Json] = {"vector": wanted.vector, "k": wanted.candidates}
+        if wanted.where is not None:
+            knn["filter"] = wanted.where
+        if wanted.vectors == "bbq_hnsw":
+            knn["rescore"] = {"oversample_factor": wanted.oversample}
+        return {"query": {"knn": {"vector": knn}}}
+
+    def rescores(self, vectors: str) -> bool:
+        return vectors != "int8_hnsw"  # its Lucene engine answers in the order of bytes
+
+    def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query:  # noqa: ARG002 - the dialect's
+        return {
+            "query": {
+                "script_score": {
+                    "query": {
+                        "bool": {
+                            "filter": [
+                                {"exists": {"field": "vector"}},
+                                *([] if where is None else [where]),
+                            ]
+                        }
+                    },
+                    "script": {
+                        "lang": "knn",
+                        "source": "knn_score",
+                        "params": {
+                            "field": "vector",
+                            "query_value": vector,
+                            "space_type": "cosinesimil",
+                        },
+                    },
+                }
+            },
+            "sort": [{"_score": "desc"}, {"id": "asc"}],
+        }
+
+    def shown_vectors(self) -> dict[str, Json]:
+        return {"_source": ["vector"]}
+
+    def open_moment(self, index: str) -> str:
+        # By default a moment is opened on the shards that are there, as if they were all.
+        return f"/{index}/_search/point_in_time?keep_alive=5m&allow_partial_pit_creation=false"
+
+    def moment_of(self, answer: dict[str, str]) -> str:
+        return answer["pit_id"]
+
+    def close_moment(self, moment: str) -> tuple[str, dict[str, Json]]:
+        return "/_search/point_in_time", {"pit_id": [moment]}
+
+
+class _Wire:
+    """The official client, for one request at a time."""
+
+    def __init__(self, client: "opensearchpy.OpenSearch", address: ServerAddress) -> None:
+        import opensearchpy  # noqa: PLC0415 - loaded already, by `open_opensearch`
+
+        self._client = client
+        self._address = address
+        self._of = opensearchpy
+
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+        headers = {"content-type": "application/x-ndjson" if lines else "application/json"}
+        try:
+            answer = self._client.transport.perform_request(
+                method, path, body=body, headers=headers
+            )
+        except (
+            self._of.exceptions.ConnectionError,
+            self._of.exceptions.ConnectionTimeout,
+        ) as error:
+            raise unreachable(
+                f"{type(error).__name__} {error.error}",
+                address=str(self._address),
+                tls=self._address.tls,
+            ) from error
+        except self._of.exceptions.SerializationError as error:
+            raise not_json(str(self._address), "OpenSearch") from error
+        except self._of.exceptions.TransportError as error:
+            return Answer(status=int(error.status_code), body=error.info)
+        return Answer(status=200, body=answer)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def open_opensearch(
+    address: ServerAddress, *, create: bool = False, environment: Mapping[str, str] = os.environ
+) -> ServerStore:
+    """Open a collection on OpenSearch, or with ``create`` begin one.
+
+    Raises ``CollectionError`` for another product or version, or without the official client;
+    ``CollectionNotFoundError``, ``CollectionFormatError`` and ``StoreError``.
+    """
+    try:
+        import opensearchpy  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise CollectionError(
+            f"{address} needs OpenSearch's client: pip install 'lookalike[opensearch]'"
+        ) from None
+    client = opensearchpy.OpenSearch(
+        address.urls(), **_options(address, address.secrets(environment))
+    )
+    return ServerStore.open(_Wire(client, address), OpenSearch(), address, create=create)
+
+
+def _options(address: ServerAddress, secrets: Secrets) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "timeout": address.timeout_s,
+        "max_retries": address.retries,
+        "retry_on_timeout": address.retries > 0,
+        "retry_on_status": (),  # our own patience grows (Server)
+        "http_compress": False,
+    }
+    if secrets.api_key is not None:
+        raise CollectionError(
+            "OpenSearch has no API keys; set LOOKALIKE_OPENSEARCH_USER and "
+            "LOOKALIKE_OPENSEARCH_PASSWORD"
+        )
+    if address.aws is not None:
+        options["http_auth"] = _signing(address, address.aws)
+    elif secrets.user is not None and secrets.password is not None:
+        options["http_auth"] = (secrets.user, secrets.password)
+    if address.tls:
+        options |= {"use_ssl": True, "verify_certs": address.verify, "ssl_show_warn": False}
+        if authority(address) is not None:
+            options["ca_certs"] = address.ca
+    return options
+
+
+def _signing(address: ServerAddress, aws: str) -> "opensearchpy.Urllib3AWSV4SignerAuth":
+    """What signs each request (AWS Signature Version 4), with the credentials that AWS's own tools
+    would take: environment, profile, or the machine's role.
+    """
+    try:
+        import botocore.session  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise CollectionError(
+            f"{address} is to be asked with signed requests: pip install 'lookalike[aws]'"
+        ) from None
+    import opensearchpy  # noqa: PLC0415 - loaded already, by `open_opensearch`
+
+    credentials = botocore.session.get_session().get_credentials()
+    if credentials is None:
+        raise CollectionError(
+            f"{address} is to be asked with signed requests, and there are no AWS credentials; set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        )
+    region, _, service = aws.partition(":")
+    return opensearchpy.Urllib3AWSV4SignerAuth(credentials, region, service or "es")
