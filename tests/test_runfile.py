@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lookalike.compat.application_yaml import KEYS
 from lookalike.encoders import available_encoders
 from lookalike.errors import RunFileError
 from lookalike.runfile.document import expanded
 from lookalike.runfile.model import RunFile
-from lookalike.runfile.older import KEYS
 from lookalike.runfile.plan import Done, Known, Planned, decide, options_of, plan
 from lookalike.runfile.reading import Loaded, keys_of, read_run_file
 from lookalike.runfile.steps import STEPS
@@ -121,8 +121,8 @@ def test_values_of_variables_are_not_read_for_variables_again() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("index:\n  souce: a\n", "shop.yaml:2: index.souce is no key of index; did you mean 'so"),
-        ("categorys:\n", "shop.yaml:1: categorys is no key of a run file; did you mean 'categ"),
+        ("index:\n  souce: a\n", "shop.yaml:2: unknown key 'index.souce'; did you mean 'so"),
+        ("categorys:\n", "shop.yaml:1: unknown key 'categorys'; did you mean 'categ"),
         ("source: a\n", "shop.yaml:1: source belongs below index"),
         ("neighbours: {k: x}\n", "shop.yaml:1: neighbours.k must be a whole number, not 'x'"),
         ("neighbours: {k: 0}\n", "shop.yaml:1: neighbours.k must be at least 1, not '0'"),
@@ -311,7 +311,7 @@ def test_dotted_keys_may_be_written_as_groups_or_at_the_top(tmp_path: Path) -> N
 def test_an_unknown_older_key_is_an_error_with_the_nearest(tmp_path: Path) -> None:
     told = refused(tmp_path, "dataset: a\nelasticsearch:\n  es.indx: b\n")
     assert told == (
-        "shop.yaml:3: elasticsearch.es.indx is no key, neither of ours nor of the older kind; "
+        "shop.yaml:3: unknown key 'elasticsearch.es.indx'; it is a key of neither kind of file; "
         "did you mean 'es.index'?"
     )
 

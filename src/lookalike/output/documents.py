@@ -1,6 +1,6 @@
 """Answers as JSON documents: one form, on the command line and over HTTP."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "category_json",
     "collection_json",
-    "engine_hits_json",
-    "engine_json",
     "error_json",
     "hits_json",
     "item_json",
@@ -180,43 +178,3 @@ def when(seconds: float | None) -> str | None:
     return (
         None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
     )
-
-
-# -- the form of older systems ------------------------------------------------------------------
-
-
-def engine_hits_json(hits: Iterable[Mapping[str, Json]], *, name: str) -> list[dict[str, Json]]:
-    """Hits as an engine of the Elasticsearch kind lists them, the id under ``name``.
-
-    Of a hit's document ``id``, ``score``, ``label`` and ``picture`` are taken. ``_score`` is a
-    cosine, and no vector comes along.
-    """
-    return [
-        {
-            "_id": hit["id"],
-            "_score": hit["score"],
-            "_source": {name: hit["id"], "label": hit["label"], "image_url": hit["picture"]},
-        }
-        for hit in hits
-    ]
-
-
-def engine_json(hits: Sequence[Mapping[str, Json]], *, took_ms: float) -> dict[str, Json]:
-    """What ``POST /images/search/`` answers: the engine's own answer, and whether all went well.
-
-    ``hits`` come best first, as for ``engine_hits_json``.
-    """
-    listed: list[Json] = [*engine_hits_json(hits, name="image_name")]
-    return {
-        "response": {
-            "took": round(took_ms),
-            "timed_out": False,
-            "hits": {
-                "total": {"value": len(listed), "relation": "eq"},
-                "max_score": hits[0]["score"] if hits else None,
-                "hits": listed,
-            },
-        },
-        "ok": True,
-        "message": "",
-    }

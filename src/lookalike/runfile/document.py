@@ -14,7 +14,7 @@ import yaml
 
 from lookalike.errors import RunFileError
 
-__all__ = ["Document", "Place", "Value", "expanded", "named", "read_document", "where"]
+__all__ = ["Document", "Place", "Value", "expanded", "location", "named", "read_document", "where"]
 
 Place: TypeAlias = tuple[str | int, ...]
 Value: TypeAlias = "dict[str, Value] | list[Value] | object"
@@ -109,10 +109,15 @@ class _Builder:
         return RunFileError(f"{where(document, place)} {what}")
 
 
-def where(document: Document, place: Place) -> str:
-    """``shop.yaml:12: index.source``"""
+def location(document: Document, place: Place) -> str:
+    """Return the file and line of a place: ``shop.yaml:12``."""
     line = document.line(place)
-    return f"{document.path}{f':{line}' if line else ''}: {named(place)}".rstrip()
+    return f"{document.path}{f':{line}' if line else ''}"
+
+
+def where(document: Document, place: Place) -> str:
+    """Return file, line and key of a place: ``shop.yaml:12: index.source``."""
+    return f"{location(document, place)}: {named(place)}".rstrip()
 
 
 def named(place: Place) -> str:

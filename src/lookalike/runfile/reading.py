@@ -1,4 +1,4 @@
-"""A run file, read and checked: every mistake is told with its line and key, all at once."""
+"""Read and check a run file. All mistakes are reported at once, each with its line and key."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,70 +8,108 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from lookalike.compat import application_yaml
+from lookalike.compat.application_yaml import OldKeyError
 from lookalike.core.suggestions import did_you_mean
 from lookalike.encoders.cards import available_encoders
 from lookalike.errors import RunFileError
-from lookalike.runfile import older
-from lookalike.runfile.document import Document, Place, read_document, where
+from lookalike.runfile.document import Document, Place, location, named, read_document, where
 from lookalike.runfile.model import RunFile
 
-__all__ = ["Loaded", "keys_of", "read_run_file"]
+__all__ = ["KeyNote", "Loaded", "keys_of", "read_run_file"]
 
 _MOST_ERRORS = 20
 _LONGEST = 60  # characters of a wrong value that are shown
 
-# What people look for under another name, or that is not there.
+# Keys that users expect at the top level, and what to do instead.
 _ELSEWHERE = {
-    "calibration": "needs no step: `lookalike search --min-match` measures it on first need",
-    "search": "is no step: ask with `lookalike search` once the run is done",
+    "calibration": "is not a step: `lookalike search --min-match` calibrates when it is needed",
+    "search": "is not a step: use `lookalike search` after the run",
     "source": "belongs below index (`index: {source: …}`)",
-    "store": "is said by the collection's address (`collection: NAME`, a path, or an address)",
+    "store": "is part of the collection's address (`collection: NAME`, a path, or an address)",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyNote:
+    """What became of an old key: ``shop.yaml:3: es.port``, and a phrase about it."""
+
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A run file as it is meant: relative paths in it are below the folder it lies in."""
+    """A run file and its place: relative paths in it are resolved against its folder."""
 
     path: Path
     file: RunFile
-    notes: tuple[older.Note, ...] = ()
+    notes: tuple[KeyNote, ...] = ()
 
     def place(self, text: str) -> Path:
-        """Where a path of the file leads."""
+        """Return a path from the file, resolved against the file's folder."""
         return self.path.parent / os.path.expanduser(text)  # noqa: PTH111 - a Path's raises for an unknown ~user
 
 
 def read_run_file(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded:
-    """Read a run file. Raises ``RunFileError``, a line for each mistake."""
+    """Read a run file. Raise ``RunFileError`` with a line for each mistake."""
     document = read_document(path, environment)
-    notes: tuple[older.Note, ...] = ()
-    if older.recognised(document):
-        known = keys_of(RunFile)
-        document, notes = older.translated(document, available_encoders(), known.__contains__)
+    notes: tuple[KeyNote, ...] = ()
+    if application_yaml.is_application_yaml(document.values):
+        document, notes = _translate(document)
     try:
         file = RunFile.model_validate(document.values)
     except ValidationError as error:
-        raise RunFileError("\n".join(_told(error, document))) from error
+        raise RunFileError("\n".join(_messages(error, document))) from error
     return Loaded(path=path, file=file, notes=notes)
 
 
+def _translate(document: Document) -> tuple[Document, tuple[KeyNote, ...]]:
+    """Translate an older system's file. Raise ``RunFileError`` naming the line and the key."""
+    try:
+        found = application_yaml.translate(
+            document.values, available_encoders(), keys_of(RunFile).__contains__
+        )
+    except OldKeyError as error:
+        if error.unknown:
+            at = location(document, error.place)
+            text = f"{at}: unknown key {named(error.place)!r}; it {error.reason}"
+        else:
+            text = f"{where(document, error.place)} {error.reason}"
+        raise RunFileError(text) from error
+    lines = dict(document.lines)
+    for key, places in found.origins.items():
+        line = next((document.line(place) for place in places), None)
+        if line is not None:
+            lines.setdefault((key,), line)
+    notes = tuple(
+        KeyNote(where=where(document, change.place), text=change.text) for change in found.changes
+    )
+    return Document(path=document.path, values=found.values, lines=lines), notes
+
+
 def keys_of(section: type[BaseModel]) -> dict[str, Any]:
-    """The keys of a section as a file has them, with the fields they are."""
+    """Return the keys of a section as a file writes them, with their fields."""
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
-def _told(error: ValidationError, document: Document) -> Iterator[str]:
+def _messages(error: ValidationError, document: Document) -> Iterator[str]:
     found = error.errors(include_url=False)
     found.sort(key=lambda one: document.line(tuple(one["loc"])) or 0)
     for one in found[:_MOST_ERRORS]:
         place = tuple(one["loc"])
-        yield f"{where(document, place)} {_phrase(one, place)}"
+        if one["type"] == "extra_forbidden":
+            yield _unknown_key(document, place)
+        else:
+            yield f"{where(document, place)} {_phrase(one)}"
     if len(found) > _MOST_ERRORS:
         yield f"and {len(found) - _MOST_ERRORS} more"
 
 
-# Kind of a mistake (its first letters), and what is said of it; {} is the wrong value.
+# Start of pydantic's error type → message; {} is the wrong value.
 _PHRASES = {
     "missing": "is missing",
     "int_": "must be a whole number, not {}",
@@ -86,12 +124,10 @@ _PHRASES = {
 }
 
 
-def _phrase(error: Any, place: Place) -> str:  # noqa: ANN401 - pydantic's
+def _phrase(error: Any) -> str:  # noqa: ANN401 - pydantic's
     kind, limits = error["type"], error.get("ctx", {})
     value = repr(error["input"])
     shown = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
-    if kind == "extra_forbidden":
-        return _unknown(place)
     if kind == "value_error":
         return str(limits["error"])
     if kind in ("greater_than_equal", "greater_than"):
@@ -103,7 +139,8 @@ def _phrase(error: Any, place: Place) -> str:  # noqa: ANN401 - pydantic's
     return str(error["msg"]) if phrase is None else phrase.format(shown)
 
 
-def _unknown(place: Place) -> str:
+def _unknown_key(document: Document, place: Place) -> str:
+    """Return a message about a key that does not exist, with the nearest that does."""
     *around, last = place
     section: type[BaseModel] = RunFile
     for part in around:
@@ -114,8 +151,7 @@ def _unknown(place: Place) -> str:
             if isinstance(one, type) and issubclass(one, BaseModel)
         )
     if not around and last in _ELSEWHERE:
-        return _ELSEWHERE[str(last)]
+        return f"{where(document, place)} {_ELSEWHERE[str(last)]}"
     known = keys_of(section)
-    what = f"of {'.'.join(map(str, around))}" if around else "of a run file"
-    hint = did_you_mean(str(last), known)
-    return f"is no key {what}{hint or '; there are ' + ', '.join(known)}"
+    hint = did_you_mean(str(last), known) or f"; the keys here are {', '.join(known)}"
+    return f"{location(document, place)}: unknown key {named(place)!r}{hint}"

@@ -18,12 +18,12 @@ from django.views.decorators.csrf import csrf_exempt
 from lookalike.client import RemoteCollection, connect
 from lookalike.collection import Collection
 from lookalike.compat.django.settings import AppSettings, read
+from lookalike.compat.engine_json import engine_response_json
 from lookalike.config import open_collection
 from lookalike.core.codes import status_of
 from lookalike.core.records import Hit, Json
 from lookalike.core.suggestions import did_you_mean
 from lookalike.errors import LookalikeError, PictureError, PictureTooLargeError
-from lookalike.output.documents import engine_json
 
 __all__ = ["search"]
 
@@ -98,7 +98,9 @@ def search(request: HttpRequest) -> JsonResponse:
         return _problem(404, "no-such-label", f"no item has the label {label!r}{near}")
     hits = shop.search(pictures[0].read(), k=settings.hits, where=where)
     took_ms = (time.perf_counter() - began) * 1000
-    return JsonResponse(engine_json([_told(hit, settings) for hit in hits], took_ms=took_ms))
+    return JsonResponse(
+        engine_response_json([_told(hit, settings) for hit in hits], took_ms=took_ms)
+    )
 
 
 def _shows(request: HttpRequest, key: str) -> bool:

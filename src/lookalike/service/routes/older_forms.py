@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
+from lookalike.compat.engine_json import engine_hits_json, engine_response_json
 from lookalike.core.filters import Compare, Value
 from lookalike.core.records import Json
 from lookalike.core.suggestions import did_you_mean
-from lookalike.output.documents import engine_hits_json, engine_json
 from lookalike.service.answers import Part, searched
 from lookalike.service.problems import Problem
 from lookalike.service.reopening import Reopening
@@ -67,7 +67,7 @@ async def images_search(request: Request, opened: Served, service: State) -> JSO
         near = did_you_mean(label, (str(one) for one, _ in known))
         raise Problem(404, "no-such-label", f"no item has the label {label!r}{near}")
     answer = await searched(service, opened, [part], Options(label=label), time.perf_counter())
-    return JSONResponse(engine_json(_hits(answer), took_ms=float(str(answer["took_ms"]))))
+    return JSONResponse(engine_response_json(_hits(answer), took_ms=float(str(answer["took_ms"]))))
 
 
 async def _occurs(opened: Served, label: str) -> bool:
