@@ -804,7 +804,7 @@ class StoreContract:
         assert table.with_digest(["ab" * 32]) == []
         assert (table.delete(["a"]), table.delete([]), table.get([])) == (0, 0, {})
         table.put([])
-        assert table.count() == 0
+        assert (table.count(), store.tables()) == (0, {})
 
     def test_a_row_beside_the_items_is_replaced_and_deleted_by_id(self, store: Store) -> None:
         table = store.beside("words")
@@ -835,6 +835,7 @@ class StoreContract:
         store.beside("two").put([SideRow(id="a", value=2)])
         assert store.beside("one").get(["a"])["a"].value == 1
         store.beside("one").delete(["a"])
+        assert store.tables() == {"two": 1}
         assert store.beside("two").count() == 1
         store.delete(["a"])
         assert store.beside("two").get(["a"])["a"].value == 2
@@ -843,6 +844,7 @@ class StoreContract:
     def test_more_rows_beside_the_items_than_a_page_are_all_read(self, store: Store) -> None:
         many = [SideRow(id=f"{number:05}", value=number) for number in range(2_500)]
         store.beside("many").put(many)
+        assert store.tables() == {"many": 2_500}
         assert list(store.beside("many").scan()) == many
         assert len(store.beside("many").get([row.id for row in many])) == 2_500
         assert store.beside("many").delete([row.id for row in many]) == 2_500

@@ -333,6 +333,9 @@ class Store(Protocol):
     def beside(self, table: str) -> SideTable:
         """Return the table of this name beside the items; it is empty before its first row."""
 
+    def tables(self) -> dict[str, int]:
+        """Return the number of rows of each table beside the items that has any."""
+
     def setting(self, name: str) -> Json:
         """A small document kept beside the items; ``None`` if never set."""
 

@@ -82,8 +82,8 @@ class Arrivals:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._table = store.beside(ARRIVED)
-        self._missing = [store.beside(name) for name in (TABLE, REPLACED)]
-        self._missing = [table for table in self._missing if table.count()]
+        filled = store.tables()
+        self._missing = [store.beside(name) for name in (TABLE, REPLACED) if name in filled]
         self._left: set[str] = set()  # digests that were replaced in this run
 
     def write(
@@ -135,10 +135,10 @@ def carry_words(
     nobody knows yet what has vanished. With ``overwrite_by_hand``, what the source says of an item
     replaces what was set by hand. Safe to be cut off and done again.
     """
-    journal = store.beside(ARRIVED)
+    journal, filled = store.beside(ARRIVED), store.tables()
     rows = [
         row
-        for row in (journal.scan() if journal.count() else ())
+        for row in (journal.scan() if ARRIVED in filled else ())
         if isinstance(row.value, dict)
         and row.value.get("root") == root
         and (ids is None or row.id in ids)
@@ -152,11 +152,13 @@ def carry_words(
         for row in rows
         if row.id in now and now[row.id].digest == row.digest
     }
-    formers = _formers(store, arrivals, vanished, elsewhere=final)
+    formers = _formers(store, arrivals, vanished, elsewhere=final, filled=filled)
     # A run was cut off, and people have said something of a new item since: that is what counts.
-    spoken = by_hand.by_hand(store, [one for one in arrivals if arrivals[one].before is None])
+    new = [one for one in arrivals if arrivals[one].before is None]
+    spoken = by_hand.by_hand(store, new) if by_hand.TABLE in filled else {}
     found = pair(formers, [one.item for one in arrivals.values() if one.item.id not in spoken])
-    found = _by_id(store, found, {one: it for one, it in arrivals.items() if one not in spoken})
+    if TABLE in filled:
+        found = _by_id(store, found, {one: it for one, it in arrivals.items() if one not in spoken})
     stale = time.time() - _STALE_S
     _keep_replaced(store, found, arrivals)
     kept = _carry(store, found, arrivals, overwrite=overwrite_by_hand)
@@ -221,7 +223,8 @@ def forget(store: Store, ids: Sequence[str]) -> int:
 
 def count(store: Store) -> int:
     """Return how many items are missing."""
-    return store.beside(TABLE).count() + store.beside(REPLACED).count()
+    filled = store.tables()
+    return filled.get(TABLE, 0) + filled.get(REPLACED, 0)
 
 
 def missing(store: Store) -> Iterator[Missing]:
@@ -240,8 +243,14 @@ def missing(store: Store) -> Iterator[Missing]:
 
 
 def _formers(
-    store: Store, arrivals: Mapping[str, _Arrival], vanished: Sequence[str], *, elsewhere: bool
+    store: Store,
+    arrivals: Mapping[str, _Arrival],
+    vanished: Sequence[str],
+    *,
+    elsewhere: bool,
+    filled: Collection[str],
 ) -> list[Former]:
+    """Return what arrivals may have been before; ``filled`` are the tables that have rows."""
     digests = {one.item.digest for one in arrivals.values()}
     gone = [
         item
@@ -263,7 +272,8 @@ def _formers(
 
     found = [*formers(gone, "vanished"), *left]
     for name in (TABLE, REPLACED):
-        found += [_former(row, name) for row in store.beside(name).with_digest([*digests])]
+        if name in filled:
+            found += [_former(row, name) for row in store.beside(name).with_digest([*digests])]
     if not elsewhere:
         return found
     lacking = digests - {one.item.digest for one in found}

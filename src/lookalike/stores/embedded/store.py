@@ -388,6 +388,9 @@ class EmbeddedStore:
     def beside(self, table: str) -> SideRows:
         return SideRows(table=table, read=self._read, transaction=self._transaction)
 
+    def tables(self) -> dict[str, int]:
+        return dict(self._read('SELECT "table", count(*) FROM beside GROUP BY "table"', ()))
+
     def setting(self, name: str) -> Json:
         rows = self._read("SELECT value FROM settings WHERE name = ?", (name,))
         try:

@@ -57,7 +57,7 @@ from lookalike.stores.servers.queries import HAS_VECTOR, Query, below, filter_qu
 from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.stores.servers.searching import Search
 from lookalike.stores.servers.server import Answer, Server, Wire
-from lookalike.stores.servers.side_table import ServerSideTable
+from lookalike.stores.servers.side_table import ServerSideTable, row_counts
 from lookalike.stores.servers.thumbnail_table import ThumbnailTable
 from lookalike.stores.servers.upgrading import upgrade
 from lookalike.stores.servers.versions import check_product
@@ -373,6 +373,9 @@ class ServerStore:
     def beside(self, table: str) -> ServerSideTable:
         made = ServerSideTable(table=table, beside=self._beside.reader)
         return self._tables.setdefault(table, made)
+
+    def tables(self) -> dict[str, int]:
+        return row_counts(self._beside.reader)
 
     def setting(self, name: str) -> Json:
         return self._beside.setting(name)
