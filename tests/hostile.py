@@ -19,11 +19,11 @@ import numpy as np
 from PIL import Image, features
 
 from lookalike.errors import (
-    BrokenPictureError,
-    NotAPictureError,
-    PictureError,
-    PictureTooLargeError,
-    UnreadablePictureError,
+    BrokenImageError,
+    ImageError,
+    ImageTooLargeError,
+    NotAnImageError,
+    UnreadableImageError,
 )
 
 __all__ = ["Case", "build", "photo", "saved"]
@@ -38,7 +38,7 @@ class Case:
     """
 
     path: bytes
-    outcomes: frozenset[type[PictureError] | None]
+    outcomes: frozenset[type[ImageError] | None]
     left_out: bool = False
 
     @property
@@ -47,11 +47,11 @@ class Case:
         return os.path.basename(self.path).decode("utf-8", "backslashreplace")  # noqa: PTH119
 
 
-_FINE = frozenset[type[PictureError] | None]({None})
-_BROKEN = frozenset[type[PictureError] | None]({BrokenPictureError})
-_ALIEN = frozenset[type[PictureError] | None]({NotAPictureError})
-_LARGE = frozenset[type[PictureError] | None]({PictureTooLargeError})
-_UNREADABLE = frozenset[type[PictureError] | None]({UnreadablePictureError})
+_FINE = frozenset[type[ImageError] | None]({None})
+_BROKEN = frozenset[type[ImageError] | None]({BrokenImageError})
+_ALIEN = frozenset[type[ImageError] | None]({NotAnImageError})
+_LARGE = frozenset[type[ImageError] | None]({ImageTooLargeError})
+_UNREADABLE = frozenset[type[ImageError] | None]({UnreadableImageError})
 _ANY = _FINE | _BROKEN | _ALIEN | _LARGE
 
 _FLIPS_EACH = 4
@@ -88,7 +88,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-_Content: TypeAlias = tuple[str, bytes, frozenset[type[PictureError] | None]]
+_Content: TypeAlias = tuple[str, bytes, frozenset[type[ImageError] | None]]
 
 
 def _whole() -> dict[str, bytes]:
@@ -371,7 +371,7 @@ def _write(folder: Path, name: bytes, data: bytes) -> bytes:
 def _odd_places(folder: Path) -> Iterator[Case]:
     """Things that are no plain readable files."""
 
-    def case(name: str, outcomes: frozenset[type[PictureError] | None]) -> Case:
+    def case(name: str, outcomes: frozenset[type[ImageError] | None]) -> Case:
         link = (folder / name).is_symlink()
         left_out = link or (folder / name).is_dir()
         return Case(path=os.fsencode(folder / name), outcomes=outcomes, left_out=left_out)

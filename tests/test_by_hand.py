@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import lookalike
 from contracts.moving import KINDS, Place, place
 from lookalike.cli import cli
-from lookalike.core.by_hand import ByHand
+from lookalike.core.manual_edits import ManualEdits
 from lookalike.core.records import Entry, Item, Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import ItemNotFoundError
@@ -132,7 +132,7 @@ def test_what_is_added_on_purpose_replaces_what_was_set_by_hand(shelf: Shelf) ->
     file = shelf.folder / "a.png"
     shelf.shop.add("up", file, label="one")
     shelf.shop.label(["up"], "two")
-    entry = Entry(id="up", picture=file, label="three")
+    entry = Entry(id="up", image=file, label="three")
     assert shelf.shop.index([entry]).kept_by_hand == 1
     assert shelf.shop.get("up").label == "two"
     shelf.shop.add("up", file, label="four")
@@ -198,7 +198,7 @@ _VALUES: st.SearchStrategy[Json] = st.sampled_from([None, "x", 1, True, [1], {"a
 _METADATA = st.dictionaries(st.sampled_from("pqr"), _VALUES)
 _TEXT = st.sampled_from([None, "", "one", "two"])
 _HANDS = st.builds(
-    lambda fields, members, removed: ByHand(
+    lambda fields, members, removed: ManualEdits(
         fields=fields, members=members, removed=frozenset(removed) - members.keys()
     ),
     st.dictionaries(st.sampled_from(["label", "group"]), _TEXT),
@@ -216,22 +216,28 @@ _ITEMS = st.builds(
 
 
 @given(_HANDS, _HANDS, _ITEMS)
-def test_two_edits_are_as_one_after_the_other(first: ByHand, second: ByHand, one: Item) -> None:
+def test_two_edits_are_as_one_after_the_other(
+    first: ManualEdits, second: ManualEdits, one: Item
+) -> None:
     assert words(first.and_then(second).over(one)) == words(second.over(first.over(one)))
 
 
 @given(_HANDS, _ITEMS)
-def test_what_was_set_by_hand_comes_back_as_it_was_stored(hand: ByHand, one: Item) -> None:
-    back = ByHand.of_json(json.loads(json.dumps(hand.as_json())))
+def test_what_was_set_by_hand_comes_back_as_it_was_stored(hand: ManualEdits, one: Item) -> None:
+    back = ManualEdits.of_json(json.loads(json.dumps(hand.as_json())))
     assert back == hand
     assert back.over(back.over(one)) == back.over(one)
 
 
 @given(_HANDS, _ITEMS, _TEXT, _TEXT, st.none() | _METADATA)
 def test_a_source_that_is_against_it_is_one_that_would_change_the_words(
-    hand: ByHand, one: Item, label: str | None, group: str | None, metadata: dict[str, Json] | None
+    hand: ManualEdits,
+    one: Item,
+    label: str | None,
+    group: str | None,
+    metadata: dict[str, Json] | None,
 ) -> None:
-    entry = Entry(id="a", picture=b"", label=label, group=group, metadata=metadata)
+    entry = Entry(id="a", image=b"", label=label, group=group, metadata=metadata)
     told = Item(
         id="a",
         digest=one.digest,

@@ -477,7 +477,7 @@ def test_search_takes_a_least_match_with_and_without_a_category(
 ) -> None:
     folder = tmp_path / "shop"
     with lookalike.open(folder, encoder=card, create=True) as shop:
-        shop.index([Entry(id=f"{n}", picture=paint(tmp_path / f"{n}.png", n)) for n in range(40)])
+        shop.index([Entry(id=f"{n}", image=paint(tmp_path / f"{n}.png", n)) for n in range(40)])
         shop.label([f"{n}" for n in range(40)], "stripes")
     query = str(paint(tmp_path / "query.png", 3))
     again = str(paint(tmp_path / "more.jpg", 3))  # other bytes, the same picture

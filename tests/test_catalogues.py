@@ -126,7 +126,7 @@ def test_a_table_finds_its_columns_and_types_its_values(tmp_path: Path) -> None:
     )
     entries, odd = split(Table(table))
     assert sorted(entries) == ["A1", "A2", "A6"]
-    assert entries["A6"].picture == Remote(("https://example.org/x.jpg",))
+    assert entries["A6"].image == Remote(("https://example.org/x.jpg",))
     one = entries["A1"]
     assert (one.label, one.group, one.path) == ("mug", "p1", "pics/a.png")
     assert dict(one.metadata or {}) == {"price": 12.5, "code": "007", "name": "Mug, large"}
@@ -236,10 +236,10 @@ def test_the_url_of_a_picture_can_be_said(tmp_path: Path) -> None:
         '{"file": "a.png", "url": "http://x/a", "src": ["http://x/1", "http://x/2"]}\n'
     )
     entries, _ = split(Table(tmp_path / "t.jsonl"))
-    assert entries["a.png"].picture == tmp_path / "a.png"
+    assert entries["a.png"].image == tmp_path / "a.png"
     assert dict(entries["a.png"].metadata or {})["url"] == "http://x/a"
     entries, _ = split(Table(tmp_path / "t.jsonl", columns={"url": "src"}))
-    assert entries["http://x/1"].picture == Remote(("http://x/1", "http://x/2"))
+    assert entries["http://x/1"].image == Remote(("http://x/1", "http://x/2"))
 
 
 def parquet_of(path: Path, rows: list[dict[str, object]]) -> Path:

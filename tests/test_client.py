@@ -22,12 +22,12 @@ from contracts.collection import CollectionContract, Shop, bare, stock
 from live import Live, serving
 from lookalike import errors
 from lookalike.client import RemoteCollection, connect
-from lookalike.core.codes import KINDS, STATUS
+from lookalike.core.error_codes import KINDS, STATUS
 from lookalike.core.records import Entry
 from lookalike.errors import (
     AccessDeniedError,
     CollectionNotFoundError,
-    PictureTooLargeError,
+    ImageTooLargeError,
     ServiceBusyError,
     ServiceError,
     StoreReadOnlyError,
@@ -235,10 +235,10 @@ def test_a_picture_over_the_services_limit_is_left_out_of_many(
         serving(home, settings=ServiceSettings(max_upload=50_000)) as live,
         connect(live.address) as shop,
     ):
-        with pytest.raises(PictureTooLargeError, match=r"large\.png: .*50,000"):
+        with pytest.raises(ImageTooLargeError, match=r"large\.png: .*50,000"):
             shop.search(tmp_path / "large.png")
         report = shop.index(
-            Entry(id=f"n/{one.stem}", picture=one)
+            Entry(id=f"n/{one.stem}", image=one)
             for one in (pictures / "0.png", tmp_path / "large.png", pictures / "mugs" / "1.png")
         )
         assert [skip.path for skip in report.skipped] == ["n/large"]

@@ -18,16 +18,16 @@ from lookalike import Collection, Entry, Hit, ScanOptions
 from lookalike.core.records import Field, Json
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import (
-    BrokenPictureError,
+    BrokenImageError,
     CollectionError,
     CollectionNotFoundError,
     EncoderMismatchError,
+    ImageError,
     ItemNotFoundError,
     LookalikeError,
-    NotAPictureError,
-    PictureError,
+    NotAnImageError,
     SourceError,
-    UnreadablePictureError,
+    UnreadableImageError,
 )
 from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
@@ -97,16 +97,16 @@ def test_adding_under_a_known_id_replaces_the_picture(shop: Collection, pictures
 
 
 def test_a_picture_that_cannot_be_added_is_an_error_with_its_id(shop: Collection) -> None:
-    with pytest.raises(PictureError, match=r"^p: "):
+    with pytest.raises(ImageError, match=r"^p: "):
         shop.add("p", b"no picture")
-    with pytest.raises(PictureError, match=r"^p: "):
+    with pytest.raises(ImageError, match=r"^p: "):
         shop.add("p", "/nowhere.jpg")
     assert len(shop) == 0
 
 
 def test_entries_of_ones_own_are_indexed(shop: Collection, pictures: Path) -> None:
     entries = (
-        Entry(id=f"sku-{number}", picture=pictures / f"{number}.png", label="x")
+        Entry(id=f"sku-{number}", image=pictures / f"{number}.png", label="x")
         for number in range(9)
     )
     report = shop.index(entries)
@@ -282,20 +282,20 @@ def test_a_query_that_is_no_picture_is_refused_by_name(
         shop.index(pictures)
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(hostile.saved(hostile.photo(), "JPEG")[:500])
-    with pytest.raises(BrokenPictureError, match=r"^\S+/cut\.jpg: ") as caught:
+    with pytest.raises(BrokenImageError, match=r"^\S+/cut\.jpg: ") as caught:
         shop.search(cut)
     assert caught.value.path == str(cut)
-    with pytest.raises(UnreadablePictureError, match=r"gone\.jpg"):
+    with pytest.raises(UnreadableImageError, match=r"gone\.jpg"):
         shop.search(tmp_path / "gone.jpg")
-    with pytest.raises(NotAPictureError, match="folder"):
+    with pytest.raises(NotAnImageError, match="folder"):
         shop.search(tmp_path)
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         shop.search(b"no picture")
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a.jpg", "HTTP://EXAMPLE.COM/A.JPG"])
 def test_a_url_is_refused_in_plain_words(full: Collection, url: str) -> None:
-    with pytest.raises(NotAPictureError, match="is a URL; save the picture first"):
+    with pytest.raises(NotAnImageError, match="is a URL; save the picture first"):
         full.search(url)
 
 
@@ -651,7 +651,7 @@ def test_a_description_counts_labels_groups_and_fields(full: Collection, picture
         [
             Entry(
                 id=f"own-{number}",
-                picture=item.read_bytes(),
+                image=item.read_bytes(),
                 label=f"l{number % 4}",
                 group="g" if number % 2 else "h",
                 metadata={"price": number, "spec": {"size": None if number else "XL"}},

@@ -63,7 +63,7 @@ def test_the_samples_of_both_shapes_are_read(tmp_path: Path) -> None:
     (one,), odd = read(tmp_path, PRODUCT)
     assert one == Entry(
         id="20dc3e9e6ca73cfa3ad4d13d1d7526b8.jpg",
-        picture=Remote(("http://a.example/b.jpg",)),
+        image=Remote(("http://a.example/b.jpg",)),
         label="11",
         line="train.json, entry 1",
     )
@@ -71,7 +71,7 @@ def test_the_samples_of_both_shapes_are_read(tmp_path: Path) -> None:
     (one,), odd = read(tmp_path, FURNITURE)
     assert one == Entry(
         id="1",
-        picture=Remote(("https://img13.360buyimg.example/a.jpg",)),
+        image=Remote(("https://img13.360buyimg.example/a.jpg",)),
         label="5",
         line="train.json, entry 1",
     )
@@ -87,7 +87,7 @@ def test_images_and_annotations_are_joined_by_id_in_whatever_order(tmp_path: Pat
     ):
         entries, odd = read(tmp_path, content)
         assert labels(entries) == {"1": "10", "2": None, "3": "30"}
-        assert entries[1].picture == Remote((U, f"{U}?2"))
+        assert entries[1].image == Remote((U, f"{U}?2"))
         assert odd == []
 
 
@@ -132,7 +132,7 @@ def test_a_url_may_be_text_or_a_list_in_either_shape(tmp_path: Path) -> None:
     for key, label in (("id", "class"), ("image_id", "label_id")):
         for url in (U, [U], [None, U, ""], f" {U}\n"):
             (one,), _ = read(tmp_path, {"images": [{key: "a", label: 1, "url": url}]})
-            assert (one.picture, one.label) == (Remote((U,)), "1")
+            assert (one.image, one.label) == (Remote((U,)), "1")
 
 
 def test_entries_that_say_too_little_are_left_out_with_their_number(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_with_pictures_the_files_are_named_by_the_id(tmp_path: Path) -> None:
         catalogue = IMaterialist(file, pictures=tmp_path / "pics")
         assert catalogue.root == tmp_path / "pics"
         (one,), _ = split(catalogue)
-        assert (one.picture, one.path) == (tmp_path / "pics" / name, name)
+        assert (one.image, one.path) == (tmp_path / "pics" / name, name)
         assert one.stamp is not None
         assert one.stamp.size == size
     assert IMaterialist(file).root == tmp_path
@@ -384,8 +384,8 @@ def said_by(content: bytes) -> Iterator[tuple[str, tuple[str, ...], str | None] 
             if isinstance(one, Skipped):
                 yield one
             else:
-                assert isinstance(one.picture, Remote)
-                yield one.id, one.picture.urls, one.label
+                assert isinstance(one.image, Remote)
+                yield one.id, one.image.urls, one.label
 
 
 @given(documents())
@@ -475,7 +475,7 @@ def test_stanford_products_have_kind_offer_and_split(tmp_path: Path) -> None:
                 {"image_id": 59552, "split": "test"},
             ),
         ]
-        assert entries[0].picture == root / entries[0].path
+        assert entries[0].image == root / entries[0].path
         assert entries[0].stamp is not None
         assert entries[1].stamp is None
 

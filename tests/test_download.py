@@ -98,7 +98,7 @@ def server() -> Iterator[Server]:
 
 
 def entry(one: str, *urls: str, label: str | None = None, **metadata: str) -> Entry:
-    return Entry(id=one, picture=Remote(urls), label=label, metadata=metadata)
+    return Entry(id=one, image=Remote(urls), label=label, metadata=metadata)
 
 
 def rows(folder: Path) -> dict[str, Row]:
@@ -538,7 +538,7 @@ def test_new_words_need_no_request(server: Server, tmp_path: Path) -> None:
     assert (report.already, report.updated, server.requests["/ok"]) == (1, 1, 1)
     row = rows(tmp_path)["a"]
     assert (row.label, row.metadata, row.file) == ("new", {"price": "2"}, "old/a.jpg")
-    silent = Entry(id="a", picture=Remote((url,)))
+    silent = Entry(id="a", image=Remote((url,)))
     assert download([silent], tmp_path, politeness=FAST).updated == 0
     assert rows(tmp_path)["a"] == row
 
@@ -560,7 +560,7 @@ def test_labels_and_limits_choose_the_first_of_each(server: Server, tmp_path: Pa
 def test_lines_that_are_none_and_local_files_are_counted(server: Server, tmp_path: Path) -> None:
     lines: list[Entry | Skipped] = [
         Skipped(path="t.csv:3", reason="no file"),
-        Entry(id="here", picture=tmp_path / "a.jpg"),
+        Entry(id="here", image=tmp_path / "a.jpg"),
         entry("a", server.url("slow")),
         entry("a", server.url("ok/2")),
         entry("\ud800", server.url("ok/3")),
@@ -710,7 +710,7 @@ def test_downloads_are_a_catalogue_of_what_came(server: Server, tmp_path: Path) 
         Downloads(tmp_path)
     one = Entry(
         id="a",
-        picture=Remote((server.url("ok"),)),
+        image=Remote((server.url("ok"),)),
         label="mug",
         group="7",
         metadata={"price": 3.5, "tags": ["x"]},
@@ -721,10 +721,10 @@ def test_downloads_are_a_catalogue_of_what_came(server: Server, tmp_path: Path) 
     assert isinstance(found, Entry)
     assert isinstance(failed, Entry)
     assert failed.id == "b"
-    assert isinstance(failed.picture, Remote)
-    assert failed.picture.reason.startswith("not downloaded: ")
+    assert isinstance(failed.image, Remote)
+    assert failed.image.reason.startswith("not downloaded: ")
     assert (found.id, found.path, found.label, found.group) == ("a", "mug/a.jpg", "mug", "7")
-    assert found.picture == tmp_path / "mug/a.jpg"
+    assert found.image == tmp_path / "mug/a.jpg"
     assert found.stamp is not None
     assert found.metadata == {"price": 3.5, "tags": ["x"], "url": server.url("ok")}
 

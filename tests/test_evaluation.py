@@ -450,7 +450,7 @@ def one_of(found: Evaluation) -> Comparison:
 
 def test_the_page_stands_alone_and_shows_pictures_that_are_gone(tiny_shop: Collection) -> None:
     found = evaluate(tiny_shop, worst=5)
-    there = images.thumbnail(Image.new("RGB", (9, 9), "red"), 9)
+    there = images.encode_thumbnail(Image.new("RGB", (9, 9), "red"), 9)
     text = render(one_of(found), {(0, "0"): there, (0, "1"): None}, made_at="today")
     page = Page(text)
     assert "script" not in page.tags

@@ -49,7 +49,7 @@ def _say(shop: Collection, said: dict[str, dict[str, Json]]) -> None:
     shop.index(
         Entry(
             id=one,
-            picture=place / one,
+            image=place / one,
             path=one,
             label="mug" if number % 2 else "2.50",
             group=f"p{number // 2}",

@@ -121,7 +121,7 @@ def test_any_text_is_refused_or_an_id_that_finds_its_item(
     if problem is not None:
         with pytest.raises(InvalidIdError):
             shop.add(one, PNG)
-        report = shop.index([Entry(id=one, picture=PNG), Entry(id="a", picture=PNG)])
+        report = shop.index([Entry(id=one, image=PNG), Entry(id="a", image=PNG)])
         assert (report.indexed, report.reused, report.unchanged) == (0, 0, 1)
         assert problem in report.skipped[0].reason
         assert one not in shop
@@ -219,13 +219,13 @@ def test_entries_that_replace_nothing_are_skipped_where_another_image_is(
         mine = shop.add("a", PNG, label="mine")
         report = shop.index(
             [
-                Entry(id="a", picture=other, fresh=True),
-                Entry(id="b", picture=other, fresh=True),
-                Entry(id="b", picture=PNG, fresh=True),
-                Entry(id="b", picture=saved(photo(seed=9), "PNG"), fresh=True),
+                Entry(id="a", image=other, fresh=True),
+                Entry(id="b", image=other, fresh=True),
+                Entry(id="b", image=PNG, fresh=True),
+                Entry(id="b", image=saved(photo(seed=9), "PNG"), fresh=True),
             ]
         )
         assert shop.get("a") == mine
         assert shop.get("b").digest != mine.digest
         assert (report.indexed, report.replaced, len(report.skipped)) == (0 + 1, 0, 3)
-        assert shop.index([Entry(id="a", picture=PNG, fresh=True)]).unchanged == 1
+        assert shop.index([Entry(id="a", image=PNG, fresh=True)]).unchanged == 1

@@ -29,22 +29,22 @@ import hostile
 from hostile import Case, photo, saved
 from lookalike import images
 from lookalike.errors import (
-    BrokenPictureError,
-    NotAPictureError,
-    PictureError,
-    PictureTooLargeError,
-    UnreadablePictureError,
+    BrokenImageError,
+    ImageError,
+    ImageTooLargeError,
+    NotAnImageError,
+    UnreadableImageError,
 )
 from lookalike.images.decoding import (
+    DecodedImage,
     Limits,
-    Picture,
-    cropped,
+    crop_image,
     decode,
-    for_crop,
+    encode_thumbnail,
     from_array,
     from_image,
     read,
-    thumbnail,
+    size_for_crop,
 )
 
 
@@ -53,16 +53,16 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     return hostile.build(tmp_path_factory.mktemp("hostile"))
 
 
-def pixels(picture: Picture) -> NDArray[np.int16]:
+def pixels(picture: DecodedImage) -> NDArray[np.int16]:
     """(h, w, 3), signed so that differences can be taken."""
     assert picture.image.mode == "RGB"
     return np.asarray(picture.image, dtype=np.int16)
 
 
-def outcome(path: bytes) -> tuple[type[PictureError] | None, str]:
+def outcome(path: bytes) -> tuple[type[ImageError] | None, str]:
     try:
         decode(read(path))
-    except PictureError as error:
+    except ImageError as error:
         return type(error), error.reason
     return None, ""
 
@@ -361,7 +361,7 @@ def test_too_many_bytes_are_refused_with_both_numbers(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(212 * 2**20)  # takes no room on the disk
 
-    with pytest.raises(PictureTooLargeError) as caught:
+    with pytest.raises(ImageTooLargeError) as caught:
         read(path)
 
     assert caught.value.reason == "212 MB; the limit is 100 MB"
@@ -369,7 +369,7 @@ def test_too_many_bytes_are_refused_with_both_numbers(tmp_path: Path) -> None:
 
 
 def test_the_bytes_handed_to_decode_are_limited_too() -> None:
-    with pytest.raises(PictureTooLargeError, match="the limit is 10 bytes"):
+    with pytest.raises(ImageTooLargeError, match="the limit is 10 bytes"):
         decode(saved(photo(), "PNG"), limits=Limits(max_bytes=10))
 
 
@@ -377,7 +377,7 @@ def test_the_bytes_handed_to_decode_are_limited_too() -> None:
 def test_a_file_that_gives_more_than_its_size_said_is_stopped_at_the_limit() -> None:
     assert Path("/proc/self/maps").stat().st_size == 0
 
-    with pytest.raises(PictureTooLargeError):
+    with pytest.raises(ImageTooLargeError):
         read("/proc/self/maps", Limits(max_bytes=10))
 
 
@@ -386,20 +386,20 @@ def test_too_many_pixels_are_refused_and_exactly_enough_are_not(kind: str) -> No
     data = saved(photo(100, 50), kind)
 
     assert decode(data, limits=Limits(max_pixels=5000)).width == 100
-    with pytest.raises(PictureTooLargeError, match=r"\(100 x 50\); the limit is"):
+    with pytest.raises(ImageTooLargeError, match=r"\(100 x 50\); the limit is"):
         decode(data, limits=Limits(max_pixels=4999))
 
 
 _DECODE_BOMBS = """
 import pathlib, resource, sys
-from lookalike.errors import PictureError
+from lookalike.errors import ImageError
 from lookalike.images.decoding import decode, read
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, TiffImagePlugin, WebPImagePlugin
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sorted(pathlib.Path(sys.argv[1]).glob("bomb-*")):
     try:
         decode(read(path))
-    except PictureError:
+    except ImageError:
         pass
     else:
         print(path)
@@ -534,7 +534,7 @@ def test_a_file_cut_anywhere_is_no_half_picture(name: str) -> None:
     }:
         try:
             picture = decode(whole[:end])
-        except PictureError:
+        except ImageError:
             continue
         assert np.array_equal(pixels(picture), expected), end
 
@@ -547,7 +547,7 @@ def test_a_tiff_with_fewer_strips_than_rows_is_no_half_black_picture() -> None:
     taller = data.replace(height, height[:8] + struct.pack("<I", 300))
     assert taller != data
 
-    with pytest.raises(BrokenPictureError, match="cut off"):
+    with pytest.raises(BrokenImageError, match="cut off"):
         decode(taller)
 
 
@@ -555,7 +555,7 @@ def test_a_huge_run_length_bitmap_does_not_keep_a_core_busy() -> None:
     data = bytearray(hostile._rle_bmp())
     data[18:26] = struct.pack("<ii", 9000, 9000)
 
-    with pytest.raises(PictureTooLargeError):
+    with pytest.raises(ImageTooLargeError):
         decode(bytes(data))
 
 
@@ -576,7 +576,7 @@ def test_a_huge_run_length_bitmap_does_not_keep_a_core_busy() -> None:
     ],
 )
 def test_the_reason_says_what_is_the_matter(data: bytes, words: str) -> None:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         decode(data)
 
     assert words in caught.value.reason
@@ -588,7 +588,7 @@ def test_ghostscript_is_never_reached(tmp_path: Path, monkeypatch: pytest.Monkey
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
-    with pytest.raises(NotAPictureError, match="EPS"):
+    with pytest.raises(NotAnImageError, match="EPS"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
 
     assert not (tmp_path / "reached").exists()
@@ -604,14 +604,14 @@ def test_reading_gives_the_bytes_and_the_digest_is_sha_256(tmp_path: Path) -> No
 
 
 def test_a_vanished_file_is_unreadable_and_not_broken(tmp_path: Path) -> None:
-    with pytest.raises(UnreadablePictureError, match="no such file"):
+    with pytest.raises(UnreadableImageError, match="no such file"):
         read(tmp_path / "gone.jpg")
 
 
 def test_a_path_through_a_file_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
 
-    with pytest.raises(UnreadablePictureError, match="could not be read"):
+    with pytest.raises(UnreadableImageError, match="could not be read"):
         read(tmp_path / "a.png" / "b.png")
 
 
@@ -628,7 +628,7 @@ _MUTABLE = [
 @given(st.binary(max_size=400), st.sampled_from([b"", *(data[:40] for _, data in _MUTABLE)]))
 @settings(max_examples=300, deadline=None)
 def test_random_bytes_raise_nothing_but_picture_errors(noise: bytes, start: bytes) -> None:
-    with contextlib.suppress(PictureError):
+    with contextlib.suppress(ImageError):
         decode(start + noise)
 
 
@@ -649,7 +649,7 @@ def test_mutated_pictures_raise_nothing_but_picture_errors(
         data[at : at + len(new)] = new
     try:
         picture = decode(bytes(data), at_least=(20, 20), limits=Limits(max_pixels=10**7))
-    except PictureError:
+    except ImageError:
         return
     else:
         assert picture.image.mode == "RGB"
@@ -662,7 +662,7 @@ def test_mutated_pictures_raise_nothing_but_picture_errors(
 def test_without_pillow_heif_the_reason_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
 
-    with pytest.raises(NotAPictureError) as caught:
+    with pytest.raises(NotAnImageError) as caught:
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40)
 
     assert "pip install 'lookalike[heic]'" in caught.value.reason
@@ -682,9 +682,9 @@ def test_a_heic_picture_is_read_and_turned_once(orientation: int) -> None:
     shown = _SHOWN[orientation](np.asarray(image, dtype=np.int16))
     assert (picture.height, picture.width) == shown.shape[:2]
     assert np.abs(pixels(picture) - shown).mean() < 10
-    with pytest.raises(PictureTooLargeError):
+    with pytest.raises(ImageTooLargeError):
         decode(file.getvalue(), limits=Limits(max_pixels=1000))
-    with pytest.raises(BrokenPictureError, match="the HEIC file is cut off"):
+    with pytest.raises(BrokenImageError, match="the HEIC file is cut off"):
         decode(file.getvalue()[:-300])
 
 
@@ -764,9 +764,9 @@ def test_bytes_and_an_opened_image_of_one_file_give_one_picture(file: tuple[str,
 
 
 def test_an_image_without_pixels_or_with_broken_ones_is_a_broken_picture() -> None:
-    with pytest.raises(BrokenPictureError):
+    with pytest.raises(BrokenImageError):
         from_image(Image.new("RGB", (0, 5)))
-    with pytest.raises(BrokenPictureError):
+    with pytest.raises(BrokenImageError):
         from_image(Image.open(io.BytesIO(saved(photo(), "PNG")[:-500])))
 
 
@@ -786,7 +786,7 @@ def test_an_image_without_pixels_or_with_broken_ones_is_a_broken_picture() -> No
 def test_thumbnails_fit_keep_the_shape_and_are_never_enlarged(
     size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    data = thumbnail(photo(*size), 192)
+    data = encode_thumbnail(photo(*size), 192)
 
     assert decode(data).image.size == expected
     assert len(data) < 20_000
@@ -795,7 +795,7 @@ def test_thumbnails_fit_keep_the_shape_and_are_never_enlarged(
 def test_a_thumbnail_looks_like_its_picture() -> None:
     image = photo(80, 60).resize((640, 480), Image.Resampling.BICUBIC)
 
-    small = pixels(decode(thumbnail(image, 160)))
+    small = pixels(decode(encode_thumbnail(image, 160)))
 
     expected = np.asarray(image.resize((160, 120), Image.Resampling.BICUBIC), dtype=np.int16)
     assert np.abs(small - expected).mean() < 5
@@ -804,7 +804,7 @@ def test_a_thumbnail_looks_like_its_picture() -> None:
 def test_a_thumbnail_carries_no_metadata() -> None:
     data = _turned("JPEG", 6, photo(), icc_profile=_swapped_profile())
 
-    small = Image.open(io.BytesIO(thumbnail(decode(data).image, 32)))
+    small = Image.open(io.BytesIO(encode_thumbnail(decode(data).image, 32)))
 
     assert not small.getexif()
     assert "icc_profile" not in small.info
@@ -834,10 +834,10 @@ def test_this_pillow_has_the_codecs_that_these_tests_need() -> None:
 
 def test_a_part_of_a_picture_is_what_lies_in_its_box() -> None:
     picture = from_image(photo(80, 40))
-    part = cropped(picture, (0.25, 0.5, 0.75, 1.0))
+    part = crop_image(picture, (0.25, 0.5, 0.75, 1.0))
     assert part.image.size == (part.width, part.height) == (40, 20)
     np.testing.assert_array_equal(pixels(part), pixels(picture)[20:40, 20:60])
-    np.testing.assert_array_equal(pixels(cropped(picture, (0, 0, 1, 1))), pixels(picture))
+    np.testing.assert_array_equal(pixels(crop_image(picture, (0, 0, 1, 1))), pixels(picture))
 
 
 @given(
@@ -846,7 +846,7 @@ def test_a_part_of_a_picture_is_what_lies_in_its_box() -> None:
 )
 def test_every_box_holds_a_pixel(size: tuple[int, int], edges: list[float]) -> None:
     (left, right), (top, bottom) = sorted(edges[:2]), sorted(edges[2:])
-    part = cropped(from_image(Image.new("RGB", size)), (left, top, right, bottom))
+    part = crop_image(from_image(Image.new("RGB", size)), (left, top, right, bottom))
     assert 1 <= part.image.width <= size[0]
     assert 1 <= part.image.height <= size[1]
     assert min(part.width, part.height) >= 1
@@ -857,15 +857,15 @@ def test_every_box_holds_a_pixel(size: tuple[int, int], edges: list[float]) -> N
 )
 def test_an_impossible_box_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="from 0 to 1"):
-        cropped(from_image(photo()), box)
+        crop_image(from_image(photo()), box)
     with pytest.raises(ValueError, match="from 0 to 1"):
-        for_crop((224, 224), box)
+        size_for_crop((224, 224), box)
 
 
 def test_a_part_of_a_large_jpeg_is_decoded_as_finely_as_the_whole_would_be() -> None:
     data = saved(photo(1600, 1200), "JPEG", quality=90)
     box = (0.0, 0.0, 0.25, 0.25)
     assert decode(data, at_least=(100, 75)).image.size == (200, 150)
-    part = cropped(decode(data, at_least=for_crop((100, 75), box)), box)
+    part = crop_image(decode(data, at_least=size_for_crop((100, 75), box)), box)
     assert part.image.size == (100, 75)
     assert (part.width, part.height) == (400, 300)

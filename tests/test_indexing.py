@@ -378,9 +378,9 @@ def test_a_copy_that_changes_while_it_is_looked_up_is_not_taken(
         folder = tmp_path / f"shop-{len(replaced)}"
         opened(folder, tiny).close()
         store = Changing.open(folder)
-        index_entries(store, tiny, [Entry(id="a", picture=data)])
+        index_entries(store, tiny, [Entry(id="a", image=data)])
         store.replaced = replaced
-        assert counts(index_entries(store, tiny, [Entry(id="b", picture=data)])) == {"indexed": 1}
+        assert counts(index_entries(store, tiny, [Entry(id="b", image=data)])) == {"indexed": 1}
         assert float(store.vectors(["b"])[0] @ _vector(tiny, data)) > 0.9999
         store.close()
 
@@ -401,8 +401,8 @@ def test_of_copies_that_are_looked_up_together_one_that_goes_costs_no_other_its_
     opened(tmp_path / "shop", tiny).close()
     store = Losing.open(tmp_path / "shop")
     for number, one in enumerate(data):
-        index_entries(store, tiny, [Entry(id=f"{number}", picture=one)])
-    copies = [Entry(id=f"copy-{number}", picture=one) for number, one in enumerate(data)]
+        index_entries(store, tiny, [Entry(id=f"{number}", image=one)])
+    copies = [Entry(id=f"copy-{number}", image=one) for number, one in enumerate(data)]
     assert counts(index_entries(store, tiny, copies)) == {"indexed": 1, "reused": 2}
     for number, one in enumerate(data):
         assert float(store.vectors([f"copy-{number}"])[0] @ _vector(tiny, one)) > 0.9999
@@ -518,7 +518,7 @@ def test_what_is_said_of_an_item_stays_when_its_picture_changes(
     store: EmbeddedStore, encoder: CountingEncoder, pictures: Path
 ) -> None:
     def put(picture: str, **said: object) -> Item:
-        entry = Entry(id="x", picture=pictures / picture, **said)  # type: ignore[arg-type]
+        entry = Entry(id="x", image=pictures / picture, **said)  # type: ignore[arg-type]
         index_entries(store, encoder, [entry])
         return store.get(["x"])["x"]
 
@@ -535,8 +535,8 @@ def test_one_id_twice_never_joins_a_digest_with_the_vector_of_another(
     store: EmbeddedStore, encoder: CountingEncoder, pictures: Path
 ) -> None:
     first, second = ((pictures / name).read_bytes() for name in ("0.png", "1.png"))
-    index_entries(store, encoder, [Entry(id="x", picture=second)])
-    twice = [Entry(id="x", picture=first), Entry(id="x", picture=second, label="late")]
+    index_entries(store, encoder, [Entry(id="x", image=second)])
+    twice = [Entry(id="x", image=first), Entry(id="x", image=second, label="late")]
     index_entries(store, encoder, twice)
     shown = {images.digest(data): data for data in (first, second)}[store.get(["x"])["x"].digest]
     assert float(store.vectors(["x"])[0] @ _vector(encoder, shown)) > 0.9999

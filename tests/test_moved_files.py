@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import lookalike
-from lookalike.core.by_hand import ByHand
+from lookalike.core.manual_edits import ManualEdits
 from lookalike.core.records import Item
-from lookalike.core.shards import Part
+from lookalike.core.shards import Shard
 from lookalike.encoders import OnnxEncoder
 from lookalike.indexing import pipeline as indexing
 from lookalike.indexing.pairing import Former, pair
@@ -220,7 +220,7 @@ def test_parts_of_a_folder_on_several_machines_keep_words_when_pruned(shelf: She
     shutil.move(shelf.folder / "a", shelf.folder / "b")
     shelf.paint("a/none.png", 20)
     for number in (1, 2):
-        shelf.index(part=Part.parse(f"{number}/2"))
+        shelf.index(shard=Shard.parse(f"{number}/2"))
     report = prune(shelf.shop, shelf.folder)
     assert (report.moved, report.removed) == (8, 8)
     assert shelf.labels() == {**{f"b/{n}.png": str(n) for n in range(8)}, "a/none.png": None}
@@ -260,7 +260,9 @@ def test_paths_decide_which_copy_is_which(
 
 def test_thousands_of_copies_of_one_image_are_paired_at_once() -> None:
     formers = [
-        Former(item=_item(f"old/{n % 100}/{n}.png", f"{n}"), origin="vanished", by_hand=ByHand())
+        Former(
+            item=_item(f"old/{n % 100}/{n}.png", f"{n}"), origin="vanished", by_hand=ManualEdits()
+        )
         for n in range(5_000)
     ]
     found = pair(formers, [_item(f"new/{n % 100}/{n}.png") for n in range(5_000)])
@@ -276,7 +278,7 @@ def test_an_upload_under_the_id_of_a_missing_item_has_its_words_again(shelf: She
     shelf.shop.edit("a.png", label="mug", metadata={"price": 1})
     shelf.delete("a.png")
     shelf.index()
-    report = shelf.shop.index([lookalike.Entry(id="up-1", picture=data)])
+    report = shelf.shop.index([lookalike.Entry(id="up-1", image=data)])
     assert counted(report) == {"indexed": 1, "restored": 1}
     assert words(shelf.shop.get("up-1")) == ("mug", None, {"price": 1})
 

@@ -23,7 +23,7 @@ from lookalike.cli.inspect import info_command
 from lookalike.cli.search import similar_command
 from lookalike.config import open_collection
 from lookalike.encoders import OnnxEncoder, load_encoder
-from lookalike.errors import ItemNotFoundError, UnreadablePictureError
+from lookalike.errors import ItemNotFoundError, UnreadableImageError
 from lookalike.moving import copying, migrating
 from lookalike.output.result_files import write_copies
 from lookalike.runfile.act import act
@@ -108,7 +108,7 @@ def test_one_decoding_serves_the_encoder_and_the_thumbnail(
     decoded: list[int] = []
     decode = images.decode
 
-    def counted(data: bytes, **wanted: object) -> images.Picture:
+    def counted(data: bytes, **wanted: object) -> images.DecodedImage:
         decoded.append(len(data))
         return decode(data, **wanted)  # type: ignore[arg-type]
 
@@ -124,7 +124,7 @@ def test_one_decoding_serves_the_encoder_and_the_thumbnail(
 def test_the_collection_remembers(shop: Collection, pictures: Path, paint: Paint) -> None:
     shop.add("first", pictures / "0.png", thumbnails=64)
     shop.add("second", pictures / "1.png")
-    shop.index([Entry(id="third", picture=(pictures / "2.png").read_bytes())])
+    shop.index([Entry(id="third", image=(pictures / "2.png").read_bytes())])
     shop.index(pictures)
     paint(pictures / "3.png", 33)
     shop.index(pictures)
@@ -225,7 +225,7 @@ def test_only_the_source_at_hand_is_read(shop: Collection, pictures: Path, paint
 def test_bytes_that_are_added_again_bring_theirs(shop: Collection, pictures: Path) -> None:
     data = (pictures / "0.png").read_bytes()
     shop.add("a", data)
-    report = shop.index([Entry(id="a", picture=data, label="mug")], thumbnails=64)
+    report = shop.index([Entry(id="a", image=data, label="mug")], thumbnails=64)
     assert (report.thumbnails, report.unchanged) == (1, 1)
     assert shop.get("a").label == "mug"
     assert sides(shop) == {"a": 64}
@@ -293,7 +293,7 @@ def test_items_are_seen_where_their_files_are_not(shop: Collection, photo: Path)
     assert size(shop.thumbnail("a.jpg", side=96)) == (96, 64)
     assert size(shop.thumbnail("a.jpg", side=48)) == (48, 32)
     assert size(shop.thumbnail("a.jpg", side=400)) == (96, 64)  # no more is to be had
-    (image,) = shop.pictures([item], side=400)
+    (image,) = shop.previews([item], side=400)
     assert image is not None
     assert image.size == (96, 64)
 
@@ -301,7 +301,7 @@ def test_items_are_seen_where_their_files_are_not(shop: Collection, photo: Path)
 def test_a_file_that_is_there_shows_more_than_its_thumbnail(shop: Collection, photo: Path) -> None:
     shop.index(photo.parent, thumbnails=96)
     assert size(shop.thumbnail("a.jpg", side=400)) == (400, 267)
-    (image,) = shop.pictures([shop.get("a.jpg")], side=400)
+    (image,) = shop.previews([shop.get("a.jpg")], side=400)
     assert image is not None
     assert image.width >= 400
 
@@ -319,11 +319,11 @@ def test_without_file_and_thumbnail_there_is_none(shop: Collection, photo: Path)
     shop.add("bytes", photo.read_bytes())
     photo.unlink()
     for one in ("a.jpg", "bytes"):
-        with pytest.raises(UnreadablePictureError):
+        with pytest.raises(UnreadableImageError):
             shop.thumbnail(one)
     with pytest.raises(ItemNotFoundError):
         shop.thumbnail("nothing")
-    assert list(shop.pictures(list(shop), side=96)) == [None, None]
+    assert list(shop.previews(list(shop), side=96)) == [None, None]
     shop.add("bytes", _png(), thumbnails=64)
     assert size(shop.thumbnail("bytes")) == (64, 32)
 

@@ -412,7 +412,7 @@ def test_bytes_that_are_no_image_are_listed_by_their_id_until_they_are(
     place: Path, card: Path
 ) -> None:
     with lookalike.open(place / "new", create=True, encoder=card) as shop:
-        report = shop.index([lookalike.Entry(id="a", picture=b"no image")])
+        report = shop.index([lookalike.Entry(id="a", image=b"no image")])
         assert report.nothing_usable
         assert [one.path for one in shop.skipped()] == ["a"]
         shop.add("a", (place / "query.png").read_bytes())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
-from lookalike.core import by_hand
+from lookalike.core import manual_edits
 from lookalike.core import notes as reasons
 from lookalike.core.filters import FIELDS, Condition, Exists, Not, parse
 from lookalike.core.ids import check_id, is_text
@@ -35,15 +35,20 @@ from lookalike.core.records import (
 )
 from lookalike.core.roots import Root, below, innermost, read_roots, roots_json, with_root
 from lookalike.core.sampling import sample
-from lookalike.core.shards import Part
+from lookalike.core.shards import Shard
 from lookalike.errors import (
     CollectionError,
+    ImageError,
     ItemNotFoundError,
-    NotAPictureError,
-    PictureError,
+    NotAnImageError,
     SourceError,
 )
-from lookalike.images import thumbnails as small
+from lookalike.images.thumbnails import (
+    load_previews,
+    render_thumbnail,
+    set_thumbnail_side,
+    thumbnail_side,
+)
 from lookalike.indexing import failures
 from lookalike.indexing import missing as absent
 from lookalike.indexing.belongings import remember_catalogue
@@ -177,7 +182,7 @@ class Collection:
         keep_missing: bool = False,
         allow_removals: bool = False,
         retry: bool = False,
-        part: Part | None = None,
+        shard: Shard | None = None,
         overwrite_by_hand: bool = False,
         as_new: bool = False,
         thumbnails: int | None = None,
@@ -195,7 +200,7 @@ class Collection:
         anything. ``retry`` tries unchanged files again that could not be used.
         ``progress`` hears after each batch; when ``stop`` answers true, the run ends cleanly after
         the batch in hand and the next run goes on. With ``optimize``, a large collection is
-        prepared for quick searches at the end (see there). With ``part``, only that part of the
+        prepared for quick searches at the end (see there). With ``shard``, only that part of the
         source is looked at and nothing removed: several machines fill one collection, and
         ``indexing.prune`` removes what has vanished.
 
@@ -226,7 +231,7 @@ class Collection:
         from lookalike.sources.catalogues import open_catalogue, recognise  # noqa: PLC0415
 
         if thumbnails is not None:
-            small.keep(self._store, thumbnails)
+            set_thumbnail_side(self._store, thumbnails)
         common = _Common(limits=self.limits, progress=progress, stop=stop)
         if isinstance(source, str | os.PathLike):
             path = _expanded(source)
@@ -241,7 +246,7 @@ class Collection:
                 keep_missing=keep_missing,
                 allow_removals=allow_removals,
                 retry=retry,
-                part=part,
+                shard=shard,
                 overwrite_by_hand=overwrite_by_hand,
                 as_new=as_new,
             )
@@ -260,13 +265,13 @@ class Collection:
                 keep_missing=keep_missing,
                 allow_removals=allow_removals,
                 retry=retry,
-                part=part,
+                shard=shard,
                 overwrite_by_hand=overwrite_by_hand,
                 **common,
             )
         else:
-            if part is not None:
-                source = (entry for entry in source if entry.id in part)
+            if shard is not None:
+                source = (entry for entry in source if entry.id in shard)
             report = indexing.index_listed(
                 self._store,
                 self._bound_encoder(),
@@ -291,7 +296,7 @@ class Collection:
         keep_missing: bool,
         allow_removals: bool,
         retry: bool,
-        part: Part | None,
+        shard: Shard | None,
         overwrite_by_hand: bool,
         as_new: bool,
     ) -> IndexReport:
@@ -311,7 +316,7 @@ class Collection:
             keep_missing=keep_missing,
             allow_removals=allow_removals,
             retry=retry,
-            part=part,
+            shard=shard,
             overwrite_by_hand=overwrite_by_hand,
             **common,
         )
@@ -319,7 +324,7 @@ class Collection:
     def add(
         self,
         id: str,
-        picture: str | os.PathLike[str] | bytes,
+        image: str | os.PathLike[str] | bytes,
         *,
         label: str | None = None,
         group: str | None = None,
@@ -330,19 +335,19 @@ class Collection:
 
         Return the item, with the ``outcome``: "created", "replaced" (label, group and metadata that
         are not given stay), or "unchanged" for the very image that was there. ``thumbnails`` is as
-        for ``index``. Raises ``PictureError``, and ``InvalidIdError`` for an id that no new item
+        for ``index``. Raises ``ImageError``, and ``InvalidIdError`` for an id that no new item
         may have (``core.ids``).
         """
         if id not in self:
             check_id(id)
-        data = picture if isinstance(picture, bytes) else Path(picture)
+        data = image if isinstance(image, bytes) else Path(image)
         report = self.index(
-            [Entry(id=id, picture=data, label=label, group=group, metadata=metadata)],
+            [Entry(id=id, image=data, label=label, group=group, metadata=metadata)],
             overwrite_by_hand=True,
             thumbnails=thumbnails,
         )
         if report.skipped:
-            raise PictureError(report.skipped[0].reason, path=id)
+            raise ImageError(report.skipped[0].reason, path=id)
         outcome: Outcome = "created"
         if not report.indexed + report.reused:
             outcome = "unchanged"
@@ -420,7 +425,7 @@ class Collection:
         ``Results.left_out`` names it; any other image finds its exact duplicates. Where nothing is
         found, ``Results.notes`` say why.
 
-        Raises ``PictureError``, ``ItemNotFoundError``, ``EncoderError``, ``FilterError``,
+        Raises ``ImageError``, ``ItemNotFoundError``, ``EncoderError``, ``FilterError``,
         ``CollectionError`` for a category that no item has, and ``ValueError`` for options out of
         range.
         """
@@ -431,7 +436,7 @@ class Collection:
         """Encode a picture once, for several searches: ``search`` takes the answer as its query.
 
         ``crop`` (left, top, right, bottom), each in [0, 1] of the upright picture, encodes that
-        part alone. Raises ``PictureError``, ``EncoderError``, ``CollectionError`` for an empty
+        part alone. Raises ``ImageError``, ``EncoderError``, ``CollectionError`` for an empty
         collection, and ``ValueError`` for an impossible crop.
         """
         if isinstance(query, Encoded):
@@ -500,20 +505,20 @@ class Collection:
         """A JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
 
         The one that is kept, if it is large enough or the file is away; else of the file. Raises
-        ``ItemNotFoundError``, and ``PictureError`` where neither can be had.
+        ``ItemNotFoundError``, and ``ImageError`` where neither can be had.
         """
         item = self.get(id)
         kept = self._store.thumbnails([id]).get(id)
-        return small.small(item, self.file_of(item), kept, side=side, limits=self.limits)
+        return render_thumbnail(item, self.file_of(item), kept, side=side, limits=self.limits)
 
-    def pictures(self, items: Iterable[Item], *, side: int) -> Iterator[Image.Image | None]:
+    def previews(self, items: Iterable[Item], *, side: int) -> Iterator[Image.Image | None]:
         """Each item's picture to look at, at least ``side`` pixels if it can; ``None`` for none.
 
         Of the thumbnail that is kept or of the file, as ``thumbnail``.
         """
         wanted = list(items)
         files = self.files_of(wanted)
-        return small.seen(self._store, wanted, files, side=side, limits=self.limits)
+        return load_previews(self._store, wanted, files, side=side, limits=self.limits)
 
     def file_of(self, item: Item) -> Path | None:
         """Where an item's picture lies, or ``None`` if it came as bytes."""
@@ -564,8 +569,8 @@ class Collection:
         """
         condition = _condition(where)
         if field is None:
-            return reasons.of_filter(self._store, condition)
-        return reasons.of_field(self._store, field, condition)
+            return reasons.explain_filter(self._store, condition)
+        return reasons.explain_field(self._store, field, condition)
 
     def declare(self, field: str) -> None:
         """Index a metadata field, so that filters and facets on it are quick in large collections.
@@ -594,12 +599,12 @@ class Collection:
         Nothing is encoded, and indexing does not change it (see ``index``).
         """
         _check_texts(ids)
-        by_hand.edit(self._store, ids, {"label": label})
+        manual_edits.apply_edit(self._store, ids, {"label": label})
 
     def edit(
         self,
         id: str,
-        **changes: Unpack[by_hand.Words],
+        **changes: Unpack[manual_edits.ItemChanges],
     ) -> Item:
         """Set ``label``, ``group`` or ``metadata`` of an item by hand; ``ItemNotFoundError``.
 
@@ -607,7 +612,7 @@ class Collection:
         set by hand (see ``index``). Returns the item.
         """
         _check_texts([id])
-        return by_hand.edit(self._store, [id], changes)[0]
+        return manual_edits.apply_edit(self._store, [id], changes)[0]
 
     def missing(self) -> Iterator[Missing]:
         """Yield the items whose file has gone, by ascending id, with what was said of them.
@@ -646,7 +651,7 @@ class Collection:
             dim=bound[2] if bound else None,
             bytes=size if isinstance(size, int) else None,
             graph_rows=graph_rows if isinstance(graph_rows, int) else 0,
-            thumbnail_side=small.kept_side(self._store),
+            thumbnail_side=thumbnail_side(self._store),
             thumbnails=pictured.items,
             thumbnail_bytes=pictured.bytes,
             roots=tuple(roots),
@@ -747,34 +752,34 @@ class Collection:
         return self._encoder
 
     def check_image(self, query: ImageSource) -> None:
-        """Raise ``PictureError`` for what cannot be decoded, as ``encode`` does."""
+        """Raise ``ImageError`` for what cannot be decoded, as ``encode`` does."""
         self._picture(query)
 
     def _picture(
         self, query: ImageSource, crop: images.Box | None = None
-    ) -> tuple[bytes | None, images.Picture]:
+    ) -> tuple[bytes | None, images.DecodedImage]:
         """The query's bytes, if it has any, and the picture."""
         if isinstance(query, Image.Image):
-            return None, _part(images.from_image(query), crop)
+            return None, _crop(images.from_image(query), crop)
         if isinstance(query, np.ndarray):
-            return None, _part(images.from_array(query), crop)
+            return None, _crop(images.from_array(query), crop)
         if isinstance(query, bytes):
             data, path = query, None
         else:
             path = os.fspath(query)
             if path.lower().startswith(("http://", "https://")):
-                raise NotAPictureError(
+                raise NotAnImageError(
                     "is a URL; save the picture first and give the file", path=path
                 )
             data = images.read(_expanded(path), limits=self.limits)
         try:
             at_least = self._decode_size()
             if crop is not None and at_least is not None:
-                at_least = images.for_crop(at_least, crop)
+                at_least = images.size_for_crop(at_least, crop)
             picture = images.decode(data, limits=self.limits, at_least=at_least)
-        except PictureError as error:
+        except ImageError as error:
             raise type(error)(error.reason, path=error.path or path) from error
-        return data, _part(picture, crop)
+        return data, _crop(picture, crop)
 
     def _decode_size(self) -> tuple[int, int] | None:
         if self._store.bound() is None:
@@ -813,8 +818,8 @@ class Collection:
         self.close()
 
 
-def _part(picture: images.Picture, crop: images.Box | None) -> images.Picture:
-    return picture if crop is None else images.cropped(picture, crop)
+def _crop(image: images.DecodedImage, crop: images.Box | None) -> images.DecodedImage:
+    return image if crop is None else images.crop_image(image, crop)
 
 
 def _expanded(path: str | os.PathLike[str]) -> Path:

@@ -1,11 +1,11 @@
 """Everything that lookalike raises on purpose.
 
     LookalikeError
-    ├── PictureError                 one picture cannot be used; a batch goes on without it
-    │   ├── UnreadablePictureError   its bytes could not be read
-    │   ├── NotAPictureError         the bytes are something else
-    │   ├── BrokenPictureError       a picture, but damaged
-    │   └── PictureTooLargeError     over the limit on bytes or pixels
+    ├── ImageError                 one picture cannot be used; a batch goes on without it
+    │   ├── UnreadableImageError   its bytes could not be read
+    │   ├── NotAnImageError         the bytes are something else
+    │   ├── BrokenImageError       a picture, but damaged
+    │   └── ImageTooLargeError     over the limit on bytes or pixels
     ├── FilterError                  a filter that cannot be understood; points at the place
     ├── SourceError                  what was to be indexed is not there or not a folder
     │   └── RootMovedError           it is a folder of the collection that was moved: relocate
@@ -39,7 +39,7 @@ Each says what happened, to what, and what to do. Wrong arguments are ``ValueErr
 
 __all__ = [
     "AccessDeniedError",
-    "BrokenPictureError",
+    "BrokenImageError",
     "CollectionError",
     "CollectionFormatError",
     "CollectionNotFoundError",
@@ -50,13 +50,13 @@ __all__ = [
     "ExportError",
     "FilterError",
     "FolderInUseError",
+    "ImageError",
+    "ImageTooLargeError",
     "InvalidIdError",
     "ItemNotFoundError",
     "LookalikeError",
     "ModelCardError",
-    "NotAPictureError",
-    "PictureError",
-    "PictureTooLargeError",
+    "NotAnImageError",
     "RootMovedError",
     "RunFileError",
     "ServiceBusyError",
@@ -69,7 +69,7 @@ __all__ = [
     "StoreFullError",
     "StoreReadOnlyError",
     "StoreUnreachableError",
-    "UnreadablePictureError",
+    "UnreadableImageError",
     "WeightsError",
 ]
 
@@ -78,7 +78,7 @@ class LookalikeError(Exception):
     """The root: catch this to catch everything that lookalike raises on purpose."""
 
 
-class PictureError(LookalikeError):
+class ImageError(LookalikeError):
     """One picture cannot be used. ``reason`` is a plain phrase without the path."""
 
     def __init__(self, reason: str, *, path: str | None = None) -> None:
@@ -87,19 +87,19 @@ class PictureError(LookalikeError):
         super().__init__(reason if path is None else f"{path}: {reason}")
 
 
-class UnreadablePictureError(PictureError):
+class UnreadableImageError(ImageError):
     """The bytes could not be read: permission, a vanished file, a failing disk."""
 
 
-class NotAPictureError(PictureError):
+class NotAnImageError(ImageError):
     """The bytes are not a picture in a format that can be read."""
 
 
-class BrokenPictureError(PictureError):
+class BrokenImageError(ImageError):
     """A picture by its first bytes, but truncated or otherwise damaged."""
 
 
-class PictureTooLargeError(PictureError):
+class ImageTooLargeError(ImageError):
     """More bytes or pixels than the limits allow; found out before decoding."""
 
 

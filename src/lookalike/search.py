@@ -24,7 +24,7 @@ from lookalike.core import notes
 from lookalike.core.filters import Condition, all_of, parse
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import Vector, mixed, reaches, unit_rows
-from lookalike.errors import ItemNotFoundError, UnreadablePictureError
+from lookalike.errors import ItemNotFoundError, UnreadableImageError
 from lookalike.images.decoding import Box
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def run(
     looked up, or measured, only for ``min_match``. ``rules`` are the finer settings of a category
     search (``analysis.categories.search``).
 
-    Raises ``PictureError`` for an image that cannot be used, ``ItemNotFoundError``,
+    Raises ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``,
     ``CollectionError`` for a category that no item has, ``EncoderError`` and ``StoreError``, and
     ``ValueError`` for a query without parts or whose parts cancel out.
     """
@@ -301,7 +301,7 @@ def run(
         raise ValueError("the query has no parts; give an image, an item or a vector")
     if collection.store.bound() is None:
         _check_parts(collection, query)
-        return Results(notes=notes.of_filter(collection.store, None))
+        return Results(notes=notes.explain_filter(collection.store, None))
     return _Search(collection, query, options).results(scale, rules)
 
 
@@ -393,7 +393,7 @@ class _Search:
             hits, matches, said = list(judged.hits), judged.matches, judged.notes
             best = found[0] if found and not hits else None
         if not said:
-            said = notes.of_search(
+            said = notes.explain_search(
                 self._store,
                 found=found,
                 kept=hits,
@@ -511,10 +511,10 @@ def _encode(collection: "Collection", part: QueryPart) -> Encoded:
 
 
 def bytes_of(collection: "Collection", item: Item) -> bytes:
-    """Return the bytes of an item's file. Raise ``PictureError`` where it has none any more."""
+    """Return the bytes of an item's file. Raise ``ImageError`` where it has none any more."""
     place = collection.file_of(item)
     if place is None:
-        raise UnreadablePictureError(
+        raise UnreadableImageError(
             f"there is no file of {item.id!r}, only its embedding, so no crop of it can be encoded"
         )
     return images.read(place, limits=collection.limits)

@@ -17,12 +17,12 @@ from PIL import Image
 import lookalike
 from lookalike.core.records import Entry, Hit, Item, Progress
 from lookalike.errors import (
-    BrokenPictureError,
+    BrokenImageError,
     FilterError,
+    ImageError,
     ItemNotFoundError,
-    NotAPictureError,
-    PictureError,
-    UnreadablePictureError,
+    NotAnImageError,
+    UnreadableImageError,
 )
 
 __all__ = ["CollectionContract", "Shop", "bare", "stock"]
@@ -257,19 +257,19 @@ class CollectionContract:
     def test_what_is_no_picture_is_refused_by_name(self, shop: Shop, tmp_path: Path) -> None:
         words = tmp_path / "words.png"
         words.write_bytes(b"not a picture, whatever its name")
-        with pytest.raises(NotAPictureError) as caught:
+        with pytest.raises(NotAnImageError) as caught:
             shop.search(words)
         assert caught.value.path == str(words)
-        with pytest.raises(NotAPictureError):
+        with pytest.raises(NotAnImageError):
             shop.search(b"no picture")
-        with pytest.raises(NotAPictureError, match="is a URL"):
+        with pytest.raises(NotAnImageError, match="is a URL"):
             shop.search("https://pictures.example/mug.jpg")
-        with pytest.raises(UnreadablePictureError, match="nowhere"):
+        with pytest.raises(UnreadableImageError, match="nowhere"):
             shop.search(tmp_path / "nowhere.png")
 
     def test_a_damaged_picture_is_told_from_none(self, shop: Shop, pictures: Path) -> None:
         data = (pictures / "0.png").read_bytes()
-        with pytest.raises(BrokenPictureError):
+        with pytest.raises(BrokenImageError):
             shop.search(data[: len(data) // 2])
 
     def test_wrong_arguments_are_value_errors(self, shop: Shop, pictures: Path) -> None:
@@ -297,7 +297,7 @@ class CollectionContract:
 
     def test_adding_what_cannot_be_used_changes_nothing(self, shop: Shop) -> None:
         before = bare(shop.get("0.png"))
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageError) as caught:
             shop.add("0.png", b"no picture")
         assert caught.value.path == "0.png"
         assert bare(shop.get("0.png")) == before
@@ -309,10 +309,10 @@ class CollectionContract:
         heard: list[Progress] = []
         report = shop.index(
             [
-                *(Entry(id=f"new/{one.stem}", picture=one, label="new") for one in files),
-                Entry(id="new/bytes", picture=files[0].read_bytes()),
-                Entry(id="new/bad", picture=b"no picture"),
-                Entry(id="new/gone", picture=tmp_path / "nowhere.png"),
+                *(Entry(id=f"new/{one.stem}", image=one, label="new") for one in files),
+                Entry(id="new/bytes", image=files[0].read_bytes()),
+                Entry(id="new/bad", image=b"no picture"),
+                Entry(id="new/gone", image=tmp_path / "nowhere.png"),
             ],
             progress=heard.append,
         )
@@ -325,7 +325,7 @@ class CollectionContract:
 
     def test_indexing_stops_after_the_batch_in_hand(self, shop: Shop, pictures: Path) -> None:
         data = (pictures / "0.png").read_bytes()
-        many = [Entry(id=f"n/{number}", picture=data) for number in range(150)]
+        many = [Entry(id=f"n/{number}", image=data) for number in range(150)]
         report = shop.index(many, stop=lambda: True)
         assert report.interrupted
         assert 0 < shop.count("id^=n/") == report.indexed + report.reused < 150

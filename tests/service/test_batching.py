@@ -18,7 +18,7 @@ from lookalike import Collection
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder
-from lookalike.errors import EncoderError, NotAPictureError
+from lookalike.errors import EncoderError, NotAnImageError
 from lookalike.search import Encoded
 from lookalike.service.batching import Batcher
 from lookalike.service.problems import Busy
@@ -242,7 +242,7 @@ def test_a_bad_picture_harms_none_of_its_batch(
         asked = [batcher.encode(data) for data in (*bytes_of, b"no picture")]
         found = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(found[3], EncoderError)
-        assert isinstance(found[9], NotAPictureError)
+        assert isinstance(found[9], NotAnImageError)
         assert all(isinstance(one, Encoded) for one in found[:3] + found[4:9])
         assert isinstance(await batcher.encode(bytes_of[0]), Encoded)
 

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from live import Live, app_of, serving
-from lookalike.core.codes import STATUS
+from lookalike.core.error_codes import STATUS
 from lookalike.service import schemas
 from lookalike.service.settings import ServiceSettings
 

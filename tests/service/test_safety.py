@@ -19,7 +19,7 @@ import lookalike
 from hostile import photo, saved
 from live import Live, picture, problem, serving
 from lookalike import errors
-from lookalike.core.codes import status_of
+from lookalike.core.error_codes import status_of
 from lookalike.service import run
 from lookalike.service.openapi import OPEN
 from lookalike.service.problems import told

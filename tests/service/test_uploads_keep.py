@@ -238,9 +238,9 @@ def test_the_client_says_what_adding_did(own: Live) -> None:
         assert shop.add("a", PHOTOS[0]).outcome == "created"
         assert shop.add("a", PHOTOS[0]).outcome == "unchanged"
         assert shop.add("a", PHOTOS[1]) == shop.get("a")
-        report = shop.index([Entry(id="a", picture=PHOTOS[2]), Entry(id="b", picture=PHOTOS[3])])
+        report = shop.index([Entry(id="a", image=PHOTOS[2]), Entry(id="b", image=PHOTOS[3])])
         assert (report.indexed, report.replaced) == (2, 1)
-        fresh = shop.index([Entry(id="a", picture=PHOTOS[4], fresh=True)])
+        fresh = shop.index([Entry(id="a", image=PHOTOS[4], fresh=True)])
         assert (fresh.indexed, fresh.replaced) == (1, 0)
     assert image(own, "a") == PHOTOS[2]
 

@@ -112,7 +112,7 @@ def run(words: Sequence[str]) -> int:
         code = INTERRUPTED
         _print_error(words, "interrupted", "interrupted")
     except LookalikeError as error:
-        from lookalike.core.codes import status_of
+        from lookalike.core.error_codes import status_of
 
         click.echo(f"error: {error}", err=True)
         code = FAILED

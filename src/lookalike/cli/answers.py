@@ -239,12 +239,12 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path:
 
 
 def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | None]":
-    return shop.pictures([hit.item for hit in hits], side=_SIDE)
+    return shop.previews([hit.item for hit in hits], side=_SIDE)
 
 
 def _own_image(shop: "Collection", answer: Answer) -> "Image.Image | None":
     if isinstance(answer.picture, Item):
-        return next(shop.pictures([answer.picture], side=_SIDE))
+        return next(shop.previews([answer.picture], side=_SIDE))
     from lookalike import images
 
-    return images.viewed(answer.picture, _SIDE, shop.limits)
+    return images.load_preview(answer.picture, _SIDE, shop.limits)

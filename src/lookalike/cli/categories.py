@@ -11,7 +11,7 @@ import click
 from lookalike.cli.exit_codes import NOTHING_FOUND, of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
-from lookalike.errors import ExportError, PictureError
+from lookalike.errors import ExportError, ImageError
 from lookalike.output.documents import error_json, when
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def predict_command(
             try:
                 source = sys.stdin.buffer.read() if picture == "-" else picture
                 found = categories.predict(shop, source, by, level=level)[:limit]
-            except PictureError as error:
+            except ImageError as error:
                 click.echo(f"error: {error}", err=True)
                 outcomes.append(None)
                 documents.append({"path": picture, "predicted": [], "error": error_json(error)})

@@ -14,7 +14,7 @@ from lookalike.cli.output import plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
 from lookalike.core.records import Json
-from lookalike.errors import PictureError
+from lookalike.errors import ImageError
 from lookalike.output.documents import error_json, item_json, notes_json
 from lookalike.output.result_files import write_copies
 from lookalike.sources.scan import TRASH
@@ -408,7 +408,7 @@ def _copies_of(
         try:
             source = sys.stdin.buffer.read() if picture == "-" else picture
             copies = copies_of(shop, source, marked=marked, cache=cache)
-        except PictureError as error:
+        except ImageError as error:
             if error.path is None:
                 error = type(error)(error.reason, path=picture)
             click.echo(f"error: {error}", err=True)

@@ -233,7 +233,7 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
         place = folder if len(shops) == 1 else folder / str(number)
         for rank, judged in enumerate(one.worst, 1):
             ids = [judged.id, *(answer.id for answer in judged.answers)]
-            own, *images = shop.pictures(map(shop.get, ids), side=_SIDE)
+            own, *images = shop.previews(map(shop.get, ids), side=_SIDE)
             cells = [
                 Cell(
                     image=image,

@@ -22,10 +22,10 @@ from lookalike.cli.options import (
 from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core.records import IndexReport, together
-from lookalike.core.shards import Part
+from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
 from lookalike.images.decoding import Limits
-from lookalike.images.thumbnails import checked
+from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.scan import ScanOptions
@@ -42,15 +42,15 @@ _NOTES = 10  # shown
 def side_of(ctx: click.Context, option: click.Parameter, side: int | None) -> int | None:
     """The side of thumbnails, or 0."""
     try:
-        return None if side is None else checked(side)
+        return None if side is None else check_side(side)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, option) from error
 
 
-def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Part | None:
-    """``3/8`` as a part."""
+def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -> Shard | None:
+    """Return the shard that ``3/8`` names."""
     try:
-        return None if text is None else Part.parse(text)
+        return None if text is None else Shard.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, option) from error
 
@@ -86,11 +86,11 @@ def part_of(ctx: click.Context, option: click.Parameter, text: str | None) -> Pa
     help="Try files again that could not be used and have not changed.",
 )
 @click.option(
-    "--part",
+    "--shard",
     metavar="N/OF",
-    callback=part_of,
-    help="Index one part of each source, by a hash of the ids, and remove nothing: so that several "
-    "machines fill one collection. `lookalike prune` then removes what has vanished.",
+    callback=parse_shard,
+    help="Index one shard of each source, chosen by a hash of the ids, and remove nothing. So "
+    "several machines fill one collection; `lookalike prune` then removes what has vanished.",
 )
 @click.option(
     "--overwrite-by-hand",
@@ -153,7 +153,7 @@ def index_command(
     keep_missing: bool,
     allow_removals: bool,
     retry_skipped: bool,
-    part: Part | None,
+    shard: Shard | None,
     overwrite_by_hand: bool,
     as_new: bool,
     thumbnails: int | None,
@@ -183,7 +183,7 @@ def index_command(
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
-      lookalike index photos/ --part 3/8 -c elasticsearch://search:9200/shop
+      lookalike index photos/ --shard 3/8 -c elasticsearch://search:9200/shop
       lookalike index photos/ --thumbnails 256 -c elasticsearch://search:9200/shop
     """
     pictures = Path(root).expanduser() if root else None
@@ -213,7 +213,7 @@ def index_command(
                     keep_missing=keep_missing,
                     allow_removals=allow_removals,
                     retry=retry_skipped,
-                    part=part,
+                    shard=shard,
                     overwrite_by_hand=overwrite_by_hand,
                     as_new=as_new,
                     thumbnails=thumbnails,
@@ -223,13 +223,13 @@ def index_command(
                 )
 
         reports = [index(source) for source in sources if not stop()]
-        if not stop() and part is None:  # once, when all parts are there: `prune`
+        if not stop() and shard is None:  # once, when all shards are there: `prune`
             with Meter("search graph", quiet=quiet) as meter:
                 shop.optimize(progress=meter.show)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
         unused = stop() or all(one.nothing_usable for one in reports)
-        if unused and part is None and not count:  # of other parts, somebody may be at work
+        if unused and shard is None and not count:  # other machines may be at work on other shards
             abandon(shop.store)
     report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)

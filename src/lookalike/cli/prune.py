@@ -90,7 +90,7 @@ def prune_command(
     before anything is removed. A folder that is missing or cannot be listed removes nothing. When
     all items would go, or more than three that are more than one in ten, or the catalogue is
     malformed, nothing is removed, and the exit code is 4, as with `lookalike index`. At the end
-    the search graph and the neighbours follow, as `index` without --part has them follow.
+    the search graph and the neighbours follow, as `index` without --shard has them follow.
 
     \b
       lookalike prune photos/ -c elasticsearch://search:9200/shop --dry-run

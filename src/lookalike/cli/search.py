@@ -11,7 +11,7 @@ import click
 from lookalike.cli.answers import Answer, Failure, Limits, View, show
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.errors import ItemNotFoundError, PictureError
+from lookalike.errors import ImageError, ItemNotFoundError
 
 if TYPE_CHECKING:
     from lookalike.core.records import Item, Json
@@ -267,7 +267,7 @@ def _search_each(
                     own = shop.get(name)
                 else:
                     own = image if isinstance(image, bytes) else Path(image)
-            except (PictureError, ItemNotFoundError) as error:
+            except (ImageError, ItemNotFoundError) as error:
                 answers.append(Failure(query=query, error=error))
                 continue
             took_ms = (time.perf_counter() - began) * 1000

@@ -25,8 +25,8 @@ from lookalike.client.uploads import (
     upload,
 )
 from lookalike.collection import CollectionInfo, Description
-from lookalike.core.by_hand import Words
 from lookalike.core.ids import check_id, is_plain, is_text
+from lookalike.core.manual_edits import ItemChanges
 from lookalike.core.records import (
     Added,
     Entry,
@@ -43,8 +43,8 @@ from lookalike.core.records import (
 from lookalike.core.roots import Root
 from lookalike.errors import (
     CollectionNotFoundError,
+    ImageTooLargeError,
     ItemNotFoundError,
-    PictureTooLargeError,
     ServiceError,
 )
 from lookalike.search import Query, QueryLike, Results, SearchKeywords, SearchOptions
@@ -107,7 +107,7 @@ class RemoteCollection:
     def add(
         self,
         id: str,
-        picture: str | os.PathLike[str] | bytes,
+        image: str | os.PathLike[str] | bytes,
         *,
         label: str | None = None,
         group: str | None = None,
@@ -115,12 +115,12 @@ class RemoteCollection:
     ) -> Added:
         """Add one image under an id of your own, in place of the item that has this id, if any.
 
-        As ``Collection.add``: the item that comes back has the ``outcome``. Raises ``PictureError``
+        As ``Collection.add``: the item that comes back has the ``outcome``. Raises ``ImageError``
         and ``InvalidIdError``.
         """
         if not id or not is_text(id):
             check_id(id)  # which cannot even be sent; the rest the service judges
-        data = picture if isinstance(picture, bytes) else images.read(picture)
+        data = image if isinstance(image, bytes) else images.read(image)
         said = {"label": label, "group": group}
         fields = {name: value for name, value in said.items() if value is not None}
         if metadata is not None:
@@ -192,7 +192,7 @@ class RemoteCollection:
         try:
             query = {"overwrite_by_hand": True} if overwrite_by_hand else {}
             told = self._ask("POST", "/items", query=query, body=body, kind=kind)
-        except PictureTooLargeError as error:
+        except ImageTooLargeError as error:
             if len(batch) == 1:  # it is this one
                 return IndexReport(skipped=(skipped(batch[0][0], error.reason),))
             middle = len(batch) // 2
@@ -241,7 +241,7 @@ class RemoteCollection:
     def edit(
         self,
         id: str,
-        **changes: Unpack[Words],
+        **changes: Unpack[ItemChanges],
     ) -> Item:
         """Set ``label``, ``group`` or ``metadata`` of an item by hand: ``Collection.edit``."""
         body = json.dumps(changes).encode()
@@ -301,7 +301,7 @@ class RemoteCollection:
         return _item(self._item("GET", id))
 
     def picture(self, id: str) -> bytes:
-        """An item's file. ``ItemNotFoundError``, ``UnreadablePictureError`` if it has none."""
+        """An item's file. ``ItemNotFoundError``, ``UnreadableImageError`` if it has none."""
         path, asked = self._at(id, "/picture")
         return self._service.send("GET", path, query=asked)
 

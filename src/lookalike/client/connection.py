@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from lookalike.core.codes import KINDS
-from lookalike.errors import AccessDeniedError, FilterError, PictureError, ServiceError
+from lookalike.core.error_codes import KINDS
+from lookalike.errors import AccessDeniedError, FilterError, ImageError, ServiceError
 
 __all__ = ["Asked", "Document", "Service", "segment"]
 
@@ -80,7 +80,7 @@ class Service:
         return response.data
 
     def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
-        """What a problem means here. See ``core.codes``."""
+        """What a problem means here. See ``core.error_codes``."""
         status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
         if told is None or not isinstance(told.get("code"), str):
             return ServiceError(f"{self.address} answers {status}, and not as lookalike does")
@@ -90,7 +90,7 @@ class Service:
             return ServiceError(f"{self.address} answers {status}: {detail}")
         if issubclass(kind, FilterError):
             return kind(detail, text=str(told.get("filter")), at=int(told.get("at", 0)))
-        if issubclass(kind, PictureError):
+        if issubclass(kind, ImageError):
             return kind(detail, path=about)
         if issubclass(kind, AccessDeniedError) and response.status == _UNAUTHORIZED:
             without = "asks for a key; give key=… or set LOOKALIKE_API_KEY"

@@ -14,9 +14,9 @@ from PIL import Image
 from lookalike import images
 from lookalike.core.records import Entry, Json, Remote, Skipped
 from lookalike.errors import (
-    NotAPictureError,
-    PictureError,
-    UnreadablePictureError,
+    ImageError,
+    NotAnImageError,
+    UnreadableImageError,
 )
 from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart
 
@@ -57,11 +57,11 @@ def upload(query: ImageSource) -> tuple[bytes, str | None]:
         return query, None
     path = os.fspath(query)
     if path.lower().startswith(("http://", "https://")):
-        raise NotAPictureError("is a URL; save the picture first and give the file", path=path)
+        raise NotAnImageError("is a URL; save the picture first and give the file", path=path)
     return images.read(Path(os.path.expanduser(path))), path  # noqa: PTH111 - as Collection has it
 
 
-def _png(picture: images.Picture) -> bytes:
+def _png(picture: images.DecodedImage) -> bytes:
     file = io.BytesIO()
     picture.image.save(file, "PNG", compress_level=1, icc_profile=None)  # its colours are sRGB now
     return file.getvalue()
@@ -82,7 +82,7 @@ def batches(
     for entry in entries:
         try:
             data = _bytes_of(entry)
-        except PictureError as error:
+        except ImageError as error:
             unread.append(skipped(entry, error.reason))
             continue
         if batch and (len(batch) == _BATCH or size + len(data) > _BATCH_BYTES):
@@ -95,9 +95,9 @@ def batches(
 
 
 def _bytes_of(entry: Entry) -> bytes:
-    if isinstance(entry.picture, Remote):
-        raise UnreadablePictureError("is a URL; download it first")
-    return entry.picture if isinstance(entry.picture, bytes) else images.read(entry.picture)
+    if isinstance(entry.image, Remote):
+        raise UnreadableImageError("is a URL; download it first")
+    return entry.image if isinstance(entry.image, bytes) else images.read(entry.image)
 
 
 def said_json(batch: Sequence[tuple[Entry, bytes]]) -> list[dict[str, Json]]:

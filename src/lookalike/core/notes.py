@@ -1,7 +1,7 @@
-"""Why a search, a filter or a field finds nothing, as notes that every way in shows alike.
+"""Notes that explain why a search, a filter or a field finds nothing. Every way in shows them.
 
-``of_search``, ``of_filter`` and ``of_field`` ask the store only when nothing was found; what they
-ask costs some counts and a look at the first few thousand items, whatever the collection's size.
+The ``explain_…`` functions query the store only when nothing was found. They then count a few
+times and read the first few thousand items, whatever the size of the collection.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Json, Note
 from lookalike.core.suggestions import closest
 
-__all__ = ["of_field", "of_filter", "of_search", "text"]
+__all__ = ["explain_field", "explain_filter", "explain_search", "text"]
 
 _LOOKED_AT = 5000  # items whose metadata give the names of fields
 _VALUES = 10_000  # of a field, most frequent first, that a wrong value is compared with
 _UNIQUE = frozenset({"id", "path", "digest"})  # fields with as many values as there are items
 
 
-def of_search(
+def explain_search(
     store: Store,
     *,
     found: Sequence[Hit],
@@ -38,13 +38,13 @@ def of_search(
     if found and min_score is not None:
         return (_below(found[0], min_score),)
     if where is not None:
-        return of_filter(store, where) or (
+        return explain_filter(store, where) or (
             Note(code="no-other-item", message="no item but the query itself meets the filter"),
         )
-    return of_filter(store, None)
+    return explain_filter(store, None)
 
 
-def of_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
+def explain_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
     """Say why no item meets a filter; nothing where one does.
 
     Without a filter, say so when the collection is empty.
@@ -67,9 +67,9 @@ def of_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
     return tuple(unique.values())
 
 
-def of_field(store: Store, name: str, where: Condition | None = None) -> tuple[Note, ...]:
+def explain_field(store: Store, name: str, where: Condition | None = None) -> tuple[Note, ...]:
     """Say why a field has no values among the items that meet a filter; nothing where it has."""
-    if nothing := of_filter(store, where):
+    if nothing := explain_filter(store, where):
         return nothing
     has_it = Exists(name)
     if store.count(has_it if where is None else And((where, has_it))):

@@ -147,7 +147,7 @@ class ThumbnailState:
 class Entry:
     """A picture that is to become an item: where its bytes are and what is said about it.
 
-    ``picture`` is a file, the bytes of one, or ``Remote``: then it must be downloaded before it can
+    ``image`` is a file, the bytes of one, or ``Remote``: then it must be downloaded before it can
     be indexed. ``None`` for label, group or metadata says nothing
     about them: an item that is there already keeps its own. ``line`` is the place in a catalogue
     that says so (``products.csv:12``), for messages. It is not ``ended`` where the file ends with
@@ -158,7 +158,7 @@ class Entry:
     """
 
     id: str
-    picture: Path | bytes | Remote
+    image: Path | bytes | Remote
     root: str = ""
     path: str = ""
     stamp: Stamp | None = None

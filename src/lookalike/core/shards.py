@@ -1,30 +1,30 @@
-"""Shares of a source for several machines, by a hash of the ids. Pure."""
+"""Shards of a source, for several machines that index it together: by a hash of the ids. Pure."""
 
 import hashlib
 import re
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["Part"]
+__all__ = ["Shard"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Part ``number`` (from 1) of ``of``: each id is in exactly one, on any machine."""
+class Shard:
+    """Shard ``number`` (from 1) of ``of``. Each id is in exactly one shard, on any machine."""
 
     number: int
     of: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of:
-            raise ValueError(f"there is no part {self.number} of {self.of}")
+            raise ValueError(f"there is no shard {self.number} of {self.of}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``3/8``. Raises ``ValueError``."""
+        """Return the shard that a text such as ``3/8`` names. Raise ``ValueError``."""
         match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
         if match is None:
-            raise ValueError(f"{text!r} is no part; write it like 3/8")
+            raise ValueError(f"{text!r} is not a shard; write it like 3/8")
         return cls(number=int(match[1]), of=int(match[2]))
 
     def __contains__(self, id: str) -> bool:

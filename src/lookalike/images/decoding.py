@@ -1,6 +1,6 @@
-"""Bytes → an upright picture in sRGB on white, or a ``PictureError`` that says why not.
+"""Bytes → an upright picture in sRGB on white, or a ``ImageError`` that says why not.
 
-    read(path) → digest, decode → Picture → (the encoder's prepare, thumbnail)
+    read(path) → digest, decode → DecodedImage → (the encoder's prepare, thumbnail)
 
 Files are taken as hostile: only the parsers named in ``_PLUGINS`` are ever reached, sizes are
 checked before pixels, and whatever a decoder stumbles over becomes one plain sentence.
@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.errors import (
-    BrokenPictureError,
-    NotAPictureError,
-    PictureError,
-    PictureTooLargeError,
-    UnreadablePictureError,
+    BrokenImageError,
+    ImageError,
+    ImageTooLargeError,
+    NotAnImageError,
+    UnreadableImageError,
 )
 from lookalike.images.colour import rgb
 from lookalike.images.formats import DECODER_ERRORS, cut_off, format_of, what_instead
@@ -44,20 +44,20 @@ from lookalike.images.formats import DECODER_ERRORS, cut_off, format_of, what_in
 __all__ = [
     "SUFFIXES",
     "Box",
+    "DecodedImage",
     "Layers",
     "Limits",
-    "Picture",
-    "cropped",
+    "crop_image",
     "decode",
+    "decode_layers",
     "digest",
-    "for_crop",
+    "encode_thumbnail",
     "from_array",
     "from_image",
-    "layers",
+    "load_preview",
     "read",
     "reader_version",
-    "thumbnail",
-    "viewed",
+    "size_for_crop",
 ]
 
 # fmt: off
@@ -90,7 +90,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class DecodedImage:
     """An upright RGB picture. ``width`` and ``height`` are the original's after the EXIF turn;
     ``image`` is smaller when it was decoded at a reduced scale.
     """
@@ -112,8 +112,8 @@ _T = TypeVar("_T")
 def read(path: str | bytes | os.PathLike[str], limits: Limits = _LIMITS) -> bytes:
     """The bytes of a regular file, read once.
 
-    Never waits on a pipe and never opens a device. Raises ``UnreadablePictureError``,
-    ``PictureTooLargeError`` and, for an empty file or anything but a file, ``NotAPictureError``.
+    Never waits on a pipe and never opens a device. Raises ``UnreadableImageError``,
+    ``ImageTooLargeError`` and, for an empty file or anything but a file, ``NotAnImageError``.
     """
     shown = os.fsdecode(path)
     try:
@@ -131,9 +131,9 @@ def read(path: str | bytes | os.PathLike[str], limits: Limits = _LIMITS) -> byte
                 size += len(chunk)
                 _check_bytes(size, limits, shown)  # again: a file may grow
     except OSError as error:
-        raise UnreadablePictureError(_why_unreadable(error, path), path=shown) from error
+        raise UnreadableImageError(_why_unreadable(error, path), path=shown) from error
     if not chunks:
-        raise NotAPictureError("the file is empty", path=shown)
+        raise NotAnImageError("the file is empty", path=shown)
     return b"".join(chunks)
 
 
@@ -153,12 +153,12 @@ def _check_regular(mode: int, path: str) -> None:
         stat.S_IFBLK: "a device",
     }
     what = kinds.get(stat.S_IFMT(mode), "something else")
-    raise NotAPictureError(f"it is {what}, not a file", path=path)
+    raise NotAnImageError(f"it is {what}, not a file", path=path)
 
 
 def _check_bytes(size: int, limits: Limits, path: str | None = None) -> None:
     if size > limits.max_bytes:
-        raise PictureTooLargeError(
+        raise ImageTooLargeError(
             f"{_megabytes(size)}; the limit is {_megabytes(limits.max_bytes)}", path=path
         )
 
@@ -201,14 +201,14 @@ _PLUGINS = {
 
 def decode(
     data: bytes, *, limits: Limits = _LIMITS, at_least: tuple[int, int] | None = None
-) -> Picture:
+) -> DecodedImage:
     """A picture file's bytes → its (first) picture, upright, sRGB, transparent parts white.
 
     With ``at_least`` (width, height, as seen upright) a JPEG may be decoded at 1/2, 1/4 or 1/8
     of its size such that neither side falls below, in a fraction of the time.
 
-    Raises ``NotAPictureError``, ``BrokenPictureError`` (a truncated file too, though most of it
-    may be there) and ``PictureTooLargeError`` (known from the header, before any pixel).
+    Raises ``NotAnImageError``, ``BrokenImageError`` (a truncated file too, though most of it
+    may be there) and ``ImageTooLargeError`` (known from the header, before any pixel).
     """
     return _checked_decode(
         data, limits, lambda kind, parser: _decode(data, kind, parser, limits, at_least)
@@ -225,7 +225,7 @@ class Layers:
     several: bool
 
 
-def layers(
+def decode_layers(
     data: bytes, *, limits: Limits = _LIMITS, at_least: tuple[int, int] | None = None
 ) -> Layers:
     """Decode as ``decode`` does, but keep what a white ground hides.
@@ -242,11 +242,11 @@ def _checked_decode(
 ) -> _T:
     """Do ``work`` with the kind of a file and its parser; what goes wrong becomes one sentence."""
     if not data:
-        raise NotAPictureError("the file is empty")
+        raise NotAnImageError("the file is empty")
     _check_bytes(len(data), limits)
     kind = format_of(data)
     if kind is None:
-        raise NotAPictureError(what_instead(data))
+        raise NotAnImageError(what_instead(data))
     parser = _parser(kind)
     if kind == "WebP":
         # The parser below makes room for the whole canvas before it tells its size.
@@ -256,28 +256,28 @@ def _checked_decode(
     try:
         return _quietly(lambda: work(kind, parser))
     except Image.DecompressionBombError as error:
-        raise PictureTooLargeError(_pillows_limit(error)) from error
+        raise ImageTooLargeError(_pillows_limit(error)) from error
     except MemoryError as error:
-        raise PictureTooLargeError("there is not enough memory to decode it") from error
+        raise ImageTooLargeError("there is not enough memory to decode it") from error
     except DECODER_ERRORS as error:
-        raise BrokenPictureError(_harm(kind, data, error)) from error
+        raise BrokenImageError(_harm(kind, data, error)) from error
 
 
-def from_image(image: Image.Image) -> Picture:
+def from_image(image: Image.Image) -> DecodedImage:
     """A picture that is already a Pillow image, brought to the form ``decode`` gives.
 
     ``image`` itself stays as it is (one that was opened lazily is loaded). Raises
-    ``BrokenPictureError`` when its pixels cannot be had.
+    ``BrokenImageError`` when its pixels cannot be had.
     """
     if 0 in image.size:
-        raise BrokenPictureError("it has no pixels")
+        raise BrokenImageError("it has no pixels")
     try:
         return _quietly(lambda: _normal(image))
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        raise BrokenPictureError("its pixels could not be loaded") from error
+        raise BrokenImageError("its pixels could not be loaded") from error
 
 
-def from_array(array: NDArray[Any]) -> Picture:
+def from_array(array: NDArray[Any]) -> DecodedImage:
     """A picture from numbers: (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) with alpha.
 
     uint8, or floats in [0, 1]; rows from the top, channels R, G, B. Raises ``ValueError``.
@@ -308,13 +308,13 @@ def _parser(kind: str) -> Any:  # noqa: ANN401 - Pillow's plugin classes share n
     except ImportError as error:
         if kind != "HEIC":
             raise
-        raise NotAPictureError(
+        raise NotAnImageError(
             "it is a HEIC picture; to read these, run: pip install 'lookalike[heic]'"
         ) from error
     if kind == "TIFF":
         _silence_libtiff()
     if not getattr(sys.modules[module], "SUPPORTED", True):
-        raise NotAPictureError(f"this build of Pillow cannot read {kind}")
+        raise NotAnImageError(f"this build of Pillow cannot read {kind}")
     return parser
 
 
@@ -324,7 +324,7 @@ def _decode(
     parser: Callable[[io.BytesIO], Image.Image],
     limits: Limits,
     at_least: tuple[int, int] | None,
-) -> Picture:
+) -> DecodedImage:
     image = _parsed(data, parser, limits)
     size, turn = _load(image, kind, at_least)
     upright = _upright(rgb(image), turn)
@@ -364,7 +364,7 @@ def _parsed(
     return image
 
 
-def _normal(image: Image.Image) -> Picture:
+def _normal(image: Image.Image) -> DecodedImage:
     image.load()
     turn = _turn(image)
     upright = _upright(rgb(image), turn)
@@ -393,7 +393,7 @@ def _load(
 def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     if width * height > limits.max_pixels:
-        raise PictureTooLargeError(
+        raise ImageTooLargeError(
             f"{_megapixels(width * height)} ({width} x {height}); "
             f"the limit is {_megapixels(limits.max_pixels)}"
         )
@@ -455,7 +455,7 @@ def _check_scans(data: bytes) -> None:
         scans += found[0] == b"\xff\xda"
         at = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2], "big"), 2)
     if scans > _MOST_SCANS:
-        raise BrokenPictureError(f"the JPEG file has {scans} scans, which no real picture has")
+        raise BrokenImageError(f"the JPEG file has {scans} scans, which no real picture has")
 
 
 def _harm(kind: str, data: bytes, error: BaseException) -> str:
@@ -494,16 +494,16 @@ def _upright(image: Image.Image, turn: int) -> Image.Image:
     return image if turn == 1 else image.transpose(_TURNS[turn])
 
 
-def _picture(image: Image.Image, size: tuple[int, int], turn: int) -> Picture:
+def _picture(image: Image.Image, size: tuple[int, int], turn: int) -> DecodedImage:
     width, height = size[::-1] if turn in _SIDEWAYS else size
     image.info = {}  # a profile or EXIF turn left there would be applied once more
-    return Picture(image=image, width=width, height=height)
+    return DecodedImage(image=image, width=width, height=height)
 
 
 # --- parts of a picture ------------------------------------------------------------------------
 
 
-def cropped(picture: Picture, box: Box) -> Picture:
+def crop_image(picture: DecodedImage, box: Box) -> DecodedImage:
     """The part of an upright picture that ``box`` says, at least a pixel of it.
 
     ``width`` and ``height`` are the part's, in pixels of the original. Raises ``ValueError`` for
@@ -513,14 +513,14 @@ def cropped(picture: Picture, box: Box) -> Picture:
     width, height = picture.image.size
     x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
     corner = max(round(right * width), x + 1), max(round(bottom * height), y + 1)
-    return Picture(
+    return DecodedImage(
         image=picture.image.crop((x, y, *corner)),
         width=max(round((right - left) * picture.width), 1),
         height=max(round((bottom - top) * picture.height), 1),
     )
 
 
-def for_crop(at_least: tuple[int, int], box: Box) -> tuple[int, int]:
+def size_for_crop(at_least: tuple[int, int], box: Box) -> tuple[int, int]:
     """How large a picture must be decoded for the part ``box`` of it to be ``at_least`` so."""
     left, top, right, bottom = _checked(box)
     return math.ceil(at_least[0] / (right - left)), math.ceil(at_least[1] / (bottom - top))
@@ -538,7 +538,9 @@ def _checked(box: Box) -> Box:
 # --- thumbnails and versions -------------------------------------------------------------------
 
 
-def viewed(source: Path | bytes | None, side: int, limits: Limits = _LIMITS) -> Image.Image | None:
+def load_preview(
+    source: Path | bytes | None, side: int, limits: Limits = _LIMITS
+) -> Image.Image | None:
     """A picture to look at, at least ``side`` pixels if it has them; ``None`` for none, or one that
     is gone or cannot be read.
     """
@@ -547,11 +549,11 @@ def viewed(source: Path | bytes | None, side: int, limits: Limits = _LIMITS) -> 
     try:
         data = source if isinstance(source, bytes) else read(source, limits=limits)
         return decode(data, limits=limits, at_least=(side, side)).image
-    except PictureError:
+    except ImageError:
         return None
 
 
-def thumbnail(image: Image.Image, side: int) -> bytes:
+def encode_thumbnail(image: Image.Image, side: int) -> bytes:
     """A JPEG of an RGB picture, at most ``side`` pixels on the longer side, never enlarged.
 
     JPEG and not WebP: half a kilobyte to two more each, but a tenth of the time.
@@ -637,7 +639,7 @@ def _quietly(work: Callable[[], _T]) -> _T:
             continue
         finally:
             _here.decoding = False
-    raise BrokenPictureError("it was disturbed while decoding; try again")
+    raise BrokenImageError("it was disturbed while decoding; try again")
 
 
 _TRIES = 10

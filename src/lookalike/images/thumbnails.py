@@ -13,17 +13,25 @@ from PIL import Image
 from lookalike import images
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item, Thumbnail
-from lookalike.errors import PictureError, UnreadablePictureError
-from lookalike.images.decoding import Limits, Picture
+from lookalike.errors import ImageError, UnreadableImageError
+from lookalike.images.decoding import DecodedImage, Limits
 
-__all__ = ["SETTING", "checked", "keep", "kept_side", "made", "seen", "small"]
+__all__ = [
+    "SETTING",
+    "check_side",
+    "load_previews",
+    "make_thumbnail",
+    "render_thumbnail",
+    "set_thumbnail_side",
+    "thumbnail_side",
+]
 
 SETTING = "thumbnails"
 _SMALLEST, _LARGEST = 32, 1024  # pixels of the longer side
 _BATCH = 100  # thumbnails read at a time: a megabyte
 
 
-def kept_side(store: Store) -> int | None:
+def thumbnail_side(store: Store) -> int | None:
     """How large new items' thumbnails are to be; ``None`` where none are kept."""
     match store.setting(SETTING):
         case {"side": int(side)}:
@@ -32,7 +40,7 @@ def kept_side(store: Store) -> int | None:
             return None
 
 
-def checked(side: int) -> int:
+def check_side(side: int) -> int:
     """The side of thumbnails to keep, or 0 for none. ``ValueError`` for what is neither."""
     if side and not _SMALLEST <= side <= _LARGEST:
         raise ValueError(
@@ -42,51 +50,53 @@ def checked(side: int) -> int:
     return side
 
 
-def keep(store: Store, side: int) -> None:
+def set_thumbnail_side(store: Store, side: int) -> None:
     """Keep thumbnails of ``side`` pixels from now on; 0 keeps none and drops those that are there.
 
-    Raises as ``checked``.
+    Raises as ``check_side``.
     """
-    checked(side)
-    if side != (kept_side(store) or 0):
+    check_side(side)
+    if side != (thumbnail_side(store) or 0):
         store.set_setting(SETTING, {"side": side} if side else None)
     if not side:
         store.drop_thumbnails()
 
 
-def made(data: bytes, side: int, *, limits: Limits, decoded: Picture | None = None) -> Thumbnail:
+def make_thumbnail(
+    data: bytes, side: int, *, limits: Limits, decoded: DecodedImage | None = None
+) -> Thumbnail:
     """The thumbnail of a picture file's bytes; of ``decoded``, where that is large enough.
 
     Raises as ``images.decode``.
     """
     if decoded is None or max(decoded.image.size) < min(side, max(decoded.width, decoded.height)):
         decoded = images.decode(data, limits=limits, at_least=(side, side))
-    return Thumbnail(jpeg=images.thumbnail(decoded.image, side), side=side)
+    return Thumbnail(jpeg=images.encode_thumbnail(decoded.image, side), side=side)
 
 
-def small(
+def render_thumbnail(
     item: Item, file: Path | None, kept: Thumbnail | None, *, side: int, limits: Limits
 ) -> bytes:
     """A JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
 
     ``kept`` is its thumbnail in the store: taken where it is large enough, or where its ``file``
-    cannot be used. Raises ``PictureError`` where neither can.
+    cannot be used. Raises ``ImageError`` where neither can.
     """
     if kept is not None and (file is None or kept.shows(item, side)):
         return _reduced(kept, side)
     if file is None:
-        raise UnreadablePictureError("the picture is not kept, only its vector")
+        raise UnreadableImageError("the picture is not kept, only its vector")
     try:
         data = images.read(file, limits=limits)
         picture = images.decode(data, limits=limits, at_least=(side, side))
-    except PictureError:
+    except ImageError:
         if kept is None:
             raise
         return _reduced(kept, side)
-    return images.thumbnail(picture.image, side)
+    return images.encode_thumbnail(picture.image, side)
 
 
-def seen(
+def load_previews(
     store: Store,
     items: Sequence[Item],
     files: Sequence[Path | None],
@@ -96,7 +106,7 @@ def seen(
 ) -> Iterator[Image.Image | None]:
     """Each item's picture to look at, at least ``side`` pixels if it can; ``None`` if it cannot.
 
-    Of its thumbnail or its file (in the order of ``items``), as ``small``.
+    Of its thumbnail or its file (in the order of ``items``), as ``render_thumbnail``.
     """
     pairs = iter(zip(items, files, strict=True))
     while batch := list(islice(pairs, _BATCH)):
@@ -110,11 +120,11 @@ def _image(
 ) -> Image.Image | None:
     image = None
     if kept is None or not kept.shows(item, side):
-        image = images.viewed(file, side, limits)
-    return image or images.viewed(None if kept is None else kept.jpeg, side)
+        image = images.load_preview(file, side, limits)
+    return image or images.load_preview(None if kept is None else kept.jpeg, side)
 
 
 def _reduced(kept: Thumbnail, side: int) -> bytes:
     if kept.side <= side:
         return kept.jpeg
-    return images.thumbnail(images.decode(kept.jpeg, at_least=(side, side)).image, side)
+    return images.encode_thumbnail(images.decode(kept.jpeg, at_least=(side, side)).image, side)

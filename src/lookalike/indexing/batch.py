@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from lookalike import images
-from lookalike.core.by_hand import NOTHING, ByHand, by_hand
 from lookalike.core.ids import id_problem, is_text
+from lookalike.core.manual_edits import NOTHING, ManualEdits, read_edits
 from lookalike.core.protocols import Encoder, Prepared, Store
 from lookalike.core.records import Entry, Item, Remote, Skipped, Thumbnail, id_of
 from lookalike.core.vectors import Vector
-from lookalike.errors import ItemNotFoundError, PictureError, UnreadablePictureError
-from lookalike.images.thumbnails import made
+from lookalike.errors import ImageError, ItemNotFoundError, UnreadableImageError
+from lookalike.images.thumbnails import make_thumbnail
 
 __all__ = ["REMOTE", "TAKEN", "Batch", "load", "taken"]
 
@@ -53,7 +53,7 @@ class Batch:
     before: dict[str, Item] = field(default_factory=dict)
     relabelled: int = 0
     kept_by_hand: int = 0
-    overwritten: dict[str, ByHand] = field(default_factory=dict)
+    overwritten: dict[str, ManualEdits] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     fresh: dict[str, Entry] = field(default_factory=dict)
 
@@ -71,10 +71,10 @@ class _Small:
     have: Mapping[str, int]
     limits: images.Limits
 
-    def add(self, digest: str, data: bytes, decoded: images.Picture | None = None) -> None:
-        """Make the thumbnail of new content, if there is to be one. Raises ``PictureError``."""
+    def add(self, digest: str, data: bytes, decoded: images.DecodedImage | None = None) -> None:
+        """Make the thumbnail of new content, if there is to be one. Raises ``ImageError``."""
         if self.side is not None and digest not in self.batch.thumbnails:
-            small = made(data, self.side, limits=self.limits, decoded=decoded)
+            small = make_thumbnail(data, self.side, limits=self.limits, decoded=decoded)
             self.batch.thumbnails[digest] = small
 
     def complete(self, before: Item, entry: Entry, data: bytes | None = None) -> None:
@@ -86,7 +86,7 @@ class _Small:
             if images.digest(data) == before.digest:
                 self.add(before.digest, data)
                 self.batch.bare.append(before)
-        except PictureError as error:
+        except ImageError as error:
             self.batch.skipped.append((entry, _skipped(entry, error)))
 
 
@@ -95,7 +95,7 @@ class _Words:
     """What of a batch's items was set ``by_hand``, and whether the source may ``overwrite`` it."""
 
     batch: Batch
-    by_hand: Mapping[str, ByHand]
+    by_hand: Mapping[str, ManualEdits]
     overwrite: bool
 
     def described(self, item: Item, entry: Entry) -> Item:
@@ -164,7 +164,7 @@ def load(
     have = store.thumbnail_sides([*known]) if side is not None else {}
     small = _Small(batch=batch, side=side, have=have, limits=limits)
     told = [one.id for one in entries if one.id in known and _says(one)]
-    hands = by_hand(store, told) if told else {}
+    hands = read_edits(store, told) if told else {}
     words = _Words(batch=batch, by_hand=hands, overwrite=overwrite_by_hand)
     waiting: list[tuple[Entry, _Read]] = []
     held = 0
@@ -236,7 +236,7 @@ def _read(entry: Entry, before: Item | None, small: _Small, words: _Words) -> _R
         return words.described(before, entry)
     try:
         data = _bytes(entry, small.limits)
-    except PictureError as error:
+    except ImageError as error:
         return _skipped(entry, error)
     digest = images.digest(data)
     if before is None:
@@ -266,11 +266,11 @@ def taken(entry: Entry) -> Skipped:
 
 
 def _bytes(entry: Entry, limits: images.Limits) -> bytes:
-    if isinstance(entry.picture, Remote):
-        raise UnreadablePictureError(REMOTE)
-    if isinstance(entry.picture, bytes):
-        return entry.picture
-    return images.read(entry.picture, limits=limits)
+    if isinstance(entry.image, Remote):
+        raise UnreadableImageError(REMOTE)
+    if isinstance(entry.image, bytes):
+        return entry.image
+    return images.read(entry.image, limits=limits)
 
 
 def _copies(store: Store, digests: Collection[str], side: int | None) -> dict[str, _Copy]:
@@ -324,7 +324,7 @@ def _add(
     else:
         try:
             _add_new(small, words, entry, read, before=before, copy=copy, encoder=encoder)
-        except PictureError as error:
+        except ImageError as error:
             batch.skipped.append((entry, _skipped(entry, error)))
 
 
@@ -380,10 +380,10 @@ def _new_item(
     return item
 
 
-def _skipped(entry: Entry, error: PictureError) -> Skipped:
+def _skipped(entry: Entry, error: ImageError) -> Skipped:
     # A file that could not be read may be readable next time without having changed: permission,
     # a failing network share. So nothing is remembered that would keep it from being tried.
-    stamp = None if isinstance(error, UnreadablePictureError) else entry.stamp
+    stamp = None if isinstance(error, UnreadableImageError) else entry.stamp
     path = entry.path or entry.id
     if entry.line and entry.stamp is None:  # no file to look at, so say who names it
         path = f"{path} ({entry.line})"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from lookalike.core import by_hand
+from lookalike.core import manual_edits
 from lookalike.core.protocols import SideTable, Store
 from lookalike.core.records import Json
 from lookalike.core.roots import read_roots
@@ -29,7 +29,7 @@ CATALOGUES = "catalogues"
 
 _BATCH = 1000
 _TABLES = (
-    by_hand.TABLE,
+    manual_edits.TABLE,
     missing.TABLE,
     missing.THUMBNAILS,
     missing.ARRIVED,
@@ -85,7 +85,7 @@ def move_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
     return sum(
         _move_table(source.beside(name), target.beside(name), mirror=mirror)
         for name in (
-            by_hand.TABLE,
+            manual_edits.TABLE,
             missing.TABLE,
             missing.REPLACED,
             missing.THUMBNAILS,

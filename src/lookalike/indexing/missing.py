@@ -17,9 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lookalike.core import by_hand
-from lookalike.core.by_hand import NOTHING, ByHand
+from lookalike.core import manual_edits
 from lookalike.core.filters import In, Value
+from lookalike.core.manual_edits import NOTHING, ManualEdits
 from lookalike.core.protocols import Store
 from lookalike.core.records import Entry, Item, Json, Missing, SideRow, Stamp, Thumbnail
 from lookalike.indexing.pairing import Former, Pairs, pair
@@ -101,7 +101,7 @@ class Arrivals:
         for table in self._missing:
             awaited |= {row.digest for row in table.with_digest([one.digest for one in items])}
             awaited |= table.get([one.id for one in items]).keys()
-        hands = by_hand.by_hand(self._store, [*before]) if before else {}
+        hands = manual_edits.read_edits(self._store, [*before]) if before else {}
         rows = []
         for item in items:
             old = before.get(item.id)
@@ -155,7 +155,7 @@ def carry_words(
     formers = _formers(store, arrivals, vanished, elsewhere=final, filled=filled)
     # A run was cut off, and people have said something of a new item since: that is what counts.
     new = [one for one in arrivals if arrivals[one].before is None]
-    spoken = by_hand.by_hand(store, new) if by_hand.TABLE in filled else {}
+    spoken = manual_edits.read_edits(store, new) if manual_edits.TABLE in filled else {}
     found = pair(formers, [one.item for one in arrivals.values() if one.item.id not in spoken])
     if TABLE in filled:
         found = _by_id(store, found, {one: it for one, it in arrivals.items() if one not in spoken})
@@ -190,7 +190,7 @@ def set_aside(store: Store, ids: Sequence[str], *, moved: Collection[str] = ()) 
     for part in _parts(ids):
         waiting = [one for one in part if one not in moved]
         items = store.get(waiting)
-        hands = by_hand.by_hand(store, part)
+        hands = manual_edits.read_edits(store, part)
         small = store.thumbnails(waiting) if pictured else {}
         _rekey(
             store,
@@ -205,13 +205,13 @@ def set_aside(store: Store, ids: Sequence[str], *, moved: Collection[str] = ()) 
         )
         store.beside(THUMBNAILS).put([_thumbnail_row(one, kept) for one, kept in small.items()])
         gone += store.delete(part)
-        by_hand.forget(store, list(hands))
+        manual_edits.forget_edits(store, list(hands))
     return gone
 
 
 def forget(store: Store, ids: Sequence[str]) -> int:
     """Forget all that is kept beside items removed for good; return how many were missing."""
-    by_hand.forget(store, ids)
+    manual_edits.forget_edits(store, ids)
     store.beside(THUMBNAILS).delete(ids)
     store.beside(ARRIVED).delete(ids)
     replaced, named = store.beside(REPLACED), set(ids)
@@ -263,7 +263,7 @@ def _formers(
         for one in arrivals.values()
         if one.before is not None and one.before.item.digest in digests
     ]
-    hands = by_hand.by_hand(store, [one.id for one in gone])
+    hands = manual_edits.read_edits(store, [one.id for one in gone])
 
     def formers(items: Sequence[Item], origin: str) -> list[Former]:
         return [
@@ -278,7 +278,7 @@ def _formers(
         return found
     lacking = digests - {one.item.digest for one in found}
     others = [one for one in _gone_elsewhere(store, [*lacking]) if one.id not in arrivals]
-    hands = by_hand.by_hand(store, [one.id for one in others])
+    hands = manual_edits.read_edits(store, [one.id for one in others])
     return [*found, *formers(others, "elsewhere")]
 
 
@@ -322,10 +322,10 @@ def _carry(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival], *, over
     edited.
     """
     changed: list[Item] = []
-    hands: dict[str, ByHand] = {}
+    hands: dict[str, ManualEdits] = {}
     kept = 0
     # What was set by hand since the item is there; of content that was replaced, it isn't.
-    since = by_hand.by_hand(store, [item.id for _, item in found.moved])
+    since = manual_edits.read_edits(store, [item.id for _, item in found.moved])
     for former, item in found.moved:
         arrival = arrivals[item.id]
         own = since.get(item.id, NOTHING) if arrival.before is None else NOTHING
@@ -335,7 +335,7 @@ def _carry(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival], *, over
         kept += hand.against(arrival.entry)
         hands[item.id] = hand
         changed.append(hand.over(_told(arrival, former.item)))
-    table = store.beside(by_hand.TABLE)
+    table = store.beside(manual_edits.TABLE)
     table.put([SideRow(id=one, value=hand.as_json()) for one, hand in hands.items() if hand])
     for part in _parts(changed):
         there = store.get([item.id for item in part])
@@ -459,7 +459,7 @@ def _item_of(one: str, digest: str, value: Mapping[str, Any]) -> Item:
     )
 
 
-def _missing_row(item: Item, hand: ByHand, since: float) -> SideRow:
+def _missing_row(item: Item, hand: ManualEdits, since: float) -> SideRow:
     value: dict[str, Json] = {
         "id": item.id,
         **_place_json(item),
@@ -469,9 +469,9 @@ def _missing_row(item: Item, hand: ByHand, since: float) -> SideRow:
     return SideRow(id=item.id, digest=item.digest, value=value)
 
 
-def _missing_of(row: SideRow) -> tuple[Missing, ByHand]:
+def _missing_of(row: SideRow) -> tuple[Missing, ManualEdits]:
     value: Any = row.value
-    hand = ByHand.of_json(value["by_hand"])
+    hand = ManualEdits.of_json(value["by_hand"])
     item = _item_of(value["id"], row.digest, value)
     return Missing(item=item, since=value["since"]), hand
 
@@ -481,7 +481,7 @@ def _former(row: SideRow, table: str) -> Former:
     return Former(item=gone.item, origin="missing", by_hand=hand, table=table, row=row.id)
 
 
-def _arrival_row(item: Item, entry: Entry, before: Item | None, hand: ByHand) -> SideRow:
+def _arrival_row(item: Item, entry: Entry, before: Item | None, hand: ManualEdits) -> SideRow:
     value: dict[str, Json] = {
         "at": time.time(),
         "root": item.root,
@@ -508,13 +508,13 @@ def _arrival(row: SideRow, item: Item) -> _Arrival:
     before = value["before"]
     return _Arrival(
         item=item,
-        entry=Entry(id=item.id, picture=b"", **said),
+        entry=Entry(id=item.id, image=b"", **said),
         before=None
         if before is None
         else Former(
             item=_item_of(row.id, before["digest"], before),
             origin="replaced",
-            by_hand=ByHand.of_json(before["by_hand"]),
+            by_hand=ManualEdits.of_json(before["by_hand"]),
         ),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lookalike.core.by_hand import NOTHING, ByHand
+from lookalike.core.manual_edits import NOTHING, ManualEdits
 from lookalike.core.records import Item
 
 __all__ = ["Former", "Pairs", "pair"]
@@ -30,7 +30,7 @@ class Former:
 
     item: Item
     origin: str
-    by_hand: ByHand = NOTHING
+    by_hand: ManualEdits = NOTHING
     table: str = ""
     row: str = ""
 

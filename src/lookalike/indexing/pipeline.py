@@ -26,7 +26,7 @@ from unicodedata import normalize
 import numpy as np
 
 from lookalike import images
-from lookalike.core import by_hand
+from lookalike.core import manual_edits
 from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Catalogue, Encoder, Store
 from lookalike.core.records import (
@@ -40,10 +40,10 @@ from lookalike.core.records import (
     Stamp,
     id_of,
 )
-from lookalike.core.shards import Part
+from lookalike.core.shards import Shard
 from lookalike.core.vectors import Matrix
 from lookalike.errors import SourceError
-from lookalike.images.thumbnails import kept_side
+from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing import failures, removals
 from lookalike.indexing.batch import REMOTE, Batch, load, taken
 from lookalike.indexing.missing import Arrivals, Carried, carry_words, set_aside
@@ -94,7 +94,7 @@ def index_folder(
     keep_missing: bool = False,
     allow_removals: bool = False,
     retry: bool = False,
-    part: Part | None = None,
+    shard: Shard | None = None,
     overwrite_by_hand: bool = False,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -104,18 +104,18 @@ def index_folder(
     ``encoder`` is only called when there is a picture to encode. Items whose file has gone are
     removed at the end, after a scan that saw everything and a run that was not stopped, unless
     ``keep_missing``. Where they are too many (``indexing.removals``) they stay, and the report
-    says so, unless ``allow_removals``. With ``part``, only what is in it is looked at, and nothing
+    says so, unless ``allow_removals``. With ``shard``, only what is in it is looked at, and nothing
     removed. The other arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
     """
     began = time.monotonic()
     listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
     known, skips = store.stamps(name, under), store.skips(name, under)
-    if part is not None:
+    if shard is not None:
         listing.files = {
-            path: stamp for path, stamp in listing.files.items() if id_of(name, path) in part
+            path: stamp for path, stamp in listing.files.items() if id_of(name, path) in shard
         }
-        known = {path: one for path, one in known.items() if one[0] in part}
-        skips = {path: skip for path, skip in skips.items() if id_of(name, path) in part}
+        known = {path: one for path, one in known.items() if one[0] in shard}
+        skips = {path: skip for path, skip in skips.items() if id_of(name, path) in shard}
     plan = plan_folder(listing, known, skips, retry=retry, bare=_bare(store, known))
     report = IndexReport()
     if plan.work:
@@ -135,13 +135,13 @@ def index_folder(
         carried = carry_words(
             store,
             name,
-            plan.vanished if part is None else (),
+            plan.vanished if shard is None else (),
             under=under,
-            final=part is None,
+            final=shard is None,
             overwrite_by_hand=overwrite_by_hand,
         )
         report = _with(report, carried)
-        if not keep_missing and part is None:
+        if not keep_missing and shard is None:
             vanished = set(plan.vanished)
             going = removals.settle(
                 store,
@@ -165,10 +165,10 @@ def index_folder(
         store,
         f"folder {root / under}",
         left,
-        whole=part is None and not report.interrupted,
+        whole=shard is None and not report.interrupted,
     )
     used = plan.unchanged + report.indexed + report.reused + report.unchanged
-    seen = bool(used) or part is not None or report.interrupted
+    seen = bool(used) or shard is not None or report.interrupted
     passed = {} if seen else dict(listing.passed)
     if not passed and (listing.files or listing.skipped):
         seen = True  # the reasons of those say it all
@@ -203,7 +203,7 @@ def index_catalogue(
     keep_missing: bool = False,
     allow_removals: bool = False,
     retry: bool = False,
-    part: Part | None = None,
+    shard: Shard | None = None,
     overwrite_by_hand: bool = False,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -216,7 +216,7 @@ def index_catalogue(
     case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
     are removed at the end, unless ``keep_missing`` or the run was stopped. Where they are too many
     (``indexing.removals``) they stay, unless ``allow_removals``; while a line cannot be understood
-    they stay anyway, for it may be theirs. The report says so. With ``part``, only entries in it
+    they stay anyway, for it may be theirs. The report says so. With ``shard``, only entries in it
     are looked at, and nothing is removed.
 
     Raises ``SourceError`` where not one picture is there: all are URLs, or lie elsewhere.
@@ -228,7 +228,7 @@ def index_catalogue(
         catalogue,
         name,
         {} if retry else store.skips(name),
-        part,
+        shard,
         lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
     )
     report = index_entries(
@@ -266,12 +266,12 @@ def index_catalogue(
         )
     gone = {}
     carried = Carried()
-    whole = not reading.odd and part is None
+    whole = not reading.odd and shard is None
     if not report.interrupted:
         gone = {
             one: path
             for one, path in known.items()
-            if one not in reading.named and (part is None or one in part)
+            if one not in reading.named and (shard is None or one in shard)
         }
         carried = carry_words(
             store,
@@ -282,7 +282,7 @@ def index_catalogue(
         )
         report = _with(report, carried)
     going = removals.Removals()
-    if not keep_missing and part is None:
+    if not keep_missing and shard is None:
         going = removals.settle(
             store,
             catalogue.root,
@@ -301,7 +301,7 @@ def index_catalogue(
         store,
         f"{catalogue.format} {getattr(catalogue, 'path', catalogue.root)}",
         skipped,
-        whole=part is None and not report.interrupted,
+        whole=shard is None and not report.interrupted,
     )
     return replace(
         report,
@@ -370,13 +370,13 @@ class _Reading:
         catalogue: Catalogue,
         name: str,
         skips: Mapping[str, Skipped],
-        part: Part | None,
+        shard: Shard | None,
         is_cut_off: Callable[[Entry, Collection[str]], bool],
     ) -> None:
         self._catalogue = catalogue
         self._name = name
         self._skips = skips
-        self._part = part
+        self._shard = shard
         self._is_cut_off = is_cut_off
         self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
         self._absent = 0  # files that are not there, as long as none was
@@ -399,12 +399,12 @@ class _Reading:
                 continue
             self.has_lines = self.has_lines or bool(one.line)
             self.named.add(one.id)
-            if isinstance(one.picture, Remote):
-                reason = one.picture.reason or REMOTE
+            if isinstance(one.image, Remote):
+                reason = one.image.reason or REMOTE
                 remote.append(Skipped(path=one.line or one.id, reason=reason))
                 if not self.seen and len(remote) == _NONE_OF:
                     break
-            elif self._part is None or one.id in self._part:
+            elif self._shard is None or one.id in self._shard:
                 yield from self._looked_at(one)
         if remote and not self.seen:
             raise SourceError(
@@ -416,7 +416,7 @@ class _Reading:
         self.left += remote
 
     def _looked_at(self, one: Entry) -> Iterator[Entry]:
-        if isinstance(one.picture, Path):
+        if isinstance(one.image, Path):
             if one.stamp is not None:
                 self._absent = -1
             elif self._absent >= 0:
@@ -527,7 +527,7 @@ def index_entries(
     skipped: list[Skipped] = []
     interrupted = False
     workers = usable_cores()
-    side = kept_side(store)
+    side = thumbnail_side(store)
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="lookalike-read") as pool,
         closing(
@@ -595,7 +595,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
             ]
         )
     if batch.overwritten:
-        table = store.beside(by_hand.TABLE)
+        table = store.beside(manual_edits.TABLE)
         table.delete([one for one, hand in batch.overwritten.items() if not hand])
         left = {one: hand for one, hand in batch.overwritten.items() if hand}
         table.put([SideRow(id=one, value=hand.as_json()) for one, hand in left.items()])
@@ -632,7 +632,7 @@ def _store(batch: Batch, store: Store, new: list[Item], vectors: Matrix) -> None
 
 def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:
     """Ids of those that lack the thumbnail which the collection keeps of each item."""
-    side = kept_side(store)
+    side = thumbnail_side(store)
     if side is None:
         return ()
     ids = [one for one, _ in known.values()]
@@ -671,7 +671,7 @@ def _entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> I
     for path in paths:
         yield Entry(
             id=id_of(name, path),
-            picture=root / path,
+            image=root / path,
             root=name,
             path=path,
             stamp=listing.files[path],

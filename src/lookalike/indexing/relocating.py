@@ -14,7 +14,7 @@ from lookalike import images
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item
 from lookalike.core.roots import Root, innermost, read_roots, roots_json
-from lookalike.errors import PictureError, RootMovedError, SourceError
+from lookalike.errors import ImageError, RootMovedError, SourceError
 from lookalike.sources.scan import check_folder, stamp_of
 
 __all__ = ["Relocation", "check_new", "relocate"]
@@ -164,7 +164,7 @@ def _is_same(folder: Path, item: Item) -> bool | None:
         return False
     try:
         return images.digest(images.read(file, limits=_LIMITS)) == item.digest
-    except PictureError:
+    except ImageError:
         return None
 
 

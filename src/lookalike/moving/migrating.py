@@ -339,7 +339,7 @@ def _entry(
         return skip
     return Entry(
         id=item.id,
-        picture=file,
+        image=file,
         root=item.root,
         path=item.path,
         stamp=stamp,

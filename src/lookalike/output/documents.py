@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.core.codes import status_of
+from lookalike.core.error_codes import status_of
 from lookalike.core.records import Hit, Item, Json, Missing, Note
 from lookalike.errors import LookalikeError
 

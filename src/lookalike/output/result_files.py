@@ -97,6 +97,6 @@ def _write(target: Path, page: str, shops: Sequence[Collection]) -> None:
 def _thumbnails(shop: Collection, items: Sequence[Item]) -> dict[str, bytes | None]:
     """Small JPEGs by id, ``None`` where the picture is gone or cannot be read."""
     return {
-        item.id: None if image is None else images.thumbnail(image, _SIDE)
-        for item, image in zip(items, shop.pictures(items, side=_SIDE), strict=True)
+        item.id: None if image is None else images.encode_thumbnail(image, _SIDE)
+        for item, image in zip(items, shop.previews(items, side=_SIDE), strict=True)
     }

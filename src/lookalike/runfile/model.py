@@ -20,7 +20,7 @@ from lookalike.analysis.evaluation import SAMPLE
 from lookalike.core.filters import FIELDS, parse
 from lookalike.core.suggestions import did_you_mean
 from lookalike.errors import FilterError
-from lookalike.images.thumbnails import checked
+from lookalike.images.thumbnails import check_side
 from lookalike.output.export import FORMATS as TABLES
 from lookalike.output.export import VECTORS, Vectors, format_of
 from lookalike.runfile.steps import STEPS, Step
@@ -218,7 +218,7 @@ class Index(_Section):
     as_new: bool = Field(
         default=False, description="index a folder even if it is another one that was moved"
     )
-    thumbnails: Annotated[int, AfterValidator(checked)] | None = Field(
+    thumbnails: Annotated[int, AfterValidator(check_side)] | None = Field(
         default=None,
         description="keep small JPEGs with the items, 32 to 1024 pixels a side; 0: none",
         examples=[256],

@@ -88,7 +88,7 @@ def _said(source: Path, kind: str) -> tuple[_Said, str]:
         return _Said(labels=True), f"; {error} (here: columns)"
     said = _Said(
         labels=any(one.label for one in entries),
-        remote=any(isinstance(one.picture, Remote) for one in entries),
+        remote=any(isinstance(one.image, Remote) for one in entries),
     )
     found = [*(["labels"] if said.labels else []), *(["URLs to download"] if said.remote else [])]
     return said, f", with {' and '.join(found)}" if found else ""

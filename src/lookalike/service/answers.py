@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lookalike.core.records import Item, Json
 from lookalike.core.vectors import Vector
 from lookalike.images.decoding import Box
-from lookalike.images.thumbnails import kept_side
+from lookalike.images.thumbnails import thumbnail_side
 from lookalike.output.documents import hits_json, search_json
 from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, bytes_of, run
 from lookalike.service.collections import Opened
@@ -124,7 +124,7 @@ def with_links(
 ) -> None:
     """Say in each item's document where its pictures are had from."""
     has_file = [document["path"] is not None for document in documents]
-    keeps = not all(has_file) and kept_side(opened.collection.store) is not None
+    keeps = not all(has_file) and thumbnail_side(opened.collection.store) is not None
     for item, document, file in zip(items, documents, has_file, strict=True):
         for what, shown in (("thumbnail", file or keeps), ("picture", file)):
             link = item_address(item.id, f"/{what}", f"v={item.digest[:12]}")

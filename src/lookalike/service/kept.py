@@ -131,7 +131,7 @@ def keep(root: Root, item_id: str, data: bytes, said: Said, *, before: Item | No
 def _entry(item_id: str, root: Root, path: str, found: os.stat_result, said: Said) -> Entry:
     return Entry(
         id=item_id,
-        picture=root.path / path,
+        image=root.path / path,
         root=root.name,
         path=path,
         stamp=Stamp(found.st_size, found.st_mtime_ns),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from lookalike import errors
-from lookalike.core.codes import status_of
+from lookalike.core.error_codes import status_of
 from lookalike.core.records import Json
 
 __all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register", "told"]
@@ -77,7 +77,7 @@ def problem_of(error: errors.LookalikeError) -> Problem:
     headers = {"Retry-After": "1"} if status == _UNAVAILABLE else None
     if isinstance(error, errors.FilterError):
         return Problem(status, code, error.reason, at=error.at, filter=error.text)
-    if isinstance(error, errors.PictureError):
+    if isinstance(error, errors.ImageError):
         return Problem(status, code, error.reason)
     return Problem(status, code, str(error), headers=headers)
 

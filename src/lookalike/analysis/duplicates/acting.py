@@ -19,7 +19,7 @@ from lookalike.analysis.duplicates.moving import free, move
 from lookalike.analysis.duplicates.reading import view_of
 from lookalike.analysis.duplicates.removals import Given
 from lookalike.core.records import Item
-from lookalike.errors import ItemNotFoundError, PictureError, SourceError
+from lookalike.errors import ImageError, ItemNotFoundError, SourceError
 from lookalike.sources.scan import TRASH
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class _Run:
                     view_of(one, side=SIDE_SURE, limits=self._collection.limits)
                     for one in (kept_data, data)
                 )
-            except PictureError as error:
+            except ImageError as error:
                 raise _LeftError(error.reason) from error
             _check_same(first, second, copy.turn)
         target = self._target(item)
@@ -196,7 +196,7 @@ class _Run:
         try:
             before = _state(path)
             data = images.read(path, self._collection.limits)
-        except PictureError as error:
+        except ImageError as error:
             raise _LeftError(of + error.reason) from error
         if images.digest(data) != item.digest:
             raise _LeftError(f"{of}it has changed since it was indexed")
@@ -256,7 +256,7 @@ class _Run:
                 self._read(kept, step.original, f"of {kept.id}: ")
             if not why and self._permanently:
                 target.unlink()
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             why = str(error)
         except _LeftError as left:
             why = str(left)
@@ -275,13 +275,13 @@ def _move_back(target: Path, path: Path) -> None:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Size and time of change of a regular file. Raises ``PictureError``."""
+    """Size and time of change of a regular file. Raises ``ImageError``."""
     try:
         found = path.stat()
     except OSError as error:
-        raise PictureError("there is no such file") from error
+        raise ImageError("there is no such file") from error
     if not file_kinds.S_ISREG(found.st_mode):
-        raise PictureError("it is not a file")
+        raise ImageError("it is not a file")
     return found.st_size, found.st_mtime_ns
 
 

@@ -147,7 +147,7 @@ def copies_of(
     """The items that a picture is a copy of, the nearest first; the item at its path is none.
 
     ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
-    ``PictureError``, ``EncoderError``.
+    ``ImageError``, ``EncoderError``.
     """
     data = picture if isinstance(picture, bytes) else images.read(picture, collection.limits)
     image = images.decode(data, limits=collection.limits).image

@@ -11,7 +11,7 @@ from lookalike.analysis.duplicates.keeping import Kept
 from lookalike.analysis.duplicates.reading import view_of
 from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Item
-from lookalike.errors import PictureError
+from lookalike.errors import ImageError
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -92,7 +92,7 @@ class Judge:
             if images.digest(data) != digest:
                 return "it has changed since it was indexed"
             return view_of(data, side=SIDE_SHOWN, limits=self._collection.limits)
-        except PictureError as error:
+        except ImageError as error:
             return error.reason
 
 

@@ -10,7 +10,7 @@ from lookalike.analysis.duplicates.keeping import Kept
 from lookalike.analysis.duplicates.signatures import Signatures, signature
 from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Item, Skipped
-from lookalike.errors import PictureError
+from lookalike.errors import ImageError
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -27,9 +27,9 @@ def signature_of(seen: images.Layers) -> Signatures:
 
 
 def view_of(data: bytes, *, side: int, limits: images.Limits) -> View:
-    """Decode an image to compare it at up to ``side`` pixels. Raises ``PictureError``."""
+    """Decode an image to compare it at up to ``side`` pixels. Raises ``ImageError``."""
     # Twice the size: a crop is compared at the size of what is left.
-    seen = images.layers(data, limits=limits, at_least=(2 * side, 2 * side))
+    seen = images.decode_layers(data, limits=limits, at_least=(2 * side, 2 * side))
     return View(grounds=seen.grounds, several=seen.several).reduced(2 * side)
 
 
@@ -53,8 +53,8 @@ def signatures_of(
             data = images.read(place, collection.limits)
             if images.digest(data) != item.digest:
                 return Skipped(path=str(place), reason="it has changed since it was indexed")
-            seen = images.layers(data, limits=collection.limits, at_least=_DECODE)
-        except PictureError as error:
+            seen = images.decode_layers(data, limits=collection.limits, at_least=_DECODE)
+        except ImageError as error:
             return Skipped(path=str(place), reason=error.reason)
         return signature_of(seen)
 

@@ -104,7 +104,7 @@ def _item_back(collection: "Collection", removal: Removal) -> str:
             [
                 Entry(
                     id=item.id,
-                    picture=removal.path,
+                    image=removal.path,
                     root=item.root,
                     path=item.path,
                     stamp=Stamp(size=found.st_size, mtime_ns=found.st_mtime_ns),

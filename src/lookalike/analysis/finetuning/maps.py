@@ -21,7 +21,7 @@ from lookalike.encoders.cards import ModelCard, Output, PatchMap, Weights
 from lookalike.encoders.checkpoint import Arrays
 from lookalike.encoders.efficientnet_lite import IMAGE, STAGES, blocks_of, build_network
 from lookalike.encoders.onnx_encoder import OnnxEncoder
-from lookalike.errors import PictureError
+from lookalike.errors import ImageError
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -142,7 +142,7 @@ class Maps:
             picture = images.decode(
                 data, limits=self._limits, at_least=self._front.decode_size
             ).image
-        except PictureError as error:
+        except ImageError as error:
             return Skipped(path=str(path), reason=error.reason)
         if not view:
             return self._front.prepare(picture)

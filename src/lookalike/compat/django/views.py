@@ -20,10 +20,10 @@ from lookalike.collection import Collection
 from lookalike.compat.django.settings import AppSettings, read
 from lookalike.compat.engine_json import engine_response_json
 from lookalike.config import open_collection
-from lookalike.core.codes import status_of
+from lookalike.core.error_codes import status_of
 from lookalike.core.records import Hit, Json
 from lookalike.core.suggestions import did_you_mean
-from lookalike.errors import LookalikeError, PictureError, PictureTooLargeError
+from lookalike.errors import ImageError, ImageTooLargeError, LookalikeError
 
 __all__ = ["search"]
 
@@ -55,7 +55,7 @@ def _answering(view: _View) -> _View:
     def answered(request: HttpRequest) -> JsonResponse:
         try:
             return view(request)
-        except PictureError as error:
+        except ImageError as error:
             return _problem(*status_of(error), error.reason)
         except LookalikeError as error:  # nothing that who asks could mend, and it may name a place
             _LOG.error("%s %s: %s", request.method, request.path, error)
@@ -87,7 +87,7 @@ def search(request: HttpRequest) -> JsonResponse:
     if len(pictures) != 1:
         return _problem(422, "no-picture", "send one picture, in the field image")
     if pictures[0].size > settings.max_upload:
-        raise PictureTooLargeError(
+        raise ImageTooLargeError(
             f"the picture has {pictures[0].size:,} bytes; the limit is {settings.max_upload:,}"
         )
     shop = _opened(settings)

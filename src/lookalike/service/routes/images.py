@@ -12,9 +12,9 @@ from fastapi.responses import FileResponse, Response
 
 from lookalike.collection import Collection
 from lookalike.core.records import Item, Thumbnail
-from lookalike.errors import UnreadablePictureError
+from lookalike.errors import UnreadableImageError
 from lookalike.images.formats import format_of
-from lookalike.images.thumbnails import small
+from lookalike.images.thumbnails import render_thumbnail
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem
 from lookalike.service.reopening import Reopening
@@ -63,19 +63,19 @@ class _Small(NamedTuple):
 def _file(shop: Collection, item: Item) -> _File:
     """An item's file, if it lies where the collection may look: below a root, links resolved.
 
-    Raises ``UnreadablePictureError``.
+    Raises ``UnreadableImageError``.
     """
     place = shop.file_of(item)
     if place is None:
-        raise UnreadablePictureError("the picture is not kept, only its vector")
+        raise UnreadableImageError("the picture is not kept, only its vector")
     try:
         real = place.resolve(strict=True)
         found = real.stat()
     except OSError as error:
-        raise UnreadablePictureError("the file is not where it was indexed") from error
+        raise UnreadableImageError("the file is not where it was indexed") from error
     roots = [root.path.resolve() for root in shop.roots() if root.name == item.root]
     if not any(real.is_relative_to(root) for root in roots):
-        raise UnreadablePictureError("the file is a link that leads out of its folder")
+        raise UnreadableImageError("the file is a link that leads out of its folder")
     return _File(item, real, found, _tag(f"{item.digest} {found.st_size} {found.st_mtime_ns}"))
 
 
@@ -92,7 +92,7 @@ def _small(shop: Collection, item_id: str, side: int) -> _Small:
     if not whole:
         try:
             file = _file(shop, item)
-        except UnreadablePictureError:
+        except UnreadableImageError:
             if kept is None:
                 raise
     if file is not None:
@@ -169,7 +169,7 @@ async def thumbnail(
 def _jpeg(opened: Opened, found: _Small, side: int) -> bytes:
     place = None if found.file is None else found.file.place
     limits = opened.collection.limits
-    return small(found.item, place, found.kept, side=side, limits=limits)
+    return render_thumbnail(found.item, place, found.kept, side=side, limits=limits)
 
 
 @router.head("/items/{id:path}/picture", include_in_schema=False)
@@ -202,7 +202,7 @@ def _kind(place: Path) -> str:
         with place.open("rb") as opened:
             kind = format_of(opened.read(_HEAD))
     except OSError as error:
-        raise UnreadablePictureError("the file cannot be read") from error
+        raise UnreadableImageError("the file cannot be read") from error
     if kind is None:  # it was one when it was indexed
         raise Problem(409, "no-longer-a-picture", "the file is no picture any more; index again")
     return _TYPES[kind]

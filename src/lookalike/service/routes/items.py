@@ -12,7 +12,7 @@ from lookalike.collection import Collection
 from lookalike.core.filters import And, Compare, Condition, Value, parse
 from lookalike.core.ids import check_id
 from lookalike.core.records import Item, Json
-from lookalike.errors import ItemNotFoundError, PictureError
+from lookalike.errors import ImageError, ItemNotFoundError
 from lookalike.output.documents import items_json, missing_json, notes_json
 from lookalike.service import kept, schemas
 from lookalike.service.adding import Arrival, arrived, put
@@ -240,7 +240,7 @@ async def put_item(
         check_id(id)
     _, (added,) = await put(opened, [Arrival(said=new, upload=upload)], remember=False)
     if added.reason is not None:
-        raise PictureError(added.reason)
+        raise ImageError(added.reason)
     item = await in_thread(opened.collection.get, id)
     (document,) = await in_thread(_documents, service, opened, [item])
     status = 201 if added.outcome == "created" else 200

@@ -34,7 +34,7 @@ class ClassFolders:
                 continue
             yield Entry(
                 id=path,
-                picture=self.root / path,
+                image=self.root / path,
                 path=path,
                 stamp=stamp,
                 label=label if slash else None,

@@ -32,7 +32,7 @@ class Downloads:
                 place = self.root / (row.file or "")
                 yield Entry(
                     id=row.id,
-                    picture=place,
+                    image=place,
                     path=row.file or "",
                     stamp=stamp_of(place),
                     label=row.label,
@@ -43,7 +43,7 @@ class Downloads:
             for row in record.rows(ok=False):
                 failed += 1
                 reason = f"not downloaded: {row.reason or row.status}"
-                yield Entry(id=row.id, picture=Remote(row.urls, reason))
+                yield Entry(id=row.id, image=Remote(row.urls, reason))
             if failed and not there:
                 raise SourceError(
                     f"none of the {failed:,} images of {self.root} could be downloaded; `lookalike "

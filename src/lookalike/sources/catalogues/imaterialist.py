@@ -123,7 +123,7 @@ class IMaterialist:
             picture = self._pictures / _inside(path)
         return Entry(
             id=one,
-            picture=picture,
+            image=picture,
             path=path,
             stamp=stamp_of(picture) if isinstance(picture, Path) else None,
             label=None if label is None else str(label),

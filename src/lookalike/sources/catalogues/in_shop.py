@@ -73,7 +73,7 @@ class InShop:
             metadata = {"split": split, **_of_picture(boxes.get(name)), **words.get(item, {})}
             yield Entry(
                 id=name,
-                picture=self.root / path,
+                image=self.root / path,
                 path=path,
                 stamp=stamp_of(self.root / path),
                 label="/".join(inside.split("/")[:-2][:2]) or None,

@@ -74,7 +74,7 @@ class Myntra:
         more = self._more(one)
         return Entry(
             id=one,
-            picture=self.root / path,
+            image=self.root / path,
             path=path,
             stamp=stamp_of(self.root / path),
             label=values.get("articleType"),

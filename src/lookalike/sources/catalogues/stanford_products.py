@@ -56,7 +56,7 @@ class StanfordProducts:
             metadata["split"] = split
         return Entry(
             id=path,
-            picture=self.root / path,
+            image=self.root / path,
             path=path,
             stamp=stamp_of(self.root / path),
             label=folder.removesuffix("_final") if slash else None,

@@ -91,7 +91,7 @@ class Table:
         own = path or (picture.urls[0] if isinstance(picture, Remote) else where)
         return Entry(
             id=named["id"] or own,
-            picture=picture,
+            image=picture,
             path=path,
             stamp=stamp_of(picture) if isinstance(picture, Path) else None,
             label=named["label"] or None,

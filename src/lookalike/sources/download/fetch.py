@@ -12,10 +12,10 @@ from yarl import URL
 
 from lookalike import images
 from lookalike.errors import (
-    BrokenPictureError,
-    NotAPictureError,
-    PictureError,
-    PictureTooLargeError,
+    BrokenImageError,
+    ImageError,
+    ImageTooLargeError,
+    NotAnImageError,
 )
 from lookalike.images.formats import format_of
 from lookalike.sources.download.addresses import PrivateAddressError, open_socket, public_socket
@@ -253,7 +253,7 @@ def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
         return replace(outcome, status="empty", reason="no bytes came")
     try:
         images.decode(outcome.data, limits=limits, at_least=_AT_LEAST)
-    except PictureError as error:
+    except ImageError as error:
         reason = error.reason
         _, known, thing = reason.partition("it looks like ")
         if known:
@@ -263,11 +263,11 @@ def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
     return replace(outcome, kind=format_of(outcome.data))
 
 
-def _status(error: PictureError) -> str:
+def _status(error: ImageError) -> str:
     for kind, status in (
-        (NotAPictureError, "not-a-picture"),
-        (PictureTooLargeError, "too-large"),
-        (BrokenPictureError, "broken"),
+        (NotAnImageError, "not-a-picture"),
+        (ImageTooLargeError, "too-large"),
+        (BrokenImageError, "broken"),
     ):
         if isinstance(error, kind):
             return status

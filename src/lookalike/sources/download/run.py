@@ -290,7 +290,7 @@ class _Run:
         for one in chunk:
             if isinstance(one, Skipped):
                 self._skip(one)
-            elif not isinstance(one.picture, Remote):
+            elif not isinstance(one.image, Remote):
                 self._counts["local"] += 1
             elif reason := _unusable(one):
                 self._skip(Skipped(path=one.line or one.id, reason=reason))
@@ -300,7 +300,7 @@ class _Run:
                 job = self._active[one.id]
                 job.entry = _with_words(job.entry, one)
             else:
-                self._decide(one, tuple(one.picture.urls), known.get(one.id), there=one.id in there)
+                self._decide(one, tuple(one.image.urls), known.get(one.id), there=one.id in there)
         self._reading = False
 
     def _skip(self, one: Skipped) -> None:
@@ -478,7 +478,7 @@ def _with_words(entry: Entry, newer: Entry) -> Entry:
 def _as_entry(row: Row) -> Entry:
     return Entry(
         id=row.id,
-        picture=Remote(row.urls),
+        image=Remote(row.urls),
         label=row.label,
         group=row.group,
         metadata=row.metadata,

@@ -12,14 +12,22 @@ from lookalike.core.protocols import Store
 from lookalike.core.records import Entry, Item, Json, SideRow
 from lookalike.errors import ItemNotFoundError
 
-__all__ = ["NOTHING", "TABLE", "ByHand", "Words", "by_hand", "edit", "forget"]
+__all__ = [
+    "NOTHING",
+    "TABLE",
+    "ItemChanges",
+    "ManualEdits",
+    "apply_edit",
+    "forget_edits",
+    "read_edits",
+]
 
 TABLE = "by_hand"
 
 _FIELDS = ("label", "group")
 
 
-class Words(TypedDict, total=False):
+class ItemChanges(TypedDict, total=False):
     """What people may say of an item."""
 
     label: str | None
@@ -28,7 +36,7 @@ class Words(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByHand:
+class ManualEdits:
     """What of one item was set by hand.
 
     ``fields`` has ``label`` and ``group``, where they were set; ``None`` says that it was taken
@@ -64,19 +72,19 @@ class ByHand:
             )
         )
 
-    def without(self, entry: Entry) -> "ByHand":
+    def without(self, entry: Entry) -> "ManualEdits":
         """Return what remains when a source's words replace those set by hand."""
         fields = {name: one for name, one in self.fields.items() if getattr(entry, name) is None}
         if entry.metadata is None:
             return replace(self, fields=fields)
-        return ByHand(fields=fields)
+        return ManualEdits(fields=fields)
 
-    def and_then(self, later: "ByHand") -> "ByHand":
+    def and_then(self, later: "ManualEdits") -> "ManualEdits":
         """Return both together; where they differ, ``later`` counts."""
         members = {
             name: one for name, one in self.members.items() if name not in later.removed
         } | dict(later.members)
-        return ByHand(
+        return ManualEdits(
             fields={**self.fields, **later.fields},
             members=members,
             removed=(self.removed | later.removed) - members.keys(),
@@ -91,7 +99,7 @@ class ByHand:
         }
 
     @classmethod
-    def of_json(cls, value: Json) -> "ByHand":
+    def of_json(cls, value: Json) -> "ManualEdits":
         """Return what a row's value says; nothing for what is no such value."""
         if not isinstance(value, dict):
             return NOTHING
@@ -107,16 +115,16 @@ class ByHand:
         )
 
 
-NOTHING = ByHand()
+NOTHING = ManualEdits()
 
 
-def by_hand(store: Store, ids: Sequence[str]) -> dict[str, ByHand]:
+def read_edits(store: Store, ids: Sequence[str]) -> dict[str, ManualEdits]:
     """Return what was set by hand of these items, for those of which something was."""
     found = store.beside(TABLE).get(ids)
-    return {one: ByHand.of_json(row.value) for one, row in found.items()}
+    return {one: ManualEdits.of_json(row.value) for one, row in found.items()}
 
 
-def edit(store: Store, ids: Sequence[str], changes: Words) -> list[Item]:
+def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[Item]:
     """Change ``label``, ``group`` or ``metadata`` of items by hand, and return the items.
 
     ``metadata`` replaces all of it; the members that differ from before count as set by hand.
@@ -127,7 +135,7 @@ def edit(store: Store, ids: Sequence[str], changes: Words) -> list[Item]:
     absent = next((one for one in named if one not in found), None)
     if absent is not None:
         raise ItemNotFoundError(f"there is no item {absent!r}")
-    before = by_hand(store, named)
+    before = read_edits(store, named)
     items, rows = [], []
     for one in named:
         item = found[one]
@@ -140,21 +148,21 @@ def edit(store: Store, ids: Sequence[str], changes: Words) -> list[Item]:
     return items
 
 
-def forget(store: Store, ids: Sequence[str]) -> None:
+def forget_edits(store: Store, ids: Sequence[str]) -> None:
     """Forget what was set by hand of items that are removed for good."""
     store.beside(TABLE).delete(ids)
 
 
-def _change(item: Item, changes: Words) -> ByHand:
+def _change(item: Item, changes: ItemChanges) -> ManualEdits:
     fields: dict[str, str | None] = {}
     if "label" in changes:
         fields["label"] = changes["label"]
     if "group" in changes:
         fields["group"] = changes["group"]
     if "metadata" not in changes:
-        return ByHand(fields=fields)
+        return ManualEdits(fields=fields)
     before, after = item.metadata, changes["metadata"]
-    return ByHand(
+    return ManualEdits(
         fields=fields,
         members={
             name: one for name, one in after.items() if name not in before or before[name] != one

@@ -1,4 +1,4 @@
-"""Several machines fill one collection, a part each; what has vanished goes by itself."""
+"""Several machines fill one collection, a shard each; what has vanished goes by itself."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from lookalike.cli.index import index_command
 from lookalike.cli.prune import prune_command
 from lookalike.collection import Collection
 from lookalike.config import open_collection
-from lookalike.core.shards import Part
+from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
 from lookalike.indexing import prune as pruning
 
@@ -30,22 +30,22 @@ ROOT = Path(__file__).parents[1]
 
 
 @given(st.text(), st.integers(1, 50))
-def test_each_id_is_in_exactly_one_part(one: str, of: int) -> None:
-    assert sum(one in Part(number=number + 1, of=of) for number in range(of)) == 1
+def test_each_id_is_in_exactly_one_shard(one: str, of: int) -> None:
+    assert sum(one in Shard(number=number + 1, of=of) for number in range(of)) == 1
 
 
-def test_parts_are_the_same_on_every_machine() -> None:
+def test_shards_are_the_same_on_every_machine() -> None:
     """Values that must never change: machines of two versions would index twice or not at all."""
     ids = ["a.jpg", "2024/cat.jpg", "鞋", "scans:1.png"]
     parts = [
-        next(number for number in range(1, 9) if one in Part(number=number, of=8)) for one in ids
+        next(number for number in range(1, 9) if one in Shard(number=number, of=8)) for one in ids
     ]
     assert parts == [3, 4, 4, 4]
 
 
-def test_parts_are_about_equal() -> None:
+def test_shards_are_about_equal() -> None:
     sizes = [
-        sum(f"photos/{one}.jpg" in Part(number=number, of=8) for one in range(4000))
+        sum(f"photos/{one}.jpg" in Shard(number=number, of=8) for one in range(4000))
         for number in range(1, 9)
     ]
     assert sum(sizes) == 4000
@@ -54,10 +54,10 @@ def test_parts_are_about_equal() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "3", "0/8", "9/8", "-1/8", "1/0", "a/b", "1/8/2", "1.5/8"])
-def test_what_is_no_part_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"part"):
-        Part.parse(text)
-    answer = CliRunner().invoke(index_command, [".", "--part", text])
+def test_what_is_no_shard_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"shard"):
+        Shard.parse(text)
+    answer = CliRunner().invoke(index_command, [".", "--shard", text])
     assert answer.exit_code == 2
 
 
@@ -67,21 +67,21 @@ def shop(tmp_path: Path, card: Path) -> Iterator[Collection]:
         yield shop
 
 
-def test_parts_of_a_folder_make_the_whole(shop: Collection, pictures: Path) -> None:
-    reports = [shop.index(pictures, part=Part(number=number, of=3)) for number in (1, 2, 3)]
+def test_shards_of_a_folder_make_the_whole(shop: Collection, pictures: Path) -> None:
+    reports = [shop.index(pictures, shard=Shard(number=number, of=3)) for number in (1, 2, 3)]
     assert sum(report.indexed for report in reports) == 9
     assert sum(report.kept for report in reports) == 0
     assert len(shop) == 9
-    again = [shop.index(pictures, part=Part(number=number, of=3)) for number in (1, 2, 3)]
+    again = [shop.index(pictures, shard=Shard(number=number, of=3)) for number in (1, 2, 3)]
     assert [report.unchanged for report in again] == [report.indexed for report in reports]
     assert shop.index(pictures).unchanged == 9
 
 
-def test_parts_of_a_catalogue_make_the_whole(shop: Collection, pictures: Path) -> None:
+def test_shards_of_a_catalogue_make_the_whole(shop: Collection, pictures: Path) -> None:
     lines = ["id,file,label", *(f"p{number},{number}.png,mug" for number in range(9))]
     (pictures / "products.csv").write_text("\n".join(lines))
     reports = [
-        shop.index(pictures / "products.csv", part=Part(number=number, of=4))
+        shop.index(pictures / "products.csv", shard=Shard(number=number, of=4))
         for number in (1, 2, 3, 4)
     ]
     assert sum(report.indexed for report in reports) == 9
@@ -89,11 +89,11 @@ def test_parts_of_a_catalogue_make_the_whole(shop: Collection, pictures: Path) -
     assert shop.index(pictures / "products.csv").unchanged == 9
 
 
-def test_a_part_removes_nothing(shop: Collection, pictures: Path) -> None:
+def test_a_shard_removes_nothing(shop: Collection, pictures: Path) -> None:
     shop.index(pictures)
     for number in (1, 2, 3):
         (pictures / f"{number}.png").unlink()
-    reports = [shop.index(pictures, part=Part(number=number, of=2)) for number in (1, 2)]
+    reports = [shop.index(pictures, shard=Shard(number=number, of=2)) for number in (1, 2)]
     assert sum(report.removed for report in reports) == 0
     assert sum(report.kept for report in reports) == 3
     assert len(shop) == 9
@@ -198,7 +198,7 @@ def worker(pictures: Path, address: str, part: int, card: Path) -> subprocess.Po
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "lookalike", "index", str(pictures), "--json", "-q"),
-            *("-c", address, "--part", f"{part}/8", "--encoder", str(card), "--threads", "1"),
+            *("-c", address, "--shard", f"{part}/8", "--encoder", str(card), "--threads", "1"),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,11 +10,11 @@ __all__ = ["KINDS", "STATUS", "status_of"]
 
 STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.LookalikeError: (500, "error"),
-    errors.PictureError: (422, "unusable-picture"),
-    errors.UnreadablePictureError: (404, "picture-unreadable"),
-    errors.NotAPictureError: (415, "not-a-picture"),
-    errors.BrokenPictureError: (422, "broken-picture"),
-    errors.PictureTooLargeError: (413, "picture-too-large"),
+    errors.ImageError: (422, "unusable-picture"),
+    errors.UnreadableImageError: (404, "picture-unreadable"),
+    errors.NotAnImageError: (415, "not-a-picture"),
+    errors.BrokenImageError: (422, "broken-picture"),
+    errors.ImageTooLargeError: (413, "picture-too-large"),
     errors.FilterError: (422, "bad-filter"),
     errors.SourceError: (422, "bad-source"),
     errors.RootMovedError: (409, "folder-moved"),
@@ -47,7 +47,7 @@ KINDS: Mapping[str, type[errors.LookalikeError] | type[ValueError]] = {
     "no-default-collection": errors.CollectionNotFoundError,
     "no-such-root": errors.SourceError,
     "no-write-key": errors.AccessDeniedError,
-    "too-large": errors.PictureTooLargeError,
+    "too-large": errors.ImageTooLargeError,
     "wrong-key": errors.AccessDeniedError,
 }
 """Code → what is raised where it is read, for the codes of requests too."""
