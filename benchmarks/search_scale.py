@@ -174,14 +174,14 @@ def optimize(folder: Path) -> dict[str, Json]:
     before = peak_mb()
     took = seconds(store.optimize)
     grown = peak_mb() - before
-    graph_rows = store.facts()["graph_rows"]
+    ann_index_rows = store.facts()["ann_index_rows"]
     store.close()
     sizes = {"database MB": 0.0, "graph MB": 0.0}
     for file in folder.iterdir():
         kind = "graph MB" if file.suffix == ".usearch" else "database MB"
         sizes[kind] += file.stat().st_size / 1e6
     return {
-        "graph rows": graph_rows,
+        "graph rows": ann_index_rows,
         "optimize s": round(took, 1),
         "optimizing grew MB": round(grown, 1),
         **{name: round(value, 1) for name, value in sizes.items()},

@@ -198,11 +198,11 @@ def test_the_ann_index_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         shop.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
         shop.store.upsert([an_item(f"{n}") for n in range(2000)], random_rows(2000))
         assert shop.optimize()
-        rows = shop.info().graph_rows
+        rows = shop.info().ann_index_rows
         backups.backup(shop, tmp_path / "backup")
     backups.restore(tmp_path / "backup", tmp_path / "again")
     with lookalike.open(tmp_path / "again") as again:
-        assert again.info().graph_rows == rows == 2000
+        assert again.info().ann_index_rows == rows == 2000
         assert again.check() == []
         assert not again.optimize()
 

@@ -116,13 +116,13 @@ def test_rows_newer_than_the_graph_are_found_at_once(graphed: EmbeddedStore) -> 
     assert graphed.optimize()
     assert len(graph_files(graphed)) == 1
     assert graphed.search(more[:1], k=1)[0][0].item.id == "more-0"
-    assert graphed.facts()["graph_rows"] == 1061
+    assert graphed.facts()["ann_index_rows"] == 1061
 
 
 def test_a_graph_that_many_rows_have_left_is_built_anew(graphed: EmbeddedStore) -> None:
     graphed.delete([f"{number:04d}" for number in range(300)])
     assert graphed.optimize()
-    assert graphed.facts()["graph_rows"] == 700
+    assert graphed.facts()["ann_index_rows"] == 700
 
 
 def test_a_collection_that_becomes_small_drops_its_graph(graphed: EmbeddedStore) -> None:

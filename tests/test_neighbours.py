@@ -314,7 +314,7 @@ def test_lists_that_a_graph_proposed_are_nearly_those_of_all_items(
     monkeypatch.setattr(embedded, "EXACT_FLOATS", 0)
     filled(shop, 2000)
     report = neighbours.build(shop, k=10)
-    assert shop.info().graph_rows == 2000  # the build has seen to it
+    assert shop.info().ann_index_rows == 2000  # the build has seen to it
     state = shop.store.neighbour_state()
     assert (report.made, state.current, state.exact) == (2000, 2000, 0)
 

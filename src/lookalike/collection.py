@@ -113,7 +113,7 @@ class CollectionInfo:
     fingerprint: str | None
     dim: int | None
     bytes: int | None
-    graph_rows: int
+    ann_index_rows: int
     thumbnail_side: int | None
     thumbnails: int
     thumbnail_bytes: int
@@ -640,7 +640,7 @@ class Collection:
         reasons.update(one.reason for one in failures.remembered(self._store))
         updated = self._store.setting("updated_at")
         pictured = self._store.thumbnail_state()
-        size, graph_rows = facts.get("bytes"), facts.get("graph_rows")
+        size, ann_index_rows = facts.get("bytes"), facts.get("ann_index_rows")
         return CollectionInfo(
             address=str(facts["address"]),
             store=str(facts["store"]),
@@ -650,7 +650,7 @@ class Collection:
             fingerprint=bound[1] if bound else None,
             dim=bound[2] if bound else None,
             bytes=size if isinstance(size, int) else None,
-            graph_rows=graph_rows if isinstance(graph_rows, int) else 0,
+            ann_index_rows=ann_index_rows if isinstance(ann_index_rows, int) else 0,
             thumbnail_side=thumbnail_side(self._store),
             thumbnails=pictured.items,
             thumbnail_bytes=pictured.bytes,

@@ -90,7 +90,7 @@ def _rows(
         ("encoder", f"{info.encoder} ({info.dim} values)" if info.encoder else "none yet"),
         ("fingerprint", info.fingerprint or ""),
         ("kept in", f"{plain(info.address)} ({info.store}{size})"),
-        ("search", f"graph over {info.graph_rows:,}" if info.graph_rows else "exact"),
+        ("search", f"graph over {info.ann_index_rows:,}" if info.ann_index_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),
     ]
     if info.missing:

@@ -388,7 +388,7 @@ class RemoteCollection:
             fingerprint=told["fingerprint"],
             dim=told["dim"],
             bytes=told["bytes"],
-            graph_rows=told["graph_rows"],
+            ann_index_rows=told["ann_index_rows"],
             thumbnail_side=told["thumbnail_side"],
             thumbnails=told["thumbnails"],
             thumbnail_bytes=told["thumbnail_bytes"],

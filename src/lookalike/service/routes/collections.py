@@ -94,7 +94,7 @@ def _about(service: Service, opened: Opened) -> dict[str, Json]:
         "fingerprint": info.fingerprint,
         "dim": info.dim,
         "bytes": info.bytes,
-        "graph_rows": info.graph_rows,
+        "ann_index_rows": info.ann_index_rows,
         "thumbnail_side": info.thumbnail_side,
         "thumbnails": info.thumbnails,
         "thumbnail_bytes": info.thumbnail_bytes,

@@ -213,7 +213,7 @@ class CollectionAnswer(CollectionSummary):
     fingerprint: str | None
     dim: int | None
     bytes: int | None
-    graph_rows: int
+    ann_index_rows: int
     thumbnail_side: int | None
     thumbnails: int
     thumbnail_bytes: int

@@ -407,7 +407,7 @@ class EmbeddedStore:
             "store": "embedded",
             "address": str(self.folder),
             "bytes": own_files.size(self.folder),
-            "graph_rows": record.count if record else 0,
+            "ann_index_rows": record.count if record else 0,
             "read_only": self.read_only,
         }
 

@@ -392,7 +392,7 @@ class ServerStore:
             "store": self.dialect.kind,
             "address": str(self.address),
             "bytes": size,
-            "graph_rows": 0 if self._search.vectors == "flat" else self.count(),
+            "ann_index_rows": 0 if self._search.vectors == "flat" else self.count(),
             "vectors": self._search.vectors,
             "server": f"{self.dialect.product} {self._version}".rstrip(),
         }
