@@ -95,7 +95,7 @@ def test_indexing_ends_with_a_summary_on_stdout(run: Run, photos: Path, card: Pa
 
 def test_index_reports_as_json(run: Run, photos: Path, card: Path) -> None:
     report = json.loads(run("index", photos, "--encoder", card, "--json").stdout)
-    assert (report["indexed"], report["count"], report["interrupted"]) == (8, 8, False)
+    assert (report["indexed"], report["items"], report["interrupted"]) == (8, 8, False)
     assert [one["path"] for one in report["skipped"]] == ["page.jpg"]
     assert "HTML" in report["skipped"][0]["reason"]
 
@@ -140,8 +140,8 @@ def test_search_finds_the_like_and_leaves_out_the_query(indexed: Run, photos: Pa
     assert answer["total"] == 3
     assert answer["left_out"] == ["red/0.png"]
     assert answer["took_ms"] > 0
-    assert answer["collection"]["count"] == 8
-    assert answer["collection"]["model"] == "tiny"
+    assert answer["collection"]["items"] == 8
+    assert answer["collection"]["encoder"] == "tiny"
     with_itself = indexed("search", photos / "red" / "0.png", "--include-self", "--paths", "-k1")
     assert with_itself.stdout == f"{photos / 'red' / '0.png'}\n"
 
@@ -386,7 +386,7 @@ def test_ctrl_c_stops_after_the_batch_and_the_next_run_goes_on(
     assert b"the next run goes on" in err
     rest = json.loads(run("index", folder, "--json").stdout)
     assert rest["indexed"] + report["indexed"] == 600
-    assert rest["count"] == 600
+    assert rest["items"] == 600
 
 
 def _count(run: Run) -> int:

@@ -296,7 +296,7 @@ def _delete_by_service(place: Path) -> None:
     (place / "shop").rename(home / "collections" / "shop")
     try:
         with serving(home) as live:
-            assert live.client.get("/v1/collections/shop").json()["count"] == 4
+            assert live.client.get("/v1/collections/shop").json()["items"] == 4
             assert live.client.delete("/v1/collections/shop?confirm=shop").status_code == 204
             assert live.client.get("/v1/collections").json()["collections"] == []
     finally:

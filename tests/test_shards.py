@@ -186,7 +186,7 @@ def test_the_command_lists_before_it_removes(shop: Collection, pictures: Path) -
     assert answer.stderr == "1 would be removed, 8 stay\n"
     answer = CliRunner().invoke(prune_command, [str(pictures), "-c", address, "--json"])
     told = json.loads(answer.stdout)
-    assert (told["removed"], told["vanished"], told["count"]) == (1, ["1.png"], 8)
+    assert (told["removed"], told["vanished"], told["items"]) == (1, ["1.png"], 8)
     answer = CliRunner().invoke(prune_command, [str(pictures), "-c", address])
     assert answer.stdout == "0 removed, 8 stay\n"
 

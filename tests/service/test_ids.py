@@ -67,7 +67,7 @@ def test_deleting_a_collection_says_its_name_twice(own: Live) -> None:
         found = problem(own.client.delete(path), 422, "not-confirmed")
         assert "?confirm=shop" in found["detail"]
     assert own.client.delete(f"{C}/").status_code in {404, 405, 422}
-    assert own.client.get(C).json()["count"] == 13
+    assert own.client.get(C).json()["items"] == 13
     assert own.client.delete(f"{C}?confirm=shop").status_code == 204
     problem(own.client.get(C), 404, "no-such-collection")
 

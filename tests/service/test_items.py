@@ -75,7 +75,7 @@ def test_a_collection_tells_about_itself(live: Live) -> None:
     about = live.client.get("/v1/collections/shop").json()
     with live.opened() as shop:
         info = shop.info()
-    assert (about["count"], about["dim"], about["model"]) == (13, 32, info.encoder)
+    assert (about["items"], about["dim"], about["encoder"]) == (13, 32, info.encoder)
     assert about["roots"] == [{"name": "", "path": str(live.home / "pictures")}]
     assert about["default"] is True
     listed = live.client.get("/v1/collections").json()
@@ -369,15 +369,15 @@ def test_a_folder_that_is_indexed_later_leaves_uploads_alone(own: Live, stocked:
 
 def test_a_collection_is_begun_filled_and_deleted(own: Live) -> None:
     made = own.client.post("/v1/collections", json={"name": "Größe 2"})
-    assert (made.status_code, made.json()["count"]) == (201, 0)
+    assert (made.status_code, made.json()["items"]) == (201, 0)
     path = f"/v1/collections/{quote('Größe 2')}"
     assert own.client.put(f"{path}/items/a", files={"p": PNG}).status_code == 201
-    assert own.client.get(path).json()["count"] == 1
+    assert own.client.get(path).json()["items"] == 1
     assert own.client.get("/v1/collections").json()["default"] is None
     problem(own.client.post("/v1/collections", json={"name": "Größe 2"}), 409, "collection")
     problem(own.client.delete(path), 422, "not-confirmed")
     problem(own.client.delete(path, params={"confirm": "shop"}), 422, "not-confirmed")
-    assert own.client.get(path).json()["count"] == 1
+    assert own.client.get(path).json()["items"] == 1
     assert own.client.delete(path, params={"confirm": "Größe 2"}).status_code == 204
     problem(own.client.get(path), 404, "no-such-collection")
     assert not (own.home / "collections" / "Größe 2").exists()

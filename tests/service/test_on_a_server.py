@@ -49,7 +49,7 @@ def test_it_goes_by_the_last_part_of_its_address(live: Live, shop: str) -> None:
     name = shop.rpartition("/")[2]
     assert live.client.get("/v1/collections").json()["default"] == name
     about = live.client.get(f"/v1/collections/{name}").json()
-    assert (about["count"], about["store"]) == (6, "elasticsearch")
+    assert (about["items"], about["store"]) == (6, "elasticsearch")
     assert live.client.get("/health/ready").status_code == 200
 
 
@@ -145,9 +145,9 @@ def test_one_that_is_away_takes_no_other_out_of_service(home: Path) -> None:
     with serving(home, _AWAY.replace("/shop", "/mugs"), "shop") as live:
         told = live.client.get("/v1/collections").json()
         mugs, shop = told["collections"]
-        assert (shop["name"], shop["count"], shop["model"]) == ("shop", 13, "tiny")
+        assert (shop["name"], shop["items"], shop["encoder"]) == ("shop", 13, "tiny")
         assert shop["error"] is None
-        assert (mugs["name"], mugs["count"], mugs["updated_at"]) == ("mugs", None, None)
+        assert (mugs["name"], mugs["items"], mugs["updated_at"]) == ("mugs", None, None)
         assert mugs["error"]["code"] == "store-unreachable"
         assert "nothing listens there" in mugs["error"]["detail"]
         ready = live.client.get("/health/ready")

@@ -46,7 +46,7 @@ def migrate(address: str | Path, other: OnnxEncoder, card: Path) -> str:
 
 
 def model(live: Live) -> str:
-    return str(live.client.get("/v1/collections/shop").json()["model"])
+    return str(live.client.get("/v1/collections/shop").json()["encoder"])
 
 
 def search(address: str, data: bytes) -> httpx.Response:
@@ -110,7 +110,7 @@ def test_what_a_migration_builds_and_keeps_is_not_listed_but_goes_by_its_name(
     look()
     assert len(listed) > 1
     assert {tuple(names) for names in listed} == {("shop", "shop-20261121")}
-    assert own.client.get(f"/v1/collections/{kept}").json()["model"] == "tiny"
+    assert own.client.get(f"/v1/collections/{kept}").json()["encoder"] == "tiny"
 
 
 def test_it_is_opened_once_and_the_old_one_closed_with_the_last_request_that_has_it(
@@ -236,7 +236,7 @@ class Asking:
             hit = found["hits"][0] if found["hits"] else {}
             if hit.get("id") != name or hit["score"] < 0.999:  # a query of another encoder
                 self.wrong.append(f"{name}: {hit}")
-            self.models.append(found["collection"]["model"])
+            self.models.append(found["collection"]["encoder"])
 
     def _write(self, client: httpx.Client, number: int) -> None:
         name = f"new/{number % 50}"

@@ -49,7 +49,7 @@ def test_an_answer_is_what_the_library_answers_with_links(live: Live) -> None:
     assert (answer["total"], answer["score"]) == (4, "cosine")
     assert answer["took_ms"] > 0
     assert answer["collection"]["name"] == "shop"
-    assert answer["collection"]["count"] == info.items == 13
+    assert answer["collection"]["items"] == info.items == 13
     for hit in answer["hits"]:
         for link in (hit["thumbnail"], hit["picture"]):
             assert live.client.get(link).status_code == 200

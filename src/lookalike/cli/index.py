@@ -308,7 +308,7 @@ def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool)
         click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
         skipped = [{"path": one.path, "reason": one.reason} for one in report.skipped]
-        print_json({**asdict(report), "skipped": skipped, "count": count})
+        print_json({**asdict(report), "skipped": skipped, "items": count})
     else:
         click.echo(summary(report))
         if report.skipped and not show_skipped:

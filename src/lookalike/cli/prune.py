@@ -129,7 +129,7 @@ def prune_command(
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
     together = pruning.PruneReport(
-        items=sum(one.items for one in reports),
+        checked=sum(one.checked for one in reports),
         vanished=tuple(one for report in reports for one in report.vanished),
         removed=sum(one.removed for one in reports),
         kept=sum(one.kept for one in reports),
@@ -141,7 +141,7 @@ def prune_command(
     for problem in together.problems:
         click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
-        print_json({**asdict(together), "count": count, "dry_run": dry_run})
+        print_json({**asdict(together), "items": count, "dry_run": dry_run})
     else:
         if dry_run:
             for one in together.vanished:
@@ -169,7 +169,7 @@ def summary(report: pruning.PruneReport, *, dry_run: bool) -> str:
     going = len(report.vanished) - report.held_back
     parts = [
         f"{going:,} would be removed" if dry_run else f"{report.removed:,} removed",
-        f"{report.items - going:,} stay",
+        f"{report.checked - going:,} stay",
     ]
     if report.held_back:
         parts.append(f"{report.held_back:,} of them not there but not removed")

@@ -382,9 +382,9 @@ class RemoteCollection:
         return CollectionInfo(
             address=f"{self._service.address}{self._path}",
             store=told["store"],
-            items=told["count"],
+            items=told["items"],
             missing=told["missing"],
-            encoder=told["model"],
+            encoder=told["encoder"],
             fingerprint=told["fingerprint"],
             dim=told["dim"],
             bytes=told["bytes"],

@@ -37,13 +37,13 @@ _Carry: TypeAlias = Callable[[Sequence[str]], frozenset[str]]
 class PruneReport:
     """``vanished`` ids, in order; ``removed`` of them went (none in a dry run).
 
-    ``items`` were looked for. ``kept`` of them were not found, but could not be looked for either.
+    ``checked`` items were looked for. ``kept`` of them were not found, but could not be looked for either.
     ``held_back`` have vanished and stay, as in an ``IndexReport``; ``problems`` say why.
     ``moved`` files were found at another path and took their words along, ``restored`` missing
     items are back.
     """
 
-    items: int
+    checked: int
     vanished: tuple[str, ...]
     removed: int = 0
     kept: int = 0
@@ -151,7 +151,7 @@ def _of_folder(
         followed=carry(plan.vanished),
         allow=allow,
     )
-    return PruneReport(items=items, vanished=plan.vanished, kept=plan.kept), going
+    return PruneReport(checked=items, vanished=plan.vanished, kept=plan.kept), going
 
 
 def _of_catalogue(
@@ -187,7 +187,7 @@ def _of_catalogue(
         allow=allow,
     )
     going = replace(going, problems=removals.problems(malformed, going))
-    return PruneReport(items=len(known), vanished=tuple(sorted(gone))), going
+    return PruneReport(checked=len(known), vanished=tuple(sorted(gone))), going
 
 
 def _indexed(collection: "Collection", folder: Path) -> tuple[Root, str]:

@@ -93,9 +93,9 @@ def collection_json(collection: "Collection") -> dict[str, Json]:
     updated = collection.store.setting("updated_at")
     return {
         "name": Path(str(collection.store.facts()["address"])).name,
-        "count": len(collection),
+        "items": len(collection),
         "updated_at": when(updated if isinstance(updated, float) else None),
-        "model": bound[0] if bound else None,
+        "encoder": bound[0] if bound else None,
     }
 
 

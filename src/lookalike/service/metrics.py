@@ -105,7 +105,7 @@ class Metrics:
         for one in standings:
             self._up.labels(one.name).set(one.document is not None)
             if one.document is not None:
-                self._items.labels(one.name).set(float(str(one.document["count"])))
+                self._items.labels(one.name).set(float(str(one.document["items"])))
         encode, kind = choose_encoder(accept)
         return encode(self.registry), kind
 

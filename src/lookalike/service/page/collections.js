@@ -5,7 +5,7 @@ import { $, make, number } from "./elements.js";
 /** Offer these collections; where there is one, nothing is asked. */
 export function offered(collections) {
   $("collection").replaceChildren(...collections.map((one) => make("option", { value: one.name })));
-  for (const one of collections) counted(one.name, one.count);
+  for (const one of collections) counted(one.name, one.items);
   $("collection").closest("label").hidden = collections.length < 2;
 }
 

@@ -46,7 +46,7 @@ async def list_collections(service: State) -> JSONResponse:
 def _listed(standing: Standing, *, plainly: bool) -> dict[str, Json]:
     if standing.document is not None:
         return {**standing.document, "error": None}
-    nothing: dict[str, Json] = dict.fromkeys(("count", "updated_at", "model"))
+    nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder"))
     error: Json = None
     if standing.error is not None:
         problem = told(standing.error, plainly=plainly)
@@ -86,10 +86,10 @@ def _about(service: Service, opened: Opened) -> dict[str, Json]:
     return {
         "name": opened.name,
         "default": service.collections.default() == opened.name,
-        "count": info.items,
+        "items": info.items,
         "missing": info.missing,
         "updated_at": when(info.updated_at),
-        "model": info.encoder,
+        "encoder": info.encoder,
         "store": info.store,
         "fingerprint": info.fingerprint,
         "dim": info.dim,

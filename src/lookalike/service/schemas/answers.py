@@ -91,9 +91,9 @@ class HitAnswer(BaseModel):
 
 class CollectionSummary(BaseModel):
     name: str
-    count: int
+    items: int
     updated_at: str | None
-    model: str | None
+    encoder: str | None
 
 
 class CategoryAnswer(BaseModel):
@@ -233,9 +233,9 @@ class CollectionEntry(BaseModel):
     """A collection; of one that cannot be asked all but ``name`` and ``error`` is null."""
 
     name: str
-    count: int | None
+    items: int | None
     updated_at: str | None
-    model: str | None
+    encoder: str | None
     error: AwayAnswer | None
 
 
