@@ -47,7 +47,7 @@ def test_an_answer_is_what_the_library_answers_with_links(live: Live) -> None:
     ] == expected
     assert answer["query"] == {"file": "a.png"}
     assert (answer["total"], answer["score"]) == (4, "cosine")
-    assert answer["took_ms"] > 0
+    assert answer["seconds"] > 0
     assert answer["collection"]["name"] == "shop"
     assert answer["collection"]["items"] == info.items == 13
     for hit in answer["hits"]:

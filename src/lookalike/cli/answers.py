@@ -45,7 +45,7 @@ class Answer:
     query: dict[str, Json]
     picture: Path | bytes | Item
     found: "Results"
-    took_ms: float
+    seconds: float
 
     @property
     def outcome(self) -> bool:
@@ -144,7 +144,7 @@ def _documents(
         if isinstance(answer, Failure)
         else search_json(
             query=answer.query,
-            took_ms=answer.took_ms,
+            seconds=answer.seconds,
             collection=collection,
             hits=hits_json(shop, answer.found),
             results=answer.found,

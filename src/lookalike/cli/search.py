@@ -270,8 +270,8 @@ def _search_each(
             except (ImageError, ItemNotFoundError) as error:
                 answers.append(Failure(query=query, error=error))
                 continue
-            took_ms = (time.perf_counter() - began) * 1000
-            answers.append(Answer(query=query, picture=own, found=results, took_ms=took_ms))
+            seconds = time.perf_counter() - began
+            answers.append(Answer(query=query, picture=own, found=results, seconds=seconds))
         show(shop, answers, options, view)
     ctx.exit(of_batch([answer.outcome for answer in answers]))
 

@@ -102,7 +102,7 @@ def collection_json(collection: "Collection") -> dict[str, Json]:
 def search_json(
     *,
     query: dict[str, Json],
-    took_ms: float,
+    seconds: float,
     collection: dict[str, Json],
     hits: Iterable[dict[str, Json]],
     results: "Results",
@@ -116,7 +116,7 @@ def search_json(
     folded = results.folded
     return {
         "query": query,
-        "took_ms": round(took_ms, 3),
+        "seconds": round(seconds, 6),
         "total": len(listed),
         "score": "cosine",
         "collection": collection,

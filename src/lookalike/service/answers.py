@@ -71,7 +71,7 @@ async def searched(
         first = parts[0]
         return search_json(
             query=first.document() if len(parts) == 1 else {"pictures": _documents(parts)},
-            took_ms=(time.perf_counter() - began) * 1000,
+            seconds=time.perf_counter() - began,
             collection=opened.document(),
             hits=_hits_json(service, opened, results, options),
             results=results,

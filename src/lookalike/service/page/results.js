@@ -48,7 +48,7 @@ export const answering = () => $("shown") !== null;
 
 export function answered(found) {
   fill(found.hits);
-  const told = [make("span", { id: "shown" }), make("span", {}, `from ${several(found.collection.items, "picture")} in ${Math.max(1, Math.round(found.took_ms))} ms`)];
+  const told = [make("span", { id: "shown" }), make("span", {}, `from ${several(found.collection.items, "picture")} in ${Math.max(1, Math.round(1000 * found.seconds))} ms`)];
   if (found.category) told.push(make("span", {}, guessed(found.category)));
   status(...told);
   cut();

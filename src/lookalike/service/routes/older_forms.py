@@ -67,7 +67,8 @@ async def images_search(request: Request, opened: Served, service: State) -> JSO
         near = did_you_mean(label, (str(one) for one, _ in known))
         raise Problem(404, "no-such-label", f"no item has the label {label!r}{near}")
     answer = await searched(service, opened, [part], Options(label=label), time.perf_counter())
-    return JSONResponse(engine_response_json(_hits(answer), took_ms=float(str(answer["took_ms"]))))
+    took_ms = float(str(answer["seconds"])) * 1000
+    return JSONResponse(engine_response_json(_hits(answer), took_ms=took_ms))
 
 
 async def _occurs(opened: Served, label: str) -> bool:

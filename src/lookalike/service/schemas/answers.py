@@ -132,7 +132,7 @@ class NoteAnswer(BaseModel):
 
 class SearchAnswer(BaseModel):
     query: dict[str, Any]
-    took_ms: float
+    seconds: float
     total: int
     score: Literal["cosine"]
     collection: CollectionSummary
