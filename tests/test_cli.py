@@ -505,7 +505,7 @@ def test_export_writes_a_file_that_index_reads(indexed: Run, photos: Path, card:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--force" in refused.stderr
     report = json.loads(indexed("export", "shop.csv", "--force", "--json").stdout)
-    assert (report["items"], report["file"], report["vectors"]) == (8, "shop.csv", None)
+    assert (report["items"], report["path"], report["vectors"]) == (8, "shop.csv", None)
 
 
 def test_export_to_stdout_prints_only_the_table(indexed: Run) -> None:

@@ -77,10 +77,10 @@ def test_an_export_is_indexed_into_an_equal_collection(
     shop: Collection, pictures: Path, tmp_path: Path, tiny: OnnxEncoder, suffix: str
 ) -> None:
     report = export(shop, tmp_path / f"out.{suffix}")
-    assert report.pictures == pictures.resolve()
+    assert report.root == pictures.resolve()
     assert (report.items, report.removed, report.as_json) == (9, 0, ())
-    assert report.file is not None
-    again = _again(report.file, pictures, tmp_path / "again", tiny)
+    assert report.path is not None
+    again = _again(report.path, pictures, tmp_path / "again", tiny)
     before = {item.id: item for item in shop}
     assert again.keys() == before.keys()
     for one, item in before.items():
@@ -227,7 +227,7 @@ def test_items_of_several_folders_lie_below_what_holds_them_all(
     shop.index(tmp_path / "scans")
     shop.add("bytes", paint(tmp_path / "own.png", 41).read_bytes())
     report = export(shop, tmp_path / "out.csv", where="not id=bytes")
-    assert report.pictures == tmp_path.resolve()
+    assert report.root == tmp_path.resolve()
     rows = table(tmp_path / "out.csv")
     assert {row["file"] for row in rows} >= {"scans/deep/a.png", "pictures/0.png"}
     again = _again(tmp_path / "out.csv", tmp_path, tmp_path / "again", tiny)

@@ -111,7 +111,7 @@ def test_prune_removes_what_has_vanished(shop: Collection, pictures: Path) -> No
     assert (report.vanished, report.removed) == (("1.png", "2.png", "3.png"), 0)
     assert len(shop) == 10
     report = pruning.prune(shop, pictures)
-    assert (report.items, report.removed) == (9, 3)
+    assert (report.checked, report.removed) == (9, 3)
     assert {item.id for item in shop} == {"bytes", *(f"{n}.png" for n in (0, 4, 5, 6, 7, 8))}
 
 

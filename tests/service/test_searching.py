@@ -45,7 +45,7 @@ def test_an_answer_is_what_the_library_answers_with_links(live: Live) -> None:
         {name: value for name, value in hit.items() if name not in {"thumbnail", "picture"}}
         for hit in answer["hits"]
     ] == expected
-    assert answer["query"] == {"file": "a.png"}
+    assert answer["query"] == {"path": "a.png"}
     assert (answer["total"], answer["score"]) == (4, "cosine")
     assert answer["seconds"] > 0
     assert answer["collection"]["name"] == "shop"
@@ -211,7 +211,7 @@ def test_a_part_of_a_picture_is_searched_by(live: Live, tmp_path: Path) -> None:
     data = (tmp_path / "both.png").read_bytes()
     first = live.client.post("/v1/search?k=1", data={"crop": "0,0,0.5,1"}, files={"p": data})
     assert ids(first)[0] in {"0.png", "copy.png"}
-    assert first.json()["query"] == {"file": "upload", "crop": [0.0, 0.0, 0.5, 1.0]}
+    assert first.json()["query"] == {"path": "upload", "crop": [0.0, 0.0, 0.5, 1.0]}
     as_it_is = {"content": data, "headers": {"Content-Type": "image/png"}}
     same = live.client.post("/v1/search?k=1&crop=0,0,0.5,1", **as_it_is)  # type: ignore[arg-type]
     assert ids(same) == ids(first)
@@ -235,7 +235,7 @@ def test_several_pictures_are_mixed_and_left_out(live: Live) -> None:
     answer = live.client.post("/v1/search?k=20", files=files)
     assert {"mugs/1.png", "mugs/blue one.png"} <= set(ids(answer))
     assert answer.json()["query"] == {
-        "pictures": [{"file": "1", "weight": 1.0}, {"file": "2", "weight": 1.0}]
+        "pictures": [{"path": "1", "weight": 1.0}, {"path": "2", "weight": 1.0}]
     }
     by_id = {"id": "mugs/1.png", "positive": [{"id": "mugs/blue one.png", "weight": 1}], "k": 20}
     same = live.client.post("/v1/search", json=by_id)
@@ -300,7 +300,7 @@ def test_each_picture_of_a_form_is_a_query_of_a_batch(live: Live) -> None:
     files = [("p", (name, picture(live, name))) for name in ("0.png", "mugs/1.png")]
     files.append(("p", ("bad", b"<html>")))
     answers = live.client.post("/v1/search/batch?k=1", files=files).json()["answers"]
-    assert [answer.get("query", {}).get("file") for answer in answers] == [
+    assert [answer.get("query", {}).get("path") for answer in answers] == [
         "0.png",
         "mugs/1.png",
         None,

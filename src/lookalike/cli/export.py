@@ -96,17 +96,17 @@ def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
         click.echo(f"note: {plain(note)}", err=True)
     if report.removed and not quiet:
         click.echo(f"{report.removed:,} were removed meanwhile and are left out", err=True)
-    to_stderr = report.file is None
+    to_stderr = report.path is None
     if as_json and not to_stderr:
-        places = ("file", "vectors", "pictures")
+        places = ("path", "vectors", "root")
         document = asdict(report)
         print_json(document | {name: _text(document[name]) for name in places})
         return
-    what = "stdout" if report.file is None else plain(str(report.file))
+    what = "stdout" if report.path is None else plain(str(report.path))
     beside = f" (+ vectors {plain(str(report.vectors))})" if report.vectors else ""
     click.echo(f"{report.items:,} items written to {what}{beside}", err=to_stderr)
-    if not quiet and not to_stderr and report.pictures is not None:
-        folder = plain(str(report.pictures))
+    if not quiet and not to_stderr and report.root is not None:
+        folder = plain(str(report.root))
         click.echo(f"the file column is below {folder} (lookalike index --root)", err=True)
 
 

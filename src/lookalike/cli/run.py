@@ -258,7 +258,7 @@ def _said(one: "Outcome", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report 
         case Comparison():
             return _evaluated(result, loaded)
         case ExportReport():
-            place = plain(str(result.file))
+            place = plain(str(result.path))
             return f"{result.items:,} items written to {place} in {one.seconds:.1f} s"
     return download.done(result).replace("--retry-failed", "--force download")
 
@@ -285,7 +285,7 @@ def _evaluated(found: "Comparison", loaded: "Loaded") -> str:
 
 def _head(loaded: "Loaded") -> dict[str, "Json"]:
     notes: list[Json] = [str(note) for note in loaded.notes]
-    return {"file": str(loaded.path), "collection": loaded.file.collection, "notes": notes}
+    return {"path": str(loaded.path), "collection": loaded.file.collection, "notes": notes}
 
 
 def _outcome_json(one: "Outcome") -> "Json":

@@ -73,7 +73,7 @@ class ExportReport:
     """What was written.
 
     ``removed`` items went from the collection while their vectors were being read, and are in
-    neither file. ``pictures`` is the folder that the ``file`` column is below. ``as_json`` names
+    neither file. ``root`` is the folder that the ``file`` column is below. ``as_json`` names
     the columns that hold (also) JSON text, for the format has nothing better. ``notes`` say why
     there are no items.
     """
@@ -81,9 +81,9 @@ class ExportReport:
     items: int
     removed: int
     format: Format
-    file: Path | None
+    path: Path | None
     vectors: Path | None
-    pictures: Path | None
+    root: Path | None
     as_json: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -202,9 +202,9 @@ def export(
         items=done,
         removed=removed,
         format=kind,
-        file=path,
+        path=path,
         vectors=beside,
-        pictures=places.folder,
+        root=places.folder,
         as_json=() if kind == "jsonl" else _json_columns(kind, kinds),
         notes=() if done else tuple(note.message for note in collection.notes(where)),
     )

@@ -35,7 +35,7 @@ class Part:
         document: dict[str, Json] = (
             {"id": source}
             if isinstance(source, str)
-            else {"file": source.name or None}
+            else {"path": source.name or None}
             if isinstance(source, Upload)
             else {"vector": len(source)}
         )
