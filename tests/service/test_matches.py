@@ -86,7 +86,7 @@ def test_no_hit_has_a_reason(own: Live) -> None:
 def test_every_query_of_a_batch_may_ask_for_its_own_level(own: Live) -> None:
     queries = [{"id": "3.png", "min_match": match} for match in ("strong", "fair", "weak")]
     queries.append({"id": "3.png"})
-    answers = own.client.post("/v1/search/batch", json={"queries": queries}).json()["answers"]
+    answers = own.client.post("/v1/search/batch", json={"queries": queries}).json()["results"]
     assert [one["matches"]["min"] for one in answers[:3]] == ["strong", "fair", "weak"]
     counts = [one["total"] for one in answers]
     assert counts == sorted(counts)

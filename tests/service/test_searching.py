@@ -284,7 +284,7 @@ def test_a_batch_has_an_answer_or_a_problem_for_each(live: Live) -> None:
         {"image_base64": base64.b64encode(picture(live)).decode(), "label": "mug"},
         {"id": "0.png", "where": "price <"},
     ]
-    answers = live.client.post("/v1/search/batch", json={"queries": queries}).json()["answers"]
+    answers = live.client.post("/v1/search/batch", json={"queries": queries}).json()["results"]
     assert [answer.get("code") for answer in answers] == [
         None,
         "no-such-item",
@@ -299,7 +299,7 @@ def test_a_batch_has_an_answer_or_a_problem_for_each(live: Live) -> None:
 def test_each_picture_of_a_form_is_a_query_of_a_batch(live: Live) -> None:
     files = [("p", (name, picture(live, name))) for name in ("0.png", "mugs/1.png")]
     files.append(("p", ("bad", b"<html>")))
-    answers = live.client.post("/v1/search/batch?k=1", files=files).json()["answers"]
+    answers = live.client.post("/v1/search/batch?k=1", files=files).json()["results"]
     assert [answer.get("query", {}).get("path") for answer in answers] == [
         "0.png",
         "mugs/1.png",
@@ -315,7 +315,7 @@ def test_a_batch_that_is_larger_than_the_queue_is_answered_whole(home: Path) -> 
     with serving(home, settings=ServiceSettings(max_waiting=20)) as live:
         data = saved(photo(), "PNG")
         files = [("p", (str(number), data)) for number in range(60)]
-        answers = live.client.post("/v1/search/batch?k=1", files=files).json()["answers"]
+        answers = live.client.post("/v1/search/batch?k=1", files=files).json()["results"]
         assert [answer["total"] for answer in answers] == [1] * 60
 
 

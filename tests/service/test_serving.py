@@ -249,7 +249,7 @@ def test_searches_that_were_taken_are_answered_and_no_more_are_taken(home: Path)
         for thread in threads:
             thread.join()
     assert [answer.status_code for answer in answers] == [200] * len(paths)
-    assert all(len(answer.json().get("answers", queries)) == len(queries) for answer in answers)
+    assert all(len(answer.json().get("results", queries)) == len(queries) for answer in answers)
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ async def search_batch(
             return problem.document()
 
     found = await asyncio.gather(*(one(*query) for query in queries))
-    return JSONResponse({"answers": found})
+    return JSONResponse({"results": found})
 
 
 @router.get(

@@ -147,7 +147,7 @@ class SearchAnswer(BaseModel):
 
 
 class BatchAnswer(BaseModel):
-    answers: list[SearchAnswer | ProblemAnswer]
+    results: list[SearchAnswer | ProblemAnswer]
 
 
 class ItemsAnswer(BaseModel):
