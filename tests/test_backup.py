@@ -162,7 +162,7 @@ def test_uploads_come_along_and_are_shown_from_where_they_were_restored(
         assert file.is_relative_to(home / "new")
         assert file.read_bytes() == image
     with serving(tmp_path / "home") as live:
-        shown = live.client.get("/v1/collections/new/items/sent/picture")
+        shown = live.client.get("/v1/collections/new/items/sent/image")
         assert shown.content == image
         found = live.client.post(
             "/v1/collections/new/search?include_self=true", content=image, headers=headers

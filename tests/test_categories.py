@@ -971,7 +971,7 @@ def test_the_commands_train_predict_tell_and_forget(
     assert both.returncode == 3
     first_answer, failed = json.loads(both.stdout)
     assert first_answer == {**predicted, "error": None}
-    assert (failed["predicted"], failed["error"]["code"]) == ([], "picture-unreadable")
+    assert (failed["predicted"], failed["error"]["code"]) == ([], "unreadable-image")
     assert "none.jpg" in both.stderr
 
     with lookalike.open(drawn_shop) as shop:

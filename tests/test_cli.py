@@ -179,7 +179,7 @@ def test_several_pictures_give_an_array_and_a_bad_one_does_not_stop_the_rest(
     assert [one["hits"][0]["id"] for one in (red, blue)] == ["red/1.png", "blue/1.png"]
     assert red["error"] is blue["error"] is None
     assert failed["query"] == {"path": str(photos / "page.jpg")}
-    assert (failed["error"]["code"], failed["hits"]) == ("not-a-picture", [])
+    assert (failed["error"]["code"], failed["hits"]) == ("not-an-image", [])
 
 
 def test_a_query_that_cannot_be_used_is_one_clear_line(indexed: Run, photos: Path) -> None:

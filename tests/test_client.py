@@ -119,10 +119,10 @@ def test_a_part_of_a_picture_is_searched_by(live: Live, pictures: Path, tmp_path
 
 def test_an_items_picture_comes_back_as_it_is(live: Live, pictures: Path) -> None:
     with connect(live.address) as shop:
-        assert shop.picture("mugs/a b.png") == (pictures / "mugs" / "a b.png").read_bytes()
+        assert shop.image("mugs/a b.png") == (pictures / "mugs" / "a b.png").read_bytes()
         assert shop.thumbnail("mugs/a b.png", side=32)[:3] == b"\xff\xd8\xff"
         with pytest.raises(errors.ItemNotFoundError):
-            shop.picture("nothing")
+            shop.image("nothing")
         with pytest.raises(ValueError, match="side"):
             shop.thumbnail("0.png", side=5)
 

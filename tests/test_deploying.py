@@ -346,13 +346,13 @@ def caddy(live: Live, tmp_path: Path) -> Iterator[httpx.Client]:
 def through(client: httpx.Client, home: Path) -> None:
     """What must hold behind any proxy."""
     data = (home / "pictures" / "0.png").read_bytes()
-    answer = client.post("/v1/search", files={"picture": data})
+    answer = client.post("/v1/search", files={"image": data})
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["hits"]) == 6
     for one in ("mugs%2Fa%20b.png", "mugs%2F100%25.png", "mugs%2Fa%3Fb%26c%3Dd%23e%2Bf.png"):
         found = client.get(f"/v1/items/{one}")
         assert found.status_code == 200, found.text
-        picture = client.get(found.json()["picture"])
+        picture = client.get(found.json()["image"])
         assert (picture.status_code, picture.content[:4]) == (200, b"\x89PNG")
     problem = client.get("/v1/items/a%2F%2Fnothing")
     assert (problem.status_code, problem.json()["code"]) == (404, "no-such-item")

@@ -154,15 +154,15 @@ def test_the_answer_is_that_of_the_service(
 def test_what_is_no_picture_is_refused(
     server: httpx.Client, settings: "LazySettings", picture: bytes
 ) -> None:
-    refused(asked(server, b"not a picture"), 415, "not-a-picture")
-    refused(asked(server, b""), 415, "not-a-picture")
-    refused(asked(server, picture[:100]), 422, "broken-picture")
-    refused(server.post("/images/search/"), 422, "no-picture")
-    refused(server.post("/images/search/", data={"image": "text"}), 422, "no-picture")
+    refused(asked(server, b"not a picture"), 415, "not-an-image")
+    refused(asked(server, b""), 415, "not-an-image")
+    refused(asked(server, picture[:100]), 422, "broken-image")
+    refused(server.post("/images/search/"), 422, "no-image")
+    refused(server.post("/images/search/", data={"image": "text"}), 422, "no-image")
     two = [("image", ("a.png", picture)), ("image", ("b.png", picture))]
-    refused(server.post("/images/search/", files=two), 422, "no-picture")
+    refused(server.post("/images/search/", files=two), 422, "no-image")
     settings.LOOKALIKE_MAX_UPLOAD = 50
-    assert "50" in refused(asked(server, picture), 413, "picture-too-large")
+    assert "50" in refused(asked(server, picture), 413, "image-too-large")
 
 
 def test_a_form_that_cannot_be_read_is_refused(server: httpx.Client) -> None:
@@ -232,7 +232,7 @@ def test_a_collection_of_a_service_is_searched_as_well(
         settings.LOOKALIKE_API_KEY = "k"
         assert asked(server, picture, label_id="mug").json()["response"]["hits"] == expected
         refused(asked(server, picture, label_id="9"), 404, "no-such-label")
-        refused(asked(server, b"no picture"), 415, "not-a-picture")
+        refused(asked(server, b"no picture"), 415, "not-an-image")
     refused(asked(server, picture), 503, "service-failed")
 
 

@@ -59,8 +59,8 @@ ENDS = {
     "until-closed": "ok",
     "closed-after": "ok",
     "recovers": "ok",
-    "html": "not-a-picture",
-    "xml": "not-a-picture",
+    "html": "not-an-image",
+    "xml": "not-an-image",
     "404": "http-404",
     "410": "http-410",
     "204": "http-204",
@@ -293,7 +293,7 @@ def test_a_date_says_when_to_come_back_too() -> None:
 
 def test_permanent_failures_are_not_worth_another_try() -> None:
     passing = ["timeout", "unreachable", "cut-off", "http-408", "http-425", "http-429", "http-503"]
-    lasting = ["http-404", "http-403", "not-a-picture", "empty", "broken", "too-large", "bad-url"]
+    lasting = ["http-404", "http-403", "not-an-image", "empty", "broken", "too-large", "bad-url"]
     assert all(map(worth_another_try, passing))
     assert not any(map(worth_another_try, [*lasting, "redirects", "private-address", "bad-answer"]))
 
@@ -772,7 +772,7 @@ def test_the_command_downloads_and_tells(server: Server, tmp_path: Path) -> None
     failures = command("--to", to, "--failures").stdout.splitlines()
     assert [line.split("\t")[:3] for line in failures] == [
         ["404", "http-404", "Not Found"],
-        ["html", "not-a-picture", "a web page instead of a picture"],
+        ["html", "not-an-image", "a web page instead of a picture"],
     ]
     again = command(catalogue, *options, "--allow-private", "--json")
     report = json.loads(again.stdout)
@@ -837,8 +837,8 @@ _MIX = {
     "png.jpg": "ok",
     "redirect": "ok",
     "gzip": "ok",
-    "html": "not-a-picture",
-    "xml": "not-a-picture",
+    "html": "not-an-image",
+    "xml": "not-an-image",
     "404": "http-404",
     "empty": "empty",
     "truncated": "broken",

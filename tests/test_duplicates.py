@@ -490,7 +490,7 @@ def test_the_command_reports_and_touches_nothing(place: Path, tmp_path: Path) ->
     done = command(place, "--json", "--report", str(page))
     document = json.loads(done.stdout)
     assert done.exit_code == 0
-    assert document["copies"] == 6
+    assert document["duplicates"] == 6
     assert [group["kept"]["id"] for group in document["groups"]] == ["0.png"]
     assert page.read_text(encoding="utf-8").count("data:image/jpeg") == 7
     assert (tmp_path / "photos" / "more" / "same.png").exists()
@@ -530,7 +530,7 @@ def test_a_search_folds_near_copies_when_told_so(place: Path, tmp_path: Path) ->
 def test_what_is_touched_must_be_surer_than_what_is_shown(place: Path) -> None:
     def farthest(*arguments: str) -> float:
         groups = json.loads(command(place, "--json", *arguments).stdout)["groups"]
-        return max(float(copy["difference"]) for group in groups for copy in group["copies"])
+        return max(float(copy["difference"]) for group in groups for copy in group["duplicates"])
 
     every, wide = farthest(), farthest("--delete", "--dry-run", "--max-difference", "1")
     assert every == wide
@@ -549,6 +549,6 @@ def test_the_command_tells_whether_a_picture_is_there(place: Path, tmp_path: Pat
     COPIES["halved"](scene(2)).save(new)
     done = command(place, str(new), "--json")
     assert done.exit_code == 0
-    assert [copy["id"] for copy in json.loads(done.stdout)["copies"]] == ["2.png"]
+    assert [copy["id"] for copy in json.loads(done.stdout)["duplicates"]] == ["2.png"]
     scene(50).save(new)
     assert command(place, str(new)).exit_code == 5

@@ -221,7 +221,7 @@ def test_the_command_says_which_are_not_sure(
     unsure = {
         copy["id"]: copy["unsure_because"]
         for group in found["groups"]
-        for copy in group["copies"]
+        for copy in group["duplicates"]
         if not copy["sure"]
     }
     done = CliRunner().invoke(duplicates_command, [*place, "--delete", "--yes", "--json"])
@@ -229,5 +229,5 @@ def test_the_command_says_which_are_not_sure(
     assert set(unsure) <= {"small.png"}
     assert (tmp_path / "letters" / "small.png").exists()
     assert done.exit_code == int(
-        any(c["done"] == "left" for g in after["groups"] for c in g["copies"])
+        any(c["done"] == "left" for g in after["groups"] for c in g["duplicates"])
     )

@@ -323,7 +323,7 @@ def test_a_search_has_the_same_keys_whatever_was_found(cli: Lookalike) -> None:
     assert {"query", "hits", "matches", "category", "best", "left_out", "notes", "error"} < keys
     assert [set(one["hits"][0]) for one in (found, later)] == [set(similar["hits"][0])] * 2
     assert (both[1]["query"], both[1]["hits"], both[1]["total"]) == ({"path": "broken.jpg"}, [], 0)
-    assert both[1]["error"]["code"] == "not-a-picture"
+    assert both[1]["error"]["code"] == "not-an-image"
     assert nothing["notes"][0]["code"] == "no-such-field"
 
 

@@ -101,7 +101,7 @@ def test_another_picture_of_the_same_name_is_kept_beside_the_first(
     ids = visit.service.ids("void")
     assert (len(ids), "image.png" in ids) == (2, True)
     with visit.service.client as client:
-        kept = client.get("/v1/collections/void/items/image.png/picture").content
+        kept = client.get("/v1/collections/void/items/image.png/image").content
         assert kept == first.read_bytes()
         for identity in ids:
             client.delete(f"/v1/collections/void/items/{identity}")
@@ -131,12 +131,12 @@ def test_a_picture_is_replaced_only_when_that_is_chosen_and_confirmed(
         visit.page.on("dialog", answer)
         visit["#adding-go"].click()
         expect(visit["#adding-go"]).to_be_visible()  # nothing was sent
-        assert client.get(f"{address}/picture").content == first.read_bytes()
+        assert client.get(f"{address}/image").content == first.read_bytes()
         visit["#adding-go"].click()
         expect(visit["#adding-says"]).to_have_text("0 pictures added, 1 replaced.")
         assert "“void”" in asked[0]
         assert len(asked) == 2
-        assert client.get(f"{address}/picture").content == second.read_bytes()
+        assert client.get(f"{address}/image").content == second.read_bytes()
         client.delete(address)
 
 

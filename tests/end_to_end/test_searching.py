@@ -283,7 +283,7 @@ def test_an_answer_is_looked_at_side_by_side(visit: Visit, catalogue: list[Drawn
     title = next(one.title for one in catalogue if identity.endswith(one.path.name))
     expect(dialog).to_contain_text(title)
     file = visit.service.address + (dialog.locator("a").get_attribute("href") or "")
-    assert "/picture?v=" in file
+    assert "/image?v=" in file
     dialog.get_by_role("button", name="Search with this").click()
     visit.settled()
     expect(visit["#what"]).to_have_attribute("title", identity)

@@ -87,7 +87,7 @@ def test_an_item_that_has_such_an_id_is_asked_for_by_a_parameter(odd: Live, step
     asked = {"id": step}
     item = odd.client.get(f"{C}/item", params=asked).json()
     assert item["id"] == step
-    for link in (item["thumbnail"], item["picture"]):
+    for link in (item["thumbnail"], item["image"]):
         assert "/item/" in link
         assert odd.client.get(link).status_code == 200
     similar = odd.client.get(f"{C}/item/similar", params={**asked, "k": 2, "where": "label=mug"})
@@ -98,7 +98,7 @@ def test_an_item_that_has_such_an_id_is_asked_for_by_a_parameter(odd: Live, step
         assert shop.get(step).label == "seen"
         assert step in shop
         assert len(shop.similar(step, k=3)) == 3
-        assert shop.picture(step)
+        assert shop.image(step)
         assert shop.thumbnail(step)
         shop.label([step], "told")
         assert shop.remove(step) == 1
@@ -161,7 +161,7 @@ def test_any_text_is_refused_or_comes_back_and_nothing_else_changes(drawn: Live,
         else:
             assert shop.add(one, PNG).id == one
             assert shop.get(one).id == one
-            assert shop.picture(one) == PNG
+            assert shop.image(one) == PNG
             assert shop.similar(one, k=1)
             link = drawn.client.get(f"{C}/items/{quote(one, safe='')}").json()
             assert link["id"] == one

@@ -88,7 +88,7 @@ def test_a_collection_tells_about_itself(live: Live) -> None:
 
 @pytest.mark.parametrize("name", ["0.png", "mugs/a+b&c=d?e#f.png", "製品/茶碗.png", "odd/similar"])
 def test_an_items_picture_is_its_file(live: Live, name: str) -> None:
-    path = f"/v1/items/{quote(name, safe='')}/picture"
+    path = f"/v1/items/{quote(name, safe='')}/image"
     answer = live.client.get(path)
     expected = picture(live, "odd/odd.png" if name == "odd/similar" else name)
     assert answer.content == expected
@@ -98,20 +98,22 @@ def test_an_items_picture_is_its_file(live: Live, name: str) -> None:
     head = live.client.head(path)
     assert head.headers["content-length"] == str(len(expected))
     assert head.content == b""
+    older = live.client.get(path.removesuffix("/image") + "/picture")
+    assert (older.status_code, older.content) == (200, expected)
 
 
 def test_parts_of_a_file_are_answered(live: Live) -> None:
     whole = picture(live, "0.png")
-    part = live.client.get("/v1/items/0.png/picture", headers={"Range": "bytes=10-19"})
+    part = live.client.get("/v1/items/0.png/image", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, whole[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(whole)}"
-    beyond = live.client.get("/v1/items/0.png/picture", headers={"Range": "bytes=9999999-"})
+    beyond = live.client.get("/v1/items/0.png/image", headers={"Range": "bytes=9999999-"})
     assert beyond.status_code == 416
 
 
 def test_a_browser_keeps_pictures_until_they_change(live: Live) -> None:
     (hit,) = hits(live.client.get("/v1/items/mugs%2F1.png/similar?k=1"))
-    for link in (hit["thumbnail"], hit["picture"]):
+    for link in (hit["thumbnail"], hit["image"]):
         first = live.client.get(link)
         assert "immutable" in first.headers["cache-control"]
         assert parsedate_to_datetime(first.headers["last-modified"]).tzinfo is not None
@@ -149,16 +151,16 @@ def test_a_changed_or_vanished_file_is_told_of(home: Path, tmp_path: Path) -> No
         (folder / "a.png").write_bytes(JPEG)
         changed = live.client.get("/v1/items/files%3Aa.png/thumbnail")
         assert changed.headers["etag"] != tag
-        assert live.client.get("/v1/items/files%3Aa.png/picture").headers["content-type"] == (
+        assert live.client.get("/v1/items/files%3Aa.png/image").headers["content-type"] == (
             "image/jpeg"  # by its bytes, not by its name
         )
         (folder / "a.png").write_text("<html><script>alert(1)</script></html>")
-        problem(live.client.get("/v1/items/files%3Aa.png/picture"), 409, "no-longer-a-picture")
-        problem(live.client.get("/v1/items/files%3Aa.png/thumbnail"), 415, "not-a-picture")
+        problem(live.client.get("/v1/items/files%3Aa.png/image"), 409, "no-longer-an-image")
+        problem(live.client.get("/v1/items/files%3Aa.png/thumbnail"), 415, "not-an-image")
         (folder / "b.png").unlink()
-        for what in ("picture", "thumbnail"):
+        for what in ("image", "thumbnail"):
             gone = live.client.get(f"/v1/items/files%3Ab.png/{what}")
-            problem(gone, 404, "picture-unreadable")
+            problem(gone, 404, "unreadable-image")
 
 
 def test_a_picture_that_only_its_vector_is_kept_of_has_no_links(home: Path) -> None:
@@ -166,10 +168,10 @@ def test_a_picture_that_only_its_vector_is_kept_of_has_no_links(home: Path) -> N
         shop.add("bytes", PNG)
     with serving(home) as live:
         item = live.client.get("/v1/items/bytes").json()
-        assert (item["thumbnail"], item["picture"], item["path"]) == (None, None, None)
-        problem(live.client.get("/v1/items/bytes/picture"), 404, "picture-unreadable")
+        assert (item["thumbnail"], item["image"], item["path"]) == (None, None, None)
+        problem(live.client.get("/v1/items/bytes/image"), 404, "unreadable-image")
         cropped = live.client.post("/v1/search", json={"id": "bytes", "crop": [0, 0, 0.5, 1]})
-        problem(cropped, 404, "picture-unreadable")
+        problem(cropped, 404, "unreadable-image")
         assert live.client.get("/v1/items/bytes/similar").status_code == 200
 
 
@@ -195,7 +197,7 @@ def test_kept_thumbnails_are_shown_where_the_files_are_away(away: Live) -> None:
     assert small.status_code == 200
     with Image.open(BytesIO(small.content)) as image:
         assert (image.format, max(image.size)) == ("JPEG", 32)
-    problem(away.client.get(hit["picture"]), 404, "picture-unreadable")
+    problem(away.client.get(hit["image"]), 404, "unreadable-image")
     again = away.client.get(hit["thumbnail"], headers={"If-None-Match": small.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert parsedate_to_datetime(small.headers["last-modified"]).tzinfo is not None
@@ -217,13 +219,13 @@ def test_a_browser_keeps_for_good_only_what_is_as_large_as_asked(away: Live) -> 
 
 def test_what_came_as_bytes_is_seen_by_its_thumbnail(away: Live) -> None:
     item = away.client.get("/v1/items/bytes").json()
-    assert item["picture"] is None
+    assert item["image"] is None
     assert away.client.get(item["thumbnail"]).headers["content-type"] == "image/jpeg"
 
 
 def test_uploads_and_jobs_follow_the_collections_setting(away: Live) -> None:
     away.client.put("/v1/items/one", content=JPEG, headers={"Content-Type": "image/jpeg"})
-    begun = away.client.post("/v1/jobs", files={"picture": ("two", PNG)})
+    begun = away.client.post("/v1/jobs", files={"image": ("two", PNG)})
     away.client.get(f"{begun.headers['location']}/events")  # answers when the job has ended
     with away.opened() as shop:
         assert shop.store.thumbnail_sides(["one", "two"]) == {"one": 32, "two": 32}
@@ -242,13 +244,13 @@ def test_a_picture_is_put_found_and_taken_out(own: Live, name: str) -> None:
     made = own.client.put(path, content=PNG, headers={"Content-Type": "image/png"})
     assert made.status_code == 201, made.text
     assert made.json()["id"] == name
-    assert own.client.get(made.json()["picture"]).content == PNG
+    assert own.client.get(made.json()["image"]).content == PNG
     (place,) = files_of(own.home)
     assert place.read_bytes() == PNG
     assert ids(own.client.post("/v1/search?k=1&include_self=true", files={"p": PNG})) == [name]
     again = own.client.put(path, files={"p": JPEG}, data={"label": "new", "metadata": '{"a": 1}'})
     assert (again.status_code, again.json()["label"]) == (200, "new")
-    assert own.client.get(again.json()["picture"]).content == JPEG
+    assert own.client.get(again.json()["image"]).content == JPEG
     assert len(files_of(own.home)) == 1  # the replaced one has gone
     assert own.client.delete(path).status_code == 204
     problem(own.client.get(path), 404, "no-such-item")
@@ -260,12 +262,12 @@ def test_a_picture_that_cannot_be_used_changes_nothing(own: Live) -> None:
     own.client.put("/v1/items/a", content=PNG, headers={"Content-Type": "image/png"})
     before = own.client.get("/v1/items/a").json()
     bad = own.client.put("/v1/items/a", content=b"<html>", headers={"Content-Type": "image/png"})
-    found = problem(bad, 422, "unusable-picture")
+    found = problem(bad, 422, "unusable-image")
     assert "HTML" in found["detail"]
     assert own.client.get("/v1/items/a").json() == before
-    assert own.client.get(before["picture"]).content == PNG
-    problem(own.client.put("/v1/items/b", json={"image_base64": "eA=="}), 422, "unusable-picture")
-    problem(own.client.put("/v1/items/b"), 422, "no-picture")
+    assert own.client.get(before["image"]).content == PNG
+    problem(own.client.put("/v1/items/b", json={"image_base64": "eA=="}), 422, "unusable-image")
+    problem(own.client.put("/v1/items/b"), 422, "no-image")
     assert len(files_of(own.home)) == 1
     with own.opened() as shop:
         assert shop.check() == []
@@ -274,15 +276,15 @@ def test_a_picture_that_cannot_be_used_changes_nothing(own: Live) -> None:
 
 def test_an_item_of_a_folder_is_not_replaced(own: Live) -> None:
     refused = own.client.put("/v1/items/0.png", content=PNG, headers={"Content-Type": "image/png"})
-    assert "taken by" in problem(refused, 422, "unusable-picture")["detail"]
+    assert "taken by" in problem(refused, 422, "unusable-image")["detail"]
     assert files_of(own.home) == []
 
 
 def test_many_pictures_are_added_at_once_and_bad_ones_skipped(own: Live) -> None:
     files = [
-        ("picture", ("holiday/1.png", PNG)),
-        ("picture", ("holiday/2.jpg", JPEG)),
-        ("picture", ("holiday/notes.txt", b"just text")),
+        ("image", ("holiday/1.png", PNG)),
+        ("image", ("holiday/2.jpg", JPEG)),
+        ("image", ("holiday/notes.txt", b"just text")),
     ]
     added = own.client.post("/v1/items", files=files).json()
     assert added["indexed"] == 2
@@ -316,13 +318,13 @@ def test_what_is_said_of_pictures_comes_along(own: Live) -> None:
 def test_a_bad_list_of_pictures_is_refused_whole(own: Live) -> None:
     ask = own.client.post
     files = [("p", ("x.png", PNG))]
-    problem(ask("/v1/items"), 422, "no-picture")
-    problem(ask("/v1/items", files=[("p", ("", PNG))]), 422, "no-picture")
+    problem(ask("/v1/items"), 422, "no-image")
+    problem(ask("/v1/items", files=[("p", ("", PNG))]), 422, "no-image")
     two = json.dumps([{"id": "1"}, {"id": "2"}])
-    problem(ask("/v1/items", files=files, data={"items": two}), 422, "items-and-pictures")
+    problem(ask("/v1/items", files=files, data={"items": two}), 422, "items-and-images")
     problem(ask("/v1/items", files=files, data={"items": "{"}), 422, "bad-json")
     problem(ask("/v1/items", files=files, data={"items": '[{"id": 5}]'}), 422, "invalid-request")
-    problem(ask("/v1/items", json={"items": [{"id": "1"}]}), 422, "no-picture")
+    problem(ask("/v1/items", json={"items": [{"id": "1"}]}), 422, "no-image")
     assert files_of(own.home) == []
 
 
@@ -351,9 +353,9 @@ def test_a_copied_collection_has_its_uploaded_pictures_along(own: Live, tmp_path
     with serving(copied) as live:
         item = live.client.get("/v1/items/a").json()
         assert item["path"].startswith(str(copied))
-        assert live.client.get(item["picture"]).content == PNG
+        assert live.client.get(item["image"]).content == PNG
         live.client.delete("/v1/items/a")
-    assert own.client.get("/v1/items/a/picture").content == PNG
+    assert own.client.get("/v1/items/a/image").content == PNG
 
 
 def test_a_folder_that_is_indexed_later_leaves_uploads_alone(own: Live, stocked: Path) -> None:

@@ -88,10 +88,10 @@ def test_pictures_that_are_sent_become_items_in_a_job(watched: Live) -> None:
     files.append(("p", ("notes.txt", b"just text")))
     begun = watched.client.post("/v1/jobs", files=files)
     name, last = followed(watched, begun.headers["location"])[-1]
-    assert (name, last["kind"], last["state"]) == ("end", "pictures", "done")
+    assert (name, last["kind"], last["state"]) == ("end", "images", "done")
     assert last["report"]["indexed"] == 5
     assert [one["path"] for one in last["report"]["skipped"]] == ["notes.txt"]
-    assert watched.client.get("/v1/items/new%2F4.png/picture").status_code == 200
+    assert watched.client.get("/v1/items/new%2F4.png/image").status_code == 200
 
 
 def test_a_job_of_which_nothing_can_be_used_fails_and_is_remembered(watched: Live) -> None:

@@ -83,7 +83,7 @@ def test_what_is_uploaded_is_kept_on_this_machine_and_shown(
     uploads = place_of(shop, Settings(home=live.home, cache=live.home)).uploads
     (file,) = uploads.folder.glob("*/*.png")
     assert file.is_relative_to(live.home / "uploads")
-    assert live.client.get(sent.json()["picture"]).content == data
+    assert live.client.get(sent.json()["image"]).content == data
     assert live.client.get("/v1/items/new/similar?k=1").status_code == 200
     assert live.client.delete("/v1/items/new").status_code == 204
     assert not file.exists()
@@ -98,8 +98,8 @@ def test_machines_keep_uploads_apart(
     assert live.client.put("/v1/items/here", content=data, headers=png).status_code == 201
     with serving(tmp_path / "another", shop) as other:
         assert other.client.put("/v1/items/there", content=data, headers=png).status_code == 201
-        assert other.client.get("/v1/items/there/picture").content == data
-    again = live.client.get("/v1/items/here/picture")
+        assert other.client.get("/v1/items/there/image").content == data
+    again = live.client.get("/v1/items/here/image")
     assert again.content == data
     with lookalike.open(shop) as there:
         assert len({root.path for root in there.roots()}) == 3

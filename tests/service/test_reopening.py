@@ -77,7 +77,7 @@ def test_what_was_uploaded_is_there_after_a_migration_and_when_the_old_one_has_g
         put = own.client.put(f"/v1/items/{name}", content=PNG, headers=TYPED)
         assert put.status_code == 201
     kept = migrate(address, other, other_card)
-    assert own.client.get("/v1/items/new/picture").content == PNG
+    assert own.client.get("/v1/items/new/image").content == PNG
     again = own.client.put("/v1/items/new", content=saved(photo(seed=2), "PNG"), headers=TYPED)
     assert again.status_code == 200, again.text
     with own.opened(kept) as old:
@@ -86,7 +86,7 @@ def test_what_was_uploaded_is_there_after_a_migration_and_when_the_old_one_has_g
         assert file.read_bytes() == PNG
     with own.opened() as shop:
         assert migrating.drop_old(shop).dropped == (kept,)
-    assert own.client.get("/v1/items/odd%2Fnew/picture").content == PNG
+    assert own.client.get("/v1/items/odd%2Fnew/image").content == PNG
     assert own.client.delete("/v1/items/odd%2Fnew").status_code == 204
     assert len([*address.glob("uploads/*/*")]) == 1
 

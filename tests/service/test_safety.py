@@ -72,7 +72,7 @@ def raw(live: Live, *parts: bytes, pause: float = 0.0, timeout: float = 20.0) ->
 )
 def test_no_id_reaches_a_file_that_is_no_items(live: Live, name: str) -> None:
     for encoded in (quote(name, safe=""), quote(name).replace("..", "%2E%2E"), quote(quote(name))):
-        for what in ("", "/picture", "/thumbnail"):
+        for what in ("", "/image", "/thumbnail"):
             where = urlsplit(live.address)
             line = f"GET /v1/items/{encoded}{what} HTTP/1.1\r\nHost: {where.netloc}\r\n"
             answer = raw(live, line.encode() + b"Connection: close\r\n\r\n")
@@ -99,9 +99,9 @@ def test_a_link_that_leads_out_of_its_folder_is_not_followed(home: Path, tmp_pat
     with lookalike.open(home / "collections" / "shop") as shop:
         shop.index(folder, options=lookalike.ScanOptions(follow_links=True))
     with guarded(home) as live:
-        for what in ("picture", "thumbnail"):
+        for what in ("image", "thumbnail"):
             refused = live.client.get(f"/v1/items/linked%3Aa.png/{what}")
-            assert "leads out" in problem(refused, 404, "picture-unreadable")["detail"]
+            assert "leads out" in problem(refused, 404, "unreadable-image")["detail"]
             assert live.client.get(f"/v1/items/linked%3Ac.png/{what}").status_code == 200
 
 
@@ -141,7 +141,7 @@ def test_a_picture_that_is_also_something_else_is_answered_as_a_picture(
     assert made.status_code == 201
     refused = own.client.put("/v1/items/x.html", content=both, headers=typed)
     problem(refused, 415, "unsupported-media-type")
-    answer = own.client.get("/v1/items/x.html/picture")
+    answer = own.client.get("/v1/items/x.html/image")
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
@@ -154,8 +154,8 @@ def test_names_of_files_cannot_add_headers(own: Live) -> None:
     problem(own.client.put(path, files={"p": PNG}), 422, "bad-id")
     with own.opened() as shop:  # as a file in a folder may be called
         shop.store.upsert([replace(shop.get("0.png"), id=name)], shop.vectors(["0.png"]))
-    answer = own.client.get(f"{path}/picture")
-    assert answer.content == own.client.get("/v1/items/0.png/picture").content
+    answer = own.client.get(f"{path}/image")
+    assert answer.content == own.client.get("/v1/items/0.png/image").content
     assert "x-bad" not in answer.headers
 
 
@@ -200,7 +200,7 @@ def test_what_was_indexed_may_be_larger_than_what_may_be_sent(home: Path) -> Non
 def test_too_many_pixels_are_refused_before_they_are_decoded(home: Path) -> None:
     with guarded(home, max_pixels=10_000) as live:
         large = saved(photo(200, 100), "PNG")
-        problem(live.client.post("/v1/search", files={"p": large}), 413, "picture-too-large")
+        problem(live.client.post("/v1/search", files={"p": large}), 413, "image-too-large")
         added = live.client.post("/v1/items", files=[("p", ("a", large)), ("p", ("b", PNG))]).json()
         assert [one["id"] for one in added["skipped"]] == ["a"]
         assert [one["id"] for one in added["items"]] == ["b"]
@@ -292,7 +292,7 @@ def test_what_is_no_request_is_turned_away(live: Live, head: bytes) -> None:
     "value", ["bytes=0-0,1-1,2-2", "bytes=" + "0-," * 5000, "bytes=-1", "bytes=x", "lines=1-2", "="]
 )
 def test_odd_ranges_do_no_harm(live: Live, value: str) -> None:
-    answer = live.client.get("/v1/items/0.png/picture", headers={"Range": value})
+    answer = live.client.get("/v1/items/0.png/image", headers={"Range": value})
     assert answer.status_code in {200, 206, 400, 416}
     assert len(answer.content) < 10 * len(picture(live, "0.png")) + 1000
 

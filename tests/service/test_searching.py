@@ -25,11 +25,11 @@ def test_every_form_of_a_picture_has_the_same_answer(live: Live) -> None:
     answers = [
         ask(path, content=data, headers={"Content-Type": "image/png"}),
         ask(path, content=data, headers={"Content-Type": "application/octet-stream"}),
-        ask(path, files={"picture": data}),
+        ask(path, files={"image": data}),
         ask(path, files={"anything": ("photo.png", data, "text/html")}),
         ask(path, json={"image_base64": text}),
         ask(path, json={"image_base64": f"data:image/png;base64,{text}"}),
-        ask("/v1/search", files={"picture": data}),
+        ask("/v1/search", files={"image": data}),
     ]
     assert len({json.dumps(hits(answer)) for answer in answers}) == 1
     assert ids(answers[0])[0] == "mugs/1.png"
@@ -37,12 +37,12 @@ def test_every_form_of_a_picture_has_the_same_answer(live: Live) -> None:
 
 def test_an_answer_is_what_the_library_answers_with_links(live: Live) -> None:
     data = picture(live)
-    answer = live.client.post("/v1/search?k=4", files={"picture": ("a.png", data)}).json()
+    answer = live.client.post("/v1/search?k=4", files={"image": ("a.png", data)}).json()
     with live.opened() as shop:
         expected = hits_json(shop, shop.search(data, k=4))
         info = shop.info()
     assert [
-        {name: value for name, value in hit.items() if name not in {"thumbnail", "picture"}}
+        {name: value for name, value in hit.items() if name not in {"thumbnail", "image"}}
         for hit in answer["hits"]
     ] == expected
     assert answer["query"] == {"path": "a.png"}
@@ -51,7 +51,7 @@ def test_an_answer_is_what_the_library_answers_with_links(live: Live) -> None:
     assert answer["collection"]["name"] == "shop"
     assert answer["collection"]["items"] == info.items == 13
     for hit in answer["hits"]:
-        for link in (hit["thumbnail"], hit["picture"]):
+        for link in (hit["thumbnail"], hit["image"]):
             assert live.client.get(link).status_code == 200
 
 
@@ -102,7 +102,7 @@ def test_options_stand_in_query_form_and_json_alike(live: Live) -> None:
         "collapse": "true",
     }
     answers = [
-        live.client.post(path, params=wanted, files={"picture": data}),
+        live.client.post(path, params=wanted, files={"image": data}),
         live.client.post(
             path, data={name: str(value) for name, value in wanted.items()}, files={"p": data}
         ),
@@ -114,7 +114,7 @@ def test_options_stand_in_query_form_and_json_alike(live: Live) -> None:
 
 
 def test_a_label_a_group_and_a_threshold_narrow_the_answers(live: Live) -> None:
-    data = {"picture": picture(live)}
+    data = {"image": picture(live)}
     mugs = hits(live.client.post("/v1/search?label=mug&k=20", files=data))
     assert {hit["label"] for hit in mugs} == {"mug"}
     groups = hits(live.client.post("/v1/search?per_group=true&k=20", files=data))
@@ -231,11 +231,11 @@ def test_an_impossible_part_is_refused(live: Live, crop: object) -> None:
 
 def test_several_pictures_are_mixed_and_left_out(live: Live) -> None:
     one, other = picture(live, "mugs/1.png"), picture(live, "mugs/blue one.png")
-    files = [("picture", ("1", one)), ("picture", ("2", other))]
+    files = [("image", ("1", one)), ("image", ("2", other))]
     answer = live.client.post("/v1/search?k=20", files=files)
     assert {"mugs/1.png", "mugs/blue one.png"} <= set(ids(answer))
     assert answer.json()["query"] == {
-        "pictures": [{"path": "1", "weight": 1.0}, {"path": "2", "weight": 1.0}]
+        "parts": [{"path": "1", "weight": 1.0}, {"path": "2", "weight": 1.0}]
     }
     by_id = {"id": "mugs/1.png", "positive": [{"id": "mugs/blue one.png", "weight": 1}], "k": 20}
     same = live.client.post("/v1/search", json=by_id)
@@ -288,7 +288,7 @@ def test_a_batch_has_an_answer_or_a_problem_for_each(live: Live) -> None:
     assert [answer.get("code") for answer in answers] == [
         None,
         "no-such-item",
-        "not-a-picture",
+        "not-an-image",
         None,
         "bad-filter",
     ]
@@ -305,7 +305,7 @@ def test_each_picture_of_a_form_is_a_query_of_a_batch(live: Live) -> None:
         "mugs/1.png",
         None,
     ]
-    assert answers[2]["code"] == "not-a-picture"
+    assert answers[2]["code"] == "not-an-image"
     problem(live.client.post("/v1/search/batch", json={"queries": []}), 422, "invalid-request")
     many = {"queries": [{"id": "0.png"}] * 65}
     problem(live.client.post("/v1/search/batch", json=many), 422, "invalid-request")
@@ -325,8 +325,8 @@ def test_a_batch_that_is_larger_than_the_queue_is_answered_whole(home: Path) -> 
 def test_what_is_no_query_has_a_problem_that_says_so(live: Live) -> None:
     ask = live.client.post
     data = picture(live)
-    problem(ask("/v1/search"), 422, "no-picture")
-    problem(ask("/v1/search", json={}), 422, "no-picture")
+    problem(ask("/v1/search"), 422, "no-image")
+    problem(ask("/v1/search", json={}), 422, "no-image")
     problem(ask("/v1/search", json={"id": "x", "image_base64": "eA=="}), 422, "invalid-request")
     problem(ask("/v1/search", json=[1]), 422, "bad-json")
     problem(ask("/v1/search", json={"id": "0.png", "top": 5}), 422, "invalid-request")
@@ -352,10 +352,10 @@ def test_what_is_no_query_has_a_problem_that_says_so(live: Live) -> None:
 
 def test_a_picture_that_cannot_be_used_says_why(live: Live) -> None:
     whole = saved(photo(), "JPEG")
-    problem(live.client.post("/v1/search", files={"p": b"<html>"}), 415, "not-a-picture")
-    problem(live.client.post("/v1/search", files={"p": b""}), 415, "not-a-picture")
+    problem(live.client.post("/v1/search", files={"p": b"<html>"}), 415, "not-an-image")
+    problem(live.client.post("/v1/search", files={"p": b""}), 415, "not-an-image")
     broken = live.client.post("/v1/search", files={"p": whole[: len(whole) // 2]})
-    problem(broken, 422, "broken-picture")
+    problem(broken, 422, "broken-image")
 
 
 def test_an_empty_collection_has_no_answers_but_still_says_what_is_no_picture(
@@ -367,7 +367,7 @@ def test_an_empty_collection_has_no_answers_but_still_says_what_is_no_picture(
         path = "/v1/collections/empty"
         data = saved(photo(), "PNG")
         assert hits(live.client.post(f"{path}/search", files={"p": data})) == []
-        problem(live.client.post(f"{path}/search", files={"p": b"x"}), 415, "not-a-picture")
+        problem(live.client.post(f"{path}/search", files={"p": b"x"}), 415, "not-an-image")
         problem(live.client.get(f"{path}/items/a/similar"), 404, "no-such-item")
         empty = {"code": "empty-collection", "message": "the collection is empty"}
         answer = live.client.post(f"{path}/search", files={"p": data}).json()
@@ -393,8 +393,8 @@ def test_the_older_upload_form_is_answered_as_a_list_of_hits(live: Live) -> None
     for size in (0, 51, "x"):
         bad = live.client.post(f"/image_query?size={size}", files={"image": picture(live)})
         problem(bad, 422, "invalid-request")
-    problem(live.client.post("/image_query"), 422, "no-picture")
-    problem(live.client.post("/image_query", files={"image": b"x"}), 415, "not-a-picture")
+    problem(live.client.post("/image_query"), 422, "no-image")
+    problem(live.client.post("/image_query", files={"image": b"x"}), 415, "not-an-image")
 
 
 def test_the_older_search_within_a_label_is_answered_as_its_engine_did(live: Live) -> None:
@@ -411,4 +411,4 @@ def test_the_older_search_within_a_label_is_answered_as_its_engine_did(live: Liv
     assert len(everywhere["response"]["hits"]["hits"]) == 10
     unknown = live.client.post("/images/search/", data={"label_id": "9"}, files={"image": b"x"})
     problem(unknown, 404, "no-such-label")
-    problem(live.client.post("/images/search/", files={"image": b"x"}), 415, "not-a-picture")
+    problem(live.client.post("/images/search/", files={"image": b"x"}), 415, "not-an-image")

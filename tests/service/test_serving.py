@@ -275,7 +275,7 @@ def test_killed_while_it_stores_many_it_has_each_whole_or_not_at_all(home: Path,
         again = httpx.post(f"{address}/v1/items", files=sent, timeout=60).json()
         assert again["indexed"] + again["reused"] + again["unchanged"] == 90
         for name, (item, data) in sent:
-            assert httpx.get(f"{address}/v1/items/{item}/picture").content == data, name
+            assert httpx.get(f"{address}/v1/items/{item}/image").content == data, name
         assert one.end(signal.SIGTERM) == 0
     with lookalike.open(home / "collections" / "shop") as shop:
         assert shop.check() == []
@@ -305,7 +305,7 @@ def test_killed_while_it_writes_it_is_consistent_when_it_comes_back(home: Path) 
         writer.join()
     with process(home) as (address, one):
         for item in known:  # what was acknowledged is there, picture and all
-            assert httpx.get(f"{address}/v1/items/{item}/picture").content == PNG
+            assert httpx.get(f"{address}/v1/items/{item}/image").content == PNG
         assert httpx.post(f"{address}/v1/search", files={"p": PNG}).status_code == 200
         assert httpx.put(f"{address}/v1/items/after", files={"p": PNG}).status_code == 201
         assert one.end(signal.SIGTERM) == 0

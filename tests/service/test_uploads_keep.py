@@ -27,7 +27,7 @@ PHOTOS = [saved(photo(seed=number), "JPEG") for number in range(12)]
 
 def sent(live: Live, *images: tuple[str, bytes], **said: str) -> dict[str, Any]:
     """Send images under file names; the answer, which was a good one."""
-    files = [("picture", one) for one in images]
+    files = [("image", one) for one in images]
     answer = live.client.post("/v1/collections/shop/items", files=files, data=said)
     assert answer.status_code in {200, 201}, answer.text
     found: dict[str, Any] = answer.json()
@@ -42,7 +42,7 @@ def outcomes(answer: dict[str, Any]) -> list[str]:
 
 def image(live: Live, item_id: str) -> bytes:
     asked = {"id": item_id}
-    answer = live.client.get("/v1/collections/shop/item/picture", params=asked)
+    answer = live.client.get("/v1/collections/shop/item/image", params=asked)
     assert answer.status_code == 200, answer.text
     return answer.content
 
@@ -227,7 +227,7 @@ def test_a_failed_upload_of_a_kept_image_leaves_the_image(own: Live) -> None:
     own.client.put("/v1/items/b", files={"p": PHOTOS[0]})
     assert own.client.delete("/v1/items/a").status_code == 204
     assert image(own, "b") == PHOTOS[0]
-    problem(own.client.put("/v1/items/b", files={"p": b"text"}), 422, "unusable-picture")
+    problem(own.client.put("/v1/items/b", files={"p": b"text"}), 422, "unusable-image")
     assert image(own, "b") == PHOTOS[0]
     own.client.put("/v1/items/b", files={"p": PHOTOS[0]})
     assert image(own, "b") == PHOTOS[0]

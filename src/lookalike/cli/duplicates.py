@@ -368,7 +368,7 @@ def _document(
 
     return {
         "items": found.items,
-        "copies": found.copies,
+        "duplicates": found.copies,
         "compared": found.compared,
         "interrupted": found.interrupted,
         "dry_run": dry_run,
@@ -377,7 +377,7 @@ def _document(
         "groups": [
             {
                 "kept": item_json(shop, group.kept),
-                "copies": [copy_json(copy) for copy in group.copies],
+                "duplicates": [copy_json(copy) for copy in group.copies],
             }
             for group in found.groups
         ],
@@ -413,11 +413,11 @@ def _copies_of(
                 error = type(error)(error.reason, path=picture)
             click.echo(f"error: {error}", err=True)
             outcomes.append(None)
-            documents.append({"picture": picture, "copies": [], "error": error_json(error)})
+            documents.append({"path": picture, "duplicates": [], "error": error_json(error)})
             continue
         outcomes.append(bool(copies))
         found: list[Json] = [_copy_json(shop, copy) for copy in copies]
-        documents.append({"picture": picture, "copies": found, "error": None})
+        documents.append({"path": picture, "duplicates": found, "error": None})
         for copy in copies:
             kind = "exact" if copy.exact else f"near {copy.difference:.2f}"
             rows.append([plain(picture), kind, copy.turn, plain(copy.item.id), _size(copy.item)])

@@ -90,7 +90,7 @@ class RemoteCollection:
     It has the methods of a ``Collection``, but those that need its files or its vectors, and may
     be used from several threads. Three things are otherwise: ``where`` is text, scores have six
     digits, and items do not say where their files lie (``root``, ``path`` and ``stamp`` are empty):
-    ``picture`` and ``thumbnail`` have their bytes.
+    ``image`` and ``thumbnail`` return their bytes.
 
     Every method raises ``ServiceError`` when the service cannot be reached, ``ServiceBusyError``
     when it stays busy, ``AccessDeniedError`` without the right key, and ``ValueError`` for what the
@@ -300,13 +300,13 @@ class RemoteCollection:
         """The item of an id; ``ItemNotFoundError`` when there is none."""
         return _item(self._item("GET", id))
 
-    def picture(self, id: str) -> bytes:
+    def image(self, id: str) -> bytes:
         """An item's file. ``ItemNotFoundError``, ``UnreadableImageError`` if it has none."""
-        path, asked = self._at(id, "/picture")
+        path, asked = self._at(id, "/image")
         return self._service.send("GET", path, query=asked)
 
     def thumbnail(self, id: str, *, side: int = 320) -> bytes:
-        """A JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raises as ``picture``."""
+        """A JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raises as ``image``."""
         path, asked = self._at(id, "/thumbnail")
         return self._service.send("GET", path, query=asked | {"side": side})
 

@@ -68,7 +68,7 @@ def _png(picture: images.DecodedImage) -> bytes:
 
 
 def form(pictures: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, str]:
-    files = [("picture", ("picture", data, "application/octet-stream")) for data in pictures]
+    files = [("image", ("image", data, "application/octet-stream")) for data in pictures]
     return urllib3.encode_multipart_formdata([*fields.items(), *files])
 
 

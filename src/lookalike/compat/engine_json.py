@@ -10,14 +10,14 @@ __all__ = ["engine_hits_json", "engine_response_json"]
 def engine_hits_json(hits: Iterable[Mapping[str, Json]], *, name: str) -> list[dict[str, Json]]:
     """Return hits as Elasticsearch lists them in ``hits.hits``, with the id under ``name``.
 
-    Of each hit's document, ``id``, ``score``, ``label`` and ``picture`` are used. ``_score`` is a
+    Of each hit's document, ``id``, ``score``, ``label`` and ``image`` are used. ``_score`` is a
     cosine. Vectors are not included.
     """
     return [
         {
             "_id": hit["id"],
             "_score": hit["score"],
-            "_source": {name: hit["id"], "label": hit["label"], "image_url": hit["picture"]},
+            "_source": {name: hit["id"], "label": hit["label"], "image_url": hit["image"]},
         }
         for hit in hits
     ]

@@ -10,11 +10,11 @@ __all__ = ["KINDS", "STATUS", "status_of"]
 
 STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.LookalikeError: (500, "error"),
-    errors.ImageError: (422, "unusable-picture"),
-    errors.UnreadableImageError: (404, "picture-unreadable"),
-    errors.NotAnImageError: (415, "not-a-picture"),
-    errors.BrokenImageError: (422, "broken-picture"),
-    errors.ImageTooLargeError: (413, "picture-too-large"),
+    errors.ImageError: (422, "unusable-image"),
+    errors.UnreadableImageError: (404, "unreadable-image"),
+    errors.NotAnImageError: (415, "not-an-image"),
+    errors.BrokenImageError: (422, "broken-image"),
+    errors.ImageTooLargeError: (413, "image-too-large"),
     errors.FilterError: (422, "bad-filter"),
     errors.SourceError: (422, "bad-source"),
     errors.RootMovedError: (409, "folder-moved"),
@@ -42,7 +42,7 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
 KINDS: Mapping[str, type[errors.LookalikeError] | type[ValueError]] = {
     **{code: kind for kind, (_, code) in STATUS.items()},
     "invalid-request": ValueError,
-    "no-picture": ValueError,
+    "no-image": ValueError,
     "nothing-asked": ValueError,
     "no-default-collection": errors.CollectionNotFoundError,
     "no-such-root": errors.SourceError,

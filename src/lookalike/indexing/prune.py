@@ -37,7 +37,8 @@ _Carry: TypeAlias = Callable[[Sequence[str]], frozenset[str]]
 class PruneReport:
     """``vanished`` ids, in order; ``removed`` of them went (none in a dry run).
 
-    ``checked`` items were looked for. ``kept`` of them were not found, but could not be looked for either.
+    ``checked`` items were looked for. ``kept`` of them were not found, but could not be looked for
+    either.
     ``held_back`` have vanished and stay, as in an ``IndexReport``; ``problems`` say why.
     ``moved`` files were found at another path and took their words along, ``restored`` missing
     items are back.

@@ -88,18 +88,18 @@ def arrived(body: Body, settings: ServiceSettings) -> list[Arrival]:
         for place, one in enumerate(found.items, 1):
             if one.image_base64 is None:
                 called = repr(one.id or one.name) if one.id or one.name else f"item {place}"
-                raise Problem(422, "no-picture", f"{called} has no image_base64")
+                raise Problem(422, "no-image", f"{called} has no image_base64")
         return [
             Arrival(said=one, upload=decoded(one.image_base64 or "", settings))
             for one in found.items
         ]
     if not body.pictures:
-        raise Problem(422, "no-picture", "send pictures, in a form or as JSON")
+        raise Problem(422, "no-image", "send pictures, in a form or as JSON")
     said = _said_in(body) or [NewItem() for _ in body.pictures]
     if len(said) != len(body.pictures):
         raise Problem(
             422,
-            "items-and-pictures",
+            "items-and-images",
             f"items tells of {len(said)} pictures, and {len(body.pictures)} came",
         )
     return [

@@ -70,7 +70,7 @@ async def searched(
         opened.confirm()
         first = parts[0]
         return search_json(
-            query=first.document() if len(parts) == 1 else {"pictures": _documents(parts)},
+            query=first.document() if len(parts) == 1 else {"parts": _documents(parts)},
             seconds=time.perf_counter() - began,
             collection=opened.document(),
             hits=_hits_json(service, opened, results, options),
@@ -126,7 +126,7 @@ def with_links(
     has_file = [document["path"] is not None for document in documents]
     keeps = not all(has_file) and thumbnail_side(opened.collection.store) is not None
     for item, document, file in zip(items, documents, has_file, strict=True):
-        for what, shown in (("thumbnail", file or keeps), ("picture", file)):
+        for what, shown in (("thumbnail", file or keeps), ("image", file)):
             link = item_address(item.id, f"/{what}", f"v={item.digest[:12]}")
             document[what] = f"{opened.address}{link}" if shown else None
         if not service.settings.show_paths:

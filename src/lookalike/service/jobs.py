@@ -39,7 +39,7 @@ class Job:
     """
 
     collection: str
-    kind: Literal["folder", "pictures"]
+    kind: Literal["folder", "images"]
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "waiting"
     progress: Progress = _NOTHING
@@ -109,7 +109,7 @@ class Jobs:
     def begin(
         self,
         collection: str,
-        kind: Literal["folder", "pictures"],
+        kind: Literal["folder", "images"],
         work: Work,
         *,
         files: Callable[[], list[Json]] | None = None,

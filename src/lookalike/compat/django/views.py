@@ -85,7 +85,7 @@ def search(request: HttpRequest) -> JsonResponse:
     began = time.perf_counter()
     pictures = request.FILES.getlist("image")
     if len(pictures) != 1:
-        return _problem(422, "no-picture", "send one picture, in the field image")
+        return _problem(422, "no-image", "send one picture, in the field image")
     if pictures[0].size > settings.max_upload:
         raise ImageTooLargeError(
             f"the picture has {pictures[0].size:,} bytes; the limit is {settings.max_upload:,}"
@@ -121,7 +121,7 @@ def _told(hit: Hit, settings: AppSettings) -> dict[str, Json]:
         "id": hit.item.id,
         "score": round(hit.score, 6),
         "label": hit.item.label,
-        "picture": None if url is None else url.replace("{id}", quote(hit.item.id, safe="")),
+        "image": None if url is None else url.replace("{id}", quote(hit.item.id, safe="")),
     }
 
 

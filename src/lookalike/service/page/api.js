@@ -91,7 +91,7 @@ export function search(collection, query, picture, signal) {
   for (const [name, value] of Object.entries(query))
     for (const one of [value].flat(name === "crop" ? 0 : 1))
       form.append(name, typeof one === "object" ? one.join(",") : one);
-  form.append("picture", picture, "query");
+  form.append("image", picture, "query");
   return call(path, { method: "POST", body: form, signal });
 }
 
@@ -101,7 +101,7 @@ export function add(collection, pictures, label, replacing, signal) {
   const form = new FormData();
   const said = label ? { label } : {};
   form.append("items", JSON.stringify(pictures.map(([path]) => (replacing ? { id: path, ...said } : { name: path, ...said }))));
-  for (const [, file] of pictures) form.append("picture", file, "picture");
+  for (const [, file] of pictures) form.append("image", file, "image");
   return call(under(collection, "/items"), { method: "POST", body: form, signal, patience: 6 });
 }
 

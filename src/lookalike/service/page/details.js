@@ -34,7 +34,7 @@ export function show(hit, query, state, acts) {
   ]);
   $("details-file").replaceChildren(...[
     hit.path ? copying("Copy its path", hit.path) : null,
-    hit.picture ? make("a.button.small", { href: hit.picture, target: "_blank", rel: "noopener" }, icon("open"), "Open the file") : null,
+    hit.image ? make("a.button.small", { href: hit.image, target: "_blank", rel: "noopener" }, icon("open"), "Open the file") : null,
   ].filter(Boolean));
   const facts = [
     ["Label", hit.label], ["Product", hit.group],

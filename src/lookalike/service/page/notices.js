@@ -17,9 +17,9 @@ export function empty(title = "", text = "", action = null, bad = false) {
 const FAULTS = { // by code: what happened, and what to do where the service's own words do not say it
   "no-such-item": ["That picture is not here any more", "It may have been removed since."],
   "no-such-collection": ["That collection is not here any more"],
-  "not-a-picture": ["That is not a picture", "Choose a JPEG, PNG, WebP or another kind of picture."],
-  "broken-picture": ["That picture is damaged"],
-  "picture-too-large": ["That picture is too large"],
+  "not-an-image": ["That is not a picture", "Choose a JPEG, PNG, WebP or another kind of picture."],
+  "broken-image": ["That picture is damaged"],
+  "image-too-large": ["That picture is too large"],
   "too-large": ["That picture is too large"],
   "key-needed": ["This service asks for a key", "Ask whoever runs it, then try again."],
   busy: ["The service is busy", "It has more to do than it can take. Try again in a moment."],

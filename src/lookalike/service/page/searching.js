@@ -118,7 +118,7 @@ function elsewhere() {
     ["Choose the picture", () => offer.choose()]);
 }
 
-const OF_THE_QUERY = ["no-such-item", "not-a-picture", "broken-picture", "picture-too-large", "too-large"]; // again would not help
+const OF_THE_QUERY = ["no-such-item", "not-an-image", "broken-image", "image-too-large", "too-large"]; // again would not help
 
 /** Say what went wrong, where it belongs. */
 export function failed(error) {

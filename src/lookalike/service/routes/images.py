@@ -38,7 +38,7 @@ _ASK_AGAIN = "private, no-cache"
 _ALONE = "default-src 'none'; sandbox"  # whatever a file is, it does nothing in a browser
 _HEAD = 64 * 1024
 
-router = APIRouter(tags=["pictures"], route_class=Reopening)
+router = APIRouter(tags=["images"], route_class=Reopening)
 
 
 class _File(NamedTuple):
@@ -172,14 +172,16 @@ def _jpeg(opened: Opened, found: _Small, side: int) -> bytes:
     return render_thumbnail(found.item, place, found.kept, side=side, limits=limits)
 
 
-@router.head("/items/{id:path}/picture", include_in_schema=False)
+@router.head("/items/{id:path}/picture", include_in_schema=False)  # what older clients ask for
+@router.get("/items/{id:path}/picture", include_in_schema=False)
+@router.head("/items/{id:path}/image", include_in_schema=False)
 @router.get(
-    "/items/{id:path}/picture",
+    "/items/{id:path}/image",
     response_class=Response,
     responses={200: _ANY, 206: _ANY, 304: _SAME},
     summary="An item's file as it is",
 )
-async def picture(
+async def image(
     request: Request,
     id: ItemId,
     opened: Served,
@@ -204,5 +206,5 @@ def _kind(place: Path) -> str:
     except OSError as error:
         raise UnreadableImageError("the file cannot be read") from error
     if kind is None:  # it was one when it was indexed
-        raise Problem(409, "no-longer-a-picture", "the file is no picture any more; index again")
+        raise Problem(409, "no-longer-an-image", "the file is no picture any more; index again")
     return _TYPES[kind]

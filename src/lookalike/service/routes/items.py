@@ -141,7 +141,7 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
                     "schema": {
                         "type": "object",
                         "properties": {
-                            "picture": {"type": "array", "items": _PICTURE},
+                            "image": {"type": "array", "items": _PICTURE},
                             "items": {
                                 "type": "string",
                                 "description": "JSON: a list of NewItem, one for each picture.",
@@ -203,7 +203,7 @@ async def add_items(
                     "schema": {
                         "type": "object",
                         "properties": {
-                            "picture": _PICTURE,
+                            "image": _PICTURE,
                             "label": {"type": "string"},
                             "group": {"type": "string"},
                             "metadata": {"type": "string", "description": "A JSON object."},
@@ -230,7 +230,7 @@ async def put_item(
         said = asked.model_dump(exclude={"image_base64"}, exclude_unset=True)
     else:
         if len(body.pictures) != 1:
-            raise Problem(422, "no-picture", "send one picture")
+            raise Problem(422, "no-image", "send one picture")
         upload = body.pictures[0]
         said = {name: values[-1] for name, values in body.fields.items()}
         if "metadata" in said:

@@ -34,7 +34,7 @@ _BODY = {
             "schema": {
                 "type": "object",
                 "properties": {
-                    "picture": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                    "image": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     "items": {"type": "string", "description": "As for adding items."},
                 },
             }
@@ -64,7 +64,7 @@ async def begin_job(
     report counts them as `held_back`; `allow_removals` removes them.
     """
     body = await read_body(request, service.settings)
-    kind: Literal["folder", "pictures"]
+    kind: Literal["folder", "images"]
     added: list[Adding] | None = None
     if body.document is not None and "items" not in body.document:
         asked: schemas.NewJob = checked(schemas.NewJob, body.document)
@@ -74,7 +74,7 @@ async def begin_job(
     else:
         service.jobs.check(opened.name)  # before anything is written
         added = await _kept(opened, arrived(body, service.settings))
-        kind, work = "pictures", _pictures(opened, added, overwrite_by_hand=overwrite_by_hand)
+        kind, work = "images", _images(opened, added, overwrite_by_hand=overwrite_by_hand)
     job = service.jobs.begin(opened.name, kind, work, files=_files(added))
     return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
 
@@ -117,7 +117,7 @@ def _files(added: Sequence[Adding] | None) -> Callable[[], list[Json]] | None:
     return None if added is None else lambda: [one.document() for one in added]
 
 
-def _pictures(opened: Opened, added: Sequence[Adding], *, overwrite_by_hand: bool) -> Work:
+def _images(opened: Opened, added: Sequence[Adding], *, overwrite_by_hand: bool) -> Work:
     def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
         return index_kept(
             opened, added, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop

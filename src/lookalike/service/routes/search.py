@@ -38,7 +38,7 @@ _BODY = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {"picture": {"type": "array", "items": _PICTURE}},
+                "properties": {"image": {"type": "array", "items": _PICTURE}},
                 "description": "One picture or several; other fields as in JSON.",
             }
         },
@@ -93,7 +93,7 @@ async def search_batch(
     else:
         wanted = _request(body, options)
         if not body.pictures:
-            raise Problem(422, "no-picture", "send pictures, or JSON with queries")
+            raise Problem(422, "no-image", "send pictures, or JSON with queries")
         if len(body.pictures) > service.settings.max_queries:
             raise Problem(413, "too-many-parts", f"at most {service.settings.max_queries} queries")
         queries = [(wanted, [picture]) for picture in body.pictures]
@@ -156,7 +156,7 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     asked = [*_asked(wanted, uploads)]
     if not asked and not wanted.positive and not wanted.parts:
         raise Problem(
-            422, "no-picture", "send a picture, or give id, image_base64, vector, parts or positive"
+            422, "no-image", "send a picture, or give id, image_base64, vector, parts or positive"
         )
     weights = wanted.weights or [wanted.weight or 1.0] * len(asked)
     if len(weights) != len(asked):

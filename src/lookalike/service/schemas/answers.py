@@ -70,7 +70,7 @@ class ItemAnswer(BaseModel):
     height: int
     digest: str
     thumbnail: str | None
-    picture: str | None
+    image: str | None
 
 
 class HitAnswer(BaseModel):
@@ -86,7 +86,7 @@ class HitAnswer(BaseModel):
     height: int | None = None
     digest: str | None = None
     thumbnail: str | None = None
-    picture: str | None = None
+    image: str | None = None
 
 
 class CollectionSummary(BaseModel):
@@ -273,7 +273,7 @@ class FacetsAnswer(BaseModel):
 class JobAnswer(BaseModel):
     id: str
     collection: str
-    kind: Literal["folder", "pictures"]
+    kind: Literal["folder", "images"]
     state: Literal["waiting", "running", "done", "cancelled", "failed"]
     done: int
     total: int | None

@@ -33,7 +33,7 @@ _LONGEST_ID = 4096
 _METADATA_BYTES = 64 * 1024
 _OWN = frozenset(
     {"rank", "score", "id", "path", "label", "group", "metadata", "width", "height", "digest"}
-    | {"match", "thumbnail", "picture"}
+    | {"match", "thumbnail", "image"}
 )
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]

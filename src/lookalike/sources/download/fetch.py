@@ -265,7 +265,7 @@ def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
 
 def _status(error: ImageError) -> str:
     for kind, status in (
-        (NotAnImageError, "not-a-picture"),
+        (NotAnImageError, "not-an-image"),
         (ImageTooLargeError, "too-large"),
         (BrokenImageError, "broken"),
     ):
