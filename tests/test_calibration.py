@@ -86,7 +86,7 @@ def hit(score: float, item_id: str = "a.jpg") -> Hit:
 
 def test_chance_grows_with_the_number_of_items() -> None:
     pairs = np.random.default_rng(0).normal(0.2, 0.05, 100_000)
-    scores = [calibration.chance(pairs, items) for items in (2, 100, 10_000, 1_000_000)]
+    scores = [calibration.estimate_chance(pairs, items) for items in (2, 100, 10_000, 1_000_000)]
     assert scores == sorted(scores)
     assert scores[0] == pytest.approx(0.2, abs=0.002)
     assert scores[2] == pytest.approx(NormalDist(0.2, 0.05).inv_cdf(1 - 1e-4), abs=0.005)
@@ -96,8 +96,8 @@ def test_pairs_that_are_truly_alike_do_not_count_as_chance() -> None:
     rng = np.random.default_rng(0)
     unrelated = rng.normal(0.2, 0.05, 90_000)
     alike = rng.normal(0.7, 0.05, 10_000)
-    pure = calibration.chance(unrelated, 1000)
-    mixed = calibration.chance(np.concatenate([unrelated, alike]), 1000)
+    pure = calibration.estimate_chance(unrelated, 1000)
+    mixed = calibration.estimate_chance(np.concatenate([unrelated, alike]), 1000)
     assert mixed == pytest.approx(pure, abs=0.03)
 
 
@@ -105,7 +105,7 @@ def test_the_best_of_unrelated_pictures_reaches_about_chance(shop: Collection) -
     put(shop, kinds(300, of_each=1))
     pairs = unit_rows(np.random.default_rng(1).normal(size=(600, DIM)))
     scores = np.einsum("ij,ij->i", pairs[:300], pairs[300:]).astype(np.float64)
-    expected = calibration.chance(scores, 300)
+    expected = calibration.estimate_chance(scores, 300)
     strangers = unit_rows(np.random.default_rng(2).normal(size=(100, DIM)))
     best = [hits[0].score for hits in shop.store.search(strangers, k=1)]
     assert np.median(best) == pytest.approx(expected, abs=0.05)
@@ -120,7 +120,7 @@ def test_the_best_of_unrelated_pictures_reaches_about_chance(shop: Collection) -
 def test_levels_are_in_order_and_are_cosines(
     pairs: calibration.Values, nearest: calibration.Values, items: int
 ) -> None:
-    found = calibration.thresholds(pairs, nearest, items)
+    found = calibration.compute_thresholds(pairs, nearest, items)
     assert -1 <= found["weak"] <= found["fair"] <= found["strong"] <= 1
     assert np.mean(nearest < found["weak"]) <= 0.05 + 1 / len(nearest)
 
@@ -128,14 +128,14 @@ def test_levels_are_in_order_and_are_cosines(
 def test_where_nothing_has_a_look_alike_the_nearest_is_not_strong() -> None:
     rng = np.random.default_rng(0)
     pairs, nearest = rng.normal(0.2, 0.05, 5000), rng.normal(0.35, 0.02, 500)
-    found = calibration.thresholds(pairs, nearest, 1000)
+    found = calibration.compute_thresholds(pairs, nearest, 1000)
     assert np.mean(nearest >= found["strong"]) == 0
 
 
 def test_where_everything_is_of_one_kind_its_pictures_still_match() -> None:
     rng = np.random.default_rng(0)
     pairs, nearest = rng.normal(0.6, 0.15, 5000).clip(-1, 1), rng.normal(0.85, 0.05, 500)
-    found = calibration.thresholds(pairs, nearest, 10_000)
+    found = calibration.compute_thresholds(pairs, nearest, 10_000)
     assert np.mean(nearest >= found["weak"]) == pytest.approx(0.95, abs=0.01)
 
 
@@ -207,7 +207,7 @@ def test_measuring_twice_gives_the_same_levels(shop: Collection) -> None:
 def test_with_few_items_the_levels_are_fixed_and_say_so(shop: Collection, count: int) -> None:
     if count:
         put(shop, kinds(count, of_each=1))
-    scale = calibration.calibrated(shop)
+    scale = calibration.get_calibration(shop)
     assert least(scale) == tuple(FIXED[match] for match in LEVELS)
     assert scale.reason is not None
     assert scale.reason.startswith(f"{count} item")
@@ -216,12 +216,12 @@ def test_with_few_items_the_levels_are_fixed_and_say_so(shop: Collection, count:
 def test_a_collection_that_was_never_indexed_has_fixed_levels(tmp_path: Path) -> None:
     with Collection(EmbeddedStore.open(tmp_path / "new", create=True), no_encoder) as new:
         assert calibration.calibrate(new).reason is not None
-        assert calibration.kept(new) is None
+        assert calibration.load_calibration(new) is None
 
 
 def test_copies_of_one_picture_have_fixed_levels(shop: Collection) -> None:
     put(shop, np.repeat(kinds(1, of_each=1), 50, axis=0), digest=["ab" * 32] * 50)
-    scale = calibration.calibrated(shop)
+    scale = calibration.get_calibration(shop)
     assert scale.reason is not None
     assert "copies of one another" in scale.reason
     assert scale.match(1.0) == "strong"
@@ -229,7 +229,7 @@ def test_copies_of_one_picture_have_fixed_levels(shop: Collection) -> None:
 
 def test_an_encoder_that_tells_nothing_apart_is_said_to(shop: Collection) -> None:
     put(shop, np.repeat(kinds(1, of_each=1), 50, axis=0))
-    scale = calibration.calibrated(shop)
+    scale = calibration.get_calibration(shop)
     assert scale.reason == "the encoder finds all pictures here alike"
     assert least(scale) == tuple(FIXED[match] for match in LEVELS)
 
@@ -239,55 +239,55 @@ def test_an_encoder_that_tells_nothing_apart_is_said_to(shop: Collection) -> Non
 
 def test_what_was_measured_is_kept_with_the_collection(shop: Collection, folder: Path) -> None:
     put(shop, kinds(30))
-    scale = calibration.calibrated(shop)
+    scale = calibration.get_calibration(shop)
     shop.close()
     with opened(folder) as again:
-        assert calibration.kept(again) == scale
-        assert calibration.calibrated(again) == scale
+        assert calibration.load_calibration(again) == scale
+        assert calibration.get_calibration(again) == scale
 
 
 def test_a_collection_that_has_half_as_many_items_again_is_measured_anew(shop: Collection) -> None:
     put(shop, kinds(10))
-    scale = calibration.calibrated(shop)
+    scale = calibration.get_calibration(shop)
     put(shop, kinds(5, seed=1), start=1000)
-    assert calibration.calibrated(shop) == scale
+    assert calibration.get_calibration(shop) == scale
     put(shop, kinds(1, seed=2), start=2000)
-    assert calibration.kept(shop) is None
-    assert calibration.calibrated(shop).items == 160
+    assert calibration.load_calibration(shop) is None
+    assert calibration.get_calibration(shop).items == 160
 
 
 def test_a_collection_that_lost_a_third_is_measured_anew(shop: Collection) -> None:
     put(shop, kinds(15))
-    calibration.calibrated(shop)
+    calibration.get_calibration(shop)
     shop.remove([f"{number:04d}" for number in range(50)])
-    assert calibration.kept(shop) is not None
+    assert calibration.load_calibration(shop) is not None
     shop.remove("0050")
-    assert calibration.kept(shop) is None
+    assert calibration.load_calibration(shop) is None
 
 
 def test_fixed_levels_end_when_there_are_enough_items(shop: Collection) -> None:
     put(shop, kinds(19, of_each=1))
-    assert calibration.calibrated(shop).reason is not None
+    assert calibration.get_calibration(shop).reason is not None
     put(shop, kinds(1, of_each=1, seed=4), start=19)
-    assert calibration.calibrated(shop).reason is None
+    assert calibration.get_calibration(shop).reason is None
 
 
 def test_levels_of_another_encoder_are_not_used(shop: Collection) -> None:
     put(shop, kinds(30))
-    calibration.calibrated(shop)
+    calibration.get_calibration(shop)
     document = shop.store.setting("calibration")
     assert isinstance(document, dict)
     shop.store.set_setting("calibration", {**document, "fingerprint": "tiny-2"})
-    assert calibration.kept(shop) is None
-    assert calibration.calibrated(shop).fingerprint == "tiny-1"
+    assert calibration.load_calibration(shop) is None
+    assert calibration.get_calibration(shop).fingerprint == "tiny-1"
 
 
 @pytest.mark.parametrize("document", [None, 1, "x", [], {}, {"levels": []}, {"levels": [1, 2, 3]}])
 def test_a_document_that_is_none_is_measured_anew(shop: Collection, document: object) -> None:
     put(shop, kinds(30))
     shop.store.set_setting("calibration", document)  # type: ignore[arg-type] # any JSON
-    assert calibration.kept(shop) is None
-    assert calibration.calibrated(shop).reason is None
+    assert calibration.load_calibration(shop) is None
+    assert calibration.get_calibration(shop).reason is None
 
 
 _READ_ONLY = """
@@ -310,7 +310,8 @@ shop.chmod(0o555)
 become_nobody()
 store = EmbeddedStore.open(shop)
 found = Collection(store, None)
-print(store.read_only, calibration.calibrated(found).reason, calibration.kept(found))
+scale = calibration.get_calibration(found)
+print(store.read_only, scale.reason, calibration.load_calibration(found))
 """
 
 
@@ -327,7 +328,7 @@ def test_a_collection_that_cannot_be_written_is_measured_all_the_same(
 @pytest.fixture
 def scale(shop: Collection) -> Calibration:
     """Levels 0.8, 0.65 and 0.5, as if measured."""
-    made = calibration.calibrated(shop)
+    made = calibration.get_calibration(shop)
     return replace(made, reason=None, chance=0.5)
 
 

@@ -18,6 +18,7 @@ from lookalike.encoders import OnnxEncoder
 from lookalike.errors import ExportError, FilterError
 from lookalike.output import export as export_module
 from lookalike.output.export import export, format_of
+from lookalike.output.table_writers import NpyWriter
 from lookalike.sources.catalogues.table import Table
 
 Paint = Callable[[Path, int], Path]
@@ -167,7 +168,7 @@ def test_many_batches_are_written_whole(
     shop: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     export(shop, tmp_path / f"one.{suffix}")
-    monkeypatch.setattr(export_module, "_BATCH", 2)
+    monkeypatch.setattr(export_module, "BATCH", 2)
     heard: list[tuple[int, int | None, str]] = []
     export(
         shop,
@@ -191,7 +192,7 @@ def test_many_batches_are_written_whole(
 def test_an_item_removed_meanwhile_is_passed_over(
     shop: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_module, "_BATCH", 2)
+    monkeypatch.setattr(export_module, "BATCH", 2)
 
     def remove(done: int, _total: int | None, what: str) -> None:
         if what == "written" and done == 2:
@@ -269,7 +270,7 @@ def test_nothing_is_left_of_an_export_that_failed(
     before = set(tmp_path.iterdir())
     for suffix in ("csv", "parquet"):
         with monkeypatch.context() as patch:
-            patch.setattr(export_module._Npy, "write", full)
+            patch.setattr(NpyWriter, "write", full)
             with pytest.raises(ExportError, match=r"cannot be written: No space left"):
                 export(shop, tmp_path / f"out.{suffix}", vectors="npy")
     assert set(tmp_path.iterdir()) == before

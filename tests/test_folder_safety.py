@@ -29,7 +29,7 @@ from lookalike.errors import (
 )
 from lookalike.indexing import prune as pruning
 from lookalike.moving import copying, migrating
-from lookalike.runfile.act import act
+from lookalike.runfile.execution import execute
 from lookalike.runfile.reading import read_run_file
 from lookalike.service.settings import ServiceSettings
 from lookalike.stores.embedded import exchange, own_files
@@ -149,7 +149,7 @@ def test_no_way_in_makes_a_collection_among_other_files(
         lookalike.open("victim", create=True)
     done = run("copy", model / "shop", victim)
     assert isinstance(done.exception, FolderInUseError)
-    outcomes = list(act(read_run_file(file, {}), shown=quiet))
+    outcomes = list(execute(read_run_file(file, {}), shown=quiet))
     assert (outcomes[0].status, "holds other files" in outcomes[0].why) == ("failed", True)
     with serving(tmp_path / "home") as live:
         problem(live.client.post("/v1/collections", json={"name": "victim"}), 409, "folder-in-use")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.store import DIM, an_item, random_rows
-from lookalike.analysis import neighbours
+from lookalike.analysis import neighbour_lists, neighbours
 from lookalike.cli.neighbours import neighbours_command
 from lookalike.collection import Collection
 from lookalike.core.protocols import Encoder, NeighbourLists, Store
@@ -102,7 +102,7 @@ def test_blocks_and_tiles_make_no_difference(
     shop: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(neighbours, "_BLOCK", 70)
-    monkeypatch.setattr(neighbours, "_TILE", 33)
+    monkeypatch.setattr(neighbour_lists, "_TILE", 33)
     monkeypatch.setattr(embedded, "_CHUNK", 41)
     neighbours.build(filled(shop, 300), k=5)
     assert table(shop, 5) == plainly(shop, 5)
@@ -402,12 +402,12 @@ def test_two_builds_at_once_and_writes_between_leave_it_right(
 def test_another_k_makes_all_lists_anew_and_drop_forgets(shop: Collection) -> None:
     neighbours.build(filled(shop, 50), k=5)
     assert neighbours.build(shop, k=8).made == 50
-    assert neighbours.kept_k(shop) == 8
+    assert neighbours.read_k(shop) == 8
     assert table(shop, 8) == plainly(shop, 8)
     assert table(shop, 5) == {}
     assert neighbours.build(shop, rebuild=True).made == 50
     neighbours.drop(shop)
-    assert neighbours.kept_k(shop) is None
+    assert neighbours.read_k(shop) is None
     assert shop.store.neighbour_state().rows == 0
     with pytest.raises(ValueError, match="k is 0"):
         neighbours.build(shop, k=0)
@@ -424,7 +424,7 @@ def test_changes_says_what_becomes_of_each_row() -> None:
         near=np.array([[2, 3], [6, 3], [6, 0], [1, 5], [4, 0]]),
         scores=np.zeros((5, 2)),
     )
-    change = neighbours.changes(lists, np.array([1, 2, 3, 4, 7]))  # 5 and 6 have gone
+    change = neighbour_lists.find_changes(lists, np.array([1, 2, 3, 4, 7]))  # 5 and 6 have gone
     assert change.gone.tolist() == [False, False, False, False, True]
     assert change.again.tolist() == [False, True, False, True, False]
     assert change.shorter.tolist() == [False, False, True, False, False]
@@ -435,11 +435,11 @@ def test_rows_far_apart_in_order_do_not_matter() -> None:
     vectors: Matrix = random_rows(40)
     stored = vectors.astype(np.float16).astype(np.float32)
     keys = np.arange(1, 41)
-    one = neighbours.Rows(keys, keys, stored)
-    turned = neighbours.Rows(keys[::-1], keys[::-1], stored[::-1])
+    one = neighbour_lists.VectorRows(keys, keys, stored)
+    turned = neighbour_lists.VectorRows(keys[::-1], keys[::-1], stored[::-1])
     queries = unit_rows(stored)
-    near, scores, _ = neighbours.nearest(one, keys, queries, 4)
-    again, scores_again, _ = neighbours.nearest(turned, keys, queries, 4)
+    near, scores, _ = neighbour_lists.find_nearest(one, keys, queries, 4)
+    again, scores_again, _ = neighbour_lists.find_nearest(turned, keys, queries, 4)
     assert near.tolist() == again.tolist()
     assert scores.tolist() == scores_again.tolist()
 

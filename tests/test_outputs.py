@@ -11,7 +11,7 @@ import lookalike
 from lookalike.cli import cli
 from lookalike.errors import ExportError
 from lookalike.output.outputs import save_sheet
-from lookalike.runfile.act import act
+from lookalike.runfile.execution import execute
 from lookalike.runfile.reading import read_run_file
 from lookalike.stores.embedded.own_files import DATABASE
 from test_folder_safety import contents, quiet
@@ -113,7 +113,7 @@ def test_a_run_replaces_none_of_its_inputs(
     before = contents(tmp_path / "pictures"), file.read_bytes()
     table = (tmp_path / "table.csv").read_bytes()
     for _ in range(2):
-        *_, last = act(read_run_file(file, {}), shown=quiet)
+        *_, last = execute(read_run_file(file, {}), shown=quiet)
         assert last.status == "failed"
     assert (contents(tmp_path / "pictures"), file.read_bytes()) == before
     assert (tmp_path / "table.csv").read_bytes() == table

@@ -18,10 +18,11 @@ import pytest
 import lookalike
 from lookalike.analysis import categories
 from lookalike.core.records import IndexReport
-from lookalike.runfile.act import Outcome, act
+from lookalike.runfile.execution import execute
 from lookalike.runfile.plan import plan
 from lookalike.runfile.reading import Loaded, read_run_file
 from lookalike.runfile.state import look
+from lookalike.runfile.step_results import StepOutcome
 from lookalike.runfile.steps import Step
 
 Paint = Callable[[Path, int], Path]
@@ -73,8 +74,8 @@ def run(loaded: Loaded, *, only: Sequence[Step] = (), force: Sequence[Step] = ()
 
 def outcomes(
     loaded: Loaded, *, only: Sequence[Step] = (), force: Sequence[Step] = ()
-) -> list[Outcome]:
-    return list(act(loaded, only=only, force=force, shown=quiet))
+) -> list[StepOutcome]:
+    return list(execute(loaded, only=only, force=force, shown=quiet))
 
 
 def test_one_file_takes_pictures_to_categories_neighbours_report_and_table(
@@ -230,7 +231,7 @@ def test_a_stop_ends_the_run_and_the_next_goes_on(load: Callable[..., Loaded]) -
         return bool(asked)
 
     found = []
-    for one in act(loaded, shown=quiet, stop=stop):
+    for one in execute(loaded, shown=quiet, stop=stop):
         found.append((one.step, one.status))
         asked.append(one.step)
     assert found == [("index", "done")]
@@ -241,7 +242,7 @@ def test_work_that_knows_no_stop_is_left_at_its_next_progress(load: Callable[...
     loaded = load(WHOLE)
     run(loaded, only=["index"])
     calls = iter([False])  # at the beginning of the step; from then on true
-    (one,) = act(loaded, only=["evaluate"], shown=quiet, stop=lambda: next(calls, True))
+    (one,) = execute(loaded, only=["evaluate"], shown=quiet, stop=lambda: next(calls, True))
     assert one.status == "interrupted"
     assert run(loaded, only=["evaluate"]) == {"evaluate": "done"}
 

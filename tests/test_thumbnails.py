@@ -26,7 +26,7 @@ from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import ItemNotFoundError, UnreadableImageError
 from lookalike.moving import copying, migrating
 from lookalike.output.result_files import write_copies
-from lookalike.runfile.act import act
+from lookalike.runfile.execution import execute
 from lookalike.runfile.reading import read_run_file
 from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
@@ -424,7 +424,7 @@ def test_a_run_file_turns_them_on(tmp_path: Path, card: Path, pictures: Path) ->
         file.write_text(
             f"collection: ./shop\nencoder: {card}\nindex: {{source: {pictures.name}{said}}}\n"
         )
-        (outcome,) = act(read_run_file(file, {}), shown=quiet)
+        (outcome,) = execute(read_run_file(file, {}), shown=quiet)
         assert outcome.status in ("done", "current")
         store = EmbeddedStore.open(tmp_path / "shop")
         assert store.thumbnail_state().items == kept

@@ -18,7 +18,7 @@ from lookalike import config
 from lookalike.cli import cli
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionNotFoundError, EncoderError, SourceError
-from lookalike.runfile.act import act
+from lookalike.runfile.execution import execute
 from lookalike.runfile.reading import read_run_file
 from lookalike.stores.embedded.own_files import DATABASE
 from test_folder_safety import quiet
@@ -165,7 +165,7 @@ def test_a_run_whose_index_fails_leaves_no_collection(tmp_path: Path, pictures: 
     file.write_text(
         f"collection: ./a/shop\nencoder: no-such-encoder\nindex: {{source: {pictures}}}\n"
     )
-    (outcome,) = act(read_run_file(file, {}), shown=quiet)
+    (outcome,) = execute(read_run_file(file, {}), shown=quiet)
     assert outcome.status == "failed"
     assert not (tmp_path / "a").exists()
 

@@ -379,9 +379,9 @@ class _Search:
         """Drop what is below the thresholds, and say what there is to say."""
         options = self._options
         if scale is None and options.min_match is not None:
-            from lookalike.analysis.calibration import calibrated  # noqa: PLC0415 - only for a level
+            from lookalike.analysis.calibration import get_calibration  # noqa: PLC0415 - only for a level
 
-            scale = calibrated(self._collection)
+            scale = get_calibration(self._collection)
         matches: Sequence[Match | None] = ()
         if scale is None:
             least = options.min_score

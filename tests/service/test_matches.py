@@ -38,7 +38,7 @@ def own(many: Path, tmp_path: Path) -> Iterator[Live]:
 
 def _scale(live: Live) -> calibration.Calibration | None:
     with live.opened("many") as shop:
-        return calibration.kept(shop)
+        return calibration.load_calibration(shop)
 
 
 def test_an_answer_has_the_same_members_before_calibration(own: Live) -> None:

@@ -5,38 +5,41 @@
 
 A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines``
 has them, ties by id, the item itself left out, exact copies of it not. There is never a matrix of
-all items by all items: blocks of ``_BLOCK`` x ``_TILE`` scores at most.
+all items by all items: a block of items is compared with a tile of others at a time.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.analysis.neighbour_lists import (
+    Keys,
+    Scores,
+    VectorRows,
+    find_changes,
+    find_nearest,
+    remove_entries,
+)
 from lookalike.core.protocols import Keyed, NeighbourLists, Store
-from lookalike.core.vectors import Matrix, cosines, unit_rows
+from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.errors import ItemNotFoundError
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["BuildReport", "Change", "Rows", "build", "changes", "drop", "kept_k", "nearest"]
+__all__ = ["BuildReport", "build", "drop", "read_k"]
 
 # Past this many floats the vectors are not held in memory (0.5 GB) and compared with each other
 # (for 100,000 x 1,280 about 3 minutes on two cores): the store's graph proposes.
 EXACT_FLOATS = 128_000_000
 _BLOCK = 1024  # items whose lists are made at once, and stored in one transaction
-_TILE = 8192  # others that they are compared with at a time: 32 MB of scores
 _SEARCHES = 256  # items a call of the store's search
 _K = 50
-
-Keys: TypeAlias = NDArray[np.int64]
-Scores: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,154 +56,6 @@ class BuildReport:
     waiting: int = 0
     interrupted: bool = False
     seconds: float = 0.0
-
-
-# -- what is to be done: pure ------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What becomes of some rows of the table, as masks over them, (n,) bool.
-
-    ``gone`` have no item any more. ``again`` lost one of their nearest, and what would move up is
-    not in the list. ``shorter`` held every item there was, so that leaving out is enough.
-    ``behind`` must be compared with newer items. A row may be ``shorter`` and ``behind``.
-    """
-
-    gone: NDArray[np.bool_]
-    again: NDArray[np.bool_]
-    shorter: NDArray[np.bool_]
-    behind: NDArray[np.bool_]
-
-
-def changes(lists: NeighbourLists, alive: Keys) -> Change:
-    """Compare rows of the table with the keys that there are now, ascending."""
-    gone = ~np.isin(lists.keys, alive)
-    dead = ((lists.near > 0) & ~np.isin(lists.near, alive)).any(axis=1)
-    complete = lists.near[:, -1] == 0
-    newest = alive[-1] if len(alive) else 0
-    again = ~gone & dead & ~complete
-    left = ~gone & ~again
-    return Change(
-        gone=gone,
-        again=again,
-        shorter=left & dead,
-        behind=left & (lists.marks < newest),
-    )
-
-
-# -- comparing: pure ---------------------------------------------------------------------------
-
-
-class Rows:
-    """Vectors to compare with: ``keys`` (n,), ``ranks`` (n,) of their ids, ``stored`` (n, dim).
-
-    ``stored`` are float32 copies of what the store has, not scaled to length 1: a score is
-    computed of these, as a search does. In no order: best at random, for the first ones say how
-    near the others must be to count.
-    """
-
-    def __init__(self, keys: Keys, ranks: Keys, stored: NDArray[np.float32]) -> None:
-        self.keys = keys
-        self.ranks = ranks
-        self.stored = stored
-        lengths = np.sqrt(np.einsum("ij,ij->i", stored, stored, dtype=np.float32))
-        self._scale = (1 / lengths).astype(np.float32)
-        # Twice the most that a float32 product of unit vectors can be wrong by: who is further
-        # than this below the k-th is not among the k.
-        self.slack = np.float32(2 * (stored.shape[1] + 8) * 2.0**-24)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def close_to(
-        self, vectors: Matrix, own: Keys, k: int, least: NDArray[np.float32]
-    ) -> list[NDArray[np.intp]]:
-        """For each of ``vectors`` the positions of all rows that can be among its ``k`` nearest.
-
-        ``own`` (q,) are the queries' keys, which are left out. Rows further than ``least`` (q,)
-        below are left out too; -inf where nothing is known.
-        """
-        if not len(self):
-            return [np.empty(0, np.intp)] * len(vectors)
-        floor = least.copy()
-        parts: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
-        for start in range(0, len(self), _TILE):
-            end = min(start + _TILE, len(self))
-            scores = vectors @ self.stored[start:end].T  # (q, n)
-            scores *= self._scale[start:end]
-            if start == 0 and end > k + 1:
-                # one more than k: the item itself may be among them
-                kth = np.partition(scores, end - k - 1, axis=1)[:, end - k - 1]
-                floor = np.maximum(floor, kth - self.slack)
-            passing = np.flatnonzero(scores >= floor[:, None])
-            query, place = np.divmod(passing, end - start)
-            parts.append((query, place + start, scores.ravel()[passing]))
-        query, place, score = (np.concatenate(some) for some in zip(*parts, strict=True))
-        other = self.keys[place] != own[query]
-        query, place, score = query[other], place[other], score[other]
-        order = np.lexsort((-score, query))
-        query, place, score = query[order], place[order], score[order]
-        starts = np.searchsorted(query, np.arange(len(vectors) + 1))
-        found = []
-        for first, last in pairwise(starts.tolist()):
-            cut = last
-            if last - first > k:
-                lowest = score[first + k - 1] - self.slack
-                cut = first + np.searchsorted(-score[first:last], -lowest, side="right")
-            found.append(place[first:cut])
-        return found
-
-
-def nearest(
-    rows: Rows,
-    keys: Keys,
-    vectors: Matrix,
-    k: int,
-    known: tuple[Keys, Scores, Keys] | None = None,
-) -> tuple[Keys, Scores, NDArray[np.bool_]]:
-    """The ``k`` nearest of items among ``rows``: keys and scores (q, k), 0 where there are fewer.
-
-    ``known`` are lists that they have already, to be merged: keys (q, k), scores and ranks. The
-    third answer (q,) says where one of ``rows`` has come in.
-    """
-    least = np.full(len(keys), -np.inf, np.float32)
-    if known is not None:
-        full = known[0][:, -1] > 0
-        least[full] = known[1][full, -1] - rows.slack
-    places = rows.close_to(vectors, keys, k, least)
-    near, scores = np.zeros((len(keys), k), np.int64), np.zeros((len(keys), k))
-    changed = np.zeros(len(keys), np.bool_)
-
-    def choose(one: int) -> None:
-        chosen = places[one]
-        old = 0 if known is None else int(np.count_nonzero(known[0][one]))
-        if known is not None and old:
-            chosen = chosen[~np.isin(rows.keys[chosen], known[0][one])]
-        if known is not None and not len(chosen):
-            near[one], scores[one] = known[0][one], known[1][one]
-            return
-        candidates = (
-            rows.keys[chosen],
-            cosines(rows.stored[chosen], vectors[one]),
-            rows.ranks[chosen],
-        )
-        if known is not None:
-            candidates = tuple(  # type: ignore[assignment] # three as before
-                np.concatenate([some[one, :old], new])
-                for some, new in zip(known, candidates, strict=True)
-            )
-        order = np.lexsort((candidates[2], -candidates[1]))[:k]
-        near[one, : len(order)] = candidates[0][order]
-        scores[one, : len(order)] = candidates[1][order]
-        changed[one] = bool((order >= old).any())
-
-    for one in range(len(keys)):  # threads would only wait for the interpreter
-        choose(one)
-    return near, scores, changed
-
-
-# -- doing it ----------------------------------------------------------------------------------
 
 
 def build(
@@ -221,7 +76,7 @@ def build(
     """
     began = time.monotonic()
     store = collection.store
-    wanted = kept_k(collection) or _K if k is None else k
+    wanted = read_k(collection) or _K if k is None else k
     if wanted < 1:
         raise ValueError(f"k is {wanted}, but at least 1 neighbour must be kept")
     bound = store.bound()
@@ -244,7 +99,7 @@ def build(
     )
 
 
-def kept_k(collection: "Collection") -> int | None:
+def read_k(collection: "Collection") -> int | None:
     """The K of the collection's neighbour table; ``None`` when it is to have none."""
     match collection.store.setting("neighbours"):
         case {"k": int(k)}:
@@ -298,7 +153,7 @@ def _read(
             stored[run.slots[start : start + len(some_rows)]] = some_rows
             start += len(some_rows)
         mixed = np.argsort(run.slots)
-        run.rows = Rows(run.keys[mixed], ranks[mixed], stored)
+        run.rows = VectorRows(run.keys[mixed], ranks[mixed], stored)
     return run
 
 
@@ -317,9 +172,9 @@ class _Build:
     ranks: Keys
     progress: Callable[[int, int], None] | None
     stop: Callable[[], bool]
-    rows: Rows | None = None
+    rows: VectorRows | None = None
     slots: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
-    newer: tuple[int, Rows | None] | None = None
+    newer: tuple[int, VectorRows | None] | None = None
     key_of: dict[str, int] = field(default_factory=dict)
     made: int = 0
     merged: int = 0
@@ -331,7 +186,7 @@ class _Build:
         for lists in self.store.neighbour_lists(k=self.k):
             if self.stop():
                 break
-            change = changes(lists, self.keys)
+            change = find_changes(lists, self.keys)
             left = ~(change.gone | change.again)
             rows = (
                 self._newer(int(lists.marks[change.behind].min())) if change.behind.any() else None
@@ -356,7 +211,7 @@ class _Build:
                 if self.rows is None:
                     self._search(part, vectors)
                 else:
-                    near, scores, _ = nearest(self.rows, self.keys[part], vectors, self.k)
+                    near, scores, _ = find_nearest(self.rows, self.keys[part], vectors, self.k)
                     self._put(self.keys[part], near, scores, np.ones(len(part), np.bool_))
             done += len(part)
             self._tell(done)
@@ -377,13 +232,15 @@ class _Build:
         exact = np.zeros(int(whole.sum()), np.bool_)
         self._put(self.keys[part][whole], near[whole], scores[whole], exact)
 
-    def _merge(self, lists: NeighbourLists, part: NDArray[np.intp], rows: Rows | None) -> None:
+    def _merge(
+        self, lists: NeighbourLists, part: NDArray[np.intp], rows: VectorRows | None
+    ) -> None:
         """Leave out what has gone, and let newer items in."""
         keys = lists.keys[part]
         near, scores = lists.near[part], lists.scores[part]
         gone = (near > 0) & ~np.isin(near, self.keys)
         short = gone.any(axis=1)
-        near, scores = _without(near, scores, gone)
+        near, scores = remove_entries(near, scores, gone)
         changed = short
         if rows is not None:
             vectors = self._vectors(np.searchsorted(self.keys, keys))
@@ -391,7 +248,7 @@ class _Build:
                 return
             places = np.searchsorted(self.keys, near).clip(max=len(self.keys) - 1)
             known = near, scores, self.ranks[places]
-            near, scores, changed = nearest(rows, keys, vectors, self.k, known)
+            near, scores, changed = find_nearest(rows, keys, vectors, self.k, known)
             changed |= short
         self._put(
             keys[changed], near[changed], scores[changed], lists.exact[part][changed], merged=True
@@ -399,17 +256,17 @@ class _Build:
         self.store.confirm_neighbours(keys[~changed], lists.marks[part][~changed], self._mark)
         self.kept += int((~changed).sum())
 
-    def _newer(self, mark: int) -> Rows | None:
+    def _newer(self, mark: int) -> VectorRows | None:
         """The vectors of the items above a mark, if they can be held. More of them do no harm."""
         first = int(np.searchsorted(self.keys, mark, side="right"))
         if self.newer is None or self.newer[0] > first:
             self.newer = first, self._rows_from(first, mark)
         return self.newer[1]
 
-    def _rows_from(self, first: int, mark: int) -> Rows | None:
+    def _rows_from(self, first: int, mark: int) -> VectorRows | None:
         if self.rows is not None:
             slots = self.slots[first:]
-            return Rows(self.keys[first:], self.ranks[first:], self.rows.stored[slots])
+            return VectorRows(self.keys[first:], self.ranks[first:], self.rows.stored[slots])
         bound = self.store.bound()
         if bound is None or (len(self.keys) - first) * bound[2] > EXACT_FLOATS // 4:
             return None
@@ -418,7 +275,7 @@ class _Build:
         stored = np.concatenate([some.rows.astype(np.float32) for some in chunks])
         there = np.isin(keys, self.keys)  # what has come in this moment is for the next build
         places = np.searchsorted(self.keys, keys[there])
-        return Rows(keys[there], self.ranks[places], stored[there])
+        return VectorRows(keys[there], self.ranks[places], stored[there])
 
     def _vectors(self, places: NDArray[np.intp]) -> Matrix | None:
         """Unit vectors of items; ``None`` when some have gone or changed: for the next build."""
@@ -460,10 +317,3 @@ class _Build:
 def _parts(places: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
     for start in range(0, len(places), size):
         yield places[start : start + size]
-
-
-def _without(near: Keys, scores: Scores, gone: NDArray[np.bool_]) -> tuple[Keys, Scores]:
-    """Lists with the entries that are ``gone`` left out, the others moved up."""
-    near = np.where(gone, 0, near)
-    order = np.argsort(near == 0, axis=1, kind="stable")
-    return np.take_along_axis(near, order, 1), np.take_along_axis(scores, order, 1)

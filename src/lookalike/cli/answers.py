@@ -75,8 +75,12 @@ class Limits:
             return cls(scale=None)
         from lookalike.analysis import calibration
 
-        found = calibration.kept(shop) if min_match is None else calibration.calibrated(shop)
-        scale = calibration.applying(found, min_match)
+        found = (
+            calibration.load_calibration(shop)
+            if min_match is None
+            else calibration.get_calibration(shop)
+        )
+        scale = calibration.choose_scale(found, min_match)
         if scale is not None and scale.reason is not None:
             from lookalike.cli.calibrate import levels_text
 

@@ -65,7 +65,7 @@ def levels_of(shop: "Collection") -> "Sequence[Level]":
     """The levels that were measured in a collection and still hold; none where there are none."""
     from lookalike.analysis import calibration
 
-    scale = calibration.kept(shop)
+    scale = calibration.load_calibration(shop)
     return scale.levels if scale is not None and scale.reason is None else ()
 
 

@@ -93,7 +93,7 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
 
     with opened(collection) as shop:
         state = shop.store.neighbour_state()
-        kept = neighbours.kept_k(shop)
+        kept = neighbours.read_k(shop)
     if as_json:
         print_json({**asdict(state), "k": kept})
     elif kept is None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
     from lookalike.core.records import Json
-    from lookalike.runfile.act import Outcome
     from lookalike.runfile.plan import Planned
     from lookalike.runfile.reading import Loaded
+    from lookalike.runfile.step_results import StepOutcome
 
 __all__ = ["init_command", "run_command"]
 
@@ -169,16 +169,16 @@ def _run(
     *,
     quiet: bool,
     as_json: bool,
-) -> list["Outcome"]:
+) -> list["StepOutcome"]:
     """Run the steps; tells of each as it begins and ends."""
-    from lookalike.runfile.act import act
+    from lookalike.runfile.execution import execute
 
     def begins(planned: "Planned") -> None:
         if not quiet:
             click.echo(f"{planned.step}: {plain(planned.why)}", err=True)
 
     outcomes = []
-    for one in act(
+    for one in execute(
         loaded,
         only=only,
         force=force,
@@ -200,7 +200,7 @@ def _line(step: str, text: str) -> str:
     return f"{step:<{_WIDTH}}{text}"
 
 
-def _summary(outcomes: Sequence["Outcome"], seconds: float) -> str:
+def _summary(outcomes: Sequence["StepOutcome"], seconds: float) -> str:
     counts = {
         "done": "done",
         "current": "up to date",
@@ -216,13 +216,13 @@ def _summary(outcomes: Sequence["Outcome"], seconds: float) -> str:
     return _line("", f"{', '.join(parts) or 'nothing done'}, in {duration(seconds)}")
 
 
-def _notes(one: "Outcome") -> list[str]:
+def _notes(one: "StepOutcome") -> list[str]:
     notes = list(one.notes)
     skipped = getattr(one.result, "skips", ())
     return notes + [f"skipped {skip.path}: {skip.reason}" for skip in skipped]
 
 
-def _told(one: "Outcome", loaded: "Loaded") -> str:
+def _told(one: "StepOutcome", loaded: "Loaded") -> str:
     if one.status == "left":
         return f"not run: {one.why}"
     if one.status == "failed":
@@ -236,7 +236,7 @@ def _told(one: "Outcome", loaded: "Loaded") -> str:
     return said or f"done in {duration(one.seconds)}"
 
 
-def _said(one: "Outcome", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
+def _said(one: "StepOutcome", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
     """A line about what was done."""
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
@@ -288,7 +288,7 @@ def _head(loaded: "Loaded") -> dict[str, "Json"]:
     return {"path": str(loaded.path), "collection": loaded.file.collection, "notes": notes}
 
 
-def _outcome_json(one: "Outcome") -> "Json":
+def _outcome_json(one: "StepOutcome") -> "Json":
     from lookalike.analysis.evaluation import Comparison
     from lookalike.output.result_files import document, plain_json
 

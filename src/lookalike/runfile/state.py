@@ -121,7 +121,7 @@ def model_of(shop: Collection) -> str | None:
 
 def _neighbours(shop: Collection) -> int:
     state = shop.store.neighbour_state()
-    kept = neighbours.kept_k(shop)
+    kept = neighbours.read_k(shop)
     whole = state.items == state.rows == state.current
     return kept if kept is not None and kept == state.k and whole else 0
 

@@ -3,7 +3,14 @@
 import time
 from typing import TYPE_CHECKING
 
-from lookalike.analysis.calibration import Calibration, Match, applying, calibrated, holds, kept
+from lookalike.analysis.calibration import (
+    Calibration,
+    Match,
+    choose_scale,
+    get_calibration,
+    holds,
+    load_calibration,
+)
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -30,16 +37,16 @@ class Levels:
         """What answers are judged by; ``None`` also where it would have to be measured first."""
         now = time.monotonic()
         if now - self._looked >= _FRESH_S:
-            scale, before = kept(self._collection), self._scale
+            scale, before = load_calibration(self._collection), self._scale
             if scale is None and before is not None and holds(before, self._collection):
                 scale = before
             self._scale, self._looked = scale, now
-        return applying(self._scale, min_match)
+        return choose_scale(self._scale, min_match)
 
     def measured(self) -> Calibration:
         """What is known, else measured now: a second or so."""
         scale = self.known("weak")
         if scale is None:
-            scale = calibrated(self._aside)
+            scale = get_calibration(self._aside)
             self._scale, self._looked = scale, time.monotonic()
         return scale

@@ -1,14 +1,12 @@
-"""Do what a run file says: step by step, each decided when those before it are done."""
+"""Carry out one step of a run file: decide whether it is due, do it, record it."""
 
 import json
-import re
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from lookalike.analysis import categories, neighbours
 from lookalike.analysis.categories import CategoryReport
@@ -23,115 +21,62 @@ from lookalike.indexing.unfinished import abandon
 from lookalike.output.export import ExportReport, export
 from lookalike.output.outputs import check_output
 from lookalike.output.result_files import document, write_report
-from lookalike.runfile.model import Columns, Download, Evaluate, Index, RunFile
-from lookalike.runfile.plan import NEEDS, Known, Planned, decide, outputs_of, selected
+from lookalike.runfile.model import Index
+from lookalike.runfile.plan import Known, Planned, decide, outputs_of
 from lookalike.runfile.reading import Loaded
 from lookalike.runfile.state import keep, look, model_of, opened, stamps
+from lookalike.runfile.step_inputs import (
+    list_inputs,
+    make_politeness,
+    open_sources,
+    split_of,
+)
+from lookalike.runfile.step_results import (
+    ProgressDisplay,
+    Result,
+    StepOutcome,
+    describe_fault,
+    has_changed,
+    name_keys,
+)
 from lookalike.runfile.steps import Step
 from lookalike.sources.catalogues import open_catalogue, recognise
-from lookalike.sources.download.politeness import Politeness
-from lookalike.sources.scan import ScanOptions, check_folder
+from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
     from lookalike.sources.download.run import DownloadReport
 
-__all__ = ["Outcome", "Result", "Shown", "act"]
-
-Result: TypeAlias = (
-    "DownloadReport | IndexReport | CategoryReport | BuildReport | Comparison | ExportReport | None"
-)
+__all__ = ["StepRunner"]
 
 
-class Shown(Protocol):
-    """Something that shows how far a piece of work is."""
-
-    def show(self, done: int, total: int | None, note: str = "") -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a step.
-
-    ``done``; ``current``, because it was up to date; ``failed``, with ``why``; ``left``, because
-    a step that it needs failed; ``interrupted``: the next run goes on. ``result`` is the report of
-    what was done, ``notes`` say what looks like a slip.
-    """
-
-    step: Step
-    status: Literal["done", "current", "failed", "left", "interrupted"]
-    why: str
-    seconds: float = 0.0
-    result: Result = None
-    notes: tuple[str, ...] = ()
-
-
-class _Stopped(Exception):  # noqa: N818 - no error
+class _StopRequested(Exception):  # noqa: N818 - no error
     """The wish to stop, out of work that cannot be asked to."""
 
 
-def act(
-    loaded: Loaded,
-    *,
-    only: Collection[Step] = (),
-    force: Collection[Step] = (),
-    begins: Callable[[Planned], None] = lambda planned: None,  # noqa: ARG005 - says nothing
-    shown: Callable[[str], AbstractContextManager[Shown]],
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Outcome]:
-    """Run the steps that are out of date; answers what became of each, as it happens.
-
-    ``begins`` hears of a step before it is done, ``shown(what)`` gives what shows its progress.
-    A step that fails stops those that need it, and no other. When ``stop`` answers true the step
-    in hand ends early and no other begins; what was done is stored, and the next run goes on.
-    """
-    steps = selected(loaded.file, only)
-    run = _Run(loaded=loaded, steps=steps, force=force, shown=shown, stop=stop)
-    failed: set[Step] = set()
-    try:
-        for step in steps:
-            if stop():
-                return
-            if missing := NEEDS[step] & failed:
-                failed.add(step)
-                yield Outcome(step=step, status="left", why=f"{', '.join(missing)} failed")
-                continue
-            outcome = run.step(step, begins)
-            if outcome.status == "failed":
-                failed.add(step)
-            yield outcome
-            if outcome.status == "interrupted":
-                return
-    except BaseException:
-        run.close(failed=True)
-        raise
-    finally:
-        run.close()
-
-
 @dataclass(slots=True, kw_only=True)
-class _Run:
+class StepRunner:
     """A run under way: the collection once it is open, and what is known until it changes."""
 
     loaded: Loaded
     steps: Collection[Step]
     force: Collection[Step]
-    shown: Callable[[str], AbstractContextManager[Shown]]
+    shown: Callable[[str], AbstractContextManager[ProgressDisplay]]
     stop: Callable[[], bool]
     _shop: Items | None = None
     _known: Known | None = field(default=None)
     _notes: tuple[str, ...] = ()  # of the fields that were declared
 
-    def step(self, step: Step, begins: Callable[[Planned], None]) -> Outcome:
+    def step(self, step: Step, begins: Callable[[Planned], None]) -> StepOutcome:
         began = time.monotonic()
 
         def outcome(
             status: Literal["done", "current", "failed", "interrupted"],
             why: str,
             result: Result = None,
-        ) -> Outcome:
+        ) -> StepOutcome:
             seconds = time.monotonic() - began
             notes = self._notes if step == "declare" else tuple(getattr(result, "notes", ()))
-            return Outcome(
+            return StepOutcome(
                 step=step, status=status, why=why, seconds=seconds, result=result, notes=notes
             )
 
@@ -142,19 +87,19 @@ class _Run:
                 return outcome("current", planned.why)
             begins(planned)
             result = getattr(self, f"_{step}")()
-        except _Stopped:
+        except _StopRequested:
             self._abandon()
             return outcome("interrupted", "stopped")
         except LookalikeError as error:
             self._abandon()
-            return outcome("failed", _in_keys(step, self.loaded.file, str(error)))
+            return outcome("failed", name_keys(step, self.loaded.file, str(error)))
         if getattr(result, "interrupted", False):
             self._abandon()
             return outcome("interrupted", "stopped", result)
-        if fault := _fault(result):
+        if fault := describe_fault(result):
             self._abandon()
-            return outcome("failed", _in_keys(step, self.loaded.file, fault), result)
-        nothing_new = planned.status == "look" and not _changed(result)
+            return outcome("failed", name_keys(step, self.loaded.file, fault), result)
+        nothing_new = planned.status == "look" and not has_changed(result)
         return outcome("current" if nothing_new else "done", planned.why, result)
 
     def close(self, *, failed: bool = False) -> None:
@@ -184,12 +129,12 @@ class _Run:
         state = self._look().states[step]
         keep(self.loaded, self._items(), step, state=state, made=made)
 
-    def _heard(self, shown: Shown) -> Callable[[int, int | None], None]:
+    def _heard(self, shown: ProgressDisplay) -> Callable[[int, int | None], None]:
         """Progress of work that has no other way to be stopped."""
 
         def hear(done: int, total: int | None) -> None:
             if self.stop():
-                raise _Stopped
+                raise _StopRequested
             shown.show(done, total)
 
         return hear
@@ -215,7 +160,7 @@ class _Run:
                 self.loaded.place(wanted.to),
                 labels=wanted.labels or None,
                 limit=wanted.limit,
-                politeness=_politeness(wanted),
+                politeness=make_politeness(wanted),
                 retry=wanted.retry_failed or "download" in self.force,
                 progress=lambda report: shown.show(report.done, None),
                 stop=self.stop,
@@ -224,7 +169,7 @@ class _Run:
     def _index(self) -> IndexReport:
         wanted = self.loaded.file.index
         assert wanted is not None  # noqa: S101 - as above
-        sources = self._sources(wanted)  # before a collection is made
+        sources = open_sources(self.loaded, wanted)  # before a collection is made
         shop = self._items(create=True)
         shop.limits = Limits(
             max_pixels=int(wanted.max_megapixels * 1e6), max_bytes=int(wanted.max_megabytes * 1e6)
@@ -238,38 +183,11 @@ class _Run:
         if not self.stop():
             with self.shown("search graph") as shown:
                 shop.optimize(progress=shown.show)
-        if "neighbours" not in self.steps and neighbours.kept_k(shop) is not None:
+        if "neighbours" not in self.steps and neighbours.read_k(shop) is not None:
             with self.shown("neighbours") as shown:  # a table that is there follows the items
                 neighbours.build(shop, progress=shown.show, stop=self.stop)
         report = together(reports)
         return replace(report, interrupted=report.interrupted or len(reports) < len(sources))
-
-    def _sources(self, wanted: Index) -> list[tuple[str, str, Path | Catalogue]]:
-        """Name, format and what is indexed, of each source."""
-        download = self.loaded.file.download
-        words = wanted.source or ((download.to,) if download is not None else ())
-        found: list[tuple[str, str, Path | Catalogue]] = []
-        for word in words:
-            path = self.loaded.place(word)
-            if not path.exists():
-                raise SourceError(f"{path} does not exist; index.source names it")
-            kind = recognise(path) if wanted.format == "auto" else wanted.format
-            columns = wanted.columns.given()
-            if kind != "folder":
-                pictures = self.loaded.place(wanted.root) if wanted.root else None
-                catalogue = open_catalogue(
-                    path, kind, pictures=pictures, columns=columns, encoding=wanted.encoding
-                )
-                found.append((word, kind, catalogue))
-            elif wanted.root or columns or wanted.encoding:
-                raise SourceError(
-                    f"index.root, columns and encoding are for catalogues; {path} is read as a "
-                    "folder of pictures (index.format says otherwise)"
-                )
-            else:
-                check_folder(path)
-                found.append((word, kind, path))
-        return found
 
     def _index_one(
         self, shop: Items, name: str, kind: str, source: Path | Catalogue, wanted: Index
@@ -349,7 +267,7 @@ class _Run:
                 where=wanted.where,
                 ks=wanted.k,
                 queries=wanted.queries,
-                split=_split(wanted),
+                split=split_of(wanted),
                 distractors=wanted.distractors,
                 worst=wanted.worst,
                 seed=wanted.seed,
@@ -357,7 +275,7 @@ class _Run:
             )
         for name in (wanted.report, wanted.json_):
             if name is not None:
-                check_output(self.loaded.place(name), [shop], inputs=self._inputs())
+                check_output(self.loaded.place(name), [shop], inputs=list_inputs(self.loaded))
         if wanted.report is not None:
             write_report([shop], found, self.loaded.place(wanted.report))
         if wanted.json_ is not None:
@@ -368,7 +286,9 @@ class _Run:
     def _export(self) -> ExportReport:
         wanted = self.loaded.file.export
         assert wanted is not None  # noqa: S101 - as above
-        check_output(self.loaded.place(wanted.file), [self._items()], inputs=self._inputs())
+        check_output(
+            self.loaded.place(wanted.file), [self._items()], inputs=list_inputs(self.loaded)
+        )
         with self.shown("export") as shown:
             hear = self._heard(shown)
             report = export(
@@ -384,12 +304,6 @@ class _Run:
         self._keep_files("export")
         return report
 
-    def _inputs(self) -> list[Path]:
-        """The files that the run reads."""
-        wanted, fetch = self.loaded.file.index, self.loaded.file.download
-        words = [*(wanted.source or () if wanted else ()), *([fetch.catalogue] if fetch else ())]
-        return [self.loaded.path, *map(self.loaded.place, words)]
-
     def _is_ours(self, step: Step) -> bool:
         """Whether the files that a step is about to write are those that it wrote last."""
         known = self._look()
@@ -400,64 +314,6 @@ class _Run:
 
     def _keep_files(self, step: Step) -> None:
         self._keep(step, stamps(self.loaded, outputs_of(self.loaded.file, step)))
-
-
-def _changed(result: Result) -> bool:
-    """Whether a step that only looked has found something to do."""
-    counts = ("indexed", "reused", "removed", "downloaded", "updated")
-    return any(getattr(result, name, 0) for name in counts)
-
-
-def _fault(result: Result) -> str:
-    """What is wrong with a step that came to its end, or nothing."""
-    if problems := getattr(result, "problems", ()):
-        return "; ".join(problems)
-    if not getattr(result, "nothing_usable", False):
-        return ""
-    if isinstance(result, IndexReport):
-        notes = [note for note in result.notes if note.startswith("no usable images in ")]
-        counts = Counter(one.reason for one in result.skipped)
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common(5))
-        return "; ".join([*notes, *([f"nothing could be used: {reasons}"] if reasons else [])])
-    return "nothing could be downloaded; `lookalike download --failures` lists why"
-
-
-def _in_keys(step: Step, file: RunFile, text: str) -> str:
-    """A message that tells of the command's flags, with the file's keys instead."""
-    section = getattr(file, step)
-
-    def key(found: re.Match[str]) -> str:
-        name, column, _ = found[1].partition("-column")
-        if name == "force":
-            return f"--force {step}"
-        if column and name in Columns.model_fields:
-            return f"{step}.columns.{name}"
-        name = name.replace("-", "_")
-        return f"{step}.{name}" if hasattr(section, name) else found[0]
-
-    return re.sub(r"(?<![\w/.-])--([a-z][a-z-]*)(?: \([a-z_]+=True\))?", key, text)
-
-
-def _politeness(wanted: Download) -> Politeness:
-    plain = Politeness()
-    return Politeness(
-        concurrent=wanted.concurrent,
-        per_host=wanted.per_host,
-        rate=wanted.rate or None,
-        total_s=wanted.timeout,
-        connect_s=min(wanted.timeout, plain.connect_s),
-        read_s=min(wanted.timeout, plain.read_s),
-        attempts=wanted.attempts,
-        user_agent=wanted.user_agent,
-        max_bytes=max(int(wanted.max_megabytes * 1e6), 1),
-        allow_private=wanted.allow_private,
-    )
-
-
-def _split(wanted: Evaluate) -> tuple[str | None, str | None] | None:
-    if wanted.query_where is None and wanted.gallery_where is None:
-        return None
-    return wanted.query_where, wanted.gallery_where
 
 
 def _write_json(target: Path, value: Json) -> None:

@@ -1,0 +1,149 @@
+"""Match levels of a collection, and how scores are read by them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.core.records import Hit, Json, Note
+from lookalike.core.vectors import reaches
+
+__all__ = ["FIXED", "Calibration", "Judgement", "Level", "Match", "Spread", "Values"]
+
+Values: TypeAlias = NDArray[np.float64]
+Match: TypeAlias = Literal["strong", "fair", "weak"]
+
+FIXED: Mapping[Match, float] = {"strong": 0.8, "fair": 0.65, "weak": 0.5}
+"""Where nothing can be measured; between what Caltech-101 and Myntra have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Cosines that 5, 50, 95 and 99.9 % of some pairs stay below."""
+
+    p5: float
+    p50: float
+    p95: float
+    p999: float
+
+    @classmethod
+    def of(cls, scores: Values) -> "Spread":
+        p5, p50, p95, p999 = np.quantile(scores, (0.05, 0.5, 0.95, 0.999)).tolist()
+        return cls(p5=p5, p50=p50, p95=p95, p999=p999)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A match of this kind has a cosine of ``least`` or more.
+
+    ``nearest`` of the sampled items have their nearest at this level and none above. Of these
+    pairs, ``labelled`` have labels on both sides, which are the same in ``same_label``.
+    """
+
+    match: Match
+    least: float
+    nearest: int = 0
+    labelled: int = 0
+    same_label: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Answers with their words; ``None`` stands for less than a weak match.
+
+    ``nothing`` says why there are no hits, where a level was asked for and none reached it:
+    ``nearest`` is then the best of what was left out.
+    """
+
+    hits: tuple[Hit, ...]
+    matches: tuple[Match | None, ...]
+    nearest: Hit | None = None
+    nothing: str | None = None
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """``nothing`` and ``nearest`` as a note."""
+        if self.nothing is None or self.nearest is None:
+            return ()
+        details: dict[str, Json] = {
+            "best": round(self.nearest.score, 6),
+            "id": self.nearest.item.id,
+        }
+        return (Note(code="below-min-match", message=self.nothing, details=details),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The levels of a collection, and what they were measured on.
+
+    ``levels`` are strong, fair and weak. ``chance`` is what the best of ``items`` unrelated
+    pictures is expected to reach. ``pairs`` are of two items at random, ``nearest`` of each of
+    ``sampled`` items and its nearest. ``reason`` says why nothing could be measured: the levels
+    are then ``FIXED``.
+    """
+
+    fingerprint: str
+    items: int
+    levels: tuple[Level, Level, Level]
+    sampled: int = 0
+    chance: float | None = None
+    pairs: Spread | None = None
+    nearest: Spread | None = None
+    reason: str | None = None
+    measured_at: float = 0.0
+
+    def least(self, match: Match) -> float:
+        """The lowest cosine of a match. ``ValueError`` for another word."""
+        for level in self.levels:
+            if level.match == match:
+                return level.least
+        raise ValueError(f"{match!r} is no match; they are {', '.join(get_args(Match))}")
+
+    def match(self, score: float) -> Match | None:
+        """The word for a cosine; ``None`` for less than a weak match."""
+        return next((level.match for level in self.levels if score >= level.least), None)
+
+    def judge(
+        self,
+        hits: Sequence[Hit],
+        *,
+        min_match: Match | None = None,
+        min_score: float | None = None,
+    ) -> Judgement:
+        """Give hits their words, and leave out those that are less than ``min_match``.
+
+        Both limits hold, so the stricter counts. Hits are best first, as any search gives them.
+        """
+        least = max(
+            -1.0 if min_match is None else self.least(min_match),
+            -1.0 if min_score is None else min_score,
+        )
+        passing = tuple(hit for hit in hits if reaches(hit.score, least))
+        nearest = hits[0] if min_match is not None and hits and not passing else None
+        return Judgement(
+            hits=passing,
+            matches=tuple(self.match(hit.score) for hit in passing),
+            nearest=nearest,
+            nothing=None if nearest is None else self._nothing(nearest, least),
+        )
+
+    def _nothing(self, nearest: Hit, least: float) -> str:
+        score, weak = nearest.score, self.least("weak")
+        word = self.match(score)
+        if word is not None:
+            return (
+                f"nothing here is alike enough: the most alike item is {nearest.item.id} at "
+                f"{score:.3f}, a {word} match, and {least:.3f} is asked for"
+            )
+        if self.reason is not None:
+            why = f"a weak match begins at {weak:.3f}, whatever is in the collection"
+        elif self.chance is not None and weak < self.chance:
+            why = f"19 of 20 pictures here have one at {weak:.3f} or more"
+        else:
+            why = f"unrelated pictures reach {weak:.3f} here by chance"
+        return (
+            f"nothing here looks like that: the most alike item is {nearest.item.id} at "
+            f"{score:.3f}, and {why}"
+        )

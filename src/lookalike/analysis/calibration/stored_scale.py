@@ -1,0 +1,82 @@
+"""The calibration that is stored with a collection: loaded, checked, measured again."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from lookalike.analysis.calibration.measurement import measure
+from lookalike.analysis.calibration.scale import Calibration, Level, Match, Spread
+from lookalike.errors import StoreBusyError, StoreFullError, StoreReadOnlyError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+__all__ = ["calibrate", "choose_scale", "get_calibration", "holds", "load_calibration"]
+
+_SETTING = "calibration"
+_DRIFT = 1.5  # times more or fewer items, and it is measured anew: weak has moved by 0.006
+
+
+def get_calibration(collection: "Collection") -> Calibration:
+    """The collection's levels: those that are kept if they still hold, else measured now.
+
+    Measuring needs no picture and no network. What is measured is kept, where that can be written.
+    """
+    scale = load_calibration(collection)
+    if scale is None:
+        scale = measure(collection)
+        # Unkept it is as good: who asks next waits a second too.
+        with suppress(StoreBusyError, StoreFullError, StoreReadOnlyError):
+            _keep(collection, scale)
+    return scale
+
+
+def choose_scale(scale: Calibration | None, min_match: Match | None) -> Calibration | None:
+    """What answers are judged by: the rule of thumb is for who asks for a level alone. Pure."""
+    return None if scale is None or (scale.reason and min_match is None) else scale
+
+
+def calibrate(collection: "Collection") -> Calibration:
+    """Measure the levels anew and keep them. Raises ``StoreError`` where nothing can be written."""
+    scale = measure(collection)
+    _keep(collection, scale)
+    return scale
+
+
+def load_calibration(collection: "Collection") -> Calibration | None:
+    """What was measured before, if it still holds."""
+    scale = _read(collection.store.setting(_SETTING))
+    return scale if scale is not None and holds(scale, collection) else None
+
+
+def holds(scale: Calibration, collection: "Collection") -> bool:
+    """Whether what was measured tells of the collection as it is now.
+
+    It does for the vectors of one encoder, until there are half as many items again or a third
+    have gone. What could not be measured holds while the number of items is the same.
+    """
+    bound = collection.store.bound()
+    if bound is None or scale.fingerprint != bound[1]:
+        return False
+    items = len(collection)
+    if scale.reason is not None:
+        return items == scale.items
+    return scale.items / _DRIFT <= items <= scale.items * _DRIFT
+
+
+def _keep(collection: "Collection", scale: Calibration) -> None:
+    if collection.store.bound() is not None:
+        collection.store.set_setting(_SETTING, asdict(scale))
+
+
+def _read(document: Any) -> Calibration | None:  # noqa: ANN401 - JSON, looked at closely here
+    """What ``_keep`` wrote; ``None`` for nothing, or what another version wrote."""
+    try:
+        strong, fair, weak = (Level(**level) for level in document["levels"])
+        spreads = {
+            name: None if document[name] is None else Spread(**document[name])
+            for name in ("pairs", "nearest")
+        }
+        return Calibration(**{**document, **spreads, "levels": (strong, fair, weak)})
+    except (KeyError, TypeError, ValueError):
+        return None

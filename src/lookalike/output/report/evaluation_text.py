@@ -1,0 +1,169 @@
+"""The sentences of an evaluation's page: summary, protocol and legend, as HTML. Pure."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Final
+
+from lookalike.analysis.evaluation import Comparison, Evaluation
+from lookalike.output.report import page
+from lookalike.output.report.page import percent
+
+__all__ = ["make_titles", "write_legend", "write_protocol", "write_summary", "write_tiles"]
+
+_ENOUGH: Final = 10  # queries of a class that the head of the page may name
+_EXTREMES: Final = 3  # classes named there as best, and as worst
+
+
+def make_titles(every: Sequence[Evaluation]) -> list[str]:
+    """Names that tell the collections apart."""
+    names = [one.collection for one in every]
+    if len(set(names)) < len(names):
+        names = [f"{one.collection} ({one.encoder})" for one in every]
+    if len(set(names)) < len(names):
+        names = [f"{name} [{number}]" for number, name in enumerate(names, 1)]
+    return names
+
+
+def write_summary(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
+    first = every[0]
+    if "R@1" not in first.scores:
+        return ""
+    if len(every) == 1:
+        found = f"in {_times(first)}"
+    else:
+        found = ", ".join(
+            f"with {escape(title)} in {_times(one)}"
+            for one, title in zip(every, titles, strict=True)
+        )
+    return (
+        f"<p>Each of {first.queries:,} pictures was searched as if a customer had brought it. The "
+        f"first picture found was of the same {escape(first.by)} {found} searches."
+        + (f" {_in_ten(first)}</p>{_best_and_worst(first)}" if len(every) == 1 else "</p>")
+    )
+
+
+def _in_ten(one: Evaluation) -> str:
+    """How many of the answers that fill a page are right."""
+    k = int(one.headline[2:])
+    if k == 1:
+        return ""
+    return f"Of the first {k} found, about <b>{one.scores[one.headline].micro * k:.0f}</b> were."
+
+
+def _best_and_worst(one: Evaluation) -> str:
+    """Where customers are served best and worst, of the classes that were asked often enough."""
+    asked = [each for each in one.classes if each.queries >= _ENOUGH]
+    if len(asked) < 2 * _EXTREMES:
+        return ""
+    worst = _listed_all(
+        f"<b>{escape(each.name)}</b>"
+        + (f" (mostly taken for {escape(each.mistaken_for)})" if each.mistaken_for else "")
+        for each in asked[:_EXTREMES]
+    )
+    best = _listed_all(f"<b>{escape(each.name)}</b>" for each in asked[: -_EXTREMES - 1 : -1])
+    return f"<p>It does best for {best}, and least well for {worst}.</p>"
+
+
+def _listed_all(parts: Iterable[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}"
+
+
+def _times(one: Evaluation) -> str:
+    return f"<b>{100 * one.scores['R@1'].micro:.0f} of 100</b>"
+
+
+def write_tiles(one: Evaluation) -> str:
+    shown = [
+        (name, words)
+        for name, words in {
+            "R@1": "of first answers are right",
+            one.headline: f"of the first {one.headline[2:]} answers are right",
+            f"R@{one.ks[-1]}": f"of searches find a right one among the first {one.ks[-1]}",
+        }.items()
+        if name in one.scores and (name != "P@1" or "R@1" not in one.scores)
+    ]
+    shown.append(("mAP", "average precision: 100 % if all right ones come before all others"))
+    return page.tiles(
+        page.tile(
+            percent(one.scores[name].micro), words, note=f"{name}, likely {_range(one, name)}"
+        )
+        for name, words in shown
+    )
+
+
+def _range(one: Evaluation, name: str) -> str:
+    score = one.scores[name]
+    return f"{100 * score.low:.1f} to {percent(score.high)}"
+
+
+def write_protocol(found: Comparison) -> str:
+    one = found.evaluations[0]
+    by = escape(one.by)
+    sentences = []
+    if one.split is None:
+        sentences.append(
+            f"Every query is a picture of the collection that searches the other {one.items - 1:,}."
+            " It never finds itself; exact copies of it count like any other picture."
+        )
+    else:
+        asking, gallery = (f"<code>{escape(side)}</code>" if side else "all" for side in one.split)
+        sentences.append(
+            f"The queries are the pictures with {asking}; they search the {one.items:,} pictures "
+            f"with {gallery}."
+        )
+    if one.where:
+        sentences.append(f"Only pictures that meet <code>{escape(one.where)}</code> take part.")
+    sentences.append(
+        f"An answer is right when it has the query's {by}. Every query was compared with every "
+        "picture, without shortcuts."
+    )
+    if one.queries < one.eligible:
+        sentences.append(
+            f"{one.queries:,} of {one.eligible:,} possible queries were drawn at random (seed "
+            f"{one.seed})."
+        )
+    if one.alone:
+        sentences.append(f"No queries, for nothing else has their {by}: {one.alone:,}.")
+    if one.unclassed:
+        what = "so counted as wrong answers" if one.distractors else "left out"
+        sentences.append(f"Without a {by}, and {what}: {one.unclassed:,}.")
+    if len(found.evaluations) > 1:
+        sentences.append(
+            f"All collections were asked the same queries over the {found.common:,} pictures that "
+            f"they have in common; {_left_out(found)}"
+        )
+    networks = ", ".join(
+        f"{escape(title)}: {escape(each.encoder)} (<code>{escape(each.fingerprint)}</code>)"
+        for each, title in zip(found.evaluations, make_titles(found.evaluations), strict=True)
+    )
+    return (
+        f"<h2>What was measured</h2><p>{' '.join(sentences)}</p>"
+        f'<p class="quiet">Encoder of {networks}.</p>'
+    )
+
+
+def _left_out(found: Comparison) -> str:
+    if not any(found.left_out):
+        return "none has any other."
+    titles = make_titles(found.evaluations)
+    parts = [
+        f"{count:,} of {escape(title)}"
+        for count, title in zip(found.left_out, titles, strict=True)
+        if count
+    ]
+    return f"left out were {', '.join(parts)}."
+
+
+def write_legend(one: Evaluation) -> str:
+    k = one.ks[-1]
+    return (
+        f'<p class="quiet"><b>P@{k}</b>: the share of right answers among the first {k}. '
+        f"<b>R@{k}</b>: the share of queries with at least one right answer among the first {k} "
+        "(hit rate, as retrieval benchmarks say). "
+        f"<b>recall@{k}</b>: the share of all right pictures that are among the first {k}. "
+        "<b>mAP</b>: the precision at each right answer, averaged, over the whole ranking; "
+        "<b>mAP@R</b> and <b>R-precision</b> look at as many answers as there are right ones. "
+        "<b>All queries</b> weighs every query alike (micro), <b>all classes</b> every class "
+        "(macro). The 95 % range says what another choice of queries would have changed.</p>"
+    )

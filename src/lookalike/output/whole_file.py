@@ -1,0 +1,58 @@
+"""A file that is written whole or not at all."""
+
+import io
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Self, TextIO
+
+from lookalike.errors import ExportError
+
+__all__ = ["WholeFile", "export_errors"]
+
+
+class WholeFile:
+    """A file that appears whole, under its name, when the block ends well; else not at all."""
+
+    def __init__(self, path: Path, *, force: bool) -> None:
+        self._path = path
+        self._force = force
+        self._check()
+        self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+    def _check(self) -> None:
+        if self._path.exists() and not self._path.is_file():
+            raise ExportError(f"{self._path} is there, and is no file; choose another name")
+        if self._path.exists() and not self._force:
+            raise ExportError(f"{self._path} is there already; --force (force=True) replaces it")
+
+    def __enter__(self) -> Self:
+        self.file: BinaryIO = self._part.open("xb")
+        self._text: TextIO | None = None
+        return self
+
+    def text(self) -> TextIO:
+        self._text = io.TextIOWrapper(self.file, encoding="utf-8", newline="")
+        return self._text
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            (self._text or self.file).close()
+            if kind is None:
+                self._check()
+                self._part.replace(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+
+@contextmanager
+def export_errors(path: Path | None) -> Iterator[None]:
+    """Turn the errors of a file into ours."""
+    try:
+        yield
+    except BrokenPipeError:  # who reads has enough
+        raise
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise ExportError(f"{path or 'the output'} cannot be written: {what}") from error

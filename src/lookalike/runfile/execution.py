@@ -1,0 +1,51 @@
+"""Run what a run file describes, step by step; each is decided after those before it are done."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+
+from lookalike.runfile.plan import NEEDS, Planned, selected
+from lookalike.runfile.reading import Loaded
+from lookalike.runfile.step_results import ProgressDisplay, StepOutcome
+from lookalike.runfile.step_runner import StepRunner
+from lookalike.runfile.steps import Step
+
+__all__ = ["execute"]
+
+
+def execute(
+    loaded: Loaded,
+    *,
+    only: Collection[Step] = (),
+    force: Collection[Step] = (),
+    begins: Callable[[Planned], None] = lambda planned: None,  # noqa: ARG005 - says nothing
+    shown: Callable[[str], AbstractContextManager[ProgressDisplay]],
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[StepOutcome]:
+    """Run the steps that are out of date; answers what became of each, as it happens.
+
+    ``begins`` hears of a step before it is done, ``shown(what)`` gives what shows its progress.
+    A step that fails stops those that need it, and no other. When ``stop`` answers true the step
+    in hand ends early and no other begins; what was done is stored, and the next run goes on.
+    """
+    steps = selected(loaded.file, only)
+    run = StepRunner(loaded=loaded, steps=steps, force=force, shown=shown, stop=stop)
+    failed: set[Step] = set()
+    try:
+        for step in steps:
+            if stop():
+                return
+            if missing := NEEDS[step] & failed:
+                failed.add(step)
+                yield StepOutcome(step=step, status="left", why=f"{', '.join(missing)} failed")
+                continue
+            outcome = run.step(step, begins)
+            if outcome.status == "failed":
+                failed.add(step)
+            yield outcome
+            if outcome.status == "interrupted":
+                return
+    except BaseException:
+        run.close(failed=True)
+        raise
+    finally:
+        run.close()

@@ -1,0 +1,70 @@
+"""What the steps work on: sources, files that are read, and options built from the sections."""
+
+from pathlib import Path
+
+from lookalike.core.protocols import Catalogue
+from lookalike.errors import SourceError
+from lookalike.runfile.model import Download, Evaluate, Index
+from lookalike.runfile.reading import Loaded
+from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.download.politeness import Politeness
+from lookalike.sources.scan import check_folder
+
+__all__ = ["list_inputs", "make_politeness", "open_sources", "split_of"]
+
+
+def open_sources(loaded: Loaded, wanted: Index) -> list[tuple[str, str, Path | Catalogue]]:
+    """Name, format and what is indexed, of each source."""
+    download = loaded.file.download
+    words = wanted.source or ((download.to,) if download is not None else ())
+    found: list[tuple[str, str, Path | Catalogue]] = []
+    for word in words:
+        path = loaded.place(word)
+        if not path.exists():
+            raise SourceError(f"{path} does not exist; index.source names it")
+        kind = recognise(path) if wanted.format == "auto" else wanted.format
+        columns = wanted.columns.given()
+        if kind != "folder":
+            pictures = loaded.place(wanted.root) if wanted.root else None
+            catalogue = open_catalogue(
+                path, kind, pictures=pictures, columns=columns, encoding=wanted.encoding
+            )
+            found.append((word, kind, catalogue))
+        elif wanted.root or columns or wanted.encoding:
+            raise SourceError(
+                f"index.root, columns and encoding are for catalogues; {path} is read as a "
+                "folder of pictures (index.format says otherwise)"
+            )
+        else:
+            check_folder(path)
+            found.append((word, kind, path))
+    return found
+
+
+def list_inputs(loaded: Loaded) -> list[Path]:
+    """The files that the run reads."""
+    wanted, fetch = loaded.file.index, loaded.file.download
+    words = [*(wanted.source or () if wanted else ()), *([fetch.catalogue] if fetch else ())]
+    return [loaded.path, *map(loaded.place, words)]
+
+
+def make_politeness(wanted: Download) -> Politeness:
+    plain = Politeness()
+    return Politeness(
+        concurrent=wanted.concurrent,
+        per_host=wanted.per_host,
+        rate=wanted.rate or None,
+        total_s=wanted.timeout,
+        connect_s=min(wanted.timeout, plain.connect_s),
+        read_s=min(wanted.timeout, plain.read_s),
+        attempts=wanted.attempts,
+        user_agent=wanted.user_agent,
+        max_bytes=max(int(wanted.max_megabytes * 1e6), 1),
+        allow_private=wanted.allow_private,
+    )
+
+
+def split_of(wanted: Evaluate) -> tuple[str | None, str | None] | None:
+    if wanted.query_where is None and wanted.gallery_where is None:
+        return None
+    return wanted.query_where, wanted.gallery_where

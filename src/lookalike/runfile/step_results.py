@@ -1,0 +1,89 @@
+"""What became of a step: its outcome, whether it changed anything, and what went wrong."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from lookalike.core.records import IndexReport
+from lookalike.runfile.model import Columns, RunFile
+from lookalike.runfile.steps import Step
+
+if TYPE_CHECKING:
+    from lookalike.analysis.categories import CategoryReport
+    from lookalike.analysis.evaluation import Comparison
+    from lookalike.analysis.neighbours import BuildReport
+    from lookalike.output.export import ExportReport
+    from lookalike.sources.download.run import DownloadReport
+
+__all__ = [
+    "ProgressDisplay",
+    "Result",
+    "StepOutcome",
+    "describe_fault",
+    "has_changed",
+    "name_keys",
+]
+
+Result: TypeAlias = (
+    "DownloadReport | IndexReport | CategoryReport | BuildReport | Comparison | ExportReport | None"
+)
+
+
+class ProgressDisplay(Protocol):
+    """Something that shows how far a piece of work is."""
+
+    def show(self, done: int, total: int | None, note: str = "") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """What became of a step.
+
+    ``done``; ``current``, because it was up to date; ``failed``, with ``why``; ``left``, because
+    a step that it needs failed; ``interrupted``: the next run goes on. ``result`` is the report of
+    what was done, ``notes`` say what looks like a slip.
+    """
+
+    step: Step
+    status: Literal["done", "current", "failed", "left", "interrupted"]
+    why: str
+    seconds: float = 0.0
+    result: Result = None
+    notes: tuple[str, ...] = ()
+
+
+def has_changed(result: Result) -> bool:
+    """Whether a step that only looked has found something to do."""
+    counts = ("indexed", "reused", "removed", "downloaded", "updated")
+    return any(getattr(result, name, 0) for name in counts)
+
+
+def describe_fault(result: Result) -> str:
+    """What is wrong with a step that came to its end, or nothing."""
+    if problems := getattr(result, "problems", ()):
+        return "; ".join(problems)
+    if not getattr(result, "nothing_usable", False):
+        return ""
+    if isinstance(result, IndexReport):
+        notes = [note for note in result.notes if note.startswith("no usable images in ")]
+        counts = Counter(one.reason for one in result.skipped)
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common(5))
+        return "; ".join([*notes, *([f"nothing could be used: {reasons}"] if reasons else [])])
+    return "nothing could be downloaded; `lookalike download --failures` lists why"
+
+
+def name_keys(step: Step, file: RunFile, text: str) -> str:
+    """A message that tells of the command's flags, with the file's keys instead."""
+    section = getattr(file, step)
+
+    def key(found: re.Match[str]) -> str:
+        name, column, _ = found[1].partition("-column")
+        if name == "force":
+            return f"--force {step}"
+        if column and name in Columns.model_fields:
+            return f"{step}.columns.{name}"
+        name = name.replace("-", "_")
+        return f"{step}.{name}" if hasattr(section, name) else found[0]
+
+    return re.sub(r"(?<![\w/.-])--([a-z][a-z-]*)(?: \([a-z_]+=True\))?", key, text)
