@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+from lookalike.core.filters import (
+    FIELDS,
+    And,
+    Compare,
+    Condition,
+    Exists,
+    In,
+    Not,
+    Or,
+    Value,
+    value_of,
+)
 from lookalike.core.records import Item, Json
 
 __all__ = ["meets"]
@@ -18,25 +29,14 @@ def meets(condition: Condition, item: Item) -> bool:  # noqa: PLR0911 - a case e
         case Not(part):
             return not meets(part, item)
         case Exists(field):
-            return _raw(item, field) not in (None, [], "" if field in FIELDS else None)
+            return value_of(item, field) not in (None, [], "" if field in FIELDS else None)
         case In(field, values):
             return any(meets(Compare(field, "=", value), item) for value in values)
         case Compare(field, "!=", value):
             return not meets(Compare(field, "=", value), item)
         case Compare(field, operator, value):
-            return any(_holds(one, operator, value) for one in _scalars(_raw(item, field)))
+            return any(_holds(one, operator, value) for one in _scalars(value_of(item, field)))
     raise TypeError(condition)
-
-
-def _raw(item: Item, field: str) -> Any:  # noqa: ANN401 - any JSON
-    if field in FIELDS:
-        return getattr(item, field)
-    value: Any = dict(item.metadata)
-    for part in field.removeprefix("metadata.").split("."):
-        if not isinstance(value, dict) or part not in value:
-            return None
-        value = value[part]
-    return value
 
 
 def _scalars(value: Json) -> Iterator[str | float | bool]:

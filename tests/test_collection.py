@@ -593,7 +593,7 @@ def test_what_is_not_there_is_not_made_without_leave(tiny: OnnxEncoder) -> None:
     lookalike.open("mugs", encoder=tiny, create=True).close()
     with pytest.raises(CollectionNotFoundError, match="there are mugs"):
         lookalike.open("blue")
-    with pytest.raises(CollectionNotFoundError, match=r"did you mean mugs\?"):
+    with pytest.raises(CollectionNotFoundError, match=r"did you mean 'mugs'\?"):
         lookalike.open("mug")
     assert not (Path(os.environ["LOOKALIKE_HOME"]) / "collections" / "mug").exists()
 

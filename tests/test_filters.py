@@ -1,11 +1,18 @@
 """The filter language: what is understood, and where a misunderstanding is pointed out."""
 
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.core.filters import And, Compare, Exists, In, Not, Or, Value, parse
+from lookalike.core.filters import And, Compare, Exists, In, Not, Or, Value, all_of, parse, value_of
+from lookalike.core.records import Item, Json
 from lookalike.errors import FilterError
+from lookalike.stores.embedded.store import EmbeddedStore
 
 
 def is_(field: str, text: str) -> Compare:
@@ -92,3 +99,52 @@ def test_values_of_python_become_values() -> None:
     assert Value.of(3) == Value("3", 3.0)
     assert Value.of(2.5) == Value("2.5", 2.5)
     assert Value.of(True) == Value("true")  # noqa: FBT003 - the value itself
+
+
+_KEYS = st.text("ab.", min_size=1, max_size=4)
+_DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "x", "y"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+_PATHS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3).map(".".join)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    with closing(EmbeddedStore.open(tmp_path_factory.mktemp("home") / "shop", create=True)) as it:
+        it.bind(encoder="e", fingerprint="e:1", dim=2)
+        yield it
+
+
+@settings(deadline=None)
+@given(st.dictionaries(_KEYS, _DOCUMENTS, max_size=4), _PATHS, st.sampled_from(["", "metadata."]))
+def test_the_value_of_a_field_is_the_one_that_a_store_finds(
+    store: EmbeddedStore, metadata: dict[str, Json], path: str, prefix: str
+) -> None:
+    item = Item(id="1", digest="0" * 64, width=1, height=1, metadata=metadata)
+    field = prefix + path
+    store.upsert([item], np.eye(1, 2, dtype=np.float32))
+    value = value_of(item, field)
+    assert store.count(Exists(field)) == (value is not None and value != [])
+    if isinstance(value, str | int):
+        assert store.count(Compare(field, "=", Value.of(value))) == 1
+
+
+def test_a_key_with_a_dot_is_no_field() -> None:
+    item = Item(id="1", digest="0" * 64, width=1, height=1, metadata={"a.b": "x", "a": {"b": "y"}})
+    assert value_of(item, "a.b") == "y"
+    assert value_of(item, "metadata.a.b") == "y"
+    assert value_of(replace(item, metadata={"a.b": "x"}), "a.b") is None
+
+
+def test_an_own_field_and_a_metadata_field_of_its_name_are_two() -> None:
+    item = Item(id="1", digest="0" * 64, width=1, height=1, label="mug", metadata={"label": "cup"})
+    assert value_of(item, "label") == "mug"
+    assert value_of(item, "metadata.label") == "cup"
+
+
+def test_conditions_are_combined_and_none_changes_nothing() -> None:
+    assert all_of(None, None) is None
+    assert all_of(None, Exists("a")) == Exists("a")
+    assert all_of(Exists("a"), None, Exists("b")) == And((Exists("a"), Exists("b")))

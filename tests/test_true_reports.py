@@ -109,7 +109,7 @@ def cli(place: Path, card: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[
 CASES = [
     # nothing there
     ("search other.png -c ./nowhere", 1, "", "error: there is no collection in .*nowhere"),
-    ("similar 0.png -c ./shopp", 1, "", "did you mean shop"),
+    ("similar 0.png -c ./shopp", 1, "", "did you mean 'shop'?"),
     ("info -c ./nowhere", 1, "", "error: there is no collection"),
     ("list -c ./nowhere", 1, "", "error: there is no collection"),
     ("facets label -c ./nowhere", 1, "", "error: there is no collection"),

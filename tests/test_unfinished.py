@@ -219,7 +219,7 @@ def test_every_command_says_that_a_name_is_mistyped_and_makes_nothing(
     option = [] if words[0] == "copy" else ["-c", "shpo"]
     done = run(*words, *option)
     assert isinstance(done.exception, CollectionNotFoundError), done.output
-    assert "; did you mean shop? (`lookalike index FOLDER -c shpo` makes one)" in str(
+    assert "; did you mean 'shop'? (`lookalike index FOLDER -c shpo` makes one)" in str(
         done.exception
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["collections", "pictures"]
@@ -229,7 +229,7 @@ def test_every_command_says_that_a_name_is_mistyped_and_makes_nothing(
 def test_a_mistyped_path_is_answered_with_a_collection_beside_it(tmp_path: Path) -> None:
     lookalike.open(tmp_path / "shop", create=True).close()
     (tmp_path / "shop22").mkdir()  # nearer, but no collection
-    with pytest.raises(CollectionNotFoundError, match=rf"did you mean {tmp_path}/shop\?"):
+    with pytest.raises(CollectionNotFoundError, match=rf"did you mean '{tmp_path}/shop'\?"):
         lookalike.open(tmp_path / "shop2")
 
 
@@ -240,7 +240,7 @@ def test_serving_a_name_that_is_not_there_is_an_error(
     lookalike.open("shop", create=True).close()
     done = run("serve", "shpo", "--port", "0")
     assert isinstance(done.exception, CollectionNotFoundError)
-    assert "did you mean shop?" in str(done.exception)
+    assert "did you mean 'shop'?" in str(done.exception)
     assert [path.name for path in (tmp_path / "collections").iterdir()] == ["shop"]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from lookalike.core.protocols import Encoder, Store
-from lookalike.core.suggestions import closest
+from lookalike.core.suggestions import closest, format_hint
 from lookalike.errors import CollectionError, CollectionNotFoundError
 from lookalike.stores.embedded.own_files import DATABASE, holds_collection
 from lookalike.stores.embedded.store import EmbeddedStore
@@ -162,7 +162,7 @@ def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -
     near = next(iter(closest(folder.name, there)), None)
     if near is not None:
         meant = near if named else os.fspath(folder.with_name(near))
-        hint = f"; did you mean {meant}?"
+        hint = format_hint([meant])
     elif there and named:
         hint = f"; there are {', '.join(there)}"
     else:

@@ -11,6 +11,7 @@ import click
 from lookalike.cli.exit_codes import NOTHING_FOUND, of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.output import plain, print_json, print_table
+from lookalike.core.atomic_files import write_file
 from lookalike.errors import ExportError, ImageError
 from lookalike.output.documents import error_json, when
 
@@ -103,7 +104,7 @@ def _write_report(found: "CategoryReport", collection: str, target: Path) -> Non
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     try:
         text = render_learning(found, collection=collection, made_at=made_at)
-        target.write_text(text, encoding="utf-8")
+        write_file(target, text)
     except OSError as error:
         raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
     click.echo(f"wrote {plain(str(target))}", err=True)

@@ -1,4 +1,4 @@
-"""A small language for "which items": text a person types → a tree of conditions.
+"""The filter language: text that a person types → a tree of conditions on items.
 
     gender=Men and baseColour in (Red, Blue) and price<1000 and not label="Flip Flops"
 
@@ -9,15 +9,16 @@
                | field ["not"] "in" "(" value ("," value)* ")"
                | field "exists" | field "missing"
 
-``^=`` is "begins with". A field is one of ``FIELDS`` or a path into the metadata, its parts joined
-by dots. Values and names with spaces stand in single or double quotes. How items are looked up is
-no matter of this module: each store compiles the tree for itself.
+``^=`` means "begins with". A field is one of ``FIELDS``, or a path into the metadata whose parts
+are joined by dots. Values and names with spaces are written in single or double quotes. Each store
+compiles the tree into its own queries; ``value_of`` gives the meaning of a field.
 """
 
 import re
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
+from lookalike.core.records import Item, Json
 from lookalike.errors import FilterError
 
 __all__ = [
@@ -32,17 +33,20 @@ __all__ = [
     "Value",
     "all_of",
     "parse",
+    "value_of",
 ]
 
 FIELDS = frozenset({"id", "label", "group", "root", "path", "width", "height", "digest"})
-"""Names that mean the item's own; ``metadata.label`` reaches a metadata field of such a name."""
+"""Fields of the item itself; ``metadata.label`` names a metadata field that is called the same."""
+
+_PREFIX = "metadata."
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value as it was typed: its ``text``, and the ``number`` that it reads as, if any.
+    """A value as it was typed: its ``text`` and, if it is a number, its ``number``.
 
-    ``Value.of(12.5)``, ``Value.of("Red")``, ``Value.of(True)`` make one of a Python value.
+    ``Value.of(12.5)``, ``Value.of("Red")`` and ``Value.of(True)`` convert Python values.
     """
 
     text: str
@@ -63,13 +67,13 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A field's value, or any value of its list, stands in a relation to ``value``.
+    """A condition on a field's value or, if that is a list, on any of its elements.
 
-    Equal are texts that are the same, numbers that are, and a typed number and a text that reads
-    the same (``year=2011`` finds 2011 and "2011"); ``true`` and ``false`` are also JSON's. For
-    order a typed number is compared with numbers only, other text with text only, by code point,
-    which for dates in ISO form is their order. ``!=`` is the opposite of ``=``: it finds items
-    without the field too.
+    Texts are equal if they are the same, and so are numbers; a typed number also equals a text
+    that reads the same (``year=2011`` finds 2011 and "2011"). ``true`` and ``false`` also equal
+    JSON's booleans. For order, a typed number is compared with numbers only, and other text with
+    text only, by code point (for ISO dates this is their order). ``!=`` is the opposite of ``=``,
+    so it also finds items without the field.
     """
 
     field: str
@@ -87,7 +91,7 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """An item has the field with something in it: not null, not an empty list."""
+    """The item has the field, and its value is neither null nor an empty list."""
 
     field: str
 
@@ -111,9 +115,25 @@ Condition: TypeAlias = Compare | In | Exists | Not | And | Or
 
 
 def all_of(*conditions: Condition | None) -> Condition | None:
-    """Combine conditions into one that holds where all of them do; ``None`` holds everywhere."""
+    """Return a condition that holds where all of them do; ``None`` holds everywhere."""
     parts = tuple(one for one in conditions if one is not None)
     return And(parts) if len(parts) > 1 else parts[0] if parts else None
+
+
+def value_of(item: Item, field: str) -> Json:
+    """Return the value that a filter compares for ``field``; ``None`` where the item has none.
+
+    ``spec.size`` is the member ``size`` of the object ``spec``. A key that contains a dot itself
+    (``{"a.b": 1}``) is no field: no filter and no store can reach it.
+    """
+    if field in FIELDS:
+        own: Json = getattr(item, field)
+        return own
+    first, *inner = field.removeprefix(_PREFIX).split(".")
+    value = item.metadata.get(first)
+    for name in inner:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 _TOKEN = re.compile(
@@ -139,7 +159,7 @@ class _Token:
 
 
 def parse(text: str) -> Condition:
-    """The tree of a filter. Raises ``FilterError``, which points at where it stumbled."""
+    """Return the tree of a filter. Raise ``FilterError``, which gives the place of the mistake."""
     return _Parser(text).whole()
 
 

@@ -7,10 +7,21 @@ times and read the first few thousand items, whatever the size of the collection
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
+from lookalike.core.filters import (
+    FIELDS,
+    And,
+    Compare,
+    Condition,
+    Exists,
+    In,
+    Not,
+    Or,
+    Value,
+    all_of,
+)
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Json, Note
-from lookalike.core.suggestions import closest
+from lookalike.core.suggestions import closest, format_hint
 
 __all__ = ["explain_field", "explain_filter", "explain_search", "text"]
 
@@ -71,8 +82,7 @@ def explain_field(store: Store, name: str, where: Condition | None = None) -> tu
     """Say why a field has no values among the items that meet a filter; nothing where it has."""
     if nothing := explain_filter(store, where):
         return nothing
-    has_it = Exists(name)
-    if store.count(has_it if where is None else And((where, has_it))):
+    if store.count(all_of(where, Exists(name))):
         return ()
     if _occurs(store, name):
         message = f"no item that meets the filter has the field {name!r}"
@@ -117,7 +127,7 @@ def _of_groups(store: Store) -> tuple[Note, ...]:
 def _unknown_field(store: Store, name: str) -> Note:
     known = (one for one in _names(store) if one != name)
     near = closest(name.removeprefix("metadata."), known)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = format_hint(near)
     what = f"a {name}" if name in FIELDS else f"the field {name!r}"
     return Note(
         code="no-such-field",
@@ -157,10 +167,9 @@ def _unknown_value(store: Store, field: str, operator: str, value: Value) -> Not
             details={**details, "did_you_mean": found, "count": count},
         )
     near = closest(value.text, (one for one, _ in words))
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     return Note(
         code="no-such-value",
-        message=f"{message}{hint}",
+        message=f"{message}{format_hint(near)}",
         details={**details, "did_you_mean": near[0] if near else None},
     )
 

@@ -1,36 +1,35 @@
-"""A few items of many, by chance.
+"""A random sample of items.
 
-A digest is a hash, so items by digest are items in no order at all: those that follow a place
-chosen by chance are a fair sample, and every store finds them by an index instead of counting off.
+A digest is a hash, so the order by digest is a random order. The items that follow a random place
+in it are a fair sample, and every store finds them by an index instead of counting through all.
 """
 
 import random
 from collections.abc import Iterable
 
-from lookalike.core.filters import And, Compare, Condition, Or, Value
+from lookalike.core.filters import And, Compare, Condition, Or, Value, all_of
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item
 
 __all__ = ["sample"]
 
-_ALL = 2**64  # places that the first 16 digits of a digest tell apart
-_SPARE = 2  # times as many as are wanted lie, on average, where one looks first
+_ALL = 2**64  # places: the values of the first 16 digits of a digest
+_SPARE = 2  # the first range searched holds, on average, so many times the items wanted
 
 
 def sample(store: Store, k: int, *, seed: int = 0, where: Condition | None = None) -> list[Item]:
-    """``k`` items (that meet a condition) by chance, in no order; of exact copies one.
+    """Return ``k`` random items (that meet a condition) in random order; of exact duplicates one.
 
-    The same for the same ``seed``, but for what was added or removed. Fewer than ``k`` come back
-    only when there are not as many. ``ValueError`` when ``k`` is below 1.
+    The same ``seed`` gives the same items, apart from what was added or removed since. Fewer than
+    ``k`` are returned only when there are not that many. Raise ``ValueError`` for ``k`` below 1.
     """
     if k < 1:
-        raise ValueError("a sample is of one item or more")
+        raise ValueError("a sample has at least one item")
     start = random.Random(seed).randrange(_ALL)  # noqa: S311 - no secret
     width = min(_ALL, _ALL * k * _SPARE // max(store.count(where), 1))
     while True:
-        lying = _within(start, width)
-        parts = tuple(part for part in (where, lying) if part is not None)
-        found = store.scan(And(parts) if len(parts) > 1 else parts[0] if parts else None)
+        near = _within(start, width)
+        found = store.scan(all_of(where, near))
         chosen = _following(found, start)
         if len(chosen) >= k or width == _ALL:
             return chosen[:k]
@@ -38,7 +37,7 @@ def sample(store: Store, k: int, *, seed: int = 0, where: Condition | None = Non
 
 
 def _within(start: int, width: int) -> Condition | None:
-    """That a digest is one of the ``width`` places from ``start`` on, beginning anew at the end."""
+    """Return the condition for digests in the ``width`` places from ``start``, wrapping around."""
     if width >= _ALL:
         return None
     end = start + width
@@ -51,7 +50,7 @@ def _compared(operator: str, place: int) -> Compare:
 
 
 def _following(items: Iterable[Item], start: int) -> list[Item]:
-    """Items by how far their digest lies behind ``start``; of one digest the first by id."""
+    """Return items by the distance of their digest from ``start``; of one digest the first id."""
     by_digest = {
         item.digest: item for item in sorted(items, key=lambda item: item.id, reverse=True)
     }

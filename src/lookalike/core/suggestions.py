@@ -1,8 +1,8 @@
-"""Which known word somebody probably meant."""
+"""Suggestions for mistyped words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["closest", "did_you_mean"]
+__all__ = ["closest", "did_you_mean", "format_hint"]
 
 
 def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
@@ -24,5 +24,9 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
 
 def did_you_mean(word: str, known: Iterable[str], *, n: int = 1) -> str:
     """Return ``; did you mean 'source'?`` if a known word resembles ``word``, else nothing."""
-    found = closest(word, known, n=n)
+    return format_hint(closest(word, known, n=n))
+
+
+def format_hint(found: Sequence[str]) -> str:
+    """Return the words that were found as ``; did you mean 'source'?``; nothing for none."""
     return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from lookalike.core.atomic_files import write_file
 from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION, build_network
 from lookalike.encoders.external import with_data
@@ -165,19 +166,5 @@ def _is_sound(path: Path) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, whatever happens meanwhile; the last of several writers wins."""
-    import tempfile  # noqa: PLC0415  4 ms, and needed once
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=f"{path.name}.", suffix=".part", dir=path.parent
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_file(path, content, durable=True)

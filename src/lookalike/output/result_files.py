@@ -9,6 +9,7 @@ from lookalike import images
 from lookalike.analysis.duplicates import Found
 from lookalike.analysis.evaluation import Comparison, Evaluation
 from lookalike.collection import Collection
+from lookalike.core.atomic_files import write_file
 from lookalike.core.records import Item, Json
 from lookalike.errors import ExportError
 from lookalike.output.outputs import check_output
@@ -89,7 +90,7 @@ def _now() -> str:
 def _write(target: Path, page: str, shops: Sequence[Collection]) -> None:
     check_output(target, shops)
     try:
-        target.write_text(page, encoding="utf-8")
+        write_file(target, page)
     except OSError as error:
         raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
 

@@ -1,12 +1,13 @@
 """A file that is written whole or not at all."""
 
 import io
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO, Self, TextIO
 
+from lookalike.core.atomic_files import replace_file
 from lookalike.errors import ExportError
 
 __all__ = ["WholeFile", "export_errors"]
@@ -19,7 +20,6 @@ class WholeFile:
         self._path = path
         self._force = force
         self._check()
-        self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
     def _check(self) -> None:
         if self._path.exists() and not self._path.is_file():
@@ -28,7 +28,8 @@ class WholeFile:
             raise ExportError(f"{self._path} is there already; --force (force=True) replaces it")
 
     def __enter__(self) -> Self:
-        self.file: BinaryIO = self._part.open("xb")
+        self._replacing = replace_file(self._path, check=self._check)
+        self.file: BinaryIO = self._replacing.__enter__()
         self._text: TextIO | None = None
         return self
 
@@ -36,14 +37,18 @@ class WholeFile:
         self._text = io.TextIOWrapper(self.file, encoding="utf-8", newline="")
         return self._text
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             (self._text or self.file).close()
-            if kind is None:
-                self._check()
-                self._part.replace(self._path)
-        finally:
-            self._part.unlink(missing_ok=True)
+        except BaseException as failure:
+            self._replacing.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._replacing.__exit__(kind, error, trace)
 
 
 @contextmanager

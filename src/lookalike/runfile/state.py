@@ -9,7 +9,7 @@ from typing import Any
 from lookalike.analysis import categories, neighbours
 from lookalike.collection import Collection
 from lookalike.config import open_collection
-from lookalike.core.filters import FIELDS
+from lookalike.core.filters import value_of
 from lookalike.core.records import Item, Json
 from lookalike.errors import (
     CollectionNotFoundError,
@@ -154,13 +154,5 @@ def _seen(item: Item, view: View) -> bytes:
     if view.fields is None:
         said: list[Any] = [item.label, dict(item.metadata), item.root, item.path]
     else:
-        said = [_value(item, name) for name in view.fields]
+        said = [value_of(item, name) for name in view.fields]
     return json.dumps(own + said, sort_keys=True).encode()
-
-
-def _value(item: Item, name: str) -> Json:
-    if name in FIELDS:
-        value: Json = getattr(item, name)
-        return value
-    name = name.removeprefix("metadata.")
-    return item.metadata.get(name, item.metadata.get(name.partition(".")[0]))

@@ -13,6 +13,7 @@ from lookalike.analysis.categories import CategoryReport
 from lookalike.analysis.evaluation import Comparison, compare
 from lookalike.analysis.neighbours import BuildReport
 from lookalike.collection import Collection as Items
+from lookalike.core.atomic_files import write_file
 from lookalike.core.protocols import Catalogue
 from lookalike.core.records import IndexReport, Json, Progress, together
 from lookalike.errors import ExportError, LookalikeError, SourceError
@@ -319,6 +320,6 @@ class StepRunner:
 def _write_json(target: Path, value: Json) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-        target.write_text(text, encoding="utf-8")
+        write_file(target, text)
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror}") from error

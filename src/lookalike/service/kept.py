@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lookalike import images
 from lookalike.collection import Collection
+from lookalike.core.atomic_files import replace_file
 from lookalike.core.records import Entry, Item, Json, Stamp
 from lookalike.core.roots import Root, read_roots, roots_json
 from lookalike.errors import StoreFullError
@@ -112,11 +113,8 @@ def keep(root: Root, item_id: str, data: bytes, said: Said, *, before: Item | No
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             partial = place.with_name(f"{secrets.token_hex(8)}{_PARTIAL}")
-            with partial.open("xb") as file:
+            with replace_file(place, temporary=partial, durable=True) as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(place)
             found = place.stat()
         except FileNotFoundError as error:  # an upload that went has just removed the folder
             if tries + 1 == _TRIES:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lookalike.core.filters import FIELDS, And, Compare, Condition, In, Or, Value
-from lookalike.core.records import Item, Json
+from lookalike.core.filters import FIELDS, And, Compare, Condition, In, Or, Value, value_of
+from lookalike.core.records import Item
 
 __all__ = [
     "Meaning",
@@ -44,7 +44,7 @@ def check_field(by: str) -> None:
 
 def path_of(item: Item, by: str, *, levels: bool = False) -> Path:
     """An item's label as a path; empty if it has none, or one that is neither text nor list."""
-    value = _value(item, by)
+    value = value_of(item, by)
     if isinstance(value, str) and value:
         return tuple(part for part in value.split("/") if part) if levels else (value,)
     if isinstance(value, list):
@@ -52,18 +52,9 @@ def path_of(item: Item, by: str, *, levels: bool = False) -> Path:
     return ()
 
 
-def _value(item: Item, by: str) -> Json:
-    if by == "label":
-        return item.label
-    value: Json = dict(item.metadata)
-    for part in by.removeprefix("metadata.").split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
 def is_of(item: Item, meaning: Meaning, paths: Sequence[Path]) -> bool:
     """Whether an item meets ``condition_of``, without a store."""
-    value = _value(item, meaning.by)
+    value = value_of(item, meaning.by)
     names = value if isinstance(value, list) else [value]
     texts = {
         str(one).lower() if isinstance(one, bool) else one  # JSON's true is also a text to filters

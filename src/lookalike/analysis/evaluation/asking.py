@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from lookalike.analysis.evaluation.rankings import Rows
 from lookalike.analysis.evaluation.records import Split
-from lookalike.core.filters import FIELDS
+from lookalike.core.filters import FIELDS, value_of
 from lookalike.core.notes import text
-from lookalike.core.records import Item, Json
+from lookalike.core.records import Item
 from lookalike.errors import CollectionError
 
 if TYPE_CHECKING:
@@ -123,14 +123,7 @@ class _Known:
 
 def class_of(item: Item, by: str) -> str | None:
     """The value of a field as text; ``None`` where there is none."""
-    value: Json
-    if by in FIELDS:
-        value = getattr(item, by)
-    else:
-        name = by.removeprefix("metadata.")
-        value = item.metadata.get(name)
-        if value is None:
-            value = _inner(item.metadata, name.split("."))
+    value = value_of(item, by)
     if isinstance(value, list | dict):
         raise CollectionError(
             f"{by} of {item.id!r} is a {'list' if isinstance(value, list) else 'group'} of values; "
@@ -141,13 +134,6 @@ def class_of(item: Item, by: str) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # 1.0 and 1 are one class
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _inner(metadata: Mapping[str, Json], parts: Sequence[str]) -> Json:
-    value: Json = dict(metadata)
-    for part in parts:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def _keyed(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:

@@ -22,6 +22,7 @@ from lookalike.analysis.finetuning.records import (
 )
 from lookalike.analysis.finetuning.sides import Rows, Sides
 from lookalike.analysis.finetuning.tail import Head, State, Tail
+from lookalike.core.atomic_files import replace_file
 from lookalike.core.records import Skipped
 from lookalike.core.vectors import Matrix
 from lookalike.encoders.checkpoint import Arrays
@@ -295,21 +296,20 @@ class Run:
     # --- what is kept ---------------------------------------------------------------------
 
     def _save(self, head: Head, optimizer: _Optimizer) -> None:
-        part = self._checkpoint.with_name(f"{self._checkpoint.name}.part")
-        torch.save(
-            {
-                "plan": self._plan,
-                "seconds": time.monotonic() - self._began,
-                "epochs": json.dumps([asdict(one) for one in self._epochs]),
-                "tail": self._tail.state(),
-                "directions": head.directions.detach(),
-                "optimizer": optimizer.state_dict(),
-                "best": self._best,
-                "taught": self._taught,
-            },
-            part,
-        )
-        part.replace(self._checkpoint)
+        with replace_file(self._checkpoint) as file:
+            torch.save(
+                {
+                    "plan": self._plan,
+                    "seconds": time.monotonic() - self._began,
+                    "epochs": json.dumps([asdict(one) for one in self._epochs]),
+                    "tail": self._tail.state(),
+                    "directions": head.directions.detach(),
+                    "optimizer": optimizer.state_dict(),
+                    "best": self._best,
+                    "taught": self._taught,
+                },
+                file,
+            )
 
     def _stored(self) -> dict[str, Any] | None:
         if not self._checkpoint.exists():

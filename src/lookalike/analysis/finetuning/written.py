@@ -5,6 +5,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from lookalike.core.atomic_files import write_file
 from lookalike.encoders.cards import ModelCard, read_card
 from lookalike.encoders.checkpoint import Arrays
 from lookalike.encoders.efficientnet_lite import FEATURES, IMAGE, MAP, build_network
@@ -70,7 +71,7 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
     name, given = card_name(folder), base.input
     content = build_network(arrays, width=given.width, height=given.height).SerializeToString()
     file = f"{name}.onnx"
-    _write(folder / file, content)
+    write_file(folder / file, content)
     resizing = {
         "crop": f"crop = {given.crop!r}\n",
         "pad": f"fill = {list(given.fill)}\n",
@@ -100,16 +101,10 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
         map=MAP,
     )
     path = folder / f"{name}.toml"
-    _write(path, text.encode())
+    write_file(path, text.encode())
     return read_card(path).path
 
 
 def _text(value: str) -> str:
     """A TOML string. JSON's has the same escapes, but for DEL, which TOML wants escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)

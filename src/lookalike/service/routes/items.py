@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from lookalike.collection import Collection
-from lookalike.core.filters import And, Compare, Condition, Value, parse
+from lookalike.core.filters import Compare, Condition, Value, all_of, parse
 from lookalike.core.ids import check_id
 from lookalike.core.records import Item, Json
 from lookalike.errors import ImageError, ItemNotFoundError
@@ -99,9 +99,7 @@ def _sample(
 
 def _page(shop: Collection, where: Condition | None, after: str | None, limit: int) -> list[Item]:
     beyond = None if after is None else Compare("id", ">", Value(after))
-    parts = tuple(part for part in (where, beyond) if part is not None)
-    condition = And(parts) if len(parts) > 1 else parts[0] if parts else None
-    return list(shop.store.scan(condition, limit=limit))
+    return list(shop.store.scan(all_of(where, beyond), limit=limit))
 
 
 @router.get(

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from lookalike import images
+from lookalike.core.atomic_files import replace_file
 from lookalike.errors import DownloadError
 
 __all__ = ["Own", "is_there", "keep", "only_writer", "sweep"]
@@ -99,18 +101,10 @@ def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None =
 
 
 def _write(place: Path, data: bytes) -> None:
-    part = place.with_name(_PART + images.digest(place.name.encode())[:16])
-    try:
-        try:
-            part.write_bytes(data)
-        except FileNotFoundError:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-        part.replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+    part = place.with_name(_PART + secrets.token_hex(8))  # a name that ``sweep`` recognises
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(place, temporary=part) as file:
+        file.write(data)
 
 
 def is_there(folder: Path, file: str | None, size: int | None) -> bool:

@@ -1,0 +1,63 @@
+"""Writing files so that each appears under its name whole, or not at all."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["replace_file", "write_file"]
+
+
+def write_file(path: Path, content: bytes | str, *, durable: bool = False) -> None:
+    """Write a whole file, text as UTF-8. Options and errors are those of ``replace_file``.
+
+    A link stays, and the file that it leads to is replaced. A device or a pipe, such as
+    ``/dev/stdout``, is written directly. Raise ``PermissionError`` for a read-only file.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        path.write_bytes(data)
+        return
+    if place.exists() and not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    with replace_file(place, durable=durable) as file:
+        file.write(data)
+
+
+@contextmanager
+def replace_file(
+    path: Path,
+    *,
+    temporary: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+    durable: bool = False,
+) -> Iterator[BinaryIO]:
+    """Open a temporary file and, if the block succeeds, give it the name ``path``.
+
+    If the block fails, the temporary file is removed, and a file that was at ``path`` stays as it
+    was. ``temporary`` is a new name in the same folder, by default a random one. ``check`` runs
+    just before the renaming. With ``durable``, the content is on the disk before the file has its
+    name. An existing file passes its permissions on. Of several writers the last wins. Raise
+    ``OSError``.
+    """
+    # The default is short whatever the length of the name, which may be all that a disk allows.
+    part = temporary or path.with_name(f".lookalike-{secrets.token_hex(8)}.part")
+    file = part.open("xb")
+    try:
+        with file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if path.is_file():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        check()
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
