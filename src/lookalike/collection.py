@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
-from lookalike.core import manual_edits
+from lookalike.core import manual_edits, settings_keys
 from lookalike.core import notes as reasons
 from lookalike.core.filters import FIELDS, Condition, Exists, Not, parse
 from lookalike.core.ids import check_id, is_text
@@ -51,7 +51,7 @@ from lookalike.images.thumbnails import (
 )
 from lookalike.indexing import failures
 from lookalike.indexing import missing as absent
-from lookalike.indexing.belongings import remember_catalogue
+from lookalike.indexing.catalogue_files import remember_catalogue
 from lookalike.indexing.unfinished import abandon
 from lookalike.search import (
     Encoded,
@@ -282,7 +282,7 @@ class Collection:
             failures.remember(self._store, "", report.skipped, whole=False, kind="id")
         remember_catalogue(self._store, source)
         if report.indexed or report.reused or report.removed:
-            self._store.set_setting("updated_at", time.time())
+            self._store.set_setting(settings_keys.UPDATED_AT, time.time())
         if optimize and not report.interrupted:
             self._store.optimize()
         return report
@@ -370,7 +370,7 @@ class Collection:
         )
         removed = self._store.delete(named)
         if removed:
-            self._store.set_setting("updated_at", time.time())
+            self._store.set_setting(settings_keys.UPDATED_AT, time.time())
         return removed + absent.forget(self._store, named)
 
     def remove_root(self, name: str) -> int:
@@ -383,7 +383,7 @@ class Collection:
         removed = self.remove([one for path, (one, _) in self._store.stamps(name).items() if path])
         self._store.forget_skips(name, list(self._store.skips(name)))
         self._store.change_setting(
-            "roots",
+            settings_keys.ROOTS,
             lambda stored: roots_json([root for root in read_roots(stored) if root.name != name]),
         )
         return removed
@@ -638,7 +638,7 @@ class Collection:
             skip.reason for name in sorted(names) for skip in self._store.skips(name).values()
         )
         reasons.update(one.reason for one in failures.remembered(self._store))
-        updated = self._store.setting("updated_at")
+        updated = self._store.setting(settings_keys.UPDATED_AT)
         pictured = self._store.thumbnail_state()
         size, ann_index_rows = facts.get("bytes"), facts.get("ann_index_rows")
         return CollectionInfo(
@@ -701,7 +701,7 @@ class Collection:
 
     def roots(self) -> list[Root]:
         """The folders that have been indexed, first come first."""
-        return read_roots(self._store.setting("roots"))
+        return read_roots(self._store.setting(settings_keys.ROOTS))
 
     def relocate(
         self,
@@ -732,7 +732,7 @@ class Collection:
 
                 relocating.check_new(self._store, place)
             self._store.change_setting(
-                "roots", lambda stored: roots_json(with_root(read_roots(stored), place))
+                settings_keys.ROOTS, lambda stored: roots_json(with_root(read_roots(stored), place))
             )
         roots = self.roots()
         root = innermost(roots, place)

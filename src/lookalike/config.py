@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.suggestions import closest, format_hint
 from lookalike.errors import CollectionError, CollectionNotFoundError
@@ -101,12 +102,12 @@ def open_collection(
             return encoder
         chosen = encoder
         if chosen is None:
-            stored = store.setting("card")
+            stored = store.setting(settings_keys.CARD)
             bound = store.bound()
             chosen = stored if isinstance(stored, str) else bound[0] if bound else DEFAULT_ENCODER
         made = named_encoder(chosen, device=device, threads=threads, known=known)
         if Path(chosen).suffix == ".toml" and store.bound() is None:
-            store.set_setting("card", str(Path(chosen).resolve()))
+            store.set_setting(settings_keys.CARD, str(Path(chosen).resolve()))
         return made
 
     store = _open_store(known.collection if address is None else address, known, create=create)

@@ -24,6 +24,7 @@ from lookalike.analysis.neighbour_lists import (
     find_nearest,
     remove_entries,
 )
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Keyed, NeighbourLists, Store
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.errors import ItemNotFoundError
@@ -82,7 +83,7 @@ def build(
     bound = store.bound()
     if rebuild:
         store.drop_neighbours()
-    store.set_setting("neighbours", {"k": wanted})
+    store.set_setting(settings_keys.NEIGHBOURS, {"k": wanted})
     run = None if bound is None else _read(store, bound[2], wanted, progress, stop)
     if run is None:
         return BuildReport(seconds=time.monotonic() - began)
@@ -101,7 +102,7 @@ def build(
 
 def read_k(collection: "Collection") -> int | None:
     """The K of the collection's neighbour table; ``None`` when it is to have none."""
-    match collection.store.setting("neighbours"):
+    match collection.store.setting(settings_keys.NEIGHBOURS):
         case {"k": int(k)}:
             return k
         case _:
@@ -111,7 +112,7 @@ def read_k(collection: "Collection") -> int | None:
 def drop(collection: "Collection") -> None:
     """Drop the neighbour table, for good until the next ``build``."""
     collection.store.drop_neighbours()
-    collection.store.set_setting("neighbours", None)
+    collection.store.set_setting(settings_keys.NEIGHBOURS, None)
 
 
 def _read(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.output import lines, plain, print_json, print_table
+from lookalike.core import settings_keys
 from lookalike.core.notes import text
 from lookalike.core.records import Hit, Item, Json
 from lookalike.errors import LookalikeError, SourceError
@@ -71,7 +72,7 @@ class Limits:
     @classmethod
     def of(cls, shop: "Collection", min_match: "Match | None") -> "Limits":
         """Return what is kept about the collection; with ``min_match``, measure it if need be."""
-        if min_match is None and shop.store.setting("calibration") is None:
+        if min_match is None and shop.store.setting(settings_keys.CALIBRATION) is None:
             return cls(scale=None)
         from lookalike.analysis import calibration
 

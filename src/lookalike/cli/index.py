@@ -21,6 +21,7 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core import settings_keys
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
@@ -288,7 +289,7 @@ class Source(NamedTuple):
 
 def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:
     """A neighbour table that is there follows the items."""
-    if shop.store.setting("neighbours") is None:
+    if shop.store.setting(settings_keys.NEIGHBOURS) is None:
         return
     from lookalike.analysis import neighbours
 

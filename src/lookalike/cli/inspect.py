@@ -17,6 +17,7 @@ from lookalike.cli.output import (
     size_text,
 )
 from lookalike.config import collections, settings
+from lookalike.core import settings_keys
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
 from lookalike.output.documents import item_json, missing_json, when
 
@@ -125,7 +126,7 @@ class _Learned:
 
 
 def _learned(shop: "Collection") -> _Learned | None:
-    if shop.store.setting("categories") is None:
+    if shop.store.setting(settings_keys.CATEGORIES) is None:
         return None
     from lookalike.analysis import categories
     from lookalike.cli.categories import standing_text

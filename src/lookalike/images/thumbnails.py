@@ -11,13 +11,13 @@ from pathlib import Path
 from PIL import Image
 
 from lookalike import images
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item, Thumbnail
 from lookalike.errors import ImageError, UnreadableImageError
 from lookalike.images.decoding import DecodedImage, Limits
 
 __all__ = [
-    "SETTING",
     "check_side",
     "load_previews",
     "make_thumbnail",
@@ -26,14 +26,13 @@ __all__ = [
     "thumbnail_side",
 ]
 
-SETTING = "thumbnails"
 _SMALLEST, _LARGEST = 32, 1024  # pixels of the longer side
 _BATCH = 100  # thumbnails read at a time: a megabyte
 
 
 def thumbnail_side(store: Store) -> int | None:
     """How large new items' thumbnails are to be; ``None`` where none are kept."""
-    match store.setting(SETTING):
+    match store.setting(settings_keys.THUMBNAILS):
         case {"side": int(side)}:
             return side
         case _:
@@ -57,7 +56,7 @@ def set_thumbnail_side(store: Store, side: int) -> None:
     """
     check_side(side)
     if side != (thumbnail_side(store) or 0):
-        store.set_setting(SETTING, {"side": side} if side else None)
+        store.set_setting(settings_keys.THUMBNAILS, {"side": side} if side else None)
     if not side:
         store.drop_thumbnails()
 

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lookalike.core import manual_edits
+from lookalike.core import manual_edits, settings_keys
 from lookalike.core.filters import In, Value
 from lookalike.core.manual_edits import NOTHING, ManualEdits
 from lookalike.core.protocols import Store
@@ -284,7 +284,7 @@ def _formers(
 
 def _gone_elsewhere(store: Store, digests: Sequence[str]) -> Iterator[Item]:
     """Yield items with these digests whose file has gone, in folders that are there."""
-    roots = store.setting("roots")
+    roots = store.setting(settings_keys.ROOTS)
     places = {
         name: Path(path)
         for name, path in (roots.items() if isinstance(roots, dict) else ())

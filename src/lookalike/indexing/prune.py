@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike import images
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Catalogue
 from lookalike.core.records import Entry, Skipped
 from lookalike.core.roots import Root, below, innermost
@@ -94,7 +95,7 @@ def prune(
         return report
     removed = missing.set_aside(store, going.remove, moved=carried.moved)
     if removed:
-        store.set_setting("updated_at", time.time())
+        store.set_setting(settings_keys.UPDATED_AT, time.time())
     return replace(report, removed=removed, moved=carried.items_moved, restored=carried.restored)
 
 

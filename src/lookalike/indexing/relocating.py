@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike import images
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item
 from lookalike.core.roots import Root, innermost, read_roots, roots_json
@@ -48,7 +49,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
     """
     check_folder(new)
     before, place = old.resolve(), new.resolve()
-    roots = read_roots(store.setting("roots"))
+    roots = read_roots(store.setting(settings_keys.ROOTS))
     moving = {root.name: root for root in roots if root.path.is_relative_to(before)}
     if not moving:
         raise SourceError(_never_indexed(old, before, roots))
@@ -79,7 +80,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
     after = [moved.get(root.name, root) for root in roots]
     if not dry_run:
         store.change_setting(
-            "roots",
+            settings_keys.ROOTS,
             lambda stored: roots_json([moved.get(root.name, root) for root in read_roots(stored)]),
         )
     return Relocation(
@@ -96,7 +97,7 @@ def check_new(store: Store, place: Path) -> None:
 
     That is: all files of the root have vanished from where they were, and are here.
     """
-    for root in read_roots(store.setting("roots")):
+    for root in read_roots(store.setting(settings_keys.ROOTS)):
         # A folder within the new one, or around it, is none that was moved here.
         if root.path.is_relative_to(place):
             continue

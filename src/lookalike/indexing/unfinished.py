@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
 from lookalike.errors import LookalikeError
 from lookalike.indexing.failures import remembered
@@ -18,7 +19,7 @@ def abandon(store: Store) -> bool:
     if not store.begun:
         return False
     with suppress(LookalikeError):
-        roots = store.setting("roots")
+        roots = store.setting(settings_keys.ROOTS)
         names = ["", *roots] if isinstance(roots, dict) else [""]
         left_out = any(store.skips(name) for name in names) or remembered(store)
         if store.count() or left_out or not store.is_current():

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lookalike.collection import Collection
+from lookalike.core import settings_keys
 from lookalike.core.records import Json
 from lookalike.core.roots import Root, read_roots, roots_json
 from lookalike.errors import (
@@ -347,12 +348,12 @@ def _settle(
     items = _point_at(draft, place)
     store = EmbeddedStore.open(draft)
     try:
-        name = store.setting("uploads")
+        name = store.setting(settings_keys.UPLOADS)
         known = set(store.stamps(name)) if isinstance(name, str) else set()
-        graph = store.setting("graph")
+        graph = store.setting(settings_keys.GRAPH)
         file = graph.get("file") if isinstance(graph, dict) else None
         if isinstance(file, str) and own_files.is_own(file) and not _taken(source, draft, file):
-            store.set_setting("graph", None)  # it is built again by the next `index`
+            store.set_setting(settings_keys.GRAPH, None)  # it is built again by the next `index`
     finally:
         store.close()
     _copy_uploads(source, draft, stop, known)
@@ -387,10 +388,13 @@ def _point_at(draft: Path, place: Path) -> int:
 
     store = EmbeddedStore.open(draft)
     try:
-        name = store.setting("uploads")
+        name = store.setting(settings_keys.UPLOADS)
         if isinstance(name, str):
-            store.change_setting("roots", moved)
-        for own in ("version_of", "replaced"):  # of migrations in the other place
+            store.change_setting(settings_keys.ROOTS, moved)
+        for own in (
+            settings_keys.VERSION_OF,
+            settings_keys.REPLACED,
+        ):  # of migrations in the other place
             if store.setting(own) is not None:
                 store.set_setting(own, None)
         return store.count()

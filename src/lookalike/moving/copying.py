@@ -14,11 +14,12 @@ from itertools import islice
 
 import numpy as np
 
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Item
 from lookalike.core.roots import read_roots
 from lookalike.errors import CollectionError, ItemNotFoundError
-from lookalike.indexing.belongings import move_settings, move_side_tables, move_skips
+from lookalike.moving.transfer import copy_settings, copy_side_tables, copy_skips
 
 __all__ = ["CopyReport", "copy", "differences"]
 
@@ -76,15 +77,15 @@ def copy(
     began = time.monotonic()
     bound = source.bound()
     _check_target(source, target, resume=resume)
-    target.set_setting("copied_from", str(source.facts()["address"]))
+    target.set_setting(settings_keys.COPIED_FROM, str(source.facts()["address"]))
     report = CopyReport()
     if bound is not None:
         target.bind(encoder=bound[0], fingerprint=bound[1], dim=bound[2])
         report = _copy_items(source, target, progress=progress, stop=stop)
     if not report.interrupted:
-        report = replace(report, settings=tuple(move_settings(source, target)))
-        report = replace(report, skips=move_skips(source, target))
-        move_side_tables(source, target, mirror=mirror)
+        report = replace(report, settings=tuple(copy_settings(source, target)))
+        report = replace(report, skips=copy_skips(source, target))
+        copy_side_tables(source, target, mirror=mirror)
         if mirror:
             report = replace(report, removed=_remove_others(source, target))
         report = _compared(report, source, target)
@@ -95,15 +96,15 @@ def _check_target(source: Store, target: Store, *, resume: bool) -> None:
     here, there = str(source.facts()["address"]), str(target.facts()["address"])
     if here == there:
         raise CollectionError(f"{here} cannot be copied onto itself; give another place")
-    if target.setting("copied_from") == here:
+    if target.setting(settings_keys.COPIED_FROM) == here:
         return
     if target.count() and not resume:
         raise CollectionError(
             f"{there} is not empty, and no copy of {here}; give another place, or --resume to add "
             "what it lacks"
         )
-    roots = read_roots(target.setting("roots"))
-    if roots and roots != read_roots(source.setting("roots")):
+    roots = read_roots(target.setting(settings_keys.ROOTS))
+    if roots and roots != read_roots(source.setting(settings_keys.ROOTS)):
         raise CollectionError(
             f"{there} indexes other folders than {here}; give another place, or items would be "
             "looked for in the wrong ones"

@@ -14,20 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lookalike.collection import Collection
+from lookalike.core import settings_keys
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import Entry, Item, Leftover, Progress, Skipped
 from lookalike.errors import CollectionError, CollectionNotFoundError, SourceError
 from lookalike.images.decoding import Limits
-from lookalike.images.thumbnails import SETTING
-from lookalike.indexing.belongings import (
-    CATALOGUES,
-    OWN,
-    move_settings,
-    move_side_tables,
-    move_skips,
-)
 from lookalike.indexing.pipeline import index_entries
 from lookalike.indexing.unfinished import abandon
+from lookalike.moving.transfer import (
+    copy_settings,
+    copy_side_tables,
+    copy_skips,
+)
 from lookalike.sources.scan import stamp_of
 
 __all__ = [
@@ -43,7 +41,13 @@ __all__ = [
 _FEW = 64  # changes that may wait for the moment in which nobody else writes
 _TURNS = 5
 # The other settings are made of the old encoder's vectors.
-_MOVED = ("roots", SETTING, CATALOGUES, "updated_at", "uploads")
+_MOVED = (
+    settings_keys.ROOTS,
+    settings_keys.THUMBNAILS,
+    settings_keys.CATALOGUES,
+    settings_keys.UPDATED_AT,
+    settings_keys.UPLOADS,
+)
 _NO_FILE = "came as bytes; its picture is not kept"
 _GONE = "its file has gone"
 _LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is taken again
@@ -106,18 +110,22 @@ def migrate(
             _check_lost(build.lost, old.count())
         bound = old.bound()
         keep = version_name(old.name, bound[1] if bound else "")
-        left = [one for one in old.settings() if one not in (*_MOVED, *OWN)]
+        left = [one for one in old.settings() if one not in (*_MOVED, *settings_keys.NOT_COPIED)]
         before = [
-            one for one in _names(old.setting("replaced")) if one not in (keep, build.new.name)
+            one
+            for one in _names(old.setting(settings_keys.REPLACED))
+            if one not in (keep, build.new.name)
         ]
 
         def last() -> None:
             build.turn()
-            move_settings(old, build.new, names=_MOVED)
-            move_skips(old, build.new)
-            move_side_tables(old, build.new, mirror=True)
-            build.new.set_setting("neighbours", old.setting("neighbours"))  # how many, not which
-            build.new.set_setting("replaced", [*before, keep])
+            copy_settings(old, build.new, names=_MOVED)
+            copy_skips(old, build.new)
+            copy_side_tables(old, build.new, mirror=True)
+            build.new.set_setting(
+                settings_keys.NEIGHBOURS, old.setting(settings_keys.NEIGHBOURS)
+            )  # how many, not which
+            build.new.set_setting(settings_keys.REPLACED, [*before, keep])
             build.items = build.new.count()
 
         kept = old.replace(build.new, keep=keep, last=last)
@@ -140,19 +148,19 @@ def drop_old(collection: Collection) -> DropReport:
     """Remove what migrations of this collection have replaced; other files in the folders stay."""
     store = collection.store
     gone, left = [], []
-    for name in _names(store.setting("replaced")):
+    for name in _names(store.setting(settings_keys.REPLACED)):
         try:
             old = store.sibling(name, create=False)
         except CollectionNotFoundError:
             continue  # somebody was quicker
-        if old.setting("version_of") != store.name:
+        if old.setting(settings_keys.VERSION_OF) != store.name:
             old.close()
             raise CollectionError(f"{name} is not what was replaced here; it is left alone")
         stays = old.drop()
         gone.append(name)
         if stays is not None:
             left.append(stays)
-    store.set_setting("replaced", None)
+    store.set_setting(settings_keys.REPLACED, None)
     return DropReport(dropped=tuple(gone), left=tuple(left))
 
 
@@ -163,7 +171,7 @@ def version_name(name: str, fingerprint: str) -> str:
 
 def is_version(store: Store) -> bool:
     """Whether it is one that a migration builds or has kept, beside the live collection."""
-    return store.setting("version_of") not in (None, store.name)
+    return store.setting(settings_keys.VERSION_OF) not in (None, store.name)
 
 
 def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
@@ -180,18 +188,20 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
                 f"{root.path}, where pictures of the collection lie, is not there; make it "
                 f"available, or forget it with `lookalike remove --root {root.name!r}`"
             )
-    if old.setting("version_of") is None:
-        old.set_setting("version_of", old.name)
+    if old.setting(settings_keys.VERSION_OF) is None:
+        old.set_setting(settings_keys.VERSION_OF, old.name)
     new = old.sibling(version_name(old.name, encoder.fingerprint), create=True)
-    if new.count() and new.setting("version_of") != old.name:
+    if new.count() and new.setting(settings_keys.VERSION_OF) != old.name:
         new.close()
         raise CollectionError(f"there is a collection called {new.name} already; rename that one")
     try:
-        new.set_setting("version_of", old.name)
+        new.set_setting(settings_keys.VERSION_OF, old.name)
         new.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
         if card is not None:
-            new.set_setting("card", card)
-        new.set_setting(SETTING, old.setting(SETTING))  # so that they are made while it is built
+            new.set_setting(settings_keys.CARD, card)
+        new.set_setting(
+            settings_keys.THUMBNAILS, old.setting(settings_keys.THUMBNAILS)
+        )  # so that they are made while it is built
     except BaseException:
         abandon(new)
         new.close()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.core import settings_keys
 from lookalike.core.error_codes import status_of
 from lookalike.core.records import Hit, Item, Json, Missing, Note
 from lookalike.errors import LookalikeError
@@ -90,7 +91,7 @@ def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Js
 def collection_json(collection: "Collection") -> dict[str, Json]:
     """What an answer says of the collection that it comes from."""
     bound = collection.store.bound()
-    updated = collection.store.setting("updated_at")
+    updated = collection.store.setting(settings_keys.UPDATED_AT)
     return {
         "name": Path(str(collection.store.facts()["address"])).name,
         "items": len(collection),

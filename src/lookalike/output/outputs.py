@@ -13,9 +13,9 @@ from typing import Any
 from PIL import Image
 
 from lookalike.collection import Collection
+from lookalike.core import settings_keys
 from lookalike.errors import ExportError
 from lookalike.images.formats import format_of
-from lookalike.indexing.belongings import CATALOGUES
 from lookalike.stores.embedded import own_files
 
 __all__ = ["check_output", "save_sheet"]
@@ -43,7 +43,7 @@ def check_output(
             f"{target} is a file of the collection in {target.parent}; give another file"
         )
     for shop in shops:
-        stored = shop.store.setting(CATALOGUES)
+        stored = shop.store.setting(settings_keys.CATALOGUES)
         names = stored if isinstance(stored, list) else []
         if any(_is_same(target, Path(one)) for one in names if isinstance(one, str)):
             raise ExportError(

@@ -9,6 +9,7 @@ from typing import Any
 from lookalike.analysis import categories, neighbours
 from lookalike.collection import Collection
 from lookalike.config import open_collection
+from lookalike.core import settings_keys
 from lookalike.core.filters import value_of
 from lookalike.core.records import Item, Json
 from lookalike.errors import (
@@ -23,8 +24,6 @@ from lookalike.sources.download.record import NAME
 from lookalike.sources.scan import stamp_of
 
 __all__ = ["address_of", "keep", "look", "model_of", "opened", "stamps"]
-
-_SETTING = "run"
 
 
 def address_of(loaded: Loaded) -> str:
@@ -87,7 +86,7 @@ def _look(loaded: Loaded, shop: Collection | None, *, items: bool) -> Known:
         neighbours=_neighbours(shop),
         states=_digests(shop, views),
         files=stamps(loaded, written),
-        done=_done(shop.store.setting(_SETTING)),
+        done=_done(shop.store.setting(settings_keys.RUN)),
     )
 
 
@@ -98,7 +97,7 @@ def keep(loaded: Loaded, shop: Collection, step: Step, *, state: str, made: Json
     def change(before: Json) -> Json:
         return {**(before if isinstance(before, dict) else {}), step: document}
 
-    shop.store.change_setting(_SETTING, change)
+    shop.store.change_setting(settings_keys.RUN, change)
 
 
 def stamps(loaded: Loaded, names: Iterable[str]) -> dict[str, Json]:

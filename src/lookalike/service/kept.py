@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lookalike import images
 from lookalike.collection import Collection
+from lookalike.core import settings_keys
 from lookalike.core.atomic_files import replace_file
 from lookalike.core.records import Entry, Item, Json, Stamp
 from lookalike.core.roots import Root, read_roots, roots_json
@@ -28,7 +29,6 @@ from lookalike.stores.embedded.own_files import UPLOADS, is_upload, upload_files
 __all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "suffix_of", "sweep"]
 
 FOLDER = UPLOADS
-_SETTING = "uploads"  # the root's name, among the collection's settings
 _PARTIAL = ".part"
 _OLD_S = 3600.0
 _TRIES = 5  # at a folder that others remove meanwhile
@@ -76,10 +76,10 @@ def root_of(collection: Collection, uploads: Uploads) -> Root:
         made.append(Root(name=name, path=place))
         return roots_json([*others, made[-1]])
 
-    collection.store.change_setting("roots", with_it)
+    collection.store.change_setting(settings_keys.ROOTS, with_it)
     root = made[-1]
     if uploads.moves:
-        collection.store.set_setting(_SETTING, root.name)
+        collection.store.set_setting(settings_keys.UPLOADS, root.name)
     return root
 
 
@@ -88,7 +88,7 @@ def find(collection: Collection, uploads: Uploads) -> Root | None:
     if not uploads.moves:
         place = uploads.folder.resolve()
         return next((root for root in collection.roots() if root.path == place), None)
-    name = collection.store.setting(_SETTING)
+    name = collection.store.setting(settings_keys.UPLOADS)
     return next((root for root in collection.roots() if root.name == name), None)
 
 

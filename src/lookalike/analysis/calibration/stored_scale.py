@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.analysis.calibration.measurement import measure
 from lookalike.analysis.calibration.scale import Calibration, Level, Match, Spread
+from lookalike.core import settings_keys
 from lookalike.errors import StoreBusyError, StoreFullError, StoreReadOnlyError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate", "choose_scale", "get_calibration", "holds", "load_calibration"]
 
-_SETTING = "calibration"
 _DRIFT = 1.5  # times more or fewer items, and it is measured anew: weak has moved by 0.006
 
 
@@ -45,7 +45,7 @@ def calibrate(collection: "Collection") -> Calibration:
 
 def load_calibration(collection: "Collection") -> Calibration | None:
     """What was measured before, if it still holds."""
-    scale = _read(collection.store.setting(_SETTING))
+    scale = _read(collection.store.setting(settings_keys.CALIBRATION))
     return scale if scale is not None and holds(scale, collection) else None
 
 
@@ -66,7 +66,7 @@ def holds(scale: Calibration, collection: "Collection") -> bool:
 
 def _keep(collection: "Collection", scale: Calibration) -> None:
     if collection.store.bound() is not None:
-        collection.store.set_setting(_SETTING, asdict(scale))
+        collection.store.set_setting(settings_keys.CALIBRATION, asdict(scale))
 
 
 def _read(document: Any) -> Calibration | None:  # noqa: ANN401 - JSON, looked at closely here

@@ -14,6 +14,7 @@ import numpy as np
 
 from lookalike.analysis.categories import logistic
 from lookalike.analysis.categories.labels import Path, path_of
+from lookalike.core import settings_keys
 from lookalike.core.filters import Exists
 from lookalike.core.protocols import Store
 from lookalike.core.records import Json
@@ -28,7 +29,6 @@ __all__ = ["Learned", "Model", "Standing", "drop", "keep", "learned", "load", "s
 
 # A small document says which of the two others holds the model: the change from one model to the
 # next is one write, and noticing it costs a search a few microseconds.
-_SETTING = "categories"
 _SLOTS = ("categories 1", "categories 2")
 _ALL = 1_000_000  # labels of a collection that are counted
 
@@ -133,10 +133,10 @@ def keep(
         ).decode(),
     }
     mark: dict[str, Json] = {"fingerprint": _fingerprint(document), "trained_at": time.time()}
-    used = _slot_of(store.setting(_SETTING))
+    used = _slot_of(store.setting(settings_keys.CATEGORIES))
     free = next(slot for slot in _SLOTS if slot != used)
     store.set_setting(free, {**document, **mark, "report": dict(report)})
-    store.set_setting(_SETTING, {"slot": free, **mark})
+    store.set_setting(settings_keys.CATEGORIES, {"slot": free, **mark})
     if used is not None:
         store.set_setting(used, None)
 
@@ -160,14 +160,14 @@ def load(collection: "Collection") -> Model | None:
     that is not as it was written.
     """
     store = collection.store
-    mark = store.setting(_SETTING)
+    mark = store.setting(settings_keys.CATEGORIES)
     while mark is not None:
         model = _decoded.get(store)
         if model is None or not _is_of(mark, model.learned):
             slot = _slot_of(mark)
             model = None if slot is None else _model(store.setting(slot))
             if model is None or not _is_of(mark, model.learned):
-                before, mark = mark, store.setting(_SETTING)
+                before, mark = mark, store.setting(settings_keys.CATEGORIES)
                 if mark != before:  # learned anew in this moment
                     continue
                 raise StoreDamagedError(
@@ -283,9 +283,9 @@ def _counted(
 def drop(collection: "Collection") -> bool:
     """Forget what was learned; says whether there was something."""
     store = collection.store
-    there = store.setting(_SETTING) is not None
+    there = store.setting(settings_keys.CATEGORIES) is not None
     if there:
-        store.set_setting(_SETTING, None)
+        store.set_setting(settings_keys.CATEGORIES, None)
         for slot in _SLOTS:
             if store.setting(slot) is not None:
                 store.set_setting(slot, None)
