@@ -129,7 +129,9 @@ def ours(folder: Path, place: Path, *, title: str, count: int) -> list[dict[str,
         pairs = [
             pair
             for group in found.groups
-            for pair in combinations([group.kept.id, *(copy.item.id for copy in group.copies)], 2)
+            for pair in combinations(
+                [group.kept.id, *(copy.item.id for copy in group.duplicates)], 2
+            )
         ]
         rows.append(row(title, name, pairs, count, found.seconds))
     return rows

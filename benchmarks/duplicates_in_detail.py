@@ -18,14 +18,14 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import ROOT, Figure, Json, Report, arguments, caltech, myntra
-from lookalike.analysis.duplicates.confirming import SIDE_SURE, Verdict, View, confirm
+from lookalike.analysis.duplicates.confirming import SIDE_SURE, ImageView, Verdict, confirm
 
 
-def view(image: Image.Image) -> View:
+def view(image: Image.Image) -> ImageView:
     """The image on white and, if it has transparent parts, on black."""
     if image.mode != "RGBA":
-        return View(grounds=(image.convert("RGB"),))
-    return View(
+        return ImageView(grounds=(image.convert("RGB"),))
+    return ImageView(
         grounds=tuple(
             Image.alpha_composite(Image.new("RGBA", image.size, ground), image).convert("RGB")
             for ground in ("white", "black")

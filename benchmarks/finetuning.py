@@ -27,7 +27,7 @@ from benchmarks.machine import Figure, Json, Pictures, Report, arguments, caltec
 from lookalike import Collection
 from lookalike.analysis import finetuning as training
 from lookalike.analysis.evaluation import compare
-from lookalike.analysis.finetuning import TrainingProgress, TrainingReport
+from lookalike.analysis.finetuning import FinetuningProgress, FinetuningReport
 from lookalike.sources.catalogues import open_catalogue
 
 SEED = 5  # of the division; the recipe was found on "train" alone
@@ -63,17 +63,17 @@ def divide(pictures: Pictures, everything: Path, asked: Path, *, most: int) -> d
     return dict(Counter(side for _, _, side in rows))
 
 
-def taught(shop: Collection, to: Path, share: float | None, **options: int) -> TrainingReport:
+def taught(shop: Collection, to: Path, share: float | None, **options: int) -> FinetuningReport:
     recipe = training.Recipe(epochs=options["epochs"], stages=options["stages"])
     last = 0
 
-    def tell(now: TrainingProgress) -> None:
+    def tell(now: FinetuningProgress) -> None:
         nonlocal last
         if now.epoch is not None and now.epoch.number > last:
             last = now.epoch.number
             print(now.epoch, file=sys.stderr)
 
-    return training.train(
+    return training.finetune(
         shop,
         to,
         where="side=train",
@@ -84,7 +84,7 @@ def taught(shop: Collection, to: Path, share: float | None, **options: int) -> T
     )
 
 
-def epochs(report: TrainingReport) -> list[dict[str, Json]]:
+def epochs(report: FinetuningReport) -> list[dict[str, Json]]:
     rows: list[dict[str, Json]] = []
     for number, loss, judged, took in (
         (0, None, report.before, None),

@@ -149,9 +149,11 @@ def test_a_kind_that_is_there_matches_and_a_stranger_does_not(shop: Collection) 
     assert scale.reason is None
     known = unit_rows(vectors[:300:10] + 0.2 * kinds(30, of_each=1, seed=9))
     for row in known:
-        assert scale.judge(shop.search(Encoded(vector=row)), min_match="fair").hits
+        assert scale.match_hits(shop.search(Encoded(vector=row)), min_match="fair").hits
     strangers = vectors[-10:]
-    found = [scale.judge(shop.search(Encoded(vector=row)), min_match="fair") for row in strangers]
+    found = [
+        scale.match_hits(shop.search(Encoded(vector=row)), min_match="fair") for row in strangers
+    ]
     assert [one.hits for one in found] == [()] * 10
     assert all(one.nothing is not None for one in found)
 
@@ -342,20 +344,20 @@ def test_a_score_has_a_word(scale: Calibration, score: float, match: str | None)
 
 def test_answers_below_the_level_are_left_out(scale: Calibration) -> None:
     hits = [hit(0.9), hit(0.7), hit(0.6), hit(0.2)]
-    assert scale.judge(hits).matches == ("strong", "fair", "weak", None)
-    found = scale.judge(hits, min_match="fair")
+    assert scale.match_hits(hits).matches == ("strong", "fair", "weak", None)
+    found = scale.match_hits(hits, min_match="fair")
     assert (found.hits, found.matches) == (tuple(hits[:2]), ("strong", "fair"))
     assert (found.nothing, found.nearest) == (None, None)
 
 
 def test_of_a_word_and_a_score_the_stricter_counts(scale: Calibration) -> None:
     hits = [hit(0.9), hit(0.7), hit(0.6)]
-    assert len(scale.judge(hits, min_match="weak", min_score=0.65).hits) == 2
-    assert len(scale.judge(hits, min_match="strong", min_score=0.65).hits) == 1
+    assert len(scale.match_hits(hits, min_match="weak", min_score=0.65).hits) == 2
+    assert len(scale.match_hits(hits, min_match="strong", min_score=0.65).hits) == 1
 
 
 def test_nothing_is_explained_by_what_unrelated_pictures_reach(scale: Calibration) -> None:
-    found = scale.judge([hit(0.41), hit(0.3)], min_match="weak")
+    found = scale.match_hits([hit(0.41), hit(0.3)], min_match="weak")
     assert found.nothing == (
         "nothing here looks like that: the most alike item is a.jpg at 0.410, "
         "and unrelated pictures reach 0.500 here by chance"
@@ -364,7 +366,7 @@ def test_nothing_is_explained_by_what_unrelated_pictures_reach(scale: Calibratio
 
 
 def test_a_match_that_is_too_weak_is_said_to_be_one(scale: Calibration) -> None:
-    found = scale.judge([hit(0.55)], min_match="strong")
+    found = scale.match_hits([hit(0.55)], min_match="strong")
     assert found.nothing == (
         "nothing here is alike enough: the most alike item is a.jpg at 0.550, a weak match, "
         "and 0.800 is asked for"
@@ -372,8 +374,12 @@ def test_a_match_that_is_too_weak_is_said_to_be_one(scale: Calibration) -> None:
 
 
 def test_where_chance_says_little_the_reason_is_another(scale: Calibration) -> None:
-    one_kind = replace(scale, chance=0.9).judge([hit(0.4)], min_match="weak").nothing
-    few = replace(scale, reason="2 items are too few").judge([hit(0.4)], min_match="weak").nothing
+    one_kind = replace(scale, chance=0.9).match_hits([hit(0.4)], min_match="weak").nothing
+    few = (
+        replace(scale, reason="2 items are too few")
+        .match_hits([hit(0.4)], min_match="weak")
+        .nothing
+    )
     assert one_kind is not None
     assert few is not None
     assert one_kind.endswith("19 of 20 pictures here have one at 0.500 or more")
@@ -381,7 +387,7 @@ def test_where_chance_says_little_the_reason_is_another(scale: Calibration) -> N
 
 
 def test_no_answers_at_all_need_no_explanation_of_scores(scale: Calibration) -> None:
-    assert scale.judge([], min_match="weak").nothing is None
+    assert scale.match_hits([], min_match="weak").nothing is None
 
 
 def test_another_word_is_refused(scale: Calibration) -> None:

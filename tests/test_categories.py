@@ -21,21 +21,21 @@ from lookalike import Collection
 from lookalike.analysis import categories
 from lookalike.analysis.categories import (
     Prediction,
-    choose,
-    keeping,
+    category_search,
+    choose_scope,
     logistic,
-    predicting,
+    prediction,
+    stored_model,
     training,
-    twostep,
 )
-from lookalike.analysis.categories.labels import Meaning, condition_of, is_of
+from lookalike.analysis.categories.labels import LabelField, condition_of, is_of
 from lookalike.core.filters import parse
 from lookalike.core.protocols import Prepared
 from lookalike.core.records import Hit, Item, Json, Progress
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionError, EncoderMismatchError, StoreDamagedError
-from lookalike.output.report import render_learning
+from lookalike.output.report import render_categories
 from lookalike.search import Encoded
 from lookalike.sources.catalogues import open_catalogue
 
@@ -138,7 +138,7 @@ def test_fewer_than_two_labels_are_an_error(shop: Collection, labels: list[str |
         stock(shop, labels)
     with pytest.raises(CollectionError, match="at least 2 different labels"):
         categories.train(shop)
-    assert categories.learned(shop) is None
+    assert categories.get_classifier_info(shop) is None
 
 
 def test_too_many_labels_are_an_error(shop: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_training_twice_with_one_seed_gives_the_same_model(shop: Collection) -> 
     prints = []
     for seed in (0, 0, 1):
         categories.train(shop, seed=seed)
-        learned = categories.learned(shop)
+        learned = categories.get_classifier_info(shop)
         assert learned is not None
         prints.append(learned.fingerprint)
     assert prints[0] == prints[1] != prints[2]
@@ -334,11 +334,11 @@ def test_a_model_survives_closing_and_opening(
     stock(shop, THREE)
     categories.train(shop)
     picture = query("pot")
-    before, learned = categories.predict(shop, picture), categories.learned(shop)
+    before, learned = categories.predict(shop, picture), categories.get_classifier_info(shop)
     shop.close()
     with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as again:
         assert categories.predict(again, picture) == before
-        assert categories.learned(again) == learned
+        assert categories.get_classifier_info(again) == learned
     assert learned is not None
     assert learned.labels == ("cup", "jug", "pot")
     assert learned.encoder == tiny.fingerprint
@@ -353,7 +353,7 @@ def rewrite(folder: Path, tiny: OnnxEncoder, **changed: Json) -> None:
         assert isinstance(mark, dict)
         document |= changed
         if "fingerprint" not in changed:
-            document["fingerprint"] = keeping._fingerprint(document)
+            document["fingerprint"] = stored_model._fingerprint(document)
         other.store.set_setting(SLOT, document)
         other.store.set_setting(MARK, {**mark, "fingerprint": document["fingerprint"]})
 
@@ -403,8 +403,8 @@ def test_a_model_is_decoded_once_until_it_is_learned_anew(
 ) -> None:
     stock(shop, THREE)
     categories.train(shop)
-    first = keeping.load(shop)
-    assert keeping.load(shop) is first
+    first = stored_model.load(shop)
+    assert stored_model.load(shop) is first
     with lookalike.open(
         tmp_path / "shop", encoder=tiny, create=True
     ) as other:  # as another process would
@@ -415,19 +415,19 @@ def test_a_model_is_decoded_once_until_it_is_learned_anew(
             "mug",
             "pot",
         }
-        assert keeping.load(shop) is not first
+        assert stored_model.load(shop) is not first
         categories.drop(other)
-        assert categories.learned(shop) is None
+        assert categories.get_classifier_info(shop) is None
 
 
 def test_of_two_trainings_only_the_last_takes_room(shop: Collection) -> None:
     stock(shop, THREE)
     for _ in range(3):
         categories.train(shop)
-        held = [one for one in keeping._SLOTS if shop.store.setting(one) is not None]
+        held = [one for one in stored_model._SLOTS if shop.store.setting(one) is not None]
         assert len(held) == 1
     categories.drop(shop)
-    assert all(shop.store.setting(one) is None for one in keeping._SLOTS)
+    assert all(shop.store.setting(one) is None for one in stored_model._SLOTS)
 
 
 # -- how it stands against the items now ---------------------------------------------------
@@ -446,15 +446,15 @@ def test_what_has_changed_since_is_counted(shop: Collection, field: str) -> None
 
     by = field if field != "path" else "metadata.path"
     give(THREE)
-    assert categories.standing(shop) is None
+    assert categories.get_classifier_status(shop) is None
     categories.train(shop, by)
-    same = categories.standing(shop)
+    same = categories.get_classifier_status(shop)
     assert same is not None
     assert same.current
     assert (same.items_then, same.items_now, same.labels_then, same.labels_now) == (120, 120, 3, 3)
 
     give(["cup"] * 50 + ["jug"] * 40 + ["vase"] * 31)  # the pots are gone, and cups have come
-    now = categories.standing(shop)
+    now = categories.get_classifier_status(shop)
     assert now is not None
     assert not now.current
     assert (now.items_then, now.items_now, now.labels_then, now.labels_now) == (120, 121, 3, 3)
@@ -464,11 +464,11 @@ def test_what_has_changed_since_is_counted(shop: Collection, field: str) -> None
 def test_the_filter_that_was_learned_with_counts_afterwards_too(shop: Collection) -> None:
     stock(shop, THREE, metadata=[{"n": number} for number in range(len(THREE))])
     categories.train(shop, where="n<60")
-    found = categories.standing(shop)
+    found = categories.get_classifier_status(shop)
     assert found is not None
     assert (found.items_then, found.current) == (60, True)
     categories.train(shop, where=parse("n<60"))
-    assert categories.standing(shop) is None  # the filter itself is not kept
+    assert categories.get_classifier_status(shop) is None  # the filter itself is not kept
 
 
 def test_a_search_notices_that_its_label_has_gone(shop: Collection) -> None:
@@ -492,7 +492,7 @@ def test_dropping_forgets(shop: Collection) -> None:
     assert not categories.drop(shop)
     categories.train(shop)
     assert categories.drop(shop)
-    assert categories.learned(shop) is None
+    assert categories.get_classifier_info(shop) is None
     assert not categories.drop(shop)
 
 
@@ -510,7 +510,7 @@ def test_nearer_items_weigh_more() -> None:
     def hit(label: str, score: float) -> Hit:
         return Hit(item=Item(id=label, digest="", width=1, height=1, label=label), score=score)
 
-    found = predicting._vote([hit("a", 0.9), hit("b", 0.9 - 0.025), hit("b", 0.2)], "label")
+    found = prediction._vote([hit("a", 0.9), hit("b", 0.9 - 0.025), hit("b", 0.2)], "label")
     assert found[("a",)] / found[("b",)] == pytest.approx(np.e, rel=1e-3)
 
 
@@ -549,7 +549,7 @@ drawn = st.lists(st.floats(0.001, 1), min_size=1, max_size=30).map(
 def test_the_fewest_labels_that_reach_the_mass_are_chosen(
     predictions: list[Prediction], mass: float
 ) -> None:
-    scope = choose(predictions, mass=mass, least=0, most=30)
+    scope = choose_scope(predictions, mass=mass, least=0, most=30)
     chances = {one.label: one.probability for one in predictions}
     ranked = sorted(chances.values(), reverse=True)
     assert sum(chances[label] for label in scope.labels) >= mass - 1e-5
@@ -562,25 +562,25 @@ def ranked(*chances: float) -> list[Prediction]:
 
 
 def test_an_unsure_prediction_chooses_nothing() -> None:
-    scope = choose(ranked(0.29, 0.28, 0.22, 0.21), least=0.3)
+    scope = choose_scope(ranked(0.29, 0.28, 0.22, 0.21), least=0.3)
     assert scope.labels == ()
     assert scope.reason == "unsure: the likeliest, a, has 0.29, less than 0.3"
 
 
 def test_too_many_labels_choose_nothing() -> None:
-    scope = choose(ranked(0.4, 0.2, 0.2, 0.2), most=3)
+    scope = choose_scope(ranked(0.4, 0.2, 0.2, 0.2), most=3)
     assert scope.labels == ()
     assert scope.reason == "unsure: 4 labels would be needed for 0.9, more than 3"
 
 
 def test_no_prediction_chooses_nothing() -> None:
-    assert choose([]).labels == ()
+    assert choose_scope([]).labels == ()
 
 
 @pytest.mark.parametrize("mass", [0, -1, 1.1, float("nan")])
 def test_an_impossible_mass_is_refused(shop: Collection, mass: float) -> None:
     with pytest.raises(ValueError, match="mass is"):
-        choose(ranked(1), mass=mass)
+        choose_scope(ranked(1), mass=mass)
     with pytest.raises(ValueError, match="mass is"):
         categories.search(shop, b"", mass=mass)
 
@@ -848,7 +848,7 @@ def test_a_product_tree_is_learned_and_searched_level_by_level(
         assert asked.id not in {hit.item.id for hit in found.hits}
         wider = categories.search(shop, picture_of, k=100, category="home/kitchen")
         assert len(wider.hits) == 23
-        standing = categories.standing(shop)
+        standing = categories.get_classifier_status(shop)
         assert standing is not None
         assert standing.current
 
@@ -884,7 +884,7 @@ def test_what_is_of_a_label_is_the_same_to_us_and_to_the_store(
         clusters(["x"] * count),
         metadata=[{"kind": value} for value in given_values],
     )
-    meaning = Meaning(by="kind", levels=levels)
+    meaning = LabelField(by="kind", levels=levels)
     asked = [item.id for item in shop.items(condition_of(meaning, paths))]
     assert asked == [item.id for item in shop if is_of(item, meaning, paths)]
 
@@ -898,7 +898,7 @@ def test_the_answers_do_not_depend_on_where_they_are_looked_for_first(
     categories.train(shop)
     pictures = [query(label, spread=0.9) for label in ("cup", "jug", "pot")]
     for ahead in (1, 3, 1000):
-        monkeypatch.setattr(twostep, "_AHEAD", ahead)
+        monkeypatch.setattr(category_search, "_AHEAD", ahead)
         for picture in pictures:
             for k in (1, 10, 60):
                 found = categories.search(shop, picture, k=k, least=0, mass=0.5)
@@ -1010,7 +1010,7 @@ def test_a_page_escapes_names_and_shows_the_most_confused(shop: Collection, coun
     stock(shop, given, clusters(given, spread=1.5))
     report = categories.train(shop)
     assert report.accuracy is not None
-    page = render_learning(report, collection="<i>shop</i>")
+    page = render_categories(report, collection="<i>shop</i>")
     assert "<i>" not in page
     assert "&lt;i&gt;0&lt;/i&gt;" in page
     asked = {one.label: one.held_out for one in report.labels}
@@ -1026,7 +1026,7 @@ def test_a_page_escapes_names_and_shows_the_most_confused(shop: Collection, coun
 
 def test_a_page_says_so_when_nothing_was_judged(shop: Collection) -> None:
     stock(shop, ["cup", "jug"])
-    page = render_learning(categories.train(shop), collection="shop")
+    page = render_categories(categories.train(shop), collection="shop")
     assert "too few" in page
     assert "cup" in page
 

@@ -15,11 +15,18 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
 from lookalike import images
-from lookalike.analysis.duplicates import Found, Group, act, copies_of, find, finding
+from lookalike.analysis.duplicates import (
+    DuplicateGroup,
+    DuplicateReport,
+    act,
+    find,
+    find_duplicates_of,
+    finding,
+)
 from lookalike.analysis.duplicates.candidates import alike_by_hash, alike_by_vector, united
 from lookalike.analysis.duplicates.comparing import compare
-from lookalike.analysis.duplicates.grouping import KEEPS, components, rank, stars
-from lookalike.analysis.duplicates.keeping import Kept
+from lookalike.analysis.duplicates.grouping import KEEP_RULES, components, rank, stars
+from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.analysis.duplicates.signatures import SIDE, Signatures, hashes, signature, turned
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.cli.search import search_command, similar_command
@@ -28,7 +35,7 @@ from lookalike.core.records import Item, Stamp
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
-from lookalike.output.report import render_copies
+from lookalike.output.report import render_duplicates
 from lookalike.stores.embedded.store import EmbeddedStore
 
 
@@ -75,7 +82,9 @@ def shop(tmp_path: Path, tiny: OnnxEncoder) -> Iterator[Collection]:
         yield shop
 
 
-def outcomes(shop: Collection, found: Found, **options: object) -> dict[str, tuple[str, str]]:
+def outcomes(
+    shop: Collection, found: DuplicateReport, **options: object
+) -> dict[str, tuple[str, str]]:
     return {
         one.item.id: (one.done, one.reason)
         for one in act(shop, found.groups, **options)  # type: ignore[arg-type] # as the test gives
@@ -198,7 +207,7 @@ def test_the_kept_one_is_chosen_by_the_stated_rule() -> None:
         item("c", size=90, pixels=50, age=7),
         item("d", size=5, pixels=10, age=1),
     ]
-    chosen = {keep: min(items, key=lambda one: rank(one, keep)).id for keep in KEEPS}
+    chosen = {keep: min(items, key=lambda one: rank(one, keep)).id for keep in KEEP_RULES}
     assert chosen == {"best": "b", "largest": "c", "oldest": "d", "first": "a"}
 
 
@@ -225,26 +234,26 @@ def test_a_chain_is_taken_apart_until_all_are_copies_of_the_kept_one() -> None:
 def test_exact_and_near_copies_are_found_and_nothing_else(shop: Collection) -> None:
     (group,) = find(shop).groups
     assert group.kept.id == "0.png"
-    assert {copy.item.id for copy in group.copies if copy.exact} == {"more/same.png"}
-    near = {copy.item.id.removeprefix("more/").removesuffix(".jpg") for copy in group.copies}
+    assert {copy.item.id for copy in group.duplicates if copy.exact} == {"more/same.png"}
+    near = {copy.item.id.removeprefix("more/").removesuffix(".jpg") for copy in group.duplicates}
     assert near - {"same.png"} == set(COPIES)
-    turns = {copy.item.id: copy.turn for copy in group.copies}
+    turns = {copy.item.id: copy.turn for copy in group.duplicates}
     assert turns["more/mirrored.jpg"] == "mirrored"
     assert turns["more/halved.jpg"] == ""
 
 
 def test_exact_only_and_a_filter_narrow_what_is_found(shop: Collection) -> None:
     (group,) = find(shop, exact_only=True).groups
-    assert [copy.item.id for copy in group.copies] == ["more/same.png"]
+    assert [copy.item.id for copy in group.duplicates] == ["more/same.png"]
     shop.label(["0.png", "more/mirrored.jpg"], "wanted")
     (group,) = find(shop, where="label=wanted").groups
-    assert [copy.item.id for copy in group.copies] == ["more/mirrored.jpg"]
+    assert [copy.item.id for copy in group.duplicates] == ["more/mirrored.jpg"]
 
 
 def test_a_smaller_difference_finds_less(shop: Collection) -> None:
     (group,) = find(shop, max_difference=0.3).groups
-    assert all(copy.difference <= 0.3 for copy in group.copies)
-    assert "more/cropped by 8 %.jpg" not in {copy.item.id for copy in group.copies}
+    assert all(copy.difference <= 0.3 for copy in group.duplicates)
+    assert "more/cropped by 8 %.jpg" not in {copy.item.id for copy in group.duplicates}
 
 
 def test_marked_copies_are_found_when_asked_for(shop: Collection, tmp_path: Path) -> None:
@@ -253,9 +262,9 @@ def test_marked_copies_are_found_when_asked_for(shop: Collection, tmp_path: Path
     marked = {
         copy.item.id
         for group in find(shop, marked=True, keep="first").groups
-        for copy in group.copies
+        for copy in group.duplicates
     }
-    plain = {copy.item.id for group in find(shop, keep="first").groups for copy in group.copies}
+    plain = {copy.item.id for group in find(shop, keep="first").groups for copy in group.duplicates}
     assert marked - plain == {"more/marked.png"}
 
 
@@ -273,7 +282,7 @@ def test_what_was_decoded_is_kept_and_a_damaged_cache_does_no_harm(
     cache = tmp_path / "cache" / "signatures.sqlite"
     plain = find(shop, cache=cache).groups
     digests = [one.digest for one in shop]
-    assert set(Kept(cache).get(digests)) == set(digests)
+    assert set(SignatureCache(cache).get(digests)) == set(digests)
     for one in shop:
         place = shop.file_of(one)
         assert place is not None
@@ -290,7 +299,7 @@ def test_a_file_that_is_gone_is_said_and_its_exact_copies_are_found(
     (tmp_path / "photos" / "more" / "same.png").unlink()
     found = find(shop)
     assert [one.reason for one in found.unread] == ["there is no such file"]
-    assert any(copy.exact for group in found.groups for copy in group.copies)
+    assert any(copy.exact for group in found.groups for copy in group.duplicates)
 
 
 def test_a_stopped_search_says_so(shop: Collection) -> None:
@@ -301,10 +310,10 @@ def test_a_stopped_search_says_so(shop: Collection) -> None:
 def test_a_new_picture_is_told_to_be_a_copy(shop: Collection, tmp_path: Path, name: str) -> None:
     new = tmp_path / "new.png"
     COPIES[name](scene(4)).save(new)
-    assert [copy.item.id for copy in copies_of(shop, new)] == ["4.png"]
+    assert [copy.item.id for copy in find_duplicates_of(shop, new)] == ["4.png"]
     scene(77).save(new)
-    assert copies_of(shop, new) == []
-    exact = copies_of(shop, (tmp_path / "photos" / "5.png").read_bytes())
+    assert find_duplicates_of(shop, new) == []
+    exact = find_duplicates_of(shop, (tmp_path / "photos" / "5.png").read_bytes())
     assert [(copy.item.id, copy.exact) for copy in exact] == [("5.png", True)]
 
 
@@ -461,15 +470,15 @@ def test_of_files_that_are_gone_only_exact_copies_are_folded(
 
 def test_the_page_escapes_what_comes_from_the_collection() -> None:
     bad = item("<script>alert(1)</script>")
-    found = Found(
-        groups=(Group(kept=bad, copies=()),),
+    found = DuplicateReport(
+        groups=(DuplicateGroup(kept=bad, duplicates=()),),
         items=1,
         unread=(),
         compared=0,
         interrupted=False,
         seconds=0.0,
     )
-    page = render_copies(found, {bad.id: None}, name="a & b")
+    page = render_duplicates(found, {bad.id: None}, name="a & b")
     assert "<script" not in page
     assert "Copies in a &amp; b" in page
 

@@ -13,10 +13,16 @@ from PIL import Image
 
 import hard_pairs
 from lookalike import images
-from lookalike.analysis.duplicates import act, copies_of, find
-from lookalike.analysis.duplicates.confirming import SIDE_SURE, Verdict, View, confirm, has_detail
-from lookalike.analysis.duplicates.keeping import Kept
-from lookalike.analysis.duplicates.reading import signatures_of, view_of
+from lookalike.analysis.duplicates import act, find, find_duplicates_of
+from lookalike.analysis.duplicates.confirming import (
+    SIDE_SURE,
+    ImageView,
+    Verdict,
+    confirm,
+    has_detail,
+)
+from lookalike.analysis.duplicates.image_signatures import load_signatures, load_view
+from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.cli.duplicates import duplicates_command
 from lookalike.collection import Collection
 from lookalike.encoders import OnnxEncoder
@@ -31,8 +37,8 @@ def png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def seen(image: Image.Image) -> View:
-    return view_of(png(image), side=SIDE_SURE, limits=LIMITS)
+def seen(image: Image.Image) -> ImageView:
+    return load_view(png(image), side=SIDE_SURE, limits=LIMITS)
 
 
 def verdict(kept: Image.Image, copy: Image.Image) -> Verdict:
@@ -139,7 +145,7 @@ def test_files_of_several_pages_are_not_surely_duplicates_by_their_first(kind: s
         scene(1).save(out, kind, save_all=True, append_images=[scene(second)], **options)
         return out.getvalue()
 
-    one, other = (view_of(file(second), side=SIDE_SURE, limits=LIMITS) for second in (2, 3))
+    one, other = (load_view(file(second), side=SIDE_SURE, limits=LIMITS) for second in (2, 3))
     found = confirm(one, other, side=SIDE_SURE)
     assert found.same
     assert not found.sure
@@ -171,7 +177,7 @@ def test_of_letters_logos_and_empty_pages_only_the_true_copy_is_found_and_remove
 ) -> None:
     found = find(letters)
     (group,) = found.groups
-    assert (group.kept.id, [copy.item.id for copy in group.copies]) in [
+    assert (group.kept.id, [copy.item.id for copy in group.duplicates]) in [
         ("letter-0.png", ["letter-0-again.jpg"]),
         ("letter-0-again.jpg", ["letter-0.png"]),
     ]
@@ -189,8 +195,8 @@ def test_a_search_folds_no_letters_of_other_words(letters: Collection) -> None:
 
 
 def test_another_letter_is_not_said_to_be_there(letters: Collection) -> None:
-    assert copies_of(letters, png(letter(7, 99))) == []
-    assert {copy.item.id for copy in copies_of(letters, png(letter(7, 0)))} == {
+    assert find_duplicates_of(letters, png(letter(7, 99))) == []
+    assert {copy.item.id for copy in find_duplicates_of(letters, png(letter(7, 0)))} == {
         "letter-0.png",
         "letter-0-again.jpg",
     }
@@ -200,10 +206,10 @@ def test_what_can_no_longer_be_compared_is_shown_and_said_not_to_be_sure(
     letters: Collection, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache.sqlite"
-    signatures_of(letters, list(letters), Kept(cache))
+    load_signatures(letters, list(letters), SignatureCache(cache))
     for one in (tmp_path / "letters").glob("letter*"):
         one.unlink()
-    copies = [copy for group in find(letters, cache=cache).groups for copy in group.copies]
+    copies = [copy for group in find(letters, cache=cache).groups for copy in group.duplicates]
     assert copies
     assert not any(copy.sure for copy in copies)
     assert {copy.reason for copy in copies} == {"not compared in detail: there is no such file"}

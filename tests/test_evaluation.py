@@ -32,7 +32,7 @@ from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import Json
 from lookalike.core.vectors import cosines, unit_rows
 from lookalike.errors import CollectionError, FilterError
-from lookalike.output.report import render
+from lookalike.output.report import render_evaluation
 from lookalike.stores.embedded.store import EmbeddedStore
 
 Paint = Callable[[Path, int], Path]
@@ -451,7 +451,7 @@ def one_of(found: Evaluation) -> Comparison:
 def test_the_page_stands_alone_and_shows_pictures_that_are_gone(tiny_shop: Collection) -> None:
     found = evaluate(tiny_shop, worst=5)
     there = images.encode_thumbnail(Image.new("RGB", (9, 9), "red"), 9)
-    text = render(one_of(found), {(0, "0"): there, (0, "1"): None}, made_at="today")
+    text = render_evaluation(one_of(found), {(0, "0"): there, (0, "1"): None}, made_at="today")
     page = Page(text)
     assert "script" not in page.tags
     assert page.addresses
@@ -470,7 +470,7 @@ def test_what_a_collection_says_is_escaped(make: Make) -> None:
     ]
     shop = make(items, turned(*range(6)))
     found = evaluate(shop, where='label!="<b>"')
-    text = render(one_of(found), {})
+    text = render_evaluation(one_of(found), {})
     page = Page(text)
     assert "script" not in page.tags
     assert HOSTILE in page.text
@@ -481,7 +481,7 @@ def test_pages_of_many_classes_and_several_collections_are_well_formed(make: Mak
     rng = np.random.default_rng(2)
     items = [item(f"{n:04}", f"class {n // 2}") for n in range(1300)]
     one, other = (make(items, rng.normal(size=(1300, 8))) for _ in range(2))
-    page = Page(render(compare([one, other], queries=None), {}))
+    page = Page(render_evaluation(compare([one, other], queries=None), {}))
     assert "The worst 500 of 650 classes" in page.text
     assert "points over" in page.text
     assert page.tags.count("svg") == 6
@@ -491,7 +491,7 @@ def test_pages_of_many_classes_and_several_collections_are_well_formed(make: Mak
 def test_an_evaluation_without_wrong_answers_says_so(make: Make) -> None:
     items = [item(str(n), str(n // 2)) for n in range(4)]
     found = evaluate(make(items, turned(0, 1, 50, 51)), ks=(3,), worst=0)
-    page = Page(render(one_of(found), {}))
+    page = Page(render_evaluation(one_of(found), {}))
     assert "No first answer was wrong" in page.text
     assert found.scores["R@3"] == Score(micro=1, low=1, high=1, macro=1)
 
@@ -503,7 +503,7 @@ def test_the_page_begins_in_plain_words(make: Make) -> None:
     loose = np.repeat([0.05, 0.05, 0.05, 0.6, 0.7, 0.8], 12)[:, None]
     vectors = np.repeat(centres[:6], 12, axis=0) + loose * rng.normal(size=(72, 8))
     found = evaluate(make(items, vectors), queries=None)
-    text = Page(render(one_of(found), {})).text
+    text = Page(render_evaluation(one_of(found), {})).text
     right = found.scores["P@10"].micro * 10
     assert f"Of the first 10 found, about {right:.0f} were." in text
     best, worst = text.split("It does best for ")[1].split(".")[0].split(", and least well for ")
@@ -511,7 +511,7 @@ def test_the_page_begins_in_plain_words(make: Make) -> None:
     assert all(kind in worst for kind in ("kind 3", "kind 4", "kind 5"))
     assert "mostly taken for kind" in worst
     few = evaluate(make(items[:24], vectors[:24]), queries=None)
-    assert "does best" not in Page(render(one_of(few), {})).text
+    assert "does best" not in Page(render_evaluation(one_of(few), {})).text
 
 
 def test_the_page_says_what_was_left_out_and_drawn(make: Make) -> None:
@@ -520,7 +520,7 @@ def test_the_page_says_what_was_left_out_and_drawn(make: Make) -> None:
     one = make(items, turned(*range(14)))
     other = make(items[1:], turned(*range(13)))
     found = compare([one, other], split=("side=q", "side=g"), queries=3, ks=(2,))
-    page = Page(render(found, {}))
+    page = Page(render_evaluation(found, {}))
     for sentence in (
         "The queries are the pictures with side=q; they search the 5 pictures with side=g.",
         "3 of 6 possible queries were drawn at random (seed 0).",
@@ -529,7 +529,7 @@ def test_the_page_says_what_was_left_out_and_drawn(make: Make) -> None:
         "left out were 1 of shop0.",
     ):
         assert sentence in page.text
-    twice = Page(render(compare([one, one], ks=(2,)), {}))
+    twice = Page(render_evaluation(compare([one, one], ks=(2,)), {}))
     assert "shop0 (drawn) [2]" in twice.text
 
 

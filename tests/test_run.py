@@ -19,9 +19,9 @@ import lookalike
 from lookalike.analysis import categories
 from lookalike.core.records import IndexReport
 from lookalike.runfile.execution import execute
+from lookalike.runfile.known_state import read_state
 from lookalike.runfile.plan import plan
-from lookalike.runfile.reading import Loaded, read_run_file
-from lookalike.runfile.state import look
+from lookalike.runfile.reading import LoadedRunFile, read_run_file
 from lookalike.runfile.step_results import StepOutcome
 from lookalike.runfile.steps import Step
 
@@ -47,8 +47,8 @@ def folder(tmp_path: Path, paint: Paint) -> Path:
 
 
 @pytest.fixture
-def load(folder: Path, card: Path) -> Callable[..., Loaded]:
-    def load(text: str = "") -> Loaded:
+def load(folder: Path, card: Path) -> Callable[..., LoadedRunFile]:
+    def load(text: str = "") -> LoadedRunFile:
         file = folder / "shop.yaml"
         file.write_text(
             f"collection: ./shop\nencoder: {card}\n"
@@ -68,25 +68,27 @@ export: {file: items.jsonl}
 """
 
 
-def run(loaded: Loaded, *, only: Sequence[Step] = (), force: Sequence[Step] = ()) -> dict[str, str]:
+def run(
+    loaded: LoadedRunFile, *, only: Sequence[Step] = (), force: Sequence[Step] = ()
+) -> dict[str, str]:
     return {one.step: one.status for one in outcomes(loaded, only=only, force=force)}
 
 
 def outcomes(
-    loaded: Loaded, *, only: Sequence[Step] = (), force: Sequence[Step] = ()
+    loaded: LoadedRunFile, *, only: Sequence[Step] = (), force: Sequence[Step] = ()
 ) -> list[StepOutcome]:
     return list(execute(loaded, only=only, force=force, shown=quiet))
 
 
 def test_one_file_takes_pictures_to_categories_neighbours_report_and_table(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     loaded = load(WHOLE)
     assert set(run(loaded).values()) == {"done"}
     with lookalike.open(folder / "shop", create=False) as shop:
         assert (len(shop), shop.declared()) == (8, ["price"])
         assert shop.store.neighbour_state().k == 3
-        learned = categories.learned(shop)
+        learned = categories.get_classifier_info(shop)
         assert learned is not None
         assert learned.labels == ("even", "odd")
     assert "as if a customer had brought it" in (folder / "report.html").read_text()
@@ -95,7 +97,7 @@ def test_one_file_takes_pictures_to_categories_neighbours_report_and_table(
 
 
 def test_a_second_run_finds_everything_up_to_date(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     loaded = load(WHOLE)
     run(loaded)
@@ -105,7 +107,7 @@ def test_a_second_run_finds_everything_up_to_date(
 
 
 def test_a_new_picture_makes_all_but_the_declared_fields_anew(
-    load: Callable[..., Loaded], folder: Path, paint: Paint
+    load: Callable[..., LoadedRunFile], folder: Path, paint: Paint
 ) -> None:
     loaded = load(WHOLE)
     run(loaded)
@@ -116,7 +118,7 @@ def test_a_new_picture_makes_all_but_the_declared_fields_anew(
 
 
 def test_another_label_concerns_what_looks_at_labels(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     loaded = load(WHOLE)
     run(loaded)
@@ -131,14 +133,14 @@ def test_another_label_concerns_what_looks_at_labels(
     }
 
 
-def test_a_change_in_the_file_makes_that_step_anew(load: Callable[..., Loaded]) -> None:
+def test_a_change_in_the_file_makes_that_step_anew(load: Callable[..., LoadedRunFile]) -> None:
     run(load(WHOLE))
     found = run(load(WHOLE.replace("k: 3}", "k: 4}")))
     assert [step for step, status in found.items() if status == "done"] == ["neighbours"]
 
 
 def test_something_else_that_was_learned_is_learned_again(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     loaded = load(WHOLE)
     run(loaded)
@@ -147,7 +149,7 @@ def test_something_else_that_was_learned_is_learned_again(
     assert run(loaded, only=["categories"]) == {"categories": "done"}
 
 
-def test_force_does_a_step_again_and_only_leaves_others(load: Callable[..., Loaded]) -> None:
+def test_force_does_a_step_again_and_only_leaves_others(load: Callable[..., LoadedRunFile]) -> None:
     loaded = load(WHOLE)
     run(loaded)
     assert run(loaded, only=["neighbours", "evaluate"], force=["evaluate"]) == {
@@ -158,7 +160,7 @@ def test_force_does_a_step_again_and_only_leaves_others(load: Callable[..., Load
 
 @pytest.mark.parametrize("text", ["", "neighbours: {k: 3}\n"])
 def test_a_table_that_is_there_follows_the_items_without_its_step(
-    load: Callable[..., Loaded], folder: Path, paint: Paint, text: str
+    load: Callable[..., LoadedRunFile], folder: Path, paint: Paint, text: str
 ) -> None:
     run(load("neighbours: {k: 3}\n"))
     paint(folder / "photos" / "even" / "20.png", 20)
@@ -169,7 +171,7 @@ def test_a_table_that_is_there_follows_the_items_without_its_step(
 
 
 def test_a_failing_step_stops_those_that_need_it_and_no_other(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     found = outcomes(load("categories: {by: season}\nneighbours: {k: 3}\n"))
     assert [(one.step, one.status) for one in found] == [
@@ -184,7 +186,9 @@ def test_a_failing_step_stops_those_that_need_it_and_no_other(
     assert found[0].why == f"{folder / 'photos'} does not exist; index.source names it"
 
 
-def test_a_missing_source_makes_no_collection(load: Callable[..., Loaded], folder: Path) -> None:
+def test_a_missing_source_makes_no_collection(
+    load: Callable[..., LoadedRunFile], folder: Path
+) -> None:
     loaded = load()
     (folder / "photos").rename(folder / "gone")
     assert run(loaded) == {"index": "failed"}
@@ -192,7 +196,7 @@ def test_a_missing_source_makes_no_collection(load: Callable[..., Loaded], folde
 
 
 def test_a_file_that_another_has_written_is_not_replaced_by_an_export(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     (folder / "items.jsonl").write_text("mine")
     loaded = load("export: {file: items.jsonl}\n")
@@ -217,13 +221,13 @@ def test_a_failure_names_keys_and_not_the_flags_of_commands(folder: Path, card: 
     assert failed.why.startswith("index.root is for imaterialist")
 
 
-def test_a_report_that_cannot_be_written_is_one_message(load: Callable[..., Loaded]) -> None:
+def test_a_report_that_cannot_be_written_is_one_message(load: Callable[..., LoadedRunFile]) -> None:
     failed = outcomes(load("evaluate: {report: no/such/folder.html}\n"))[1]
     assert failed.status == "failed"
     assert failed.why.startswith("the report cannot be written to")
 
 
-def test_a_stop_ends_the_run_and_the_next_goes_on(load: Callable[..., Loaded]) -> None:
+def test_a_stop_ends_the_run_and_the_next_goes_on(load: Callable[..., LoadedRunFile]) -> None:
     loaded = load(WHOLE)
     asked: list[Step] = []
 
@@ -238,7 +242,9 @@ def test_a_stop_ends_the_run_and_the_next_goes_on(load: Callable[..., Loaded]) -
     assert set(run(loaded).values()) == {"current", "done"}
 
 
-def test_work_that_knows_no_stop_is_left_at_its_next_progress(load: Callable[..., Loaded]) -> None:
+def test_work_that_knows_no_stop_is_left_at_its_next_progress(
+    load: Callable[..., LoadedRunFile],
+) -> None:
     loaded = load(WHOLE)
     run(loaded, only=["index"])
     calls = iter([False])  # at the beginning of the step; from then on true
@@ -247,15 +253,15 @@ def test_work_that_knows_no_stop_is_left_at_its_next_progress(load: Callable[...
     assert run(loaded, only=["evaluate"]) == {"evaluate": "done"}
 
 
-def test_to_plan_makes_nothing(load: Callable[..., Loaded], folder: Path) -> None:
+def test_to_plan_makes_nothing(load: Callable[..., LoadedRunFile], folder: Path) -> None:
     loaded = load(WHOLE)
     before = sorted(folder.rglob("*"))
-    assert {one.status for one in plan(loaded.file, look(loaded))} == {"due"}
+    assert {one.status for one in plan(loaded.file, read_state(loaded))} == {"due"}
     assert sorted(folder.rglob("*")) == before
 
 
 def test_what_a_run_kept_and_cannot_be_read_is_done_again(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     loaded = load(WHOLE)
     run(loaded)
@@ -329,7 +335,7 @@ Command = Callable[..., CompletedProcess[str]]
 
 
 def test_the_command_tells_each_step_and_a_summary(
-    load: Callable[..., Loaded], command: Command
+    load: Callable[..., LoadedRunFile], command: Command
 ) -> None:
     load(WHOLE)
     first = command("run", "shop.yaml")
@@ -344,7 +350,7 @@ def test_the_command_tells_each_step_and_a_summary(
 
 
 def test_a_dry_run_does_nothing_and_says_why(
-    load: Callable[..., Loaded], command: Command, folder: Path
+    load: Callable[..., LoadedRunFile], command: Command, folder: Path
 ) -> None:
     load(WHOLE)
     done = command("run", "shop.yaml", "--dry-run")
@@ -355,7 +361,7 @@ def test_a_dry_run_does_nothing_and_says_why(
     assert {one["status"] for one in steps} == {"due"}
 
 
-def test_json_has_what_each_step_did(load: Callable[..., Loaded], command: Command) -> None:
+def test_json_has_what_each_step_did(load: Callable[..., LoadedRunFile], command: Command) -> None:
     load(WHOLE)
     done = command("run", "shop.yaml", "--json", "--quiet")
     note = "no item has the field 'price'"  # which the run file declares
@@ -371,7 +377,7 @@ def test_json_has_what_each_step_did(load: Callable[..., Loaded], command: Comma
 
 
 def test_a_failure_is_one_message_and_exit_code_1(
-    load: Callable[..., Loaded], command: Command
+    load: Callable[..., LoadedRunFile], command: Command
 ) -> None:
     load("categories: {by: season}\n")
     done = command("run", "shop.yaml", "--quiet")
@@ -382,7 +388,7 @@ def test_a_failure_is_one_message_and_exit_code_1(
 
 
 def test_a_step_that_the_file_lacks_and_one_that_is_none_are_told_apart(
-    load: Callable[..., Loaded], command: Command
+    load: Callable[..., LoadedRunFile], command: Command
 ) -> None:
     load()
     lacking = command("run", "shop.yaml", "--only", "export")
@@ -399,7 +405,7 @@ def test_the_notes_on_older_keys_come_first(command: Command, folder: Path) -> N
 
 
 def test_ctrl_c_ends_cleanly_and_the_next_run_goes_on(
-    load: Callable[..., Loaded], command: Command, folder: Path, paint: Paint
+    load: Callable[..., LoadedRunFile], command: Command, folder: Path, paint: Paint
 ) -> None:
     for number in range(1500):
         paint(folder / "photos" / "many" / f"{number}.png", number)
@@ -422,7 +428,7 @@ def test_ctrl_c_ends_cleanly_and_the_next_run_goes_on(
 
 
 def test_when_all_is_done_the_collection_is_served_as_the_file_says(
-    load: Callable[..., Loaded], folder: Path
+    load: Callable[..., LoadedRunFile], folder: Path
 ) -> None:
     load("service: {port: 0, read_key: open sesame}\n")
     with subprocess.Popen(
@@ -445,7 +451,9 @@ def test_when_all_is_done_the_collection_is_served_as_the_file_says(
     assert process.returncode == 0
 
 
-def test_a_run_that_fails_serves_nothing(load: Callable[..., Loaded], command: Command) -> None:
+def test_a_run_that_fails_serves_nothing(
+    load: Callable[..., LoadedRunFile], command: Command
+) -> None:
     load("evaluate: {report: missing/r.html}\nservice: {port: 0}\n")
     done = command("run", "shop.yaml", "--serve")
     assert done.returncode == 1
@@ -453,7 +461,7 @@ def test_a_run_that_fails_serves_nothing(load: Callable[..., Loaded], command: C
 
 
 def test_a_section_service_is_no_step_and_names_what_serves(
-    load: Callable[..., Loaded], command: Command
+    load: Callable[..., LoadedRunFile], command: Command
 ) -> None:
     load("service:\n")
     done = command("run", "shop.yaml")

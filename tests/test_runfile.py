@@ -14,15 +14,17 @@ from lookalike.encoders import available_encoders
 from lookalike.errors import RunFileError
 from lookalike.runfile.document import expanded
 from lookalike.runfile.model import RunFile
-from lookalike.runfile.plan import Done, Known, Planned, decide, options_of, plan
-from lookalike.runfile.reading import Loaded, keys_of, read_run_file
+from lookalike.runfile.plan import KnownState, PlannedStep, StepRecord, decide, options_of, plan
+from lookalike.runfile.reading import LoadedRunFile, keys_of, read_run_file
 from lookalike.runfile.steps import STEPS
 from lookalike.runfile.template import start_with, template
 
 ROOT = Path(__file__).parents[1]
 
 
-def read(folder: Path, text: str | bytes, name: str = "shop.yaml", **environment: str) -> Loaded:
+def read(
+    folder: Path, text: str | bytes, name: str = "shop.yaml", **environment: str
+) -> LoadedRunFile:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_run_file(path, environment)
@@ -422,10 +424,10 @@ FILES = {"r.html": [10, 20], "items.csv": [30, 40]}
 MADE = {"categories": "model", "neighbours": 7, "evaluate": FILES, "export": FILES}
 
 
-def known(**changes: object) -> Known:
+def known(**changes: object) -> KnownState:
     """All is done and nothing has changed, but for ``changes``."""
     done = {
-        step: Done(options=options_of(FILE, step), state=STATES[step], made=MADE[step])  # type: ignore[arg-type] # literals
+        step: StepRecord(options=options_of(FILE, step), state=STATES[step], made=MADE[step])  # type: ignore[arg-type] # literals
         for step in ("categories", "neighbours", "evaluate", "export")
     }
     whole = {
@@ -437,15 +439,15 @@ def known(**changes: object) -> Known:
         "files": FILES,
         "done": done,
     }
-    return Known(**{**whole, **changes})  # type: ignore[arg-type] # the fields, by name
+    return KnownState(**{**whole, **changes})  # type: ignore[arg-type] # the fields, by name
 
 
-def outdated(file: RunFile, now: Known) -> dict[str, str]:
+def outdated(file: RunFile, now: KnownState) -> dict[str, str]:
     return {one.step: one.why for one in plan(file, now) if one.status == "due"}
 
 
 def test_where_there_is_nothing_everything_is_to_be_done() -> None:
-    assert list(outdated(FILE, Known())) == [*FILE.steps()]
+    assert list(outdated(FILE, KnownState())) == [*FILE.steps()]
 
 
 def test_where_nothing_has_changed_only_the_files_are_looked_at() -> None:
@@ -489,7 +491,7 @@ def test_force_and_only_choose_steps() -> None:
 
 def test_a_download_that_was_begun_is_looked_at_again() -> None:
     file = RunFile.model_validate({"download": {"catalogue": "a.json", "to": "b"}})
-    assert decide(file, "download", Known()).status == "due"
-    assert decide(file, "download", Known(downloaded=True)) == Planned(
+    assert decide(file, "download", KnownState()).status == "due"
+    assert decide(file, "download", KnownState(downloaded=True)) == PlannedStep(
         step="download", status="look", why="fetches what is not there yet"
     )

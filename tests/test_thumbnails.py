@@ -25,7 +25,7 @@ from lookalike.config import open_collection
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import ItemNotFoundError, UnreadableImageError
 from lookalike.moving import copying, migrating
-from lookalike.output.result_files import write_copies
+from lookalike.output.result_files import write_duplicates
 from lookalike.runfile.execution import execute
 from lookalike.runfile.reading import read_run_file
 from lookalike.stores.embedded.store import EmbeddedStore
@@ -341,7 +341,7 @@ def test_reports_and_sheets_show_what_is_kept(
     shop.index(pictures, thumbnails=64)
     found = find(shop, exact_only=True)
     pictures.rename(tmp_path / "elsewhere")
-    write_copies(shop, found, tmp_path / "copies.html")
+    write_duplicates(shop, found, tmp_path / "copies.html")
     page = (tmp_path / "copies.html").read_text()
     assert page.count("data:image/jpeg") == 2
     done = CliRunner().invoke(

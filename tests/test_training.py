@@ -15,10 +15,10 @@ from PIL import Image
 import lookalike
 from lookalike import Collection
 from lookalike.analysis import finetuning as training
-from lookalike.analysis.finetuning import learn
-from lookalike.analysis.finetuning.sides import choose_sides
-from lookalike.analysis.finetuning.views import view_of
-from lookalike.analysis.finetuning.written import card_name, write_encoder
+from lookalike.analysis.finetuning import finetune_encoder
+from lookalike.analysis.finetuning.augmentation import augment
+from lookalike.analysis.finetuning.data_split import split_items
+from lookalike.analysis.finetuning.encoder_files import card_name, write_encoder
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
@@ -49,7 +49,7 @@ def test_what_judges_shares_no_key_and_no_row_with_what_teaches(
 ) -> None:
     classes = np.array([one for one, _ in items], dtype=np.intp)
     keys = [(f"digest {number}", f"group {number // 2}") for _, number in items]
-    sides = choose_sides(classes, keys, seed=seed)
+    sides = split_items(classes, keys, seed=seed)
 
     def of(rows: np.ndarray) -> set[str]:
         return {key for row in rows.tolist() for key in keys[row]}
@@ -62,7 +62,7 @@ def test_what_judges_shares_no_key_and_no_row_with_what_teaches(
 
 def test_a_tenth_of_the_labels_is_held_out_whole_and_a_fifth_of_the_other_pictures() -> None:
     classes = np.repeat(np.arange(20), 10).astype(np.intp)
-    sides = choose_sides(classes, [(str(row),) for row in range(200)], seed=0)
+    sides = split_items(classes, [(str(row),) for row in range(200)], seed=0)
     assert sorted(Counter(classes[sides.new].tolist()).values()) == [10, 10]
     assert set(Counter(classes[sides.held].tolist()).values()) == {2}
     assert set(Counter(classes[sides.learn].tolist()).values()) == {8}
@@ -70,7 +70,7 @@ def test_a_tenth_of_the_labels_is_held_out_whole_and_a_fifth_of_the_other_pictur
 
 def test_of_few_labels_all_are_learned() -> None:
     classes = np.repeat(np.arange(9), 10).astype(np.intp)
-    sides = choose_sides(classes, [(str(row),) for row in range(90)], seed=0)
+    sides = split_items(classes, [(str(row),) for row in range(90)], seed=0)
     assert not len(sides.new)
     assert set(classes[sides.learn].tolist()) == set(range(9))
 
@@ -89,7 +89,7 @@ def test_a_view_goes_through_the_encoders_own_preparation(
         seen.append(part.size)
         return np.asarray(part.resize((32, 32)), dtype=np.uint8)
 
-    view = view_of(image, prepare, np.random.default_rng(seed))
+    view = augment(image, prepare, np.random.default_rng(seed))
     assert view.shape == (32, 32, 3)
     assert view.dtype == np.uint8
     ((part_width, part_height),) = seen
@@ -102,7 +102,7 @@ def test_a_seed_tells_a_view() -> None:
     image = Image.effect_noise((80, 60), 90).convert("RGB")
 
     def view(seed: int) -> bytes:
-        prepared = view_of(
+        prepared = augment(
             image,
             lambda part: np.asarray(part.resize((32, 32)), dtype=np.uint8),
             np.random.default_rng(seed),
@@ -170,7 +170,7 @@ def test_quality_counts_a_picture_with_nothing_to_find_as_no_query() -> None:
 
 def test_one_label_teaches_nothing(shop: Collection, tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="at least 2 different values of label"):
-        training.train(shop, tmp_path / "e", where="label=red")
+        training.finetune(shop, tmp_path / "e", where="label=red")
     assert not (tmp_path / "e").exists()
 
 
@@ -178,7 +178,7 @@ def test_a_network_without_a_checkpoint_is_refused(
     shop: Collection, card: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(EncoderError, match="tiny cannot be trained"):
-        training.train(shop, tmp_path / "e", base=card)
+        training.finetune(shop, tmp_path / "e", base=card)
 
 
 def test_an_encoder_that_is_there_is_not_overwritten(shop: Collection, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_an_encoder_that_is_there_is_not_overwritten(shop: Collection, tmp_path:
     written = write_encoder(tmp_path, base, read_weights(base), taught="something dear")
     before = written.read_bytes()
     with pytest.raises(ExportError, match="holds an encoder already"):
-        training.train(shop, tmp_path)
+        training.finetune(shop, tmp_path)
     assert written.read_bytes() == before
 
 
@@ -199,7 +199,7 @@ def test_a_training_does_not_replace_anothers_encoder(
     to.mkdir()
     (to / name).write_bytes(b"mine")
     with pytest.raises(ExportError, match="was not written by `lookalike train`"):
-        training.train(shop, to, anew=anew)
+        training.finetune(shop, to, anew=anew)
     assert [(path.name, path.read_bytes()) for path in to.iterdir()] == [(name, b"mine")]
 
 
@@ -208,12 +208,12 @@ def test_a_folder_to_work_in_keeps_what_others_put_there(tmp_path: Path) -> None
     work.mkdir()
     (work / "notes.txt").write_bytes(b"mine")
     (work / "view-3.f2").write_bytes(b"of a training that was killed")
-    with learn._workshop(tmp_path) as folder:
+    with finetune_encoder._workshop(tmp_path) as folder:
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
         (folder / "front.onnx").write_bytes(b"of this one")
     assert [path.name for path in work.iterdir()] == ["notes.txt"]
     (work / "notes.txt").unlink()
-    with learn._workshop(tmp_path):
+    with finetune_encoder._workshop(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -222,7 +222,7 @@ def test_a_link_is_no_folder_to_work_in(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "front.onnx").write_bytes(b"mine")
     (tmp_path / ".training").symlink_to(tmp_path / "mine")
-    with pytest.raises(ExportError, match="is a link"), learn._workshop(tmp_path):
+    with pytest.raises(ExportError, match="is a link"), finetune_encoder._workshop(tmp_path):
         pass
     assert (tmp_path / "mine" / "front.onnx").read_bytes() == b"mine"
 
@@ -233,7 +233,7 @@ def test_without_pytorch_the_command_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "torch", None)
     to = tmp_path / "e"
     with pytest.raises(EncoderError, match=r"pip install 'lookalike\[train\]'"):
-        training.train(shop, to)
+        training.finetune(shop, to)
     assert not to.exists()
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 import lookalike
 from lookalike import Collection
 from lookalike.analysis import finetuning as training
-from lookalike.analysis.finetuning import Recipe, TrainingProgress
+from lookalike.analysis.finetuning import FinetuningProgress, Recipe
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
 from lookalike.errors import CollectionError, EncoderError, ExportError
@@ -132,9 +132,9 @@ def shop(drawn: Path, small: Path, tmp_path: Path) -> Collection:
     return collection
 
 
-def stop_after(epochs: int) -> tuple[Callable[[TrainingProgress], None], Callable[[], bool]]:
+def stop_after(epochs: int) -> tuple[Callable[[FinetuningProgress], None], Callable[[], bool]]:
     """``progress`` and ``stop`` for a training that is to end after so many epochs."""
-    heard: list[TrainingProgress] = []
+    heard: list[FinetuningProgress] = []
 
     def stop() -> bool:
         last = heard[-1] if heard else None
@@ -221,7 +221,7 @@ def test_a_training_ends_in_an_encoder_that_answers_better(drawn: Path, tmp_path
     to = tmp_path / "discs encoder"
     with lookalike.open(tmp_path / "shop", create=True) as shop:
         shop.index(drawn, format="class-folders")
-        report = training.train(shop, to, recipe=Recipe(epochs=4, batch=16))
+        report = training.finetune(shop, to, recipe=Recipe(epochs=4, batch=16))
     assert report.card == to / "discs-encoder.toml"
     assert report.labels == 11
     assert report.new_labels == 1
@@ -243,11 +243,11 @@ def test_a_training_ends_in_an_encoder_that_answers_better(drawn: Path, tmp_path
 def test_only_the_last_stages_change_and_no_statistics_of_batch_norm(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
-    report = training.train(shop, tmp_path / "e", base=small, recipe=RECIPE, share=1)
+    report = training.finetune(shop, tmp_path / "e", base=small, recipe=RECIPE, share=1)
     assert report.card is not None
     before = tmp_path / "before"
     before.mkdir()
-    from lookalike.analysis.finetuning.written import write_encoder  # noqa: PLC0415 - as above
+    from lookalike.analysis.finetuning.encoder_files import write_encoder  # noqa: PLC0415 - as above
 
     card = read_card(small)
     was = weights_in(write_encoder(before, card, read_weights(card), taught="nothing"))
@@ -260,8 +260,8 @@ def test_only_the_last_stages_change_and_no_statistics_of_batch_norm(
 def test_a_training_that_was_interrupted_comes_to_the_same_end(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
-    def trained(to: Path, **options: Any) -> training.TrainingReport:  # noqa: ANN401 - of `train`
-        return training.train(shop, to, base=small, recipe=RECIPE, threads=1, share=1, **options)
+    def trained(to: Path, **options: Any) -> training.FinetuningReport:  # noqa: ANN401 - of `train`
+        return training.finetune(shop, to, base=small, recipe=RECIPE, threads=1, share=1, **options)
 
     whole = trained(tmp_path / "whole" / "e")
     progress, stop = stop_after(1)
@@ -285,10 +285,12 @@ def test_another_share_is_written_without_learning_again(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "e"
-    training.train(shop, to, base=small, recipe=RECIPE, share=1)
+    training.finetune(shop, to, base=small, recipe=RECIPE, share=1)
     whole = weights_in(to / "e.toml")
-    heard: list[TrainingProgress] = []
-    report = training.train(shop, to, base=small, recipe=RECIPE, share=0.5, progress=heard.append)
+    heard: list[FinetuningProgress] = []
+    report = training.finetune(
+        shop, to, base=small, recipe=RECIPE, share=0.5, progress=heard.append
+    )
     assert all(one.reading for one in heard)
     assert report.share == 0.5
     assert report.pictures == 110
@@ -300,7 +302,7 @@ def test_another_share_is_written_without_learning_again(
 def test_stopped_before_an_epoch_is_over_nothing_is_written(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
-    report = training.train(shop, tmp_path / "e", base=small, stop=lambda: True)
+    report = training.finetune(shop, tmp_path / "e", base=small, stop=lambda: True)
     assert report.interrupted
     assert report.card is None
     assert list((tmp_path / "e").iterdir()) == []
@@ -310,7 +312,7 @@ def test_when_nothing_gets_better_nothing_is_written(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(epochs=1, rate=1e-12)
-    report = training.train(shop, tmp_path / "e", base=small, recipe=recipe)
+    report = training.finetune(shop, tmp_path / "e", base=small, recipe=recipe)
     assert report.card is None
     assert report.share == 0
     assert report.after == report.before
@@ -321,12 +323,12 @@ def test_a_rate_that_is_far_too_high_is_said_to_be(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(EncoderError, match=r"lower the rate|no vector for a picture"):
-        training.train(shop, tmp_path / "e", base=small, recipe=Recipe(rate=1e30))
+        training.finetune(shop, tmp_path / "e", base=small, recipe=Recipe(rate=1e30))
     assert not (tmp_path / "e" / "e.toml").exists()
 
 
 def test_time_that_is_up_ends_it(shop: Collection, small: Path, tmp_path: Path) -> None:
-    report = training.train(shop, tmp_path / "e", base=small, minutes=1e-6)
+    report = training.finetune(shop, tmp_path / "e", base=small, minutes=1e-6)
     assert not report.interrupted
     assert report.epochs == ()
 
@@ -344,7 +346,7 @@ def test_pictures_that_cannot_be_read_are_left_out_with_the_reason(
         broken = tmp_path / "p" / "disc-03" / "04.png"
         broken.write_bytes(broken.read_bytes()[:60])
         (tmp_path / "p" / "disc-05" / "07.png").unlink()
-        report = training.train(shop, tmp_path / "e", base=small, recipe=Recipe(epochs=1))
+        report = training.finetune(shop, tmp_path / "e", base=small, recipe=Recipe(epochs=1))
     left = {Path(one.path).name: one.reason for one in report.skipped}
     assert len(left) == len(report.skipped) == 3
     assert left["bytes"] == "it came as bytes, and no file holds it"
@@ -358,7 +360,7 @@ def test_pictures_that_are_all_gone_are_an_error(
     moved = drawn.rename(drawn.with_name("moved"))
     try:
         with pytest.raises(CollectionError, match="could not be read"):
-            training.train(shop, tmp_path / "e", base=small)
+            training.finetune(shop, tmp_path / "e", base=small)
     finally:
         moved.rename(drawn)
 
@@ -368,13 +370,13 @@ def test_a_checkpoint_of_another_training_is_refused(
 ) -> None:
     to = tmp_path / "e"
     progress, stop = stop_after(1)
-    training.train(shop, to, base=small, recipe=RECIPE, progress=progress, stop=stop)
+    training.finetune(shop, to, base=small, recipe=RECIPE, progress=progress, stop=stop)
     with pytest.raises(ExportError, match="other pictures, labels or settings"):
-        training.train(shop, to, base=small, recipe=RECIPE, seed=1)
+        training.finetune(shop, to, base=small, recipe=RECIPE, seed=1)
     (to / "training.pt").write_bytes(b"PK\x03\x04 nonsense")
     with pytest.raises(ExportError, match="cannot be read; begin again with --anew"):
-        training.train(shop, to, base=small, recipe=RECIPE)
-    assert training.train(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
+        training.finetune(shop, to, base=small, recipe=RECIPE)
+    assert training.finetune(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
 
 
 def test_a_training_replaces_and_deletes_only_what_one_has_written(
@@ -386,12 +388,12 @@ def test_a_training_replaces_and_deletes_only_what_one_has_written(
     for name, content in mine.items():
         (to / name).write_bytes(content)
     (to / ".training" / "view-3.f2").write_bytes(b"of a training that was killed")
-    assert training.train(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
+    assert training.finetune(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
     (kept,) = to.glob("training.pt.*.kept")
     assert kept.read_bytes() == mine["training.pt"]
     assert (to / "data.pt").read_bytes() == b"mine"
     assert [path.name for path in (to / ".training").iterdir()] == ["notes.txt"]
-    assert training.train(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
+    assert training.finetune(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
 
 
 def test_groups_can_be_learned_and_stand_on_one_side(
@@ -406,7 +408,7 @@ def test_groups_can_be_learned_and_stand_on_one_side(
     with lookalike.open(tmp_path / "shop", encoder=small, create=True) as shop:
         shop.index(open_catalogue(table, "table", pictures=drawn))
         recipe = Recipe(epochs=1)
-        report = training.train(shop, tmp_path / "e", by="group", base=small, recipe=recipe)
+        report = training.finetune(shop, tmp_path / "e", by="group", base=small, recipe=recipe)
     assert report.labels + report.new_labels == 24
 
 

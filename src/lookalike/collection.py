@@ -66,7 +66,7 @@ from lookalike.search import (
 )
 
 if TYPE_CHECKING:
-    from lookalike.analysis.categories.twostep import CategoryRules
+    from lookalike.analysis.categories.category_search import CategoryRules
     from lookalike.indexing.relocating import Relocation
     from lookalike.sources.scan import ScanOptions
 

@@ -29,7 +29,7 @@ from lookalike.images.decoding import Box
 
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Calibration, Match
-    from lookalike.analysis.categories.twostep import CategoryChoice, CategoryRules
+    from lookalike.analysis.categories.category_search import CategoryChoice, CategoryRules
     from lookalike.analysis.duplicates.collapsing import NearDuplicateFold
     from lookalike.collection import Collection
 
@@ -358,9 +358,9 @@ class _Search:
         if options.category == "off":
             found = self._best(options.condition, options.k)
         else:
-            from lookalike.analysis.categories import twostep  # noqa: PLC0415 - most searches spare it
+            from lookalike.analysis.categories import category_search  # noqa: PLC0415 - rarely used
 
-            found, choice = twostep.search_within(
+            found, choice = category_search.search_within(
                 self._collection,
                 self._vector(),
                 options.category,
@@ -389,7 +389,9 @@ class _Search:
             said: tuple[Note, ...] = ()
             best = found[0] if found and not hits else None
         else:
-            judged = scale.judge(found, min_match=options.min_match, min_score=options.min_score)
+            judged = scale.match_hits(
+                found, min_match=options.min_match, min_score=options.min_score
+            )
             hits, matches, said = list(judged.hits), judged.matches, judged.notes
             best = found[0] if found and not hits else None
         if not said:

@@ -9,7 +9,7 @@ import pytest
 import lookalike
 from live import Live, hits, serving
 from lookalike.analysis import calibration
-from lookalike.output.documents import hits_json
+from lookalike.output.json_documents import hits_json
 from lookalike.search import ItemRef, Query, SearchOptions, run
 from lookalike.service.levels import Levels
 

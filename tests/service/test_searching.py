@@ -11,7 +11,7 @@ from PIL import Image
 
 from hostile import photo, saved
 from live import Live, hits, ids, picture, problem, serving
-from lookalike.output.documents import hits_json
+from lookalike.output.json_documents import hits_json
 from lookalike.service.settings import ServiceSettings
 
 # -- forms of a query ------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from lookalike.core import settings_keys
 from lookalike.core.notes import text
 from lookalike.core.records import Hit, Item, Json
 from lookalike.errors import LookalikeError, SourceError
-from lookalike.output.documents import collection_json, error_json, hits_json, search_json
+from lookalike.output.json_documents import collection_json, error_json, hits_json, search_json
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from lookalike.analysis.calibration import Calibration, Match
-    from lookalike.analysis.categories.twostep import CategoryChoice
+    from lookalike.analysis.categories.category_search import CategoryChoice
     from lookalike.collection import Collection
     from lookalike.search import Results, SearchOptions
 

@@ -7,7 +7,7 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import print_json, print_table
-from lookalike.output.documents import when
+from lookalike.output.json_documents import when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

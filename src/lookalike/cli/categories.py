@@ -13,12 +13,12 @@ from lookalike.cli.options import collection_option, encoder_options, json_optio
 from lookalike.cli.output import plain, print_json, print_table
 from lookalike.core.atomic_files import write_file
 from lookalike.errors import ExportError, ImageError
-from lookalike.output.documents import error_json, when
+from lookalike.output.json_documents import error_json, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lookalike.analysis.categories import CategoryReport, Learned, Standing
+    from lookalike.analysis.categories import CategoryReport, ClassifierInfo, ClassifierStatus
     from lookalike.core.records import Json
 
 __all__ = ["categories_command", "standing_text"]
@@ -99,11 +99,11 @@ def train_command(
 
 
 def _write_report(found: "CategoryReport", collection: str, target: Path) -> None:
-    from lookalike.output.report import render_learning
+    from lookalike.output.report import render_categories
 
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     try:
-        text = render_learning(found, collection=collection, made_at=made_at)
+        text = render_categories(found, collection=collection, made_at=made_at)
         write_file(target, text)
     except OSError as error:
         raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
@@ -215,8 +215,8 @@ def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool
     from lookalike.analysis import categories
 
     with opened(collection) as shop:
-        found = categories.learned(shop)
-        since = categories.standing(shop)
+        found = categories.get_classifier_info(shop)
+        since = categories.get_classifier_status(shop)
     if found is None:
         if as_json:
             print_json(None)
@@ -235,7 +235,9 @@ def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool
         print_table(("", ""), _learned_rows(found, since))
 
 
-def _learned_rows(found: "Learned", since: "Standing | None") -> list[tuple[str, str]]:
+def _learned_rows(
+    found: "ClassifierInfo", since: "ClassifierStatus | None"
+) -> list[tuple[str, str]]:
     report = found.report
     accuracy, error = report.get("accuracy"), report.get("ece")
     rows = [
@@ -261,7 +263,7 @@ def _count(report: "Mapping[str, Json]", name: str) -> str:
     return f"{value:,}" if isinstance(value, int) else "?"
 
 
-def standing_text(since: "Standing") -> str:
+def standing_text(since: "ClassifierStatus") -> str:
     """What has changed since a model was trained, in one line."""
     if since.current:
         return f"the same: {since.items_now:,} items of {since.labels_now:,} labels"

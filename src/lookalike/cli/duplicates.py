@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from lookalike.analysis.duplicates import Keep, act, copies_of, find, undo
+from lookalike.analysis.duplicates import KeepRule, act, find, find_duplicates_of, undo
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, print_notes, print_table
@@ -15,14 +15,14 @@ from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
 from lookalike.core.records import Json
 from lookalike.errors import ImageError
-from lookalike.output.documents import error_json, item_json, notes_json
-from lookalike.output.result_files import write_copies
+from lookalike.output.json_documents import error_json, item_json, notes_json
+from lookalike.output.result_files import write_duplicates
 from lookalike.sources.scan import TRASH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lookalike.analysis.duplicates import Copy, Found, Outcome
+    from lookalike.analysis.duplicates import Duplicate, DuplicateOutcome, DuplicateReport
     from lookalike.collection import Collection
     from lookalike.core.records import Item
 
@@ -81,7 +81,7 @@ class _Act:
 )
 @click.option(
     "--keep",
-    type=click.Choice(get_args(Keep)),
+    type=click.Choice(get_args(KeepRule)),
     default="best",
     show_default=True,
     help="Which of a group to keep: most pixels (then the largest file, the oldest, the first id), "
@@ -126,7 +126,7 @@ def duplicates_command(
     collection: str | None,
     where: str | None,
     exact_only: bool,
-    keep: Keep,
+    keep: KeepRule,
     max_difference: float | None,
     marked: bool,
     report: Path | None,
@@ -192,19 +192,19 @@ def duplicates_command(
 
 def _shown(
     shop: "Collection",
-    found: "Found",
+    found: "DuplicateReport",
     todo: _Act,
     stop: "Callable[[], bool]",
     *,
     report: Path | None,
     as_json: bool,
     where: str | None,
-) -> "list[Outcome]":
+) -> "list[DuplicateOutcome]":
     """Write and print what was found, and what was done about it; the latter comes back."""
     if report is not None:
-        write_copies(shop, found, report)
+        write_duplicates(shop, found, report)
         click.echo(f"wrote {plain(str(report))}", err=True)
-    acted: list[Outcome] | None = None
+    acted: list[DuplicateOutcome] | None = None
     if todo.wanted and not found.interrupted:
         acted = _acted(shop, found, todo, stop)
     notes = () if found.items else shop.notes(where)
@@ -238,11 +238,11 @@ class _Meters:
 
 
 def _acted(
-    shop: "Collection", found: "Found", todo: _Act, stop: "Callable[[], bool]"
-) -> "list[Outcome]":
+    shop: "Collection", found: "DuplicateReport", todo: _Act, stop: "Callable[[], bool]"
+) -> "list[DuplicateOutcome]":
     if todo.delete and not todo.dry_run and not todo.yes and found.copies:
         how = "for good" if todo.permanently else f"into {TRASH}"
-        sure = sum(copy.sure for group in found.groups for copy in group.copies)
+        sure = sum(copy.sure for group in found.groups for copy in group.duplicates)
         click.confirm(
             f"Delete {sure:,} files {how}, and keep one of each of {len(found.groups):,} groups?",
             abort=True,
@@ -268,7 +268,7 @@ def _undone(collection: str | None, record: Path, *, dry_run: bool, as_json: boo
     return int(any(one.done == "left" for one in outcomes))
 
 
-def _print_undone(outcomes: "Sequence[Outcome]", *, as_json: bool, dry_run: bool) -> None:
+def _print_undone(outcomes: "Sequence[DuplicateOutcome]", *, as_json: bool, dry_run: bool) -> None:
     counts = {what: sum(one.done == what for one in outcomes) for what in ("restored", "left")}
     if as_json:
         files: list[Json] = [
@@ -290,12 +290,12 @@ def _print_undone(outcomes: "Sequence[Outcome]", *, as_json: bool, dry_run: bool
     click.echo(f"{dry}{said or 'nothing to put back'}", err=True)
 
 
-def _print(found: "Found", outcomes: "Sequence[Outcome] | None") -> None:
+def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | None") -> None:
     done = {one.item.id: one for one in outcomes or ()}
     rows: list[list[object]] = []
     for number, group in enumerate(found.groups, 1):
         rows.append([number, "kept", "", plain(group.kept.id), _size(group.kept), ""])
-        for copy in group.copies:
+        for copy in group.duplicates:
             one = done.get(copy.item.id)
             what = copy.reason if one is None else f"{one.done} {one.target or one.reason}".strip()
             rows.append(
@@ -316,8 +316,10 @@ def _size(item: "Item") -> str:
     return f"{item.width} x {item.height}"
 
 
-def _summary(found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: bool) -> str:
-    exact = sum(copy.exact for group in found.groups for copy in group.copies)
+def _summary(
+    found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | None", *, dry_run: bool
+) -> str:
+    exact = sum(copy.exact for group in found.groups for copy in group.duplicates)
     text = (
         f"{found.items:,} items, {len(found.groups):,} groups: {exact:,} exact copies, "
         f"{found.copies - exact:,} near ones, in {found.seconds:.1f} s"
@@ -327,7 +329,7 @@ def _summary(found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: b
             f"; {len(found.unread):,} pictures could not be looked at "
             f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
         )
-    unsure = sum(not copy.sure for group in found.groups for copy in group.copies)
+    unsure = sum(not copy.sure for group in found.groups for copy in group.duplicates)
     if unsure:
         text += f"; {unsure:,} are not sure enough to be moved or deleted"
     if outcomes is not None:
@@ -342,7 +344,7 @@ def _summary(found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: b
     return text
 
 
-def _record(outcomes: "Sequence[Outcome]") -> Path | None:
+def _record(outcomes: "Sequence[DuplicateOutcome]") -> Path | None:
     return next((one.record for one in outcomes if one.record is not None), None)
 
 
@@ -350,12 +352,16 @@ _DONE = ("moved", "trashed", "deleted", "left")
 
 
 def _document(
-    shop: "Collection", found: "Found", outcomes: "Sequence[Outcome] | None", *, dry_run: bool
+    shop: "Collection",
+    found: "DuplicateReport",
+    outcomes: "Sequence[DuplicateOutcome] | None",
+    *,
+    dry_run: bool,
 ) -> dict[str, Json]:
     done = {one.item.id: one for one in outcomes or ()}
     record = _record(outcomes or ())
 
-    def copy_json(copy: "Copy") -> dict[str, Json]:
+    def copy_json(copy: "Duplicate") -> dict[str, Json]:
         one = done.get(copy.item.id)
         acted: dict[str, Json] = {}
         if one is not None:
@@ -377,7 +383,7 @@ def _document(
         "groups": [
             {
                 "kept": item_json(shop, group.kept),
-                "duplicates": [copy_json(copy) for copy in group.copies],
+                "duplicates": [copy_json(copy) for copy in group.duplicates],
             }
             for group in found.groups
         ],
@@ -385,7 +391,7 @@ def _document(
     }
 
 
-def _copy_json(shop: "Collection", copy: "Copy") -> dict[str, Json]:
+def _copy_json(shop: "Collection", copy: "Duplicate") -> dict[str, Json]:
     return {
         "kind": "exact" if copy.exact else "near",
         "difference": copy.difference,
@@ -407,7 +413,7 @@ def _copies_of(
     for picture in pictures:
         try:
             source = sys.stdin.buffer.read() if picture == "-" else picture
-            copies = copies_of(shop, source, marked=marked, cache=cache)
+            copies = find_duplicates_of(shop, source, marked=marked, cache=cache)
         except ImageError as error:
             if error.path is None:
                 error = type(error)(error.reason, path=picture)

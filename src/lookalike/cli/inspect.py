@@ -19,7 +19,7 @@ from lookalike.cli.output import (
 from lookalike.config import collections, settings
 from lookalike.core import settings_keys
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
-from lookalike.output.documents import item_json, missing_json, when
+from lookalike.output.json_documents import item_json, missing_json, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def _learned(shop: "Collection") -> _Learned | None:
     from lookalike.cli.categories import standing_text
 
     try:
-        model, since = categories.learned(shop), categories.standing(shop)
+        model, since = categories.get_classifier_info(shop), categories.get_classifier_status(shop)
     except (EncoderMismatchError, StoreDamagedError) as error:
         return _Learned(text=str(error), document={"error": str(error)})
     if model is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from lookalike.core.records import Leftover, Note
-from lookalike.output.documents import notes_json
+from lookalike.output.json_documents import notes_json
 
 __all__ = [
     "leftover_text",

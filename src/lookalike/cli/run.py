@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
     from lookalike.core.records import Json
-    from lookalike.runfile.plan import Planned
-    from lookalike.runfile.reading import Loaded
+    from lookalike.runfile.plan import PlannedStep
+    from lookalike.runfile.reading import LoadedRunFile
     from lookalike.runfile.step_results import StepOutcome
 
 __all__ = ["init_command", "run_command"]
@@ -120,12 +120,12 @@ def run_command(
         click.echo(f"next: lookalike run {plain(str(file))} --serve", err=True)
 
 
-def _serve(loaded: "Loaded") -> None:
+def _serve(loaded: "LoadedRunFile") -> None:
     from lookalike.cli.serve import serve
-    from lookalike.runfile.model import Service
-    from lookalike.runfile.state import address_of
+    from lookalike.runfile.known_state import address_of
+    from lookalike.runfile.model import ServiceSection
 
-    service = loaded.file.service or Service()
+    service = loaded.file.service or ServiceSection()
     serve(
         [address_of(loaded)],
         device=loaded.file.device,
@@ -144,12 +144,12 @@ def _serve(loaded: "Loaded") -> None:
 
 
 def _dry_run(
-    loaded: "Loaded", only: Sequence[Step], force: Sequence[Step], *, as_json: bool
+    loaded: "LoadedRunFile", only: Sequence[Step], force: Sequence[Step], *, as_json: bool
 ) -> None:
+    from lookalike.runfile.known_state import read_state
     from lookalike.runfile.plan import plan
-    from lookalike.runfile.state import look
 
-    steps = plan(loaded.file, look(loaded), only=only, force=force)
+    steps = plan(loaded.file, read_state(loaded), only=only, force=force)
     if as_json:
         planned: list[Json] = [
             {"step": one.step, "status": one.status, "why": one.why} for one in steps
@@ -162,7 +162,7 @@ def _dry_run(
 
 
 def _run(
-    loaded: "Loaded",
+    loaded: "LoadedRunFile",
     only: Sequence[Step],
     force: Sequence[Step],
     stop: Callable[[], bool],
@@ -173,7 +173,7 @@ def _run(
     """Run the steps; tells of each as it begins and ends."""
     from lookalike.runfile.execution import execute
 
-    def begins(planned: "Planned") -> None:
+    def begins(planned: "PlannedStep") -> None:
         if not quiet:
             click.echo(f"{planned.step}: {plain(planned.why)}", err=True)
 
@@ -222,7 +222,7 @@ def _notes(one: "StepOutcome") -> list[str]:
     return notes + [f"skipped {skip.path}: {skip.reason}" for skip in skipped]
 
 
-def _told(one: "StepOutcome", loaded: "Loaded") -> str:
+def _told(one: "StepOutcome", loaded: "LoadedRunFile") -> str:
     if one.status == "left":
         return f"not run: {one.why}"
     if one.status == "failed":
@@ -236,7 +236,7 @@ def _told(one: "StepOutcome", loaded: "Loaded") -> str:
     return said or f"done in {duration(one.seconds)}"
 
 
-def _said(one: "StepOutcome", loaded: "Loaded") -> str:  # noqa: PLR0911 - a report each
+def _said(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR0911 - a report each
     """A line about what was done."""
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
@@ -270,7 +270,7 @@ def _learned(report: "CategoryReport") -> str:
     return f"{text} in {report.seconds:.1f} s"
 
 
-def _evaluated(found: "Comparison", loaded: "Loaded") -> str:
+def _evaluated(found: "Comparison", loaded: "LoadedRunFile") -> str:
     one, wanted = found.evaluations[0], loaded.file.evaluate
     first = one.scores.get("R@1")
     parts = [f"{one.scores[one.headline].micro:.0%} of the first {one.headline[2:]} answers right"]
@@ -283,7 +283,7 @@ def _evaluated(found: "Comparison", loaded: "Loaded") -> str:
     return f"{text} in {one.seconds:.1f} s{', see ' + ' and '.join(files) if files else ''}"
 
 
-def _head(loaded: "Loaded") -> dict[str, "Json"]:
+def _head(loaded: "LoadedRunFile") -> dict[str, "Json"]:
     notes: list[Json] = [str(note) for note in loaded.notes]
     return {"path": str(loaded.path), "collection": loaded.file.collection, "notes": notes}
 

@@ -13,10 +13,10 @@ from lookalike.cli.progress import Meter, stop_on_signal
 if TYPE_CHECKING:
     from lookalike.analysis.finetuning import (
         Epoch,
-        Judgement,
+        FinetuningProgress,
+        FinetuningReport,
         Quality,
-        TrainingProgress,
-        TrainingReport,
+        SplitQuality,
     )
 
 __all__ = ["train_command"]
@@ -115,7 +115,7 @@ def train_command(
         stop_on_signal() as stop,
         _Told(quiet=quiet) as told,
     ):
-        report = training.train(
+        report = training.finetune(
             shop,
             to,
             by=by,
@@ -150,7 +150,7 @@ class _Told:
         self._begun = 0  # pictures of earlier calls, which say nothing of the speed of this one
         self._last: Epoch | None = None
 
-    def __call__(self, now: "TrainingProgress") -> None:
+    def __call__(self, now: "FinetuningProgress") -> None:
         if self._reading and not now.reading:
             self._meter.stop()
             self._meter = Meter("learning", quiet=self._quiet)
@@ -162,7 +162,7 @@ class _Told:
         note = "" if now.loss is None else f"loss {now.loss:.3f}"
         self._meter.show(now.done - self._begun, now.total - self._begun, note)
 
-    def line(self, epoch: "Epoch", before: "Judgement") -> None:
+    def line(self, epoch: "Epoch", before: "SplitQuality") -> None:
         """One epoch: how it went."""
         if self._quiet:
             return
@@ -180,7 +180,7 @@ class _Told:
         self._meter.stop()
 
 
-def _sides(before: "Judgement", after: "Judgement") -> list[tuple[str, "Quality", "Quality"]]:
+def _sides(before: "SplitQuality", after: "SplitQuality") -> list[tuple[str, "Quality", "Quality"]]:
     """What judged, before and after, where there was something to judge by."""
     sides = (
         ("held-out pictures", before.held, after.held),
@@ -189,7 +189,7 @@ def _sides(before: "Judgement", after: "Judgement") -> list[tuple[str, "Quality"
     return [(what, was, now) for what, was, now in sides if was is not None and now is not None]
 
 
-def _print_report(report: "TrainingReport") -> None:
+def _print_report(report: "FinetuningReport") -> None:
     if not report.epochs:
         print_table(("", ""), [("encoder", "none: not one epoch was finished")])
         return

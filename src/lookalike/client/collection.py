@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from lookalike import images
+from lookalike.analysis.categories.category_search import CategoryChoice, Scope
 from lookalike.analysis.categories.labels import Prediction
-from lookalike.analysis.categories.twostep import CategoryChoice, Scope
-from lookalike.client.connection import Asked, Document, Service, segment
+from lookalike.client.connection import Document, RequestOptions, ServiceConnection, segment
 from lookalike.client.jobs import follow
 from lookalike.client.uploads import (
     batches,
@@ -70,7 +70,7 @@ def connect(
     Raises ``ServiceError`` (``AccessDeniedError`` without the right key) and
     ``CollectionNotFoundError``.
     """
-    service = Service(url, key or os.environ.get("LOOKALIKE_API_KEY") or None, timeout_s)
+    service = ServiceConnection(url, key or os.environ.get("LOOKALIKE_API_KEY") or None, timeout_s)
     if collection is not None:
         name = service.ask("GET", f"/v1/collections/{segment(collection)}").get("name")
     else:
@@ -97,7 +97,7 @@ class RemoteCollection:
     service does not take, as more than 1000 answers.
     """
 
-    def __init__(self, service: "Service", name: str) -> None:
+    def __init__(self, service: "ServiceConnection", name: str) -> None:
         self._service = service
         self._path = f"/v1/collections/{segment(name)}"
         self.name = name
@@ -428,7 +428,7 @@ class RemoteCollection:
             folded={one["id"]: one["folded"] for one in hits} if "folded" in found else None,
         )
 
-    def _ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
+    def _ask(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> Document:
         return self._service.ask(method, self._path + path, **asked)
 
     def _item(
@@ -436,7 +436,7 @@ class RemoteCollection:
         method: str,
         item_id: str,
         what: str = "",
-        **asked: Unpack[Asked],
+        **asked: Unpack[RequestOptions],
     ) -> Document:
         """Ask about an item, or about ``what`` of it."""
         path, named = self._at(item_id, what)

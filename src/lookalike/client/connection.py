@@ -11,7 +11,7 @@ import urllib3
 from lookalike.core.error_codes import KINDS
 from lookalike.errors import AccessDeniedError, FilterError, ImageError, ServiceError
 
-__all__ = ["Asked", "Document", "Service", "segment"]
+__all__ = ["Document", "RequestOptions", "ServiceConnection", "segment"]
 
 Document: TypeAlias = dict[str, Any]  # JSON, by the schemas of the service's OpenAPI document
 
@@ -22,7 +22,7 @@ _FAILED = 400  # the first status that is no answer
 _UNAUTHORIZED = 401
 
 
-class Asked(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
     """What may belong to a request. ``about`` is the picture that a problem would be of, ``kind``
     the body's type; with ``again`` false nothing is repeated after a broken connection.
     """
@@ -34,7 +34,7 @@ class Asked(TypedDict, total=False):
     again: bool
 
 
-class Service:
+class ServiceConnection:
     """Asks a service, waits while it is busy, and raises what its problems mean."""
 
     def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
@@ -49,7 +49,7 @@ class Service:
             timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout_s), read=timeout_s),
         )
 
-    def ask(self, method: str, path: str, **asked: Unpack[Asked]) -> Document:
+    def ask(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> Document:
         """The JSON object that answers, empty where nothing does."""
         data = self.send(method, path, **asked)
         found = _object(data) if data else {}
@@ -57,7 +57,7 @@ class Service:
             raise ServiceError(f"{self.address} does not answer as lookalike does")
         return found
 
-    def send(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
+    def send(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> bytes:
         """The bytes of an answer."""
         query, kind = asked.get("query", {}), asked.get("kind", "")
         told = urlencode({name: _typed(one) for name, one in query.items() if one is not None})

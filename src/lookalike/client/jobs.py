@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from lookalike.client.connection import Service
+from lookalike.client.connection import ServiceConnection
 from lookalike.core.records import IndexReport, Progress, Skipped
 from lookalike.errors import ServiceError
 
@@ -16,7 +16,7 @@ _ENDED = frozenset({"done", "cancelled", "failed"})
 
 
 def follow(
-    service: Service,
+    service: ServiceConnection,
     collection: str,
     job: Mapping[str, Any],
     *,

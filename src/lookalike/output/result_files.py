@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lookalike import images
-from lookalike.analysis.duplicates import Found
+from lookalike.analysis.duplicates import DuplicateReport
 from lookalike.analysis.evaluation import Comparison, Evaluation
 from lookalike.collection import Collection
 from lookalike.core.atomic_files import write_file
 from lookalike.core.records import Item, Json
 from lookalike.errors import ExportError
 from lookalike.output.outputs import check_output
-from lookalike.output.report import render, render_copies
+from lookalike.output.report import render_duplicates, render_evaluation
 
-__all__ = ["document", "plain_json", "write_copies", "write_report"]
+__all__ = ["document", "plain_json", "write_duplicates", "write_report"]
 
 _SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
 _COPIES = 2000  # pictures on a page of copies: some 12 MB
@@ -65,22 +65,22 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
         }
         small = _thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
         thumbnails |= {(number, item_id): jpeg for item_id, jpeg in small.items()}
-    _write(target, render(found, thumbnails, made_at=_now()), shops)
+    _write(target, render_evaluation(found, thumbnails, made_at=_now()), shops)
 
 
-def write_copies(shop: Collection, found: Found, target: Path) -> None:
+def write_duplicates(shop: Collection, found: DuplicateReport, target: Path) -> None:
     """Write the page of the copies found in ``shop``, with the pictures of the first groups.
 
     Raises ``ExportError`` when the file cannot be written.
     """
     shown: list[Item] = []
     for group in found.groups:
-        if len(shown) + 1 + len(group.copies) > _COPIES:
+        if len(shown) + 1 + len(group.duplicates) > _COPIES:
             break
-        shown += (group.kept, *(copy.item for copy in group.copies))
+        shown += (group.kept, *(copy.item for copy in group.duplicates))
     thumbnails = _thumbnails(shop, shown)
     name = Path(shop.info().address).name
-    _write(target, render_copies(found, thumbnails, name=name, made_at=_now()), [shop])
+    _write(target, render_duplicates(found, thumbnails, name=name, made_at=_now()), [shop])
 
 
 def _now() -> str:

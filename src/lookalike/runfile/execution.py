@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 
-from lookalike.runfile.plan import NEEDS, Planned, selected
-from lookalike.runfile.reading import Loaded
+from lookalike.runfile.plan import NEEDS, PlannedStep, selected
+from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.step_results import ProgressDisplay, StepOutcome
 from lookalike.runfile.step_runner import StepRunner
 from lookalike.runfile.steps import Step
@@ -13,11 +13,11 @@ __all__ = ["execute"]
 
 
 def execute(
-    loaded: Loaded,
+    loaded: LoadedRunFile,
     *,
     only: Collection[Step] = (),
     force: Collection[Step] = (),
-    begins: Callable[[Planned], None] = lambda planned: None,  # noqa: ARG005 - says nothing
+    begins: Callable[[PlannedStep], None] = lambda planned: None,  # noqa: ARG005 - says nothing
     shown: Callable[[str], AbstractContextManager[ProgressDisplay]],
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepOutcome]:

@@ -28,15 +28,15 @@ from lookalike.sources.catalogues import FORMATS
 from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 __all__ = [
-    "Categories",
+    "CategoriesSection",
     "Columns",
-    "Download",
-    "Evaluate",
-    "Export",
-    "Index",
-    "Neighbours",
+    "DownloadSection",
+    "EvaluateSection",
+    "ExportSection",
+    "IndexSection",
+    "NeighboursSection",
     "RunFile",
-    "Service",
+    "ServiceSection",
 ]
 
 _DEFAULT = Politeness()
@@ -131,7 +131,7 @@ class Columns(_Section):
         return self.model_dump(exclude_none=True) or None
 
 
-class Download(_Section):
+class DownloadSection(_Section):
     """Fetch the pictures that a catalogue has URLs of."""
 
     catalogue: Text = Field(
@@ -176,7 +176,7 @@ class Download(_Section):
     retry_failed: bool = Field(default=False, description="request again what failed before")
 
 
-class Index(_Section):
+class IndexSection(_Section):
     """Bring the collection in line with folders and catalogues of pictures."""
 
     source: Texts = Field(
@@ -227,7 +227,7 @@ class Index(_Section):
     max_megabytes: Size = Field(default=100.0, description="leave out larger files")
 
 
-class Categories(_Section):
+class CategoriesSection(_Section):
     """Learn to tell the labels apart. Needs labels: leave the section out where there are none."""
 
     by: Annotated[Text, AfterValidator(_category)] = Field(
@@ -242,13 +242,13 @@ class Categories(_Section):
     seed: int = Field(default=0, description="which items judge, not teach")
 
 
-class Neighbours(_Section):
+class NeighboursSection(_Section):
     """Keep each item's nearest worked out, so that look-alikes of an item are only looked up."""
 
     k: Count = Field(default=50, description="neighbours kept for each item")
 
 
-class Evaluate(_Section):
+class EvaluateSection(_Section):
     """Measure how good the answers are. Needs labels (or groups) that say what is right."""
 
     by: Text = Field(
@@ -285,7 +285,7 @@ class Evaluate(_Section):
     )
 
 
-class Export(_Section):
+class ExportSection(_Section):
     """Write the items as a table."""
 
     file: Text = Field(
@@ -309,7 +309,7 @@ class Export(_Section):
         return self
 
 
-class Service(_Section):
+class ServiceSection(_Section):
     """Where `lookalike run --serve` serves the collection when the steps are done."""
 
     host: Text = Field(
@@ -367,18 +367,18 @@ class RunFile(_Section):
     threads: Count | None = Field(
         default=None, description="processor cores to use; else all", examples=[2]
     )
-    download: Download | None = None
-    index: Index | None = None
+    download: DownloadSection | None = None
+    index: IndexSection | None = None
     declare: Texts = Field(
         default=(),
         description="metadata fields that are often filtered by, to be indexed",
         examples=[["price", "season"]],
     )
-    categories: Categories | None = None
-    neighbours: Neighbours | None = None
-    evaluate: Evaluate | None = None
-    export: Export | None = None
-    service: Service | None = None
+    categories: CategoriesSection | None = None
+    neighbours: NeighboursSection | None = None
+    evaluate: EvaluateSection | None = None
+    export: ExportSection | None = None
+    service: ServiceSection | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -12,11 +12,11 @@ from lookalike.runfile.steps import STEPS, Step
 
 __all__ = [
     "NEEDS",
-    "Done",
-    "Known",
-    "Planned",
+    "ItemsView",
+    "KnownState",
+    "PlannedStep",
     "Status",
-    "View",
+    "StepRecord",
     "decide",
     "options_of",
     "outputs_of",
@@ -41,7 +41,7 @@ NEEDS: Mapping[Step, frozenset[Step]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class ItemsView:
     """What a step sees of the items: those that meet a filter, and of them some fields.
 
     Of every item the id, digest and group are seen; ``fields`` of ``None`` is everything.
@@ -52,7 +52,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class StepRecord:
     """What was kept of a step when it was done last: digests of its options and of what it saw.
 
     ``made`` tells what it made: a model's fingerprint, or files with their stamps.
@@ -64,7 +64,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownState:
     """What there is before a step. ``states`` are digests of what each step sees now.
 
     ``model`` is the fingerprint of what was learned last, ``neighbours`` the K of a table that
@@ -79,11 +79,11 @@ class Known:
     neighbours: int = 0
     states: Mapping[Step, str] = field(default_factory=dict)
     files: Mapping[str, Json] = field(default_factory=dict)
-    done: Mapping[Step, Done] = field(default_factory=dict)
+    done: Mapping[Step, StepRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedStep:
     """A step, what is to become of it, and the reason as a plain phrase."""
 
     step: Step
@@ -98,18 +98,18 @@ def options_of(file: RunFile, step: Step) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def view_of(file: RunFile, step: Step) -> View | None:
+def view_of(file: RunFile, step: Step) -> ItemsView | None:
     """What of the items a step depends on; ``None`` for those that look for themselves."""
     match step:
         case "categories" if file.categories is not None:
-            return View(where=file.categories.where, fields=(file.categories.by,))
+            return ItemsView(where=file.categories.where, fields=(file.categories.by,))
         case "neighbours":
-            return View()
+            return ItemsView()
         case "evaluate" if (wanted := file.evaluate) is not None:
             split = wanted.query_where is not None or wanted.gallery_where is not None
-            return View(where=wanted.where, fields=None if split else (wanted.by,))
+            return ItemsView(where=wanted.where, fields=None if split else (wanted.by,))
         case "export" if file.export is not None:
-            return View(where=file.export.where, fields=None)
+            return ItemsView(where=file.export.where, fields=None)
     return None
 
 
@@ -125,11 +125,11 @@ def outputs_of(file: RunFile, step: Step) -> tuple[str, ...]:
 
 def plan(
     file: RunFile,
-    known: Known,
+    known: KnownState,
     *,
     only: Collection[Step] = (),
     force: Collection[Step] = (),
-) -> tuple[Planned, ...]:
+) -> tuple[PlannedStep, ...]:
     """What a run would do, as far as can be told before it begins.
 
     A step that is up to date now may not be so any more when ``index`` has found something new;
@@ -141,7 +141,7 @@ def plan(
         one = decide(file, step, known, forced=step in force)
         if one.status == "current" and before & NEEDS[step]:
             why = f"{one.why}, unless index finds something new"
-            one = Planned(step=step, status="current", why=why)
+            one = PlannedStep(step=step, status="current", why=why)
         before.add(step)
         made.append(one)
     return tuple(made)
@@ -152,24 +152,24 @@ def selected(file: RunFile, only: Collection[Step]) -> tuple[Step, ...]:
     return tuple(step for step in STEPS if step in file.steps() and (not only or step in only))
 
 
-def decide(file: RunFile, step: Step, known: Known, *, forced: bool = False) -> Planned:
+def decide(file: RunFile, step: Step, known: KnownState, *, forced: bool = False) -> PlannedStep:
     """What is to become of a step now."""
     if step == "download":
         if not known.downloaded:
-            return Planned(step=step, status="due", why="nothing has been downloaded")
+            return PlannedStep(step=step, status="due", why="nothing has been downloaded")
         again = ", and what failed before" if forced else ""
-        return Planned(step=step, status="look", why=f"fetches what is not there yet{again}")
+        return PlannedStep(step=step, status="look", why=f"fetches what is not there yet{again}")
     if step == "index":
         if not known.exists:
-            return Planned(step=step, status="due", why="there is no collection yet")
+            return PlannedStep(step=step, status="due", why="there is no collection yet")
         again = ", and what could not be used before" if forced else ""
         why = f"looks at every file, reads what is new or changed{again}"
-        return Planned(step=step, status="look", why=why)
+        return PlannedStep(step=step, status="look", why=why)
     why = "asked for by --force" if forced else _outdated(file, step, known)
-    return Planned(step=step, status="due" if why else "current", why=why or "up to date")
+    return PlannedStep(step=step, status="due" if why else "current", why=why or "up to date")
 
 
-def _outdated(file: RunFile, step: Step, known: Known) -> str:
+def _outdated(file: RunFile, step: Step, known: KnownState) -> str:
     """Why a step must be done, or nothing."""
     if not known.exists:
         return "there is no collection yet"
@@ -193,7 +193,7 @@ def _outdated(file: RunFile, step: Step, known: Known) -> str:
     return next((why for why, holds in reasons.items() if holds), _lost(file, step, done, known))
 
 
-def _lost(file: RunFile, step: Step, done: Done, known: Known) -> str:
+def _lost(file: RunFile, step: Step, done: StepRecord, known: KnownState) -> str:
     made = done.made if isinstance(done.made, dict) else {}
     for name in outputs_of(file, step):
         stamp = known.files.get(name)

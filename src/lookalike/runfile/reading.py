@@ -16,7 +16,7 @@ from lookalike.errors import RunFileError
 from lookalike.runfile.document import Document, Place, location, named, read_document, where
 from lookalike.runfile.model import RunFile
 
-__all__ = ["KeyNote", "Loaded", "keys_of", "read_run_file"]
+__all__ = ["KeyNote", "LoadedRunFile", "keys_of", "read_run_file"]
 
 _MOST_ERRORS = 20
 _LONGEST = 60  # characters of a wrong value that are shown
@@ -42,7 +42,7 @@ class KeyNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedRunFile:
     """A run file and its place: relative paths in it are resolved against its folder."""
 
     path: Path
@@ -54,7 +54,7 @@ class Loaded:
         return self.path.parent / os.path.expanduser(text)  # noqa: PTH111 - a Path's raises for an unknown ~user
 
 
-def read_run_file(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded:
+def read_run_file(path: Path, environment: Mapping[str, str] = os.environ) -> LoadedRunFile:
     """Read a run file. Raise ``RunFileError`` with a line for each mistake."""
     document = read_document(path, environment)
     notes: tuple[KeyNote, ...] = ()
@@ -64,7 +64,7 @@ def read_run_file(path: Path, environment: Mapping[str, str] = os.environ) -> Lo
         file = RunFile.model_validate(document.values)
     except ValidationError as error:
         raise RunFileError("\n".join(_messages(error, document))) from error
-    return Loaded(path=path, file=file, notes=notes)
+    return LoadedRunFile(path=path, file=file, notes=notes)
 
 
 def _translate(document: Document) -> tuple[Document, tuple[KeyNote, ...]]:

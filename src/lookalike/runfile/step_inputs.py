@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lookalike.core.protocols import Catalogue
 from lookalike.errors import SourceError
-from lookalike.runfile.model import Download, Evaluate, Index
-from lookalike.runfile.reading import Loaded
+from lookalike.runfile.model import DownloadSection, EvaluateSection, IndexSection
+from lookalike.runfile.reading import LoadedRunFile
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.download.politeness import Politeness
 from lookalike.sources.scan import check_folder
@@ -13,7 +13,9 @@ from lookalike.sources.scan import check_folder
 __all__ = ["list_inputs", "make_politeness", "open_sources", "split_of"]
 
 
-def open_sources(loaded: Loaded, wanted: Index) -> list[tuple[str, str, Path | Catalogue]]:
+def open_sources(
+    loaded: LoadedRunFile, wanted: IndexSection
+) -> list[tuple[str, str, Path | Catalogue]]:
     """Name, format and what is indexed, of each source."""
     download = loaded.file.download
     words = wanted.source or ((download.to,) if download is not None else ())
@@ -41,14 +43,14 @@ def open_sources(loaded: Loaded, wanted: Index) -> list[tuple[str, str, Path | C
     return found
 
 
-def list_inputs(loaded: Loaded) -> list[Path]:
+def list_inputs(loaded: LoadedRunFile) -> list[Path]:
     """The files that the run reads."""
     wanted, fetch = loaded.file.index, loaded.file.download
     words = [*(wanted.source or () if wanted else ()), *([fetch.catalogue] if fetch else ())]
     return [loaded.path, *map(loaded.place, words)]
 
 
-def make_politeness(wanted: Download) -> Politeness:
+def make_politeness(wanted: DownloadSection) -> Politeness:
     plain = Politeness()
     return Politeness(
         concurrent=wanted.concurrent,
@@ -64,7 +66,7 @@ def make_politeness(wanted: Download) -> Politeness:
     )
 
 
-def split_of(wanted: Evaluate) -> tuple[str | None, str | None] | None:
+def split_of(wanted: EvaluateSection) -> tuple[str | None, str | None] | None:
     if wanted.query_where is None and wanted.gallery_where is None:
         return None
     return wanted.query_where, wanted.gallery_where

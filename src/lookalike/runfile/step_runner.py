@@ -22,10 +22,16 @@ from lookalike.indexing.unfinished import abandon
 from lookalike.output.export import ExportReport, export
 from lookalike.output.outputs import check_output
 from lookalike.output.result_files import document, write_report
-from lookalike.runfile.model import Index
-from lookalike.runfile.plan import Known, Planned, decide, outputs_of
-from lookalike.runfile.reading import Loaded
-from lookalike.runfile.state import keep, look, model_of, opened, stamps
+from lookalike.runfile.known_state import (
+    get_classifier_id,
+    open_run_collection,
+    read_state,
+    record_step,
+    stamp_files,
+)
+from lookalike.runfile.model import IndexSection
+from lookalike.runfile.plan import KnownState, PlannedStep, decide, outputs_of
+from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.step_inputs import (
     list_inputs,
     make_politeness,
@@ -58,16 +64,16 @@ class _StopRequested(Exception):  # noqa: N818 - no error
 class StepRunner:
     """A run under way: the collection once it is open, and what is known until it changes."""
 
-    loaded: Loaded
+    loaded: LoadedRunFile
     steps: Collection[Step]
     force: Collection[Step]
     shown: Callable[[str], AbstractContextManager[ProgressDisplay]]
     stop: Callable[[], bool]
     _shop: Items | None = None
-    _known: Known | None = field(default=None)
+    _known: KnownState | None = field(default=None)
     _notes: tuple[str, ...] = ()  # of the fields that were declared
 
-    def step(self, step: Step, begins: Callable[[Planned], None]) -> StepOutcome:
+    def step(self, step: Step, begins: Callable[[PlannedStep], None]) -> StepOutcome:
         began = time.monotonic()
 
         def outcome(
@@ -114,21 +120,21 @@ class StepRunner:
         if self._shop is not None and abandon(self._shop.store):
             self._shop = self._known = None
 
-    def _look(self, *, items: bool = True) -> Known:
+    def _look(self, *, items: bool = True) -> KnownState:
         if not items:
-            return look(self.loaded, self._shop, items=False)
+            return read_state(self.loaded, self._shop, items=False)
         if self._known is None:
-            self._known = look(self.loaded, self._shop)
+            self._known = read_state(self.loaded, self._shop)
         return self._known
 
     def _items(self, *, create: bool = False) -> Items:
         if self._shop is None:
-            self._shop = opened(self.loaded, create=create)
+            self._shop = open_run_collection(self.loaded, create=create)
         return self._shop
 
     def _keep(self, step: Step, made: Json) -> None:
         state = self._look().states[step]
-        keep(self.loaded, self._items(), step, state=state, made=made)
+        record_step(self.loaded, self._items(), step, state=state, made=made)
 
     def _heard(self, shown: ProgressDisplay) -> Callable[[int, int | None], None]:
         """Progress of work that has no other way to be stopped."""
@@ -191,7 +197,7 @@ class StepRunner:
         return replace(report, interrupted=report.interrupted or len(reports) < len(sources))
 
     def _index_one(
-        self, shop: Items, name: str, kind: str, source: Path | Catalogue, wanted: Index
+        self, shop: Items, name: str, kind: str, source: Path | Catalogue, wanted: IndexSection
     ) -> IndexReport:
         with self.shown(name) as shown:
 
@@ -239,7 +245,7 @@ class StepRunner:
                 seed=wanted.seed,
                 progress=lambda now: hear(now.done, now.total),
             )
-        self._keep("categories", model_of(shop))
+        self._keep("categories", get_classifier_id(shop))
         return report
 
     def _neighbours(self) -> BuildReport:
@@ -314,7 +320,7 @@ class StepRunner:
         return all(stamp is None or stamp == made.get(name) for name, stamp in files.items())
 
     def _keep_files(self, step: Step) -> None:
-        self._keep(step, stamps(self.loaded, outputs_of(self.loaded.file, step)))
+        self._keep(step, stamp_files(self.loaded, outputs_of(self.loaded.file, step)))
 
 
 def _write_json(target: Path, value: Json) -> None:

@@ -9,7 +9,7 @@ from lookalike.core.records import Item, Json
 from lookalike.core.vectors import Vector
 from lookalike.images.decoding import Box
 from lookalike.images.thumbnails import thumbnail_side
-from lookalike.output.documents import hits_json, search_json
+from lookalike.output.json_documents import hits_json, search_json
 from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, bytes_of, run
 from lookalike.service.collections import Opened
 from lookalike.service.paths import item_address

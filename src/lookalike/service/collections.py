@@ -27,7 +27,7 @@ from lookalike.errors import (
     StoreUnreachableError,
 )
 from lookalike.moving.migrating import is_version
-from lookalike.output.documents import collection_json
+from lookalike.output.json_documents import collection_json
 from lookalike.service import kept
 from lookalike.service.batching import Batcher, Meter
 from lookalike.service.levels import Levels

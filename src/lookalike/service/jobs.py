@@ -13,7 +13,7 @@ from typing import Literal
 
 from lookalike.core.records import IndexReport, Json, Progress
 from lookalike.errors import LookalikeError
-from lookalike.output.documents import when
+from lookalike.output.json_documents import when
 from lookalike.service.problems import Busy, Problem
 
 __all__ = ["Job", "Jobs", "State"]

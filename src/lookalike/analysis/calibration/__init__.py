@@ -3,7 +3,7 @@
     from lookalike.analysis import calibration
 
     scale = calibration.get_calibration(shop)
-    found = scale.judge(shop.search("query.jpg"), min_match="fair")
+    found = scale.match_hits(shop.search("query.jpg"), min_match="fair")
     print(found.hits, found.matches, found.nothing)
 
 A cosine of 0.6 is much among photographs of anything and little among shoes on white. So a sample
@@ -32,9 +32,9 @@ from lookalike.analysis.calibration.measurement import (
 from lookalike.analysis.calibration.scale import (
     FIXED,
     Calibration,
-    Judgement,
     Level,
     Match,
+    MatchedHits,
     Spread,
     Values,
 )
@@ -50,9 +50,9 @@ __all__ = [
     "FIXED",
     "SAMPLE",
     "Calibration",
-    "Judgement",
     "Level",
     "Match",
+    "MatchedHits",
     "Spread",
     "Values",
     "calibrate",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lookalike.core.records import Hit, Json, Note
 from lookalike.core.vectors import reaches
 
-__all__ = ["FIXED", "Calibration", "Judgement", "Level", "Match", "Spread", "Values"]
+__all__ = ["FIXED", "Calibration", "Level", "Match", "MatchedHits", "Spread", "Values"]
 
 Values: TypeAlias = NDArray[np.float64]
 Match: TypeAlias = Literal["strong", "fair", "weak"]
@@ -50,7 +50,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class MatchedHits:
     """Answers with their words; ``None`` stands for less than a weak match.
 
     ``nothing`` says why there are no hits, where a level was asked for and none reached it:
@@ -105,13 +105,13 @@ class Calibration:
         """The word for a cosine; ``None`` for less than a weak match."""
         return next((level.match for level in self.levels if score >= level.least), None)
 
-    def judge(
+    def match_hits(
         self,
         hits: Sequence[Hit],
         *,
         min_match: Match | None = None,
         min_score: float | None = None,
-    ) -> Judgement:
+    ) -> MatchedHits:
         """Give hits their words, and leave out those that are less than ``min_match``.
 
         Both limits hold, so the stricter counts. Hits are best first, as any search gives them.
@@ -122,7 +122,7 @@ class Calibration:
         )
         passing = tuple(hit for hit in hits if reaches(hit.score, least))
         nearest = hits[0] if min_match is not None and hits and not passing else None
-        return Judgement(
+        return MatchedHits(
             hits=passing,
             matches=tuple(self.match(hit.score) for hit in passing),
             nearest=nearest,

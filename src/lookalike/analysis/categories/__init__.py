@@ -10,33 +10,44 @@
 What is learned lies in the collection, beside the vectors that it was learned from.
 """
 
-from lookalike.analysis.categories.keeping import Learned, Standing, drop, learned, standing
+from lookalike.analysis.categories.category_search import (
+    CategorySearch,
+    Scope,
+    choose_scope,
+    search,
+)
 from lookalike.analysis.categories.labels import Prediction
-from lookalike.analysis.categories.predicting import predict
+from lookalike.analysis.categories.prediction import predict
+from lookalike.analysis.categories.stored_model import (
+    ClassifierInfo,
+    ClassifierStatus,
+    drop,
+    get_classifier_info,
+    get_classifier_status,
+)
 from lookalike.analysis.categories.training import (
     CalibrationBin,
     CategoryReport,
-    Confusion,
+    LabelConfusion,
     LabelScore,
     train,
 )
-from lookalike.analysis.categories.twostep import CategorySearch, Scope, choose, search
 
 __all__ = [
     "CalibrationBin",
     "CategoryReport",
     "CategorySearch",
-    "Confusion",
+    "ClassifierInfo",
+    "ClassifierStatus",
+    "LabelConfusion",
     "LabelScore",
-    "Learned",
     "Prediction",
     "Scope",
-    "Standing",
-    "choose",
+    "choose_scope",
     "drop",
-    "learned",
+    "get_classifier_info",
+    "get_classifier_status",
     "predict",
     "search",
-    "standing",
     "train",
 ]

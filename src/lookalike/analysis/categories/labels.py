@@ -7,7 +7,7 @@ from lookalike.core.filters import FIELDS, And, Compare, Condition, In, Or, Valu
 from lookalike.core.records import Item
 
 __all__ = [
-    "Meaning",
+    "LabelField",
     "Path",
     "Prediction",
     "check_field",
@@ -30,7 +30,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class LabelField:
     """Where labels stand; with ``levels``, a text is a path split at ``/``."""
 
     by: str
@@ -52,7 +52,7 @@ def path_of(item: Item, by: str, *, levels: bool = False) -> Path:
     return ()
 
 
-def is_of(item: Item, meaning: Meaning, paths: Sequence[Path]) -> bool:
+def is_of(item: Item, meaning: LabelField, paths: Sequence[Path]) -> bool:
     """Whether an item meets ``condition_of``, without a store."""
     value = value_of(item, meaning.by)
     names = value if isinstance(value, list) else [value]
@@ -70,7 +70,7 @@ def is_of(item: Item, meaning: Meaning, paths: Sequence[Path]) -> bool:
     )
 
 
-def condition_of(meaning: Meaning, paths: Sequence[Path]) -> Condition:
+def condition_of(meaning: LabelField, paths: Sequence[Path]) -> Condition:
     """The filter for items of these labels, or below them."""
     single = [path[0] for path in paths if len(path) == 1]
     parts: list[Condition] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.analysis.categories import keeping, logistic
+from lookalike.analysis.categories import logistic, stored_model
 from lookalike.analysis.categories.labels import Path, check_field, path_of
 from lookalike.core.filters import Condition
 from lookalike.core.records import Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["CalibrationBin", "CategoryReport", "Confusion", "LabelScore", "train"]
+__all__ = ["CalibrationBin", "CategoryReport", "LabelConfusion", "LabelScore", "train"]
 
 _MOST_LABELS = 2000  # 5 MB of weights at 1280 values, kept as text in one setting
 _MOST_ITEMS = 100_000  # 512 MB of vectors while learning, at 1280 values
@@ -28,7 +28,7 @@ _KEPT_CONFUSIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confusion:
+class LabelConfusion:
     """``items`` of one label that were taken for another."""
 
     label: str
@@ -93,7 +93,7 @@ class CategoryReport:
     ece: float | None = None
     ece_before: float | None = None
     calibration: tuple[CalibrationBin, ...] = ()
-    confusions: tuple[Confusion, ...] = ()
+    confusions: tuple[LabelConfusion, ...] = ()
     labels: tuple[LabelScore, ...] = ()
     seconds: float = 0.0
 
@@ -167,7 +167,7 @@ def train(
         weights, bias = fitted(rows, classes, steps[0])
     report = _report(logits, truth, paths, classes, by=by, began=began)
     kept = replace(report, confusions=report.confusions[:_KEPT_CONFUSIONS], labels=())
-    keeping.keep(
+    stored_model.save_model(
         collection,
         {path: counts[path] for path in paths},
         weights,
@@ -241,7 +241,7 @@ def _report(
             for sure, share, n in found.bins
         ),
         confusions=tuple(
-            Confusion(label="/".join(paths[one]), predicted="/".join(paths[other]), items=n)
+            LabelConfusion(label="/".join(paths[one]), predicted="/".join(paths[other]), items=n)
             for one, other, n in found.confusions
         ),
     )

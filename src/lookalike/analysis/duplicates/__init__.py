@@ -4,20 +4,20 @@ found = find(shop)                      # reports; touches nothing
 act(shop, found.groups, move_to=place)  # moves all copies but the kept ones away
 """
 
-from lookalike.analysis.duplicates.acting import Outcome, act
-from lookalike.analysis.duplicates.finding import Found, copies_of, find
-from lookalike.analysis.duplicates.grouping import KEEPS, Copy, Group, Keep
-from lookalike.analysis.duplicates.undoing import undo
+from lookalike.analysis.duplicates.finding import DuplicateReport, find, find_duplicates_of
+from lookalike.analysis.duplicates.grouping import KEEP_RULES, Duplicate, DuplicateGroup, KeepRule
+from lookalike.analysis.duplicates.removal import DuplicateOutcome, act
+from lookalike.analysis.duplicates.undo_removal import undo
 
 __all__ = [
-    "KEEPS",
-    "Copy",
-    "Found",
-    "Group",
-    "Keep",
-    "Outcome",
+    "KEEP_RULES",
+    "Duplicate",
+    "DuplicateGroup",
+    "DuplicateOutcome",
+    "DuplicateReport",
+    "KeepRule",
     "act",
-    "copies_of",
     "find",
+    "find_duplicates_of",
     "undo",
 ]

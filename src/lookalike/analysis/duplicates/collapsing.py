@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.analysis.duplicates.comparing import LIKELY, compare
-from lookalike.analysis.duplicates.judging import Judge
-from lookalike.analysis.duplicates.keeping import Kept
-from lookalike.analysis.duplicates.reading import signatures_of
+from lookalike.analysis.duplicates.image_signatures import load_signatures
+from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.analysis.duplicates.signatures import Signatures
+from lookalike.analysis.duplicates.verification import Verifier
 from lookalike.core.records import Hit
 
 if TYPE_CHECKING:
@@ -31,16 +31,16 @@ class NearDuplicateFold:
 
     collection: "Collection"
     k: int
-    cache: Kept = field(init=False)
+    cache: SignatureCache = field(init=False)
     kept: dict[str, tuple[Hit, int]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     signatures: dict[str, Signatures] = field(default_factory=dict)
-    judge: Judge = field(init=False)
+    verifier: Verifier = field(init=False)
 
     def __post_init__(self) -> None:
         folder = self.collection.cache
-        self.cache = Kept(None if folder is None else folder / _CACHE)
-        self.judge = Judge(self.collection, self.cache)
+        self.cache = SignatureCache(None if folder is None else folder / _CACHE)
+        self.verifier = Verifier(self.collection, self.cache)
 
     @property
     def folded(self) -> dict[str, int]:
@@ -53,7 +53,7 @@ class NearDuplicateFold:
         for start in range(0, len(new), self.k):
             some = new[start : start + self.k]
             unread = [hit.item for hit in some if hit.item.digest not in self.signatures]
-            self.signatures |= signatures_of(self.collection, unread, self.cache)[0]
+            self.signatures |= load_signatures(self.collection, unread, self.cache)[0]
             for hit in some:
                 if len(self.kept) >= self.k:
                     break
@@ -85,7 +85,7 @@ class NearDuplicateFold:
                 break
             first = self.kept[others[place]][0].item
             turn = int(found.turns[place])
-            (verdict,) = self.judge.verdicts(first, [hit.item], [turn])
+            (verdict,) = self.verifier.verdicts(first, [hit.item], [turn])
             near = verdict.same and verdict.compared and found.difference[place] <= 1
             if near or verdict.sure:
                 return others[place]

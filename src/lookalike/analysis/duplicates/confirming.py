@@ -14,7 +14,7 @@ from PIL import Image
 from lookalike.analysis.duplicates.aligning import TRANSPOSES, Placement, align
 from lookalike.analysis.duplicates.detail import Local, local_differences
 
-__all__ = ["SIDE_SHOWN", "SIDE_SURE", "Verdict", "View", "confirm", "has_detail"]
+__all__ = ["SIDE_SHOWN", "SIDE_SURE", "ImageView", "Verdict", "confirm", "has_detail"]
 
 SIDE_SHOWN = 512  # pixels on the longer side at which a pair is compared before it is shown
 SIDE_SURE = 2048  # and before a file is removed
@@ -37,7 +37,7 @@ _CELLS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class ImageView:
     """An image to compare: ``grounds`` are RGB, on white, and on black if parts are transparent.
 
     ``several``: the file holds further pages or frames, which were not looked at.
@@ -46,13 +46,13 @@ class View:
     grounds: tuple[Image.Image, ...]
     several: bool = False
 
-    def reduced(self, side: int) -> "View":
+    def reduced(self, side: int) -> "ImageView":
         """The same, at most ``side`` pixels on the longer side."""
         if max(self.grounds[0].size) <= side:
             return self
         scale = side / max(self.grounds[0].size)
         size = tuple(max(1, round(length * scale)) for length in self.grounds[0].size)
-        return View(
+        return ImageView(
             grounds=tuple(
                 ground.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=3.0)
                 for ground in self.grounds
@@ -77,7 +77,7 @@ class Verdict:
     compared: bool = True
 
 
-def confirm(kept: View, copy: View, *, turn: int = 0, side: int = SIDE_SHOWN) -> Verdict:
+def confirm(kept: ImageView, copy: ImageView, *, turn: int = 0, side: int = SIDE_SHOWN) -> Verdict:
     """Compare two images at up to ``side`` pixels.
 
     ``turn``, numbered as in ``signatures.hashes``, brings ``copy`` to lie on ``kept``.
@@ -107,7 +107,7 @@ def confirm(kept: View, copy: View, *, turn: int = 0, side: int = SIDE_SHOWN) ->
     return Verdict(same=True, sure=not reason, difference=difference, reason=reason)
 
 
-def has_detail(view: View) -> bool:
+def has_detail(view: ImageView) -> bool:
     """Whether an image shows enough to be told from others of its kind."""
     for ground in view.reduced(_HINT).grounds:
         pixels = np.asarray(ground, np.float32)
@@ -146,7 +146,9 @@ def _shown(local: Local) -> bool:
     return bool((local.texture > _TEXTURED).sum() >= min(count, share * local.texture.size))
 
 
-def _on_grounds(kept: View, copy: View, turn: int) -> list[tuple[Image.Image, Image.Image]]:
+def _on_grounds(
+    kept: ImageView, copy: ImageView, turn: int
+) -> list[tuple[Image.Image, Image.Image]]:
     """Both on white; and on black, if both have transparent parts.
 
     First the ground on which there is more to see: it tells how the two lie.
@@ -169,8 +171,8 @@ def _spread(image: Image.Image) -> float:
 
 
 def _why_unsure(
-    kept: View,
-    copy: View,
+    kept: ImageView,
+    copy: ImageView,
     images: tuple[Image.Image, Image.Image],
     placed: Placement,
     worst: list[_Worst],

@@ -20,11 +20,11 @@ from lookalike import images
 from lookalike.analysis.duplicates import candidates, grouping
 from lookalike.analysis.duplicates.comparing import LIKELY, compare
 from lookalike.analysis.duplicates.confirming import SIDE_SHOWN, Verdict
-from lookalike.analysis.duplicates.grouping import Copy, Group, Keep
-from lookalike.analysis.duplicates.judging import NOTHING_SHOWN, Judge
-from lookalike.analysis.duplicates.keeping import Kept
-from lookalike.analysis.duplicates.reading import signatures_of, view_of
+from lookalike.analysis.duplicates.grouping import Duplicate, DuplicateGroup, KeepRule
+from lookalike.analysis.duplicates.image_signatures import load_signatures, load_view
+from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.analysis.duplicates.signatures import Signatures, hashes, signature
+from lookalike.analysis.duplicates.verification import NOTHING_SHOWN, Verifier
 from lookalike.core.cpus import usable_cores
 from lookalike.core.filters import Condition
 from lookalike.core.records import Hit, Item, Skipped
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["TURNS", "Found", "copies_of", "find"]
+__all__ = ["TURNS", "DuplicateReport", "find", "find_duplicates_of"]
 
 # How a copy is turned, as ``signatures.hashes`` numbers it.
 TURNS = (
@@ -63,7 +63,7 @@ _QUARTERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class DuplicateReport:
     """Groups of copies, those with most copies first.
 
     ``items`` were looked at. ``unread`` have a file that is gone or cannot be decoded, or came as
@@ -71,7 +71,7 @@ class Found:
     ``interrupted``: stopped early, so near copies may be missing.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[DuplicateGroup, ...]
     items: int
     unread: tuple[Skipped, ...]
     compared: int
@@ -80,7 +80,7 @@ class Found:
 
     @property
     def copies(self) -> int:
-        return sum(len(group.copies) for group in self.groups)
+        return sum(len(group.duplicates) for group in self.groups)
 
 
 def find(
@@ -88,13 +88,13 @@ def find(
     *,
     where: str | Condition | None = None,
     exact_only: bool = False,
-    keep: Keep = "best",
+    keep: KeepRule = "best",
     max_difference: float = 1.0,
     marked: bool = False,
     cache: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
-) -> Found:
+) -> DuplicateReport:
     """The copies among the items, all or those that meet a filter.
 
     Exact copies have the same bytes. Near copies are one picture resized, recompressed, cropped by
@@ -120,14 +120,20 @@ def find(
     run: _Run | None = None
     if not exact_only and len(firsts) > 1:
         run = _Run(
-            collection, firsts, Kept(cache), progress, stop, most=max_difference, marked=marked
+            collection,
+            firsts,
+            SignatureCache(cache),
+            progress,
+            stop,
+            most=max_difference,
+            marked=marked,
         )
         run.read()
         unread = run.unread
         run.compare()
         compared = run.compared
         joined = run.groups(keep)
-    return Found(
+    return DuplicateReport(
         groups=_grouped(by_digest, joined, run),
         items=count,
         unread=tuple(unread),
@@ -137,13 +143,13 @@ def find(
     )
 
 
-def copies_of(
+def find_duplicates_of(
     collection: "Collection",
     picture: str | os.PathLike[str] | bytes,
     *,
     marked: bool = False,
     cache: Path | None = None,
-) -> list[Copy]:
+) -> list[Duplicate]:
     """The items that a picture is a copy of, the nearest first; the item at its path is none.
 
     ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
@@ -151,7 +157,7 @@ def copies_of(
     """
     data = picture if isinstance(picture, bytes) else images.read(picture, collection.limits)
     image = images.decode(data, limits=collection.limits).image
-    view = view_of(data, side=SIDE_SHOWN, limits=collection.limits)
+    view = load_view(data, side=SIDE_SHOWN, limits=collection.limits)
     itself = collection.encode(picture).item
     hits: dict[str, Hit] = {}
     for degrees in (None, *_QUARTERS):  # the network does not know a picture lying on its side
@@ -161,8 +167,8 @@ def copies_of(
     if itself is not None:
         hits.pop(itself.id, None)
     digest = images.digest(data)
-    kept = Kept(cache)
-    read, _ = signatures_of(collection, [hit.item for hit in hits.values()], kept)
+    kept = SignatureCache(cache)
+    read, _ = load_signatures(collection, [hit.item for hit in hits.values()], kept)
     others = [hit for hit in hits.values() if hit.item.digest in read]
     mine = max((signature(ground) for ground in view.grounds), key=lambda one: float(one.std()))
     found = compare(
@@ -171,7 +177,7 @@ def copies_of(
         marked=marked,
     )
     likely = np.flatnonzero(found.difference <= (1 if marked else LIKELY))
-    verdicts = Judge(collection, kept).against(
+    verdicts = Verifier(collection, kept).against(
         view,
         [others[place].item for place in likely],
         found.turns[likely].tolist(),
@@ -186,7 +192,9 @@ def copies_of(
     for hit in hits.values():
         if hit.item.digest == digest:
             copies.append(
-                Copy(item=hit.item, exact=True, difference=0.0, turn="", score=hit.score, sure=True)
+                Duplicate(
+                    item=hit.item, exact=True, difference=0.0, turn="", score=hit.score, sure=True
+                )
             )
         elif hit.item.id in near:
             copies.append(_near_copy(hit.item, *near[hit.item.id], score=hit.score))
@@ -200,8 +208,8 @@ def _stays(verdict: Verdict, far: float, most: float, *, marked: bool) -> bool:
     return verdict.same or (marked and verdict.reason != NOTHING_SHOWN)
 
 
-def _near_copy(item: Item, far: float, turn: int, verdict: Verdict, *, score: float) -> Copy:
-    return Copy(
+def _near_copy(item: Item, far: float, turn: int, verdict: Verdict, *, score: float) -> Duplicate:
+    return Duplicate(
         item=item,
         exact=False,
         difference=round(far, 4),
@@ -222,7 +230,7 @@ class _Run:
         self,
         collection: "Collection",
         items: list[Item],
-        kept: Kept,
+        kept: SignatureCache,
         progress: Callable[[str, int, int], None],
         stop: Callable[[], bool],
         *,
@@ -240,7 +248,7 @@ class _Run:
         self.signatures: Signatures = np.empty((0,), np.uint8)
         self.turns: dict[tuple[int, int], int] = {}
         self.verdicts: dict[tuple[int, int], Verdict] = {}
-        self._judge = Judge(collection, kept)
+        self._verifier = Verifier(collection, kept)
         self._kept = kept
         self._told = progress
         self._stop = stop
@@ -253,7 +261,7 @@ class _Run:
             if self._stop():
                 break
             some = self.items[start : start + _BATCH]
-            read, unread = signatures_of(self.collection, some, self._kept)
+            read, unread = load_signatures(self.collection, some, self._kept)
             found |= read
             self.unread += unread
             self._told("pictures", start + len(some), len(self.items))
@@ -345,7 +353,7 @@ class _Run:
             yield np.array(sorted(pairs), np.int64).reshape(-1, 2)
             self._told("vectors", start + len(some), len(self.items))
 
-    def groups(self, keep: Keep) -> list[tuple[int, dict[int, float]]]:
+    def groups(self, keep: KeepRule) -> list[tuple[int, dict[int, float]]]:
         """The components of the pairs, each taken apart until all are copies of the kept one."""
         found = []
         for members in grouping.components(self._pairs):
@@ -374,7 +382,7 @@ class _Run:
             if self._stop():
                 break
             some = likely[start : start + _CONFIRMED]
-            verdicts = self._judge.verdicts(
+            verdicts = self._verifier.verdicts(
                 self.items[kept],
                 [self.items[one] for one, _, _ in some],
                 [turn for _, _, turn in some],
@@ -398,7 +406,7 @@ def _grouped(
     by_digest: Mapping[str, list[Item]],
     joined: Sequence[tuple[int, dict[int, float]]],
     run: "_Run | None",
-) -> tuple[Group, ...]:
+) -> tuple[DuplicateGroup, ...]:
     """Groups of items: near copies, and of each its exact copies."""
     groups = []
     taken: set[str] = set()
@@ -421,17 +429,17 @@ def _grouped(
             ]
             taken.add(same[0].digest)
         taken.add(item.digest)
-        groups.append(Group(kept=item, copies=tuple(copies)))
+        groups.append(DuplicateGroup(kept=item, duplicates=tuple(copies)))
     groups += [
-        Group(kept=same[0], copies=tuple(_exact(same, 1.0)))
+        DuplicateGroup(kept=same[0], duplicates=tuple(_exact(same, 1.0)))
         for digest, same in by_digest.items()
         if len(same) > 1 and digest not in taken
     ]
-    return tuple(sorted(groups, key=lambda group: (-len(group.copies), group.kept.id)))
+    return tuple(sorted(groups, key=lambda group: (-len(group.duplicates), group.kept.id)))
 
 
-def _exact(same: Sequence[Item], score: float) -> list[Copy]:
+def _exact(same: Sequence[Item], score: float) -> list[Duplicate]:
     return [
-        Copy(item=item, exact=True, difference=0.0, turn="", score=score, sure=True)
+        Duplicate(item=item, exact=True, difference=0.0, turn="", score=score, sure=True)
         for item in same[1:]
     ]

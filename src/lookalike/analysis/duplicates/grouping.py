@@ -7,14 +7,14 @@ from typing import Literal, TypeAlias
 
 from lookalike.core.records import Item
 
-__all__ = ["KEEPS", "Copy", "Group", "Keep", "components", "rank", "stars"]
+__all__ = ["KEEP_RULES", "Duplicate", "DuplicateGroup", "KeepRule", "components", "rank", "stars"]
 
-Keep: TypeAlias = Literal["best", "largest", "oldest", "first"]
-KEEPS: tuple[Keep, ...] = ("best", "largest", "oldest", "first")
+KeepRule: TypeAlias = Literal["best", "largest", "oldest", "first"]
+KEEP_RULES: tuple[KeepRule, ...] = ("best", "largest", "oldest", "first")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Duplicate:
     """A copy of a group's representative.
 
     ``exact``: the same bytes. ``difference`` is 0 for the same pixels and at most 1; ``turn`` says
@@ -34,14 +34,14 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class DuplicateGroup:
     """A picture and its copies, the nearest first."""
 
     kept: Item
-    copies: tuple[Copy, ...]
+    duplicates: tuple[Duplicate, ...]
 
 
-def rank(item: Item, keep: Keep) -> tuple[object, ...]:
+def rank(item: Item, keep: KeepRule) -> tuple[object, ...]:
     """What is smallest for the item to be kept.
 
     ``best``: most pixels, then the largest file, then the oldest, then the first id. ``largest``:

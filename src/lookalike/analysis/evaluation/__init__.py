@@ -22,31 +22,31 @@ percentiles of bootstrapped means over queries (Efron, Tibshirani, An Introducti
 Bootstrap, 13.3): what chance in the choice of queries does, not in the choice of classes.
 """
 
-from lookalike.analysis.evaluation.asking import class_of
 from lookalike.analysis.evaluation.intervals import interval
+from lookalike.analysis.evaluation.query_plan import class_of
 from lookalike.analysis.evaluation.rankings import Measures, measures
-from lookalike.analysis.evaluation.records import (
-    Answer,
+from lookalike.analysis.evaluation.running import SAMPLE, compare, evaluate
+from lookalike.analysis.evaluation.scores import (
     ClassScore,
     Comparison,
     Confusion,
     Difference,
+    EvaluatedHit,
+    EvaluatedQuery,
     Evaluation,
-    Judged,
     Score,
     Split,
 )
-from lookalike.analysis.evaluation.running import SAMPLE, compare, evaluate
 
 __all__ = [
     "SAMPLE",
-    "Answer",
     "ClassScore",
     "Comparison",
     "Confusion",
     "Difference",
+    "EvaluatedHit",
+    "EvaluatedQuery",
     "Evaluation",
-    "Judged",
     "Measures",
     "Score",
     "Split",

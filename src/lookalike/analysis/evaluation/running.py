@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.analysis.evaluation.asking import Plan, plan_queries
 from lookalike.analysis.evaluation.intervals import interval
+from lookalike.analysis.evaluation.query_plan import QueryPlan, plan_queries
 from lookalike.analysis.evaluation.rankings import Measures, Rows, Values, measures
-from lookalike.analysis.evaluation.records import (
-    Answer,
+from lookalike.analysis.evaluation.scores import (
     ClassScore,
     Comparison,
     Confusion,
     Difference,
+    EvaluatedHit,
+    EvaluatedQuery,
     Evaluation,
-    Judged,
     Score,
     Split,
 )
@@ -142,7 +142,7 @@ def _differences(one: Evaluation, other: Evaluation) -> dict[str, Difference]:
 
 def _evaluated(
     collection: "Collection",
-    plan: Plan,
+    plan: QueryPlan,
     ids: Sequence[str],
     *,
     ks: tuple[int, ...],
@@ -219,7 +219,7 @@ def _fillable(ks: Sequence[int], relevant: Rows) -> int:
 
 
 def _classes(
-    plan: Plan,
+    plan: QueryPlan,
     *,
     by_class: Mapping[str, Values],
     present: Rows,
@@ -246,7 +246,7 @@ def _classes(
     )
 
 
-def _confusions(made: Measures, plan: Plan) -> list[Confusion]:
+def _confusions(made: Measures, plan: QueryPlan) -> list[Confusion]:
     """Wrong first answers by their pair of classes, most first."""
     asked, first = plan.classes[plan.queries], plan.classes[made.first[:, 0]]
     wrong = (asked != first) & (first >= 0) & (made.first[:, 0] >= 0)
@@ -257,17 +257,19 @@ def _confusions(made: Measures, plan: Plan) -> list[Confusion]:
     ]
 
 
-def _worst(made: Measures, plan: Plan, ids: Sequence[str], count: int) -> tuple[Judged, ...]:
+def _worst(
+    made: Measures, plan: QueryPlan, ids: Sequence[str], count: int
+) -> tuple[EvaluatedQuery, ...]:
     """Queries of the least average precision."""
     order = np.lexsort((plan.queries, made.values["mAP"]))[:count]
     return tuple(
-        Judged(
+        EvaluatedQuery(
             id=ids[plan.queries[row]],
             name=plan.names[plan.classes[plan.queries[row]]],
             relevant=int(made.relevant[row]),
             average_precision=float(made.values["mAP"][row]),
             answers=tuple(
-                Answer(
+                EvaluatedHit(
                     id=ids[found],
                     name=plan.names[plan.classes[found]] if plan.classes[found] >= 0 else None,
                     score=float(score),

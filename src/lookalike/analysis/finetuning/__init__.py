@@ -9,22 +9,22 @@ Needs PyTorch (``pip install 'lookalike[train]'``), which is imported when a tra
 comes out needs none. ``docs/training.md`` tells all.
 """
 
-from lookalike.analysis.finetuning.learn import train
-from lookalike.analysis.finetuning.records import (
+from lookalike.analysis.finetuning.finetune_encoder import finetune
+from lookalike.analysis.finetuning.quality import (
     Epoch,
-    Judgement,
+    FinetuningProgress,
+    FinetuningReport,
     Quality,
     Recipe,
-    TrainingProgress,
-    TrainingReport,
+    SplitQuality,
 )
 
 __all__ = [
     "Epoch",
-    "Judgement",
+    "FinetuningProgress",
+    "FinetuningReport",
     "Quality",
     "Recipe",
-    "TrainingProgress",
-    "TrainingReport",
-    "train",
+    "SplitQuality",
+    "finetune",
 ]

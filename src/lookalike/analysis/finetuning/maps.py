@@ -13,8 +13,8 @@ import onnx.utils
 from numpy.typing import NDArray
 
 from lookalike import images
-from lookalike.analysis.finetuning.sides import Rows
-from lookalike.analysis.finetuning.views import view_of
+from lookalike.analysis.finetuning.augmentation import augment
+from lookalike.analysis.finetuning.data_split import Rows
 from lookalike.core.protocols import Prepared
 from lookalike.core.records import Item, Skipped
 from lookalike.encoders.cards import ModelCard, Output, PatchMap, Weights
@@ -147,7 +147,7 @@ class Maps:
         if not view:
             return self._front.prepare(picture)
         seed = int.from_bytes(sha256(f"{self._seed} {view} {item.id}".encode()).digest()[:8])
-        return view_of(picture, self._front.prepare, np.random.default_rng(seed))
+        return augment(picture, self._front.prepare, np.random.default_rng(seed))
 
     def _blank(self) -> Prepared:
         spec = self._front.card.input

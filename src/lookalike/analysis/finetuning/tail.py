@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from numpy.typing import NDArray
 
-from lookalike.analysis.finetuning.records import Recipe
+from lookalike.analysis.finetuning.quality import Recipe
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders.efficientnet_lite import EPSILON, STAGES, Block, blocks_of, same_padding
 from lookalike.errors import EncoderError

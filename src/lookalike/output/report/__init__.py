@@ -1,15 +1,15 @@
 """What was measured as a page to read: one HTML file without scripts, pictures and plots inside.
 
-    from lookalike.output.report import render
+    from lookalike.output.report import render_evaluation
 
-    page = render(found, thumbnails)
+    page = render_evaluation(found, thumbnails)
 
 Pure: records and thumbnails in, text out. Everything that comes from a collection is escaped.
 ``page`` and ``plots`` hold what all pages share; each kind of page has a module of its own.
 """
 
-from lookalike.output.report.copies import render_copies
-from lookalike.output.report.evaluations import render
-from lookalike.output.report.learning import render_learning
+from lookalike.output.report.categories import render_categories
+from lookalike.output.report.duplicates import render_duplicates
+from lookalike.output.report.evaluations import render_evaluation
 
-__all__ = ["render", "render_copies", "render_learning"]
+__all__ = ["render_categories", "render_duplicates", "render_evaluation"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from lookalike.analysis.evaluation import Answer, Comparison, Evaluation, Judged
+from lookalike.analysis.evaluation import Comparison, EvaluatedHit, EvaluatedQuery, Evaluation
 from lookalike.output.report import page
 from lookalike.output.report.evaluation_plots import (
     draw_all_classes,
@@ -24,13 +24,13 @@ from lookalike.output.report.evaluation_text import (
 )
 from lookalike.output.report.page import percent
 
-__all__ = ["render"]
+__all__ = ["render_evaluation"]
 
 _ROWS: Final = 500  # classes in the table; the JSON document has all
 _CONFUSIONS: Final = 15
 
 
-def render(
+def render_evaluation(
     found: Comparison, thumbnails: Mapping[tuple[int, str], bytes | None], *, made_at: str = ""
 ) -> str:
     """The page. ``thumbnails`` are JPEGs by number of the collection and id; what lacks is gone."""
@@ -170,7 +170,9 @@ def _worst(
     )
 
 
-def _query(judged: Judged, number: int, thumbnails: Mapping[tuple[int, str], bytes | None]) -> str:
+def _query(
+    judged: EvaluatedQuery, number: int, thumbnails: Mapping[tuple[int, str], bytes | None]
+) -> str:
     others = "other" if judged.relevant == 1 else "others"
     answers = "".join(
         _answer(answer, thumbnails.get((number, answer.id))) for answer in judged.answers
@@ -184,7 +186,7 @@ def _query(judged: Judged, number: int, thumbnails: Mapping[tuple[int, str], byt
     )
 
 
-def _answer(answer: Answer, thumbnail: bytes | None) -> str:
+def _answer(answer: EvaluatedHit, thumbnail: bytes | None) -> str:
     kind, mark = ("is-right", "✓") if answer.right else ("is-wrong", "✗")
     return (
         f'<div class="one {kind}" title="{escape(answer.id)}">{page.framed(thumbnail, answer.id)}'

@@ -12,7 +12,7 @@ from lookalike.collection import Collection
 from lookalike.core.filters import parse
 from lookalike.core.records import Json, Note
 from lookalike.encoders import available_encoders
-from lookalike.output.documents import notes_json, when
+from lookalike.output.json_documents import notes_json, when
 from lookalike.service import schemas
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes

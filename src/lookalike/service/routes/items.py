@@ -13,7 +13,7 @@ from lookalike.core.filters import Compare, Condition, Value, all_of, parse
 from lookalike.core.ids import check_id
 from lookalike.core.records import Item, Json
 from lookalike.errors import ImageError, ItemNotFoundError
-from lookalike.output.documents import items_json, missing_json, notes_json
+from lookalike.output.json_documents import items_json, missing_json, notes_json
 from lookalike.service import kept, schemas
 from lookalike.service.adding import Arrival, arrived, put
 from lookalike.service.answers import with_links

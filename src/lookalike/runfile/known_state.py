@@ -17,23 +17,37 @@ from lookalike.errors import (
     EncoderMismatchError,
     StoreDamagedError,
 )
-from lookalike.runfile.plan import Done, Known, View, options_of, outputs_of, view_of
-from lookalike.runfile.reading import Loaded
+from lookalike.runfile.plan import (
+    ItemsView,
+    KnownState,
+    StepRecord,
+    options_of,
+    outputs_of,
+    view_of,
+)
+from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.steps import STEPS, Step
 from lookalike.sources.download.record import NAME
 from lookalike.sources.scan import stamp_of
 
-__all__ = ["address_of", "keep", "look", "model_of", "opened", "stamps"]
+__all__ = [
+    "address_of",
+    "get_classifier_id",
+    "open_run_collection",
+    "read_state",
+    "record_step",
+    "stamp_files",
+]
 
 
-def address_of(loaded: Loaded) -> str:
+def address_of(loaded: LoadedRunFile) -> str:
     """The collection as a run opens it: a path is below the run file's folder."""
     text = loaded.file.collection
     is_path = "://" not in text and (any(mark in text for mark in "/\\") or text[0] in ".~")
     return str(loaded.place(text).resolve()) if is_path else text
 
 
-def opened(loaded: Loaded, *, create: bool) -> Collection:
+def open_run_collection(loaded: LoadedRunFile, *, create: bool) -> Collection:
     """The file's collection. Raises as ``config.open_collection``."""
     name = loaded.file.encoder
     is_card = name is not None and (name.endswith(".toml") or "/" in name or "\\" in name)
@@ -47,9 +61,9 @@ def opened(loaded: Loaded, *, create: bool) -> Collection:
 
 
 @contextmanager
-def _if_there(loaded: Loaded) -> Iterator[Collection | None]:
+def _if_there(loaded: LoadedRunFile) -> Iterator[Collection | None]:
     try:
-        shop = opened(loaded, create=False)
+        shop = open_run_collection(loaded, create=False)
     except CollectionNotFoundError:
         yield None
         return
@@ -57,7 +71,9 @@ def _if_there(loaded: Loaded) -> Iterator[Collection | None]:
         yield shop
 
 
-def look(loaded: Loaded, shop: Collection | None = None, *, items: bool = True) -> Known:
+def read_state(
+    loaded: LoadedRunFile, shop: Collection | None = None, *, items: bool = True
+) -> KnownState:
     """What there is now, in ``shop`` or the file's collection if that exists.
 
     Reads every item once (2.6 s for 88,883) where a step depends on them; without ``items`` none,
@@ -69,28 +85,30 @@ def look(loaded: Loaded, shop: Collection | None = None, *, items: bool = True) 
     return _look(loaded, shop, items=items)
 
 
-def _look(loaded: Loaded, shop: Collection | None, *, items: bool) -> Known:
+def _look(loaded: LoadedRunFile, shop: Collection | None, *, items: bool) -> KnownState:
     fetch = loaded.file.download
     downloaded = fetch is not None and (loaded.place(fetch.to) / NAME).is_file()
     if shop is None or shop.store.bound() is None:
-        return Known(downloaded=downloaded)
+        return KnownState(downloaded=downloaded)
     if not items:
-        return Known(exists=True, downloaded=downloaded)
+        return KnownState(exists=True, downloaded=downloaded)
     views = {step: view for step in STEPS if (view := view_of(loaded.file, step)) is not None}
     written = [name for step in STEPS for name in outputs_of(loaded.file, step)]
-    return Known(
+    return KnownState(
         exists=True,
         downloaded=downloaded,
         declared=tuple(shop.declared()),
-        model=model_of(shop),
+        model=get_classifier_id(shop),
         neighbours=_neighbours(shop),
         states=_digests(shop, views),
-        files=stamps(loaded, written),
+        files=stamp_files(loaded, written),
         done=_done(shop.store.setting(settings_keys.RUN)),
     )
 
 
-def keep(loaded: Loaded, shop: Collection, step: Step, *, state: str, made: Json) -> None:
+def record_step(
+    loaded: LoadedRunFile, shop: Collection, step: Step, *, state: str, made: Json
+) -> None:
     """Remember that a step was done, with the digest of what it saw and what it made."""
     document: Json = {"options": options_of(loaded.file, step), "state": state, "made": made}
 
@@ -100,7 +118,7 @@ def keep(loaded: Loaded, shop: Collection, step: Step, *, state: str, made: Json
     shop.store.change_setting(settings_keys.RUN, change)
 
 
-def stamps(loaded: Loaded, names: Iterable[str]) -> dict[str, Json]:
+def stamp_files(loaded: LoadedRunFile, names: Iterable[str]) -> dict[str, Json]:
     """Size and modification time of files, ``None`` for those that are not there."""
     found: dict[str, Json] = {}
     for name in names:
@@ -109,10 +127,10 @@ def stamps(loaded: Loaded, names: Iterable[str]) -> dict[str, Json]:
     return found
 
 
-def model_of(shop: Collection) -> str | None:
+def get_classifier_id(shop: Collection) -> str | None:
     """The fingerprint of what was learned, if it can be used, with the moment of learning."""
     try:
-        found = categories.learned(shop)
+        found = categories.get_classifier_info(shop)
     except (EncoderMismatchError, StoreDamagedError):
         return None
     return None if found is None else f"{found.fingerprint} {found.trained_at}"
@@ -125,17 +143,17 @@ def _neighbours(shop: Collection) -> int:
     return kept if kept is not None and kept == state.k and whole else 0
 
 
-def _done(document: Json) -> dict[Step, Done]:
+def _done(document: Json) -> dict[Step, StepRecord]:
     """What runs have kept; what cannot be understood is as if it were not there."""
-    found: dict[Step, Done] = {}
+    found: dict[Step, StepRecord] = {}
     for step in STEPS:
         match document.get(step) if isinstance(document, dict) else None:
             case {"options": str(options), "state": str(state), "made": made}:
-                found[step] = Done(options=options, state=state, made=made)
+                found[step] = StepRecord(options=options, state=state, made=made)
     return found
 
 
-def _digests(shop: Collection, views: Mapping[Step, View]) -> dict[Step, str]:
+def _digests(shop: Collection, views: Mapping[Step, ItemsView]) -> dict[Step, str]:
     """A digest for each view of the items; one scan for all with the same filter."""
     bound = shop.store.bound()
     begun = json.dumps(bound).encode()
@@ -148,7 +166,7 @@ def _digests(shop: Collection, views: Mapping[Step, View]) -> dict[Step, str]:
     return {step: digest.hexdigest()[:32] for step, digest in digests.items()}
 
 
-def _seen(item: Item, view: View) -> bytes:
+def _seen(item: Item, view: ItemsView) -> bytes:
     own = [item.id, item.digest, item.group]
     if view.fields is None:
         said: list[Any] = [item.label, dict(item.metadata), item.root, item.path]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.analysis.evaluation.rankings import Rows
-from lookalike.analysis.evaluation.records import Split
+from lookalike.analysis.evaluation.scores import Split
 from lookalike.core.filters import FIELDS, value_of
 from lookalike.core.notes import text
 from lookalike.core.records import Item
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["Plan", "class_of", "plan_queries"]
+__all__ = ["QueryPlan", "class_of", "plan_queries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class QueryPlan:
     """Who asks whom. Rows count the first collection's items that take part, by ascending id."""
 
     by: str
@@ -52,7 +52,7 @@ def plan_queries(
     queries: int | None,
     seed: int,
     distractors: bool,
-) -> Plan:
+) -> QueryPlan:
     first = collections[0]
     known = [_Known.of(item, by) for item in first.items(where)]
     mapped: list[dict[str, str]] = []
@@ -90,7 +90,7 @@ def plan_queries(
     if queries is not None and queries < len(eligible):
         drawn = np.random.default_rng(seed).choice(len(eligible), queries, replace=False)
         chosen = eligible[np.sort(drawn)]
-    return Plan(
+    return QueryPlan(
         by=by,
         where=where,
         split=split,

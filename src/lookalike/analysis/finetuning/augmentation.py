@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.core.protocols import Prepared
 
-__all__ = ["view_of"]
+__all__ = ["augment"]
 
 _LEAST_AREA = 0.35  # of the picture; an object in its middle stays recognisable
 _STRETCH = 4 / 3  # of the part's proportions
@@ -20,7 +20,7 @@ _LIGHT = 0.3  # how much brightness, contrast and saturation may differ
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
-def view_of(
+def augment(
     image: Image.Image, prepare: Callable[[Image.Image], Prepared], rng: np.random.Generator
 ) -> Prepared:
     """A random view of an RGB picture, (height, width, 3) uint8 as ``prepare`` gives it."""

@@ -7,13 +7,13 @@ from typing import TypeAlias
 from lookalike.analysis.evaluation.rankings import Values
 
 __all__ = [
-    "Answer",
     "ClassScore",
     "Comparison",
     "Confusion",
     "Difference",
+    "EvaluatedHit",
+    "EvaluatedQuery",
     "Evaluation",
-    "Judged",
     "Score",
     "Split",
 ]
@@ -56,7 +56,7 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class EvaluatedHit:
     """One of a query's first answers; ``name`` is its class, ``None`` if it has none."""
 
     id: str
@@ -66,14 +66,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class EvaluatedQuery:
     """A query with its first answers and what became of it."""
 
     id: str
     name: str
     relevant: int
     average_precision: float
-    answers: tuple[Answer, ...]
+    answers: tuple[EvaluatedHit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class Evaluation:
     curve: tuple[float, ...]
     classes: tuple[ClassScore, ...]
     confusions: tuple[Confusion, ...]
-    worst: tuple[Judged, ...]
+    worst: tuple[EvaluatedQuery, ...]
     seconds: float
     query_ids: tuple[str, ...] = field(repr=False)
     values: Mapping[str, Values] = field(repr=False, compare=False)

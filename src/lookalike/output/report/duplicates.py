@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from html import escape
 
-from lookalike.analysis.duplicates import Copy, Found
+from lookalike.analysis.duplicates import Duplicate, DuplicateReport
 from lookalike.core.records import Item
 from lookalike.output.report import page
 
-__all__ = ["render_copies"]
+__all__ = ["render_duplicates"]
 
 _LEGEND = (
     "<p>A near copy's difference is 0 for the same pixels and at most 1. Those that are "
@@ -15,15 +15,15 @@ _LEGEND = (
 )
 
 
-def render_copies(
-    found: Found, thumbnails: Mapping[str, bytes | None], *, name: str, made_at: str = ""
+def render_duplicates(
+    found: DuplicateReport, thumbnails: Mapping[str, bytes | None], *, name: str, made_at: str = ""
 ) -> str:
     """One HTML file. ``thumbnails`` are JPEGs by id; groups whose kept item lacks are left out.
 
     ``name`` is the collection's. Everything that comes from a collection is escaped.
     """
     shown = [group for group in found.groups if group.kept.id in thumbnails]
-    exact = sum(copy.exact for group in found.groups for copy in group.copies)
+    exact = sum(copy.exact for group in found.groups for copy in group.duplicates)
     title = f"Copies in {name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
@@ -44,7 +44,7 @@ def render_copies(
         else "",
     ]
     for group in shown:
-        cells = "".join(_cell(copy, thumbnails.get(copy.item.id)) for copy in group.copies)
+        cells = "".join(_cell(copy, thumbnails.get(copy.item.id)) for copy in group.duplicates)
         parts.append(
             f'<div class="query">{_kept(group.kept, thumbnails[group.kept.id])}'
             f'<div class="answers">{cells}</div></div>'
@@ -61,7 +61,7 @@ def _kept(item: Item, jpeg: bytes | None) -> str:
     return f'<div class="one is-right">{page.framed(jpeg, item.id)}{kept} {_facts(item)}</div>'
 
 
-def _cell(copy: Copy, jpeg: bytes | None) -> str:
+def _cell(copy: Duplicate, jpeg: bytes | None) -> str:
     how = "exact" if copy.exact else f"near {copy.difference:.2f}"
     turn = f", {escape(copy.turn)}" if copy.turn else ""
     picture = page.framed(jpeg, copy.item.id)

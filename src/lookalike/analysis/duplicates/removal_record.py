@@ -19,13 +19,13 @@ from typing import Literal, cast
 from lookalike.core.records import Item, Json, Stamp
 from lookalike.errors import SourceError
 
-__all__ = ["Given", "Removal", "append", "begin", "read"]
+__all__ = ["InheritedValues", "Removal", "append", "begin", "read"]
 
 Event = Literal["moving", "deleting", "moved", "deleted", "left", "restored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class InheritedValues:
     """What the kept item was given of the removed one's, because it had none of its own."""
 
     label: str | None = None
@@ -46,7 +46,7 @@ class Removal:
     path: Path
     target: Path | None
     kept: str
-    given: Given
+    given: InheritedValues
 
 
 def begin(
@@ -57,7 +57,7 @@ def begin(
     target: Path | None,
     kept: Item,
     kept_path: Path,
-    given: Given,
+    given: InheritedValues,
     facts: Mapping[str, Json],
 ) -> str:
     """Write down that a file is about to be moved or deleted; return the key of the entry.
@@ -177,7 +177,7 @@ def _removal(entry: dict[str, Json]) -> Removal:
         path=Path(cast("str", entry["from"])),
         target=None if target is None else Path(cast("str", target)),
         kept=cast("str", entry["kept"]),
-        given=Given(
+        given=InheritedValues(
             label=cast("str | None", given["label"]),
             group=cast("str | None", given["group"]),
             metadata=cast("dict[str, Json]", given["metadata"]),

@@ -15,14 +15,14 @@ import numpy as np
 from lookalike.analysis.duplicates.confirming import Verdict
 from lookalike.analysis.duplicates.signatures import SIDE, Signatures
 
-__all__ = ["Kept"]
+__all__ = ["SignatureCache"]
 
 # Raised with every change of what a signature or a verdict is.
 _VERSION = 2
 _ASK = 500  # digests in one query
 
 
-class Kept:
+class SignatureCache:
     """The signatures kept in a file; ``None`` keeps nothing.
 
     A file that cannot be read or written is passed over: all it saves is time.

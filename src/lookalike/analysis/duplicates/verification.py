@@ -6,9 +6,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lookalike import images
-from lookalike.analysis.duplicates.confirming import SIDE_SHOWN, Verdict, View, confirm, has_detail
-from lookalike.analysis.duplicates.keeping import Kept
-from lookalike.analysis.duplicates.reading import view_of
+from lookalike.analysis.duplicates.confirming import (
+    SIDE_SHOWN,
+    ImageView,
+    Verdict,
+    confirm,
+    has_detail,
+)
+from lookalike.analysis.duplicates.image_signatures import load_view
+from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Item
 from lookalike.errors import ImageError
@@ -17,20 +23,20 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["NOTHING_SHOWN", "Judge"]
+__all__ = ["NOTHING_SHOWN", "Verifier"]
 
 NOTHING_SHOWN = "it shows nothing"
 _VIEWS = 64  # images held at a time: 200 MB at most
 
 
-class Judge:
+class Verifier:
     """Compares items pair by pair at ``SIDE_SHOWN`` pixels.
 
     An image whose file is gone, has changed or cannot be read is not refuted: its verdict is that
     it looks the same and is not sure, with the reason.
     """
 
-    def __init__(self, collection: "Collection", kept: Kept) -> None:
+    def __init__(self, collection: "Collection", kept: SignatureCache) -> None:
         self._collection = collection
         self._kept = kept
         self._roots = {root.name: root.path for root in collection.roots()}
@@ -55,11 +61,13 @@ class Judge:
             )
         return [known[copy.digest] for copy in copies]
 
-    def against(self, view: View, copies: Sequence[Item], turns: Sequence[int]) -> list[Verdict]:
+    def against(
+        self, view: ImageView, copies: Sequence[Item], turns: Sequence[int]
+    ) -> list[Verdict]:
         """As ``verdicts``, beside an image that is no item."""
         return self._compared(view, list(zip(copies, turns, strict=True)))
 
-    def _compared(self, kept: View | str, copies: Sequence[tuple[Item, int]]) -> list[Verdict]:
+    def _compared(self, kept: ImageView | str, copies: Sequence[tuple[Item, int]]) -> list[Verdict]:
         if isinstance(kept, str):
             return [_unread(kept)] * len(copies)
         if not has_detail(kept):
@@ -82,7 +90,7 @@ class Judge:
     def _place(self, item: Item) -> tuple[str, str, str]:
         return item.root, item.path, item.digest
 
-    def _read(self, place: tuple[str, str, str]) -> View | str:
+    def _read(self, place: tuple[str, str, str]) -> ImageView | str:
         """An item's image, or why there is none."""
         root, path, digest = place
         if not path or root not in self._roots:
@@ -91,7 +99,7 @@ class Judge:
             data = images.read(self._roots[root] / path, self._collection.limits)
             if images.digest(data) != digest:
                 return "it has changed since it was indexed"
-            return view_of(data, side=SIDE_SHOWN, limits=self._collection.limits)
+            return load_view(data, side=SIDE_SHOWN, limits=self._collection.limits)
         except ImageError as error:
             return error.reason
 

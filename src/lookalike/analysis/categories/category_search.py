@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
-from lookalike.analysis.categories.keeping import load
 from lookalike.analysis.categories.labels import (
-    Meaning,
+    LabelField,
     Path,
     Prediction,
     condition_of,
@@ -15,7 +14,8 @@ from lookalike.analysis.categories.labels import (
     path_of,
     sums,
 )
-from lookalike.analysis.categories.predicting import predicted
+from lookalike.analysis.categories.prediction import predicted
+from lookalike.analysis.categories.stored_model import load
 from lookalike.core.filters import Condition, Exists
 from lookalike.core.records import Hit
 from lookalike.core.suggestions import did_you_mean
@@ -30,7 +30,7 @@ __all__ = [
     "CategoryRules",
     "CategorySearch",
     "Scope",
-    "choose",
+    "choose_scope",
     "search",
     "search_within",
 ]
@@ -88,7 +88,7 @@ class CategorySearch:
         return self.results
 
 
-def choose(
+def choose_scope(
     predictions: Sequence[Prediction],
     *,
     mass: float = _MASS,
@@ -171,7 +171,7 @@ def search_within(
     """
     rules = rules or CategoryRules()
 
-    def within(meaning: Meaning, paths: Sequence[Path]) -> list[Hit]:
+    def within(meaning: LabelField, paths: Sequence[Path]) -> list[Hit]:
         if quick:
             near = find(None, _AHEAD * k)
             found = [hit for hit in near if is_of(hit.item, meaning, paths)]
@@ -205,15 +205,15 @@ def _deepest(
     """The scope of the deepest level that gives one, with that level's predictions and paths."""
     levels = levels_of(chances)
     for depth in range(len(levels), 0, -1):
-        scope = choose(levels[depth - 1], mass=mass, least=least, most=most)
+        scope = choose_scope(levels[depth - 1], mass=mass, least=least, most=most)
         if scope.labels:
             path_of_label = {"/".join(path): path for path in sums(chances, depth)}
             return scope, levels[depth - 1], [path_of_label[label] for label in scope.labels]
-    return choose(levels[-1], mass=mass, least=least, most=most), levels[-1], []
+    return choose_scope(levels[-1], mass=mass, least=least, most=most), levels[-1], []
 
 
 def _vanished(
-    collection: "Collection", meaning: Meaning, paths: Sequence[Path], hits: Sequence[Hit]
+    collection: "Collection", meaning: LabelField, paths: Sequence[Path], hits: Sequence[Hit]
 ) -> list[str]:
     """Labels of a scope, the likeliest first, that no item has any more.
 
@@ -229,14 +229,14 @@ def _vanished(
     ]
 
 
-def _named(collection: "Collection", label: str, by: str | None) -> tuple[Meaning, Path]:
+def _named(collection: "Collection", label: str, by: str | None) -> tuple[LabelField, Path]:
     """What a label that somebody typed means; ``CollectionError`` if no item has it."""
     model = load(collection)
     if model is not None and by in (None, model.learned.by):
-        meaning = Meaning(by=model.learned.by, levels=model.learned.levels)
+        meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
         known = {path[:depth] for path in model.paths for depth in range(1, len(path) + 1)}
     else:
-        meaning, known = Meaning(by=by or "label"), set()
+        meaning, known = LabelField(by=by or "label"), set()
     path: Path = next((one for one in known if "/".join(one) == label), (label,))
     if collection.count(condition_of(meaning, [path])) == 0:
         if not known:

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lookalike import images
-from lookalike.analysis.duplicates.confirming import View
-from lookalike.analysis.duplicates.keeping import Kept
+from lookalike.analysis.duplicates.confirming import ImageView
+from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.analysis.duplicates.signatures import Signatures, signature
 from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Item, Skipped
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["signature_of", "signatures_of", "view_of"]
+__all__ = ["compute_signature", "load_signatures", "load_view"]
 
 _DECODE = (64, 64)  # a JPEG is not decoded below this
 
 
-def signature_of(seen: images.Layers) -> Signatures:
+def compute_signature(seen: images.Layers) -> Signatures:
     """The signature of an image on the ground on which there is more to see."""
     return max((signature(ground) for ground in seen.grounds), key=lambda one: float(one.std()))
 
 
-def view_of(data: bytes, *, side: int, limits: images.Limits) -> View:
+def load_view(data: bytes, *, side: int, limits: images.Limits) -> ImageView:
     """Decode an image to compare it at up to ``side`` pixels. Raises ``ImageError``."""
     # Twice the size: a crop is compared at the size of what is left.
     seen = images.decode_layers(data, limits=limits, at_least=(2 * side, 2 * side))
-    return View(grounds=seen.grounds, several=seen.several).reduced(2 * side)
+    return ImageView(grounds=seen.grounds, several=seen.several).reduced(2 * side)
 
 
-def signatures_of(
-    collection: "Collection", items: Sequence[Item], kept: Kept
+def load_signatures(
+    collection: "Collection", items: Sequence[Item], kept: SignatureCache
 ) -> tuple[dict[str, Signatures], list[Skipped]]:
     """Digest → signature, kept or decoded now; and what could not be read.
 
@@ -56,7 +56,7 @@ def signatures_of(
             seen = images.decode_layers(data, limits=collection.limits, at_least=_DECODE)
         except ImageError as error:
             return Skipped(path=str(place), reason=error.reason)
-        return signature_of(seen)
+        return compute_signature(seen)
 
     missing = [item for digest, item in wanted.items() if digest not in found]
     if missing:

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lookalike.analysis.finetuning.data_split import DataSplit, Rows
 from lookalike.analysis.finetuning.maps import Maps
-from lookalike.analysis.finetuning.records import (
+from lookalike.analysis.finetuning.quality import (
     Epoch,
-    Judgement,
+    FinetuningProgress,
     Quality,
     Recipe,
-    TrainingProgress,
+    SplitQuality,
 )
-from lookalike.analysis.finetuning.sides import Rows, Sides
 from lookalike.analysis.finetuning.tail import Head, State, Tail
 from lookalike.core.atomic_files import replace_file
 from lookalike.core.records import Skipped
@@ -28,7 +28,7 @@ from lookalike.core.vectors import Matrix
 from lookalike.encoders.checkpoint import Arrays
 from lookalike.errors import CollectionError, EncoderError, ExportError
 
-__all__ = ["Outcome", "Run", "is_checkpoint"]
+__all__ = ["FinetuningOutcome", "FinetuningRun", "is_checkpoint"]
 
 _READ = 64  # pictures at a time: as many are decoded before the network runs
 _SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -38,14 +38,14 @@ _Optimizer: TypeAlias = Any  # torch's; not every environment that checks types 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FinetuningOutcome:
     """``arrays`` is the whole checkpoint; ``None`` when nothing was better than it was before."""
 
     arrays: Arrays | None
     pictures: int
     labels: int
-    before: Judgement
-    after: Judgement
+    before: SplitQuality
+    after: SplitQuality
     epochs: tuple[Epoch, ...]
     best: int
     share: float
@@ -54,7 +54,7 @@ class Outcome:
     seconds: float
 
 
-class Run:
+class FinetuningRun:
     """``classes`` (n,) of the items whose ``maps`` are to be had. ``plan`` is a digest of all
     that decides what comes out: a ``checkpoint`` of another plan is refused.
     """
@@ -63,7 +63,7 @@ class Run:
         self,
         maps: Maps,
         classes: Rows,
-        sides: Sides,
+        sides: DataSplit,
         arrays: Arrays,
         recipe: Recipe,
         *,
@@ -74,7 +74,7 @@ class Run:
         began: float,
         seconds: float | None,
         share: float | None,
-        progress: Callable[[TrainingProgress], None],
+        progress: Callable[[FinetuningProgress], None],
         stop: Callable[[], bool],
     ) -> None:
         torch.set_num_threads(threads)
@@ -85,14 +85,14 @@ class Run:
         self._taught = 0, 0  # pictures, labels
         self._progress, self._stop = progress, stop
         self._judges: dict[str, tuple[NDArray[np.float16], Rows]] = {}
-        self._before = Judgement(held=None, new=None)
+        self._before = SplitQuality(held=None, new=None)
         self._epochs: list[Epoch] = []
         self._best: tuple[int, State] | None = None
         self._skipped: list[Skipped] = []
         self._to_read = len(sides.held) + len(sides.new) + len(sides.learn)
         self._read = 0
 
-    def go(self) -> Outcome:
+    def go(self) -> FinetuningOutcome:
         """Read, learn, choose."""
         stored = self._stored()
         for side, rows in (("held", self._sides.held), ("new", self._sides.new)):
@@ -152,7 +152,7 @@ class Run:
             maps, good, skipped = self._maps.plain(some)
             self._skipped += skipped
             self._read += len(some)
-            self._progress(TrainingProgress(reading=True, done=self._read, total=self._to_read))
+            self._progress(FinetuningProgress(reading=True, done=self._read, total=self._to_read))
             if len(good):
                 yield maps, good
 
@@ -198,7 +198,7 @@ class Run:
 
     def _tell(self, done: int, pictures: int, loss: float | None) -> None:
         self._progress(
-            TrainingProgress(
+            FinetuningProgress(
                 reading=False,
                 done=done,
                 total=self._recipe.epochs * pictures,
@@ -249,17 +249,17 @@ class Run:
         stale = self._best is not None and len(self._epochs) - self._best[0] >= _PATIENCE
         return stale or self._along() >= 1
 
-    def _judge(self) -> Judgement:
+    def _judge(self) -> SplitQuality:
         def quality(side: str) -> Quality | None:
             maps, rows = self._judges[side]
             return Quality.of(self._tail.vectors(maps), self._classes[rows]) if len(rows) else None
 
-        return Judgement(held=quality("held"), new=quality("new"))
+        return SplitQuality(held=quality("held"), new=quality("new"))
 
     def _value_of(self, number: int) -> float:
         return self._epochs[number - 1].judgement.value
 
-    def _choose(self) -> tuple[float, Judgement]:
+    def _choose(self) -> tuple[float, SplitQuality]:
         """The point between the first weights and the best epoch's that was asked for, or is best.
 
         Unless one was asked for, it must be no worse than the first on either side: an encoder
@@ -278,8 +278,10 @@ class Run:
         self._tail.load(self._tail.between(self._best[1], share))
         return share, after
 
-    def _outcome(self, share: float, after: Judgement, *, interrupted: bool) -> Outcome:
-        return Outcome(
+    def _outcome(
+        self, share: float, after: SplitQuality, *, interrupted: bool
+    ) -> FinetuningOutcome:
+        return FinetuningOutcome(
             arrays=self._tail.arrays() if share else None,
             pictures=self._taught[0],
             labels=self._taught[1],
@@ -362,4 +364,4 @@ def _epoch_of(stored: dict[str, Any]) -> Epoch:
         side: None if value is None else Quality(**value)
         for side, value in stored["judgement"].items()
     }
-    return Epoch(**{**stored, "judgement": Judgement(held=judged["held"], new=judged["new"])})
+    return Epoch(**{**stored, "judgement": SplitQuality(held=judged["held"], new=judged["new"])})

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.analysis.evaluation import class_of
-from lookalike.analysis.finetuning.records import Recipe, TrainingProgress, TrainingReport
-from lookalike.analysis.finetuning.sides import choose_sides
-from lookalike.analysis.finetuning.written import card_name, is_written, write_encoder
+from lookalike.analysis.finetuning.data_split import split_items
+from lookalike.analysis.finetuning.encoder_files import card_name, is_written, write_encoder
+from lookalike.analysis.finetuning.quality import FinetuningProgress, FinetuningReport, Recipe
 from lookalike.core.cpus import usable_cores
 from lookalike.core.filters import Condition
 from lookalike.core.records import Item
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["train"]
+__all__ = ["finetune"]
 
 _CHECKPOINT = "training.pt"
 _TEMPORARY = re.compile(r"front\.onnx|view-\d+\.f2")
 
 
-def train(
+def finetune(
     collection: "Collection",
     to: Path,
     *,
@@ -49,9 +49,9 @@ def train(
     seed: int = 0,
     threads: int | None = None,
     anew: bool = False,
-    progress: Callable[[TrainingProgress], None] = lambda now: None,  # noqa: ARG005 - says nothing
+    progress: Callable[[FinetuningProgress], None] = lambda now: None,  # noqa: ARG005 - says nothing
     stop: Callable[[], bool] = lambda: False,
-) -> TrainingReport:
+) -> FinetuningReport:
     """Teach a network the collection's labels, and write it to the folder ``to`` as an encoder.
 
     ``by`` is ``label``, ``group`` or a metadata field; items without it are passed over. ``base``
@@ -87,7 +87,7 @@ def train(
     items, names = _labelled(collection, by, where)
     number = {name: at for at, name in enumerate(sorted(set(names)))}
     classes = np.array([number[name] for name in names], dtype=np.intp)
-    sides = choose_sides(classes, [_keys(item, by) for item in items], seed=seed)
+    sides = split_items(classes, [_keys(item, by) for item in items], seed=seed)
     if find_spec("torch") is None:
         raise EncoderError(
             "training needs PyTorch, which is not installed; get it by: "
@@ -95,7 +95,7 @@ def train(
         )
     # Only now: it takes seconds to import, and every mistake above is found without it.
     from lookalike.analysis.finetuning.maps import Maps, front_of  # noqa: PLC0415 - loads onnx
-    from lookalike.analysis.finetuning.run import Run  # noqa: PLC0415 - loads PyTorch
+    from lookalike.analysis.finetuning.training_loop import FinetuningRun  # noqa: PLC0415 - loads PyTorch
 
     try:
         to.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def train(
         with _workshop(to) as work:
             front = front_of(card, arrays, recipe.stages, work, threads=threads or usable_cores())
             with Maps(collection, items, front, folder=work, seed=seed) as maps:
-                run = Run(
+                run = FinetuningRun(
                     maps,
                     classes,
                     sides,
@@ -127,7 +127,7 @@ def train(
             written = write_encoder(to, card, found.arrays, taught=taught)
     except OSError as error:
         raise ExportError(f"the training cannot be kept in {to}: {error.strerror}") from error
-    return TrainingReport(
+    return FinetuningReport(
         card=written,
         base=card.name,
         pictures=found.pictures,
@@ -226,7 +226,7 @@ def _check_folder(to: Path, *, anew: bool) -> None:
 
 def _set_aside(checkpoint: Path) -> None:
     """Delete the checkpoint of an earlier training; a file of others keeps a name beside it."""
-    from lookalike.analysis.finetuning.run import is_checkpoint  # noqa: PLC0415 - loads PyTorch
+    from lookalike.analysis.finetuning.training_loop import is_checkpoint  # noqa: PLC0415 - loads PyTorch
 
     if is_checkpoint(checkpoint):
         checkpoint.unlink()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lookalike.analysis.categories.logistic import divide
 
-__all__ = ["Rows", "Sides", "choose_sides"]
+__all__ = ["DataSplit", "Rows", "split_items"]
 
 Rows = NDArray[np.intp]
 
@@ -18,7 +18,7 @@ _MOST_JUDGES = 2500  # a side: 110 MB of maps, and a second or so for the rankin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sides:
+class DataSplit:
     """Rows of items, ascending. ``held`` are pictures of labels that are learned, ``new`` all the
     pictures of labels that are not: they tell what becomes of things that nobody has labelled yet.
     """
@@ -28,7 +28,7 @@ class Sides:
     new: Rows
 
 
-def choose_sides(classes: Rows, keys: Sequence[tuple[str, ...]], *, seed: int) -> Sides:
+def split_items(classes: Rows, keys: Sequence[tuple[str, ...]], *, seed: int) -> DataSplit:
     """Hold out a tenth of the labels, where there are ten, and a fifth of the others' pictures.
 
     Items that share one of their ``keys`` (a product, a file's digest) never stand on two sides:
@@ -46,7 +46,7 @@ def choose_sides(classes: Rows, keys: Sequence[tuple[str, ...]], *, seed: int) -
         dtype=np.intp,
     )
     held = divide(classes[rest], [keys[row] for row in rest.tolist()], seed=seed)
-    return Sides(
+    return DataSplit(
         learn=rest[~held], held=_some(rest[held], rng), new=_some(np.flatnonzero(new), rng)
     )
 

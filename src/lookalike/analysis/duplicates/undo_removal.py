@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.analysis.duplicates import removals
-from lookalike.analysis.duplicates.acting import Outcome
-from lookalike.analysis.duplicates.moving import digest_of, move
-from lookalike.analysis.duplicates.removals import Given, Removal
+from lookalike.analysis.duplicates import removal_record
+from lookalike.analysis.duplicates.file_moves import digest_of, move
+from lookalike.analysis.duplicates.removal import DuplicateOutcome
+from lookalike.analysis.duplicates.removal_record import InheritedValues, Removal
 from lookalike.core.records import Entry, Item, Stamp
 from lookalike.errors import ItemNotFoundError
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["undo"]
 
 
-def undo(collection: "Collection", record: Path, *, dry_run: bool = False) -> Iterator[Outcome]:
+def undo(
+    collection: "Collection", record: Path, *, dry_run: bool = False
+) -> Iterator[DuplicateOutcome]:
     """Put back every file of a record that is still away, the last first.
 
     A file returns with its bytes as they were, never over one that is there now, and its item with
@@ -28,14 +30,14 @@ def undo(collection: "Collection", record: Path, *, dry_run: bool = False) -> It
     for good, is no longer where it was moved to, has changed, or something else has its place.
     Raises ``SourceError`` when the record cannot be read or written. Doing it twice does no harm.
     """
-    entries = removals.read(record)
+    entries = removal_record.read(record)
     for removal in reversed(entries):
         if removal.event in ("restored", "left"):
             continue
         reason = _why_not(removal)
         if not reason and not dry_run:
             reason = _put_back(collection, record, removal)
-        yield Outcome(
+        yield DuplicateOutcome(
             item=removal.item,
             done="left" if reason else "restored",
             path=removal.target,
@@ -77,7 +79,7 @@ def _put_back(collection: "Collection", record: Path, removal: Removal) -> str:
             return error.strerror or type(error).__name__
     reason = _item_back(collection, removal)
     if not reason:
-        removals.append(record, removal.key, "restored")
+        removal_record.append(record, removal.key, "restored")
     return reason
 
 
@@ -125,7 +127,7 @@ def _item_back(collection: "Collection", removal: Removal) -> str:
     return ""
 
 
-def _without(kept: Item, given: Given) -> Item:
+def _without(kept: Item, given: InheritedValues) -> Item:
     """The kept item without what it was given, where that is still what it has."""
     return replace(
         kept,

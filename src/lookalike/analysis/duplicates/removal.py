@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike import images
-from lookalike.analysis.duplicates import removals
-from lookalike.analysis.duplicates.confirming import SIDE_SURE, View, confirm
+from lookalike.analysis.duplicates import removal_record
+from lookalike.analysis.duplicates.confirming import SIDE_SURE, ImageView, confirm
+from lookalike.analysis.duplicates.file_moves import free, move
 from lookalike.analysis.duplicates.finding import TURNS
-from lookalike.analysis.duplicates.grouping import Copy, Group
-from lookalike.analysis.duplicates.moving import free, move
-from lookalike.analysis.duplicates.reading import view_of
-from lookalike.analysis.duplicates.removals import Given
+from lookalike.analysis.duplicates.grouping import Duplicate, DuplicateGroup
+from lookalike.analysis.duplicates.image_signatures import load_view
+from lookalike.analysis.duplicates.removal_record import InheritedValues
 from lookalike.core.records import Item
 from lookalike.errors import ImageError, ItemNotFoundError, SourceError
 from lookalike.sources.scan import TRASH
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["MOVED", "REMOVED", "Outcome", "act"]
+__all__ = ["MOVED", "REMOVED", "DuplicateOutcome", "act"]
 
 MOVED = "moved.jsonl"
 REMOVED = "removed.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class DuplicateOutcome:
     """What became of one duplicate: ``moved``, ``trashed``, ``deleted``, or ``left``: why.
 
     ``path`` is where the file was and ``target`` where it is now; ``record`` is the file in which
@@ -50,14 +50,14 @@ class Outcome:
 
 def act(
     collection: "Collection",
-    groups: Sequence[Group],
+    groups: Sequence[DuplicateGroup],
     *,
     move_to: Path | None = None,
     permanently: bool = False,
     dry_run: bool = False,
     progress: Callable[[int, int], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Outcome]:
+) -> Iterator[DuplicateOutcome]:
     """Move each group's duplicates below ``move_to``; without it, into the trash of their root.
 
     The trash is a folder ``.lookalike-trash`` in each indexed folder, so on the same disk, and is
@@ -77,10 +77,10 @@ def act(
     if move_to is not None:
         _check_target(collection, move_to)
     run = _Run(collection, move_to, permanently=permanently)
-    total = sum(len(group.copies) for group in groups)
+    total = sum(len(group.duplicates) for group in groups)
     done = 0
     for group in groups:
-        for copy in group.copies:
+        for copy in group.duplicates:
             if stop():
                 return
             outcome = run.outcome(group.kept, copy, dry_run=dry_run)
@@ -130,7 +130,7 @@ class _Run:
         self._record: Path | None = None
         self._taken: set[Path] = set()
 
-    def outcome(self, kept: Item, copy: Copy, *, dry_run: bool) -> Outcome:
+    def outcome(self, kept: Item, copy: Duplicate, *, dry_run: bool) -> DuplicateOutcome:
         """Deal with one duplicate; touches nothing in a dry run."""
         item = copy.item
         path = self._path(item)
@@ -140,10 +140,10 @@ class _Run:
             if not dry_run:
                 self._do(kept, copy, step)
         except _LeftError as left:
-            return Outcome(item=item, done="left", path=path, reason=str(left))
+            return DuplicateOutcome(item=item, done="left", path=path, reason=str(left))
         if self._permanently:
-            return Outcome(item=item, done="deleted", path=path, record=self._record)
-        return Outcome(
+            return DuplicateOutcome(item=item, done="deleted", path=path, record=self._record)
+        return DuplicateOutcome(
             item=item,
             done="trashed" if self._move_to is None else "moved",
             path=path,
@@ -164,7 +164,7 @@ class _Run:
             self._folders[item.root] = free(trash / self._stamp)
         return free(self._folders[item.root] / "files" / item.path, self._taken)
 
-    def _checked(self, kept: Item, copy: Copy) -> "_Step":
+    def _checked(self, kept: Item, copy: Duplicate) -> "_Step":
         """What is to be done, once all is well. Raises ``_LeftError``."""
         item = copy.item
         original, path = self._path(kept), self._path(item)
@@ -179,7 +179,7 @@ class _Run:
         if kept.digest != item.digest:
             try:
                 first, second = (
-                    view_of(one, side=SIDE_SURE, limits=self._collection.limits)
+                    load_view(one, side=SIDE_SURE, limits=self._collection.limits)
                     for one in (kept_data, data)
                 )
             except ImageError as error:
@@ -202,7 +202,7 @@ class _Run:
             raise _LeftError(f"{of}it has changed since it was indexed")
         return data, before
 
-    def _do(self, kept: Item, copy: Copy, step: "_Step") -> None:
+    def _do(self, kept: Item, copy: Duplicate, step: "_Step") -> None:
         """Write down, move, look again, and only then forget the item. Raises ``_LeftError``."""
         try:
             now, item = (self._collection.get(one.id) for one in (kept, copy.item))
@@ -213,7 +213,7 @@ class _Run:
         given = _given(now, item)
         if self._record is None:
             self._record = self._new_record(item)
-        key = removals.begin(
+        key = removal_record.begin(
             self._record,
             item=item,
             path=step.path,
@@ -230,9 +230,9 @@ class _Run:
         try:
             self._move(kept, step)
         except _LeftError as left:
-            removals.append(self._record, key, "left", reason=str(left))
+            removal_record.append(self._record, key, "left", reason=str(left))
             raise
-        removals.append(self._record, key, "deleted" if self._permanently else "moved")
+        removal_record.append(self._record, key, "deleted" if self._permanently else "moved")
         self._collection.store.update([_with(now, given)])
         self._collection.remove(item.id)
 
@@ -285,15 +285,15 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _check_same(kept: View, copy: View, turn: str) -> None:
+def _check_same(kept: ImageView, copy: ImageView, turn: str) -> None:
     verdict = confirm(kept, copy, turn=TURNS.index(turn) if turn in TURNS else 0, side=SIDE_SURE)
     if not verdict.sure:
         raise _LeftError(f"not surely the same image: {verdict.reason}")
 
 
-def _given(kept: Item, item: Item) -> Given:
+def _given(kept: Item, item: Item) -> InheritedValues:
     """What the kept item lacks and the other has."""
-    return Given(
+    return InheritedValues(
         label=item.label if kept.label is None else None,
         group=item.group if kept.group is None else None,
         metadata={
@@ -302,7 +302,7 @@ def _given(kept: Item, item: Item) -> Given:
     )
 
 
-def _with(kept: Item, given: Given) -> Item:
+def _with(kept: Item, given: InheritedValues) -> Item:
     return replace(
         kept,
         label=kept.label if given.label is None else given.label,

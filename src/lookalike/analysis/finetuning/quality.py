@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.analysis.evaluation import measures
-from lookalike.analysis.finetuning.sides import Rows
+from lookalike.analysis.finetuning.data_split import Rows
 from lookalike.core.records import Skipped
 from lookalike.core.vectors import Matrix
 from lookalike.encoders.efficientnet_lite import STAGES
 
-__all__ = ["Epoch", "Judgement", "Quality", "Recipe", "TrainingProgress", "TrainingReport"]
+__all__ = ["Epoch", "FinetuningProgress", "FinetuningReport", "Quality", "Recipe", "SplitQuality"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class SplitQuality:
     """Quality among held-out pictures of labels that are learned, and among those of labels that
     are not (``new``); ``None`` where too few pictures could be held out.
     """
@@ -88,7 +88,7 @@ class Judgement:
         known = [one.map_at_r for one in (self.held, self.new) if one is not None]
         return sum(known) / len(known) if known else 0.0
 
-    def is_nowhere_below(self, other: "Judgement") -> bool:
+    def is_nowhere_below(self, other: "SplitQuality") -> bool:
         """Whether neither mAP@R is lower than the other's."""
         pairs = ((self.held, other.held), (self.new, other.new))
         return all(
@@ -104,12 +104,12 @@ class Epoch:
 
     number: int
     loss: float
-    judgement: Judgement
+    judgement: SplitQuality
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingProgress:
+class FinetuningProgress:
     """``done`` of ``total`` pictures, first ``reading`` them all once, then learning.
 
     While learning, ``before`` is how good the network was at first, ``loss`` the last batch's and
@@ -120,12 +120,12 @@ class TrainingProgress:
     done: int
     total: int
     loss: float | None = None
-    before: Judgement | None = None
+    before: SplitQuality | None = None
     epoch: Epoch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingReport:
+class FinetuningReport:
     """What was learned, and what it is good for.
 
     ``card`` is the new encoder's, ``None`` when nothing better than the network as it was came
@@ -139,8 +139,8 @@ class TrainingReport:
     pictures: int
     labels: int
     new_labels: int
-    before: Judgement
-    after: Judgement
+    before: SplitQuality
+    after: SplitQuality
     epochs: tuple[Epoch, ...]
     best: int
     share: float

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from lookalike.analysis.categories import CalibrationBin, CategoryReport, Confusion, LabelScore
+from lookalike.analysis.categories import CalibrationBin, CategoryReport, LabelConfusion, LabelScore
 from lookalike.output.report import page, plots
 from lookalike.output.report.page import percent
 
-__all__ = ["render_learning"]
+__all__ = ["render_categories"]
 
 _MATRIX: Final = 30  # labels in the matrix: more than that cannot be read on a screen
 _BARS: Final = 20
@@ -17,7 +17,7 @@ _CONFUSIONS: Final = 20
 _ROWS: Final = 500  # labels in the table; the JSON document has all
 
 
-def render_learning(report: CategoryReport, *, collection: str, made_at: str = "") -> str:
+def render_categories(report: CategoryReport, *, collection: str, made_at: str = "") -> str:
     """The page of what ``categories.train`` answered."""
     parts = [
         f"<h1>How well does {escape(collection)} name a picture's {escape(report.by)}?</h1>",
@@ -258,7 +258,7 @@ def _confusions(report: CategoryReport) -> str:
         return "<p>Nothing was mistaken.</p>"
     held_out = {one.label: one.held_out for one in report.labels}
 
-    def row(one: Confusion) -> tuple[str, ...]:
+    def row(one: LabelConfusion) -> tuple[str, ...]:
         return (
             escape(one.label),
             page.left(escape(one.predicted)),

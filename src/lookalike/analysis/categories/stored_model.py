@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["Learned", "Model", "Standing", "drop", "keep", "learned", "load", "standing"]
+__all__ = [
+    "ClassifierInfo",
+    "ClassifierStatus",
+    "Model",
+    "drop",
+    "get_classifier_info",
+    "get_classifier_status",
+    "load",
+    "save_model",
+]
 
 # A small document says which of the two others holds the model: the change from one model to the
 # next is one write, and noticing it costs a search a few microseconds.
@@ -34,7 +43,7 @@ _ALL = 1_000_000  # labels of a collection that are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class ClassifierInfo:
     """What the collection keeps about its model. ``report`` is as ``CategoryReport`` in JSON.
 
     Without its ``labels``, and with the most frequent confusions only. ``where`` is the filter
@@ -59,7 +68,7 @@ class Model:
     All but ``trained_at`` and the report is in the fingerprint.
     """
 
-    learned: Learned
+    learned: ClassifierInfo
     paths: tuple[Path, ...]
     counts: tuple[int, ...]
     weights: logistic.Floats
@@ -71,7 +80,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ClassifierStatus:
     """How what was learned stands against the items that there are now.
 
     ``items_then`` had one of ``labels_then`` labels when it was learned; ``added`` labels it does
@@ -98,7 +107,7 @@ class Standing:
 _decoded: WeakKeyDictionary[Store, Model] = WeakKeyDictionary()
 
 
-def keep(
+def save_model(
     collection: "Collection",
     counts: Mapping[Path, int],
     weights: logistic.Floats,
@@ -165,7 +174,7 @@ def load(collection: "Collection") -> Model | None:
         model = _decoded.get(store)
         if model is None or not _is_of(mark, model.learned):
             slot = _slot_of(mark)
-            model = None if slot is None else _model(store.setting(slot))
+            model = None if slot is None else _decode_model(store.setting(slot))
             if model is None or not _is_of(mark, model.learned):
                 before, mark = mark, store.setting(settings_keys.CATEGORIES)
                 if mark != before:  # learned anew in this moment
@@ -187,14 +196,14 @@ def load(collection: "Collection") -> Model | None:
     return None
 
 
-def _is_of(mark: Json, one: Learned) -> bool:
+def _is_of(mark: Json, one: ClassifierInfo) -> bool:
     return isinstance(mark, dict) and (mark.get("fingerprint"), mark.get("trained_at")) == (
         one.fingerprint,
         one.trained_at,
     )
 
 
-def _model(document: Json) -> Model | None:
+def _decode_model(document: Json) -> Model | None:
     """The model of a document; ``None`` for one that is not as it was written."""
     match document:
         case {
@@ -217,7 +226,7 @@ def _model(document: Json) -> Model | None:
     paths = tuple(tuple(map(str, path)) for path in labels if isinstance(path, list))
     raw, count = base64.b64decode(data), len(paths)
     return Model(
-        learned=Learned(
+        learned=ClassifierInfo(
             by=by,
             levels=levels,
             where=where,
@@ -235,13 +244,13 @@ def _model(document: Json) -> Model | None:
     )
 
 
-def learned(collection: "Collection") -> Learned | None:
+def get_classifier_info(collection: "Collection") -> ClassifierInfo | None:
     """What the collection has learned, or ``None``. Raises as ``predict``."""
     model = load(collection)
     return None if model is None else model.learned
 
 
-def standing(collection: "Collection") -> Standing | None:
+def get_classifier_status(collection: "Collection") -> ClassifierStatus | None:
     """How what was learned stands against the items now; ``None`` where that cannot be told.
 
     That is where nothing was learned, or with a filter that was no text. Looks at every item for
@@ -252,7 +261,7 @@ def standing(collection: "Collection") -> Standing | None:
         return None
     then = dict(zip(model.paths, model.counts, strict=True))
     now = _counted(collection, model.learned.by, model.learned.where, levels=model.learned.levels)
-    return Standing(
+    return ClassifierStatus(
         items_then=sum(then.values()),
         items_now=sum(now.values()),
         labels_then=len(then),

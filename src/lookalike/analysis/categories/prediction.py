@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.analysis.categories import keeping, logistic
+from lookalike.analysis.categories import logistic, stored_model
 from lookalike.analysis.categories.labels import (
-    Meaning,
+    LabelField,
     Path,
     Prediction,
     check_field,
@@ -55,14 +55,14 @@ def predict(
 
 def predicted(
     collection: "Collection", picture: "Encoded", by: str | None = None
-) -> tuple[Meaning, dict[Path, float]]:
+) -> tuple[LabelField, dict[Path, float]]:
     """What labels mean in the collection, and the probability of each."""
-    model = keeping.load(collection)
+    model = stored_model.load(collection)
     if model is not None and by in (None, model.learned.by):
-        meaning = Meaning(by=model.learned.by, levels=model.learned.levels)
+        meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
         chances = model.probabilities(picture.vector).tolist()
         return meaning, dict(zip(model.paths, chances, strict=True))
-    meaning = Meaning(by=by or "label", levels=False)
+    meaning = LabelField(by=by or "label", levels=False)
     check_field(meaning.by)
     near = collection.search(picture, k=_NEIGHBOURS, where=Exists(meaning.by))
     found = _vote(near, meaning.by)

@@ -13,7 +13,7 @@ from lookalike.errors import LookalikeError
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Match
     from lookalike.analysis.categories import CategorySearch
-    from lookalike.analysis.categories.twostep import CategoryChoice
+    from lookalike.analysis.categories.category_search import CategoryChoice
     from lookalike.collection import Collection
     from lookalike.search import Results, SearchOptions
 
