@@ -3,7 +3,7 @@
     python -m benchmarks.bench                       # all, about 40 minutes on two cores
     python -m benchmarks.bench indexing memory       # some
     python -m benchmarks.bench --quick               # a few minutes; keeps nothing
-    python -m benchmarks.bench --draw                # only the picture and the tables anew
+    python -m benchmarks.bench --draw                # only the image and the tables again
     eval "$(scripts/engines --fast up)" && python -m benchmarks.bench servers server_recall
 
 Each runs in a process of its own, one after the other. What it found goes to
@@ -71,7 +71,7 @@ def own_s() -> float:
 
 
 def run(name: str, *, quick: bool) -> Result:
-    """One benchmark in a process of its own. Raises ``CalledProcessError`` if it fails."""
+    """One benchmark in a process of its own. Raise ``CalledProcessError`` if it fails."""
     words = ("--quick",) if quick else BENCHMARKS.get(name, ())
     plain = name in PROGRAMS
     command = ["-m", f"benchmarks.{name}", *(() if plain else (*words, "--json"))]
@@ -197,7 +197,7 @@ def write_document(results: Sequence[Result]) -> None:
     DOCUMENT.write_text(f"{before}{BEGIN}\n\n{document(results)}\n\n{END}{after}", encoding="utf-8")
 
 
-# --- the picture -------------------------------------------------------------------------------
+# --- the image -------------------------------------------------------------------------------
 
 INK, SOFT, GRID = "#1f2933", "#6b7785", "#e4e8ec"
 GOOD, BAD = "#2a9d8f", "#e76f51"
@@ -273,7 +273,7 @@ def draw_search(axes: Any, rows: Sequence[Result]) -> None:  # noqa: ANN401 - ma
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """One picture of the ratios that have goals, and of search as collections grow."""
+    """One image of the ratios that have goals, and of search as collections grow."""
     import matplotlib as mpl  # noqa: PLC0415 - only here, and slow
 
     mpl.use("agg")

@@ -1,10 +1,10 @@
-"""Whether a score can say that nothing here looks like a picture.
+"""Whether a score can say that nothing here looks like an image.
 
     python -m benchmarks.calibration [--quick] [--all] [--json]
 
-Collections are made without some pictures, which are then searched. *There*: their kind is in the
+Collections are made without some images, which are then searched. *There*: their kind is in the
 collection. *Not there*: classes of Caltech-101 that were held out whole, ten at a time; its
-pictures of anything (BACKGROUND_Google); pictures of the other set; plain colours and noise.
+images of anything (BACKGROUND_Google); images of the other set; plain colours and noise.
 
 - levels: how many of each reach weak, fair and strong, as `analysis.calibration` measures them.
   Of what is not there that is the false-accept rate; of what is there, 1 less it is the
@@ -142,7 +142,7 @@ def calibrated(
 def vectors_of(
     pictures: Pictures, encoder: str | Path | None = None
 ) -> tuple[Matrix, NDArray[np.str_]]:
-    """Vectors (n, dim) and labels (n,) of the pictures that have a label."""
+    """Vectors (n, dim) and labels (n,) of the images that have a label."""
     with indexed(pictures, encoder=encoder, graph=False) as collection:
         known = {item.id for item in collection}
         ids = [path for path, label in pictures.labels.items() if label and path in known]
@@ -303,7 +303,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="Myntra: all 44,442, not 3,000")
     options = parser.parse_args()
     report = Report(
-        name="calibration", question="Can a score say that nothing here looks like a picture?"
+        name="calibration", question="Can a score say that nothing here looks like an image?"
     )
     began = time.perf_counter()
     classes = caltech()
@@ -314,7 +314,7 @@ def main() -> None:
     products, kinds = vectors_of(shop)
     some = np.random.default_rng(1).permutation(len(products))[:1000]
     folds = 2 if options.quick else 8
-    real = shop.folder != classes.folder  # else drawn pictures, the same twice
+    real = shop.folder != classes.folder  # else drawn images, the same twice
     trials = [
         by_class(
             f"{classes.name}, EfficientNet-Lite0",

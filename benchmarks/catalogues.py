@@ -132,7 +132,7 @@ def main() -> None:
         name="catalogues",
         question="How long does reading a large catalogue take, and is its memory flat?",
         notes=[
-            "drawn-up files in the shapes of iMaterialist's; no pictures are looked at",
+            "drawn-up files in the shapes of iMaterialist's; no images are looked at",
             "each reading is a process; its time is without starting Python and importing",
             f"resident memory, read every {STEP_S * 1000:.0f} ms from outside",
             "a file of 2018 is read twice: labels first, then images",

@@ -2,7 +2,7 @@
 
     python -m benchmarks.categories [--quick] [--all] [--json]
 
-Some pictures are queries; they and their copies are not in the collection. A model learns the
+Some images are queries; they and their copies are not in the collection. A model learns the
 labels of the rest. An answer is right when it has the query's label. Each query is asked three
 ways, from its vector, so that the network's time is in none:
 
@@ -164,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     shop = myntra(1000 if options.quick else None if options.all else 3000)
     sets = [shop] if options.quick else [caltech(), shop]
-    if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn pictures
+    if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn images
         sets.pop()
     report = Report(name="categories", question="What does searching in two steps do?")
     for pictures in sets:

@@ -4,7 +4,7 @@
 
 The whole time of ``lookalike search PICTURE`` as a person's shell sees it, and of a bare Python
 process that imports numpy, ONNX Runtime and Pillow, opens the same network, decodes the same
-picture and encodes it. Files are in the system's cache for both. ``--large`` adds a collection of
+image and encodes it. Files are in the system's cache for both. ``--large`` adds a collection of
 44,442 items, which are indexed at the first time. ``--profile`` shows which imports take long.
 """
 

@@ -26,10 +26,10 @@ PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "product-phot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """``ms`` and ``prepare_ms``: medians over pictures of the best of the repeats, for decoding and
+    """``ms`` and ``prepare_ms``: medians over images of the best of the repeats, for decoding and
     for the resize after it. ``ratio``: how often both go into those of the full scale. ``mean``
     and ``worst``: differences of 8-bit values from what the full scale leads to, over all pixels
-    and of the picture with the greatest mean.
+    and of the image with the greatest mean.
     """
 
     factor: int | None
@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--side", type=int, default=224, help="pixels that the encoder takes")
-    parser.add_argument("--repeat", type=int, default=5, help="times each picture is decoded")
+    parser.add_argument("--repeat", type=int, default=5, help="times each image is decoded")
     options = parser.parse_args()
     if not PHOTOS.exists():
         sys.exit(f"{PHOTOS} is not there; this benchmark needs the photographs in it")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.duplicates [--originals N] [--imagededup-python PATH] [--quick] [--json]
 
-Originals are drawn from real pictures; of each, copies are made by stated changes, and all lie in
+Originals are drawn from real images; of each, copies are made by stated changes, and all lie in
 one folder. A copy is found when it is in its original's group. Precision is the share of the pairs
 within groups that were made of one original; pairs that are copies already in the data count as
 wrong ones, for both programs. imagededup runs in a process of its own, under a Python that has it

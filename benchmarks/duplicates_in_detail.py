@@ -5,7 +5,7 @@
 Hard pairs are drawn by ``examples/hard_pairs.py``: letters of one letterhead, tickets for two
 seats and two dozen kinds more, half of them with a copy's change on the second. Each is compared
 as before a file is removed, whatever vectors and hashes would say of it. Copies are made of real
-pictures by the changes of the same module. Seeds below 100 were used to choose the limits: prove
+images by the changes of the same module. Seeds below 100 were used to choose the limits: prove
 with others.
 """
 
@@ -57,7 +57,7 @@ def different(pairs: int, seed: int) -> tuple[list[dict[str, Json]], float]:
 
 
 def copies(title: str, files: list[Path], count: int, seed: int) -> list[dict[str, Json]]:
-    """A row for each change of a copy of real pictures."""
+    """A row for each change of a copy of real images."""
     import hard_pairs  # noqa: PLC0415 - examples/ is no package
 
     found: dict[str, Counter[str]] = defaultdict(Counter)

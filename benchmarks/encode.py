@@ -59,7 +59,7 @@ def session(encoder: OnnxEncoder, *, threads: int, spin: bool) -> onnxruntime.In
 
 
 def compare_runs(encoder: OnnxEncoder, cores: int) -> None:
-    """Pictures per second for pictures in a run, runs at a time and threads in a run."""
+    """Pictures per second for images in a run, runs at a time and threads in a run."""
     spec, wanted = encoder.card.input, [encoder.card.output.name]
     random = np.random.default_rng(0)
     shape = (PICTURES, spec.height, spec.width, 3)
@@ -84,7 +84,7 @@ def compare_runs(encoder: OnnxEncoder, cores: int) -> None:
                 rates.append(f"{PICTURES / median_ms(everything, 3) * 1e3:5.0f} at {size}")
         print(
             f"{at_a_time} runs at a time of {inside} threads{', spinning' if spin else '':10}"
-            f" one picture {one:5.2f} ms; pictures/s {', '.join(rates)}"
+            f" one image {one:5.2f} ms; pictures/s {', '.join(rates)}"
         )
 
 
@@ -104,9 +104,9 @@ def main() -> None:
     image = Image.fromarray(noise)
     batch = [encoder.prepare(image)] * PICTURES
     print(f"prepare, 800 x 600:   {median_ms(lambda: encoder.prepare(image), 20):6.2f} ms")
-    print(f"encode, one picture:  {median_ms(lambda: encoder.encode(batch[:1]), 30):6.2f} ms")
+    print(f"encode, one image:  {median_ms(lambda: encoder.encode(batch[:1]), 30):6.2f} ms")
     rate = PICTURES / median_ms(lambda: encoder.encode(batch)) * 1e3
-    print(f"encode, {PICTURES} pictures:  {rate:6.0f} pictures/s")
+    print(f"encode, {PICTURES} images:  {rate:6.0f} pictures/s")
     program = COLD.format(name=str(Path(arguments.encoder)))
     starts = [
         [
@@ -120,7 +120,7 @@ def main() -> None:
     )
     print(
         f"cold start: bare imports {bare:.0f} ms, lookalike.encoders {imported:.0f} ms, "
-        f"load {loaded:.0f} ms, first picture {first:.0f} ms"
+        f"load {loaded:.0f} ms, first image {first:.0f} ms"
     )
 
 

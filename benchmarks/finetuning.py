@@ -4,10 +4,10 @@
 
 Needs PyTorch: pip install 'lookalike[train]'. Of Caltech-101's classes a fifth is never shown to
 the training ("unseen"): what a shop has when new products come. Of the other classes two thirds of
-the pictures teach ("train"), the rest is new pictures of known classes ("test"). Whatever the
+the images teach ("train"), the rest is new images of known classes ("test"). Whatever the
 training holds out to judge itself by is taken from "train".
 
-Then each collection answers for "test", for "unseen", and for both together: every picture asks
+Then each collection answers for "test", for "unseen", and for both together: every image asks
 all the others of its side, and an answer is right when it has the query's label. The first encoder
 is the network as it comes. "chosen" is what `lookalike train` writes by itself, "whole" what it
 writes with `--share 1`. Differences are query by query, with 95 % intervals.
@@ -32,16 +32,16 @@ from lookalike.sources.catalogues import open_catalogue
 
 SEED = 5  # of the division; the recipe was found on "train" alone
 SIDES = {
-    "test: new pictures of learned labels": "side=test",
+    "test: new images of learned labels": "side=test",
     "unseen: labels that were not learned": "side=unseen",
     "both together": "side=test or side=unseen",
 }
 SHOWN = ("R@1", "P@10", "mAP")
-_NOT_A_CLASS = "BACKGROUND_Google"  # Caltech-101's pictures of anything
+_NOT_A_CLASS = "BACKGROUND_Google"  # Caltech-101's images of anything
 
 
 def divide(pictures: Pictures, everything: Path, asked: Path, *, most: int) -> dict[str, int]:
-    """Write tables of all pictures, with labels and sides, and of those that are asked about; how
+    """Write tables of all images, with labels and sides, and of those that are asked about; how
     many there are of each side.
     """
     labels = sorted({one for one in pictures.labels.values() if one and one != _NOT_A_CLASS})
@@ -168,7 +168,7 @@ def main() -> None:
     cost = f"{learned.seconds:,.0f} s ({busy:,.0f} s of processor time, {given.threads} threads)"
     report.notes = [
         f"{pictures.source}: {', '.join(f'{count:,} {side}' for side, count in counts.items())}",
-        f"learned {learned.labels} labels from {learned.pictures:,} pictures in {cost}",
+        f"learned {learned.labels} labels from {learned.pictures:,} images in {cost}",
         f"chosen: {learned.share:.0%} of the way to epoch {learned.best}",
         f"torch {importlib.metadata.version('torch')}",
     ]

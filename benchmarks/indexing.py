@@ -3,7 +3,7 @@
     python -m benchmarks.indexing [--quick] [--json]
 
 The work itself is measured in the same process on all cores, one part after the other: read,
-digest, decode and prepare every picture on as many threads as there are cores, then encode all of
+digest, decode and prepare every image on as many threads as there are cores, then encode all of
 them. Both parts use every core, so the two times together are what a perfect overlap would take.
 ``Collection.index`` into a fresh collection does the same and scans, plans and stores besides.
 """
@@ -124,7 +124,7 @@ def main() -> None:
     rounds = options.rounds or (2 if options.quick else 5)
     encoder = load_encoder(options.encoder)
     sets = [myntra(640)] if options.quick else [caltech(), myntra(3000)]
-    if not options.quick and sets[0].folder == sets[1].folder:  # drawn pictures
+    if not options.quick and sets[0].folder == sets[1].folder:  # drawn images
         sets.pop()
     report = Report(
         name="indexing",

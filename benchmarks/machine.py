@@ -1,6 +1,6 @@
-"""What a benchmark runs on and with: the machine, the pictures, and a fair comparison.
+"""What a benchmark runs on and with: the machine, the images, and a fair comparison.
 
-Pictures come from ``../shared/data`` where that is there, else from ``examples/``. They and the
+Images come from ``../shared/data`` where that is there, else from ``examples/``. They and the
 collections made of them are kept in ``lookalike-benchmarks`` in the folder for temporary files,
 which may be deleted at any time.
 """
@@ -253,12 +253,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-# --- pictures ----------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
-    """A folder of pictures; ``labels``: path below it → category.
+    """A folder of images; ``labels``: path below it → category.
 
     ``key`` names what is made of them, ``name`` and ``source`` are for people.
     """
@@ -291,7 +291,7 @@ def scratch() -> Iterator[Path]:
 
 
 def caltech() -> Pictures:
-    """The Caltech-101 sample: 3,060 pictures by class."""
+    """The Caltech-101 sample: 3,060 images by class."""
     archive = SHARED / "data" / "caltech-101-sample.zip"
     if not archive.exists():
         return _drawn()
@@ -313,7 +313,7 @@ def caltech() -> Pictures:
 
 
 def myntra(count: int | None = None) -> Pictures:
-    """Myntra's small product pictures by article type: a seeded sample, or all 44,442."""
+    """Myntra's small product images by article type: a seeded sample, or all 44,442."""
     archive = SHARED / "data" / "myntra-small.zip"
     if not archive.exists():
         return _drawn()
@@ -344,7 +344,7 @@ def myntra(count: int | None = None) -> Pictures:
 def photographs() -> Pictures:
     """18 product photographs of 1800 x 2400; the label is the product's id in Myntra.
 
-    Elsewhere drawn pictures enlarged to that size, labelled with their kind.
+    Elsewhere drawn images enlarged to that size, labelled with their kind.
     """
     archive = SHARED / "data" / "product-photos-hires.zip"
     if archive.exists():
@@ -371,7 +371,7 @@ def photographs() -> Pictures:
         labels[name] = drawn.labels[path]
     return Pictures(
         key="drawn-large",
-        name="drawn pictures, enlarged to 1800 x 2400",
+        name="drawn images, enlarged to 1800 x 2400",
         source=drawn.source,
         folder=folder,
         labels=labels,
@@ -387,7 +387,7 @@ def _hires_names() -> list[Path]:
 
 
 def _drawn() -> Pictures:
-    """The catalogue of ``examples/``, for machines without the real pictures."""
+    """The catalogue of ``examples/``, for machines without the real images."""
     sys.path.insert(0, str(ROOT / "examples"))
     import drawn_catalogue  # noqa: PLC0415 - examples/ is no package
 
@@ -406,7 +406,7 @@ def _drawn() -> Pictures:
 
 
 def _unpack(archive: zipfile.ZipFile, members: Sequence[str], folder: Path) -> None:
-    """Unpack once; a run that was cut short is begun anew."""
+    """Unpack once; a run that was cut short is begun again."""
     if not folder.exists():
         draft = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         archive.extractall(draft, members)
@@ -416,7 +416,7 @@ def _unpack(archive: zipfile.ZipFile, members: Sequence[str], folder: Path) -> N
 def indexed(
     pictures: Pictures, *, encoder: str | Path | None = None, graph: bool = True
 ) -> lookalike.Collection:
-    """A collection of the pictures, kept from run to run and brought up to date."""
+    """A collection of the images, kept from run to run and brought up to date."""
     network = Path(encoder).stem if encoder else "default"
     folder = workplace() / "collections" / f"{pictures.key}-{network}"
 
@@ -435,7 +435,7 @@ def indexed(
     try:
         return update()
     except (CollectionError, EncoderError, StoreError) as error:
-        print(f"{folder} is made anew: {error}", file=sys.stderr)
+        print(f"{folder} is made again: {error}", file=sys.stderr)
         shutil.rmtree(folder)
         return update()
 

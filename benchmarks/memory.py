@@ -1,9 +1,9 @@
-"""Whether indexing takes more memory when there are more pictures, or larger ones.
+"""Whether indexing takes more memory when there are more images, or larger ones.
 
     python -m benchmarks.memory [--quick] [--json]
 
 Each case is a process of its own that indexes a folder; its resident memory is read from outside
-every 50 ms. The ratio is the highest value for many pictures over that for few of the same kind:
+every 50 ms. The ratio is the highest value for many images over that for few of the same kind:
 1 means that memory is flat.
 """
 
@@ -26,7 +26,7 @@ from benchmarks.machine import (
     scratch,
 )
 
-# Says "ready" when all that does not depend on the pictures is in memory, and then "done".
+# Says "ready" when all that does not depend on the images is in memory, and then "done".
 PROGRAM = """
 import sys
 import lookalike
@@ -87,7 +87,7 @@ def watched(folder: Path, collection: Path) -> Course:
 
 
 def part(pictures: Pictures, count: int, folder: Path) -> Path:
-    """Copies of ``count`` pictures, taken evenly from all of them."""
+    """Copies of ``count`` images, taken evenly from all of them."""
     paths = pictures.paths()
     for number in range(count):
         path = paths[number * len(paths) // count]
@@ -96,7 +96,7 @@ def part(pictures: Pictures, count: int, folder: Path) -> Path:
 
 
 def variants(pictures: Pictures, count: int, folder: Path) -> Path:
-    """``count`` JPEG files of different content: the pictures again and again, with a comment."""
+    """``count`` JPEG files of different content: the images again and again, with a comment."""
     paths = pictures.paths()
     for number in range(count):
         data = paths[number % len(paths)].read_bytes()
@@ -115,7 +115,7 @@ def main() -> None:
     many = min(many, len(small))
     report = Report(
         name="memory",
-        question="Does indexing take more memory when there are more pictures?",
+        question="Does indexing take more memory when there are more images?",
         notes=[
             f"resident memory, read every {STEP_S * 1000:.0f} ms from outside",
             "start: Python, the open network and one batch encoded",

@@ -2,13 +2,13 @@
 
     python -m benchmarks.neighbours [--quick] [--json]
 
-The three variants of an earlier system (VGG16, 1,000 to 5,000 pictures, means of 100 as it
-published them): everything worked out anew for each query (8.3 s; with its network, which is left
+The three variants of an earlier system (VGG16, 1,000 to 5,000 images, means of 100 as it
+published them): everything worked out again for each query (8.3 s; with its network, which is left
 out here), saved vectors (9 ms), a saved table of all by all (4 ms). Here on 100 random items of one
 collection in one run, wall time, loading apart; all three must name the same items. The vectors are
 drawn as in `benchmarks.search_scale`.
 
-That system left its labels unused. Here the lists of real pictures are judged by them: P@K is the
+That system left its labels unused. Here the lists of real images are judged by them: P@K is the
 share of the first K neighbours that have the item's label.
 """
 
@@ -183,7 +183,7 @@ def main() -> None:
         question="What does a table of neighbours save, and what does it cost?",
         notes=[
             f"{size} drawn vectors, ten nearest of {QUERIES} random items, {os.cpu_count()} cores",
-            "published: 1,000 to 5,000 pictures of 4,096 values; the first with its network",
+            "published: 1,000 to 5,000 images of 4,096 values; the first with its network",
         ],
     )
     with scratch() as place:

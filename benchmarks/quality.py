@@ -1,14 +1,14 @@
-"""How good the answers are, through the real pipeline: indexed pictures, stored vectors.
+"""How good the answers are, through the real pipeline: indexed images, stored vectors.
 
     python -m benchmarks.quality [--quick] [--all] [--json]
 
-Leave-one-out: every picture is a query, its own item is not an answer, and an answer is right when
+Leave-one-out: every image is a query, its own item is not an answer, and an answer is right when
 it has the query's label. R@1 is the share of queries whose first answer is right, P@10 the share
 of right answers among ten. Micro is the mean over queries, macro the mean over labels of their
-means. Labels that only one picture has are no queries, but their pictures are answers.
+means. Labels that only one image has are no queries, but their images are answers.
 
 Then what decoding at a reduced scale does to vectors, and whether a product photographed large
-finds its small picture.
+finds its small image.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder, load_encoder
 
 K = 10
-_NOT_A_CLASS = "BACKGROUND_Google"  # Caltech-101's pictures of anything
+_NOT_A_CLASS = "BACKGROUND_Google"  # Caltech-101's images of anything
 _BLOCK = 2048  # queries at a time: their scores over 44,442 items are 360 MB
 
 CARD = """\
@@ -175,7 +175,7 @@ def reduced_decoding(large: Pictures, title: str, encoder: OnnxEncoder) -> dict[
 def across_sizes(
     large: Pictures, title: str, small: Pictures, collection: Collection, encoder: OnnxEncoder
 ) -> dict[str, Json]:
-    """Where the true product comes, when a large photograph is searched among small pictures."""
+    """Where the true product comes, when a large photograph is searched among small images."""
     ids = list(small.labels)
     vectors = collection.vectors(ids)
     ranks = []
@@ -202,7 +202,7 @@ def main() -> None:
     began = time.perf_counter()
     shop = myntra(1000 if options.quick else None if options.all else 3000)
     sets = [shop] if options.quick else [shop, caltech()]
-    if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn pictures
+    if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn images
         sets.pop()
     large = photographs()
     real = "shared" not in shop.source

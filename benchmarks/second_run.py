@@ -68,7 +68,7 @@ class Stand:
 
 
 def deep_tree(files: int) -> Path:
-    """``files`` pictures of a few pixels, ten to a folder, six folders deep, all different."""
+    """``files`` images of a few pixels, ten to a folder, six folders deep, all different."""
     folder = workplace() / f"deep-{files}"
     if folder.exists():
         return folder

@@ -96,7 +96,7 @@ def drawn_vectors(items: int, queries: int, *, dim: int = 1280) -> Matrix:
 def enough(matrix: Matrix, queries: Matrix) -> Matrix:
     """The tenth highest cosine of each query (q,), by all vectors as stores keep them.
 
-    A hit is right when it reaches that: of equal pictures, it does not matter which are found.
+    A hit is right when it reaches that: of equal images, it does not matter which are found.
     """
     best = np.empty((len(queries), 0), np.float32)
     for start in range(0, len(matrix), 20_000):  # 200,000 at once are 5 GB on the way

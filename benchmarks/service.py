@@ -4,7 +4,7 @@
     python -m benchmarks.service --sustained 60        # searches while another process indexes
 
 A load generator of its own process asks the service (a process as well) over kept connections, each
-client one request after the other. Upload search is compared with encoding prepared pictures on all
+client one request after the other. Upload search is compared with encoding prepared images on all
 cores and nothing else ("encoding alone"), and with decoding, preparing and encoding them there
 ("bytes to vector"), which is the most that any service could answer; `similar` with a FastAPI route
 that answers a document of the same size.
@@ -337,7 +337,7 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
                         [one["processor"] for one in whole],
                         [one["processor"] for one in uploads],
                         unit="ms",
-                        what="an upload / its picture from bytes to vector",
+                        what="an upload / its image from bytes to vector",
                     )
                 )
         report.tables["asked"] = rows
@@ -409,7 +409,7 @@ def sustained(lasting_s: float) -> None:
         megabytes = [round(one / 2**20) for one in resident]
         print(
             f"{len(times)} searches in {lasting_s:g} s, none failed; {turns[0]} runs of indexing "
-            f"meanwhile, {60 * turns[0]} pictures came and as many went, {total} items at the end; "
+            f"meanwhile, {60 * turns[0]} images came and as many went, {total} items at the end; "
             f"resident MB every 6 s: {megabytes}"
         )
 

@@ -232,7 +232,7 @@ def test_copies_of_one_picture_have_fixed_levels(shop: Collection) -> None:
 def test_an_encoder_that_tells_nothing_apart_is_said_to(shop: Collection) -> None:
     put(shop, np.repeat(kinds(1, of_each=1), 50, axis=0))
     scale = calibration.get_calibration(shop)
-    assert scale.reason == "the encoder finds all pictures here alike"
+    assert scale.reason == "the encoder finds all images here alike"
     assert least(scale) == tuple(FIXED[match] for match in LEVELS)
 
 
@@ -360,7 +360,7 @@ def test_nothing_is_explained_by_what_unrelated_pictures_reach(scale: Calibratio
     found = scale.match_hits([hit(0.41), hit(0.3)], min_match="weak")
     assert found.nothing == (
         "nothing here looks like that: the most alike item is a.jpg at 0.410, "
-        "and unrelated pictures reach 0.500 here by chance"
+        "and unrelated images reach 0.500 here by chance"
     )
     assert found.nearest == hit(0.41)
 
@@ -382,7 +382,7 @@ def test_where_chance_says_little_the_reason_is_another(scale: Calibration) -> N
     )
     assert one_kind is not None
     assert few is not None
-    assert one_kind.endswith("19 of 20 pictures here have one at 0.500 or more")
+    assert one_kind.endswith("19 of 20 images here have one at 0.500 or more")
     assert few.endswith("a weak match begins at 0.500, whatever is in the collection")
 
 

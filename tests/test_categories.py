@@ -481,7 +481,7 @@ def test_a_search_notices_that_its_label_has_gone(shop: Collection) -> None:
     assert found.scope.labels == ()
     assert found.scope.reason == (
         "what was learned is out of date: no item has jug as its label any more; "
-        "`lookalike categories train` learns anew"
+        "`lookalike categories train` learns again"
     )
     assert list(found.hits) == shop.search(picture, k=5)
     assert categories.search(shop, query("cup"), k=5).scope.labels == ("cup",)

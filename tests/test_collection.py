@@ -295,7 +295,7 @@ def test_a_query_that_is_no_picture_is_refused_by_name(
 
 @pytest.mark.parametrize("url", ["https://example.com/a.jpg", "HTTP://EXAMPLE.COM/A.JPG"])
 def test_a_url_is_refused_in_plain_words(full: Collection, url: str) -> None:
-    with pytest.raises(NotAnImageError, match="is a URL; save the picture first"):
+    with pytest.raises(NotAnImageError, match="is a URL; save the image first"):
         full.search(url)
 
 

@@ -324,7 +324,7 @@ def test_without_classes_the_error_says_how_to_get_them(make: Make, by: str, hin
 
 def test_an_empty_collection_and_single_pictures_are_errors(make: Make) -> None:
     shop = make([item("1", "a"), item("2", "b")], turned(0, 1))
-    with pytest.raises(CollectionError, match="no two pictures share a label"):
+    with pytest.raises(CollectionError, match="no two images share a label"):
         evaluate(shop)
     shop.remove(["1", "2"])
     with pytest.raises(CollectionError, match="the collection is empty"):
@@ -405,7 +405,7 @@ def test_collections_are_measured_on_the_pictures_that_all_have(make: Make) -> N
 def test_collections_without_a_common_picture_cannot_be_compared(make: Make) -> None:
     one = make([item("1", "a"), item("2", "a")], turned(0, 1))
     other = make([item("3", "a"), item("4", "a")], turned(0, 1))
-    with pytest.raises(CollectionError, match="no picture in common"):
+    with pytest.raises(CollectionError, match="no image in common"):
         compare([one, other])
 
 
@@ -456,7 +456,7 @@ def test_the_page_stands_alone_and_shows_pictures_that_are_gone(tiny_shop: Colle
     assert "script" not in page.tags
     assert page.addresses
     assert all(one.startswith("data:image/jpeg;base64,") for one in page.addresses)
-    assert "picture not found" in page.text
+    assert "image not found" in page.text
     assert page.tags.count("svg") == 2
     assert "prefers-color-scheme: dark" in text
     assert not re.search(r"url\(|@import|https?://", text)
@@ -522,7 +522,7 @@ def test_the_page_says_what_was_left_out_and_drawn(make: Make) -> None:
     found = compare([one, other], split=("side=q", "side=g"), queries=3, ks=(2,))
     page = Page(render_evaluation(found, {}))
     for sentence in (
-        "The queries are the pictures with side=q; they search the 5 pictures with side=g.",
+        "The queries are the images with side=q; they search the 5 images with side=g.",
         "3 of 6 possible queries were drawn at random (seed 0).",
         "No queries, for nothing else has their label: 1.",
         "Without a label, and left out: 1.",
@@ -604,7 +604,7 @@ def test_the_command_writes_json_a_page_and_sheets(
     assert len(one["worst"]) == 12
     assert "values" not in one
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
-    assert "picture not found" in page.text
+    assert "image not found" in page.text
     assert len(list((tmp_path / "sheets").glob("worst-*.jpg"))) == 12
 
 

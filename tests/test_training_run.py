@@ -322,7 +322,7 @@ def test_when_nothing_gets_better_nothing_is_written(
 def test_a_rate_that_is_far_too_high_is_said_to_be(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(EncoderError, match=r"lower the rate|no vector for a picture"):
+    with pytest.raises(EncoderError, match=r"lower the rate|no vector for an image"):
         training.finetune(shop, tmp_path / "e", base=small, recipe=Recipe(rate=1e30))
     assert not (tmp_path / "e" / "e.toml").exists()
 
@@ -371,7 +371,7 @@ def test_a_checkpoint_of_another_training_is_refused(
     to = tmp_path / "e"
     progress, stop = stop_after(1)
     training.finetune(shop, to, base=small, recipe=RECIPE, progress=progress, stop=stop)
-    with pytest.raises(ExportError, match="other pictures, labels or settings"):
+    with pytest.raises(ExportError, match="other images, labels or settings"):
         training.finetune(shop, to, base=small, recipe=RECIPE, seed=1)
     (to / "training.pt").write_bytes(b"PK\x03\x04 nonsense")
     with pytest.raises(ExportError, match="cannot be read; begin again with --anew"):

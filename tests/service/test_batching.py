@@ -63,7 +63,7 @@ class Watched:
             self.open -= len(batch)
         self.batches.append(len(batch))
         if self.bad is not None and any(np.array_equal(one, self.bad) for one in batch):
-            raise EncoderError("no vector for a picture of the batch")
+            raise EncoderError("no vector for an image of the batch")
         return self._encoder.encode(batch)
 
 

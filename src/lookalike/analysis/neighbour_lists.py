@@ -129,7 +129,8 @@ def find_nearest(
     k: int,
     known: tuple[Keys, Scores, Keys] | None = None,
 ) -> tuple[Keys, Scores, NDArray[np.bool_]]:
-    """The ``k`` nearest of items among ``rows``: keys and scores (q, k), 0 where there are fewer.
+    """Return the ``k`` nearest of items among ``rows``: keys and scores (q, k), 0 where there are
+    fewer.
 
     ``known`` are lists that they have already, to be merged: keys (q, k), scores and ranks. The
     third answer (q,) says where one of ``rows`` has come in.
@@ -171,7 +172,7 @@ def find_nearest(
 
 
 def remove_entries(near: Keys, scores: Scores, gone: NDArray[np.bool_]) -> tuple[Keys, Scores]:
-    """Lists with the entries that are ``gone`` left out, the others moved up."""
+    """Return lists with the entries that are ``gone`` left out, the others moved up."""
     near = np.where(gone, 0, near)
     order = np.argsort(near == 0, axis=1, kind="stable")
     return np.take_along_axis(near, order, 1), np.take_along_axis(scores, order, 1)

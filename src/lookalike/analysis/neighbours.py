@@ -3,8 +3,8 @@
     neighbours.build(shop)        # all of it the first time, then only what has changed
     shop.similar("a.jpg")         # reads the table as long as it has the very answer
 
-A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines``
-has them, ties by id, the item itself left out, exact copies of it not. There is never a matrix of
+A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines`` has
+them, ties by id, the item itself left out, exact duplicates of it not. There is never a matrix of
 all items by all items: a block of items is compared with a tile of others at a time.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["BuildReport", "build", "drop", "read_k"]
 
 # Past this many floats the vectors are not held in memory (0.5 GB) and compared with each other
-# (for 100,000 x 1,280 about 3 minutes on two cores): the store's graph proposes.
+# (for 100,000 x 1,280 about 3 minutes on two cores): the store's ANN index proposes.
 EXACT_FLOATS = 128_000_000
 _BLOCK = 1024  # items whose lists are made at once, and stored in one transaction
 _SEARCHES = 256  # items a call of the store's search
@@ -45,7 +45,7 @@ _K = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """What was done: lists made anew, lists that newer items came into, and lists left.
+    """What was done: lists made again, lists that newer items came into, and lists left.
 
     ``waiting`` items have no list of the present state yet: the build was stopped, or items
     changed meanwhile. The next one goes on.
@@ -71,9 +71,9 @@ def build(
 
     Only what has changed is worked out: lists of new items, lists that lost an item, and newer
     items that come into other lists. ``k`` is that of the table, or 50; another ``k`` or
-    ``rebuild`` makes all lists anew. What is done is stored block by block, so when ``stop``
-    answers true, or the process is killed, the next build goes on. ``progress`` hears (lists
-    done, lists in all). Raises ``StoreError``.
+    ``rebuild`` makes all lists again. What is done is stored block by block, so when ``stop``
+    returns true, or the process is killed, the next build goes on. ``progress`` hears (lists
+    done, lists in all). Raise ``StoreError``.
     """
     began = time.monotonic()
     store = collection.store
@@ -101,7 +101,7 @@ def build(
 
 
 def read_k(collection: "Collection") -> int | None:
-    """The K of the collection's neighbour table; ``None`` when it is to have none."""
+    """Return the K of the collection's neighbour table; ``None`` when it is to have none."""
     match collection.store.setting(settings_keys.NEIGHBOURS):
         case {"k": int(k)}:
             return k
@@ -122,7 +122,7 @@ def _read(
     progress: Callable[[int, int], None] | None,
     stop: Callable[[], bool],
 ) -> "_Build | None":
-    """All there is to begin with; ``None`` when there are no items."""
+    """Return all there is to begin with; ``None`` when there are no items."""
     fits = store.count() * dim <= EXACT_FLOATS
     keys: list[Keys] = []
     ids: list[str] = []
@@ -192,7 +192,7 @@ class _Build:
             rows = (
                 self._newer(int(lists.marks[change.behind].min())) if change.behind.any() else None
             )
-            if rows is None:  # too many to hold: these lists are made anew
+            if rows is None:  # too many to hold: these lists are made again
                 left &= ~change.behind
             self.kept += int((left & ~change.behind & ~change.shorter).sum())
             for part in _parts(np.flatnonzero(left & (change.behind | change.shorter)), _BLOCK):
@@ -202,7 +202,7 @@ class _Build:
         return np.flatnonzero(~np.isin(self.keys, np.concatenate(known)))
 
     def make(self, places: NDArray[np.intp]) -> None:
-        """Lists of these items: of comparing with every one, or of asking the store's graph."""
+        """Lists of these items: of comparing with every one, or of asking the store's ANN index."""
         done = len(self.keys) - len(places)
         for part in _parts(places, _SEARCHES if self.rows is None else _BLOCK):
             if self.stop():
@@ -220,7 +220,7 @@ class _Build:
     def _search(self, part: NDArray[np.intp], vectors: Matrix) -> None:
         if not self.key_of:
             self.key_of = dict(zip(self.ids, self.keys.tolist(), strict=True))
-            self.store.optimize()  # a search past this size is only quick through the graph
+            self.store.optimize()  # a search past this size is only quick through the ANN index
         near, scores = np.zeros((len(part), self.k), np.int64), np.zeros((len(part), self.k))
         found = self.store.search(vectors, k=min(self.k + 1, len(self.keys)))
         for row, (place, hits) in enumerate(zip(part, found, strict=True)):
@@ -258,7 +258,9 @@ class _Build:
         self.kept += int((~changed).sum())
 
     def _newer(self, mark: int) -> VectorRows | None:
-        """The vectors of the items above a mark, if they can be held. More of them do no harm."""
+        """Return the vectors of the items above a mark, if they can be held. More of them do no
+        harm.
+        """
         first = int(np.searchsorted(self.keys, mark, side="right"))
         if self.newer is None or self.newer[0] > first:
             self.newer = first, self._rows_from(first, mark)
@@ -279,7 +281,9 @@ class _Build:
         return VectorRows(keys[there], self.ranks[places], stored[there])
 
     def _vectors(self, places: NDArray[np.intp]) -> Matrix | None:
-        """Unit vectors of items; ``None`` when some have gone or changed: for the next build."""
+        """Return unit vectors of items; ``None`` when some have gone or changed: for the next
+        build.
+        """
         if self.rows is not None:
             return unit_rows(self.rows.stored[self.slots[places]])
         ids = [self.ids[place] for place in places]

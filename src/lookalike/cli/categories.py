@@ -277,7 +277,7 @@ def standing_text(since: "ClassifierStatus") -> str:
     if since.changed:
         labels = "1 label has" if since.changed == 1 else f"{since.changed:,} labels have"
         parts.append(f"{labels} more or fewer items")
-    return "; ".join(parts) + "; `lookalike categories train` learns anew"
+    return "; ".join(parts) + "; `lookalike categories train` learns again"
 
 
 @categories_command.command("drop")

@@ -166,7 +166,7 @@ def download_command(
     path = Path(catalogue).expanduser()
     kind = recognise(path) if format_ == "auto" else format_
     if kind == "folder":
-        raise SourceError(f"{path} is a folder of pictures; there is nothing to download")
+        raise SourceError(f"{path} is a folder of images; there is nothing to download")
     source = open_catalogue(path, kind, columns=columns or None, encoding=encoding)
     from lookalike.sources.download.run import download
 

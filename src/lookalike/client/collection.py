@@ -61,13 +61,13 @@ def connect(
     key: str | None = None,
     timeout_s: float = 30.0,
 ) -> "RemoteCollection":
-    """A collection of the service at ``url``, as ``lookalike serve`` says it.
+    """Return a collection of the service at ``url``, as ``lookalike serve`` says it.
 
     ``collection`` may be left out where the service has one that is meant without being named.
     ``key`` is the read or the write key; by default ``LOOKALIKE_API_KEY``. An answer may take
     ``timeout_s``; a service that is busy is asked again, three times, after as long as it says.
 
-    Raises ``ServiceError`` (``AccessDeniedError`` without the right key) and
+    Raise ``ServiceError`` (``AccessDeniedError`` without the right key) and
     ``CollectionNotFoundError``.
     """
     service = ServiceConnection(url, key or os.environ.get("LOOKALIKE_API_KEY") or None, timeout_s)
@@ -102,7 +102,7 @@ class RemoteCollection:
         self._path = f"/v1/collections/{segment(name)}"
         self.name = name
 
-    # -- putting pictures in ---------------------------------------------------------------
+    # -- putting images in ---------------------------------------------------------------
 
     def add(
         self,
@@ -115,7 +115,7 @@ class RemoteCollection:
     ) -> Added:
         """Add one image under an id of your own, in place of the item that has this id, if any.
 
-        As ``Collection.add``: the item that comes back has the ``outcome``. Raises ``ImageError``
+        As ``Collection.add``: the item that comes back has the ``outcome``. Raise ``ImageError``
         and ``InvalidIdError``.
         """
         if not id or not is_text(id):
@@ -139,8 +139,8 @@ class RemoteCollection:
     ) -> IndexReport:
         """Send many images, and what is said of each, in batches of fifty.
 
-        As ``Collection.index`` of entries: a picture that cannot be used is listed in the report
-        and the rest goes on. When ``stop`` answers true, the run ends after the batch in hand.
+        As ``Collection.index`` of entries: an image that cannot be used is listed in the report
+        and the rest goes on. When ``stop`` returns true, the run ends after the batch in hand.
         What was set by hand stays, unless ``overwrite_by_hand``. Folders are indexed where they
         lie, on the service's own machine: ``reindex``.
         """
@@ -170,7 +170,7 @@ class RemoteCollection:
 
         ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
         of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
-        was set by hand stays, unless ``overwrite_by_hand``. Raises ``SourceError`` for a folder
+        was set by hand stays, unless ``overwrite_by_hand``. Raise ``SourceError`` for a folder
         that the service does not know, and ``ServiceError`` when the job fails.
         """
         asked = {
@@ -267,7 +267,7 @@ class RemoteCollection:
         """Return the ``k`` items most like an image, best first: ``Collection.search``.
 
         An image is sent as it is, so the service cannot know whether it is an item's file: nothing
-        is left out. Raises as ``Collection.search``, and ``ValueError`` for a filter that is not
+        is left out. Raise as ``Collection.search``, and ``ValueError`` for a filter that is not
         text.
         """
         wanted = SearchOptions.of(options, keywords)
@@ -297,16 +297,18 @@ class RemoteCollection:
         return self._results(self._item("GET", id, "/similar", query=asked))
 
     def get(self, id: str) -> Item:
-        """The item of an id; ``ItemNotFoundError`` when there is none."""
+        """Return the item of an id; ``ItemNotFoundError`` when there is none."""
         return _item(self._item("GET", id))
 
     def image(self, id: str) -> bytes:
-        """An item's file. ``ItemNotFoundError``, ``UnreadableImageError`` if it has none."""
+        """Return an item's file. ``ItemNotFoundError``, ``UnreadableImageError`` if it has none."""
         path, asked = self._at(id, "/image")
         return self._service.send("GET", path, query=asked)
 
     def thumbnail(self, id: str, *, side: int = 320) -> bytes:
-        """A JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raises as ``image``."""
+        """Return a JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raise as
+        ``image``.
+        """
         path, asked = self._at(id, "/thumbnail")
         return self._service.send("GET", path, query=asked | {"side": side})
 
@@ -317,12 +319,12 @@ class RemoteCollection:
             return False
 
     def count(self, where: str | None = None) -> int:
-        """How many items there are, or meet a filter. ``FilterError``."""
+        """Return how many items there are, or meet a filter. ``FilterError``."""
         total: int = self._ask("GET", "/items", query={"where": where, "limit": 1})["total"]
         return total
 
     def items(self, where: str | None = None) -> Iterator[Item]:
-        """Items by ascending id, all or those that meet a filter. ``FilterError``.
+        """Return items by ascending id, all or those that meet a filter. ``FilterError``.
 
         They come in pages of a thousand; what is added or removed meanwhile may be among them.
         """
@@ -341,7 +343,7 @@ class RemoteCollection:
     def sample(self, k: int, *, seed: int = 0, where: str | None = None) -> list[Item]:
         """``k`` items by chance, the same for the same ``seed``: ``Collection.sample``.
 
-        A service tells of at most a thousand at once. Raises ``FilterError``.
+        A service tells of at most a thousand at once. Raise ``FilterError``.
         """
         asked = {"sample": k, "seed": seed, "where": where}
         return [_item(one) for one in self._ask("GET", "/items", query=asked)["items"]]
@@ -349,9 +351,10 @@ class RemoteCollection:
     def facets(
         self, field: str, where: str | None = None, *, limit: int = 100
     ) -> list[tuple[str | float | bool, int]]:
-        """The values of a field (``label``, ``price``, ``spec.size`` …) and how many items each.
+        """Return the values of a field (``label``, ``price``, ``spec.size`` …) and how many items
+        each.
 
-        Most first; of a list each element counts. Raises ``FilterError``.
+        Most first; of a list each element counts. Raise ``FilterError``.
         """
         asked = {"field": field, "where": where, "limit": limit}
         (found,) = self._ask("GET", "/facets", query=asked)["facets"]
@@ -366,7 +369,7 @@ class RemoteCollection:
         return tuple(map(_note, found["notes"]))
 
     def declared(self) -> list[str]:
-        """The metadata fields that are indexed, sorted."""
+        """Return the metadata fields that are indexed, sorted."""
         return [*self._ask("GET", "")["declared"]]
 
     def __len__(self) -> int:
@@ -376,7 +379,9 @@ class RemoteCollection:
         return self.items()
 
     def info(self) -> CollectionInfo:
-        """What the collection holds. ``address`` is its URL; folders are as the service tells."""
+        """Return what the collection holds. ``address`` is its URL; folders are as the service
+        tells.
+        """
         told = self._ask("GET", "")
         updated = told["updated_at"]
         return CollectionInfo(
@@ -402,7 +407,7 @@ class RemoteCollection:
         )
 
     def describe(self, *, labels: int = 20, fields: bool = True) -> Description:
-        """What is said about the items: ``Collection.describe``. Looks at every item."""
+        """Return what is said about the items: ``Collection.describe``. Looks at every item."""
         told = self._ask("GET", "/stats", query={"labels": labels, "fields": fields})
         found = told.get("fields")
         return Description(
@@ -444,7 +449,7 @@ class RemoteCollection:
         return self._service.ask(method, path, **asked)
 
     def _at(self, item_id: str, what: str) -> tuple[str, dict[str, object]]:
-        """Where an item is, and the parameters that belong to it.
+        """Return where an item is, and the parameters that belong to it.
 
         An id that may be taken for a step in a path is a parameter, which nobody tidies.
         """

@@ -23,7 +23,7 @@ _UNAUTHORIZED = 401
 
 
 class RequestOptions(TypedDict, total=False):
-    """What may belong to a request. ``about`` is the picture that a problem would be of, ``kind``
+    """What may belong to a request. ``about`` is the image that a problem would be of, ``kind``
     the body's type; with ``again`` false nothing is repeated after a broken connection.
     """
 
@@ -50,7 +50,7 @@ class ServiceConnection:
         )
 
     def ask(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> Document:
-        """The JSON object that answers, empty where nothing does."""
+        """Return the JSON object that answers, empty where nothing does."""
         data = self.send(method, path, **asked)
         found = _object(data) if data else {}
         if found is None:
@@ -58,7 +58,7 @@ class ServiceConnection:
         return found
 
     def send(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> bytes:
-        """The bytes of an answer."""
+        """Return the bytes of an answer."""
         query, kind = asked.get("query", {}), asked.get("kind", "")
         told = urlencode({name: _typed(one) for name, one in query.items() if one is not None})
         headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
@@ -80,7 +80,7 @@ class ServiceConnection:
         return response.data
 
     def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
-        """What a problem means here. See ``core.error_codes``."""
+        """Return what a problem means here. See ``core.error_codes``."""
         status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
         if told is None or not isinstance(told.get("code"), str):
             return ServiceError(f"{self.address} answers {status}, and not as lookalike does")
@@ -150,5 +150,5 @@ def _typed(value: object) -> object:
 
 
 def segment(name: str) -> str:
-    """One segment of a path, whatever it holds: a client would take away ``.`` and ``..``."""
+    """Return a quoted path segment. ``.`` and ``..`` are quoted too: clients would remove them."""
     return quote(name, safe="").replace(".", "%2E") if name in {".", ".."} else quote(name, safe="")

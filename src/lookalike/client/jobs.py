@@ -25,7 +25,7 @@ def follow(
 ) -> IndexReport:
     """Wait until a job of the collection at path ``collection`` has ended, and return its report.
 
-    When ``stop`` answers true, the job is cancelled. Raises ``ServiceError`` for a job that failed
+    When ``stop`` returns true, the job is cancelled. Raise ``ServiceError`` for a job that failed
     without doing anything; one that only held removals back has a report that says so.
     """
     place = f"{collection}/jobs/{job['id']}"
@@ -47,7 +47,9 @@ def follow(
 
 
 def _report(told: Mapping[str, Any]) -> IndexReport:
-    """A report as the service tells it; what an older one leaves out is as in an empty report."""
+    """Return a report as the service tells it; what an older one leaves out is as in an empty
+    report.
+    """
     known = {one.name for one in fields(IndexReport)}
     said = {name: value for name, value in told.items() if name in known}
     for name in ("notes", "problems"):

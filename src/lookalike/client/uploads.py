@@ -22,7 +22,7 @@ from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart
 
 __all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]
 
-_BATCH = 50  # pictures sent at once: half of what a service takes
+_BATCH = 50  # images sent at once: half of what a service takes
 _BATCH_BYTES = 64 * 2**20  # a quarter of it
 
 
@@ -57,7 +57,7 @@ def upload(query: ImageSource) -> tuple[bytes, str | None]:
         return query, None
     path = os.fspath(query)
     if path.lower().startswith(("http://", "https://")):
-        raise NotAnImageError("is a URL; save the picture first and give the file", path=path)
+        raise NotAnImageError("is a URL; save the image first and give the file", path=path)
     return images.read(Path(os.path.expanduser(path))), path  # noqa: PTH111 - as Collection has it
 
 
@@ -75,7 +75,7 @@ def form(pictures: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, s
 def batches(
     entries: Iterable[Entry],
 ) -> Iterator[tuple[list[tuple[Entry, bytes]], list[Skipped]]]:
-    """Entries with their bytes, as many as are sent at once; and those that cannot be read."""
+    """Yield batches of entries with their bytes, and the entries that cannot be read."""
     batch: list[tuple[Entry, bytes]] = []
     unread: list[Skipped] = []
     size = 0
@@ -101,7 +101,7 @@ def _bytes_of(entry: Entry) -> bytes:
 
 
 def said_json(batch: Sequence[tuple[Entry, bytes]]) -> list[dict[str, Json]]:
-    """What is said of each picture, in order. What is null there stays as it is."""
+    """Return what is said of each image, in order. What is null there stays as it is."""
     return [
         {
             "name" if one.fresh else "id": one.id,

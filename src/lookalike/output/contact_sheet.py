@@ -1,4 +1,4 @@
-"""Contact sheets: a query and its answers on one picture, to look at or to send to someone."""
+"""Contact sheets: a query and its answers on one image, to look at or to send to someone."""
 
 import math
 import unicodedata
@@ -38,7 +38,7 @@ SMOOTHING = 4  # shapes are drawn this much larger and reduced
 class Cell:
     """One answer on a sheet.
 
-    ``image`` is ``None`` when the picture is gone or cannot be read: its place stays. ``score``
+    ``image`` is ``None`` when the image is gone or cannot be read: its place stays. ``score``
     is a cosine, shown as a number and a bar. ``caption`` is shortened in the middle, since file
     names differ at both ends; ``note`` is a second, quieter line.
     """
@@ -53,7 +53,7 @@ class Cell:
 class _Colours:
     page: Colour
     panel: Colour  # where the query lies
-    ground: Colour  # what shows beside a picture that is not square
+    ground: Colour  # what shows beside an image that is not square
     text: Colour
     quiet: Colour
     line: Colour
@@ -118,7 +118,7 @@ class _Design:
         return max(2, round(self.cell * 0.014))
 
     def lines(self, *, noted: bool) -> int:
-        """Height of what stands below a picture."""
+        """Return height of what stands below an image."""
         return round(self.text * (4.6 if noted else 3.1))
 
 
@@ -131,12 +131,12 @@ def contact_sheet(
     cell: int = 220,
     theme: Theme = "light",
 ) -> Image.Image:
-    """Draw a query and its answers, best first in reading order, as one RGB picture.
+    """Draw a query and its answers, best first in reading order, as one RGB image.
 
-    Pictures are shown whole, on a soft ground, and enlarged at most threefold. With no answers
-    the sheet says so. ``cell`` is the side of an answer's picture in pixels; all else follows
+    Images are shown whole, on a soft ground, and enlarged at most threefold. With no answers
+    the sheet says so. ``cell`` is the side of an answer's image in pixels; all else follows
     from it. Text is set in the one font that Pillow brings, which knows ASCII and little more:
-    accents are dropped, other scripts become small boxes. Raises ``ValueError`` for fewer
+    accents are dropped, other scripts become small boxes. Raise ``ValueError`` for fewer
     than one column or a cell under 48 pixels.
     """
     if columns < 1:
@@ -238,7 +238,7 @@ def _place(
     *,
     framed: bool = True,
 ) -> None:
-    """Put a picture, whole, into a square; ``framed`` fills what it leaves free of the square."""
+    """Put an image, whole, into a square; ``framed`` fills what it leaves free of the square."""
     tile = Image.new("RGB", (side, side), design.colours.ground)
     if image is None or 0 in image.size:
         _draw_missing(tile, design)
@@ -252,9 +252,10 @@ def _place(
 
 
 def _fit(image: Image.Image, side: int) -> Image.Image:
-    """The picture at the size at which it is shown, as RGB, or RGBA where it can be seen through.
+    """Return the image at the size at which it is shown, as RGB, or RGBA where it can be seen
+    through.
 
-    Much larger pictures are first reduced by a whole number (``reducing_gap``), which is several
+    Much larger images are first reduced by a whole number (``reducing_gap``), which is several
     times faster and cannot be told apart.
     """
     shown = image.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -264,7 +265,7 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
 
 
 def _draw_missing(tile: Image.Image, design: _Design) -> None:
-    """A quiet sign that a picture was here: a frame with a sun and hills, struck through."""
+    """A quiet sign that an image was here: a frame with a sun and hills, struck through."""
     side = tile.width * SMOOTHING
     mask = Image.new("L", (side, side), 0)
     pen = ImageDraw.Draw(mask)
@@ -322,7 +323,7 @@ def _write(
 
 
 def _plain(text: str) -> str:
-    """The text in characters that the font can draw, on one line.
+    """Return the text in characters that the font can draw, on one line.
 
     Accents go (``é`` → ``e``), line breaks and tabs become spaces, what is invisible goes, and
     the rest becomes a box: it is better to see that something stood there.
@@ -345,7 +346,9 @@ def _plain(text: str) -> str:
 
 
 def _fitted(text: str, size: int, room: float) -> str:
-    """The text as one line no wider than ``room``, with its middle left out where it is longer."""
+    """Return the text as one line no wider than ``room``, with its middle left out where it is
+    longer.
+    """
     line = _plain(text)
     if _length(line, size) <= room:
         return line

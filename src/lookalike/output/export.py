@@ -96,7 +96,9 @@ def format_of(
     format: str | None = None,
     vectors: Vectors = "none",
 ) -> Format:
-    """The format to write; ``None`` as target is a stream. ``ValueError`` for what cannot be."""
+    """Return the format to write; ``None`` as target is a stream. ``ValueError`` for what cannot
+    be.
+    """
     suffix = "" if target is None else Path(target).suffix.lower()
     found = format or (FORMATS.get(suffix) if target is not None else "jsonl")
     kind = next((one for one in FORMATS.values() if one == found), None)
@@ -132,11 +134,11 @@ def export(
     ``target`` is a file, whose suffix says the format, or a text stream. The items are those of
     one moment, memory stays flat, and a file is there whole or not at all. ``vectors`` go into a
     NumPy file beside it (``npy``: ``shop.vectors.npy``, its rows in the file's order) or into a
-    ``column`` (Parquet). ``facts`` adds where the picture lies, its size and its digest: a table
+    ``column`` (Parquet). ``facts`` adds where the image lies, its size and its digest: a table
     with them is for other programs, since indexing it again would take them for metadata.
     ``force`` replaces a file that is there. ``progress`` hears (done, total, what is being done).
 
-    Raises ``ExportError`` where the file cannot be written or pyarrow is missing, ``FilterError``,
+    Raise ``ExportError`` where the file cannot be written or pyarrow is missing, ``FilterError``,
     ``StoreError``, and ``ValueError`` for a format that cannot be (see ``format_of``).
     """
     path = Path(target) if isinstance(target, str | os.PathLike) else None
@@ -220,7 +222,7 @@ def json_columns(kind: Format, kinds: Mapping[str, set[str]]) -> tuple[str, ...]
 
 
 def _with_vectors(collection: Collection, rows: list[Row]) -> tuple[list[Row], Matrix]:
-    """The rows whose items are still there, and their vectors."""
+    """Return the rows whose items are still there, and their vectors."""
     while True:
         try:
             return rows, collection.vectors([str(row["id"]) for row in rows])

@@ -35,7 +35,7 @@ _PREDICTED = 5  # labels that are shown
 
 
 def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
-    """An item as the documents show it; ``path`` is where its file lies, if it has one."""
+    """Return an item as the documents show it; ``path`` is where its file lies, if it has one."""
     return items_json(collection, [item])[0]
 
 
@@ -72,7 +72,7 @@ def missing_json(one: Missing) -> dict[str, Json]:
 
 
 def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Json]]:
-    """Hits with their rank, from 1, score, and match level (``null`` where not calibrated).
+    """Return hits with their rank, from 1, score, and match level (``null`` where not calibrated).
 
     Where near duplicates were folded, also how many each hit stands for.
     """
@@ -89,7 +89,7 @@ def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Js
 
 
 def collection_json(collection: "Collection") -> dict[str, Json]:
-    """What an answer says of the collection that it comes from."""
+    """Return what an answer says of the collection that it comes from."""
     bound = collection.store.bound()
     updated = collection.store.setting(settings_keys.UPDATED_AT)
     return {
@@ -109,7 +109,7 @@ def search_json(
     results: "Results",
     options: "SearchOptions",
 ) -> dict[str, Json]:
-    """The whole answer to one query. Every key is always there, but for ``folded``.
+    """Return the whole answer to one query. Every key is always there, but for ``folded``.
 
     ``hits`` are the documents of ``results``.
     """
@@ -132,7 +132,7 @@ def search_json(
 
 
 def matches_json(results: "Results", min_match: "Match | None") -> dict[str, Json] | None:
-    """Where each level begins, and why there is no hit; ``None`` where there are no levels."""
+    """Return where each match level begins, and why there is no hit; ``None`` without levels."""
     scale = results.scale
     if scale is None:
         return None
@@ -148,12 +148,12 @@ def matches_json(results: "Results", min_match: "Match | None") -> dict[str, Jso
 
 
 def notes_json(notes: Iterable[Note]) -> list[Json]:
-    """Notes with their code, message, and the members that the code has."""
+    """Return notes with their code, message, and the members that the code has."""
     return [{"code": one.code, "message": one.message, **one.details} for one in notes]
 
 
 def error_json(error: LookalikeError) -> dict[str, Json]:
-    """An error as ``code`` and ``message``."""
+    """Return an error as ``code`` and ``message``."""
     return {"code": status_of(error)[1], "message": str(error)}
 
 
@@ -162,7 +162,7 @@ def _nearest_json(hit: Hit) -> dict[str, Json]:
 
 
 def category_json(found: "CategoryChoice | CategorySearch") -> dict[str, Json]:
-    """What was predicted for a picture, where was searched, and why."""
+    """Return what was predicted for an image, where was searched, and why."""
     return {
         "predicted": [
             {"label": one.label, "probability": round(one.probability, 6)}
@@ -175,7 +175,7 @@ def category_json(found: "CategoryChoice | CategorySearch") -> dict[str, Json]:
 
 
 def when(seconds: float | None) -> str | None:
-    """A moment as ISO 8601 in UTC."""
+    """Return a moment as ISO 8601 in UTC."""
     return (
         None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
     )

@@ -18,11 +18,11 @@ from lookalike.output.report import render_duplicates, render_evaluation
 __all__ = ["document", "plain_json", "write_duplicates", "write_report"]
 
 _SIDE = 176  # pixels of a thumbnail in a report: sharp at 94 on a fine screen, some 6 kB
-_COPIES = 2000  # pictures on a page of copies: some 12 MB
+_COPIES = 2000  # images on a page of copies: some 12 MB
 
 
 def document(found: Comparison) -> Json:
-    """All that was measured, but for the queries' own values."""
+    """Return all that was measured, but for the queries' own values."""
     return {
         "common": found.common,
         "left_out": list(found.left_out),
@@ -39,7 +39,7 @@ def _evaluation_json(one: Evaluation) -> dict[str, Json]:
 
 
 def plain_json(value: object) -> Json:
-    """Records as objects, tuples as lists, paths as text."""
+    """Return records as objects, tuples as lists, paths as text."""
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     if isinstance(value, Path):
@@ -52,9 +52,9 @@ def plain_json(value: object) -> Json:
 
 
 def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -> None:
-    """Write the page; ``shops`` are the collections that were compared, for their pictures.
+    """Write the page; ``shops`` are the collections that were compared, for their images.
 
-    Raises ``ExportError`` when the file cannot be written.
+    Raise ``ExportError`` when the file cannot be written.
     """
     thumbnails: dict[tuple[int, str], bytes | None] = {}
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True)):
@@ -69,9 +69,9 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
 
 
 def write_duplicates(shop: Collection, found: DuplicateReport, target: Path) -> None:
-    """Write the page of the copies found in ``shop``, with the pictures of the first groups.
+    """Write the page of the copies found in ``shop``, with the images of the first groups.
 
-    Raises ``ExportError`` when the file cannot be written.
+    Raise ``ExportError`` when the file cannot be written.
     """
     shown: list[Item] = []
     for group in found.groups:
@@ -96,7 +96,7 @@ def _write(target: Path, page: str, shops: Sequence[Collection]) -> None:
 
 
 def _thumbnails(shop: Collection, items: Sequence[Item]) -> dict[str, bytes | None]:
-    """Small JPEGs by id, ``None`` where the picture is gone or cannot be read."""
+    """Return small JPEGs by id, ``None`` where the image is gone or cannot be read."""
     return {
         item.id: None if image is None else images.encode_thumbnail(image, _SIDE)
         for item, image in zip(items, shop.previews(items, side=_SIDE), strict=True)

@@ -81,7 +81,7 @@ def make_row(item: Item, places: FilePlaces, own: Sequence[str], *, facts: bool)
 
 
 def column(name: str, own: Sequence[str] = COLUMNS) -> str:
-    """The column of a metadata field: its name, unless that would mean something else."""
+    """Return the column of a metadata field: its name, unless that would mean something else."""
     return f"{_PREFIX}{name}" if name in own or not name or name.startswith(_PREFIX) else name
 
 
@@ -121,7 +121,9 @@ def kind_of(value: Json) -> str:  # noqa: PLR0911 - a kind each
 
 
 def arrow_type_of(kinds: set[str]) -> str:
-    """What a column of such values is in Parquet: an Arrow type's name, or ``json`` for text."""
+    """Return what a column of such values is in Parquet: an Arrow type's name, or ``json`` for
+    text.
+    """
     some = kinds - {"null"}
     if some <= {"text"}:
         return "string"

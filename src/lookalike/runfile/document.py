@@ -41,14 +41,14 @@ class Document:
     lines: Mapping[Place, int]
 
     def line(self, place: Place) -> int | None:
-        """The line of a place, or of the nearest around it."""
+        """Return the line of a place, or of the nearest around it."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place)
 
 
 def read_document(path: Path, environment: Mapping[str, str]) -> Document:
-    """Read and parse a file. Raises ``RunFileError`` naming the file, the line and the key."""
+    """Read and parse a file. Raise ``RunFileError`` naming the file, the line and the key."""
     suffix = path.suffix.lower()
     if suffix not in (".yaml", ".yml", ".toml"):
         raise RunFileError(f"{path}: a run file is called .yaml, .yml or .toml")
@@ -135,7 +135,7 @@ def named(place: Place) -> str:
 def expanded(text: str, environment: Mapping[str, str]) -> str:
     """``${NAME}`` and ``${NAME:-default}`` from the environment; ``$$`` is a dollar.
 
-    The default also stands for what is set but empty. Raises ``ValueError``.
+    The default also stands for what is set but empty. Raise ``ValueError``.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -250,7 +250,7 @@ def _from_toml(value: object, place: Place, builder: _Builder) -> Value:
 
 
 def _toml_lines(text: str) -> dict[Place, int]:
-    """Where keys stand, as far as a look at each line tells: the parser does not say."""
+    """Return where keys stand, as far as a look at each line tells: the parser does not say."""
     lines: dict[Place, int] = {}
     table: Place = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -263,7 +263,7 @@ def _toml_lines(text: str) -> dict[Place, int]:
 
 
 def _dotted(text: str) -> Place:
-    """The words of ``a."b.c"``."""
+    """Return the words of ``a."b.c"``."""
     return tuple(
         part.strip("\"'") for part in re.findall(r"""\s*("[^"]*"|'[^']*'|[^."'\s]+)""", text)
     )

@@ -24,7 +24,7 @@ def execute(
     """Run the steps that are out of date; answers what became of each, as it happens.
 
     ``begins`` hears of a step before it is done, ``shown(what)`` gives what shows its progress.
-    A step that fails stops those that need it, and no other. When ``stop`` answers true the step
+    A step that fails stops those that need it, and no other. When ``stop`` returns true the step
     in hand ends early and no other begins; what was done is stored, and the next run goes on.
     """
     steps = selected(loaded.file, only)

@@ -41,14 +41,14 @@ __all__ = [
 
 
 def address_of(loaded: LoadedRunFile) -> str:
-    """The collection as a run opens it: a path is below the run file's folder."""
+    """Return the collection as a run opens it: a path is below the run file's folder."""
     text = loaded.file.collection
     is_path = "://" not in text and (any(mark in text for mark in "/\\") or text[0] in ".~")
     return str(loaded.place(text).resolve()) if is_path else text
 
 
 def open_run_collection(loaded: LoadedRunFile, *, create: bool) -> Collection:
-    """The file's collection. Raises as ``config.open_collection``."""
+    """Return the file's collection. Raise as ``config.open_collection``."""
     name = loaded.file.encoder
     is_card = name is not None and (name.endswith(".toml") or "/" in name or "\\" in name)
     return open_collection(
@@ -74,7 +74,7 @@ def _if_there(loaded: LoadedRunFile) -> Iterator[Collection | None]:
 def read_state(
     loaded: LoadedRunFile, shop: Collection | None = None, *, items: bool = True
 ) -> KnownState:
-    """What there is now, in ``shop`` or the file's collection if that exists.
+    """Return what there is now, in ``shop`` or the file's collection if that exists.
 
     Reads every item once (2.6 s for 88,883) where a step depends on them; without ``items`` none,
     which is enough for ``download`` and ``index``.
@@ -119,7 +119,7 @@ def record_step(
 
 
 def stamp_files(loaded: LoadedRunFile, names: Iterable[str]) -> dict[str, Json]:
-    """Size and modification time of files, ``None`` for those that are not there."""
+    """Return size and modification time of files, ``None`` for those that are not there."""
     found: dict[str, Json] = {}
     for name in names:
         stamp = stamp_of(loaded.place(name))
@@ -128,7 +128,7 @@ def stamp_files(loaded: LoadedRunFile, names: Iterable[str]) -> dict[str, Json]:
 
 
 def get_classifier_id(shop: Collection) -> str | None:
-    """The fingerprint of what was learned, if it can be used, with the moment of learning."""
+    """Return the classifier's fingerprint and training time; ``None`` without a usable one."""
     try:
         found = categories.get_classifier_info(shop)
     except (EncoderMismatchError, StoreDamagedError):
@@ -144,7 +144,7 @@ def _neighbours(shop: Collection) -> int:
 
 
 def _done(document: Json) -> dict[Step, StepRecord]:
-    """What runs have kept; what cannot be understood is as if it were not there."""
+    """Return what runs have kept; what cannot be understood is as if it were not there."""
     found: dict[Step, StepRecord] = {}
     for step in STEPS:
         match document.get(step) if isinstance(document, dict) else None:
@@ -154,7 +154,7 @@ def _done(document: Json) -> dict[Step, StepRecord]:
 
 
 def _digests(shop: Collection, views: Mapping[Step, ItemsView]) -> dict[Step, str]:
-    """A digest for each view of the items; one scan for all with the same filter."""
+    """Return a digest for each view of the items; one scan for all with the same filter."""
     bound = shop.store.bound()
     begun = json.dumps(bound).encode()
     digests = {step: hashlib.sha256(begun) for step in views}

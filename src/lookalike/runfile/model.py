@@ -43,7 +43,7 @@ _DEFAULT = Politeness()
 
 
 def _alone(value: object) -> object:
-    """One value where a list is expected is a list of one."""
+    """Return one value where a list is expected is a list of one."""
     return [value] if isinstance(value, str | int | float) else value
 
 
@@ -77,7 +77,7 @@ def _every(value: object) -> object:
 
 
 def _no_nul(text: str) -> str:
-    """A path or name that an operating system can take."""
+    """Return a path or name that an operating system can take."""
     if "\0" in text:
         raise ValueError("must not hold a NUL character")
     return text
@@ -118,7 +118,7 @@ class _Section(BaseModel):
 class Columns(_Section):
     """Which column of a table is what; the usual names are found by themselves."""
 
-    file: Text | None = Field(default=None, description="of picture files", examples=["image"])
+    file: Text | None = Field(default=None, description="of image files", examples=["image"])
     url: Text | None = Field(default=None, description="of URLs", examples=["image_url"])
     id: Text | None = Field(default=None, description="of ids", examples=["sku"])
     label: Text | None = Field(default=None, description="of labels", examples=["category"])
@@ -127,19 +127,19 @@ class Columns(_Section):
     )
 
     def given(self) -> dict[str, str] | None:
-        """Use → column, those that were named; ``None`` for none."""
+        """Return use → column, those that were named; ``None`` for none."""
         return self.model_dump(exclude_none=True) or None
 
 
 class DownloadSection(_Section):
-    """Fetch the pictures that a catalogue has URLs of."""
+    """Fetch the images that a catalogue has URLs of."""
 
     catalogue: Text = Field(
         description="an annotation file, or a table with a column of URLs", examples=["train.json"]
     )
     to: Text = Field(description="the folder that takes the pictures", examples=["pictures/"])
     labels: Texts = Field(
-        default=(), description="only pictures with these labels", examples=[["12", "57"]]
+        default=(), description="only images with these labels", examples=[["12", "57"]]
     )
     limit: Count | None = Field(
         default=None,
@@ -177,7 +177,7 @@ class DownloadSection(_Section):
 
 
 class IndexSection(_Section):
-    """Bring the collection in line with folders and catalogues of pictures."""
+    """Bring the collection in line with folders and catalogues of images."""
 
     source: Texts = Field(
         default=(),
@@ -299,9 +299,7 @@ class ExportSection(_Section):
         default=None, description="what to write, where the suffix does not say", examples=["csv"]
     )
     vectors: Vectors = Field(default="none", description=f"also the vectors: {', '.join(VECTORS)}")
-    facts: bool = Field(
-        default=False, description="also where the picture lies, its size and digest"
-    )
+    facts: bool = Field(default=False, description="also where the image lies, its size and digest")
 
     @model_validator(mode="after")
     def _can_be_written(self) -> Self:
@@ -339,10 +337,8 @@ class ServiceSection(_Section):
         description="answer to these names; else loopback's, or any beyond loopback",
         examples=[["search.shop.example"]],
     )
-    max_upload_megabytes: Size = Field(
-        default=20, description="the largest picture that may be sent"
-    )
-    allow_urls: bool = Field(default=False, description="fetch pictures that a search names by URL")
+    max_upload_megabytes: Size = Field(default=20, description="the largest image that may be sent")
+    allow_urls: bool = Field(default=False, description="fetch images that a search names by URL")
     show_paths: bool | None = Field(
         default=None,
         description="tell where files lie; by default only on loopback",
@@ -363,7 +359,7 @@ class RunFile(_Section):
         description="a name, or a model card; else the collection's own (efficientnet-lite0)",
         examples=["efficientnet-lite0"],
     )
-    device: Text = Field(default="auto", description="what runs the network: auto, cpu, cuda …")
+    device: Text = Field(default="auto", description="what runs the encoder: auto, cpu, cuda …")
     threads: Count | None = Field(
         default=None, description="processor cores to use; else all", examples=[2]
     )
@@ -402,5 +398,5 @@ class RunFile(_Section):
         return self
 
     def steps(self) -> tuple[Step, ...]:
-        """The steps that the file names, in the order in which they run."""
+        """Return the steps that the file names, in the order in which they run."""
         return tuple(step for step in STEPS if getattr(self, step) not in (None, ()))

@@ -92,14 +92,16 @@ class PlannedStep:
 
 
 def options_of(file: RunFile, step: Step) -> str:
-    """A digest of a step's section: another one means that something was changed in the file."""
+    """Return a digest of a step's section: another one means that something was changed in the
+    file.
+    """
     section = getattr(file, step)
     text = str(section) if step == "declare" else section.model_dump_json(by_alias=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def view_of(file: RunFile, step: Step) -> ItemsView | None:
-    """What of the items a step depends on; ``None`` for those that look for themselves."""
+    """Return what of the items a step depends on; ``None`` for those that look for themselves."""
     match step:
         case "categories" if file.categories is not None:
             return ItemsView(where=file.categories.where, fields=(file.categories.by,))
@@ -114,7 +116,7 @@ def view_of(file: RunFile, step: Step) -> ItemsView | None:
 
 
 def outputs_of(file: RunFile, step: Step) -> tuple[str, ...]:
-    """The files that a step writes, as the run file names them."""
+    """Return the files that a step writes, as the run file names them."""
     if step == "evaluate" and file.evaluate is not None:
         return tuple(one for one in (file.evaluate.report, file.evaluate.json_) if one)
     if step == "export" and file.export is not None:
@@ -130,7 +132,7 @@ def plan(
     only: Collection[Step] = (),
     force: Collection[Step] = (),
 ) -> tuple[PlannedStep, ...]:
-    """What a run would do, as far as can be told before it begins.
+    """Return what a run would do, as far as can be told before it begins.
 
     A step that is up to date now may not be so any more when ``index`` has found something new;
     its reason says so.
@@ -148,12 +150,12 @@ def plan(
 
 
 def selected(file: RunFile, only: Collection[Step]) -> tuple[Step, ...]:
-    """The steps that run, in their order."""
+    """Return the steps that run, in their order."""
     return tuple(step for step in STEPS if step in file.steps() and (not only or step in only))
 
 
 def decide(file: RunFile, step: Step, known: KnownState, *, forced: bool = False) -> PlannedStep:
-    """What is to become of a step now."""
+    """Return what is to become of a step now."""
     if step == "download":
         if not known.downloaded:
             return PlannedStep(step=step, status="due", why="nothing has been downloaded")
@@ -170,7 +172,7 @@ def decide(file: RunFile, step: Step, known: KnownState, *, forced: bool = False
 
 
 def _outdated(file: RunFile, step: Step, known: KnownState) -> str:
-    """Why a step must be done, or nothing."""
+    """Return why a step must be done, or nothing."""
     if not known.exists:
         return "there is no collection yet"
     if step == "declare":

@@ -16,7 +16,7 @@ __all__ = ["list_inputs", "make_politeness", "open_sources", "split_of"]
 def open_sources(
     loaded: LoadedRunFile, wanted: IndexSection
 ) -> list[tuple[str, str, Path | Catalogue]]:
-    """Name, format and what is indexed, of each source."""
+    """Return name, format and what is indexed, of each source."""
     download = loaded.file.download
     words = wanted.source or ((download.to,) if download is not None else ())
     found: list[tuple[str, str, Path | Catalogue]] = []
@@ -35,7 +35,7 @@ def open_sources(
         elif wanted.root or columns or wanted.encoding:
             raise SourceError(
                 f"index.root, columns and encoding are for catalogues; {path} is read as a "
-                "folder of pictures (index.format says otherwise)"
+                "folder of images (index.format says otherwise)"
             )
         else:
             check_folder(path)
@@ -44,7 +44,7 @@ def open_sources(
 
 
 def list_inputs(loaded: LoadedRunFile) -> list[Path]:
-    """The files that the run reads."""
+    """Return the files that the run reads."""
     wanted, fetch = loaded.file.index, loaded.file.download
     words = [*(wanted.source or () if wanted else ()), *([fetch.catalogue] if fetch else ())]
     return [loaded.path, *map(loaded.place, words)]

@@ -54,13 +54,13 @@ class StepOutcome:
 
 
 def has_changed(result: Result) -> bool:
-    """Whether a step that only looked has found something to do."""
+    """Return whether a step that only looked has found something to do."""
     counts = ("indexed", "reused", "removed", "downloaded", "updated")
     return any(getattr(result, name, 0) for name in counts)
 
 
 def describe_fault(result: Result) -> str:
-    """What is wrong with a step that came to its end, or nothing."""
+    """Return what is wrong with a step that came to its end, or nothing."""
     if problems := getattr(result, "problems", ()):
         return "; ".join(problems)
     if not getattr(result, "nothing_usable", False):
@@ -74,7 +74,7 @@ def describe_fault(result: Result) -> str:
 
 
 def name_keys(step: Step, file: RunFile, text: str) -> str:
-    """A message that tells of the command's flags, with the file's keys instead."""
+    """Return a message that tells of the command's flags, with the file's keys instead."""
     section = getattr(file, step)
 
     def key(found: re.Match[str]) -> str:

@@ -156,7 +156,7 @@ class StepRunner:
         path = self.loaded.place(wanted.catalogue)
         kind = recognise(path) if wanted.format == "auto" else wanted.format
         if kind == "folder":
-            raise SourceError(f"{path} is a folder of pictures; there is nothing to download")
+            raise SourceError(f"{path} is a folder of images; there is nothing to download")
         catalogue = open_catalogue(
             path, kind, columns=wanted.columns.given(), encoding=wanted.encoding
         )
@@ -312,7 +312,7 @@ class StepRunner:
         return report
 
     def _is_ours(self, step: Step) -> bool:
-        """Whether the files that a step is about to write are those that it wrote last."""
+        """Return whether the files that a step is about to write are those that it wrote last."""
         known = self._look()
         done = known.done.get(step)
         made = done.made if done is not None and isinstance(done.made, dict) else {}

@@ -44,10 +44,10 @@ class Start:
 
 
 def start_with(source: Path | None, *, kind: str, folder: Path, name: str) -> Start:
-    """What a run file in ``folder`` says for a source of a format (``auto`` recognises it).
+    """Return what a run file in ``folder`` says for a source of a format (``auto`` recognises it).
 
     Sections that need labels are left out where there are none. ``name`` is the collection's
-    where there is no source. Raises ``SourceError`` for what cannot be indexed.
+    where there is no source. Raise ``SourceError`` for what cannot be indexed.
     """
     whole: dict[str, Mapping[str, object]] = {
         "categories": {"by": "label"},
@@ -78,7 +78,7 @@ class _Said:
 
 
 def _said(source: Path, kind: str) -> tuple[_Said, str]:
-    """What a catalogue says of its first pictures, and a note about it."""
+    """Return what a catalogue says of its first images, and a note about it."""
     if kind == "folder":
         return _Said(), "; if each folder in it is a label, say --format class-folders"
     try:
@@ -100,7 +100,7 @@ def _collection_name(source: Path) -> str:
 
 
 def _place(source: Path, folder: Path) -> str:
-    """The source as the file says it: relative where it lies below the file's folder."""
+    """Return the source as the file says it: relative where it lies below the file's folder."""
     place, below = source.resolve(), folder.resolve()
     if place.is_relative_to(below):
         return f"{place.relative_to(below).as_posix()}{'/' if place.is_dir() else ''}"
@@ -111,7 +111,7 @@ def _place(source: Path, folder: Path) -> str:
 
 
 def template(start: Values, *, name: str, toml: bool = False) -> str:
-    """The file's text: what ``start`` says, and every other key commented out."""
+    """Return the file's text: what ``start`` says, and every other key commented out."""
     write = _Toml() if toml else _Yaml()
     parts = [_HEAD.format(name=name)]
     keys = keys_of(RunFile)
@@ -146,7 +146,7 @@ def _lines(
 
 
 def _off(line: str, indent: str) -> str:
-    """A line of a section that is commented out as a whole."""
+    """Return a line of a section that is commented out as a whole."""
     return f"# {indent}{line.strip().removeprefix('# ')}"
 
 
@@ -161,14 +161,14 @@ def _line(
 
 
 def _shown(field: FieldInfo) -> object:
-    """A key's default, or an example where it has none."""
+    """Return a key's default, or an example where it has none."""
     if field.annotation is Columns:
         return {name: one.examples[0] for name, one in keys_of(Columns).items() if one.examples}
     return field.examples[0] if field.examples else field.get_default()
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
-    """The group of keys that a field of the file is, if it is one."""
+    """Return the group of keys that a field of the file is, if it is one."""
     kind = field.annotation
     inner = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     return next(

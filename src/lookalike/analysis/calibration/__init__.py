@@ -7,14 +7,14 @@
     print(found.hits, found.matches, found.nothing)
 
 A cosine of 0.6 is much among photographs of anything and little among shoes on white. So a sample
-of the collection says two things: how alike two of its pictures are by chance, and how alike a
-picture is to its nearest. Exact copies and pictures of one group are passed over in both: they say
+of the collection says two things: how alike two of its images are by chance, and how alike a
+image is to its nearest. Exact duplicates and images of one group are passed over in both: they say
 how alike a product is to itself.
 
 ======  ==========================================================================================
-weak    from what the best of all items reaches by chance: of n unrelated pictures, the score that
+weak    from what the best of all items reaches by chance: of n unrelated images, the score that
         one is expected to pass. Never more than 19 of 20 sampled items reach with their nearest,
-        for where everything is of one kind two pictures at random are no measure of chance
+        for where everything is of one kind two images at random are no measure of chance
 fair    from halfway between weak and strong
 strong  from what half of the sampled items reach with their nearest; at least three tenths of the
         way from weak to 1, for where nothing has a look-alike the nearest is as far as chance

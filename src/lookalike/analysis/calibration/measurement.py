@@ -28,7 +28,8 @@ _QUARTILE = 0.6744897501960817  # a normal distribution's quartile, in standard 
 
 
 def estimate_chance(pairs: Values, items: int) -> float:
-    """The cosine that one of ``items`` unrelated pictures is expected to pass, at most 1. Pure.
+    """Return the cosine that one of ``items`` unrelated images is expected to pass, at most 1.
+    Pure.
 
     ``pairs`` (n,) are cosines of random pairs; see above for which of them count.
     """
@@ -41,7 +42,7 @@ def estimate_chance(pairs: Values, items: int) -> float:
 
 
 def compute_thresholds(pairs: Values, nearest: Values, items: int) -> dict[Match, float]:
-    """Where each level begins, from cosines of random pairs and of items' nearest. Pure."""
+    """Return where each level begins, from cosines of random pairs and of items' nearest. Pure."""
     missed, usual = np.quantile(nearest, (_MISSED, 0.5)).tolist()
     weak = min(estimate_chance(pairs, items), missed)
     strong = max(usual, weak + _CLEAR * (1 - weak))
@@ -71,12 +72,12 @@ def measure(collection: "Collection") -> Calibration:
     pairs = _pairs(items, rows)
     if len(nearest) < _FEWEST or not len(pairs):
         return fixed(
-            "nearly all pictures here are copies of one another, or of one group, which does not "
+            "nearly all images here are copies of one another, or of one group, which does not "
             "tell what is alike"
         )
     least = compute_thresholds(pairs, nearest, count)
     if least["weak"] >= _ALIKE:
-        return fixed("the encoder finds all pictures here alike")
+        return fixed("the encoder finds all images here alike")
     strong, fair, weak = _levels(least, items, near)
     return Calibration(
         fingerprint=bound[1] if bound else "",
@@ -91,7 +92,7 @@ def measure(collection: "Collection") -> Calibration:
 
 
 def _sample(collection: "Collection") -> tuple[list[Item], Matrix]:
-    """Items drawn at random (seeded), with their vectors (n, dim)."""
+    """Return items drawn at random (seeded), with their vectors (n, dim)."""
     count = len(collection)
     chosen = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     ids: list[str] = []
@@ -109,7 +110,7 @@ def _sample(collection: "Collection") -> tuple[list[Item], Matrix]:
 
 
 def _related(one: Item, other: Item) -> bool:
-    """Whether two items are one, copies, or of one group."""
+    """Return whether two items are one, copies, or of one group."""
     same = one.id == other.id or one.digest == other.digest
     return same or (bool(one.group) and one.group == other.group)
 
@@ -128,7 +129,7 @@ def _nearest(collection: "Collection", items: Sequence[Item], rows: Matrix) -> l
 
 
 def _pairs(items: Sequence[Item], rows: Matrix) -> Values:
-    """Cosines of all pairs of items that are not related, (n,)."""
+    """Return cosines of all pairs of items that are not related, (n,)."""
     kinds: dict[str, int] = {}
     digests = np.array([kinds.setdefault(f"d{item.digest}", len(kinds)) for item in items])
     groups = np.array(
@@ -146,7 +147,7 @@ def _pairs(items: Sequence[Item], rows: Matrix) -> Values:
 def _levels(
     least: Mapping[Match, float], items: Sequence[Item], near: Sequence[Hit | None]
 ) -> list[Level]:
-    """The levels, best first, with how the sampled items fare at each."""
+    """Return the levels, best first, with how the sampled items fare at each."""
     levels = []
     above = math.inf
     for match in get_args(Match):

@@ -79,7 +79,7 @@ class Calibration:
     """The levels of a collection, and what they were measured on.
 
     ``levels`` are strong, fair and weak. ``chance`` is what the best of ``items`` unrelated
-    pictures is expected to reach. ``pairs`` are of two items at random, ``nearest`` of each of
+    images is expected to reach. ``pairs`` are of two items at random, ``nearest`` of each of
     ``sampled`` items and its nearest. ``reason`` says why nothing could be measured: the levels
     are then ``FIXED``.
     """
@@ -95,14 +95,14 @@ class Calibration:
     measured_at: float = 0.0
 
     def least(self, match: Match) -> float:
-        """The lowest cosine of a match. ``ValueError`` for another word."""
+        """Return the lowest cosine of a match. ``ValueError`` for another word."""
         for level in self.levels:
             if level.match == match:
                 return level.least
         raise ValueError(f"{match!r} is no match; they are {', '.join(get_args(Match))}")
 
     def match(self, score: float) -> Match | None:
-        """The word for a cosine; ``None`` for less than a weak match."""
+        """Return the word for a cosine; ``None`` for less than a weak match."""
         return next((level.match for level in self.levels if score >= level.least), None)
 
     def match_hits(
@@ -140,9 +140,9 @@ class Calibration:
         if self.reason is not None:
             why = f"a weak match begins at {weak:.3f}, whatever is in the collection"
         elif self.chance is not None and weak < self.chance:
-            why = f"19 of 20 pictures here have one at {weak:.3f} or more"
+            why = f"19 of 20 images here have one at {weak:.3f} or more"
         else:
-            why = f"unrelated pictures reach {weak:.3f} here by chance"
+            why = f"unrelated images reach {weak:.3f} here by chance"
         return (
             f"nothing here looks like that: the most alike item is {nearest.item.id} at "
             f"{score:.3f}, and {why}"

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate", "choose_scale", "get_calibration", "holds", "load_calibration"]
 
-_DRIFT = 1.5  # times more or fewer items, and it is measured anew: weak has moved by 0.006
+_DRIFT = 1.5  # times more or fewer items, and it is measured again: weak has moved by 0.006
 
 
 def get_calibration(collection: "Collection") -> Calibration:
-    """The collection's levels: those that are kept if they still hold, else measured now.
+    """Return the collection's levels: those that are kept if they still hold, else measured now.
 
-    Measuring needs no picture and no network. What is measured is kept, where that can be written.
+    Measuring needs no image and no encoder. What is measured is kept, where that can be written.
     """
     scale = load_calibration(collection)
     if scale is None:
@@ -32,25 +32,27 @@ def get_calibration(collection: "Collection") -> Calibration:
 
 
 def choose_scale(scale: Calibration | None, min_match: Match | None) -> Calibration | None:
-    """What answers are judged by: the rule of thumb is for who asks for a level alone. Pure."""
+    """Return what answers are judged by: the rule of thumb is for who asks for a level alone.
+    Pure.
+    """
     return None if scale is None or (scale.reason and min_match is None) else scale
 
 
 def calibrate(collection: "Collection") -> Calibration:
-    """Measure the levels anew and keep them. Raises ``StoreError`` where nothing can be written."""
+    """Measure the levels again and keep them. Raise ``StoreError`` where nothing can be written."""
     scale = measure(collection)
     _keep(collection, scale)
     return scale
 
 
 def load_calibration(collection: "Collection") -> Calibration | None:
-    """What was measured before, if it still holds."""
+    """Return what was measured before, if it still holds."""
     scale = _read(collection.store.setting(settings_keys.CALIBRATION))
     return scale if scale is not None and holds(scale, collection) else None
 
 
 def holds(scale: Calibration, collection: "Collection") -> bool:
-    """Whether what was measured tells of the collection as it is now.
+    """Return whether what was measured tells of the collection as it is now.
 
     It does for the vectors of one encoder, until there are half as many items again or a third
     have gone. What could not be measured holds while the number of items is the same.
@@ -70,7 +72,7 @@ def _keep(collection: "Collection", scale: Calibration) -> None:
 
 
 def _read(document: Any) -> Calibration | None:  # noqa: ANN401 - JSON, looked at closely here
-    """What ``_keep`` wrote; ``None`` for nothing, or what another version wrote."""
+    """Return what ``_keep`` wrote; ``None`` for nothing, or what another version wrote."""
     try:
         strong, fair, weak = (Level(**level) for level in document["levels"])
         spreads = {

@@ -1,4 +1,4 @@
-"""Categories: what a picture is, learned from the collection's own labels, and search by it.
+"""Categories: what an image is, learned from the collection's own labels, and search by it.
 
     from lookalike.analysis import categories
 

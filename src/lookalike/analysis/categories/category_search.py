@@ -95,7 +95,7 @@ def choose_scope(
     least: float = _LEAST,
     most: int = _MOST,
 ) -> Scope:
-    """The fewest labels that together are as probable as ``mass``. Pure.
+    """Return the fewest labels that together are as probable as ``mass``. Pure.
 
     None when the most probable is less so than ``least``, or more than ``most`` would be needed.
     """
@@ -143,7 +143,7 @@ def search(
     them. A label of your own is a filter that stays; ``off`` searches everywhere. ``scope`` says
     what was done. The rest is as ``Collection.search``, which takes ``category`` too.
 
-    Raises ``CollectionError`` for a label that no item has, and as ``predict`` and
+    Raise ``CollectionError`` for a label that no item has, and as ``predict`` and
     ``Collection.search``.
     """
     keywords.setdefault("category", "auto")
@@ -189,7 +189,7 @@ def search_within(
     if paths and (gone := _vanished(collection, meaning, paths, hits)):
         scope = Scope(
             reason=f"what was learned is out of date: no item has {', '.join(gone)} as its "
-            f"{meaning.by} any more; `lookalike categories train` learns anew"
+            f"{meaning.by} any more; `lookalike categories train` learns again"
         )
     elif paths and len(hits) < k:
         names = ", ".join(scope.labels)
@@ -202,7 +202,9 @@ def search_within(
 def _deepest(
     chances: dict[Path, float], *, mass: float, least: float, most: int
 ) -> tuple[Scope, list[Prediction], list[Path]]:
-    """The scope of the deepest level that gives one, with that level's predictions and paths."""
+    """Return the scope of the deepest level that gives one, with that level's predictions and
+    paths.
+    """
     levels = levels_of(chances)
     for depth in range(len(levels), 0, -1):
         scope = choose_scope(levels[depth - 1], mass=mass, least=least, most=most)
@@ -215,7 +217,7 @@ def _deepest(
 def _vanished(
     collection: "Collection", meaning: LabelField, paths: Sequence[Path], hits: Sequence[Hit]
 ) -> list[str]:
-    """Labels of a scope, the likeliest first, that no item has any more.
+    """Return labels of a scope, the likeliest first, that no item has any more.
 
     Only those without an answer are looked up.
     """
@@ -230,7 +232,7 @@ def _vanished(
 
 
 def _named(collection: "Collection", label: str, by: str | None) -> tuple[LabelField, Path]:
-    """What a label that somebody typed means; ``CollectionError`` if no item has it."""
+    """Return what a label that somebody typed means; ``CollectionError`` if no item has it."""
     model = load(collection)
     if model is not None and by in (None, model.learned.by):
         meaning = LabelField(by=model.learned.by, levels=model.learned.levels)

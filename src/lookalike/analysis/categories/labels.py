@@ -43,7 +43,9 @@ def check_field(by: str) -> None:
 
 
 def path_of(item: Item, by: str, *, levels: bool = False) -> Path:
-    """An item's label as a path; empty if it has none, or one that is neither text nor list."""
+    """Return an item's label as a path; empty if it has none, or one that is neither text nor
+    list.
+    """
     value = value_of(item, by)
     if isinstance(value, str) and value:
         return tuple(part for part in value.split("/") if part) if levels else (value,)
@@ -53,7 +55,7 @@ def path_of(item: Item, by: str, *, levels: bool = False) -> Path:
 
 
 def is_of(item: Item, meaning: LabelField, paths: Sequence[Path]) -> bool:
-    """Whether an item meets ``condition_of``, without a store."""
+    """Return whether an item meets ``condition_of``, without a store."""
     value = value_of(item, meaning.by)
     names = value if isinstance(value, list) else [value]
     texts = {
@@ -71,7 +73,7 @@ def is_of(item: Item, meaning: LabelField, paths: Sequence[Path]) -> bool:
 
 
 def condition_of(meaning: LabelField, paths: Sequence[Path]) -> Condition:
-    """The filter for items of these labels, or below them."""
+    """Return the filter for items of these labels, or below them."""
     single = [path[0] for path in paths if len(path) == 1]
     parts: list[Condition] = []
     if single:  # in a list, one of its names
@@ -88,7 +90,9 @@ def condition_of(meaning: LabelField, paths: Sequence[Path]) -> Condition:
 
 
 def sums(found: Mapping[Path, float], depth: int) -> dict[Path, float]:
-    """Probabilities of the first ``depth`` names of each path: a parent's is its leaves' sum."""
+    """Return probabilities of the first ``depth`` names of each path: a parent's is its leaves'
+    sum.
+    """
     summed: dict[Path, float] = {}
     for path, chance in found.items():
         summed[path[:depth]] = summed.get(path[:depth], 0.0) + chance
@@ -96,7 +100,7 @@ def sums(found: Mapping[Path, float], depth: int) -> dict[Path, float]:
 
 
 def levels_of(found: Mapping[Path, float]) -> list[list[Prediction]]:
-    """Ranked predictions of each level, the top first, whole labels last."""
+    """Return ranked predictions of each level, the top first, whole labels last."""
     deepest = max(map(len, found), default=1)
     return [
         [

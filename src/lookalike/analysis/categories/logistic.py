@@ -56,7 +56,7 @@ class Judgement:
 
 
 def divide(classes: Numbers, keys: Sequence[tuple[str, ...]], *, seed: int) -> NDArray[np.bool_]:
-    """Which items are held out: a fifth of each class, at random.
+    """Return which items are held out: a fifth of each class, at random.
 
     Items that share a key (a product, a file's digest), directly or through others, come to one
     side. A class whose items all hang together is not held out.
@@ -100,7 +100,7 @@ def fit(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - says nothing
 ) -> tuple[Floats, Floats]:
-    """Weights (dim, count) and bias (count,): ``rows @ weights + bias`` are logits.
+    """Return weights (dim, count) and bias (count,): ``rows @ weights + bias`` are logits.
 
     Adam on mini-batches. Items count alike, so frequent classes are thought likelier: that is what
     makes probabilities true. ``progress`` hears (steps done, steps in all).
@@ -135,19 +135,19 @@ def fit(
 
 
 def _batches(count: int) -> tuple[int, int]:
-    """Items a step, and how often each is seen."""
+    """Return items a step, and how often each is seen."""
     size = 512 if count >= 8192 else min(256, max(16, count // 8))  # noqa: PLR2004 - said here
     return size, max(_LEAST_EPOCHS, -(-_LEAST_STEPS // -(-count // size)))
 
 
 def steps_of(count: int) -> int:
-    """How many steps ``fit`` takes with so many items."""
+    """Return how many steps ``fit`` takes with so many items."""
     size, epochs = _batches(count)
     return epochs * -(-count // size)
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Probabilities along the last axis; a higher temperature makes them more alike."""
+    """Return probabilities along the last axis; a higher temperature makes them more alike."""
     powers = logits / np.float32(temperature)
     powers -= powers.max(axis=-1, keepdims=True)
     np.exp(powers, out=powers)
@@ -156,7 +156,8 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def temperature_of(logits: Floats, classes: Numbers) -> float:
-    """The temperature of least log-loss (Guo et al. 2017, arXiv 1706.04599); 1 without items.
+    """Return the temperature of least log-loss (Guo et al. 2017, arXiv 1706.04599); 1 without
+    items.
 
     Classes below 0 are passed over.
     """

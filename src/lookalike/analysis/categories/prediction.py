@@ -1,4 +1,4 @@
-"""Telling what a picture is: by the model that was learned, or by a vote of what is alike."""
+"""Telling what an image is: by the model that was learned, or by a vote of what is alike."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -36,14 +36,14 @@ def predict(
     *,
     level: int | None = None,
 ) -> list[Prediction]:
-    """Every label with its probability, most probable first.
+    """Return every label with its probability, most probable first.
 
     By the trained model; where none has been trained, or another field is asked for, the 20 most
-    similar items that have a label vote, the picture itself not among them. ``by`` is the field,
+    similar items that have a label vote, the image itself not among them. ``by`` is the field,
     else the model's, else ``label``. ``level`` asks for the first so many names of label paths
     (1 is the top): a parent is as probable as what is below it together.
 
-    Raises ``CollectionError`` when no item has a label, ``EncoderMismatchError`` for a model of
+    Raise ``CollectionError`` when no item has a label, ``EncoderMismatchError`` for a model of
     other vectors, and as ``Collection.encode``.
     """
     _, found = predicted(collection, collection.encode(picture), by)
@@ -56,7 +56,7 @@ def predict(
 def predicted(
     collection: "Collection", picture: "Encoded", by: str | None = None
 ) -> tuple[LabelField, dict[Path, float]]:
-    """What labels mean in the collection, and the probability of each."""
+    """Return what labels mean in the collection, and the probability of each."""
     model = stored_model.load(collection)
     if model is not None and by in (None, model.learned.by):
         meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
@@ -75,7 +75,7 @@ def predicted(
 
 
 def _vote(near: Sequence[Hit], by: str) -> dict[Path, float]:
-    """The shares of the labels among items, each weighing exp(cosine / 0.025)."""
+    """Return the shares of the labels among items, each weighing exp(cosine / 0.025)."""
     named = [(path, hit.score) for hit in near if (path := path_of(hit.item, by))]
     if not named:
         return {}

@@ -163,9 +163,9 @@ def _fingerprint(document: Mapping[str, Json]) -> str:
 
 
 def load(collection: "Collection") -> Model | None:
-    """The collection's model, if one was trained; decoded once as long as it stays the same.
+    """Return the collection's model, if one was trained; decoded once as long as it stays the same.
 
-    Raises ``EncoderMismatchError`` for a model of other vectors, ``StoreDamagedError`` for one
+    Raise ``EncoderMismatchError`` for a model of other vectors, ``StoreDamagedError`` for one
     that is not as it was written.
     """
     store = collection.store
@@ -177,11 +177,11 @@ def load(collection: "Collection") -> Model | None:
             model = None if slot is None else _decode_model(store.setting(slot))
             if model is None or not _is_of(mark, model.learned):
                 before, mark = mark, store.setting(settings_keys.CATEGORIES)
-                if mark != before:  # learned anew in this moment
+                if mark != before:  # learned again in this moment
                     continue
                 raise StoreDamagedError(
                     "what was learned of the labels is damaged; `lookalike categories train` "
-                    "learns it anew, `lookalike categories drop` forgets it"
+                    "learns it again, `lookalike categories drop` forgets it"
                 )
             _decoded[store] = model
         bound = store.bound()
@@ -189,7 +189,7 @@ def load(collection: "Collection") -> Model | None:
             raise EncoderMismatchError(
                 f"the labels were learned on vectors of {model.learned.encoder}, and the "
                 f"collection holds those of {bound[1] if bound else 'none'}; `lookalike "
-                "categories train` learns them anew"
+                "categories train` learns them again"
             )
         return model
     _decoded.pop(store, None)
@@ -204,7 +204,7 @@ def _is_of(mark: Json, one: ClassifierInfo) -> bool:
 
 
 def _decode_model(document: Json) -> Model | None:
-    """The model of a document; ``None`` for one that is not as it was written."""
+    """Return the model of a document; ``None`` for one that is not as it was written."""
     match document:
         case {
             "by": str(by),
@@ -245,16 +245,16 @@ def _decode_model(document: Json) -> Model | None:
 
 
 def get_classifier_info(collection: "Collection") -> ClassifierInfo | None:
-    """What the collection has learned, or ``None``. Raises as ``predict``."""
+    """Return what the collection has learned, or ``None``. Raise as ``predict``."""
     model = load(collection)
     return None if model is None else model.learned
 
 
 def get_classifier_status(collection: "Collection") -> ClassifierStatus | None:
-    """How what was learned stands against the items now; ``None`` where that cannot be told.
+    """Return how what was learned stands against the items now; ``None`` where that cannot be told.
 
     That is where nothing was learned, or with a filter that was no text. Looks at every item for
-    label paths and fields of the metadata: 0.5 s for 100,000. Raises as ``predict``.
+    label paths and fields of the metadata: 0.5 s for 100,000. Raise as ``predict``.
     """
     model = load(collection)
     if model is None or isinstance(model.learned.where, bool):
@@ -279,7 +279,7 @@ def _joined(paths: Sequence[Path] | set[Path]) -> tuple[str, ...]:
 def _counted(
     collection: "Collection", by: str, where: str | None, *, levels: bool
 ) -> Mapping[Path, int]:
-    """How many items of each label there are, of those that meet the filter."""
+    """Return how many items of each label there are, of those that meet the filter."""
     if by == "label" and not levels:
         found = collection.facets(by, where, limit=_ALL)
         return {(label,): count for label, count in found if isinstance(label, str) and label}

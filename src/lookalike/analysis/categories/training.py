@@ -112,11 +112,11 @@ def train(
     ``by`` is ``label`` or a metadata field. A list (``["Clothing", "Tops"]``) is a path, from the
     top down; with ``levels`` a text is one too, split at ``/``. Items without it are passed over.
     A fifth of the items, chosen by ``seed``, first calibrates and judges a model of the others;
-    copies and pictures of one group come to one side. Then all teach the model that is kept, at
+    copies and images of one group come to one side. Then all teach the model that is kept, at
     the temperature that was found. Of more than 100,000 items so many are drawn. Nothing is kept
     until all is done.
 
-    Raises ``CollectionError`` for fewer than 2 labels or more than 2,000.
+    Raise ``CollectionError`` for fewer than 2 labels or more than 2,000.
     """
     began = time.perf_counter()
     ids, names, keys = _labelled(collection, by, where, levels=levels)
@@ -184,7 +184,7 @@ def train(
 def _labelled(
     collection: "Collection", by: str, where: str | Condition | None, *, levels: bool
 ) -> tuple[list[str], list[Path], list[tuple[str, ...]]]:
-    """Ids, labels and what ties items together, of all items that have a label."""
+    """Return ids, labels and what ties items together, of all items that have a label."""
     check_field(by)
     ids, names, keys = [], [], []
     for item in collection.items(where):
@@ -206,7 +206,7 @@ def _report(
     by: str,
     began: float,
 ) -> CategoryReport:
-    """Each half of the held-out items is judged at the temperature of the other.
+    """Return each half of the held-out items is judged at the temperature of the other.
 
     ``truth`` are those items' classes, -1 - class where learning had no item of it; ``classes``
     those of all.

@@ -1,4 +1,4 @@
-"""Copies of pictures: exact and near ones, in groups; which to keep, and what becomes of the rest.
+"""Copies of images: exact and near ones, in groups; which to keep, and what becomes of the rest.
 
 found = find(shop)                      # reports; touches nothing
 act(shop, found.groups, move_to=place)  # moves all copies but the kept ones away

@@ -59,7 +59,7 @@ class Placement:
     lines: tuple[_Line, _Line]  # where the second's sides lie in the first, as shares
 
     def crops(self, first: Image.Image, second: Image.Image) -> tuple[Image.Image, Image.Image]:
-        """Both parts at the common size."""
+        """Return both parts at the common size."""
         return _resized(first, self.first, self.size), _resized(second, self.second, self.size)
 
 
@@ -92,7 +92,7 @@ def align(
 def _begun(
     first: Image.Image, second: Image.Image, grey: Image.Image, onto: Image.Image
 ) -> tuple[_Line, _Line]:
-    """How the two lie at the first level."""
+    """Return how the two lie at the first level."""
     best, least = ((0.0, 1.0), (0.0, 1.0)), np.inf
     for guess in _guesses(first, second):
         lines, error = _refined(grey, onto, guess, _FIRST_LEVEL)
@@ -104,7 +104,9 @@ def _begun(
 
 
 def _guesses(first: Image.Image, second: Image.Image) -> Iterator[tuple[_Line, _Line]]:
-    """Where the second's left and right, and its top and bottom, lie in the first, as shares."""
+    """Yield where the second's left and right, and its top and bottom, lie in the first, as
+    shares.
+    """
     yield (0.0, 1.0), (0.0, 1.0)
     one, other = signature(first)[None], signature(second)[None]
     down, across = crops_between(one, other)
@@ -121,7 +123,7 @@ def _inverse(start: float, end: float) -> _Line:
 def _placement(
     first: tuple[int, int], second: tuple[int, int], lines: tuple[_Line, _Line], side: int
 ) -> Placement:
-    """The parts that both show, and the size at which they are compared."""
+    """Return the parts that both show, and the size at which they are compared."""
     mine, theirs, sizes = [], [], []
     for line, wide, onto in zip(lines, first, second, strict=True):
         start, end = line
@@ -146,7 +148,7 @@ def _placement(
 def _refined(
     grey: Image.Image, onto: Image.Image, lines: tuple[_Line, _Line], level: int
 ) -> tuple[tuple[_Line, _Line], float]:
-    """A few steps of Gauss and Newton (Lucas and Kanade 1981) at one size; the error left.
+    """Return a few steps of Gauss and Newton (Lucas and Kanade 1981) at one size; the error left.
 
     What differs much weighs little, so that a changed part does not pull at the rest.
     """
@@ -183,7 +185,7 @@ def _refined(
 def _moved(
     line: _Line, step: NDArray[np.floating], box: tuple[float, ...], wide: int, pixels: int
 ) -> _Line:
-    """A line after what is under the box moved and grew by the ``step``'s pixels."""
+    """Return a line after what is under the box moved and grew by the ``step``'s pixels."""
     shift, stretch = float(step[0]), float(step[1])
     # A slope of the box's own pixels; x is 0 in its middle and ±½ at its ends.
     per_pixel = (box[1] - box[0]) / pixels / wide
@@ -197,7 +199,7 @@ def _moved(
 
 
 def _snapped(line: _Line, wide: int, onto: int) -> _Line:
-    """A line that is a whole number of pixels off at the same scale is made exactly that.
+    """Return a line that is a whole number of pixels off at the same scale is made exactly that.
 
     Then nothing is interpolated, which would blur one of the two.
     """

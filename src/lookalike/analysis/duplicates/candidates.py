@@ -16,7 +16,7 @@ from lookalike.core.vectors import Matrix
 
 __all__ = ["BITS", "LEAST_COSINE", "NEAREST", "Pairs", "alike_by_hash", "alike_by_vector", "united"]
 
-NEAREST = 6  # of each picture by vector
+NEAREST = 6  # of each image by vector
 LEAST_COSINE = 0.6
 BITS = 4  # that two hashes of 64 may differ in
 _BLOCK = 32_000_000  # scores at a time: 128 MB
@@ -30,7 +30,7 @@ Pairs: TypeAlias = NDArray[np.int64]  # (n, 2) positions, the smaller first, eac
 def alike_by_vector(
     vectors: Matrix, *, told: Callable[[int], None] = lambda _: None
 ) -> Iterator[Pairs]:
-    """Each row with its ``NEAREST`` others of a cosine of ``LEAST_COSINE`` or more."""
+    """Yield each row with its ``NEAREST`` others of a cosine of ``LEAST_COSINE`` or more."""
     count = len(vectors)
     most = min(NEAREST, count - 1)
     if most < 1:
@@ -57,7 +57,7 @@ def alike_by_vector(
 def alike_by_hash(
     hashes: NDArray[np.uint64], *, bits: int = BITS, told: Callable[[int], None] = lambda _: None
 ) -> Iterator[Pairs]:
-    """Pairs whose hashes differ in at most ``bits`` under one of the eight turns.
+    """Yield pairs whose hashes differ in at most ``bits`` under one of the eight turns.
 
     ``hashes`` (n, 8) as ``signatures.hashes`` has them. Compares all with all, 8 turns times n²/2.
     """
@@ -86,7 +86,7 @@ def alike_by_hash(
 
 
 def united(parts: Iterator[Pairs], count: int) -> Pairs:
-    """Every pair once, of positions below ``count``."""
+    """Return every pair once, of positions below ``count``."""
     keys = [np.empty(0, np.int64)]
     for part in parts:
         keys.append(part[:, 0] * count + part[:, 1])

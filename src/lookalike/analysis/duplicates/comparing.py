@@ -1,9 +1,9 @@
-"""Whether two pictures are one: their signatures laid upon each other and compared. Pure.
+"""Whether two images are one: their signatures laid upon each other and compared. Pure.
 
     turn → shift and crop → six differences, each as a share of what a copy may have
 
 A hash cannot tell a shirt from the same shirt in another colour, nor a vector; pixels can, once
-one picture lies upon the other. What was resized or recompressed differs a little everywhere;
+one image lies upon the other. What was resized or recompressed differs a little everywhere;
 a colour variant differs in one place. So it is asked where a difference lies, not only how large.
 """
 
@@ -17,7 +17,7 @@ from lookalike.analysis.duplicates.signatures import SIDE, Signatures, luminance
 
 __all__ = ["LIKELY", "Comparison", "compare", "crops_between"]
 
-# What differs in a copy, and what in another picture: docs/decisions/0010-copies.md. Fields are
+# What differs in a copy, and what in another image: docs/decisions/0010-copies.md. Fields are
 # 8 x 8, grey levels of 255.
 SURFACE = 7.0  # the largest difference of brightness of a field that no moved edge explains
 BRIGHTNESS = 36.0  # the largest difference of brightness of a field
@@ -71,7 +71,7 @@ class Comparison:
 def compare(
     first: Signatures, second: Signatures, *, crops: bool = True, marked: bool = False
 ) -> Comparison:
-    """Compare pictures (n, SIDE, SIDE, 3) uint8 pair by pair.
+    """Compare images (n, SIDE, SIDE, 3) uint8 pair by pair.
 
     Without ``crops`` no part is looked for: enough where the hashes agree, and ten times as fast.
     With ``marked``, those are copies too that are the same but in one place.
@@ -133,14 +133,14 @@ def _root_mean(error: _Floats) -> _Floats:
 
 
 def _far(fields: _Floats) -> _Floats:
-    """How far apart fields are: above 1 surely no copies, if none is a crop."""
+    """Return how far apart fields are: above 1 surely no copies, if none is a crop."""
     brightness = np.abs(luminance(fields)).max((1, 2)) / _FAR_BRIGHTNESS
     colour = np.abs(fields @ _CHROMA).max((1, 2, 3)) / _FAR_COLOUR
     return np.asarray(np.hypot(brightness, colour), np.float32)
 
 
 def _turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
-    """The turns under which small grey pictures agree best; none when that is as good."""
+    """Return the turns under which small grey images agree best; none when that is as good."""
     mine = first - first.mean((1, 2), keepdims=True)
     onto = second - second.mean((1, 2), keepdims=True)
     agree = np.stack(
@@ -152,7 +152,7 @@ def _turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
 
 
 def _shrink(pictures: _Floats, side: int) -> _Floats:
-    """(n, s, s, …) → (n, side, side, …), the means of squares."""
+    """Return (n, s, s, …) → (n, side, side, …), the means of squares."""
     step = pictures.shape[1] // side
     # Sums of slices: a mean over two inner axes takes four times as long.
     rows = pictures[:, ::step].astype(np.float32)
@@ -169,7 +169,9 @@ def _shrink(pictures: _Floats, side: int) -> _Floats:
 
 
 def _windows(side: int, crops: NDArray[np.floating]) -> _Floats:
-    """(n, side, side): what takes the part from ``crops[:, 0]`` to ``1 - crops[:, 1]`` to all."""
+    """Return (n, side, side): what takes the part from ``crops[:, 0]`` to ``1 - crops[:, 1]`` to
+    all.
+    """
     edges = np.linspace(0, 1, side + 1)
     at = (crops[:, :1] + (1 - crops.sum(1, keepdims=True)) * edges) * side
     low, high = at[:, :-1, None], at[:, 1:, None]
@@ -196,7 +198,7 @@ _FINE_OF_COARSE = np.array(
 
 
 def _along(windows: _Floats, pictures: _Floats) -> _Floats:
-    """Every window down every picture, (n, windows, side, side), as one matrix product."""
+    """Return every window down every image, (n, windows, side, side), as one matrix product."""
     count, side = len(pictures), pictures.shape[1]
     flat = pictures.transpose(1, 0, 2).reshape(side, -1)
     moved: _Floats = (windows.reshape(-1, side) @ flat).reshape(len(windows), side, count, side)
@@ -204,12 +206,12 @@ def _along(windows: _Floats, pictures: _Floats) -> _Floats:
 
 
 def _coarse(whole: _Floats, part: _Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], _Floats]:
-    """Which of the windows down and across make ``part`` of ``whole``, and the error left."""
+    """Return the windows down and across that make ``part`` of ``whole``, and the error left."""
     small, onto = _shrink(whole, _COARSE), _shrink(part, _COARSE)
     count, windows = len(small), len(_COARSE_WINDOWS)
     down = _along(_COARSE_WINDOWS, small).reshape(-1, _COARSE, _COARSE)
     both = _along(_COARSE_WINDOWS, down.transpose(0, 2, 1))
-    both = both.reshape(count, windows * windows, _COARSE, _COARSE)  # transposed pictures
+    both = both.reshape(count, windows * windows, _COARSE, _COARSE)  # transposed images
     both = both - onto.transpose(0, 2, 1)[:, None]
     error = np.einsum("nwij,nwij->nw", both, both)
     best = error.argmin(1)
@@ -235,7 +237,7 @@ def _fine(
 def _cropped(
     whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> _Floats:
-    """The part of each picture of ``whole`` that fits best on ``part``, at the same size."""
+    """Return the part of each image of ``whole`` that fits best on ``part``, at the same size."""
     down, across = (_windows(SIDE, crop) for crop in _crops(whole, part, rows, columns))
     moved = down[:, None] @ whole.transpose(0, 3, 1, 2) @ across.transpose(0, 2, 1)[:, None]
     return np.asarray(moved.transpose(0, 2, 3, 1), np.float32)
@@ -259,7 +261,7 @@ def crops_between(
 def _crops(
     whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> list[NDArray[np.floating]]:
-    """The crops down and across that fit best."""
+    """Return the crops down and across that fit best."""
     grey, onto = luminance(whole), luminance(part)
     ends = [np.rint(_FINE_CROPS[best] * 2 / _STEP).astype(np.intp) for best in (rows, columns)]
     for axis in (0, 1):  # and by half a step, at full size
@@ -273,7 +275,7 @@ def _crops(
 
 
 def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) -> list[_Floats]:
-    """The windows down and across that fit best, by a few steps of Gauss and Newton.
+    """Return the windows down and across that fit best, by a few steps of Gauss and Newton.
 
     The four ends of ``crops`` move by parts of a pixel (the registration of Lucas and Kanade 1981),
     so that what is left is no shift, and a copy may be asked to differ by little.
@@ -292,7 +294,7 @@ def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) ->
             slopes += list((slope * along).reshape(2, len(grey), SIDE * SIDE))
         slope = np.stack(slopes, axis=1)  # (n, 4, SIDE * SIDE)
         squares = slope @ slope.transpose(0, 2, 1)
-        # A plain picture tells nothing of where it lies: a little weight keeps it in its place.
+        # A plain image tells nothing of where it lies: a little weight keeps it in its place.
         squares += (_STIFFNESS + 1e-3 * np.trace(squares, axis1=1, axis2=2))[
             :, None, None
         ] * np.eye(4, dtype=np.float32)
@@ -307,7 +309,9 @@ def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) ->
 
 
 def _closer(pictures: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The window down each picture, of those around ``ends``, that makes it most like ``onto``."""
+    """Return the window down each image, of those around ``ends``, that makes it most like
+    ``onto``.
+    """
     tried = np.clip(ends[:, None] + _AROUND, 0, len(_LINE) - 1)
     error = _WINDOWS[tried[..., 0], tried[..., 1]] @ pictures[:, None] - onto[:, None]
     best = np.einsum("nwij,nwij->nw", error, error).argmin(1)
@@ -316,7 +320,7 @@ def _closer(pictures: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray
 
 
 def _best(pictures: _Floats, onto: _Floats) -> NDArray[np.intp]:
-    """The window down each picture that makes it most like ``onto``."""
+    """Return the window down each image that makes it most like ``onto``."""
     error = _along(_FINE_WINDOWS, pictures) - onto[:, None]
     least: NDArray[np.intp] = np.einsum("nwij,nwij->nw", error, error).argmin(1)
     return least
@@ -326,7 +330,7 @@ def _best(pictures: _Floats, onto: _Floats) -> NDArray[np.intp]:
 
 
 def _difference(one: _Floats, other: _Floats) -> _Floats:
-    """The length of six differences, each in shares of its limit, (n,)."""
+    """Return the length of six differences, each in shares of its limit, (n,)."""
     error = one - other
     grey = luminance(error)
     brightness = np.abs(_shrink(grey, _FIELDS))
@@ -364,12 +368,12 @@ def _marked(one: _Floats, other: _Floats) -> _Floats:
 
 
 def _darkest(pictures: _Floats) -> _Floats:
-    """The least of red, green and blue; a reduction of three is four times as slow."""
+    """Return the least of red, green and blue; a reduction of three is four times as slow."""
     red, green, blue = (pictures[..., channel] for channel in range(3))
     return np.asarray(np.minimum(np.minimum(red, green), blue), np.float32)
 
 
 def _slopes(pictures: _Floats) -> _Floats:
-    """Grey levels per pixel, (n, side, side)."""
+    """Return grey levels per pixel, (n, side, side)."""
     down, across = np.gradient(luminance(pictures), axis=(1, 2))
     return np.asarray(np.sqrt(down * down + across * across), np.float32)

@@ -47,7 +47,7 @@ class ImageView:
     several: bool = False
 
     def reduced(self, side: int) -> "ImageView":
-        """The same, at most ``side`` pixels on the longer side."""
+        """Return the same, at most ``side`` pixels on the longer side."""
         if max(self.grounds[0].size) <= side:
             return self
         scale = side / max(self.grounds[0].size)
@@ -108,7 +108,7 @@ def confirm(kept: ImageView, copy: ImageView, *, turn: int = 0, side: int = SIDE
 
 
 def has_detail(view: ImageView) -> bool:
-    """Whether an image shows enough to be told from others of its kind."""
+    """Return whether an image shows enough to be told from others of its kind."""
     for ground in view.reduced(_HINT).grounds:
         pixels = np.asarray(ground, np.float32)
         if min(ground.size) < _LEAST_SIDE or _shown(
@@ -149,7 +149,7 @@ def _shown(local: Local) -> bool:
 def _on_grounds(
     kept: ImageView, copy: ImageView, turn: int
 ) -> list[tuple[Image.Image, Image.Image]]:
-    """Both on white; and on black, if both have transparent parts.
+    """Return both on white; and on black, if both have transparent parts.
 
     First the ground on which there is more to see: it tells how the two lie.
     """
@@ -177,7 +177,7 @@ def _why_unsure(
     placed: Placement,
     worst: list[_Worst],
 ) -> str:
-    """Why the copy must not be removed, in a phrase; empty when it may be."""
+    """Return why the copy must not be removed, in a phrase; empty when it may be."""
     resolution = [
         (box[2] - box[0]) * (box[3] - box[1]) for box in (placed.first, placed.second)
     ]  # pixels of what both show
@@ -212,7 +212,7 @@ def _why_unsure(
 
 
 def _covered(copy: Image.Image, placed: Placement) -> bool:
-    """Whether what lies beyond the kept one's edges in the copy is little, or plain."""
+    """Return whether what lies beyond the kept one's edges in the copy is little, or plain."""
     left, top, right, bottom = placed.second
     width, height = copy.size
     beyond = (

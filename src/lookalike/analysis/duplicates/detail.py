@@ -77,7 +77,7 @@ def _gradient(image: _Floats, axis: int) -> _Floats:
 
 
 def _blurred(image: _Floats) -> _Floats:
-    """The means of 3 x 3 pixels."""
+    """Return the means of 3 x 3 pixels."""
     padded = np.pad(image, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     blurred: _Floats = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
@@ -85,7 +85,7 @@ def _blurred(image: _Floats) -> _Floats:
 
 
 def _cells(values: _Floats) -> _Floats:
-    """The sums of squares of ``_CELL`` pixels; what is left over at the end is left out."""
+    """Return the sums of squares of ``_CELL`` pixels; what is left over at the end is left out."""
     height, width = (size // _CELL for size in values.shape)
     cut = values[: height * _CELL, : width * _CELL]
     rows = np.add.reduceat(cut, np.arange(0, height * _CELL, _CELL), axis=0)
@@ -94,7 +94,7 @@ def _cells(values: _Floats) -> _Floats:
 
 
 def _windows(cells: _Floats, count: int) -> _Floats:
-    """The sums of ``count`` x ``count`` neighbouring cells, one for each place."""
+    """Return the sums of ``count`` x ``count`` neighbouring cells, one for each place."""
     count = min(count, *cells.shape)
     rows = sliding_window_view(cells, count, axis=0).sum(-1)
     sums: _Floats = sliding_window_view(rows, count, axis=1).sum(-1)

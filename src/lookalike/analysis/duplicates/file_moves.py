@@ -19,7 +19,7 @@ def free(target: Path, taken: Container[Path] = ()) -> Path:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex. Raises ``OSError``."""
+    """Return the SHA-256 of a file in hex. Raise ``OSError``."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

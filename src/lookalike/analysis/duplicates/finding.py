@@ -48,7 +48,7 @@ TURNS = (
     "mirrored along the other diagonal",
 )
 _BATCH = 512
-# Past this many floats (0.5 GB) vectors are not compared with each other: the store's graph is
+# Past this many floats (0.5 GB) vectors are not compared with each other: the store's ANN index is
 # asked for the nearest.
 EXACT_FLOATS = 128_000_000
 _SEARCHES = 256
@@ -67,8 +67,8 @@ class DuplicateReport:
     """Groups of copies, those with most copies first.
 
     ``items`` were looked at. ``unread`` have a file that is gone or cannot be decoded, or came as
-    bytes: only exact copies of these are found. ``compared`` pairs were laid upon each other.
-    ``interrupted``: stopped early, so near copies may be missing.
+    bytes: only exact duplicates of these are found. ``compared`` pairs were laid upon each other.
+    ``interrupted``: stopped early, so near duplicates may be missing.
     """
 
     groups: tuple[DuplicateGroup, ...]
@@ -95,15 +95,16 @@ def find(
     progress: Callable[[str, int, int], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> DuplicateReport:
-    """The copies among the items, all or those that meet a filter.
+    """Return the copies among the items, all or those that meet a filter.
 
-    Exact copies have the same bytes. Near copies are one picture resized, recompressed, cropped by
-    up to a tenth, mirrored or turned by quarters; with ``marked`` also what is the same but in one
-    place, as under a watermark, which another print on one shirt is too. ``keep`` says which of a
-    group is the representative (``grouping.rank``); every copy of a group is a copy of the
-    representative, not only of another copy. ``max_difference``, from 0 to 1, is what a near copy
-    may differ by. ``cache`` is a file in which what was decoded is kept for the next time.
-    ``progress`` hears (what is being done, done, in all). Raises ``FilterError``, ``StoreError``.
+    Exact duplicates have the same bytes. Near duplicates are one image resized, recompressed,
+    cropped by up to a tenth, mirrored or turned by quarters; with ``marked`` also what is the same
+    but in one place, as under a watermark, which another print on one shirt is too. ``keep`` says
+    which of a group is the representative (``grouping.rank``); every copy of a group is a copy of
+    the representative, not only of another copy. ``max_difference``, from 0 to 1, is what a near
+    duplicate may differ by. ``cache`` is a file in which what was decoded is kept for the next
+    time. ``progress`` hears (what is being done, done, in all). Raise ``FilterError``,
+    ``StoreError``.
     """
     began = time.monotonic()
     by_digest: dict[str, list[Item]] = defaultdict(list)
@@ -150,7 +151,7 @@ def find_duplicates_of(
     marked: bool = False,
     cache: Path | None = None,
 ) -> list[Duplicate]:
-    """The items that a picture is a copy of, the nearest first; the item at its path is none.
+    """Return the items that an image is a copy of, the nearest first; the item at its path is none.
 
     ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
     ``ImageError``, ``EncoderError``.
@@ -160,7 +161,7 @@ def find_duplicates_of(
     view = load_view(data, side=SIDE_SHOWN, limits=collection.limits)
     itself = collection.encode(picture).item
     hits: dict[str, Hit] = {}
-    for degrees in (None, *_QUARTERS):  # the network does not know a picture lying on its side
+    for degrees in (None, *_QUARTERS):  # the encoder does not know an image lying on its side
         query = image if degrees is None else image.transpose(degrees)
         for hit in collection.search(query, k=_NEAREST_OF_A_PICTURE):
             hits.setdefault(hit.item.id, hit)
@@ -202,7 +203,7 @@ def find_duplicates_of(
 
 
 def _stays(verdict: Verdict, far: float, most: float, *, marked: bool) -> bool:
-    """Whether a pair is still shown as near. A mark is a difference in one place."""
+    """Return whether a pair is still shown as near. A mark is a difference in one place."""
     if far > most:
         return verdict.sure
     return verdict.same or (marked and verdict.reason != NOTHING_SHOWN)
@@ -224,7 +225,7 @@ def _near_copy(item: Item, far: float, turn: int, verdict: Verdict, *, score: fl
 
 
 class _Run:
-    """The near copies among items of different bytes: what has been read and compared so far."""
+    """The search for near duplicates among items of different bytes: what was read and compared."""
 
     def __init__(
         self,
@@ -333,7 +334,9 @@ class _Run:
             yield part
 
     def _searched(self) -> Iterator[candidates.Pairs]:
-        """The nearest as the store's search proposes them, for collections too large to hold."""
+        """Yield the nearest as the store's search proposes them, for collections too large to
+        hold.
+        """
         place_of = {item.digest: place for place, item in enumerate(self.items)}
         store = self.collection.store
         for start in range(0, len(self.items), _SEARCHES):
@@ -354,7 +357,9 @@ class _Run:
             self._told("vectors", start + len(some), len(self.items))
 
     def groups(self, keep: KeepRule) -> list[tuple[int, dict[int, float]]]:
-        """The components of the pairs, each taken apart until all are copies of the kept one."""
+        """Return the components of the pairs, each taken apart until all are copies of the kept
+        one.
+        """
         found = []
         for members in grouping.components(self._pairs):
             found += grouping.stars(
@@ -397,7 +402,7 @@ class _Run:
         return copies
 
     def scores(self, kept: int, others: Sequence[int]) -> dict[int, float]:
-        """Cosines of the kept one with its copies."""
+        """Return cosines of the kept one with its copies."""
         rows = self.collection.vectors([self.items[one].id for one in (kept, *others)])
         return dict(zip(others, cosines(rows[1:], rows[0]).tolist(), strict=True))
 
@@ -407,7 +412,7 @@ def _grouped(
     joined: Sequence[tuple[int, dict[int, float]]],
     run: "_Run | None",
 ) -> tuple[DuplicateGroup, ...]:
-    """Groups of items: near copies, and of each its exact copies."""
+    """Return groups of items: near duplicates, and of each its exact duplicates."""
     groups = []
     taken: set[str] = set()
     for kept, others in joined if run is not None else ():

@@ -35,14 +35,14 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateGroup:
-    """A picture and its copies, the nearest first."""
+    """An image and its copies, the nearest first."""
 
     kept: Item
     duplicates: tuple[Duplicate, ...]
 
 
 def rank(item: Item, keep: KeepRule) -> tuple[object, ...]:
-    """What is smallest for the item to be kept.
+    """Return what is smallest for the item to be kept.
 
     ``best``: most pixels, then the largest file, then the oldest, then the first id. ``largest``:
     the largest file, then as ``best``. ``oldest``: the oldest file, then as ``best``. ``first``:
@@ -59,7 +59,7 @@ def rank(item: Item, keep: KeepRule) -> tuple[object, ...]:
 
 
 def components(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The connected components of a graph of pairs, each ascending, by their smallest."""
+    """Return the connected components of a graph of pairs, each ascending, by their smallest."""
     above: dict[int, int] = {}
 
     def top(one: int) -> int:
@@ -82,9 +82,10 @@ def stars(
     key: Callable[[int], tuple[object, ...]],
     differences: Callable[[int, Sequence[int]], dict[int, float]],
 ) -> list[tuple[int, dict[int, float]]]:
-    """A component → (kept, its copies with their differences): each is a copy of the kept one.
+    """Return a component → (kept, its copies with their differences): each is a copy of the kept
+    one.
 
-    A chain (a cropped to b, b cropped to c …) can join pictures that are no copies of each other.
+    A chain (a cropped to b, b cropped to c …) can join images that are no copies of each other.
     So the first by ``key`` keeps those that ``differences`` finds to be its copies,
     and what is left is begun again. One that is left alone is no group.
     """

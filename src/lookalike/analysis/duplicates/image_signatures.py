@@ -22,12 +22,12 @@ _DECODE = (64, 64)  # a JPEG is not decoded below this
 
 
 def compute_signature(seen: images.Layers) -> Signatures:
-    """The signature of an image on the ground on which there is more to see."""
+    """Return the signature of an image on the ground on which there is more to see."""
     return max((signature(ground) for ground in seen.grounds), key=lambda one: float(one.std()))
 
 
 def load_view(data: bytes, *, side: int, limits: images.Limits) -> ImageView:
-    """Decode an image to compare it at up to ``side`` pixels. Raises ``ImageError``."""
+    """Decode an image to compare it at up to ``side`` pixels. Raise ``ImageError``."""
     # Twice the size: a crop is compared at the size of what is left.
     seen = images.decode_layers(data, limits=limits, at_least=(2 * side, 2 * side))
     return ImageView(grounds=seen.grounds, several=seen.several).reduced(2 * side)
@@ -36,7 +36,7 @@ def load_view(data: bytes, *, side: int, limits: images.Limits) -> ImageView:
 def load_signatures(
     collection: "Collection", items: Sequence[Item], kept: SignatureCache
 ) -> tuple[dict[str, Signatures], list[Skipped]]:
-    """Digest → signature, kept or decoded now; and what could not be read.
+    """Return digest → signature, kept or decoded now; and what could not be read.
 
     A file that has changed since it was indexed, is gone or came as bytes cannot be.
     """

@@ -69,9 +69,9 @@ def act(
     than a copy does. Every step is written into a record first: ``MOVED`` in ``move_to``, or
     ``REMOVED`` in the trash, from which ``undo`` puts everything back. A moved file takes nobody's
     place. What is gone is removed from the collection; label, group and metadata that the
-    representative lacks go to it. When ``stop`` answers true, the rest is left.
+    representative lacks go to it. When ``stop`` returns true, the rest is left.
 
-    Raises ``SourceError`` when the folder to move to lies in one that is indexed, or a record
+    Raise ``SourceError`` when the folder to move to lies in one that is indexed, or a record
     cannot be written. Nothing happens until the outcomes are asked for.
     """
     if move_to is not None:
@@ -165,7 +165,7 @@ class _Run:
         return free(self._folders[item.root] / "files" / item.path, self._taken)
 
     def _checked(self, kept: Item, copy: Duplicate) -> "_Step":
-        """What is to be done, once all is well. Raises ``_LeftError``."""
+        """Return what is to be done, once all is well. Raise ``_LeftError``."""
         item = copy.item
         original, path = self._path(kept), self._path(item)
         kept_data, _ = self._read(kept, original, f"of {kept.id}: ")
@@ -190,7 +190,7 @@ class _Run:
         return _Step(path=path, original=original, target=target, before=before)
 
     def _read(self, item: Item, path: Path | None, of: str) -> tuple[bytes, tuple[int, int]]:
-        """A file's bytes with its size and time, if it is the one that was indexed."""
+        """Return a file's bytes with its size and time, if it is the one that was indexed."""
         if path is None:
             raise _LeftError(f"{of}it came as bytes, and there is no file of it")
         try:
@@ -203,7 +203,7 @@ class _Run:
         return data, before
 
     def _do(self, kept: Item, copy: Duplicate, step: "_Step") -> None:
-        """Write down, move, look again, and only then forget the item. Raises ``_LeftError``."""
+        """Write down, move, look again, and only then forget the item. Raise ``_LeftError``."""
         try:
             now, item = (self._collection.get(one.id) for one in (kept, copy.item))
         except ItemNotFoundError as error:
@@ -275,7 +275,7 @@ def _move_back(target: Path, path: Path) -> None:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Size and time of change of a regular file. Raises ``ImageError``."""
+    """Return size and time of change of a regular file. Raise ``ImageError``."""
     try:
         found = path.stat()
     except OSError as error:
@@ -292,7 +292,7 @@ def _check_same(kept: ImageView, copy: ImageView, turn: str) -> None:
 
 
 def _given(kept: Item, item: Item) -> InheritedValues:
-    """What the kept item lacks and the other has."""
+    """Return what the kept item lacks and the other has."""
     return InheritedValues(
         label=item.label if kept.label is None else None,
         group=item.group if kept.group is None else None,

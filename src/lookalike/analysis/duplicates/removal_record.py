@@ -62,7 +62,7 @@ def begin(
 ) -> str:
     """Write down that a file is about to be moved or deleted; return the key of the entry.
 
-    Raises ``SourceError`` when the record cannot be written; then the file must not be touched.
+    Raise ``SourceError`` when the record cannot be written; then the file must not be touched.
     """
     key = secrets.token_hex(8)
     line: dict[str, Json] = {
@@ -97,7 +97,7 @@ def begin(
 
 
 def append(record: Path, key: str, event: Event, *, reason: str = "") -> None:
-    """Write down what became of a file. Raises ``SourceError``."""
+    """Write down what became of a file. Raise ``SourceError``."""
     line: dict[str, Json] = {"event": event, "key": key}
     _write(record, {**line, "reason": reason} if reason else line)
 
@@ -123,7 +123,7 @@ def _write(record: Path, line: dict[str, Json]) -> None:
 
 
 def read(record: Path) -> list[Removal]:
-    """Return the entries of a record, first come first. Raises ``SourceError``.
+    """Return the entries of a record, first come first. Raise ``SourceError``.
 
     A line that is no JSON is passed over: a killed process may leave half a line, whose file was
     not yet touched.

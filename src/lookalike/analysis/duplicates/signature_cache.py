@@ -32,7 +32,7 @@ class SignatureCache:
         self._file = None if file is None else Path(file)
 
     def get(self, digests: Sequence[str]) -> dict[str, Signatures]:
-        """Digest → signature, (SIDE, SIDE, 3) uint8, for those that are kept."""
+        """Return digest → signature, (SIDE, SIDE, 3) uint8, for those that are kept."""
         found: dict[str, Signatures] = {}
         if self._file is None or not self._file.exists():
             return found
@@ -66,7 +66,9 @@ class SignatureCache:
             return
 
     def verdicts(self, kept: str, copies: Sequence[str]) -> dict[str, Verdict]:
-        """Digest of the copy → what was found of it beside ``kept``, for those that are known."""
+        """Return digest of the copy → what was found of it beside ``kept``, for those that are
+        known.
+        """
         found: dict[str, Verdict] = {}
         if self._file is None or not self._file.exists():
             return found

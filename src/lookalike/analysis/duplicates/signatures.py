@@ -1,6 +1,6 @@
-"""What a picture looks like in 3 kB, and its perceptual hash under the eight turns. Pure.
+"""What an image looks like in 3 kB, and its perceptual hash under the eight turns. Pure.
 
-The signature is the picture at 32 x 32 pixels in colour; hash and comparison are made of it, so a
+The signature is the image at 32 x 32 pixels in colour; hash and comparison are made of it, so a
 file is decoded once.
 """
 
@@ -27,22 +27,22 @@ _SIGNS = np.where(np.arange(_LOW) % 2, -1, 1).astype(np.float32)  # what a mirro
 
 
 def signature(image: Image.Image) -> Signatures:
-    """An RGB picture → (SIDE, SIDE, 3) uint8, its sides stretched to a square."""
+    """Return an RGB image → (SIDE, SIDE, 3) uint8, its sides stretched to a square."""
     small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=4.0)
     return np.asarray(small, np.uint8)
 
 
 def luminance(pictures: NDArray[np.number]) -> NDArray[np.float32]:
-    """(…, 3) → (…) float32, 0 to 255."""
+    """Return (…, 3) → (…) float32, 0 to 255."""
     return pictures.astype(np.float32, copy=False) @ _WEIGHTS
 
 
 def hashes(signatures: Signatures) -> NDArray[np.uint64]:
-    """Perceptual hashes of pictures under the eight turns, (n, 8) uint64; [:, 0] as they are.
+    """Return perceptual hashes of images under the eight turns, (n, 8) uint64; [:, 0] as they are.
 
     The signs of the lowest 8 x 8 frequencies of a cosine transform against their median (the
     pHash of Zauner 2010, "Implementation and benchmarking of perceptual image hash functions").
-    Turning a picture swaps and negates its frequencies, so that one transform serves all eight.
+    Turning an image swaps and negates its frequencies, so that one transform serves all eight.
     """
     waves = _COSINES @ luminance(signatures) @ _COSINES.T  # (n, _LOW, _LOW)
     down, across = _SIGNS[:, None], _SIGNS[None, :]
@@ -64,7 +64,7 @@ _Numbers = TypeVar("_Numbers", np.uint8, np.float32)
 
 
 def turned(pictures: NDArray[_Numbers], turns: NDArray[np.integer]) -> NDArray[_Numbers]:
-    """Each picture of (n, side, side, …) under its turn, numbered as in ``hashes``."""
+    """Return each image of (n, side, side, …) under its turn, numbered as in ``hashes``."""
     out = pictures.copy()
     for turn in range(1, 8):
         these = np.flatnonzero(turns == turn)

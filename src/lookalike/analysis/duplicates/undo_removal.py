@@ -28,7 +28,7 @@ def undo(
     label, group and metadata; what the kept item was given on its account is taken back, if it is
     still the same. An outcome is ``restored``, or ``left`` with the reason: the file was deleted
     for good, is no longer where it was moved to, has changed, or something else has its place.
-    Raises ``SourceError`` when the record cannot be read or written. Doing it twice does no harm.
+    Raise ``SourceError`` when the record cannot be read or written. Doing it twice does no harm.
     """
     entries = removal_record.read(record)
     for removal in reversed(entries):
@@ -48,7 +48,7 @@ def undo(
 
 
 def _why_not(removal: Removal) -> str:
-    """Why a file cannot be put back; empty when it can, or is there already."""
+    """Return why a file cannot be put back; empty when it can, or is there already."""
     if _is(removal.path, removal.item.digest):
         return ""
     if removal.path.exists() or removal.path.is_symlink():
@@ -128,7 +128,7 @@ def _item_back(collection: "Collection", removal: Removal) -> str:
 
 
 def _without(kept: Item, given: InheritedValues) -> Item:
-    """The kept item without what it was given, where that is still what it has."""
+    """Return the kept item without what it was given, where that is still what it has."""
     return replace(
         kept,
         label=None if given.label is not None and kept.label == given.label else kept.label,

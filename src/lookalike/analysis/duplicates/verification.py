@@ -44,7 +44,7 @@ class Verifier:
         self._shows: dict[str, bool] = {}
 
     def verdicts(self, kept: Item, copies: Sequence[Item], turns: Sequence[int]) -> list[Verdict]:
-        """What is found of each copy beside ``kept``; ``turns`` bring each to lie on it."""
+        """Return what is found of each copy beside ``kept``; ``turns`` bring each to lie on it."""
         known = self._kept.verdicts(kept.digest, [copy.digest for copy in copies])
         missing = [
             (copy, turn)
@@ -91,7 +91,7 @@ class Verifier:
         return item.root, item.path, item.digest
 
     def _read(self, place: tuple[str, str, str]) -> ImageView | str:
-        """An item's image, or why there is none."""
+        """Return an item's image, or why there is none."""
         root, path, digest = place
         if not path or root not in self._roots:
             return "it came as bytes, and there is no file of it"

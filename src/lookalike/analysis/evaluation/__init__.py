@@ -1,6 +1,6 @@
-"""How good the answers are, on pictures whose label (or product, or any field) is known.
+"""How good the answers are, on images whose label (or product, or any field) is known.
 
-Every query is a picture of the collection; its own item is never an answer, exact copies under
+Every query is an image of the collection; its own item is never an answer, exact duplicates under
 other ids are. An answer is right when it is of the query's class. Answers stand as searches give
 them: descending cosine to nine decimals, equal ones by ascending id. With R right answers in all:
 

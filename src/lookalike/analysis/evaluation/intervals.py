@@ -12,7 +12,7 @@ _RESAMPLES = 1000
 def interval(
     values: Values, *, seed: int = 0, resamples: int = _RESAMPLES
 ) -> tuple[Values, Values]:
-    """95 % percentile intervals of column means (q, m), by resampling rows: two of (m,).
+    """Return 95 % percentile intervals of column means (q, m), by resampling rows: two of (m,).
 
     64 resamples are held at a time, as counts of how often each row was drawn.
     """

@@ -62,7 +62,7 @@ def plan_queries(
         shared = set(keyed[0]).intersection(*keyed[1:])
         if not shared:
             raise CollectionError(
-                "the collections have no picture in common; index the same files into each"
+                "the collections have no image in common; index the same files into each"
             )
         mapped = [{keyed[0][key]: one[key] for key in shared} for one in keyed[1:]]
         known = [item for item in known if item.id in mapped[0]]
@@ -122,7 +122,7 @@ class _Known:
 
 
 def class_of(item: Item, by: str) -> str | None:
-    """The value of a field as text; ``None`` where there is none."""
+    """Return the value of a field as text; ``None`` where there is none."""
     value = value_of(item, by)
     if isinstance(value, list | dict):
         raise CollectionError(
@@ -137,7 +137,7 @@ def class_of(item: Item, by: str) -> str | None:
 
 
 def _keyed(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:
-    """Digest and which of its copies (by id) → id."""
+    """Return digest and which of its copies (by id) → id."""
     seen: Counter[str] = Counter()
     keys = {}
     for item_id, digest in items:
@@ -147,7 +147,7 @@ def _keyed(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:
 
 
 def _sides(first: "Collection", ids: Sequence[str], split: Split | None) -> tuple[Rows, Rows]:
-    """Rows of the queries and of the gallery."""
+    """Return rows of the queries and of the gallery."""
     everything = np.arange(len(ids))
     if split is None:
         return everything, everything
@@ -178,4 +178,4 @@ def _nothing_to_find(asking: int, by: str, split: Split | None) -> str:
     if not asking:
         side = f" that meets {split[0]}" if split else ""
         return f"there is no query: no item{side} has a {by}"
-    return f"no two pictures share a {by}, so there is nothing to find"
+    return f"no two images share a {by}, so there is nothing to find"

@@ -45,7 +45,7 @@ def measures(
     ks: Sequence[int] = (1, 5, 10),
     progress: Callable[[int], None] | None = None,
 ) -> Measures:
-    """The measures of each query, by comparison with every item of the gallery.
+    """Return the measures of each query, by comparison with every item of the gallery.
 
     ``queries`` and ``gallery`` are rows of ``vectors`` (n, dim); equal scores go by row. A class
     below 0 is none. Memory beside the vectors is about 250 MB, however large they are. Raises
@@ -84,7 +84,7 @@ def measures(
 
 
 def _ranking(vectors: Matrix, asking: Rows, gallery: Rows) -> tuple[NDArray[np.int64], Values]:
-    """Positions in the gallery by descending score, then position: (b, m); the first scores.
+    """Return positions in the gallery by descending score, then position: (b, m); the first scores.
 
     Score and position are packed into one integer, so that a plain sort (four times as fast as
     one that moves positions along) puts equal scores in order. The query itself comes last.
@@ -107,14 +107,16 @@ def _ranking(vectors: Matrix, asking: Rows, gallery: Rows) -> tuple[NDArray[np.i
 
 
 def _unit(rows: Matrix) -> Values:
-    """Rows of length 1 in float64, where a product's rounding is far below the ninth decimal."""
+    """Return rows of length 1 in float64, where a product's rounding is far below the ninth
+    decimal.
+    """
     wide = rows.astype(np.float64)
     wide /= np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
     return wide
 
 
 def _judge(right: NDArray[np.bool_], relevant: Rows, ks: Sequence[int]) -> dict[str, Values]:
-    """The measures of rankings: ``right`` (b, m) says which answers are, best first."""
+    """Return the measures of rankings: ``right`` (b, m) says which answers are, best first."""
     count = len(right)
     rows, ranks = np.nonzero(right)  # ranks from 0
     begins = np.searchsorted(rows, np.arange(count))

@@ -87,9 +87,9 @@ def compare(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Measure several collections on the pictures that are in all of them, as ``evaluate``.
+    """Measure several collections on the images that are in all of them, as ``evaluate``.
 
-    A picture is known by its bytes (``digest``), so ids may differ; the queries are the same.
+    An image is known by its bytes (``digest``), so ids may differ; the queries are the same.
     """
     if not collections:
         raise ValueError("there is nothing to compare")
@@ -214,7 +214,7 @@ def _evaluated(
 
 
 def _fillable(ks: Sequence[int], relevant: Rows) -> int:
-    """The largest k that the median query could fill with right answers."""
+    """Return the largest k that the median query could fill with right answers."""
     return max((k for k in ks if k <= np.median(relevant)), default=min(ks))
 
 
@@ -227,7 +227,7 @@ def _classes(
     headline: str,
     confusions: Sequence[Confusion],
 ) -> tuple[ClassScore, ...]:
-    """Worst first."""
+    """Return worst first."""
     members = plan.classes[plan.gallery]
     sizes = np.bincount(members[members >= 0], minlength=len(plan.names))
     mistaken: dict[str, str] = {}
@@ -247,7 +247,7 @@ def _classes(
 
 
 def _confusions(made: Measures, plan: QueryPlan) -> list[Confusion]:
-    """Wrong first answers by their pair of classes, most first."""
+    """Return wrong first answers by their pair of classes, most first."""
     asked, first = plan.classes[plan.queries], plan.classes[made.first[:, 0]]
     wrong = (asked != first) & (first >= 0) & (made.first[:, 0] >= 0)
     pairs = Counter(zip(asked[wrong].tolist(), first[wrong].tolist(), strict=True))
@@ -260,7 +260,7 @@ def _confusions(made: Measures, plan: QueryPlan) -> list[Confusion]:
 def _worst(
     made: Measures, plan: QueryPlan, ids: Sequence[str], count: int
 ) -> tuple[EvaluatedQuery, ...]:
-    """Queries of the least average precision."""
+    """Return queries of the least average precision."""
     order = np.lexsort((plan.queries, made.values["mAP"]))[:count]
     return tuple(
         EvaluatedQuery(

@@ -123,9 +123,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Several collections on the same pictures.
+    """Several collections on the same images.
 
-    ``common`` pictures are in all of them, ``left_out`` items of each are not. What a picture is
+    ``common`` images are in all of them, ``left_out`` items of each are not. What an image is
     (its class, whether a filter means it) the first collection says. ``differences`` has a
     mapping for every collection but the first.
     """

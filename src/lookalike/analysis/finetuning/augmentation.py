@@ -1,7 +1,7 @@
-"""Other views of a picture for learning: a part of it, its mirror image, another light. Pure.
+"""Other views of an image for learning: a part of it, its mirror image, another light. Pure.
 
-A view is cut from the whole picture and then goes through the encoder's own ``prepare``, so that
-size, resampling and order of channels are those of every picture that is ever searched for.
+A view is cut from the whole image and then goes through the encoder's own ``prepare``, so that
+size, resampling and order of channels are those of every image that is ever searched for.
 """
 
 import math
@@ -14,7 +14,7 @@ from lookalike.core.protocols import Prepared
 
 __all__ = ["augment"]
 
-_LEAST_AREA = 0.35  # of the picture; an object in its middle stays recognisable
+_LEAST_AREA = 0.35  # of the image; an object in its middle stays recognisable
 _STRETCH = 4 / 3  # of the part's proportions
 _LIGHT = 0.3  # how much brightness, contrast and saturation may differ
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
@@ -23,7 +23,7 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 def augment(
     image: Image.Image, prepare: Callable[[Image.Image], Prepared], rng: np.random.Generator
 ) -> Prepared:
-    """A random view of an RGB picture, (height, width, 3) uint8 as ``prepare`` gives it."""
+    """Return a random view of an RGB image, (height, width, 3) uint8 as ``prepare`` gives it."""
     pixels = prepare(image.crop(_part(image.size, rng)))
     if rng.random() < 0.5:  # noqa: PLR2004 - as often as not
         pixels = pixels[:, ::-1]
@@ -31,7 +31,9 @@ def augment(
 
 
 def _part(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of a part with 0.35 to all of the area (Szegedy et al. 2015)."""
+    """Return (left, top, right, bottom) of a part with 0.35 to all of the area (Szegedy et al.
+    2015).
+    """
     area = rng.uniform(_LEAST_AREA, 1)
     stretch = math.exp(rng.uniform(-math.log(_STRETCH), math.log(_STRETCH)) / 2)
     sides = [

@@ -19,8 +19,8 @@ _MOST_JUDGES = 2500  # a side: 110 MB of maps, and a second or so for the rankin
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DataSplit:
-    """Rows of items, ascending. ``held`` are pictures of labels that are learned, ``new`` all the
-    pictures of labels that are not: they tell what becomes of things that nobody has labelled yet.
+    """Rows of items, ascending. ``held`` are images of labels that are learned, ``new`` all the
+    images of labels that are not: they tell what becomes of things that nobody has labelled yet.
     """
 
     learn: Rows
@@ -29,7 +29,7 @@ class DataSplit:
 
 
 def split_items(classes: Rows, keys: Sequence[tuple[str, ...]], *, seed: int) -> DataSplit:
-    """Hold out a tenth of the labels, where there are ten, and a fifth of the others' pictures.
+    """Hold out a tenth of the labels, where there are ten, and a fifth of the others' images.
 
     Items that share one of their ``keys`` (a product, a file's digest) never stand on two sides:
     what shares one with a held-out label takes no part. At most 2,500 judge on each side, drawn
@@ -38,7 +38,7 @@ def split_items(classes: Rows, keys: Sequence[tuple[str, ...]], *, seed: int) ->
     rng = np.random.default_rng(seed)
     names, sizes = np.unique(classes, return_counts=True)
     count = round(_NEW_LABELS * len(names)) if len(names) >= _LEAST_LABELS else 0
-    able = names[sizes > 1]  # a lone picture has nothing to find
+    able = names[sizes > 1]  # a lone image has nothing to find
     new = np.isin(classes, rng.permutation(able)[:count])
     of_new = {key for row in np.flatnonzero(new).tolist() for key in keys[row]}
     rest = np.array(

@@ -48,13 +48,15 @@ layout = "nchw"
 
 
 def card_name(folder: Path) -> str:
-    """A name for the encoder in that folder: the folder's, with what names allow."""
+    """Return a name for the encoder in that folder: the folder's, with what names allow."""
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")
     return text[:64] or "encoder"
 
 
 def is_written(card: Path) -> bool:
-    """Whether a card is there that ``write_encoder`` wrote, so that a new one may replace it."""
+    """Return whether a card is there that ``write_encoder`` wrote, so that a new one may replace
+    it.
+    """
     try:
         with card.open("rb") as file:
             return file.readline().startswith(_FIRST)
@@ -65,7 +67,7 @@ def is_written(card: Path) -> bool:
 def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str) -> Path:
     """Write ``NAME.onnx`` and ``NAME.toml``; the card's path. Both appear whole or not at all.
 
-    The graph and the preprocessing are those of ``base``, so pictures are prepared as they were
+    The graph and the preprocessing are those of ``base``, so images are prepared as they were
     for learning. ``taught`` says by what it was taught.
     """
     name, given = card_name(folder), base.input
@@ -106,5 +108,5 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
 
 
 def _text(value: str) -> str:
-    """A TOML string. JSON's has the same escapes, but for DEL, which TOML wants escaped."""
+    """Return a TOML string. JSON's has the same escapes, but for DEL, which TOML wants escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

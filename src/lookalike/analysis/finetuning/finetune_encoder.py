@@ -55,7 +55,7 @@ def finetune(
     """Teach a network the collection's labels, and write it to the folder ``to`` as an encoder.
 
     ``by`` is ``label``, ``group`` or a metadata field; items without it are passed over. ``base``
-    is an EfficientNet-Lite (Lite0 to Lite2 by name) or a card of one. A fifth of the pictures and
+    is an EfficientNet-Lite (Lite0 to Lite2 by name) or a card of one. A fifth of the images and
     a tenth of the labels take no part: they judge each epoch, the best one is kept, and it ends
     when nothing gets better. The collection stays as it is.
 
@@ -64,13 +64,13 @@ def finetune(
     where answers are best and no worse than before, neither for the labels that were learned nor
     for the others. Without such a point nothing is written.
 
-    When ``stop`` answers true, or after ``minutes`` of reading and learning, the best so far is
+    When ``stop`` returns true, or after ``minutes`` of reading and learning, the best so far is
     written. A file ``training.pt`` beside it keeps how far it came: the next call with the same
-    pictures and recipe goes on from the last finished epoch, or writes another ``share``, unless
+    images and recipe goes on from the last finished epoch, or writes another ``share``, unless
     ``anew``. Sets PyTorch's number of threads to ``threads``.
 
-    Raises ``EncoderError`` without PyTorch and for another kind of network, ``CollectionError``
-    for too few labels or pictures, ``ExportError`` for a folder that cannot be written or holds
+    Raise ``EncoderError`` without PyTorch and for another kind of network, ``CollectionError``
+    for too few labels or images, ``ExportError`` for a folder that cannot be written or holds
     another training or a finished encoder.
     """
     if share is not None and not 0 < share <= 1:
@@ -123,7 +123,7 @@ def finetune(
                 found = run.go()
         written = None
         if found.arrays is not None:
-            taught = f"{found.pictures:,} pictures with {found.labels:,} labels"
+            taught = f"{found.pictures:,} images with {found.labels:,} labels"
             written = write_encoder(to, card, found.arrays, taught=taught)
     except OSError as error:
         raise ExportError(f"the training cannot be kept in {to}: {error.strerror}") from error
@@ -164,7 +164,7 @@ def _labelled(
 
 
 def _keys(item: Item, by: str) -> tuple[str, ...]:
-    """What ties an item to others, so that none of them judges what another taught."""
+    """Return what ties an item to others, so that none of them judges what another taught."""
     if item.group and by != "group":
         return f"digest {item.digest}", f"group {item.group}"
     return (f"digest {item.digest}",)
@@ -179,7 +179,7 @@ def _digest(
     by: str,
     seed: int,
 ) -> str:
-    """All that decides what a training comes to, but for the time it is given."""
+    """Return all that decides what a training comes to, but for the time it is given."""
     lines = [[item.id, item.digest, name] for item, name in zip(items, names, strict=True)]
     facts = [card.fingerprint(), asdict(recipe), by, seed, lines]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -187,7 +187,9 @@ def _digest(
 
 @contextmanager
 def _workshop(to: Path) -> Iterator[Path]:
-    """A folder for gigabytes that nobody keeps; what a killed training left there goes first."""
+    """Yield a folder for gigabytes that nobody keeps; what a killed training left there goes
+    first.
+    """
     work = to / ".training"
     if work.is_symlink():
         raise ExportError(f"{work} is a link; remove it, or give another folder")

@@ -1,4 +1,4 @@
-"""What the frozen part of the network makes of pictures: read, prepared, run, and remembered."""
+"""What the frozen part of the network makes of images: read, prepared, run, and remembered."""
 
 import shutil
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["Maps", "front_of"]
 
 _CACHE_BYTES = 8e9
-_VIEWS = 4  # of each picture that are remembered; later epochs see them again
+_VIEWS = 4  # of each image that are remembered; later epochs see them again
 
 
 def front_of(
     card: ModelCard, arrays: Arrays, stages: int, folder: Path, *, threads: int
 ) -> OnnxEncoder:
-    """The network before its last ``stages`` as an encoder whose map is what they take."""
+    """Return the network before its last ``stages`` as an encoder whose map is what they take."""
     before = [block for block in blocks_of(arrays) if block.stage < STAGES - stages]
     network = build_network(arrays, width=card.input.width, height=card.input.height)
     name = before[-1].output
@@ -66,7 +66,7 @@ def front_of(
 class Maps:
     """Maps of items, (n, rows, columns, channels) float16, by row of ``items``.
 
-    View 0 of a picture is the picture as it is; others are seeded by ``seed``, the item's id and
+    View 0 of an image is the image as it is; others are seeded by ``seed``, the item's id and
     their number, so that a training that goes on sees what it would have seen.
     """
 
@@ -112,7 +112,7 @@ class Maps:
         self._place = {row: place for place, row in enumerate(rows.tolist())}
 
     def plain(self, rows: Rows) -> tuple[NDArray[np.float16], Rows, list[Skipped]]:
-        """Maps of the pictures as they are: of the rows that could be read, and the others."""
+        """Return maps of the images as they are: of the rows that could be read, and the others."""
         read = list(self._pool.map(lambda row: self._read(row, 0), rows.tolist()))
         skipped = [one for one in read if isinstance(one, Skipped)]
         good = [at for at, one in enumerate(read) if not isinstance(one, Skipped)]
@@ -121,7 +121,9 @@ class Maps:
         return maps, rows[good], skipped
 
     def views(self, rows: Rows, epoch: int) -> tuple[NDArray[np.float16], Rows]:
-        """Maps of the views that an epoch (from 0) is to see; a file that has gone is left out."""
+        """Return maps of the views that an epoch (from 0) is to see; a file that has gone is left
+        out.
+        """
         view = (1 + epoch) % len(self._views) if self._views else 1 + epoch
         wanted = [row for row in rows.tolist() if not self._knows(view, row)]
         read = list(self._pool.map(lambda row: self._read(row, view), wanted))

@@ -42,7 +42,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How good the answers are among some pictures, each of which asks all the others.
+    """How good the answers are among some images, each of which asks all the others.
 
     Means over ``queries`` of R@1, P@10, mAP and mAP@R, as ``analysis.evaluation`` has them.
     """
@@ -55,7 +55,7 @@ class Quality:
 
     @classmethod
     def of(cls, vectors: Matrix, classes: Rows) -> "Quality | None":
-        """``None`` where no picture has another of its class to find."""
+        """Return ``None`` where no image has another of its class to find."""
         queries = np.flatnonzero(np.bincount(classes, minlength=1)[classes] > 1)
         if not len(queries):
             return None
@@ -71,8 +71,8 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitQuality:
-    """Quality among held-out pictures of labels that are learned, and among those of labels that
-    are not (``new``); ``None`` where too few pictures could be held out.
+    """Quality among held-out images of labels that are learned, and among those of labels that
+    are not (``new``); ``None`` where too few images could be held out.
     """
 
     held: Quality | None
@@ -82,14 +82,14 @@ class SplitQuality:
     def value(self) -> float:
         """What a training is after: mAP@R, the mean of both.
 
-        It does not depend on how many pictures a label has, as P@10 does. New labels count as
+        It does not depend on how many images a label has, as P@10 does. New labels count as
         much as learned ones, for what a shop adds next year has not been learned.
         """
         known = [one.map_at_r for one in (self.held, self.new) if one is not None]
         return sum(known) / len(known) if known else 0.0
 
     def is_nowhere_below(self, other: "SplitQuality") -> bool:
-        """Whether neither mAP@R is lower than the other's."""
+        """Return whether neither mAP@R is lower than the other's."""
         pairs = ((self.held, other.held), (self.new, other.new))
         return all(
             one.map_at_r >= two.map_at_r
@@ -100,7 +100,7 @@ class SplitQuality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One time through the pictures: the mean loss, and how good the answers were after it."""
+    """One time through the images: the mean loss, and how good the answers were after it."""
 
     number: int
     loss: float
@@ -110,7 +110,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuningProgress:
-    """``done`` of ``total`` pictures, first ``reading`` them all once, then learning.
+    """``done`` of ``total`` images, first ``reading`` them all once, then learning.
 
     While learning, ``before`` is how good the network was at first, ``loss`` the last batch's and
     ``epoch`` the last one that was finished.

@@ -26,7 +26,7 @@ State: TypeAlias = dict[str, Any]  # name → torch.Tensor
 _Tensor: TypeAlias = Any  # torch.Tensor; not every environment that checks types has torch
 
 _CONVOLUTIONS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
-_BATCH = 32  # pictures at a time without learning: 17 MB between two layers of Lite0's stage 6
+_BATCH = 32  # images at a time without learning: 17 MB between two layers of Lite0's stage 6
 
 
 class Tail:
@@ -48,7 +48,7 @@ class Tail:
                 self._fixed[f"{norm}.{part}"] = _tensor(arrays[f"{norm}.{part}"])
 
     def features(self, maps: NDArray[np.floating]) -> _Tensor:
-        """(n, rows, columns, channels) of the frozen part → (n, dim) float32, not scaled."""
+        """Return (n, rows, columns, channels) of the frozen part → (n, dim) float32, not scaled."""
         return self.last_map(maps).mean(dim=(2, 3))
 
     def last_map(self, maps: NDArray[np.floating]) -> _Tensor:
@@ -60,7 +60,7 @@ class Tail:
         return F.relu6(self._convolve(hidden, "_conv_head", "_bn1"))
 
     def vectors(self, maps: NDArray[np.floating]) -> Matrix:
-        """Unit vectors, (n, dim) float32, as the finished encoder will give them.
+        """Return unit vectors, (n, dim) float32, as the finished encoder will give them.
 
         ``EncoderError`` if a picture's features are zeros or no numbers: learning ran away.
         """
@@ -72,10 +72,10 @@ class Tail:
         try:
             return unit_rows(np.concatenate(parts))
         except ValueError as error:
-            raise EncoderError(f"the network gives no vector for a picture: {error}") from error
+            raise EncoderError(f"the network gives no vector for an image: {error}") from error
 
     def state(self) -> State:
-        """A copy of what is learned."""
+        """Return a copy of what is learned."""
         return {name: value.detach().clone() for name, value in self.learned.items()}
 
     def load(self, state: State) -> None:
@@ -91,7 +91,7 @@ class Tail:
         }
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The whole checkpoint with what was learned in its place."""
+        """Return the whole checkpoint with what was learned in its place."""
         return {
             **self._all,
             **{name: value.detach().numpy().copy() for name, value in self.learned.items()},

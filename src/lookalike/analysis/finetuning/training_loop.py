@@ -30,7 +30,7 @@ from lookalike.errors import CollectionError, EncoderError, ExportError
 
 __all__ = ["FinetuningOutcome", "FinetuningRun", "is_checkpoint"]
 
-_READ = 64  # pictures at a time: as many are decoded before the network runs
+_READ = 64  # images at a time: as many are decoded before the network runs
 _SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 _PATIENCE = 4  # epochs without anything better
 _WARM_UP = 0.05  # of the training, while rates rise
@@ -82,7 +82,7 @@ class FinetuningRun:
         self._tail = Tail(arrays, recipe.stages)
         self._checkpoint, self._plan, self._seed = checkpoint, plan, seed
         self._began, self._seconds, self._share = began, seconds, share
-        self._taught = 0, 0  # pictures, labels
+        self._taught = 0, 0  # images, labels
         self._progress, self._stop = progress, stop
         self._judges: dict[str, tuple[NDArray[np.float16], Rows]] = {}
         self._before = SplitQuality(held=None, new=None)
@@ -135,7 +135,7 @@ class FinetuningRun:
         return np.concatenate(maps[1:] or maps), np.concatenate(good)
 
     def _read_learned(self) -> tuple[Rows, Matrix]:
-        """The rows that can be read, and the vectors of their pictures before all learning."""
+        """Return the rows that can be read, and the vectors of their images before all learning."""
         self._maps.remember(self._sides.learn)
         vectors, good = [np.empty((0, 1), np.float32)], [self._sides.learn[:0]]
         for maps, some in self._plain(self._sides.learn):
@@ -144,7 +144,7 @@ class FinetuningRun:
         return np.concatenate(good), np.concatenate(vectors[1:] or vectors)
 
     def _plain(self, rows: Rows) -> Iterator[tuple[NDArray[np.float16], Rows]]:
-        """Maps of the pictures that can be read, some at a time, until it is to stop."""
+        """Yield maps of the images that can be read, some at a time, until it is to stop."""
         for start in range(0, len(rows), _READ):
             if self._stop():
                 return
@@ -158,7 +158,7 @@ class FinetuningRun:
 
     def _too_few(self) -> str:
         text = (
-            "there are too few pictures to learn from and to judge by: 2 labels with 8 pictures "
+            "there are too few images to learn from and to judge by: 2 labels with 8 images "
             "each are the least"
         )
         if self._skipped:
@@ -211,7 +211,7 @@ class FinetuningRun:
     def _epoch(
         self, learned: Rows, labels: Rows, head: Head, optimizer: _Optimizer
     ) -> Iterator[tuple[float, int]]:
-        """The loss of each batch and its size. The next is read while one is learned from."""
+        """Yield the loss of each batch and its size. The next is read while one is learned from."""
         recipe, number = self._recipe, len(self._epochs)
         order = np.random.default_rng([self._seed, number]).permutation(learned)
         batches = np.array_split(order, max(len(order) // recipe.batch, 1))  # no small rest
@@ -239,7 +239,7 @@ class FinetuningRun:
                 yield loss.item(), len(rows)
 
     def _along(self, of_epoch: float = 0.0) -> float:
-        """How much of the training is over, by epochs or by time: 0 to 1."""
+        """Return how much of the training is over, by epochs or by time: 0 to 1."""
         along = (len(self._epochs) + of_epoch) / self._recipe.epochs
         if self._seconds is not None:
             along = max(along, (time.monotonic() - self._began) / self._seconds)
@@ -260,7 +260,8 @@ class FinetuningRun:
         return self._epochs[number - 1].judgement.value
 
     def _choose(self) -> tuple[float, SplitQuality]:
-        """The point between the first weights and the best epoch's that was asked for, or is best.
+        """Return the point between the first weights and the best epoch's that was asked for, or
+        is best.
 
         Unless one was asked for, it must be no worse than the first on either side: an encoder
         that knows its labels and forgets how to see other things is no gain to a collection that
@@ -331,7 +332,7 @@ class FinetuningRun:
 
     def _another(self) -> str:
         return (
-            f"{self._checkpoint} is of a training with other pictures, labels or settings; give "
+            f"{self._checkpoint} is of a training with other images, labels or settings; give "
             "another folder, or --anew to begin again"
         )
 
@@ -342,7 +343,7 @@ class FinetuningRun:
         self._began -= stored["seconds"]
 
     def _go_on(self, stored: dict[str, Any], head: Head, optimizer: _Optimizer) -> None:
-        if stored["directions"].shape != head.directions.shape:  # a label's pictures have gone
+        if stored["directions"].shape != head.directions.shape:  # a label's images have gone
             raise ExportError(self._another())
         self._tail.load(stored["tail"])
         with torch.no_grad():
@@ -351,7 +352,7 @@ class FinetuningRun:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file is one in which a training has kept how far it came."""
+    """Return whether a file is one in which a training has kept how far it came."""
     try:
         stored = torch.load(path, weights_only=True)
     except Exception:  # noqa: BLE001 - a file of others can raise nearly anything

@@ -30,7 +30,7 @@ class AppSettings:
 
 
 def read() -> AppSettings:
-    """What the project says now. Raises ``CollectionError`` for what cannot be right."""
+    """Return what the project says now. Raise ``CollectionError`` for what cannot be right."""
     collection = getattr(settings, "LOOKALIKE_COLLECTION", None)
     if not collection:
         raise CollectionError("LOOKALIKE_COLLECTION is not set: a collection's name, path or URL")

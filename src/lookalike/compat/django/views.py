@@ -49,7 +49,7 @@ def _problem(status: int, code: str, detail: str) -> JsonResponse:
 
 
 def _answering(view: _View) -> _View:
-    """Every error of ours as an answer."""
+    """Return every error of ours as an answer."""
 
     @wraps(view)
     def answered(request: HttpRequest) -> JsonResponse:
@@ -72,7 +72,7 @@ def _answering(view: _View) -> _View:
 @csrf_exempt
 @_answering
 def search(request: HttpRequest) -> JsonResponse:
-    """What looks like ``image``, of ``label_id`` if it is given."""
+    """Return what looks like ``image``, of ``label_id`` if it is given."""
     if request.method != "POST":
         response = _problem(405, "method-not-allowed", "send a form by POST")
         response["Allow"] = "POST"
@@ -85,10 +85,10 @@ def search(request: HttpRequest) -> JsonResponse:
     began = time.perf_counter()
     pictures = request.FILES.getlist("image")
     if len(pictures) != 1:
-        return _problem(422, "no-image", "send one picture, in the field image")
+        return _problem(422, "no-image", "send one image, in the field image")
     if pictures[0].size > settings.max_upload:
         raise ImageTooLargeError(
-            f"the picture has {pictures[0].size:,} bytes; the limit is {settings.max_upload:,}"
+            f"the image has {pictures[0].size:,} bytes; the limit is {settings.max_upload:,}"
         )
     shop = _opened(settings)
     label = request.POST.get("label_id") or None
@@ -110,7 +110,7 @@ def _shows(request: HttpRequest, key: str) -> bool:
 
 
 def _labelled(label: str) -> str:
-    """The filter for a label, whatever it is made of."""
+    """Return the filter for a label, whatever it is made of."""
     escaped = label.replace("\\", "\\\\").replace('"', '\\"')
     return f'label="{escaped}"'
 
@@ -132,7 +132,7 @@ _LOCK = threading.Lock()
 
 
 def _opened(settings: AppSettings) -> _Shop:
-    """The collection, opened by the first request that needs it: after a server has forked."""
+    """Return the collection. The first request opens it, so after a server has forked."""
     at = settings.collection, settings.service_key
     with _LOCK:
         if at not in _OPEN:

@@ -1,4 +1,4 @@
-"""What was measured as a page to read: one HTML file without scripts, pictures and plots inside.
+"""What was measured as a page to read: one HTML file without scripts, images and plots inside.
 
     from lookalike.output.report import render_evaluation
 

@@ -12,13 +12,13 @@ __all__ = ["render_categories"]
 
 _MATRIX: Final = 30  # labels in the matrix: more than that cannot be read on a screen
 _BARS: Final = 20
-_ENOUGH: Final = 5  # pictures that judge a label: below that a share says little
+_ENOUGH: Final = 5  # images that judge a label: below that a share says little
 _CONFUSIONS: Final = 20
 _ROWS: Final = 500  # labels in the table; the JSON document has all
 
 
 def render_categories(report: CategoryReport, *, collection: str, made_at: str = "") -> str:
-    """The page of what ``categories.train`` answered."""
+    """Return the page of what ``categories.train`` answered."""
     parts = [
         f"<h1>How well does {escape(collection)} name a picture's {escape(report.by)}?</h1>",
         f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
@@ -26,7 +26,7 @@ def render_categories(report: CategoryReport, *, collection: str, made_at: str =
     title = f"Categories of {collection}"
     if report.accuracy is None:
         parts.append(
-            f"<p>{report.classes:,} labels were learned from {report.items:,} pictures. They are "
+            f"<p>{report.classes:,} labels were learned from {report.items:,} images. They are "
             "too few to keep some apart, so nothing says how well it went.</p>"
         )
         return page.document(title, [*parts, "<h2>Every label</h2>", _label_table(report)])
@@ -55,7 +55,7 @@ def render_categories(report: CategoryReport, *, collection: str, made_at: str =
 
 def _summary(report: CategoryReport, accuracy: float) -> str:
     return (
-        f"<p>{report.held_out:,} pictures took no part in learning. Asked what is on them, the "
+        f"<p>{report.held_out:,} images took no part in learning. Asked what is on them, the "
         f"collection named the right {escape(report.by)} in "
         f"<b>{100 * accuracy:.0f} of 100</b> cases.</p>"
     )
@@ -65,7 +65,7 @@ def _tiles(report: CategoryReport, accuracy: float) -> str:
     top5, macro, ece = report.top5 or 0.0, report.macro_accuracy or 0.0, report.ece or 0.0
     return page.tiles(
         [
-            page.tile(percent(accuracy), "of pictures are named right", "accuracy"),
+            page.tile(percent(accuracy), "of images are named right", "accuracy"),
             page.tile(percent(top5), "have the right label among the first five", "top 5"),
             page.tile(percent(macro), "on average over labels, rare ones too", "macro accuracy"),
             page.tile(f"{ece:.3f}", "between what is said and what is true", "calibration error"),
@@ -74,26 +74,26 @@ def _tiles(report: CategoryReport, accuracy: float) -> str:
 
 
 def _protocol(report: CategoryReport) -> str:
-    apart = "Copies of a picture, and pictures of one group, were kept on one side."
+    apart = "Copies of an image, and images of one group, were kept on one side."
     unjudged = ""
     if report.unjudged:
         unjudged = f" {report.unjudged:,} labels have none among them, so nothing says how they do."
     return (
         "<h2>What was measured</h2>"
-        f"<p>{report.classes:,} labels were learned from the vectors of {report.items:,} pictures, "
+        f"<p>{report.classes:,} labels were learned from the vectors of {report.items:,} images, "
         f"by logistic regression. The figures are those of a first round, in which "
-        f"{report.held_out:,} of the pictures were held out to judge.{unjudged} {apart} The model "
+        f"{report.held_out:,} of the images were held out to judge.{unjudged} {apart} The model "
         "that is kept was then learned from all of them.</p>"
     )
 
 
 def _truth_of(report: CategoryReport) -> str:
     return (
-        '<p class="quiet">A picture that is said to be a cup with 0.8 should be one in 8 of 10 '
+        '<p class="quiet">An image that is said to be a cup with 0.8 should be one in 8 of 10 '
         "cases: then the points lie on the line. Below it, the probabilities promise too much. The "
         f"calibration error is how far the points are from the line on average: "
         f"{report.ece or 0.0:.3f}, and {report.ece_before or 0.0:.3f} as learned, before one "
-        "number (the temperature) was fitted. Every picture was judged at a temperature to which "
+        "number (the temperature) was fitted. Every image was judged at a temperature to which "
         "it did not contribute.</p>"
     )
 
@@ -104,7 +104,7 @@ _LEFT, _TOP, _WIDE, _HIGH = 44.0, 10.0, 420.0, 260.0
 
 
 def _across(words: str) -> list[str]:
-    """Numbers below a plot from 0 to 100 %, and what they are."""
+    """Return numbers below a plot from 0 to 100 %, and what they are."""
     parts = [
         plots.text(_LEFT + _WIDE * share, _TOP + _HIGH + 18, f"{100 * share:.0f} %", anchor=anchor)
         for share, anchor in ((0, "middle"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"))
@@ -149,7 +149,7 @@ def _sureness(bins: Sequence[CalibrationBin]) -> str:
             )
         )
     body += _across("probability of the first label")
-    return plots.figure("Share of pictures, by what was said", (480, _TOP + _HIGH + 48), body)
+    return plots.figure("Share of images, by what was said", (480, _TOP + _HIGH + 48), body)
 
 
 def _bars(report: CategoryReport) -> str:
@@ -159,7 +159,7 @@ def _bars(report: CategoryReport) -> str:
     worst = sorted(judged, key=lambda one: (one.recall, -one.held_out, one.label))[:_BARS]
     of = "Labels" if len(worst) == len(judged) else f"The {len(worst)} worst labels"
     return plots.bars(
-        f"{of} with at least {_ENOUGH} judged pictures: share that is recognised",
+        f"{of} with at least {_ENOUGH} judged images: share that is recognised",
         [
             plots.Bar(
                 name=one.label,
@@ -173,7 +173,7 @@ def _bars(report: CategoryReport) -> str:
 
 
 def _matrix(report: CategoryReport) -> str:
-    """Rows are what pictures are, columns what they were taken for; a row adds up to 1."""
+    """Return rows are what images are, columns what they were taken for; a row adds up to 1."""
     shown = _confused_labels(report)
     if len(shown) < 2:  # noqa: PLR2004 - nothing to compare
         return ""
@@ -213,7 +213,7 @@ def _matrix(report: CategoryReport) -> str:
             )
     which = "All labels" if len(shown) == len(report.labels) else f"{len(shown)} of the labels"
     return plots.figure(
-        f"{which}: rows are what pictures are, columns what they were taken for",
+        f"{which}: rows are what images are, columns what they were taken for",
         (width + 2, top + cell * len(shown) + 2),
         body,
         wide=True,
@@ -221,7 +221,9 @@ def _matrix(report: CategoryReport) -> str:
 
 
 def _confused_labels(report: CategoryReport) -> list[str]:
-    """Labels for the matrix: all, or those most often mistaken; alike ones beside each other."""
+    """Return labels for the matrix: all, or those most often mistaken; alike ones beside each
+    other.
+    """
     times: dict[frozenset[str], int] = {}
     weight: dict[str, int] = {}
     for one in report.confusions:
@@ -243,7 +245,7 @@ def _confused_labels(report: CategoryReport) -> list[str]:
 
 
 def _closeness(label: str, shown: Sequence[str], times: Mapping[frozenset[str], int]) -> float:
-    """How often a label and those placed last are mistaken for each other, the last first."""
+    """Return how often a label and those placed last are confused, the last first."""
     return sum(
         times.get(frozenset((label, other)), 0) / (distance + 1)
         for distance, other in enumerate(reversed(shown))
@@ -268,7 +270,7 @@ def _confusions(report: CategoryReport) -> str:
 
     wrong = sum(one.items for one in report.confusions)
     return (
-        f"<p>{wrong:,} pictures were named wrong, in {len(report.confusions):,} different ways. "
+        f"<p>{wrong:,} images were named wrong, in {len(report.confusions):,} different ways. "
         "The most frequent:</p>"
         + page.table(
             ("Is", page.left("Was taken for"), "Pictures", "Of those judged"),

@@ -10,7 +10,7 @@ from lookalike.output.report import page
 __all__ = ["render_duplicates"]
 
 _LEGEND = (
-    "<p>A near copy's difference is 0 for the same pixels and at most 1. Those that are "
+    "<p>A near duplicate's difference is 0 for the same pixels and at most 1. Those that are "
     "<i>not sure</i> look alike, but are left alone when duplicates are deleted or moved.</p>"
 )
 
@@ -18,7 +18,8 @@ _LEGEND = (
 def render_duplicates(
     found: DuplicateReport, thumbnails: Mapping[str, bytes | None], *, name: str, made_at: str = ""
 ) -> str:
-    """One HTML file. ``thumbnails`` are JPEGs by id; groups whose kept item lacks are left out.
+    """Return one HTML file. ``thumbnails`` are JPEGs by id; groups whose kept item lacks are left
+    out.
 
     ``name`` is the collection's. Everything that comes from a collection is escaped.
     """
@@ -31,15 +32,16 @@ def render_duplicates(
         page.tiles(
             (
                 page.tile(f"{len(found.groups):,}", "groups of copies"),
-                page.tile(f"{exact:,}", "exact copies: the same bytes"),
+                page.tile(f"{exact:,}", "exact duplicates: the same bytes"),
                 page.tile(
-                    f"{found.copies - exact:,}", "near copies: resized, cropped, mirrored, turned …"
+                    f"{found.copies - exact:,}",
+                    "near duplicates: resized, cropped, mirrored, turned …",
                 ),
             )
         ),
-        f"<p>Of {found.items:,} items. The first picture of each row is the one to keep.</p>",
+        f"<p>Of {found.items:,} items. The first image of each row is the one to keep.</p>",
         _LEGEND,
-        "<p>The search was stopped early; near copies may be missing.</p>"
+        "<p>The search was stopped early; near duplicates may be missing.</p>"
         if found.interrupted
         else "",
     ]

@@ -85,7 +85,7 @@ def draw_side_by_side(every: Sequence[Evaluation], titles: Sequence[str]) -> str
 
 
 def draw_worst_classes(one: Evaluation, series: int) -> str:
-    """The worst classes (all, where they are few) with their names."""
+    """Return the worst classes (all, where they are few) with their names."""
     shown = one.classes[:_BARS]
     of = "Every class" if len(shown) == len(one.classes) else f"The worst {len(shown)} classes"
     return plots.bars(
@@ -101,7 +101,7 @@ def draw_worst_classes(one: Evaluation, series: int) -> str:
 
 
 def draw_all_classes(one: Evaluation, series: int) -> str:
-    """All classes as thin columns, where they are many; of thousands, evenly chosen ones."""
+    """Return all classes as thin columns, where they are many; of thousands, evenly chosen ones."""
     if len(one.classes) <= _BARS:
         return ""
     left, top, width, height = 44.0, 10.0, 420.0, 220.0

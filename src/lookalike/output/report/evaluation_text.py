@@ -15,7 +15,7 @@ _EXTREMES: Final = 3  # classes named there as best, and as worst
 
 
 def make_titles(every: Sequence[Evaluation]) -> list[str]:
-    """Names that tell the collections apart."""
+    """Return names that tell the collections apart."""
     names = [one.collection for one in every]
     if len(set(names)) < len(names):
         names = [f"{one.collection} ({one.encoder})" for one in every]
@@ -36,14 +36,14 @@ def write_summary(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
             for one, title in zip(every, titles, strict=True)
         )
     return (
-        f"<p>Each of {first.queries:,} pictures was searched as if a customer had brought it. The "
-        f"first picture found was of the same {escape(first.by)} {found} searches."
+        f"<p>Each of {first.queries:,} images was searched as if a customer had brought it. The "
+        f"first image found was of the same {escape(first.by)} {found} searches."
         + (f" {_in_ten(first)}</p>{_best_and_worst(first)}" if len(every) == 1 else "</p>")
     )
 
 
 def _in_ten(one: Evaluation) -> str:
-    """How many of the answers that fill a page are right."""
+    """Return how many of the answers that fill a page are right."""
     k = int(one.headline[2:])
     if k == 1:
         return ""
@@ -51,7 +51,9 @@ def _in_ten(one: Evaluation) -> str:
 
 
 def _best_and_worst(one: Evaluation) -> str:
-    """Where customers are served best and worst, of the classes that were asked often enough."""
+    """Return where customers are served best and worst, of the classes that were asked often
+    enough.
+    """
     asked = [each for each in one.classes if each.queries >= _ENOUGH]
     if len(asked) < 2 * _EXTREMES:
         return ""
@@ -103,17 +105,17 @@ def write_protocol(found: Comparison) -> str:
     sentences = []
     if one.split is None:
         sentences.append(
-            f"Every query is a picture of the collection that searches the other {one.items - 1:,}."
-            " It never finds itself; exact copies of it count like any other picture."
+            f"Every query is an image of the collection that searches the other {one.items - 1:,}."
+            " It never finds itself; exact duplicates of it count like any other image."
         )
     else:
         asking, gallery = (f"<code>{escape(side)}</code>" if side else "all" for side in one.split)
         sentences.append(
-            f"The queries are the pictures with {asking}; they search the {one.items:,} pictures "
+            f"The queries are the images with {asking}; they search the {one.items:,} images "
             f"with {gallery}."
         )
     if one.where:
-        sentences.append(f"Only pictures that meet <code>{escape(one.where)}</code> take part.")
+        sentences.append(f"Only images that meet <code>{escape(one.where)}</code> take part.")
     sentences.append(
         f"An answer is right when it has the query's {by}. Every query was compared with every "
         "picture, without shortcuts."
@@ -130,16 +132,16 @@ def write_protocol(found: Comparison) -> str:
         sentences.append(f"Without a {by}, and {what}: {one.unclassed:,}.")
     if len(found.evaluations) > 1:
         sentences.append(
-            f"All collections were asked the same queries over the {found.common:,} pictures that "
+            f"All collections were asked the same queries over the {found.common:,} images that "
             f"they have in common; {_left_out(found)}"
         )
-    networks = ", ".join(
+    encoders = ", ".join(
         f"{escape(title)}: {escape(each.encoder)} (<code>{escape(each.fingerprint)}</code>)"
         for each, title in zip(found.evaluations, make_titles(found.evaluations), strict=True)
     )
     return (
         f"<h2>What was measured</h2><p>{' '.join(sentences)}</p>"
-        f'<p class="quiet">Encoder of {networks}.</p>'
+        f'<p class="quiet">Encoder of {encoders}.</p>'
     )
 
 
@@ -161,7 +163,7 @@ def write_legend(one: Evaluation) -> str:
         f'<p class="quiet"><b>P@{k}</b>: the share of right answers among the first {k}. '
         f"<b>R@{k}</b>: the share of queries with at least one right answer among the first {k} "
         "(hit rate, as retrieval benchmarks say). "
-        f"<b>recall@{k}</b>: the share of all right pictures that are among the first {k}. "
+        f"<b>recall@{k}</b>: the share of all right images that are among the first {k}. "
         "<b>mAP</b>: the precision at each right answer, averaged, over the whole ranking; "
         "<b>mAP@R</b> and <b>R-precision</b> look at as many answers as there are right ones. "
         "<b>All queries</b> weighs every query alike (micro), <b>all classes</b> every class "

@@ -1,4 +1,4 @@
-"""An evaluation as a page to read: one HTML file without scripts, pictures and plots inside.
+"""An evaluation as a page to read: one HTML file without scripts, images and plots inside.
 
 Pure: records and thumbnails in, text out. Everything that comes from a collection is escaped.
 """
@@ -33,7 +33,9 @@ _CONFUSIONS: Final = 15
 def render_evaluation(
     found: Comparison, thumbnails: Mapping[tuple[int, str], bytes | None], *, made_at: str = ""
 ) -> str:
-    """The page. ``thumbnails`` are JPEGs by number of the collection and id; what lacks is gone."""
+    """Return the page. ``thumbnails`` are JPEGs by number of the collection and id; what lacks is
+    gone.
+    """
     every = found.evaluations
     titles = make_titles(every)
     first = every[0]
@@ -153,7 +155,7 @@ def _confused(one: Evaluation, of: str) -> str:
     )
 
 
-# --- pictures ----------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------
 
 
 def _worst(

@@ -1,4 +1,4 @@
-"""The frame and the parts that every report page is made of: style, tables, tiles, pictures.
+"""The frame and the parts that every report page is made of: style, tables, tiles, images.
 
 A page is one HTML file without scripts and links, light or dark as the reader has it. What a
 function takes as ``html`` is put in as it is; all other text is escaped.
@@ -98,33 +98,33 @@ $body
 
 
 def document(title: str, parts: Iterable[str]) -> str:
-    """The whole document; ``parts`` are html, empty ones are left out."""
+    """Return the whole document; ``parts`` are html, empty ones are left out."""
     return _PAGE.substitute(title=escape(title), body="\n".join(filter(None, parts)))
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] as ``12.3 %``."""
+    """Return a share in [0, 1] as ``12.3 %``."""
     return f"{100 * share:.1f} %"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as html, joined by *and*."""
+    """Return names as html, joined by *and*."""
     return " and ".join(escape(name) for name in names)
 
 
 def tiles(shown: Iterable[str]) -> str:
-    """Cards side by side, each made by ``tile``."""
+    """Return cards side by side, each made by ``tile``."""
     return f'<div class="tiles">{"".join(shown)}</div>'
 
 
 def tile(value: str, words: str, note: str = "") -> str:
-    """A card with a large value, what it means, and a note in quiet print."""
+    """Return a card with a large value, what it means, and a note in quiet print."""
     quiet = f'<div class="quiet">{escape(note)}</div>' if note else ""
     return f'<div class="tile"><b>{escape(value)}</b>{escape(words)}{quiet}</div>'
 
 
 def left(html: str = "") -> str:
-    """A cell of running text, for ``table``."""
+    """Return a cell of running text, for ``table``."""
     return f'<td class="text">{html}</td>'
 
 
@@ -146,14 +146,14 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def metered(share: float) -> str:
-    """A share in [0, 1] with a bar beside it, as html."""
+    """Return a share in [0, 1] with a bar beside it, as html."""
     return f'{percent(share)}<span class="meter"><i style="width:{100 * share:.1f}%"></i></span>'
 
 
 def framed(thumbnail: bytes | None, name: str) -> str:
-    """A square with a JPEG inside; without one it says that the picture was not found."""
+    """Return a square with a JPEG inside; without one it says that the image was not found."""
     if thumbnail is None:
-        return '<div class="frame">picture not found</div>'
+        return '<div class="frame">image not found</div>'
     data = base64.b64encode(thumbnail).decode()
     return (
         f'<div class="frame"><img src="data:image/jpeg;base64,{data}" alt="{escape(name)}"></div>'

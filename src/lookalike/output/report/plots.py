@@ -24,7 +24,7 @@ class Bar:
 def figure(
     caption: str, size: tuple[float, float], body: Iterable[str], *, wide: bool = False
 ) -> str:
-    """A drawing of ``body`` (SVG) with a caption above it; a ``wide`` one stands alone."""
+    """Return a drawing of ``body`` (SVG) with a caption above it; a ``wide`` one stands alone."""
     width, height = size
     caption = escape(caption)
     return (
@@ -35,13 +35,13 @@ def figure(
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", name: bool = False) -> str:
-    """Words with their baseline at ``y``; a ``name`` is in full colour."""
+    """Return words with their baseline at ``y``; a ``name`` is in full colour."""
     kind = ' class="name"' if name else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(words)}</text>'
 
 
 def rect(box: tuple[float, float, float, float], series: int, title: str = "") -> str:
-    """A filled rectangle of (x, y, width, height)."""
+    """Return a filled rectangle of (x, y, width, height)."""
     x, y, width, height = box
     inside = f"<title>{escape(title)}</title>" if title else ""
     return (
@@ -52,12 +52,12 @@ def rect(box: tuple[float, float, float, float], series: int, title: str = "") -
 
 
 def short(words: str, room: int) -> str:
-    """At most ``room`` characters, with an ellipsis where some are left out."""
+    """Return at most ``room`` characters, with an ellipsis where some are left out."""
     return words if len(words) <= room else words[: room - 1].rstrip() + "…"
 
 
 def axis(left: float, top: float, width: float, height: float) -> list[str]:
-    """Lines at 0, 25 … 100 % from bottom to top, with their numbers."""
+    """Return lines at 0, 25 … 100 % from bottom to top, with their numbers."""
     parts = []
     for share in (0, 0.25, 0.5, 0.75, 1):
         y = top + height * (1 - share)
@@ -70,7 +70,7 @@ def axis(left: float, top: float, width: float, height: float) -> list[str]:
 
 
 def key(titles: Sequence[str], y: float) -> list[str]:
-    """Which colour is which, below a plot."""
+    """Return which colour is which, below a plot."""
     if len(titles) == 1:
         return []
     parts = []
@@ -84,7 +84,7 @@ def key(titles: Sequence[str], y: float) -> list[str]:
 
 
 def bars(caption: str, shown: Sequence[Bar], series: int) -> str:
-    """Horizontal bars, one below the other, each between its name and its share."""
+    """Return horizontal bars, one below the other, each between its name and its share."""
     room = min(20, max((len(each.name) for each in shown), default=0))
     left, step, width = 16 + 7.0 * room, 19.0, 480.0
     long = width - left - 52

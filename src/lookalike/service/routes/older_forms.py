@@ -35,7 +35,7 @@ def _form(*fields: str) -> dict[str, Any]:
 
 def _picture(body: Body) -> Part:
     if len(body.pictures) != 1:
-        raise Problem(422, "no-image", "send one picture, in the field image")
+        raise Problem(422, "no-image", "send one image, in the field image")
     return Part(source=body.pictures[0], crop=None, weight=1.0)
 
 
