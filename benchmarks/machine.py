@@ -30,7 +30,7 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 import lookalike
-from lookalike.core.records import Progress
+from lookalike.core.progress import Progress
 from lookalike.errors import CollectionError, EncoderError, StoreError
 
 __all__ = [

@@ -30,8 +30,9 @@ from lookalike.analysis.categories import (
 )
 from lookalike.analysis.categories.labels import LabelField, condition_of, is_of
 from lookalike.core.filters import parse
+from lookalike.core.progress import Progress
 from lookalike.core.protocols import Prepared
-from lookalike.core.records import Hit, Item, Json, Progress
+from lookalike.core.records import Hit, Item, Json
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionError, EncoderMismatchError, StoreDamagedError

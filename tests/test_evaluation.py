@@ -28,6 +28,7 @@ from lookalike.analysis.evaluation import (
     interval,
     measures,
 )
+from lookalike.core.progress import Progress
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import Json
 from lookalike.core.vectors import cosines, unit_rows
@@ -347,10 +348,10 @@ def test_a_draw_of_queries_is_counted_and_repeated_by_its_seed(make: Make) -> No
     assert (one.queries, one.eligible, one.items) == (20, 100, 100)
     assert one.query_ids == same.query_ids != other.query_ids
     assert one.scores == same.scores
-    heard: list[tuple[int, int]] = []
-    whole = evaluate(shop, queries=None, progress=lambda *far: heard.append(far))
+    heard: list[Progress] = []
+    whole = evaluate(shop, queries=None, progress=heard.append)
     assert whole.queries == 100
-    assert heard[-1] == (100, 100)
+    assert heard[-1] == Progress(done=100, total=100)
 
 
 # -- intervals -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 
 import lookalike
 from lookalike import Collection, Entry, Item
+from lookalike.core.progress import Progress
 from lookalike.core.records import Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import ExportError, FilterError
@@ -169,12 +170,12 @@ def test_many_batches_are_written_whole(
 ) -> None:
     export(shop, tmp_path / f"one.{suffix}")
     monkeypatch.setattr(export_module, "BATCH", 2)
-    heard: list[tuple[int, int | None, str]] = []
+    heard: list[Progress] = []
     export(
         shop,
         tmp_path / f"many.{suffix}",
         vectors="npy",
-        progress=lambda *said: heard.append(said),
+        progress=heard.append,
     )
     if suffix == "parquet":
         assert pq.read_table(tmp_path / "one.parquet") == pq.read_table(tmp_path / "many.parquet")
@@ -186,7 +187,7 @@ def test_many_batches_are_written_whole(
     np.testing.assert_array_equal(
         np.load(tmp_path / "many.vectors.npy"), shop.vectors([item.id for item in shop])
     )
-    assert heard[-1] == (9, 9, "written")
+    assert heard[-1] == Progress(done=9, total=9, stage="written")
 
 
 def test_an_item_removed_meanwhile_is_passed_over(
@@ -194,8 +195,8 @@ def test_an_item_removed_meanwhile_is_passed_over(
 ) -> None:
     monkeypatch.setattr(export_module, "BATCH", 2)
 
-    def remove(done: int, _total: int | None, what: str) -> None:
-        if what == "written" and done == 2:
+    def remove(progress: Progress) -> None:
+        if progress.stage == "written" and progress.done == 2:
             shop.remove(["3.png", "5.png", "4.png"])
 
     report = export(shop, tmp_path / "out.csv", vectors="npy", progress=remove)

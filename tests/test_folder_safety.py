@@ -20,6 +20,7 @@ import lookalike
 from live import app_of, problem, serving
 from lookalike import config
 from lookalike.cli import cli
+from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.errors import (
     CollectionFormatError,
@@ -166,14 +167,9 @@ def test_no_way_in_makes_a_collection_among_other_files(
         assert len(shop) == 4
 
 
-class Quiet:
-    def show(self, done: int, total: int | None, note: str = "") -> None:
-        """Say nothing."""
-
-
 @contextmanager
-def quiet(_: str) -> Iterator[Quiet]:
-    yield Quiet()
+def quiet(_: str) -> Iterator[ProgressCallback]:
+    yield ignore_progress
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "lost+found"])

@@ -23,9 +23,15 @@ from PIL import Image
 
 import hostile
 from drawn_catalogue import Drawn
-from lookalike import images
+from lookalike import Progress, images
 from lookalike.core.protocols import Encoder, Prepared
-from lookalike.core.records import Entry, IndexReport, Item, Progress, Skipped, Stamp
+from lookalike.core.records import (
+    Entry,
+    IndexReport,
+    Item,
+    Skipped,
+    Stamp,
+)
 from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, SourceError

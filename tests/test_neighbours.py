@@ -19,6 +19,7 @@ from contracts.store import DIM, an_item, random_rows
 from lookalike.analysis import neighbour_lists, neighbours
 from lookalike.cli.neighbours import neighbours_command
 from lookalike.collection import Collection
+from lookalike.core.progress import Progress
 from lookalike.core.protocols import Encoder, NeighbourLists, Store
 from lookalike.core.vectors import Matrix, cosines, unit_rows
 from lookalike.errors import EncoderError, ItemNotFoundError
@@ -338,10 +339,8 @@ def test_a_stopped_build_keeps_what_it_did_and_the_next_goes_on(
 ) -> None:
     monkeypatch.setattr(neighbours, "_BLOCK", 50)
     filled(shop, 200)
-    heard: list[tuple[int, int]] = []
-    report = neighbours.build(
-        shop, k=5, progress=lambda *done: heard.append(done), stop=lambda: len(heard) >= 2
-    )
+    heard: list[Progress] = []
+    report = neighbours.build(shop, k=5, progress=heard.append, stop=lambda: len(heard) >= 2)
     assert (report.made, report.waiting, report.interrupted) == (100, 100, True)
     report = neighbours.build(shop)
     assert (report.made, report.kept, report.waiting) == (100, 100, 0)
@@ -385,7 +384,7 @@ def test_two_builds_at_once_and_writes_between_leave_it_right(
         filled(shop, 200)
         turn = 0
 
-        def meanwhile(_done: int, _total: int) -> None:
+        def meanwhile(_progress: Progress) -> None:
             nonlocal turn
             turn += 1
             other.store.upsert([an_item(f"new{turn}")], random_rows(1, seed=turn))

@@ -17,6 +17,7 @@ import pytest
 
 import lookalike
 from lookalike.analysis import categories
+from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.records import IndexReport
 from lookalike.runfile.execution import execute
 from lookalike.runfile.known_state import read_state
@@ -28,14 +29,9 @@ from lookalike.runfile.steps import Step
 Paint = Callable[[Path, int], Path]
 
 
-class Quiet:
-    def show(self, done: int, total: int | None, note: str = "") -> None:
-        """Say nothing."""
-
-
 @contextmanager
-def quiet(_: str) -> Iterator[Quiet]:
-    yield Quiet()
+def quiet(_: str) -> Iterator[ProgressCallback]:
+    yield ignore_progress
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from between import between
 from contracts.server import an_address, bound, opened, removed
 from contracts.store import an_item, random_rows
 from engines import OwnServer
-from lookalike.core.records import Progress
+from lookalike.core.progress import Progress
 from lookalike.errors import StoreFullError, StoreUnreachableError
 from lookalike.stores.servers.store import ServerStore
 

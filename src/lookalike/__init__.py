@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.core import filters
     from lookalike.core.filters import Condition
+    from lookalike.core.progress import Progress
     from lookalike.core.records import (
         Entry,
         Field,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         IndexReport,
         Item,
         Note,
-        Progress,
         Skipped,
         Stamp,
     )
@@ -112,7 +112,7 @@ _HOMES = {
     "Limits": "images",
     "LookalikeError": "errors",
     "Note": "core.records",
-    "Progress": "core.records",
+    "Progress": "core.progress",
     "Query": "search",
     "QueryPart": "search",
     "RemoteCollection": "client",

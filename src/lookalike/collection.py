@@ -18,6 +18,7 @@ from lookalike.core import manual_edits, settings_keys
 from lookalike.core import notes as reasons
 from lookalike.core.filters import FIELDS, Condition, Exists, Not, parse
 from lookalike.core.ids import check_id, is_text
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Catalogue, Encoder, Prepared, Store
 from lookalike.core.records import (
     Added,
@@ -29,7 +30,6 @@ from lookalike.core.records import (
     Missing,
     Note,
     Outcome,
-    Progress,
     Skipped,
     id_of,
 )
@@ -186,7 +186,7 @@ class Collection:
         overwrite_by_hand: bool = False,
         as_new: bool = False,
         thumbnails: int | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
         optimize: bool = True,
     ) -> IndexReport:
@@ -395,7 +395,7 @@ class Collection:
         """
         self._bound_encoder()
 
-    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
+    def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
         """Prepare a large collection for quick searches; see ``Store.optimize``."""
         return self._store.optimize(progress=progress)
 
@@ -840,7 +840,7 @@ class _Common(TypedDict):
     """What all ways of indexing take."""
 
     limits: images.Limits
-    progress: Callable[[Progress], None] | None
+    progress: ProgressCallback | None
     stop: Callable[[], bool]
 
 

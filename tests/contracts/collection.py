@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike.core.records import Entry, Hit, Item, Progress
+from lookalike import Progress
+from lookalike.core.records import Entry, Hit, Item
 from lookalike.errors import (
     BrokenImageError,
     FilterError,

@@ -25,6 +25,7 @@ from lookalike.analysis.neighbour_lists import (
     remove_entries,
 )
 from lookalike.core import settings_keys
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Keyed, NeighbourLists, Store
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.errors import ItemNotFoundError
@@ -64,7 +65,7 @@ def build(
     *,
     k: int | None = None,
     rebuild: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> BuildReport:
     """Bring the neighbour table in line with the items; make it if there is none.
@@ -119,7 +120,7 @@ def _read(
     store: Store,
     dim: int,
     k: int,
-    progress: Callable[[int, int], None] | None,
+    progress: ProgressCallback | None,
     stop: Callable[[], bool],
 ) -> "_Build | None":
     """Return all there is to begin with; ``None`` when there are no items."""
@@ -171,7 +172,7 @@ class _Build:
     keys: Keys
     ids: list[str]
     ranks: Keys
-    progress: Callable[[int, int], None] | None
+    progress: ProgressCallback | None
     stop: Callable[[], bool]
     rows: VectorRows | None = None
     slots: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
@@ -316,7 +317,7 @@ class _Build:
 
     def _tell(self, done: int) -> None:
         if self.progress is not None:
-            self.progress(done, len(self.keys))
+            self.progress(Progress(done=done, total=len(self.keys)))
 
 
 def _parts(places: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:

@@ -1,6 +1,5 @@
 """``lookalike backup`` and ``lookalike restore``."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import collection_folder, settings
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.errors import CollectionError
 
 __all__ = ["backup_command", "restore_command"]
@@ -17,8 +17,13 @@ __all__ = ["backup_command", "restore_command"]
 _SHOWN = 10
 
 
-def _in_megabytes(meter: Meter) -> Callable[[int, int], None]:
-    return lambda done, total: meter.show(done // 1_000_000, total // 1_000_000, "MB")
+def _in_megabytes(meter: Meter) -> ProgressCallback:
+    def show(progress: Progress) -> None:
+        total = progress.total
+        scaled = None if total is None else total // 1_000_000
+        meter.show(progress.done // 1_000_000, scaled, "MB")
+
+    return show
 
 
 @click.command("backup")

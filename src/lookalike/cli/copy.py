@@ -62,12 +62,12 @@ def copy_command(
                 other.store,
                 resume=resume,
                 mirror=mirror,
-                progress=meter.show,
+                progress=meter,
                 stop=stop,
             )
         if not report.interrupted:
             with Meter("search graph", quiet=quiet) as meter:
-                other.optimize(progress=meter.show)
+                other.optimize(progress=meter)
         else:
             abandon(other.store)  # unless something has been copied
     if as_json:

@@ -13,6 +13,7 @@ from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
+from lookalike.core.progress import Progress
 from lookalike.core.records import Json
 from lookalike.errors import ImageError
 from lookalike.output.json_documents import error_json, item_json, notes_json
@@ -219,18 +220,18 @@ def _shown(
 
 
 class _Meters:
-    """A meter for each part of the work."""
+    """A meter for each stage of the work."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._meter: Meter | None = None
-        self._what = ""
+        self._stage = ""
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if what != self._what or self._meter is None:
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._stage or self._meter is None:
             self.end()
-            self._what, self._meter = what, Meter(what, quiet=self._quiet)
-        self._meter.show(done, total)
+            self._stage, self._meter = progress.stage, Meter(progress.stage, quiet=self._quiet)
+        self._meter.show(progress.done, progress.total)
 
     def end(self) -> None:
         if self._meter is not None:

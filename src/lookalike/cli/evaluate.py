@@ -156,7 +156,7 @@ def evaluate_command(
                 distractors=distractors,
                 worst=worst,
                 seed=seed,
-                progress=meter.show,
+                progress=meter,
             )
         if report is not None:
             write_report(shops, found, report)

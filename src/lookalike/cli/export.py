@@ -80,7 +80,7 @@ def export_command(
                 vectors=chosen,
                 facts=facts,
                 force=force,
-                progress=meter.show,
+                progress=meter,
             )
     finally:
         if out is not None:

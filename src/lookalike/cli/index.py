@@ -226,7 +226,7 @@ def index_command(
         reports = [index(source) for source in sources if not stop()]
         if not stop() and shard is None:  # once, when all shards are there: `prune`
             with Meter("search graph", quiet=quiet) as meter:
-                shop.optimize(progress=meter.show)
+                shop.optimize(progress=meter)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
         unused = stop() or all(one.nothing_usable for one in reports)
@@ -294,7 +294,7 @@ def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bo
     from lookalike.analysis import neighbours
 
     with Meter("neighbours", quiet=quiet) as meter:
-        neighbours.build(shop, progress=meter.show, stop=stop)
+        neighbours.build(shop, progress=meter, stop=stop)
 
 
 def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:

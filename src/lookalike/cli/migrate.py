@@ -76,7 +76,7 @@ def migrate_command(
                 card=card,
                 most=yes,
                 progress=meter,
-                optimizing=graph.show,
+                optimizing=graph,
                 stop=stop,
             )
     gone = migrating.DropReport()

@@ -62,7 +62,7 @@ def build_command(
         stop_on_signal() as stop,
         Meter("neighbours", quiet=quiet) as meter,
     ):
-        report = neighbours.build(shop, k=k, rebuild=rebuild, progress=meter.show, stop=stop)
+        report = neighbours.build(shop, k=k, rebuild=rebuild, progress=meter, stop=stop)
     if as_json:
         print_json(asdict(report))
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from lookalike.core.records import Progress
+from lookalike.core.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -32,7 +32,7 @@ class Meter:
 
     def __call__(self, progress: Progress) -> None:
         """Hear of progress."""
-        note = f"{progress.skipped} skipped" if progress.skipped else ""
+        note = f"{progress.skipped} skipped" if progress.skipped else progress.stage
         self.show(progress.done, progress.total, note)
 
     def show(self, done: int, total: int | None, note: str = "") -> None:

@@ -125,7 +125,7 @@ def prune_command(
         ]
         if not dry_run and not stop():
             with Meter("search graph", quiet=quiet) as meter:
-                shop.optimize(progress=meter.show)
+                shop.optimize(progress=meter)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
     together = pruning.PruneReport(

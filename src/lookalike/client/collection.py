@@ -27,6 +27,7 @@ from lookalike.client.uploads import (
 from lookalike.collection import CollectionInfo, Description
 from lookalike.core.ids import check_id, is_plain, is_text
 from lookalike.core.manual_edits import ItemChanges
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import (
     Added,
     Entry,
@@ -37,7 +38,6 @@ from lookalike.core.records import (
     Json,
     Missing,
     Note,
-    Progress,
     together,
 )
 from lookalike.core.roots import Root
@@ -134,7 +134,7 @@ class RemoteCollection:
         entries: Iterable[Entry],
         *,
         overwrite_by_hand: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
         """Send many images, and what is said of each, in batches of fifty.
@@ -163,7 +163,7 @@ class RemoteCollection:
         *,
         allow_removals: bool = False,
         overwrite_by_hand: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
         """Bring the collection in line with a folder that the service knows, on its machine.

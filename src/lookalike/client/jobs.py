@@ -6,7 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from lookalike.client.connection import ServiceConnection
-from lookalike.core.records import IndexReport, Progress, Skipped
+from lookalike.core.progress import Progress, ProgressCallback
+from lookalike.core.records import IndexReport, Skipped
 from lookalike.errors import ServiceError
 
 __all__ = ["follow"]
@@ -20,7 +21,7 @@ def follow(
     collection: str,
     job: Mapping[str, Any],
     *,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Wait until a job of the collection at path ``collection`` has ended, and return its report.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.core.filters import Condition
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.records import (
     Entry,
     Field,
@@ -351,11 +352,11 @@ class Store(Protocol):
         Nobody else can change it in between.
         """
 
-    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
+    def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
         """Bring caches that speed up search in line with the items; say if there was work.
 
         Never changes a score. May take minutes for a million items; safe to interrupt.
-        ``progress`` hears (rows done, rows in all).
+        ``progress`` counts rows.
         """
 
     def check(self, *, repair: bool = False) -> list[str]:

@@ -22,7 +22,6 @@ __all__ = [
     "Neighbours",
     "Note",
     "Outcome",
-    "Progress",
     "Remote",
     "SideRow",
     "Skipped",
@@ -259,15 +258,6 @@ class Skipped:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damaged(Skipped):
     """A place in a catalogue from which it cannot be read on: entries may be missing after it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far indexing has come: ``done`` of ``total`` pictures; a catalogue has no total."""
-
-    done: int
-    total: int | None
-    skipped: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

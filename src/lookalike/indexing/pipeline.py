@@ -28,12 +28,12 @@ import numpy as np
 from lookalike import images
 from lookalike.core import manual_edits
 from lookalike.core.cpus import usable_cores
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Catalogue, Encoder, Store
 from lookalike.core.records import (
     Entry,
     IndexReport,
     Item,
-    Progress,
     Remote,
     SideRow,
     Skipped,
@@ -96,7 +96,7 @@ def index_folder(
     retry: bool = False,
     shard: Shard | None = None,
     overwrite_by_hand: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Bring what is stored of folder ``root`` (called ``name``) in line with what is there.
@@ -205,7 +205,7 @@ def index_catalogue(
     retry: bool = False,
     shard: Shard | None = None,
     overwrite_by_hand: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Bring what is stored of root ``name`` in line with a catalogue.
@@ -321,7 +321,7 @@ def index_listed(
     *,
     limits: images.Limits = images.Limits(),
     overwrite_by_hand: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Add or replace ``entries``, which are all that is meant; nothing vanishes.
@@ -508,7 +508,7 @@ def index_entries(
     limits: images.Limits = images.Limits(),
     journal: bool = False,
     overwrite_by_hand: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Read, encode and store ``entries``; one transaction a batch.

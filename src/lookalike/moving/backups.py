@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lookalike.collection import Collection
 from lookalike.core import settings_keys
+from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.core.records import Json
 from lookalike.core.roots import Root, read_roots, roots_json
 from lookalike.errors import (
@@ -43,12 +44,6 @@ __all__ = ["BackupReport", "RestoreReport", "VerifyReport", "backup", "restore",
 _FORMAT = 1
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-_Hear = Callable[[int, int], None]
-
-
-def _nothing(done: int, total: int) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +95,13 @@ def backup(
     collection: Collection,
     to: Path,
     *,
-    progress: _Hear = _nothing,
+    progress: ProgressCallback = ignore_progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> BackupReport:
     """Back a collection up to the folder ``to``, as it is at one moment.
 
     Others may search and index meanwhile. ``to`` must not exist or be empty; it appears whole, or
-    not at all. ``progress`` is called with bytes (copied, all).
+    not at all. ``progress`` counts bytes.
 
     Raise ``CollectionError`` for a collection on a server, ``FolderInUseError`` if ``to`` holds
     anything, ``StoreDamagedError`` for a damaged collection, and ``StoreError``.
@@ -160,14 +155,14 @@ def backup(
     )
 
 
-def verify(backup: Path, *, progress: _Hear = _nothing) -> VerifyReport:
+def verify(backup: Path, *, progress: ProgressCallback = ignore_progress) -> VerifyReport:
     """Read a whole backup and compare it with its list of files.
 
     Raise ``CollectionFormatError`` for a folder that is no backup or a newer version's, and
     ``StoreDamagedError`` for a file that is missing, damaged or was changed since.
     """
     manifest = _read_manifest(backup)
-    heard = _Heard(progress, sum(one.bytes for one in manifest.files.values()))
+    heard = ProgressCallbackd(progress, sum(one.bytes for one in manifest.files.values()))
     for name, said in manifest.files.items():
         _check(backup / name, said, _digest(backup / name, heard))
     return VerifyReport(
@@ -184,7 +179,7 @@ def restore(
     backup: Path,
     to: Path,
     *,
-    progress: _Hear = _nothing,
+    progress: ProgressCallback = ignore_progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> RestoreReport:
     """Restore a backup to the folder ``to``, which must not exist or be empty.
@@ -197,7 +192,7 @@ def restore(
     manifest = _read_manifest(backup)
     place = _target(to)
     total = sum(one.bytes for one in manifest.files.values())
-    heard = _Heard(progress, total, stop)
+    heard = ProgressCallbackd(progress, total, stop)
     with _built(place) as draft:
         try:
             for name, said in manifest.files.items():
@@ -368,7 +363,7 @@ def _settle(
 
 def _taken(source: Path, draft: Path, file: str) -> bool:
     try:
-        _copy_file(source / file, draft / file, _Heard())
+        _copy_file(source / file, draft / file, ProgressCallbackd())
     except FileNotFoundError:  # a newer one has taken its place
         return False
     return True
@@ -407,7 +402,7 @@ def _copy_uploads(
 ) -> None:
     """Copy the uploads that are there, of ``known`` paths, and not in the draft yet."""
     folder = (source / UPLOADS).resolve()  # which may lie on another disk
-    heard = _Heard(stop=stop)
+    heard = ProgressCallbackd(stop=stop)
     for upload in own_files.upload_files(folder):
         path = upload.relative_to(folder).as_posix()
         target = draft / UPLOADS / path
@@ -419,12 +414,12 @@ def _copy_uploads(
 # -- files ---------------------------------------------------------------------------------------
 
 
-class _Heard:
+class ProgressCallbackd:
     """Adds up the bytes of several files, and asks whether to stop."""
 
     def __init__(
         self,
-        progress: _Hear = _nothing,
+        progress: ProgressCallback = ignore_progress,
         total: int = 0,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -433,13 +428,13 @@ class _Heard:
 
     def __call__(self, count: int) -> None:
         self._done += count
-        self._progress(self._done, self._total)
+        self._progress(Progress(done=self._done, total=self._total))
         if self._stop():
             raise _Stopped
 
 
 def _hashed(draft: Path, stop: Callable[[], bool]) -> dict[str, _File]:
-    heard = _Heard(stop=stop)
+    heard = ProgressCallbackd(stop=stop)
     found = {}
     for file in own_files.own_files(draft):
         found[file.relative_to(draft).as_posix()] = _digest(file, heard)
@@ -447,7 +442,7 @@ def _hashed(draft: Path, stop: Callable[[], bool]) -> dict[str, _File]:
     return found
 
 
-def _digest(file: Path, heard: _Heard) -> _File:
+def _digest(file: Path, heard: ProgressCallbackd) -> _File:
     digest, size = hashlib.sha256(), 0
     try:
         with file.open("rb") as stream:
@@ -462,7 +457,7 @@ def _digest(file: Path, heard: _Heard) -> _File:
     return _File(size, digest.hexdigest())
 
 
-def _copy_file(file: Path, target: Path, heard: _Heard) -> _File:
+def _copy_file(file: Path, target: Path, heard: ProgressCallbackd) -> _File:
     """Copy a file and answer what was read."""
     digest, size = hashlib.sha256(), 0
     with file.open("rb") as stream:
@@ -478,7 +473,7 @@ def _copy_file(file: Path, target: Path, heard: _Heard) -> _File:
     return _File(size, digest.hexdigest())
 
 
-def _restored(file: Path, target: Path, heard: _Heard) -> _File:
+def _restored(file: Path, target: Path, heard: ProgressCallbackd) -> _File:
     try:
         return _copy_file(file, target, heard)
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 
 from lookalike.core import settings_keys
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Item
 from lookalike.core.roots import read_roots
@@ -61,7 +62,7 @@ def copy(
     *,
     resume: bool = False,
     mirror: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> CopyReport:
     """Copy everything that ``source`` holds but caches into ``target``, and compare the two.
@@ -115,7 +116,7 @@ def _copy_items(
     source: Store,
     target: Store,
     *,
-    progress: Callable[[int, int], None] | None,
+    progress: ProgressCallback | None,
     stop: Callable[[], bool],
 ) -> CopyReport:
     copied = told = unchanged = pictured = 0
@@ -139,7 +140,7 @@ def _copy_items(
             missed += len(new) - len(stored)
             done += len(batch)
             if progress is not None:
-                progress(done, total)
+                progress(Progress(done=done, total=total))
             if stop():
                 return CopyReport(
                     copied=copied,

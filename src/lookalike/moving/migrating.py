@@ -15,8 +15,14 @@ from pathlib import Path
 
 from lookalike.collection import Collection
 from lookalike.core import settings_keys
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Encoder, Store
-from lookalike.core.records import Entry, Item, Leftover, Progress, Skipped
+from lookalike.core.records import (
+    Entry,
+    Item,
+    Leftover,
+    Skipped,
+)
 from lookalike.errors import CollectionError, CollectionNotFoundError, SourceError
 from lookalike.images.decoding import Limits
 from lookalike.indexing.pipeline import index_entries
@@ -81,8 +87,8 @@ def migrate(
     *,
     card: str | None = None,
     most: bool = False,
-    progress: Callable[[Progress], None] | None = None,
-    optimizing: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
+    optimizing: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> MigrateReport:
     """Encode a collection's pictures with another encoder, and let that take its place.
@@ -226,7 +232,7 @@ class _Build:
     def turn(
         self,
         *,
-        progress: Callable[[Progress], None] | None = None,
+        progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> int:
         """Compare both, and do what the new one lacks; how many changes that were."""
@@ -309,7 +315,7 @@ def _check_lost(lost: Sequence[Skipped], items: int) -> None:
 
 
 def _catch_up(
-    build: _Build, *, progress: Callable[[Progress], None] | None, stop: Callable[[], bool]
+    build: _Build, *, progress: ProgressCallback | None, stop: Callable[[], bool]
 ) -> None:
     """Take turns until little is left; somebody may be indexing all the while."""
     for _ in range(_TURNS):

@@ -18,6 +18,7 @@ from typing import Literal, TextIO, TypeAlias
 
 from lookalike.collection import Collection
 from lookalike.core.filters import Condition
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.vectors import Matrix
 from lookalike.errors import ItemNotFoundError
 from lookalike.output.outputs import check_output
@@ -26,7 +27,6 @@ from lookalike.output.table_rows import (
     COLUMNS,
     FACTS,
     VECTOR_COLUMN,
-    ExportProgress,
     FilePlaces,
     Row,
     arrow_type_of,
@@ -127,7 +127,7 @@ def export(
     vectors: Vectors = "none",
     facts: bool = False,
     force: bool = False,
-    progress: ExportProgress = None,
+    progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write the items, all or those that meet a filter, by ascending id.
 
@@ -199,7 +199,7 @@ def export(
                 matrices.write(matrix)
             done += len(kept)
             if progress is not None:
-                progress(done, total, "written")
+                progress(Progress(done=done, total=total, stage="written"))
         writer.close()
         if matrices is not None:
             matrices.close()

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
 from lookalike.collection import Collection
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import Item, Json
 
 __all__ = [
@@ -15,7 +16,6 @@ __all__ = [
     "COLUMNS",
     "FACTS",
     "VECTOR_COLUMN",
-    "ExportProgress",
     "FilePlaces",
     "Row",
     "arrow_type_of",
@@ -34,7 +34,6 @@ _EXACT_FLOAT = 2**53  # up to here a float64 holds every whole number
 _INT64 = 2**63
 
 Row: TypeAlias = dict[str, Json]  # a column that an item has no value for may be missing
-ExportProgress: TypeAlias = Callable[[int, int | None, str], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def spool_rows(
     rows: Iterable[Row],
     spool: IO[str],
     kinds: dict[str, set[str]],
-    progress: ExportProgress,
+    progress: ProgressCallback | None,
     total: int,
 ) -> None:
     """Put rows by, and learn of what kinds each column's values are."""
@@ -99,7 +98,7 @@ def spool_rows(
             kinds.setdefault(name, set()).add(kind_of(value))
         spool.write(json.dumps(row, ensure_ascii=False) + "\n")
         if progress is not None and done % BATCH == 0:
-            progress(done, total, "read")
+            progress(Progress(done=done, total=total, stage="read"))
     spool.seek(0)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 
+from lookalike.core.progress import ProgressCallback
 from lookalike.runfile.plan import NEEDS, PlannedStep, selected
 from lookalike.runfile.reading import LoadedRunFile
-from lookalike.runfile.step_results import ProgressDisplay, StepOutcome
+from lookalike.runfile.step_results import StepOutcome
 from lookalike.runfile.step_runner import StepRunner
 from lookalike.runfile.steps import Step
 
@@ -18,7 +19,7 @@ def execute(
     only: Collection[Step] = (),
     force: Collection[Step] = (),
     begins: Callable[[PlannedStep], None] = lambda planned: None,  # noqa: ARG005 - says nothing
-    shown: Callable[[str], AbstractContextManager[ProgressDisplay]],
+    shown: Callable[[str], AbstractContextManager[ProgressCallback]],
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepOutcome]:
     """Run the steps that are out of date; answers what became of each, as it happens.

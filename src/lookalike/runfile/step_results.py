@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lookalike.core.records import IndexReport
 from lookalike.runfile.model import Columns, RunFile
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lookalike.sources.download.run import DownloadReport
 
 __all__ = [
-    "ProgressDisplay",
     "Result",
     "StepOutcome",
     "describe_fault",
@@ -28,12 +27,6 @@ __all__ = [
 Result: TypeAlias = (
     "DownloadReport | IndexReport | CategoryReport | BuildReport | Comparison | ExportReport | None"
 )
-
-
-class ProgressDisplay(Protocol):
-    """Something that shows how far a piece of work is."""
-
-    def show(self, done: int, total: int | None, note: str = "") -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

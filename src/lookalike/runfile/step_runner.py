@@ -14,8 +14,9 @@ from lookalike.analysis.evaluation import Comparison, compare
 from lookalike.analysis.neighbours import BuildReport
 from lookalike.collection import Collection as Items
 from lookalike.core.atomic_files import write_file
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Catalogue
-from lookalike.core.records import IndexReport, Json, Progress, together
+from lookalike.core.records import IndexReport, Json, together
 from lookalike.errors import ExportError, LookalikeError, SourceError
 from lookalike.images.decoding import Limits
 from lookalike.indexing.unfinished import abandon
@@ -39,7 +40,6 @@ from lookalike.runfile.step_inputs import (
     split_of,
 )
 from lookalike.runfile.step_results import (
-    ProgressDisplay,
     Result,
     StepOutcome,
     describe_fault,
@@ -67,7 +67,7 @@ class StepRunner:
     loaded: LoadedRunFile
     steps: Collection[Step]
     force: Collection[Step]
-    shown: Callable[[str], AbstractContextManager[ProgressDisplay]]
+    shown: Callable[[str], AbstractContextManager[ProgressCallback]]
     stop: Callable[[], bool]
     _shop: Items | None = None
     _known: KnownState | None = field(default=None)
@@ -136,15 +136,15 @@ class StepRunner:
         state = self._look().states[step]
         record_step(self.loaded, self._items(), step, state=state, made=made)
 
-    def _heard(self, shown: ProgressDisplay) -> Callable[[int, int | None], None]:
-        """Progress of work that has no other way to be stopped."""
+    def _stopping(self, shown: ProgressCallback) -> ProgressCallback:
+        """Return the progress callback of work that can be stopped in no other way."""
 
-        def hear(done: int, total: int | None) -> None:
+        def show(progress: Progress) -> None:
             if self.stop():
                 raise _StopRequested
-            shown.show(done, total)
+            shown(progress)
 
-        return hear
+        return show
 
     # -- steps, each called as its section ---------------------------------------------------
 
@@ -169,7 +169,7 @@ class StepRunner:
                 limit=wanted.limit,
                 politeness=make_politeness(wanted),
                 retry=wanted.retry_failed or "download" in self.force,
-                progress=lambda report: shown.show(report.done, None),
+                progress=lambda report: shown(Progress(done=report.done)),
                 stop=self.stop,
             )
 
@@ -189,10 +189,10 @@ class StepRunner:
         ]
         if not self.stop():
             with self.shown("search graph") as shown:
-                shop.optimize(progress=shown.show)
+                shop.optimize(progress=shown)
         if "neighbours" not in self.steps and neighbours.read_k(shop) is not None:
             with self.shown("neighbours") as shown:  # a table that is there follows the items
-                neighbours.build(shop, progress=shown.show, stop=self.stop)
+                neighbours.build(shop, progress=shown, stop=self.stop)
         report = together(reports)
         return replace(report, interrupted=report.interrupted or len(reports) < len(sources))
 
@@ -200,10 +200,6 @@ class StepRunner:
         self, shop: Items, name: str, kind: str, source: Path | Catalogue, wanted: IndexSection
     ) -> IndexReport:
         with self.shown(name) as shown:
-
-            def hear(now: Progress) -> None:
-                shown.show(now.done, now.total, f"{now.skipped} skipped" if now.skipped else "")
-
             return shop.index(
                 source,
                 format=kind,
@@ -219,7 +215,7 @@ class StepRunner:
                 overwrite_by_hand=wanted.overwrite_by_hand,
                 as_new=wanted.as_new,
                 thumbnails=wanted.thumbnails,
-                progress=hear,
+                progress=shown,
                 stop=self.stop,
                 optimize=False,  # once, at the end
             )
@@ -236,14 +232,13 @@ class StepRunner:
         assert wanted is not None  # noqa: S101 - as above
         shop = self._items()
         with self.shown("learning") as shown:
-            hear = self._heard(shown)
             report = categories.train(
                 shop,
                 wanted.by,
                 where=wanted.where,
                 levels=wanted.levels,
                 seed=wanted.seed,
-                progress=lambda now: hear(now.done, now.total),
+                progress=self._stopping(shown),
             )
         self._keep("categories", get_classifier_id(shop))
         return report
@@ -256,7 +251,7 @@ class StepRunner:
                 self._items(),
                 k=wanted.k,
                 rebuild="neighbours" in self.force,
-                progress=shown.show,
+                progress=shown,
                 stop=self.stop,
             )
         if not report.waiting:
@@ -278,7 +273,7 @@ class StepRunner:
                 distractors=wanted.distractors,
                 worst=wanted.worst,
                 seed=wanted.seed,
-                progress=self._heard(shown),
+                progress=self._stopping(shown),
             )
         for name in (wanted.report, wanted.json_):
             if name is not None:
@@ -297,7 +292,6 @@ class StepRunner:
             self.loaded.place(wanted.file), [self._items()], inputs=list_inputs(self.loaded)
         )
         with self.shown("export") as shown:
-            hear = self._heard(shown)
             report = export(
                 self._items(),
                 self.loaded.place(wanted.file),
@@ -306,7 +300,7 @@ class StepRunner:
                 vectors=wanted.vectors,
                 facts=wanted.facts,
                 force="export" in self.force or self._is_ours("export"),
-                progress=lambda done, total, _: hear(done, total),
+                progress=self._stopping(shown),
             )
         self._keep_files("export")
         return report

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from lookalike import images
 from lookalike.collection import Collection
 from lookalike.core.ids import alternative, id_from_name, id_problem, is_text
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.records import (
     Entry,
     IndexReport,
     Item,
     Json,
     Outcome,
-    Progress,
     Skipped,
     together,
 )
@@ -206,7 +206,7 @@ def index_kept(
     *,
     overwrite_by_hand: bool = False,
     remember: bool = True,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Make kept images items, and note in ``added`` what became of each.

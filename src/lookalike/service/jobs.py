@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from lookalike.core.records import IndexReport, Json, Progress
+from lookalike.core.progress import Progress, ProgressCallback
+from lookalike.core.records import IndexReport, Json
 from lookalike.errors import LookalikeError
 from lookalike.output.json_documents import when
 from lookalike.service.problems import Busy, Problem
@@ -28,7 +29,7 @@ _ALIVE_S = 15.0  # a comment now and then keeps proxies from closing a quiet str
 _LOG = logging.getLogger("lookalike.service")
 _NOTHING = Progress(done=0, total=None, skipped=0)
 
-Work = Callable[[Callable[[Progress], None], Callable[[], bool]], IndexReport]
+Work = Callable[[ProgressCallback, Callable[[], bool]], IndexReport]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

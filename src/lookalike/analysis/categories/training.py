@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 from lookalike.analysis.categories import logistic, stored_model
 from lookalike.analysis.categories.labels import Path, check_field, path_of
 from lookalike.core.filters import Condition
-from lookalike.core.records import Progress
+from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.errors import CollectionError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def train(
     where: str | Condition | None = None,
     levels: bool = False,
     seed: int = 0,
-    progress: Callable[[Progress], None] = lambda now: None,  # noqa: ARG005 - says nothing
+    progress: ProgressCallback = ignore_progress,
 ) -> CategoryReport:
     """Learn to tell the labels apart from the stored vectors, and keep what was learned.
 

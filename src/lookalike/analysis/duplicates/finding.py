@@ -27,6 +27,7 @@ from lookalike.analysis.duplicates.signatures import Signatures, hashes, signatu
 from lookalike.analysis.duplicates.verification import NOTHING_SHOWN, Verifier
 from lookalike.core.cpus import usable_cores
 from lookalike.core.filters import Condition
+from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.core.records import Hit, Item, Skipped
 from lookalike.core.vectors import cosines
 
@@ -92,7 +93,7 @@ def find(
     max_difference: float = 1.0,
     marked: bool = False,
     cache: Path | None = None,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    progress: ProgressCallback = ignore_progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> DuplicateReport:
     """Return the copies among the items, all or those that meet a filter.
@@ -103,7 +104,7 @@ def find(
     which of a group is the representative (``grouping.rank``); every copy of a group is a copy of
     the representative, not only of another copy. ``max_difference``, from 0 to 1, is what a near
     duplicate may differ by. ``cache`` is a file in which what was decoded is kept for the next
-    time. ``progress`` hears (what is being done, done, in all). Raise ``FilterError``,
+    time. The stage of ``progress`` is what is being compared. Raise ``FilterError``,
     ``StoreError``.
     """
     began = time.monotonic()
@@ -232,7 +233,7 @@ class _Run:
         collection: "Collection",
         items: list[Item],
         kept: SignatureCache,
-        progress: Callable[[str, int, int], None],
+        progress: ProgressCallback,
         stop: Callable[[], bool],
         *,
         most: float,
@@ -251,9 +252,12 @@ class _Run:
         self.verdicts: dict[tuple[int, int], Verdict] = {}
         self._verifier = Verifier(collection, kept)
         self._kept = kept
-        self._told = progress
+        self._progress = progress
         self._stop = stop
         self._pairs: list[tuple[int, int]] = []
+
+    def _show(self, stage: str, done: int, total: int) -> None:
+        self._progress(Progress(done=done, total=total, stage=stage))
 
     def read(self) -> None:
         """Decode what is not kept; leaves only the items that could be read."""
@@ -265,7 +269,7 @@ class _Run:
             read, unread = load_signatures(self.collection, some, self._kept)
             found |= read
             self.unread += unread
-            self._told("pictures", start + len(some), len(self.items))
+            self._show("pictures", start + len(some), len(self.items))
         # What is of one colour has no near duplicates: it would be paired with all of its kind.
         self.items = [
             item
@@ -289,7 +293,7 @@ class _Run:
                 for copies, looked in pool.map(look, range(0, len(pairs), _BATCH)):
                     self._pairs += [(first, second) for first, second in copies.tolist()]
                     self.compared += looked
-                    self._told("pairs", self.compared, total)
+                    self._show("pairs", self.compared, total)
 
     def _look(
         self, pairs: candidates.Pairs, start: int, *, crops: bool
@@ -308,7 +312,7 @@ class _Run:
             for start in range(0, len(self.items), _BATCH)
         ]
         for part in candidates.alike_by_hash(
-            np.concatenate(parts), told=lambda done: self._told("hashes", done, len(self.items))
+            np.concatenate(parts), told=lambda done: self._show("hashes", done, len(self.items))
         ):
             if self._stop():
                 return
@@ -327,7 +331,7 @@ class _Run:
             ids = [item.id for item in self.items[start : start + _BATCH]]
             vectors[start : start + len(ids)] = self.collection.vectors(ids)
         for part in candidates.alike_by_vector(
-            vectors, told=lambda done: self._told("vectors", done, count)
+            vectors, told=lambda done: self._show("vectors", done, count)
         ):
             if self._stop():
                 return
@@ -354,7 +358,7 @@ class _Run:
                 if place != start + row
             }
             yield np.array(sorted(pairs), np.int64).reshape(-1, 2)
-            self._told("vectors", start + len(some), len(self.items))
+            self._show("vectors", start + len(some), len(self.items))
 
     def groups(self, keep: KeepRule) -> list[tuple[int, dict[int, float]]]:
         """Return the components of the pairs, each taken apart until all are copies of the kept
@@ -398,7 +402,7 @@ class _Run:
                     self.turns[kept, one] = turn
                     self.verdicts[kept, one] = verdict
             self.confirmed += len(some)
-            self._told("details", self.confirmed, self.confirmed + len(likely) - start - len(some))
+            self._show("details", self.confirmed, self.confirmed + len(likely) - start - len(some))
         return copies
 
     def scores(self, kept: int, others: Sequence[int]) -> dict[int, float]:

@@ -18,6 +18,7 @@ from lookalike.analysis.duplicates.finding import TURNS
 from lookalike.analysis.duplicates.grouping import Duplicate, DuplicateGroup
 from lookalike.analysis.duplicates.image_signatures import load_view
 from lookalike.analysis.duplicates.removal_record import InheritedValues
+from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.core.records import Item
 from lookalike.errors import ImageError, ItemNotFoundError, SourceError
 from lookalike.sources.scan import TRASH
@@ -55,7 +56,7 @@ def act(
     move_to: Path | None = None,
     permanently: bool = False,
     dry_run: bool = False,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: ProgressCallback = ignore_progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[DuplicateOutcome]:
     """Move each group's duplicates below ``move_to``; without it, into the trash of their root.
@@ -85,7 +86,7 @@ def act(
                 return
             outcome = run.outcome(group.kept, copy, dry_run=dry_run)
             done += 1
-            progress(done, total)
+            progress(Progress(done=done, total=total))
             yield outcome
 
 

@@ -22,6 +22,7 @@ from lookalike.analysis.evaluation.scores import (
     Score,
     Split,
 )
+from lookalike.core.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -44,7 +45,7 @@ def evaluate(
     distractors: bool = False,
     worst: int = 10,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Evaluation:
     """Measure how good a collection's answers are, by exact comparison with every item.
 
@@ -85,7 +86,7 @@ def compare(
     distractors: bool = False,
     worst: int = 10,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Comparison:
     """Measure several collections on the images that are in all of them, as ``evaluate``.
 
@@ -110,7 +111,12 @@ def compare(
 
     def heard(number: int) -> Callable[[int], None]:
         before = number * len(plan.queries)
-        return lambda done: progress(before + done, total) if progress else None
+
+        def report(done: int) -> None:
+            if progress is not None:
+                progress(Progress(done=before + done, total=total))
+
+        return report
 
     made = tuple(
         _evaluated(

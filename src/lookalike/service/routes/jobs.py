@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from lookalike.core.records import IndexReport, Json, Progress
+from lookalike.core.progress import ProgressCallback
+from lookalike.core.records import IndexReport, Json
 from lookalike.indexing.removals import ALLOW
 from lookalike.service import kept, schemas
 from lookalike.service.adding import Adding, Arrival, arrived, index_kept, keep_all
@@ -86,7 +87,7 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
     if root is None or root == kept.find(shop, opened.place.uploads):
         raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
 
-    def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
+    def work(told: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
         if stop():
             return IndexReport(interrupted=True)
         report = opened.collection.index(
@@ -118,7 +119,7 @@ def _files(added: Sequence[Adding] | None) -> Callable[[], list[Json]] | None:
 
 
 def _images(opened: Opened, added: Sequence[Adding], *, overwrite_by_hand: bool) -> Work:
-    def work(told: Callable[[Progress], None], stop: Callable[[], bool]) -> IndexReport:
+    def work(told: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
         return index_kept(
             opened, added, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.errors import StoreDamagedError
 from lookalike.stores.embedded.own_files import DATABASE
 from lookalike.stores.embedded.sqlite import connect, translated
@@ -22,17 +23,17 @@ def copy_database(
     source: Path,
     target: Path,
     *,
-    progress: Callable[[int, int], None],
+    progress: ProgressCallback,
     stop: Callable[[], bool],
 ) -> bool:
     """Copy the database in the folder ``source`` to the folder ``target``, as of one moment.
 
-    ``progress`` is called with bytes: (copied, all). Return ``False`` if ``stop`` ended it. Writers
+    ``progress`` counts bytes. Return ``False`` if ``stop`` ended it. Writers
     are not kept waiting. Raise ``StoreError``; ``StoreDamagedError`` for a damaged database.
     """
 
     def hear(_status: int, remaining: int, total: int) -> None:
-        progress((total - remaining) * size, total * size)
+        progress(Progress(done=(total - remaining) * size, total=total * size))
         if stop():
             raise _Stopped
 

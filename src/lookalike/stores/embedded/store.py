@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.core.filters import FIELDS, Condition
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Keyed, NeighbourLists
 from lookalike.core.records import (
     Field,
@@ -693,7 +694,7 @@ class EmbeddedStore:
             self._graph = graph.Graph.open(self.folder, record, dim=self._dim())
         return self._graph
 
-    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:
+    def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
         if self.bound() is None or self.read_only:
             return False
         total = self.count()
@@ -706,7 +707,7 @@ class EmbeddedStore:
 
         def report(done: int) -> None:
             if progress is not None:
-                progress(min(done, total), total)
+                progress(Progress(done=min(done, total), total=total))
 
         def build(grow: graph.GraphRecord | None) -> graph.GraphRecord | None:
             chunks = self._chunks(grow.mark if grow else 0)

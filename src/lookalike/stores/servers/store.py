@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.core.filters import FIELDS, Condition
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Keyed, NeighbourLists
 from lookalike.core.records import (
     Field,
@@ -413,7 +414,7 @@ class ServerStore:
     def warm(self) -> None:
         """Nothing: the server keeps its own caches, and the connection is open already."""
 
-    def optimize(self, *, progress: Callable[[int, int], None] | None = None) -> bool:  # noqa: ARG002 - the protocol's
+    def optimize(self, *, progress: ProgressCallback | None = None) -> bool:  # noqa: ARG002 - the protocol's
         """Nothing: the server merges by itself, and its graph is written with the items."""
         return False
 
