@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +31,14 @@ from PIL import Image
 from benchmarks.machine import ROOT, SHARED, Json, Report, arguments, caltech, workplace
 from lookalike.encoders import OnnxEncoder, find_card
 from training.config import read_config
-from training.retrieval import SPACES, Score, evaluate, in_space, side_by_side
+from training.retrieval import SPACES, Score, difference, evaluate, in_space, side_by_side
 from training.sources import Reader, list_entries
 
 if TYPE_CHECKING:
     from lookalike.core.protocols import Prepared
 
 _REFERENCE = "lite0@224"
-_SINGLE = {0: (160, 192, 224), 1: (192, 240), 2: (192, 224, 260)}
+_SINGLE = {0: (160, 192, 224), 1: (192, 240), 2: (192, 208, 224, 260)}
 _TOGETHER = (
     ("lite0@160", "lite2@192"),
     ("lite0@224", "lite1@240"),
@@ -144,7 +144,9 @@ def scores_of(rows: NDArray[np.float32], labels: Sequence[str]) -> dict[str, Sco
     return {space: evaluate(in_space(rows, space), labels) for space in SPACES}
 
 
-def measure(encoders: dict[str, OnnxEncoder], sets: Sequence[Images]) -> list[Point]:
+def measure(
+    encoders: dict[str, OnnxEncoder], sets: Sequence[Images], together: Sequence[Sequence[str]]
+) -> list[Point]:
     made = {
         name: {images.name: vectors(encoder, images) for images in sets}
         for name, encoder in encoders.items()
@@ -152,7 +154,7 @@ def measure(encoders: dict[str, OnnxEncoder], sets: Sequence[Images]) -> list[Po
     seconds = times(encoders, sets[0].loaded[:_TIMED])
     print({name: f"{value * 1e3:.2f} ms" for name, value in seconds.items()}, file=sys.stderr)
     points = []
-    for names in [*((name,) for name in encoders), *_TOGETHER]:
+    for names in [*((name,) for name in encoders), *together]:
         rows = {
             images.name: made[names[0]][images.name]
             if len(names) == 1
@@ -173,7 +175,8 @@ def measure(encoders: dict[str, OnnxEncoder], sets: Sequence[Images]) -> list[Po
     return sorted(points, key=lambda point: point.time)
 
 
-def rows_of(point: Point) -> list[dict[str, Json]]:
+def rows_of(point: Point, reference: Point) -> list[dict[str, Json]]:
+    """Return a row for each set and space; ``gain`` is on the same queries, with its interval."""
     return [
         {
             "images": images,
@@ -188,6 +191,16 @@ def rows_of(point: Point) -> list[dict[str, Json]]:
             "P@10 from": round(score.interval["P@10"][0], 4),
             "P@10 to": round(score.interval["P@10"][1], 4),
             "P@1": round(score.mean["P@1"], 4),
+            **dict(
+                zip(
+                    ("gain", "gain from", "gain to"),
+                    (
+                        round(value, 4)
+                        for value in difference(score, reference.scores[images][space])
+                    ),
+                    strict=True,
+                )
+            ),
             "queries": score.queries,
             "classes": score.classes,
         }
@@ -196,62 +209,84 @@ def rows_of(point: Point) -> list[dict[str, Json]]:
     ]
 
 
-def draw(points: Sequence[Point], path: Path) -> None:
-    """Plot projected mAP against time per image, a panel for each set."""
+def frontier(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows that no other beats in time and in mAP, by time."""
+    best: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: (row["time"], -row["mAP"])):
+        if not best or row["mAP"] > best[-1]["mAP"]:
+            best.append(row)
+    return best
+
+
+def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Plot projected mAP against time per image, a panel for each set; name the frontier."""
     import matplotlib as mpl  # noqa: PLC0415 - only for the plot
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    names = list(points[0].scores)
-    figure, panels = plt.subplots(1, len(names), figsize=(6 * len(names), 5), squeeze=False)
+    rows = [row for row in rows if row["space"] == "projected"]
+    names = sorted({row["images"] for row in rows})
+    figure, panels = plt.subplots(1, len(names), figsize=(7 * len(names), 6), squeeze=False)
     for panel, name in zip(panels[0], names, strict=True):
-        for point in points:
-            score = point.scores[name]["projected"]
-            low, high = score.interval["mAP"]
-            value = score.mean["mAP"]
-            single = "+" not in point.name
+        some = [row for row in rows if row["images"] == name]
+        for row in some:
             panel.errorbar(
-                point.time,
-                value,
-                yerr=[[value - low], [high - value]],
-                fmt="o" if single else "s",
-                color="tab:blue" if single else "tab:orange",
-                alpha=0.8,
+                row["time"],
+                row["mAP"],
+                yerr=[[row["mAP"] - row["mAP from"]], [row["mAP to"] - row["mAP"]]],
+                fmt="s" if "+" in row["encoder"] else "o",
+                color="tab:orange" if "+" in row["encoder"] else "tab:blue",
+                elinewidth=0.7,
+                alpha=0.7,
             )
+        best = frontier(some)
+        panel.plot([row["time"] for row in best], [row["mAP"] for row in best], "k--", lw=0.8)
+        for row in best:
+            place = (row["time"], row["mAP"])
             panel.annotate(
-                point.name, (point.time, value), xytext=(4, 4), textcoords="offset points", size=7
+                row["encoder"], place, xytext=(-6, 6), textcoords="offset points", ha="right"
             )
         panel.set(
             title=name,
+            xscale="log",
             xlabel=f"processor time per image, {_REFERENCE} = 1",
-            ylabel="mAP, centred and projected to 256",
+            ylabel="mAP, centred and projected to 256, 95 % intervals",
         )
+        panel.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+        panel.minorticks_off()
+        panel.margins(x=0.25)
         panel.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=90)
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--part", choices=("choose", "report", "both"), default="report")
     parser.add_argument("--card", type=Path, action="append", default=[], help="also this card")
+    parser.add_argument(
+        "--together", action="append", default=[], help="also these side by side: lite0@224+NAME"
+    )
     parser.add_argument("--plot", type=Path, help="write a plot (PNG) there")
     options = parser.parse_args()
     sets = held_out(options.part, quick=options.quick)
-    points = measure(open_all(options.card), sets)
-    if options.plot:
-        draw(points, options.plot)
+    together = [*_TOGETHER, *(names.split("+") for names in options.together)]
+    points = measure(open_all(options.card), sets, together)
     report = Report(
         name="encoders", question="What does better quality cost?", tables={"frontier": []}
     )
+    reference = next(point for point in points if point.name == _REFERENCE)
     for point in points:
-        report.tables["frontier"] += rows_of(point)
+        report.tables["frontier"] += rows_of(point, reference)
+    if options.plot:
+        draw(report.tables["frontier"], options.plot)
     report.notes = [
         f"{images.name}: {len(images.loaded):,} images of {len(set(images.labels))} classes"
         for images in sets
     ]
     report.notes.append("time: processor time per image on one thread, ratio to " + _REFERENCE)
+    report.notes.append("gain: mAP on the same queries, less that of " + _REFERENCE)
     report.print(as_json=options.json)
 
 

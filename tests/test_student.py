@@ -16,12 +16,12 @@ from PIL import Image
 from lookalike.encoders import find_card, load_encoder
 from lookalike.encoders.weights import read_weights
 from training.config import Config, read_config
-from training.crops import show
+from training.crops import disturb, show
 from training.export import write_student
 from training.kept import Kept, Writer
 from training.plots import read_log
 from training.pooled import all_parts, build_pooled_network, dim_of, vector_parts
-from training.retrieval import evaluate, in_space, pca, side_by_side, unit
+from training.retrieval import difference, evaluate, in_space, pca, side_by_side, unit
 from training.sources import Entry, Reader, View, divide_classes, list_entries, list_views
 
 CONFIG = Path(__file__).parents[1] / "training" / "lite0.toml"
@@ -132,6 +132,20 @@ def test_a_crop_is_the_same_each_time_and_lies_in_the_image(
     assert show(image, View(entry=entry, number=0)) is image
 
 
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 5))
+def test_a_disturbed_view_is_the_same_each_time_and_keeps_most_of_the_image(
+    width: int, height: int, variant: int
+) -> None:
+    image = Image.fromarray(
+        np.random.default_rng(1).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    )
+    first, again = (disturb(image, "key", variant) for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+    assert 0.8 * width - 1 <= first.width <= width
+    assert 0.8 * height - 1 <= first.height <= height
+    assert disturb(image, "key", 0) is image
+
+
 def test_the_reader_gives_rgb_images(config: Config, archives: Path) -> None:
     reader = Reader(archives)
     for entry in list_entries(config.data)[:3]:
@@ -219,6 +233,18 @@ def test_a_class_of_one_image_asks_nothing() -> None:
     assert score.queries == 4
     low, high = score.interval["mAP"]
     assert low <= score.mean["mAP"] <= high
+
+
+def test_a_difference_is_that_of_the_same_queries() -> None:
+    rng = np.random.default_rng(7)
+    labels = [f"class {number % 4}" for number in range(80)]
+    middles = rng.standard_normal((4, 20))[np.arange(80) % 4]
+    clear = evaluate(unit(middles + rng.standard_normal((80, 20))), labels)
+    noisy = evaluate(unit(middles + 3 * rng.standard_normal((80, 20))), labels)
+    gain, low, high = difference(clear, noisy)
+    assert gain == pytest.approx(clear.mean["mAP"] - noisy.mean["mAP"])
+    assert 0 < low < gain < high
+    assert difference(clear, clear) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("shape", [(200, 30), (30, 200)])

@@ -15,7 +15,7 @@ from lookalike.analysis.finetuning.maps import front_of
 from lookalike.encoders.cards import find_card
 from lookalike.encoders.weights import read_weights
 from training.config import Config
-from training.crops import show
+from training.crops import disturb, show
 from training.kept import Kept, Writer
 from training.rate import Rate
 from training.sources import Reader, View
@@ -38,20 +38,25 @@ class Activations:
         self._kept = Kept(self._folder)
         self._shape: tuple[int, ...] | None = None
 
-    def ensure(self, views: Sequence[View]) -> None:
-        """Compute the maps that are missing."""
-        missing = [view for view in views if view.key not in self._kept]
+    def ensure(self, views: Sequence[View], variants: int = 1) -> None:
+        """Compute the maps of views in so many variants that are missing."""
+        missing = [
+            (view, variant)
+            for variant in range(variants)
+            for view in views
+            if _key(view, variant) not in self._kept
+        ]
         rate = Rate("activations", len(missing))
         if missing:
             with Writer(self._folder, "all", math.prod(self.shape)) as writer:
-                for view in missing:
-                    writer.append(view.key, self._run(view).ravel())
+                for view, variant in missing:
+                    writer.append(_key(view, variant), self._run(view, variant).ravel())
                     rate.step()
             self._kept = Kept(self._folder)
 
-    def maps(self, views: Sequence[View]) -> NDArray[np.float32]:
+    def maps(self, views: Sequence[View], variant: int = 0) -> NDArray[np.float32]:
         """Return the maps of views that are kept."""
-        rows = self._kept.rows([view.key for view in views])
+        rows = self._kept.rows([_key(view, variant) for view in views])
         return rows.reshape(len(views), *self.shape)
 
     @property
@@ -63,7 +68,11 @@ class Activations:
             self._shape = self._front.patches([blank]).shape[1:]
         return self._shape
 
-    def _run(self, view: View) -> NDArray[np.float32]:
-        image = show(self._reader.image(view.entry), view)
+    def _run(self, view: View, variant: int) -> NDArray[np.float32]:
+        image = disturb(show(self._reader.image(view.entry), view), view.key, variant)
         maps: NDArray[np.float32] = self._front.patches([self._front.prepare(image)])[0]
         return maps
+
+
+def _key(view: View, variant: int) -> str:
+    return f"{view.key}~{variant}" if variant else view.key

@@ -58,6 +58,7 @@ class Student:
 class Tuning:
     """How the student is trained.
 
+    Epoch ``e`` shows variant ``e % variants`` of each view, the first being the view itself.
     ``bank`` is the number of earlier views that a batch is compared with, ``temperature`` that of
     the softmax over them, ``teacher_weight`` the weight of the teacher beside the base encoder in
     the target, ``anchor`` the weight of staying near the base's own vectors, ``average`` the decay
@@ -66,6 +67,7 @@ class Tuning:
 
     seed: int
     epochs: int
+    variants: int
     batch: int
     bank: int
     learning_rate: float

@@ -1,17 +1,20 @@
-"""The part of an image that a view shows. Pure and seeded by the view's key."""
+"""What a view shows, and what an image may look like in another light. Pure and seeded by keys."""
 
 import math
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageFilter
 
 from training.sources import View
 
-__all__ = ["show"]
+__all__ = ["disturb", "show"]
 
 _AREA = (0.3, 0.9)  # of the image
 _STRETCH = 4 / 3  # of the proportions
+_LIGHT = (0.7, 1.3)  # factors of brightness, contrast and saturation
+_KEPT = 0.85  # of each side, at least, in a disturbed view
+_BLUR = 0.01  # deviation at most, as a share of the shorter side
 
 
 def show(image: Image.Image, view: View) -> Image.Image:
@@ -28,4 +31,27 @@ def show(image: Image.Image, view: View) -> Image.Image:
     part = image.crop((left, top, left + width, top + height))
     if rng.random() < 0.5:
         part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return part
+
+
+def disturb(image: Image.Image, key: str, variant: int) -> Image.Image:
+    """Return what the student sees of a view whose clean form the teacher saw.
+
+    Variant 0 is the view itself; the others lose a border, are mirrored, stand in another light
+    and are sometimes blurred.
+    """
+    if variant == 0:
+        return image
+    rng = np.random.default_rng([zlib.crc32(key.encode()), variant])
+    left, right = np.sort(rng.uniform(0, 1 - _KEPT, 2)) * image.width
+    top, bottom = np.sort(rng.uniform(0, 1 - _KEPT, 2)) * image.height
+    box = (int(left), int(top), image.width - int(right - left), image.height - int(bottom - top))
+    part = image.crop(box)
+    if rng.random() < 0.5:
+        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        part = enhance(part).enhance(float(rng.uniform(*_LIGHT)))
+    if rng.random() < 0.3:
+        radius = float(rng.uniform(0, _BLUR)) * min(part.size)
+        part = part.filter(ImageFilter.GaussianBlur(radius))
     return part

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lookalike.analysis.evaluation.intervals import interval
 from lookalike.analysis.evaluation.rankings import measures
 
-__all__ = ["SPACES", "Score", "evaluate", "in_space", "pca", "side_by_side", "unit"]
+__all__ = ["SPACES", "Score", "difference", "evaluate", "in_space", "pca", "side_by_side", "unit"]
 
 SPACES = ("raw", "centred", "projected")
 PROJECTED_DIM = 256
@@ -95,3 +95,10 @@ def evaluate(rows: Rows, labels: Sequence[str]) -> Score:
         interval={name: (float(a), float(b)) for name, a, b in zip(wanted, low, high, strict=True)},
         average_precision=found.values["mAP"],
     )
+
+
+def difference(one: Score, other: Score) -> tuple[float, float, float]:
+    """Return how much higher the mAP of ``one`` is on the same queries, and its interval."""
+    differences = one.average_precision - other.average_precision
+    low, high = interval(differences[:, None])
+    return float(differences.mean()), float(low[0]), float(high[0])

@@ -16,6 +16,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -79,8 +80,8 @@ def list_entries(data: Data) -> list[Entry]:
 def list_views(entries: Sequence[Entry], crops: int) -> list[View]:
     """Return the views in the order in which they are worth computing.
 
-    First whole training images (photographs, then the others), then those to choose by, then one
-    crop after the other of the photographs and Caltech images, and last those to report on.
+    First whole training images, photographs and small product images in turn, then those to choose
+    by, then one crop after the other of the photographs, and last those to report on.
     """
     train = [entry for entry in entries if entry.part == "train"]
     large = [entry for entry in train if entry.archive != _FASHION]
@@ -88,7 +89,8 @@ def list_views(entries: Sequence[Entry], crops: int) -> list[View]:
     order = random.Random(7)
     for group in (large, small):
         order.shuffle(group)
-    views = [View(entry=entry, number=0) for entry in (*large, *small)]
+    in_turn = [entry for pair in zip_longest(large, small) for entry in pair if entry]
+    views = [View(entry=entry, number=0) for entry in in_turn]
     views += [View(entry=entry, number=0) for entry in entries if entry.part == "choose"]
     for number in range(1, crops + 1):
         views += [View(entry=entry, number=number) for entry in large]

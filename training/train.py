@@ -76,7 +76,8 @@ class Run:
         self._folder = config.run / "student"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._activations = Activations(config, threads)
-        self._activations.ensure([*views, *held])
+        self._activations.ensure(held)
+        self._activations.ensure(views, config.tuning.variants)
         arrays = read_weights(find_card(config.student.card))
         self._tail = Tail(arrays, config.student.stages)
         self._base = self._vectors(views)
@@ -142,7 +143,8 @@ class Run:
         others = sorted(set(others) - set(rows))
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self._step, self.steps, self._config)
-        maps = self._activations.maps([self._views[row] for row in rows])
+        variant = epoch % tuning.variants
+        maps = self._activations.maps([self._views[row] for row in rows], variant)
         found = F.normalize(pooled(self._tail, maps, self._config.student.spread))
         student = F.normalize(found - self._mean)
         relational = relational_loss(
