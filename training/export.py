@@ -1,4 +1,4 @@
-"""Write a student as an ONNX file with its card.
+"""Write a student as an ONNX file with its card and a model card for people.
 
     python -m training.export training/lite0.toml --run FOLDER [--weights student/weights.npz] \
         [--name lookalike-lite0-v1] [--inner 0.8] [--card efficientnet-lite2] [--side 260] \
@@ -64,6 +64,25 @@ layout = "nchw"
 """
 
 
+_MODEL_CARD = """\
+# {name}
+
+- **What**: {title}. An image of {side} x {side} px (proportions ignored) becomes {dim:,} numbers.
+- **Base**: {source}; {licence}; trained on ImageNet (ILSVRC 2012).
+- **Further training**: {training}.
+- **Vector**: {vector}. Meant to be centred and projected on the collection's own components.
+- **File**: {file}, {size:,} bytes, SHA-256 {sha256}; weights as float16, computed with as float32.
+- **Measured**: by `training/README.md` (protocol) and `benchmarks/encoders.py`.
+- **Limits**: it knows what ImageNet and the training images show. Not measured: faces, text, small
+  things in large scenes, fairness.
+"""
+_DATA = (
+    "the last {stages} stages, taught by CLIP ViT-B/16 (OpenAI, MIT) and by the base itself on "
+    "views of sharp-photos.zip (mixed terms, research), Caltech-101 (CC BY 4.0) and Myntra product "
+    "images (stated as MIT or CC0 by third parties), without held-out classes"
+)
+
+
 def halve(model: Any) -> None:  # noqa: ANN401 - onnx.ModelProto
     """Store the weights as float16, each cast to float32 where it is used."""
     kept, casts = [], []
@@ -87,12 +106,16 @@ def halve(model: Any) -> None:  # noqa: ANN401 - onnx.ModelProto
 def write_student(
     config: Config, learned: Arrays, folder: Path, *, name: str, inner: float
 ) -> Path:
-    """Write ``name.onnx`` and ``name.toml`` to the folder, and return the card's path."""
+    """Write ``name.onnx``, its card ``name.toml`` and the model card ``name.md``.
+
+    Return the path of the second.
+    """
     card = find_card(config.student.card)
     arrays: dict[str, NDArray[np.generic]] = {**read_weights(card), **learned}
     lengths = [1.0, config.student.spread, inner]
+    parts = vector_parts(arrays)
     model = build_pooled_network(
-        arrays, config.student.side, vector_parts(arrays), output=_OUTPUT, weights=lengths
+        arrays, config.student.side, parts, output=_OUTPUT, weights=lengths
     )
     halve(model)
     for output in list(model.graph.output):
@@ -108,15 +131,36 @@ def write_student(
         if output.name == _OUTPUT
     )
     taught = "taught by CLIP ViT-B/16" if learned else "not trained further"
+    title = f"{card.title}, {taught}; mean and spread of its maps"
+    digest = hashlib.sha256(content).hexdigest()
     path = folder / f"{name}.toml"
     path.write_text(
         _CARD.format(
             name=json.dumps(name),
-            title=json.dumps(f"{card.title}, {taught}; mean and spread of its maps"),
+            title=json.dumps(title),
             file=json.dumps(f"{name}.onnx"),
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=digest,
             side=config.student.side,
             dim=dim,
+        ),
+        encoding="utf-8",
+    )
+    pooled = [
+        f"{part.name} at length {length:g}" for part, length in zip(parts, lengths, strict=True)
+    ]
+    path.with_suffix(".md").write_text(
+        _MODEL_CARD.format(
+            name=name,
+            title=title,
+            side=config.student.side,
+            dim=dim,
+            source=card.source,
+            licence=card.licence,
+            training=_DATA.format(stages=config.student.stages) if learned else "none",
+            vector=", ".join(pooled),
+            file=f"{name}.onnx",
+            size=len(content),
+            sha256=digest,
         ),
         encoding="utf-8",
     )
