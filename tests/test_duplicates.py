@@ -480,7 +480,7 @@ def test_the_page_escapes_what_comes_from_the_collection() -> None:
     )
     page = render_duplicates(found, {bad.id: None}, name="a & b")
     assert "<script" not in page
-    assert "Copies in a &amp; b" in page
+    assert "Duplicates in a &amp; b" in page
 
 
 def command(place: Path, *arguments: str) -> Result:

@@ -493,7 +493,7 @@ def test_an_evaluation_without_wrong_answers_says_so(make: Make) -> None:
     items = [item(str(n), str(n // 2)) for n in range(4)]
     found = evaluate(make(items, turned(0, 1, 50, 51)), ks=(3,), worst=0)
     page = Page(render_evaluation(one_of(found), {}))
-    assert "No first answer was wrong" in page.text
+    assert "No first result was wrong" in page.text
     assert found.scores["R@3"] == Score(micro=1, low=1, high=1, macro=1)
 
 
@@ -506,8 +506,8 @@ def test_the_page_begins_in_plain_words(make: Make) -> None:
     found = evaluate(make(items, vectors), queries=None)
     text = Page(render_evaluation(one_of(found), {})).text
     right = found.scores["P@10"].micro * 10
-    assert f"Of the first 10 found, about {right:.0f} were." in text
-    best, worst = text.split("It does best for ")[1].split(".")[0].split(", and least well for ")
+    assert f"Of the first 10 results, about {right:.0f} had." in text
+    best, worst = text.split("It does best for ")[1].split(".")[0].split(", and worst for ")
     assert all(kind in best for kind in ("kind 0", "kind 1", "kind 2"))
     assert all(kind in worst for kind in ("kind 3", "kind 4", "kind 5"))
     assert "mostly taken for kind" in worst
@@ -525,9 +525,9 @@ def test_the_page_says_what_was_left_out_and_drawn(make: Make) -> None:
     for sentence in (
         "The queries are the images with side=q; they search the 5 images with side=g.",
         "3 of 6 possible queries were drawn at random (seed 0).",
-        "No queries, for nothing else has their label: 1.",
+        "Not used as queries, because no other item shares their label: 1.",
         "Without a label, and left out: 1.",
-        "left out were 1 of shop0.",
+        "left out: 1 of shop0.",
     ):
         assert sentence in page.text
     twice = Page(render_evaluation(compare([one, one], ks=(2,)), {}))

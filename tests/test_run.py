@@ -87,7 +87,7 @@ def test_one_file_takes_pictures_to_categories_neighbours_report_and_table(
         learned = categories.get_classifier_info(shop)
         assert learned is not None
         assert learned.labels == ("even", "odd")
-    assert "as if a customer had brought it" in (folder / "report.html").read_text()
+    assert "was used as a query" in (folder / "report.html").read_text()
     assert json.loads((folder / "report.json").read_text())["common"] == 8
     assert len((folder / "items.jsonl").read_text().splitlines()) == 8
 

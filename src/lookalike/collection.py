@@ -768,9 +768,7 @@ class Collection:
         else:
             path = os.fspath(query)
             if path.lower().startswith(("http://", "https://")):
-                raise NotAnImageError(
-                    "is a URL; save the picture first and give the file", path=path
-                )
+                raise NotAnImageError("is a URL; save the image first and give the file", path=path)
             data = images.read(_expanded(path), limits=self.limits)
         try:
             at_least = self._decode_size()

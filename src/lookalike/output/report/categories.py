@@ -1,4 +1,4 @@
-"""What was learned of a collection's labels, as a page to read."""
+"""A report page on a collection's category classifier: how well it predicts labels. Pure."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -18,16 +18,16 @@ _ROWS: Final = 500  # labels in the table; the JSON document has all
 
 
 def render_categories(report: CategoryReport, *, collection: str, made_at: str = "") -> str:
-    """Return the page of what ``categories.train`` answered."""
+    """Return the page for a report of ``categories.train``, as one HTML file."""
     parts = [
-        f"<h1>How well does {escape(collection)} name a picture's {escape(report.by)}?</h1>",
+        f"<h1>How well does {escape(collection)} predict an image's {escape(report.by)}?</h1>",
         f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
     ]
     title = f"Categories of {collection}"
     if report.accuracy is None:
         parts.append(
-            f"<p>{report.classes:,} labels were learned from {report.items:,} images. They are "
-            "too few to keep some apart, so nothing says how well it went.</p>"
+            f"<p>{report.classes:,} labels were trained on {report.items:,} images. They are "
+            "too few to hold some out, so the quality was not measured.</p>"
         )
         return page.document(title, [*parts, "<h2>Every label</h2>", _label_table(report)])
     return page.document(
@@ -37,13 +37,13 @@ def render_categories(report: CategoryReport, *, collection: str, made_at: str =
             _summary(report, report.accuracy),
             _tiles(report, report.accuracy),
             _protocol(report),
-            "<h2>How sure it is</h2>",
+            "<h2>Calibration of the probabilities</h2>",
             '<div class="plots">',
             _calibration(report.calibration),
             _sureness(report.calibration),
             "</div>",
             _truth_of(report),
-            "<h2>Taken for each other</h2>",
+            "<h2>Confusions</h2>",
             _confusions(report),
             _matrix(report),
             "<h2>Every label</h2>",
@@ -55,8 +55,8 @@ def render_categories(report: CategoryReport, *, collection: str, made_at: str =
 
 def _summary(report: CategoryReport, accuracy: float) -> str:
     return (
-        f"<p>{report.held_out:,} images took no part in learning. Asked what is on them, the "
-        f"collection named the right {escape(report.by)} in "
+        f"<p>{report.held_out:,} images took no part in training. For them, the "
+        f"classifier predicted the right {escape(report.by)} in "
         f"<b>{100 * accuracy:.0f} of 100</b> cases.</p>"
     )
 
@@ -65,36 +65,39 @@ def _tiles(report: CategoryReport, accuracy: float) -> str:
     top5, macro, ece = report.top5 or 0.0, report.macro_accuracy or 0.0, report.ece or 0.0
     return page.tiles(
         [
-            page.tile(percent(accuracy), "of images are named right", "accuracy"),
-            page.tile(percent(top5), "have the right label among the first five", "top 5"),
-            page.tile(percent(macro), "on average over labels, rare ones too", "macro accuracy"),
-            page.tile(f"{ece:.3f}", "between what is said and what is true", "calibration error"),
+            page.tile(percent(accuracy), "of images are predicted right", "accuracy"),
+            page.tile(percent(top5), "have the right label among the five most probable", "top 5"),
+            page.tile(percent(macro), "mean over labels, rare ones included", "macro accuracy"),
+            page.tile(
+                f"{ece:.3f}", "mean gap between probability and accuracy", "calibration error"
+            ),
         ]
     )
 
 
 def _protocol(report: CategoryReport) -> str:
-    apart = "Copies of an image, and images of one group, were kept on one side."
+    apart = "Duplicates, and images of one group, were never on both sides."
     unjudged = ""
     if report.unjudged:
-        unjudged = f" {report.unjudged:,} labels have none among them, so nothing says how they do."
+        unjudged = (
+            f" {report.unjudged:,} labels have no held-out image, so their quality is not known."
+        )
     return (
         "<h2>What was measured</h2>"
-        f"<p>{report.classes:,} labels were learned from the vectors of {report.items:,} images, "
-        f"by logistic regression. The figures are those of a first round, in which "
-        f"{report.held_out:,} of the images were held out to judge.{unjudged} {apart} The model "
-        "that is kept was then learned from all of them.</p>"
+        f"<p>{report.classes:,} labels were trained on the vectors of {report.items:,} images, "
+        f"by logistic regression. The figures come from a first round, in which "
+        f"{report.held_out:,} of the images were held out for evaluation.{unjudged} {apart} The "
+        "stored classifier was then trained on all images.</p>"
     )
 
 
 def _truth_of(report: CategoryReport) -> str:
     return (
-        '<p class="quiet">An image that is said to be a cup with 0.8 should be one in 8 of 10 '
-        "cases: then the points lie on the line. Below it, the probabilities promise too much. The "
+        '<p class="quiet">Of the images predicted to be a cup with probability 0.8, 8 of 10 should '
+        "be cups: then the points lie on the line. Below it, the probabilities are too high. The "
         f"calibration error is how far the points are from the line on average: "
-        f"{report.ece or 0.0:.3f}, and {report.ece_before or 0.0:.3f} as learned, before one "
-        "number (the temperature) was fitted. Every image was judged at a temperature to which "
-        "it did not contribute.</p>"
+        f"{report.ece or 0.0:.3f}, and {report.ece_before or 0.0:.3f} before the temperature "
+        "was fitted. Every image was evaluated at a temperature that was fitted without it.</p>"
     )
 
 
@@ -126,13 +129,15 @@ def _calibration(bins: Sequence[CalibrationBin]) -> str:
     most = max(one.items for one in bins)
     body += [
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{3 + 7 * (one.items / most) ** 0.5:.1f}" '
-        f'style="fill:var(--s0);stroke:var(--card);stroke-width:1.5"><title>said '
-        f"{percent(one.confidence)}, right {percent(one.accuracy)}, {one.items:,} pictures"
+        f'style="fill:var(--s0);stroke:var(--card);stroke-width:1.5"><title>predicted '
+        f"{percent(one.confidence)}, right {percent(one.accuracy)}, {one.items:,} images"
         "</title></circle>"
         for one, (x, y) in zip(bins, points, strict=True)
     ]
     body += _across("probability of the first label")
-    return plots.figure("Share that is right, by what was said", (480, _TOP + _HIGH + 48), body)
+    return plots.figure(
+        "Share that is right, by predicted probability", (480, _TOP + _HIGH + 48), body
+    )
 
 
 def _sureness(bins: Sequence[CalibrationBin]) -> str:
@@ -145,11 +150,11 @@ def _sureness(bins: Sequence[CalibrationBin]) -> str:
             plots.rect(
                 (min(middle - 11, _LEFT + _WIDE - 22), _TOP + _HIGH - tall, 22, tall),
                 0,
-                f"about {percent(one.confidence)}: {one.items:,} pictures",
+                f"about {percent(one.confidence)}: {one.items:,} images",
             )
         )
     body += _across("probability of the first label")
-    return plots.figure("Share of images, by what was said", (480, _TOP + _HIGH + 48), body)
+    return plots.figure("Share of images, by predicted probability", (480, _TOP + _HIGH + 48), body)
 
 
 def _bars(report: CategoryReport) -> str:
@@ -159,7 +164,7 @@ def _bars(report: CategoryReport) -> str:
     worst = sorted(judged, key=lambda one: (one.recall, -one.held_out, one.label))[:_BARS]
     of = "Labels" if len(worst) == len(judged) else f"The {len(worst)} worst labels"
     return plots.bars(
-        f"{of} with at least {_ENOUGH} judged images: share that is recognised",
+        f"{of} with at least {_ENOUGH} held-out images: share predicted right",
         [
             plots.Bar(
                 name=one.label,
@@ -173,7 +178,7 @@ def _bars(report: CategoryReport) -> str:
 
 
 def _matrix(report: CategoryReport) -> str:
-    """Return rows are what images are, columns what they were taken for; a row adds up to 1."""
+    """Return the confusion matrix: rows are true labels, columns predictions; rows add up to 1."""
     shown = _confused_labels(report)
     if len(shown) < 2:  # noqa: PLR2004 - nothing to compare
         return ""
@@ -203,7 +208,7 @@ def _matrix(report: CategoryReport) -> str:
                 continue
             share = items / known[label].held_out
             colour = "--right" if row == column else "--wrong"
-            words = "recognised" if row == column else f"taken for {other}"
+            words = "predicted right" if row == column else f"predicted as {other}"
             body.append(
                 f'<rect x="{left + cell * column + 0.5:.1f}" y="{y + 0.5:.1f}" '
                 f'width="{cell - 1:.1f}" height="{cell - 1:.1f}" rx="1.5" '
@@ -213,7 +218,7 @@ def _matrix(report: CategoryReport) -> str:
             )
     which = "All labels" if len(shown) == len(report.labels) else f"{len(shown)} of the labels"
     return plots.figure(
-        f"{which}: rows are what images are, columns what they were taken for",
+        f"{which}: rows are true labels, columns are predictions",
         (width + 2, top + cell * len(shown) + 2),
         body,
         wide=True,
@@ -221,9 +226,7 @@ def _matrix(report: CategoryReport) -> str:
 
 
 def _confused_labels(report: CategoryReport) -> list[str]:
-    """Return labels for the matrix: all, or those most often mistaken; alike ones beside each
-    other.
-    """
+    """Return the labels of the matrix: all, or the most confused ones, similar ones adjacent."""
     times: dict[frozenset[str], int] = {}
     weight: dict[str, int] = {}
     for one in report.confusions:
@@ -257,7 +260,7 @@ def _closeness(label: str, shown: Sequence[str], times: Mapping[frozenset[str], 
 
 def _confusions(report: CategoryReport) -> str:
     if not report.confusions:
-        return "<p>Nothing was mistaken.</p>"
+        return "<p>Every prediction was right.</p>"
     held_out = {one.label: one.held_out for one in report.labels}
 
     def row(one: LabelConfusion) -> tuple[str, ...]:
@@ -270,10 +273,10 @@ def _confusions(report: CategoryReport) -> str:
 
     wrong = sum(one.items for one in report.confusions)
     return (
-        f"<p>{wrong:,} images were named wrong, in {len(report.confusions):,} different ways. "
+        f"<p>{wrong:,} images were predicted wrong, as {len(report.confusions):,} different pairs. "
         "The most frequent:</p>"
         + page.table(
-            ("Is", page.left("Was taken for"), "Pictures", "Of those judged"),
+            ("Label", page.left("Predicted as"), "Images", "Share of held-out"),
             map(row, report.confusions[:_CONFUSIONS]),
         )
     )
@@ -296,5 +299,5 @@ def _label_table(report: CategoryReport) -> str:
     note = ""
     if len(ordered) > _ROWS:
         note = f'<p class="quiet">The worst {_ROWS} of {len(ordered):,} labels.</p>'
-    head = ("Label", "Pictures", "Judged", "Recognised", "Right when said")
-    return note + page.table((*head, page.left("Else mostly taken for")), map(row, ordered[:_ROWS]))
+    head = ("Label", "Images", "Held out", "Recall", "Precision")
+    return note + page.table((*head, page.left("Mostly confused with")), map(row, ordered[:_ROWS]))

@@ -1,4 +1,4 @@
-"""The groups of copies as a page to look at. Pure: records and thumbnails in, text out."""
+"""A report page on groups of duplicates. Pure: records and thumbnails in, HTML out."""
 
 from collections.abc import Mapping
 from html import escape
@@ -10,28 +10,28 @@ from lookalike.output.report import page
 __all__ = ["render_duplicates"]
 
 _LEGEND = (
-    "<p>A near duplicate's difference is 0 for the same pixels and at most 1. Those that are "
-    "<i>not sure</i> look alike, but are left alone when duplicates are deleted or moved.</p>"
+    "<p>The difference of a near duplicate is between 0 (the same pixels) and 1. Duplicates "
+    "marked <i>not sure</i> look alike, but are never deleted or moved.</p>"
 )
 
 
 def render_duplicates(
     found: DuplicateReport, thumbnails: Mapping[str, bytes | None], *, name: str, made_at: str = ""
 ) -> str:
-    """Return one HTML file. ``thumbnails`` are JPEGs by id; groups whose kept item lacks are left
-    out.
+    """Return one HTML file. ``thumbnails`` are JPEGs by id. Groups whose kept item has none are
+    left out.
 
     ``name`` is the collection's. Everything that comes from a collection is escaped.
     """
     shown = [group for group in found.groups if group.kept.id in thumbnails]
     exact = sum(copy.exact for group in found.groups for copy in group.duplicates)
-    title = f"Copies in {name}"
+    title = f"Duplicates in {name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
         page.tiles(
             (
-                page.tile(f"{len(found.groups):,}", "groups of copies"),
+                page.tile(f"{len(found.groups):,}", "groups of duplicates"),
                 page.tile(f"{exact:,}", "exact duplicates: the same bytes"),
                 page.tile(
                     f"{found.copies - exact:,}",
@@ -64,7 +64,7 @@ def _kept(item: Item, jpeg: bytes | None) -> str:
 
 
 def _cell(copy: Duplicate, jpeg: bytes | None) -> str:
-    how = "exact" if copy.exact else f"near {copy.difference:.2f}"
+    how = "exact" if copy.exact else f"near, difference {copy.difference:.2f}"
     turn = f", {escape(copy.turn)}" if copy.turn else ""
     picture = page.framed(jpeg, copy.item.id)
     doubt = "" if copy.sure else f"<br>not sure: {escape(copy.reason)}"

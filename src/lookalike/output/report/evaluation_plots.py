@@ -39,13 +39,11 @@ def draw_curve(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
         body.append(
             plots.text(left + width * (k - 1) / steps, top + height + 18, str(k), anchor="middle")
         )
-    body.append(
-        plots.text(left + width / 2, top + height + 36, "answers looked at", anchor="middle")
-    )
+    body.append(plots.text(left + width / 2, top + height + 36, "results", anchor="middle"))
     body += plots.key(titles, top + height + 60)
     extra = 50 + 20 * len(titles) if len(titles) > 1 else 44
     return plots.figure(
-        "Share of right answers among the first k (P@k)", (480, top + height + extra), body
+        "Share of right results among the first k (P@k)", (480, top + height + extra), body
     )
 
 
@@ -85,11 +83,11 @@ def draw_side_by_side(every: Sequence[Evaluation], titles: Sequence[str]) -> str
 
 
 def draw_worst_classes(one: Evaluation, series: int) -> str:
-    """Return the worst classes (all, where they are few) with their names."""
+    """Return a bar chart of the worst classes, or of all where they are few."""
     shown = one.classes[:_BARS]
     of = "Every class" if len(shown) == len(one.classes) else f"The worst {len(shown)} classes"
     return plots.bars(
-        f"{of}: {one.headline}, the share of right answers among the first {one.headline[2:]}",
+        f"{of}: {one.headline}, the share of right results among the first {one.headline[2:]}",
         [
             plots.Bar(
                 name=each.name, share=each.values[one.headline], title=_tooltip(each, one.headline)
@@ -101,7 +99,7 @@ def draw_worst_classes(one: Evaluation, series: int) -> str:
 
 
 def draw_all_classes(one: Evaluation, series: int) -> str:
-    """Return all classes as thin columns, where they are many; of thousands, evenly chosen ones."""
+    """Return all classes as thin columns, if they are many; of thousands, evenly spaced ones."""
     if len(one.classes) <= _BARS:
         return ""
     left, top, width, height = 44.0, 10.0, 420.0, 220.0

@@ -36,24 +36,22 @@ def write_summary(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
             for one, title in zip(every, titles, strict=True)
         )
     return (
-        f"<p>Each of {first.queries:,} images was searched as if a customer had brought it. The "
-        f"first image found was of the same {escape(first.by)} {found} searches."
+        f"<p>Each of {first.queries:,} images was used as a query. The "
+        f"first result had the same {escape(first.by)} {found} searches."
         + (f" {_in_ten(first)}</p>{_best_and_worst(first)}" if len(every) == 1 else "</p>")
     )
 
 
 def _in_ten(one: Evaluation) -> str:
-    """Return how many of the answers that fill a page are right."""
+    """Return how many of the first k results are right, as a sentence; empty for k = 1."""
     k = int(one.headline[2:])
     if k == 1:
         return ""
-    return f"Of the first {k} found, about <b>{one.scores[one.headline].micro * k:.0f}</b> were."
+    return f"Of the first {k} results, about <b>{one.scores[one.headline].micro * k:.0f}</b> had."
 
 
 def _best_and_worst(one: Evaluation) -> str:
-    """Return where customers are served best and worst, of the classes that were asked often
-    enough.
-    """
+    """Return a sentence with the best and worst classes, of those with enough queries."""
     asked = [each for each in one.classes if each.queries >= _ENOUGH]
     if len(asked) < 2 * _EXTREMES:
         return ""
@@ -63,7 +61,7 @@ def _best_and_worst(one: Evaluation) -> str:
         for each in asked[:_EXTREMES]
     )
     best = _listed_all(f"<b>{escape(each.name)}</b>" for each in asked[: -_EXTREMES - 1 : -1])
-    return f"<p>It does best for {best}, and least well for {worst}.</p>"
+    return f"<p>It does best for {best}, and worst for {worst}.</p>"
 
 
 def _listed_all(parts: Iterable[str]) -> str:
@@ -79,13 +77,13 @@ def write_tiles(one: Evaluation) -> str:
     shown = [
         (name, words)
         for name, words in {
-            "R@1": "of first answers are right",
-            one.headline: f"of the first {one.headline[2:]} answers are right",
-            f"R@{one.ks[-1]}": f"of searches find a right one among the first {one.ks[-1]}",
+            "R@1": "of first results are right",
+            one.headline: f"of the first {one.headline[2:]} results are right",
+            f"R@{one.ks[-1]}": f"of searches have a right result among the first {one.ks[-1]}",
         }.items()
         if name in one.scores and (name != "P@1" or "R@1" not in one.scores)
     ]
-    shown.append(("mAP", "average precision: 100 % if all right ones come before all others"))
+    shown.append(("mAP", "average precision: 100 % if all right results come before all others"))
     return page.tiles(
         page.tile(
             percent(one.scores[name].micro), words, note=f"{name}, likely {_range(one, name)}"
@@ -106,7 +104,7 @@ def write_protocol(found: Comparison) -> str:
     if one.split is None:
         sentences.append(
             f"Every query is an image of the collection that searches the other {one.items - 1:,}."
-            " It never finds itself; exact duplicates of it count like any other image."
+            " The query itself is left out; its exact duplicates are not."
         )
     else:
         asking, gallery = (f"<code>{escape(side)}</code>" if side else "all" for side in one.split)
@@ -117,8 +115,8 @@ def write_protocol(found: Comparison) -> str:
     if one.where:
         sentences.append(f"Only images that meet <code>{escape(one.where)}</code> take part.")
     sentences.append(
-        f"An answer is right when it has the query's {by}. Every query was compared with every "
-        "picture, without shortcuts."
+        f"A result is right if it has the query's {by}. Every query was compared with every "
+        "image (exact search)."
     )
     if one.queries < one.eligible:
         sentences.append(
@@ -126,14 +124,16 @@ def write_protocol(found: Comparison) -> str:
             f"{one.seed})."
         )
     if one.alone:
-        sentences.append(f"No queries, for nothing else has their {by}: {one.alone:,}.")
+        sentences.append(
+            f"Not used as queries, because no other item shares their {by}: {one.alone:,}."
+        )
     if one.unclassed:
-        what = "so counted as wrong answers" if one.distractors else "left out"
+        what = "counted as wrong results" if one.distractors else "left out"
         sentences.append(f"Without a {by}, and {what}: {one.unclassed:,}.")
     if len(found.evaluations) > 1:
         sentences.append(
-            f"All collections were asked the same queries over the {found.common:,} images that "
-            f"they have in common; {_left_out(found)}"
+            f"All collections were searched with the same queries, among the {found.common:,} "
+            f"images that they have in common; {_left_out(found)}"
         )
     encoders = ", ".join(
         f"{escape(title)}: {escape(each.encoder)} (<code>{escape(each.fingerprint)}</code>)"
@@ -141,31 +141,31 @@ def write_protocol(found: Comparison) -> str:
     )
     return (
         f"<h2>What was measured</h2><p>{' '.join(sentences)}</p>"
-        f'<p class="quiet">Encoder of {encoders}.</p>'
+        f'<p class="quiet">Encoders: {encoders}.</p>'
     )
 
 
 def _left_out(found: Comparison) -> str:
     if not any(found.left_out):
-        return "none has any other."
+        return "no collection has any others."
     titles = make_titles(found.evaluations)
     parts = [
         f"{count:,} of {escape(title)}"
         for count, title in zip(found.left_out, titles, strict=True)
         if count
     ]
-    return f"left out were {', '.join(parts)}."
+    return f"left out: {', '.join(parts)}."
 
 
 def write_legend(one: Evaluation) -> str:
     k = one.ks[-1]
     return (
-        f'<p class="quiet"><b>P@{k}</b>: the share of right answers among the first {k}. '
-        f"<b>R@{k}</b>: the share of queries with at least one right answer among the first {k} "
-        "(hit rate, as retrieval benchmarks say). "
+        f'<p class="quiet"><b>P@{k}</b>: the share of right results among the first {k}. '
+        f"<b>R@{k}</b>: the share of queries with at least one right result among the first {k} "
+        "(hit rate; retrieval benchmarks call it Recall@k). "
         f"<b>recall@{k}</b>: the share of all right images that are among the first {k}. "
-        "<b>mAP</b>: the precision at each right answer, averaged, over the whole ranking; "
-        "<b>mAP@R</b> and <b>R-precision</b> look at as many answers as there are right ones. "
-        "<b>All queries</b> weighs every query alike (micro), <b>all classes</b> every class "
-        "(macro). The 95 % range says what another choice of queries would have changed.</p>"
+        "<b>mAP</b>: the precision at each right result, averaged, over the whole ranking; "
+        "<b>mAP@R</b> and <b>R-precision</b> use as many results as there are right ones. "
+        "<b>All queries</b> gives every query the same weight (micro), <b>all classes</b> every "
+        "class (macro). The 95 % range is what another sample of queries would give.</p>"
     )

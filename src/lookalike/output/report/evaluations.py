@@ -33,14 +33,16 @@ _CONFUSIONS: Final = 15
 def render_evaluation(
     found: Comparison, thumbnails: Mapping[tuple[int, str], bytes | None], *, made_at: str = ""
 ) -> str:
-    """Return the page. ``thumbnails`` are JPEGs by number of the collection and id; what lacks is
-    gone.
+    """Return an evaluation's page as one HTML file.
+
+    ``thumbnails`` are JPEGs by (number of the collection, id). An image without one is shown as
+    not found.
     """
     every = found.evaluations
     titles = make_titles(every)
     first = every[0]
     parts = [
-        f"<h1>How good are the answers of {page.listed(titles)}?</h1>",
+        f"<h1>How good are the results of {page.listed(titles)}?</h1>",
         f'<p class="quiet">{escape(made_at)}</p>' if made_at else "",
         write_summary(every, titles),
     ]
@@ -130,13 +132,13 @@ def _class_table(one: Evaluation) -> str:
     if len(one.classes) > _ROWS:
         note = f'<p class="quiet">The worst {_ROWS} of {len(one.classes):,} classes.</p>'
     mistaken = page.left("Mostly mistaken for")
-    head = (escape(one.by.capitalize()), "Pictures", "Queries", *columns, mistaken)
+    head = (escape(one.by.capitalize()), "Images", "Queries", *columns, mistaken)
     return note + page.table(head, rows)
 
 
 def _confused(one: Evaluation, of: str) -> str:
     if not one.confusions:
-        return f"<h2>Mistaken for each other{of}</h2><p>No first answer was wrong.</p>"
+        return f"<h2>Mistaken for each other{of}</h2><p>No first result was wrong.</p>"
     asked = {each.name: each.queries for each in one.classes}
     rows = (
         (
@@ -147,11 +149,11 @@ def _confused(one: Evaluation, of: str) -> str:
         )
         for each in one.confusions[:_CONFUSIONS]
     )
-    table = page.table(("Query", page.left("First answer"), "Times", "Of queries"), rows)
+    table = page.table(("Query", page.left("First result"), "Times", "Of queries"), rows)
     return (
         f"<h2>Mistaken for each other{of}</h2>"
-        "<p>Where the first answer was wrong: which was taken for which, most often first.</p>"
-        + table
+        "<p>Wrong first results: the query's class, and the class that was found. The most "
+        "frequent come first.</p>" + table
     )
 
 
@@ -165,8 +167,8 @@ def _worst(
         return ""
     rows = "\n".join(_query(judged, number, thumbnails) for judged in one.worst)
     return (
-        f"<h2>Where it fails worst{of}</h2><p>The {len(one.worst)} queries whose right answers "
-        "come last (by average precision), each with what it found first. "
+        f"<h2>Where it fails worst{of}</h2><p>The {len(one.worst)} queries with the lowest "
+        "average precision, each with its first results. "
         '<span class="is-right"><span class="mark">✓</span></span> is right, '
         '<span class="is-wrong"><span class="mark">✗</span></span> is wrong.</p>' + rows
     )
@@ -177,7 +179,7 @@ def _query(
 ) -> str:
     others = "other" if judged.relevant == 1 else "others"
     answers = "".join(
-        _answer(answer, thumbnails.get((number, answer.id))) for answer in judged.answers
+        _hit(answer, thumbnails.get((number, answer.id))) for answer in judged.answers
     )
     return (
         f'<div class="query"><div class="one" title="{escape(judged.id)}">'
@@ -188,10 +190,10 @@ def _query(
     )
 
 
-def _answer(answer: EvaluatedHit, thumbnail: bytes | None) -> str:
-    kind, mark = ("is-right", "✓") if answer.right else ("is-wrong", "✗")
+def _hit(hit: EvaluatedHit, thumbnail: bytes | None) -> str:
+    kind, mark = ("is-right", "✓") if hit.right else ("is-wrong", "✗")
     return (
-        f'<div class="one {kind}" title="{escape(answer.id)}">{page.framed(thumbnail, answer.id)}'
-        f'<span class="mark">{mark}</span> {escape(answer.name or "no class")} '
-        f'<span class="quiet">{answer.score:.2f}</span></div>'
+        f'<div class="one {kind}" title="{escape(hit.id)}">{page.framed(thumbnail, hit.id)}'
+        f'<span class="mark">{mark}</span> {escape(hit.name or "no class")} '
+        f'<span class="quiet">{hit.score:.2f}</span></div>'
     )
