@@ -187,7 +187,7 @@ def test_an_upload_that_has_gone_is_told_and_strays_stay_behind(tmp_path: Path, 
         )
     done = run("backup", tmp_path / "backup", "-c", shop)
     assert done.exit_code == 0, done.output
-    assert f"not in the backup, as its file has gone: upload {path}" in done.stderr
+    assert f"not backed up, as its file is missing: upload {path}" in done.stderr
     assert not (tmp_path / "backup" / UPLOADS).exists()
     assert stray.read_bytes() == b"of no item"
 

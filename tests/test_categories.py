@@ -943,7 +943,7 @@ def test_the_commands_train_predict_tell_and_forget(
 ) -> None:
     none = run(drawn_shop, "categories", "info")
     assert (none.returncode, none.stdout) == (5, "")
-    assert "nothing has been learned" in none.stderr
+    assert "no classifier; train one" in none.stderr
 
     done = run(drawn_shop, "categories", "train", "--json")
     assert done.stderr == ""
@@ -952,7 +952,7 @@ def test_the_commands_train_predict_tell_and_forget(
     assert report["items"] == len(catalogue)
     assert 0 <= report["ece"] <= 1
     shown = run(drawn_shop, "categories", "train")
-    assert "labels from" in shown.stdout
+    assert "trained on" in shown.stdout
     told = json.loads(run(drawn_shop, "categories", "info", "--json").stdout)
     assert told["by"] == "label"
     assert told["standing"]["current"] is True
@@ -984,7 +984,7 @@ def test_the_commands_train_predict_tell_and_forget(
 
     assert run(drawn_shop, "categories", "drop").stderr == "forgotten\n"
     assert json.loads(run(drawn_shop, "info", "--json").stdout)["categories"] is None
-    assert run(drawn_shop, "categories", "drop").stderr == "nothing had been learned\n"
+    assert run(drawn_shop, "categories", "drop").stderr == "no classifier to delete\n"
 
 
 def test_the_page_of_a_training_holds_it_all_and_no_script(
@@ -1000,7 +1000,7 @@ def test_the_page_of_a_training_holds_it_all_and_no_script(
     assert "http" not in text
     missing = run(drawn_shop, "categories", "train", "--report", tmp_path / "no" / "page.html")
     assert missing.returncode == 1
-    assert "the report cannot be written" in missing.stderr
+    assert "cannot write the report" in missing.stderr
     assert run(drawn_shop, "categories", "drop").returncode == 0
 
 

@@ -327,7 +327,7 @@ def test_doctor_finds_and_repairs(indexed: Run, tmp_path: Path, photos: Path) ->
 def test_doctor_without_any_collection_is_well(run: Run) -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "all is well" in done.stdout
+    assert "no problems found" in done.stdout
 
 
 def test_a_wrong_word_is_met_with_the_near_one(run: Run) -> None:
@@ -383,7 +383,7 @@ def test_ctrl_c_stops_after_the_batch_and_the_next_run_goes_on(
     report = json.loads(out)
     assert report["interrupted"]
     assert 0 < report["indexed"] < 600
-    assert b"the next run goes on" in err
+    assert b"the next run continues" in err
     rest = json.loads(run("index", folder, "--json").stdout)
     assert rest["indexed"] + report["indexed"] == 600
     assert rest["items"] == 600
@@ -461,7 +461,7 @@ def test_a_table_is_indexed_and_searched_by_what_it_says(
         {"value": 1, "count": 1},
     ]
     assert run("list", "--where", "price>=5").stdout == "red/5.png\n"
-    assert run("label", "crimson", "red/0.png").stdout == "1 labelled\n"
+    assert run("label", "crimson", "red/0.png").stdout == "1 item labelled\n"
     assert run("list", "--where", "label=crimson").stdout == "red/0.png\n"
 
 
@@ -496,7 +496,7 @@ def test_info_lists_the_files_that_were_left_out(indexed: Run, photos: Path) -> 
 
 def test_export_writes_a_file_that_index_reads(indexed: Run, photos: Path, card: Path) -> None:
     done = indexed("export", "shop.csv", "--vectors", "npy")
-    assert done.stdout == "8 items written to shop.csv (+ vectors shop.vectors.npy)\n"
+    assert done.stdout == "8 items written to shop.csv (embeddings in shop.vectors.npy)\n"
     assert f"below {photos} (lookalike index --root)" in done.stderr
     again = indexed("index", "shop.csv", "--root", photos, "-c", "other", "--encoder", card)
     assert again.stdout.startswith("8 indexed"), again.stderr
@@ -529,7 +529,7 @@ def test_options_of_catalogues_are_refused_for_what_is_none(
 ) -> None:
     done = run("index", photos, "--root", tmp_path)
     assert done.returncode == 1
-    assert "is read as a folder of pictures" in done.stderr
+    assert "is read as a folder of images" in done.stderr
     assert run("list", "--collections").stdout == ""
 
 
@@ -543,7 +543,7 @@ def test_fields_are_declared_and_listed(run: Run, photos: Path, card: Path) -> N
 
 def test_index_keeps_the_neighbour_table_in_line(run: Run, photos: Path, card: Path) -> None:
     run("index", photos, "--encoder", card)
-    assert run("neighbours", "build", "-K", "3").returncode == 0
+    assert run("neighbours", "build", "-k", "3").returncode == 0
     (photos / "red" / "0.png").unlink()
     shutil.copy(photos / "red" / "1.png", photos / "red" / "copy.png")
     run("index", photos)

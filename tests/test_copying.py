@@ -263,7 +263,7 @@ def test_the_command_tells_what_it_did(place: Place) -> None:
     answer = CliRunner().invoke(copy_command, [of, to])
     assert answer.exit_code == 0, answer.output
     assert "309 copied" in answer.stdout
-    assert "20 searches give the same answers" in answer.stdout
+    assert "20 searches compared: same results" in answer.stdout
     answer = CliRunner().invoke(copy_command, [of, to, "--json"])
     told = json.loads(answer.stdout)
     assert (told["copied"], told["unchanged"], told["problems"]) == (0, 309, [])

@@ -767,7 +767,7 @@ def test_the_command_downloads_and_tells(server: Server, tmp_path: Path) -> None
     assert done.stdout.startswith("2 downloaded (")
     assert "0 already there, 2 failed (" in done.stdout
     assert "1 http-404" in done.stdout
-    assert done.stdout.endswith(f"index them with: lookalike index {to}\n")
+    assert done.stdout.endswith(f"to index them: lookalike index {to}\n")
     assert rows(to)["ok/1"].metadata == {"price": 2}
     failures = command("--to", to, "--failures").stdout.splitlines()
     assert [line.split("\t")[:3] for line in failures] == [
@@ -803,7 +803,7 @@ def test_ctrl_c_ends_the_command_cleanly(server: Server, tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     told, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
-    assert "the next run goes on" in errors
+    assert "the next run continues" in errors
     assert f"{len(rows(to))} downloaded" in told
     assert len(files(to)) == len(rows(to)) > 0
 

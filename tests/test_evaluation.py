@@ -619,7 +619,7 @@ def test_the_command_compares_collections(
     assert done.returncode == 0, done.stderr
     done = indexed("evaluate", "-c", "default", "-c", "other", "--report", "r.html")
     assert done.returncode == 0, done.stderr
-    assert "11 pictures in common" in done.stderr
+    assert "11 images in common" in done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [row[1] for row in rows[:2]] == ["default", "other"]
     assert rows[1][5].startswith("+0.0000 (")
@@ -630,8 +630,8 @@ def test_the_command_compares_collections(
     ("arguments", "code", "message"),
     [
         (["--by", "group"], 1, "none of the 12 items has a group"),
-        (["-k", "1,x"], 2, "no list of numbers"),
-        (["-k", "0"], 2, "no list of numbers"),
+        (["-k", "1,x"], 2, "not a list of numbers"),
+        (["-k", "0"], 2, "not a list of numbers"),
         (["--queries", "few"], 2, "neither a number"),
         (["--report", "missing/r.html"], 1, "the report cannot be written"),
         (["-c", "nowhere"], 1, "no collection"),

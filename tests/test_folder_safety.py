@@ -278,7 +278,7 @@ def _remove(place: Path) -> None:
     done = run("remove", "--all", "--yes", "--json", "-c", place / "shop")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["left"]["folder"] == str(place / "shop")
-    assert f"{place / 'shop'} stays: it holds other files (" in done.stderr
+    assert f"kept {place / 'shop'}: it contains other files (" in done.stderr
 
 
 def _drop(place: Path) -> None:
@@ -416,7 +416,7 @@ def test_what_a_migration_replaced_is_dropped_without_what_others_put_there(
     said = json.loads(done.stdout)
     assert said["dropped"] == [kept.name]
     assert said["left"][0] == {"folder": str(kept), "files": ["mine.jpg", "uploads"], "count": 2}
-    assert "stays: it holds other files (mine.jpg, uploads)" in done.stderr
+    assert "it contains other files (mine.jpg, uploads)" in done.stderr
     assert contents(kept) == {
         "mine.jpg": b"mine",
         "uploads": None,

@@ -404,9 +404,9 @@ def test_the_command_tells_what_it_did(shop: Collection, other_card: Path, pictu
     (pictures / "3.png").unlink()
     answer = CliRunner().invoke(migrate_command, ["-c", address, "--encoder", str(other_card)])
     assert answer.exit_code == 0, answer.output
-    assert "8 encoded, 1 lost, 8 items live, the old ones kept as" in answer.stdout
+    assert "8 encoded, 1 lost, 8 items in use, old collection kept as" in answer.stdout
     assert "lost 3.png: its file has gone" in answer.stderr
-    assert "make anew: " in answer.stderr
+    assert "to be made again, as they rest on the old embeddings: " in answer.stderr
     assert "categories" in answer.stderr
     with again(address) as new:  # by the card that it remembers
         assert new.search(pictures / "1.png", include_self=True)[0].item.id == "1.png"

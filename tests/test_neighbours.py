@@ -456,8 +456,8 @@ def test_the_commands_build_tell_and_drop(shop: Collection, tmp_path: Path) -> N
         return done.stdout
 
     assert "no neighbour table" in run("info")
-    assert "30 lists made, 0 changed, 0 kept" in run("build", "-K", "4", "-q")
-    assert "0 lists made, 0 changed, 30 kept" in run("build", "-q")
+    assert "30 lists built, 0 updated, 0 unchanged" in run("build", "-k", "4", "-q")
+    assert "0 lists built, 0 updated, 30 unchanged" in run("build", "-q")
     assert "4 for each of 30 of 30 items" in run("info")
     assert json.loads(run("info", "--json"))["k"] == 4
     assert json.loads(run("build", "--rebuild", "--json", "-q"))["made"] == 30

@@ -351,7 +351,7 @@ def count(tmp_path: Path) -> int:
 def test_index_says_what_it_held_back_and_exits_with_4(emptied: Path, tmp_path: Path) -> None:
     done = run(index_command, emptied, "-c", tmp_path / "shop", "-q", "--strict")
     assert done.exit_code == 4
-    assert done.stdout.startswith("0 indexed, 0 unchanged, 0 removed, 9 not there but not removed")
+    assert done.stdout.startswith("0 indexed, 0 unchanged, 0 removed, 9 missing but not removed")
     assert f"warning: {emptied}: none of its 9 items is there any more" in done.stderr
     assert "say --allow-removals" in done.stderr
     done = run(index_command, emptied, "-c", tmp_path / "shop", "-q", "--json")
@@ -368,7 +368,7 @@ def test_prune_says_what_it_held_back_and_exits_with_4(emptied: Path, tmp_path: 
         done = run(prune_command, emptied, "-c", tmp_path / "shop", "-q", *more)
         assert done.exit_code == 4
         assert "none of its 9 items" in done.stderr
-        assert "9 stay, 9 of them not there but not removed" in done.output
+        assert "9 kept, 9 of them missing but not removed" in done.output
     done = run(prune_command, emptied, "-c", tmp_path / "shop", "-q", "--json")
     assert (done.exit_code, json.loads(done.stdout)["held_back"]) == (4, 9)
     assert count(tmp_path) == 9

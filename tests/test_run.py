@@ -419,7 +419,7 @@ def test_ctrl_c_ends_cleanly_and_the_next_run_goes_on(
         out, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "interrupted" in out
-    assert "the next run goes on from here" in errors
+    assert "the next run continues from here" in errors
     assert command("run", "shop.yaml").returncode == 0
 
 
@@ -477,7 +477,7 @@ def test_init_writes_a_file_that_runs_and_replaces_none(
     assert command("run", "hats.yaml").returncode == 0
     again = command("init", "hats.yaml")
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert "is there already; --force replaces it" in again.stderr
+    assert "already exists; use --force to overwrite it" in again.stderr
     assert command("init", "hats.yaml", "--force").returncode == 0
     assert command("init", "--toml").stdout.startswith("wrote lookalike.toml")
     assert command("init", "hats.json").returncode == 2

@@ -403,7 +403,7 @@ def test_the_command_line_says_how_many(
     index = [str(pictures), "-c", shop, "--quiet"]
     assert runner.invoke(index_command, [*index, "--encoder", str(card)]).exit_code == 0
     done = runner.invoke(index_command, [*index, "--thumbnails", "64"])
-    assert "9 thumbnails made for items there before" in done.output
+    assert "9 thumbnails added to existing items" in done.output
     told = json.loads(runner.invoke(info_command, ["-c", shop, "--json"]).output)
     assert (told["thumbnail_side"], told["thumbnails"]) == (64, 9)
     assert told["thumbnail_bytes"] > 9 * 300

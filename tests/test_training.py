@@ -198,7 +198,7 @@ def test_a_training_does_not_replace_anothers_encoder(
     to = tmp_path / "mine"
     to.mkdir()
     (to / name).write_bytes(b"mine")
-    with pytest.raises(ExportError, match="was not written by `lookalike train`"):
+    with pytest.raises(ExportError, match="was not written by `lookalike finetune`"):
         training.finetune(shop, to, anew=anew)
     assert [(path.name, path.read_bytes()) for path in to.iterdir()] == [(name, b"mine")]
 
@@ -253,7 +253,7 @@ def test_an_impossible_recipe_is_refused(wrong: dict[str, float]) -> None:
 )
 def test_wrong_words_are_wrong_usage(words: list[str], what: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lookalike", "train", "-c", "shop", *words],
+        [sys.executable, "-m", "lookalike", "finetune", "-c", "shop", *words],
         capture_output=True,
         text=True,
         check=False,

@@ -418,7 +418,7 @@ def test_the_command_tells_what_it_does_and_writes_json(
     place, to = shop.info().address, tmp_path / "shop-encoder"
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
-        common = ["-m", "lookalike", "train", "-c", place, "--encoder", str(small)]
+        common = ["-m", "lookalike", "finetune", "-c", place, "--encoder", str(small)]
         return subprocess.run(
             [sys.executable, *common, *map(str, words)],
             capture_output=True,
@@ -437,7 +437,7 @@ def test_the_command_tells_what_it_does_and_writes_json(
     assert "of held-out labels" in done.stderr
     done = run("--epochs", 2, "--to", to, "--share", 1, "-q")
     assert done.returncode == 0, done.stderr
-    assert "11 labels from 110 pictures" in done.stdout
+    assert "11 labels, 110 images" in done.stdout
     assert str(to / "shop-encoder.toml") in done.stdout
     assert done.stderr == ""
     done = run("--epochs", 3, "--to", to)

@@ -166,10 +166,10 @@ CASES = [
     ("evaluate -c ./shop --by colr", 1, "", "no item has the field 'colr'; did you mean 'colour'"),
     ("evaluate -c ./shop --where gender=men", 1, "", "no item meets gender=men: .*4 have 'Men'"),
     ("categories train -c ./shop --by colr", 1, "", "no item has the field 'colr'; did you mean"),
-    ("categories info -c ./shop", 5, "", "nothing has been learned"),
+    ("categories info -c ./shop", 5, "", "no classifier; train one"),
     ("search other.png -c ./shop --category mug", 1, "", "no item has 'mug' .*did you mean 'Mug'"),
     ("duplicates -c ./shop --where colr=red", 0, "", "note: no item has the field 'colr'"),
-    ("duplicates other.png -c ./shop", 5, "", "other.png: no copy"),
+    ("duplicates other.png -c ./shop", 5, "", "other.png: no duplicate"),
     # all failed, or could not
     ("search broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a picture"),
     (
@@ -236,7 +236,7 @@ CASES = [
     ("index other.png -c ./new", 1, "", "error: .*other.png"),
     ("index pictures -c ./documents", 1, "", "error: .*documents"),
     ("export out.doc -c ./shop", 2, "", "Error: "),
-    ("remove -c ./shop", 2, "", "give ids, or --root, or --all"),
+    ("remove -c ./shop", 2, "", "give ids, or one of --where, --root and --all"),
     ("declare label -c ./shop", 1, "", "error: label is every item's own"),
     ("run refused.csv", 1, "", "error: .*refused.csv"),
     # found
@@ -337,7 +337,7 @@ def test_a_row_has_the_same_columns_before_and_after_calibration(cli: Lookalike)
 def test_a_file_of_the_collection_is_left_out_and_named(cli: Lookalike, made: Path) -> None:
     own = str(made / "pictures" / "0.png")
     said = cli("search", own, "-c", "./shop")
-    assert said.err == "1 exact match left out, the query itself: 0.png; --include-self shows it\n"
+    assert said.err == "left out the query itself: 0.png (show it with --include-self)\n"
     assert cli("search", own, "-c", "./shop", "--json").document["left_out"] == ["0.png"]
     with_it = cli("search", own, "-c", "./shop", "--include-self", "--json").document
     assert (with_it["hits"][0]["id"], with_it["left_out"]) == ("0.png", [])
@@ -370,7 +370,7 @@ def test_copies_of_images_that_are_away_are_unknown_and_not_none(
     cli("index", "away", "-c", "./lost", "--encoder", "{card}")
     shutil.rmtree(place / "away")
     said = cli("duplicates", "-c", "./lost")
-    assert (said.code, "could not be looked at" in said.err) == (1, True)
+    assert (said.code, "could not be read" in said.err) == (1, True)
     assert cli("duplicates", "-c", "./lost", "--exact-only").code == 0
 
 

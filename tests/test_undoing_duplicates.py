@@ -264,7 +264,7 @@ def test_the_command_deletes_and_undoes(place: Path, photos: Path) -> None:
     assert files(photos) == before
     again = command(place, "--undo", record)
     assert (again.exit_code, again.stdout) == (0, "")
-    assert "nothing to put back" in again.stderr
+    assert "nothing to restore" in again.stderr
 
 
 def test_the_command_says_what_could_not_be_put_back(place: Path, photos: Path) -> None:

@@ -1,7 +1,7 @@
-"""The ``lookalike`` command. One small file per group of commands, loaded when asked for.
+"""The ``lookalike`` command, with one module per group of commands, loaded on use.
 
 Results go to stdout, progress and messages to stderr. With ``--json`` an error is a document on
-stdout as well as a message on stderr. ``exit_codes`` says what the exit codes mean.
+stdout as well as a message on stderr. ``exit_codes`` lists the exit codes.
 """
 
 import importlib
@@ -17,46 +17,74 @@ from lookalike.errors import LookalikeError
 
 __all__ = ["main", "run"]
 
-# command → the module of lookalike.cli that defines it. Loading one costs what it imports, and a
-# search should not pay for what indexing needs.
-_COMMANDS = {
-    "run": "run",
-    "init": "run",
-    "download": "download",
-    "index": "index",
-    "search": "search",
-    "similar": "search",
-    "info": "inspect",
-    "list": "inspect",
-    "facets": "inspect",
-    "label": "inspect",
-    "calibrate": "calibrate",
-    "categories": "categories",
-    "declare": "declare",
-    "neighbours": "neighbours",
-    "duplicates": "duplicates",
-    "evaluate": "evaluate",
-    "train": "train",
-    "export": "export",
-    "serve": "serve",
-    "remove": "remove",
-    "prune": "prune",
-    "relocate": "relocate",
-    "copy": "copy",
-    "migrate": "migrate",
-    "backup": "backup",
-    "restore": "backup",
-    "doctor": "doctor",
-    "version": "version",
-    "completion": "completion",
+# Task → command → the module of lookalike.cli that defines it, in the order of --help. Loading a
+# module costs what it imports, and a search should not pay for what indexing needs.
+_TASKS = {
+    "Get started": {
+        "init": "run",
+        "run": "run",
+        "completion": "completion",
+        "version": "version",
+    },
+    "Index images": {
+        "download": "download",
+        "index": "index",
+        "prune": "prune",
+        "relocate": "relocate",
+    },
+    "Search": {
+        "search": "search",
+        "similar": "search",
+        "calibrate": "calibrate",
+        "neighbours": "neighbours",
+        "declare": "declare",
+    },
+    "Organise": {
+        "info": "inspect",
+        "list": "inspect",
+        "facets": "inspect",
+        "label": "inspect",
+        "categories": "categories",
+        "duplicates": "duplicates",
+        "remove": "remove",
+        "export": "export",
+    },
+    "Evaluate and improve": {
+        "evaluate": "evaluate",
+        "finetune": "finetune",
+    },
+    "Serve": {
+        "serve": "serve",
+    },
+    "Move and maintain": {
+        "copy": "copy",
+        "migrate": "migrate",
+        "backup": "backup",
+        "restore": "backup",
+        "doctor": "doctor",
+    },
 }
+_COMMANDS = {name: module for task in _TASKS.values() for name, module in task.items()}
+_RENAMED = {"train": "finetune"}  # older names, which still work but are not listed
+_SENTENCE = 200  # characters that the first sentence of a help text may have in the list
 
 
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for task, names in _TASKS.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                if command is not None:
+                    rows.append((name, command.get_short_help_str(_SENTENCE)))
+            with formatter.section(task):
+                formatter.write_dl(rows)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        cmd_name = _RENAMED.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"lookalike.cli.{_COMMANDS[cmd_name]}")
@@ -77,27 +105,43 @@ class _Lazy(click.Group):
             raise
 
 
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's signature
+    if value and not ctx.resilient_parsing:
+        from lookalike import __version__
+
+        click.echo(__version__)
+        ctx.exit()
+
+
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
 def cli() -> None:
-    """Find pictures that look alike.
+    """Search a collection of images by similarity.
 
     \b
-      lookalike index photos/            learn a folder of pictures
-      lookalike search query.jpg         the ones most like a picture
-      lookalike similar 2024/cat.jpg     the ones most like an indexed one
+      lookalike index photos/            index a folder of images
+      lookalike search query.jpg         find the images most like another image
+      lookalike similar 2024/cat.jpg     find the images most like an indexed one
 
-    Everything stays on this machine. Collections made by name are kept in your user data folder
-    (LOOKALIKE_HOME changes that).
+    Everything stays on this machine. Named collections are stored in your user data folder (set
+    LOOKALIKE_HOME to change it). Every command has --json.
     """
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and exit the process with its exit code."""
     _leave(run(sys.argv[1:]))
 
 
 def run(words: Sequence[str]) -> int:
-    """Run a command; turn lookalike's errors into one message, and return the exit code."""
+    """Run a command and return its exit code. Errors of lookalike become one message on stderr."""
     code: object
     try:
         code = cli.main([*words], prog_name="lookalike", standalone_mode=False)
@@ -117,14 +161,14 @@ def run(words: Sequence[str]) -> int:
         click.echo(f"error: {error}", err=True)
         code = FAILED
         _print_error(words, status_of(error)[1], str(error))
-    except BrokenPipeError:  # the reader of our pipe (head, say) has what it wanted
+    except BrokenPipeError:  # the reader of the pipe, such as head, is done
         sys.stderr.close()
         code = 0
     return code if isinstance(code, int) else DONE
 
 
 def _print_error(words: Sequence[str], code: str, message: str) -> None:
-    """With ``--json``, the error as a document, unless a result stands on stdout already."""
+    """With ``--json``, print the error as a document, unless stdout already holds a result."""
     options = words[: words.index("--")] if "--" in words else words
     if "--json" not in options:
         return
@@ -138,13 +182,13 @@ def _print_error(words: Sequence[str], code: str, message: str) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End at once: taking numpy and a network apart piece by piece takes 20 ms and serves nobody.
+    """Exit at once: tearing down numpy and an encoder takes 20 ms and has no use.
 
-    By now collections are closed and threads have nothing in hand.
+    By now all collections are closed and all threads are idle.
     """
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, ValueError):  # a pipe that nobody reads any more, or a closed stream
+    except (OSError, ValueError):  # a pipe without a reader, or a closed stream
         pass
     os._exit(code)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json, size_text
+from lookalike.cli.output import counted, plain, print_json, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import collection_folder, settings
 from lookalike.core.progress import Progress, ProgressCallback
@@ -35,12 +35,12 @@ def _in_megabytes(meter: Meter) -> ProgressCallback:
 def backup_command(
     ctx: click.Context, folder: Path, *, collection: str | None, quiet: bool, as_json: bool
 ) -> None:
-    """Back a collection up to a new FOLDER, while it is in use.
+    """Back up a collection to a new FOLDER, while it is in use.
 
-    The backup is the collection as it was at one moment, with the images that a service keeps for
-    it; indexed images stay where they are. FOLDER must not exist or be empty. It can be opened as
-    a collection; `lookalike restore` checks every byte of it. For a collection on a server, copy it
-    to a folder first (`lookalike copy`), or use the server's own snapshots.
+    The backup holds the collection as it was at one moment, with the images uploaded to a service.
+    Indexed images stay where they are. FOLDER must be empty or not exist yet. A backup can be
+    opened as a collection; `lookalike restore` checks every byte of it. For a collection on a
+    server, copy it to a folder first (`lookalike copy`), or use the server's own snapshots.
 
     \b
       lookalike backup /backups/shop-monday -c shop
@@ -57,13 +57,13 @@ def backup_command(
     if as_json:
         print_json(asdict(report))
     elif not report.interrupted:
-        kept = f", {report.uploads:,} uploads" if report.uploads else ""
+        kept = f", {counted(report.uploads, 'upload')}" if report.uploads else ""
         click.echo(
-            f"{report.items:,} items{kept} ({size_text(report.bytes)}) backed up to "
+            f"{counted(report.items, 'item')}{kept} ({size_text(report.bytes)}) backed up to "
             f"{plain(report.folder)} in {report.seconds:.1f} s"
         )
     for path in report.missing[:_SHOWN]:
-        click.echo(f"not in the backup, as its file has gone: upload {plain(path)}", err=True)
+        click.echo(f"not backed up, as its file is missing: upload {plain(path)}", err=True)
     if len(report.missing) > _SHOWN:
         click.echo(f"and {len(report.missing) - _SHOWN:,} more (--json lists them)", err=True)
     if report.interrupted:
@@ -74,7 +74,7 @@ def backup_command(
 @click.command("restore")
 @click.argument("backup", metavar="BACKUP", type=click.Path(path_type=Path))
 @collection_option
-@click.option("--check", is_flag=True, help="Only check that the backup is whole.")
+@click.option("--check", is_flag=True, help="Only check that the backup is complete and undamaged.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -89,8 +89,8 @@ def restore_command(
 ) -> None:
     """Restore a collection from a BACKUP that `lookalike backup` made.
 
-    Every byte is compared with what was backed up, and a damaged backup is refused. The collection
-    must not exist yet: nothing is ever overwritten. The backup stays as it is.
+    Every byte is checked, and a damaged backup is refused. The collection must not exist yet:
+    nothing is ever overwritten. The backup itself is not changed.
 
     \b
       lookalike restore /backups/shop-monday -c shop
@@ -106,15 +106,15 @@ def restore_command(
             print_json(asdict(found))
         else:
             click.echo(
-                f"whole: {found.items:,} items ({size_text(found.bytes)}) of {plain(found.of)}, "
-                f"backed up {found.made_at}"
+                f"undamaged: {counted(found.items, 'item')} ({size_text(found.bytes)}) "
+                f"of {plain(found.of)}, backed up {found.made_at}"
             )
         return
     known = settings()
     address = collection or known.collection
     if "://" in address:
         raise CollectionError(
-            f"a backup is restored to a folder, not to {address}; restore it there and copy it "
+            f"a backup cannot be restored to {address}, only to a folder; restore it, then copy it "
             "(`lookalike copy FOLDER ADDRESS`)"
         )
     with stop_on_signal() as stop, Meter("restore", quiet=quiet) as meter:
@@ -128,7 +128,7 @@ def restore_command(
         print_json(asdict(report))
     elif not report.interrupted:
         click.echo(
-            f"{report.items:,} items ({size_text(report.bytes)}) restored to "
+            f"{counted(report.items, 'item')} ({size_text(report.bytes)}) restored to "
             f"{plain(report.folder)} in {report.seconds:.1f} s"
         )
     if report.interrupted:

@@ -23,10 +23,10 @@ __all__ = ["calibrate_command", "levels_of", "levels_text"]
 @collection_option
 @json_option
 def calibrate_command(*, collection: str | None, as_json: bool) -> None:
-    """Measure which scores are strong, fair and weak matches in a collection, and keep that.
+    """Measure the thresholds of strong, fair and weak matches in a collection, and store them.
 
-    A sample of its stored vectors is compared; no picture is read. `search --min-match` does this
-    by itself when it is needed; afterwards every answer has its word.
+    Compares a sample of the stored embeddings and reads no images. `search --min-match` calibrates
+    on its own when needed. Once calibrated, every result shows its match level.
 
     \b
       lookalike calibrate -c shop
@@ -48,21 +48,21 @@ def calibrate_command(*, collection: str | None, as_json: bool) -> None:
         ],
     )
     if scale.reason is not None:
-        click.echo(f"{scale.reason}; these levels are a rule of thumb", err=True)
+        click.echo(f"{scale.reason}; these thresholds are a rule of thumb", err=True)
     for what, spread in (
         ("two items at random", scale.pairs),
-        ("an item and its nearest", scale.nearest),
+        ("an item and its nearest neighbour", scale.nearest),
     ):
         if spread is not None:
             click.echo(
-                f"{what}: {spread.p50:.2f}, nine in ten between {spread.p5:.2f} and "
+                f"{what}: median {spread.p50:.2f}, 90 % between {spread.p5:.2f} and "
                 f"{spread.p95:.2f}",
                 err=True,
             )
 
 
 def levels_of(shop: "Collection") -> "Sequence[Level]":
-    """The levels that were measured in a collection and still hold; none where there are none."""
+    """Return the thresholds measured in a collection, if they still apply."""
     from lookalike.analysis import calibration
 
     scale = calibration.load_calibration(shop)
@@ -70,29 +70,29 @@ def levels_of(shop: "Collection") -> "Sequence[Level]":
 
 
 def levels_text(levels: "Sequence[Level]") -> str:
-    """The levels in one line."""
+    """Return the thresholds in one line."""
     return ", ".join(f"{one.match} from {one.least:.3f}" for one in levels)
 
 
 def _meaning(scale: "Calibration", level: "Level") -> str:
     if scale.reason is not None or scale.chance is None or scale.nearest is None:
-        return "the same in every collection"
+        return "default for every collection"
     if level.match == "fair":
-        return "halfway between the two"
+        return "halfway between weak and strong"
     if level.match == "weak":
         if level.least < scale.chance:
-            return "reached by 19 of 20 items with their nearest"
-        return f"more than the best of {scale.items:,} unrelated pictures by chance"
+            return "reached by 19 of 20 items with their nearest neighbour"
+        return f"above the best of {scale.items:,} unrelated images by chance"
     if level.least > scale.nearest.p50:
         return "well above chance"
-    return "reached by half of the items with their nearest"
+    return "reached by half of the items with their nearest neighbour"
 
 
 def _share(scale: "Calibration", level: "Level") -> str:
-    """Of the sampled items, those whose nearest is at this level."""
+    """Return the share of the sampled items whose nearest neighbour is at this level."""
     return f"{level.nearest / scale.sampled:.0%}" if scale.sampled else ""
 
 
 def _labels(level: "Level") -> str:
-    """How often the nearest of this level has the item's label."""
+    """Return how often a nearest neighbour at this level shares the item's label."""
     return f"{level.same_label / level.labelled:.0%}" if level.labelled else ""

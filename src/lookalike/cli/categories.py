@@ -1,4 +1,4 @@
-"""``lookalike categories``: learn the labels, predict them."""
+"""``lookalike categories train``, ``predict``, ``info`` and ``drop``."""
 
 import sys
 from dataclasses import asdict
@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.exit_codes import NOTHING_FOUND, of_batch
-from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import plain, print_json, print_table
+from lookalike.cli.options import (
+    collection_option,
+    encoder_options,
+    json_option,
+    opened,
+    where_option,
+)
+from lookalike.cli.output import counted, plain, print_json, print_table
 from lookalike.core.atomic_files import write_file
 from lookalike.errors import ExportError, ImageError
 from lookalike.output.json_documents import error_json, when
@@ -21,14 +27,14 @@ if TYPE_CHECKING:
     from lookalike.analysis.categories import CategoryReport, ClassifierInfo, ClassifierStatus
     from lookalike.core.records import Json
 
-__all__ = ["categories_command", "standing_text"]
+__all__ = ["categories_command", "standing_text", "trained_on"]
 
-_NAMES = 3  # labels that are named where many have come or gone
+_NAMES = 3  # labels to name if many were added or removed
 
 
 @click.group("categories")
 def categories_command() -> None:
-    """Learn the collection's labels, and tell what a picture is.
+    """Train a classifier on the collection's labels, and predict the labels of images.
 
     \b
       lookalike categories train -c shop
@@ -40,18 +46,20 @@ def categories_command() -> None:
 @categories_command.command("train")
 @collection_option
 @click.option(
-    "--by", default="label", show_default=True, metavar="FIELD", help="What to learn: a field."
+    "--by", default="label", show_default=True, metavar="FIELD", help="The field to train on."
 )
-@click.option("--levels", is_flag=True, help="Labels like Clothing/Tops are paths, level by level.")
-@click.option("--where", metavar="FILTER", help="Learn only from items that meet a filter.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Which items judge, not teach."
+    "--levels", is_flag=True, help="Treat labels such as Clothing/Tops as paths with levels."
+)
+@where_option
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="The random choice of held-out items."
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.html",
-    help="Write a page: accuracy, calibration, what is taken for what, every label.",
+    help="Write an HTML report: accuracy, calibration, confusions, every label.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
@@ -66,10 +74,10 @@ def train_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Learn to tell labels apart, from the vectors that are there; no picture is read.
+    """Train a classifier on the stored embeddings and labels. No images are read.
 
-    First a fifth of the items is held out to tell how good it is, then all teach the model that
-    is kept. Nothing is kept before the end.
+    A fifth of the items is held out first to measure the accuracy; the final model is then trained
+    on all items. Nothing is stored before the end.
 
     \b
       lookalike categories train -c shop
@@ -80,7 +88,7 @@ def train_command(
     from lookalike.cli.progress import Meter
     from lookalike.output.outputs import check_output
 
-    with opened(collection) as shop, Meter("learning", quiet=quiet or as_json) as meter:
+    with opened(collection) as shop, Meter("training", quiet=quiet or as_json) as meter:
         if report is not None:
             check_output(report, [shop])
         try:
@@ -106,46 +114,62 @@ def _write_report(found: "CategoryReport", collection: str, target: Path) -> Non
         text = render_categories(found, collection=collection, made_at=made_at)
         write_file(target, text)
     except OSError as error:
-        raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
+        raise ExportError(f"cannot write the report to {target}: {error.strerror}") from error
     click.echo(f"wrote {plain(str(target))}", err=True)
 
 
+def trained_on(report: "CategoryReport") -> str:
+    """Return the number of items and labels of a training."""
+    return f"{counted(report.items, 'item')} of {counted(report.classes, 'label')}"
+
+
 def _print_report(report: "CategoryReport") -> None:
+    untested = counted(report.unjudged, "label")
     rows = [
         (
-            "learned",
-            f"{report.classes:,} labels from {report.items:,} items in {report.seconds:.1f} s",
+            "trained on",
+            f"{trained_on(report)} in {report.seconds:.1f} s",
         ),
-        ("held out", f"first {report.held_out:,}; {report.unjudged:,} labels have none there"),
+        (
+            "evaluated on",
+            f"{counted(report.held_out, 'held-out item')}; {untested} without one",
+        ),
     ]
     right, top5, macro = report.accuracy, report.top5, report.macro_accuracy
     if right is None or top5 is None or macro is None:
-        rows.append(("accuracy", "unknown: too few items to hold some out"))
+        rows.append(("accuracy", "unknown: too few items to hold any out"))
     else:
         rows += [
             (
                 "accuracy",
-                f"{right:.1%}, among the first five {top5:.1%}, mean over labels {macro:.1%}",
+                f"{right:.1%}; among the top five {top5:.1%}; mean over labels {macro:.1%}",
             ),
             (
                 "calibration",
-                f"error {report.ece:.3f}, before the temperature {report.ece_before:.3f}",
+                f"error {report.ece:.3f} ({report.ece_before:.3f} before temperature scaling)",
             ),
         ]
     rows += [
-        ("taken for", plain(f"{one.label} as {one.predicted}: {one.items:,}"))
+        ("confused", plain(f"{one.label} predicted as {one.predicted}: {one.items:,}"))
         for one in report.confusions[:5]
     ]
     print_table(("", ""), rows)
 
 
 @categories_command.command("predict")
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @collection_option
-@click.option("--by", metavar="FIELD", help="Which field.  [default: the one that was learned]")
-@click.option("--level", type=click.IntRange(1), help="Of label paths this level; 1 is the top.")
+@click.option("--by", metavar="FIELD", help="The field to predict.  [default: the trained one]")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=5, show_default=True, help="How many labels."
+    "--level", type=click.IntRange(1), help="The level of label paths to predict; 1 is the top."
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="The maximum number of labels.",
 )
 @encoder_options
 @json_option
@@ -153,7 +177,7 @@ def _print_report(report: "CategoryReport") -> None:
 def predict_command(
     ctx: click.Context,
     /,
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     *,
     collection: str | None,
     by: str | None,
@@ -164,9 +188,9 @@ def predict_command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Tell what each PICTURE is ('-' reads one from stdin): labels with their probabilities.
+    """Predict the label of each IMAGE ('-' reads one from stdin), with probabilities.
 
-    Where nothing has been trained, the most similar items that have a label vote.
+    Without a trained classifier, the most similar items that have a label vote.
 
     \b
       lookalike categories predict query.jpg -c shop
@@ -177,14 +201,14 @@ def predict_command(
     documents: list[Json] = []
     outcomes: list[bool | None] = []
     with opened(collection, encoder=encoder, device=device, threads=threads, search=True) as shop:
-        for picture in pictures:
+        for image in images:
             try:
-                source = sys.stdin.buffer.read() if picture == "-" else picture
+                source = sys.stdin.buffer.read() if image == "-" else image
                 found = categories.predict(shop, source, by, level=level)[:limit]
             except ImageError as error:
                 click.echo(f"error: {error}", err=True)
                 outcomes.append(None)
-                documents.append({"path": picture, "predicted": [], "error": error_json(error)})
+                documents.append({"path": image, "predicted": [], "error": error_json(error)})
                 continue
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
@@ -192,14 +216,14 @@ def predict_command(
             labels: list[Json] = [
                 {"label": one.label, "probability": round(one.probability, 6)} for one in found
             ]
-            documents.append({"path": picture, "predicted": labels, "error": None})
+            documents.append({"path": image, "predicted": labels, "error": None})
             if not as_json:
-                if len(pictures) > 1:
-                    click.echo(plain(picture))
+                if len(images) > 1:
+                    click.echo(plain(image))
                 rows = [(f"{one.probability:.3f}", plain(one.label)) for one in found]
                 print_table(("probability", "label"), rows)
     if as_json:
-        print_json(documents if len(pictures) > 1 else documents[0])
+        print_json(documents if len(images) > 1 else documents[0])
     ctx.exit(of_batch(outcomes))
 
 
@@ -208,9 +232,9 @@ def predict_command(
 @json_option
 @click.pass_context
 def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool) -> None:
-    """Tell what was learned, when, how good it was then, and what has changed since.
+    """Describe the trained classifier: field, date, accuracy, and what has changed since.
 
-    Exits with 5 if nothing was learned.
+    Exits with 5 if there is none.
     """
     from lookalike.analysis import categories
 
@@ -221,7 +245,7 @@ def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool
         if as_json:
             print_json(None)
         else:
-            click.echo("nothing has been learned; `lookalike categories train` does", err=True)
+            click.echo("no classifier; train one with `lookalike categories train`", err=True)
         ctx.exit(NOTHING_FOUND)
     if as_json:
         print_json(
@@ -232,21 +256,24 @@ def info_command(ctx: click.Context, /, *, collection: str | None, as_json: bool
             }
         )
     else:
-        print_table(("", ""), _learned_rows(found, since))
+        print_table(("", ""), _classifier_rows(found, since))
 
 
-def _learned_rows(
+def _classifier_rows(
     found: "ClassifierInfo", since: "ClassifierStatus | None"
 ) -> list[tuple[str, str]]:
     report = found.report
     accuracy, error = report.get("accuracy"), report.get("ece")
     rows = [
-        ("learned", f"{len(found.labels):,} labels of {plain(found.by)}"),
+        ("labels", f"{len(found.labels):,} values of {plain(found.by)}"),
         ("trained", when(found.trained_at) or ""),
-        ("items", f"{_count(report, 'items')}, {_count(report, 'held_out')} held out first"),
+        (
+            "items",
+            f"{_count(report, 'items')}, {_count(report, 'held_out')} held out for evaluation",
+        ),
         (
             "now",
-            "unknown: the filter was made in Python" if since is None else standing_text(since),
+            "unknown (trained with a filter object)" if since is None else standing_text(since),
         ),
         ("encoder", found.encoder),
         ("fingerprint", found.fingerprint),
@@ -264,27 +291,30 @@ def _count(report: "Mapping[str, Json]", name: str) -> str:
 
 
 def standing_text(since: "ClassifierStatus") -> str:
-    """What has changed since a model was trained, in one line."""
+    """Return what has changed since the classifier was trained, in one line."""
     if since.current:
-        return f"the same: {since.items_now:,} items of {since.labels_now:,} labels"
-    items = f"{since.items_now:,} items (then {since.items_then:,})"
-    parts = [f"{items} of {since.labels_now:,} labels (then {since.labels_then:,})"]
-    for names, what in ((since.added, "new"), (since.gone, "gone")):
+        return (
+            f"unchanged: {counted(since.items_now, 'item')}, {counted(since.labels_now, 'label')}"
+        )
+    items = f"{counted(since.items_now, 'item')} (was {since.items_then:,})"
+    labels = f"{counted(since.labels_now, 'label')} (was {since.labels_then:,})"
+    parts = [f"{items}, {labels}"]
+    for names, what in ((since.added, "new"), (since.gone, "removed")):
         if names:
             some = ", ".join(plain(name) for name in names[:_NAMES])
             more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
             parts.append(f"{what}: {some}{more}")
     if since.changed:
-        labels = "1 label has" if since.changed == 1 else f"{since.changed:,} labels have"
-        parts.append(f"{labels} more or fewer items")
-    return "; ".join(parts) + "; `lookalike categories train` learns again"
+        verb = "has" if since.changed == 1 else "have"
+        parts.append(f"{counted(since.changed, 'label')} {verb} more or fewer items")
+    return "; ".join(parts) + "; train again with `lookalike categories train`"
 
 
 @categories_command.command("drop")
 @collection_option
 @json_option
 def drop_command(*, collection: str | None, as_json: bool) -> None:
-    """Forget what was learned; the items keep their labels."""
+    """Delete the trained classifier; the items keep their labels."""
     from lookalike.analysis import categories
 
     with opened(collection) as shop:
@@ -292,4 +322,4 @@ def drop_command(*, collection: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": gone})
     else:
-        click.echo("forgotten" if gone else "nothing had been learned", err=True)
+        click.echo("deleted" if gone else "no classifier to delete", err=True)

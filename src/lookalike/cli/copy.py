@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.options import json_option, opened
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import counted, plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.indexing.unfinished import abandon
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["copy_command"]
 
+# The settings worth naming in the summary, as a reader knows them. --json lists all.
+_SHOWN = {
+    "roots": "source folders",
+    "categories": "categories",
+    "calibration": "match thresholds",
+    "neighbours": "nearest neighbours",
+}
+
 
 @click.command("copy")
 @click.argument("source", metavar="FROM")
@@ -22,9 +30,9 @@ __all__ = ["copy_command"]
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on also in a collection that holds items and that this copy did not begin.",
+    help="Continue even if TO holds items and was not created by this copy.",
 )
-@click.option("--mirror", is_flag=True, help="Remove from TO what FROM does not have.")
+@click.option("--mirror", is_flag=True, help="Remove the items of TO that FROM does not have.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -38,12 +46,13 @@ def copy_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Copy a collection from one place to another: folder, Elasticsearch or OpenSearch.
+    """Copy a collection between folders, Elasticsearch and OpenSearch.
 
-    FROM and TO are names, paths or addresses, as for -c. Items come with vectors, labels, groups,
-    metadata and thumbnails; folders, declared fields, categories and the like with them; nothing is
-    encoded. At the end counts and the answers to some exact searches are compared, and the exit
-    code is 1 when they differ. A copy that was interrupted goes on when it is done again.
+    FROM and TO are names, paths or addresses, as for -c. Items are copied with their embeddings,
+    labels, groups, metadata and thumbnails, and the collection with its source folders, indexed
+    fields, categories and thresholds. Nothing is encoded. At the end, counts and the results of
+    some exact searches are compared; the exit code is 1 if they differ. Run the same command again
+    to continue an interrupted copy.
 
     \b
       lookalike copy shop elasticsearch://localhost:9200/shop
@@ -66,16 +75,16 @@ def copy_command(
                 stop=stop,
             )
         if not report.interrupted:
-            with Meter("search graph", quiet=quiet) as meter:
+            with Meter("ANN index", quiet=quiet) as meter:
                 other.optimize(progress=meter)
         else:
-            abandon(other.store)  # unless something has been copied
+            abandon(other.store)  # does nothing once something was copied
     if as_json:
         print_json(asdict(report))
     else:
         click.echo(summary(report))
     if report.interrupted:
-        click.echo("interrupted; the same copy goes on from here", err=True)
+        click.echo("interrupted; run the same command again to continue", err=True)
         ctx.exit(130)
     for problem in report.problems[:10]:
         click.echo(f"error: {plain(problem)}", err=True)
@@ -84,21 +93,21 @@ def copy_command(
 
 
 def summary(report: "CopyReport") -> str:
-    """One line that says what was done."""
-    parts = [f"{report.copied:,} copied", f"{report.unchanged:,} there already"]
+    """Return the result of a copy as one line."""
+    parts = [f"{report.copied:,} copied", f"{report.unchanged:,} unchanged"]
     if report.told:
         parts.append(f"{report.told:,} updated")
     if report.thumbnails:
-        parts.append(f"{report.thumbnails:,} thumbnails")
+        parts.append(counted(report.thumbnails, "thumbnail"))
     if report.removed:
         parts.append(f"{report.removed:,} removed")
     if report.extra:
-        parts.append(f"{report.extra:,} only there")
-    if report.settings:
-        parts.append(f"with {', '.join(report.settings)}")
+        parts.append(f"{report.extra:,} only in the copy")
+    if shown := [_SHOWN[name] for name in _SHOWN if name in report.settings]:
+        parts.append(f"with {', '.join(shown)}")
     if report.searches and not report.problems:
-        parts.append(f"{report.searches} searches give the same answers")
+        parts.append(f"{counted(report.searches, 'search', 'searches')} compared: same results")
     elif report.extra:
-        parts.append("searches not compared: the copy has more items")
+        parts.append("searches not compared, as the copy has more items")
     rate = f", {report.copied / report.seconds:.0f} items/s" if report.copied else ""
     return f"{', '.join(parts)} in {report.seconds:.1f} s{rate}"

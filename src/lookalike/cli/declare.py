@@ -10,23 +10,23 @@ __all__ = ["declare_command"]
 
 @click.command("declare")
 @click.argument("fields", nargs=-1, metavar="[FIELD...]")
-@click.option("--drop", is_flag=True, help="Drop the index of these fields instead.")
+@click.option("--drop", is_flag=True, help="Drop the indexes of these fields instead.")
 @collection_option
 @json_option
 def declare_command(
     fields: tuple[str, ...], *, drop: bool, collection: str | None, as_json: bool
 ) -> None:
-    """Index metadata fields that are often filtered by; answers stay the same.
+    """Index metadata fields, so that filters on them are fast. Results stay the same.
 
-    Worth it from some ten thousand items on. Without a FIELD, lists those that are declared.
-    label, group and the like are always indexed.
+    This pays off from about ten thousand items. Without a FIELD, list the indexed fields. label,
+    group and the other fields of an item are always indexed.
 
     \b
       lookalike declare price baseColour -c shop
       lookalike declare --drop price -c shop
     """
     if drop and not fields:
-        raise click.UsageError("--drop needs the name of a field.")
+        raise click.UsageError("--drop needs the name of a field")
     with opened(collection) as shop:
         for field in fields:
             if drop:

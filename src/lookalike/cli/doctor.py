@@ -24,16 +24,16 @@ _PACKAGES = (
 
 @click.command("doctor")
 @collection_option
-@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired.")
 @json_option
 @click.pass_context
 def doctor_command(
     ctx: click.Context, *, collection: str | None, repair: bool, as_json: bool
 ) -> None:
-    """Check the installation and a collection: versions, devices, encoders, stored data.
+    """Check the installation and a collection: versions, devices, encoder, stored data.
 
-    No item is ever removed: what has lost its vector is marked, and `lookalike index` encodes it
-    again. Exits with 1 when something is wrong and was not repaired.
+    No item is ever removed. An item that has lost its embedding is marked, and the next
+    `lookalike index` encodes it again. Exits with 1 if a problem was found and not repaired.
 
     \b
       lookalike doctor
@@ -62,14 +62,14 @@ def doctor_command(
             click.echo(f"problem: {problem}")
         if repair:
             for problem in left:
-                click.echo(f"left: collection: {problem}")
-        click.echo("something is wrong" if wrong else "all is well")
+                click.echo(f"not repaired: collection: {problem}")
+        click.echo("problems found" if wrong else "no problems found")
     if wrong:
         ctx.exit(1)
 
 
 def _installation() -> tuple[dict[str, Json], list[str]]:
-    """Facts about this machine and installation, and what is wrong with it."""
+    """Return facts about this machine and installation, and its problems."""
     known = settings()
     problems: list[str] = []
     facts: dict[str, Json] = {

@@ -10,7 +10,7 @@ import click
 
 from lookalike.cli.exit_codes import FAILED, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import json_option, table_options
-from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
+from lookalike.cli.output import counted, plain, print_json, print_table, reasons_text, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
@@ -23,22 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["download_command"]
 
 _DEFAULT = Politeness()
-_SKIPS = 5  # lines shown that are no entries
-_FAILURES = 5  # shown
-_MOST_FAILURES = 1000  # in a report; --failures has no such limit
+_SKIPS = 5  # malformed lines to show
+_FAILURES = 5  # failures to show
+_MOST_FAILURES = 1000  # in the JSON report; --failures has no limit
 
 
 @click.command("download")
 @click.argument("catalogue", required=False)
-@click.option("--to", required=True, metavar="DIR", help="The folder that takes the pictures.")
+@click.option("--to", required=True, metavar="DIR", help="The folder to save the images in.")
 @click.option(
-    "--label", "labels", multiple=True, metavar="LABEL", help="Only pictures with this label."
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="LABEL",
+    help="Only images with this label. Repeat for several.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
     metavar="N",
-    help="At most the first N entries of each --label; without one, of the catalogue.",
+    help="At most the first N entries of each --label, or of the catalogue.",
 )
 @click.option(
     "--format",
@@ -46,7 +50,7 @@ _MOST_FAILURES = 1000  # in a report; --failures has no such limit
     default="auto",
     show_default=True,
     type=click.Choice(["auto", *FORMATS]),
-    help="What the catalogue is; auto recognises it by its content.",
+    help="The format of the catalogue; auto detects it from the content.",
 )
 @table_options
 @click.option(
@@ -54,56 +58,58 @@ _MOST_FAILURES = 1000  # in a report; --failures has no such limit
     type=click.IntRange(1),
     default=_DEFAULT.concurrent,
     show_default=True,
-    help="Requests at once.",
+    help="Number of concurrent requests.",
 )
 @click.option(
     "--per-host",
     type=click.IntRange(1),
     default=_DEFAULT.per_host,
     show_default=True,
-    help="Requests at once to one host.",
+    help="Number of concurrent requests to one host.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
     default=_DEFAULT.rate,
     show_default=True,
-    help="Requests per second to one host; 0 is no limit.",
+    help="Requests per second to one host; 0 means no limit.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=_DEFAULT.total_s,
     show_default=True,
-    help="Seconds for one picture.",
+    help="Seconds allowed for one image.",
 )
 @click.option(
     "--attempts",
     type=click.IntRange(1),
     default=_DEFAULT.attempts,
     show_default=True,
-    help="Requests for a URL whose failure may pass.",
+    help="How often to try a URL that fails temporarily.",
 )
-@click.option("--user-agent", default=USER_AGENT, metavar="TEXT", help="What hosts are told.")
+@click.option(
+    "--user-agent", default=USER_AGENT, metavar="TEXT", help="The User-Agent header to send."
+)
 @click.option(
     "--max-megabytes",
     type=click.FloatRange(min=0, min_open=True),
     default=_DEFAULT.max_bytes / 1e6,
     show_default=True,
-    help="Leave out larger files.",
+    help="Skip larger files.",
 )
 @click.option(
     "--allow-private",
     is_flag=True,
-    help="Connect to this machine and its local network too.",
+    help="Allow connections to this machine and its local network.",
 )
-@click.option("--retry-failed", is_flag=True, help="Request again what failed before.")
+@click.option("--retry-failed", is_flag=True, help="Try downloads again that failed before.")
 @click.option(
     "--failures",
     is_flag=True,
-    help="Print what failed (id, status, reason, URL) and request nothing.",
+    help="Only list failed downloads (id, status, reason, URL); download nothing.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 3 when a picture could not be fetched.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if an image could not be downloaded.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -131,15 +137,15 @@ def download_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Fetch the pictures that a CATALOGUE has URLs of.
+    """Download the images that a CATALOGUE lists by URL.
 
-    Each is looked at: a web page, an empty or a broken file is no picture, and is recorded with
-    the reason. What is there already is not requested again; Ctrl-C stops, and the next run goes
-    on. Nothing in DIR is ever removed. Exits with 1 when nothing could be fetched.
+    Every file is checked: a web page, an empty file or a broken image is recorded as a failure,
+    with the reason. Images that exist already are not requested again. Ctrl-C stops, and the next
+    run continues. Nothing in DIR is ever removed. Exits with 1 if nothing could be downloaded.
 
     \b
       lookalike download train.json --label 12 --to furniture/
-      lookalike download products.csv --url-column picture --to shop/
+      lookalike download products.csv --url-column image --to shop/
       lookalike download --to shop/ --failures
       lookalike index shop/
     """
@@ -148,9 +154,9 @@ def download_command(
         _print_failures(folder, as_json=as_json)
         return
     if catalogue is None:
-        raise click.UsageError("Missing argument 'CATALOGUE' (or --failures).", ctx)
+        raise click.UsageError("missing argument CATALOGUE (or the option --failures)", ctx)
     if not user_agent.isprintable():
-        raise click.UsageError("--user-agent is one line of text.", ctx)
+        raise click.UsageError("--user-agent must be one line of text", ctx)
     politeness = Politeness(
         concurrent=concurrent,
         per_host=per_host,
@@ -183,7 +189,7 @@ def download_command(
         )
     _show(report, folder, to, as_json=as_json)
     if report.interrupted:
-        click.echo("interrupted; the next run goes on from here", err=True)
+        click.echo("interrupted; the next run continues from here", err=True)
         ctx.exit(INTERRUPTED)
     if report.nothing_usable:
         ctx.exit(FAILED)
@@ -197,11 +203,13 @@ def _show(report: "DownloadReport", folder: Path, to: str, *, as_json: bool) -> 
     for row in failures[:_FAILURES]:
         click.echo(f"failed {plain(row.id)}: {plain(row.reason or row.status)}", err=True)
     if len(failures) > _FAILURES:
-        click.echo(f"lookalike download --to {plain(to)} --failures lists them all", err=True)
+        click.echo(
+            f"to list all failures: lookalike download --to {plain(to)} --failures", err=True
+        )
     for skip in report.skips[:_SKIPS]:
         click.echo(f"skipped {plain(skip.path)}: {plain(skip.reason)}", err=True)
     if report.skipped > _SKIPS:
-        click.echo(f"and {report.skipped - _SKIPS:,} more lines skipped", err=True)
+        click.echo(f"and {counted(report.skipped - _SKIPS, 'more line')} skipped", err=True)
     if as_json:
         skips = [{"path": one.path, "reason": one.reason} for one in report.skips]
         failures = _failures(folder, _MOST_FAILURES) if failed else []
@@ -221,29 +229,29 @@ def _show(report: "DownloadReport", folder: Path, to: str, *, as_json: bool) -> 
 
 
 def summary(report: "DownloadReport", to: str) -> str:
-    """One line that says what was done, and what can be done next."""
-    return f"{done(report)}; index them with: lookalike index {plain(to)}"
+    """Return the result of a download and the next command as one line."""
+    return f"{done(report)}; to index them: lookalike index {plain(to)}"
 
 
 def done(report: "DownloadReport") -> str:
-    """One line that says what was done."""
+    """Return the result of a download as one line."""
     failed = sum(report.failed.values())
     parts = [f"{report.downloaded:,} downloaded ({size_text(report.bytes)})"]
     parts.append(f"{report.already:,} already there")
     if report.updated:
-        parts[-1] += f" ({report.updated:,} with new words)"
+        parts[-1] += f" ({report.updated:,} with updated metadata)"
     parts.append(f"{failed:,} failed" + (f" ({reasons_text(report.failed)})" if failed else ""))
     if report.failed_before:
-        parts.append(f"{report.failed_before:,} failed before (--retry-failed tries them again)")
+        parts.append(f"{report.failed_before:,} failed before (retry with --retry-failed)")
     if report.local:
         parts.append(f"{report.local:,} without a URL")
     if report.skipped:
-        parts.append(f"{report.skipped:,} lines skipped")
+        parts.append(f"{counted(report.skipped, 'line')} skipped")
     return f"{', '.join(parts)} in {report.seconds:.1f} s"
 
 
 def _failures(folder: Path, most: int) -> "list[Row]":
-    """The first failures in the record of a folder of downloads."""
+    """Return the first failures in the record of a download folder."""
     from lookalike.sources.download.record import DownloadRecord
 
     with DownloadRecord(folder) as record:

@@ -1,5 +1,6 @@
 """``lookalike duplicates``."""
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ import click
 
 from lookalike.analysis.duplicates import KeepRule, act, find, find_duplicates_of, undo
 from lookalike.cli.exit_codes import of_batch
-from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json, print_notes, print_table
+from lookalike.cli.options import collection_option, json_option, opened, where_option
+from lookalike.cli.output import counted, plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
 from lookalike.core.progress import Progress
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["duplicates_command"]
 
 
-# What is touched must be surer than what is shown: docs/decisions/0010-copies.md.
+# To touch a file takes more certainty than to show it: docs/decisions/0010-copies.md.
 _ACTING = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Act:
-    """What to do with the copies, beside reporting them."""
+    """What to do with the duplicates besides reporting them."""
 
     move_to: Path | None
     delete: bool
@@ -53,68 +54,70 @@ class _Act:
         if self.delete and self.move_to is not None:
             raise click.UsageError("give --move-to or --delete, not both")
         if self.permanently and not self.delete:
-            raise click.UsageError("--permanently says how to --delete; add that")
+            raise click.UsageError("--permanently needs --delete")
         if self.undo is not None and self.wanted:
-            raise click.UsageError("--undo puts files back; it goes with --dry-run only")
+            raise click.UsageError("--undo can only be combined with -c, --dry-run and --json")
         if self.dry_run and not self.wanted and self.undo is None:
-            raise click.UsageError(
-                "--dry-run shows what --move-to, --delete or --undo would do; add one"
-            )
+            raise click.UsageError("--dry-run needs --move-to, --delete or --undo")
         if self.delete and not self.dry_run and not self.yes and not sys.stdin.isatty():
-            raise click.UsageError("nobody can be asked here; add --yes to be sure, or --dry-run")
+            raise click.UsageError(
+                "not an interactive terminal; pass --yes to confirm, or --dry-run"
+            )
 
 
 @click.command("duplicates")
-@click.argument("pictures", nargs=-1, metavar="[PICTURE...]")
+@click.argument("images", nargs=-1, metavar="[IMAGE...]")
 @collection_option
-@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
-@click.option("--exact-only", is_flag=True, help="Only items with the same bytes.")
+@where_option
+@click.option("--exact-only", is_flag=True, help="Find only files with identical bytes.")
 @click.option(
     "--max-difference",
     type=click.FloatRange(0, 1),
-    help="What a near copy may differ by: 1, or 0.7 with --move-to or --delete.",
+    help="How much a near duplicate may differ.  [default: 1; 0.7 with --move-to or --delete]",
 )
 @click.option(
     "--marked",
     is_flag=True,
-    help="Also what is the same but in one place, as under a watermark; look before you delete: "
-    "another print on the same shirt differs in one place too.",
+    help="Also find images that differ in one place only, for example by a watermark. Check before "
+    "you delete: two prints of one shirt also differ in one place only.",
 )
 @click.option(
     "--keep",
     type=click.Choice(get_args(KeepRule)),
     default="best",
     show_default=True,
-    help="Which of a group to keep: most pixels (then the largest file, the oldest, the first id), "
-    "the largest file, the oldest file, or the first id.",
+    help="Which image of a group to keep: the one with the most pixels (then the largest file, the "
+    "oldest, the first id), the largest file, the oldest file, or the first id.",
 )
 @click.option(
     "--move-to",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Move the other files of each group below a folder.",
+    help="Move the other files of each group to a folder.",
 )
 @click.option(
     "--delete",
     is_flag=True,
-    help="Move the other files of each group into .lookalike-trash in the indexed folder.",
+    help="Move the other files of each group to .lookalike-trash in the indexed folder.",
 )
-@click.option("--permanently", is_flag=True, help="With --delete: no trash, delete for good.")
+@click.option(
+    "--permanently", is_flag=True, help="With --delete: delete for good instead of using the trash."
+)
 @click.option(
     "--undo",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="RECORD",
-    help="Put back what --delete or --move-to took away, from the record that it wrote.",
+    help="Restore the files that --delete or --move-to moved, using the record that it wrote.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Only show what --move-to, --delete or --undo would do."
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before --delete.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before --delete.")
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.html",
-    help="Write a page that shows the groups.",
+    help="Write an HTML report that shows the groups.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
@@ -122,7 +125,7 @@ class _Act:
 def duplicates_command(
     ctx: click.Context,
     /,
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     *,
     collection: str | None,
     where: str | None,
@@ -135,21 +138,21 @@ def duplicates_command(
     as_json: bool,
     **acting: bool | Path | None,
 ) -> None:
-    """Find copies: the same bytes, or one picture resized, recompressed, cropped or turned.
+    """Find duplicates: identical files, or images resized, recompressed, cropped or rotated.
 
-    Only reports, unless --move-to or --delete is given: then one of each group stays. A near
-    duplicate is compared once more in full detail before its file is touched, and left where the
-    two differ in one place, as two letters do. Each step is written into a record for --undo.
+    Only reports them, unless --move-to or --delete is given; then one image of each group stays. A
+    near duplicate is compared again in full detail before its file is touched, and left alone if
+    the two differ in one place, as two letters do. Each step is recorded for --undo.
 
-    With PICTURES ('-' reads one from stdin), tells which items they are copies of, and exits with
-    5 when one is of none.
+    With IMAGES ('-' reads one from stdin), prints which items each one duplicates, and exits with
+    5 if one of them duplicates none.
 
     \b
-      lookalike duplicates -c shop --report copies.html
+      lookalike duplicates -c shop --report duplicates.html
       lookalike duplicates --exact-only --delete --dry-run
-      lookalike duplicates --move-to ../copies
-      lookalike duplicates --undo ../copies/moved.jsonl
-      lookalike duplicates new.jpg && echo "is there already"
+      lookalike duplicates --move-to ../duplicates
+      lookalike duplicates --undo ../duplicates/moved.jsonl
+      lookalike duplicates new.jpg && echo "already indexed"
     """
     todo = _Act(**acting)  # type: ignore[arg-type] # as click has read them
     todo.check()
@@ -157,14 +160,14 @@ def duplicates_command(
         max_difference = _ACTING if todo.wanted else 1.0
     cache = settings().cache / "signatures.sqlite"
     if todo.undo is not None:
-        if pictures or report is not None or where is not None or exact_only or marked:
-            raise click.UsageError("with --undo there are only -c, --dry-run and --json")
+        if images or report is not None or where is not None or exact_only or marked:
+            raise click.UsageError("--undo can only be combined with -c, --dry-run and --json")
         ctx.exit(_undone(collection, todo.undo, dry_run=todo.dry_run, as_json=as_json))
-    if pictures:
+    if images:
         if todo.wanted or report is not None or where is not None or exact_only:
-            raise click.UsageError("with pictures there are only -c, --marked and --json")
+            raise click.UsageError("images can only be combined with -c, --marked and --json")
         with opened(collection, search=True) as shop:
-            outcomes_of = _copies_of(shop, pictures, cache, marked=marked, as_json=as_json)
+            outcomes_of = _copies_of(shop, images, cache, marked=marked, as_json=as_json)
         ctx.exit(of_batch(outcomes_of))
     with opened(collection) as shop, stop_on_signal() as stop:
         meters = _Meters(quiet=quiet)
@@ -182,10 +185,10 @@ def duplicates_command(
         meters.end()
         acted = _shown(shop, found, todo, stop, report=report, as_json=as_json, where=where)
     if found.interrupted or stop.asked:
-        click.echo("interrupted; what was decoded is kept for the next time", err=True)
+        click.echo("interrupted; the work so far is kept for the next run", err=True)
         ctx.exit(130)
     if found.unread and not found.compared:
-        click.echo("error: no image could be looked at, so near copies are not known", err=True)
+        click.echo("error: no image could be read, so near duplicates are unknown", err=True)
         ctx.exit(1)
     if any(one.done == "left" for one in acted):
         ctx.exit(1)
@@ -201,7 +204,7 @@ def _shown(
     as_json: bool,
     where: str | None,
 ) -> "list[DuplicateOutcome]":
-    """Write and print what was found, and what was done about it; the latter comes back."""
+    """Write and print what was found and done. Return what was done."""
     if report is not None:
         write_duplicates(shop, found, report)
         click.echo(f"wrote {plain(str(report))}", err=True)
@@ -242,10 +245,11 @@ def _acted(
     shop: "Collection", found: "DuplicateReport", todo: _Act, stop: "Callable[[], bool]"
 ) -> "list[DuplicateOutcome]":
     if todo.delete and not todo.dry_run and not todo.yes and found.copies:
-        how = "for good" if todo.permanently else f"into {TRASH}"
+        how = "Delete for good" if todo.permanently else f"Move to {TRASH}:"
         sure = sum(copy.sure for group in found.groups for copy in group.duplicates)
         click.confirm(
-            f"Delete {sure:,} files {how}, and keep one of each of {len(found.groups):,} groups?",
+            f"{how} {counted(sure, 'file')}, keeping one of each group "
+            f"({counted(len(found.groups), 'group')})?",
             abort=True,
             err=True,
         )
@@ -262,7 +266,7 @@ def _acted(
 
 
 def _undone(collection: str | None, record: Path, *, dry_run: bool, as_json: bool) -> int:
-    """Put files back; the exit code."""
+    """Put files back. Return the exit code."""
     with opened(collection) as shop:
         outcomes = list(undo(shop, record, dry_run=dry_run))
     _print_undone(outcomes, as_json=as_json, dry_run=dry_run)
@@ -287,8 +291,8 @@ def _print_undone(outcomes: "Sequence[DuplicateOutcome]", *, as_json: bool, dry_
         rows = [(one.done, plain(str(one.target)), plain(one.reason)) for one in outcomes]
         print_table(("done", "file", ""), rows)
     said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    dry = "a dry run, nothing was touched: " if dry_run else ""
-    click.echo(f"{dry}{said or 'nothing to put back'}", err=True)
+    dry = "dry run, nothing changed: " if dry_run else ""
+    click.echo(f"{dry}{said or 'nothing to restore'}", err=True)
 
 
 def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | None") -> None:
@@ -302,7 +306,7 @@ def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | Non
             rows.append(
                 [
                     number,
-                    "exact" if copy.exact else f"near {copy.difference:.2f}",
+                    _kind(copy),
                     copy.turn,
                     plain(copy.item.id),
                     _size(copy.item),
@@ -310,7 +314,11 @@ def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | Non
                 ]
             )
     if rows:
-        print_table(("#", "copy", "turn", "picture", "size", ""), rows)
+        print_table(("#", "duplicate", "rotation", "image", "size", ""), rows)
+
+
+def _kind(copy: "Duplicate") -> str:
+    return "exact" if copy.exact else f"near, difference {copy.difference:.2f}"
 
 
 def _size(item: "Item") -> str:
@@ -322,26 +330,25 @@ def _summary(
 ) -> str:
     exact = sum(copy.exact for group in found.groups for copy in group.duplicates)
     text = (
-        f"{found.items:,} items, {len(found.groups):,} groups: {exact:,} exact copies, "
-        f"{found.copies - exact:,} near ones, in {found.seconds:.1f} s"
+        f"{counted(found.items, 'item')}, {counted(len(found.groups), 'group')}: "
+        f"{counted(exact, 'exact duplicate')}, {found.copies - exact:,} near, "
+        f"in {found.seconds:.1f} s"
     )
     if found.unread:
         text += (
-            f"; {len(found.unread):,} pictures could not be looked at "
+            f"; {counted(len(found.unread), 'image')} could not be read "
             f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
         )
     unsure = sum(not copy.sure for group in found.groups for copy in group.duplicates)
     if unsure:
-        text += f"; {unsure:,} are not sure enough to be moved or deleted"
+        text += f"; {unsure:,} not certain enough to be moved or deleted"
     if outcomes is not None:
         counts = {what: sum(one.done == what for one in outcomes) for what in _DONE}
         said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        text += (
-            f"\n{'a dry run, nothing was touched: ' if dry_run else ''}{said or 'nothing to do'}"
-        )
+        text += f"\n{'dry run, nothing changed: ' if dry_run else ''}{said or 'nothing to do'}"
         record = _record(outcomes)
         if record is not None and not dry_run:
-            text += f"\nrecord: {plain(str(record))}; --undo with it puts the files back"
+            text += f"\nto undo: lookalike duplicates --undo {shlex.quote(plain(str(record)))}"
     return text
 
 
@@ -405,33 +412,34 @@ def _copy_json(shop: "Collection", copy: "Duplicate") -> dict[str, Json]:
 
 
 def _copies_of(
-    shop: "Collection", pictures: "Sequence[str]", cache: Path, *, marked: bool, as_json: bool
+    shop: "Collection", images: "Sequence[str]", cache: Path, *, marked: bool, as_json: bool
 ) -> list[bool | None]:
-    """Tell of each picture what it is a copy of; return whether it is any, or ``None``: failed."""
+    """Print what each image duplicates. Return whether it does, or ``None`` if it failed."""
     documents: list[Json] = []
     rows: list[list[object]] = []
     outcomes: list[bool | None] = []
-    for picture in pictures:
+    for image in images:
         try:
-            source = sys.stdin.buffer.read() if picture == "-" else picture
+            source = sys.stdin.buffer.read() if image == "-" else image
             copies = find_duplicates_of(shop, source, marked=marked, cache=cache)
         except ImageError as error:
             if error.path is None:
-                error = type(error)(error.reason, path=picture)
+                error = type(error)(error.reason, path=image)
             click.echo(f"error: {error}", err=True)
             outcomes.append(None)
-            documents.append({"path": picture, "duplicates": [], "error": error_json(error)})
+            documents.append({"path": image, "duplicates": [], "error": error_json(error)})
             continue
         outcomes.append(bool(copies))
         found: list[Json] = [_copy_json(shop, copy) for copy in copies]
-        documents.append({"path": picture, "duplicates": found, "error": None})
-        for copy in copies:
-            kind = "exact" if copy.exact else f"near {copy.difference:.2f}"
-            rows.append([plain(picture), kind, copy.turn, plain(copy.item.id), _size(copy.item)])
+        documents.append({"path": image, "duplicates": found, "error": None})
+        rows += [
+            [plain(image), _kind(copy), copy.turn, plain(copy.item.id), _size(copy.item)]
+            for copy in copies
+        ]
         if not copies:
-            click.echo(f"{plain(picture)}: no copy", err=True)
+            click.echo(f"{plain(image)}: no duplicate", err=True)
     if as_json:
-        print_json(documents if len(pictures) > 1 else documents[0])
+        print_json(documents if len(images) > 1 else documents[0])
     elif rows:
-        print_table(("picture", "copy", "turn", "of", "size"), rows)
+        print_table(("image", "duplicate", "rotation", "of", "size"), rows)
     return outcomes

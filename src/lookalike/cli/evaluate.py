@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.analysis.evaluation import SAMPLE, Comparison, compare
-from lookalike.cli.options import json_option, opened
-from lookalike.cli.output import plain, print_json, print_table
+from lookalike.cli.options import json_option, opened, where_option
+from lookalike.cli.output import counted, plain, print_json, print_table
 from lookalike.cli.progress import Meter
 from lookalike.errors import ExportError
 from lookalike.output.result_files import document, write_report
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_command"]
 
-_SIDE = 440  # pixels of a picture on a sheet, on a fine screen
+_SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
-    """Numbers from 1 up between commas."""
+    """Return numbers from 1 up, separated by commas. Raise ``BadParameter``."""
     try:
         numbers = tuple(int(part) for part in value.split(","))
     except ValueError:
         numbers = ()
     if not numbers or min(numbers) < 1:
-        message = f"{value!r} is no list of numbers from 1 up, as 1,5,10"
+        message = f"{value!r} is not a list of numbers from 1 up, such as 1,5,10"
         raise click.BadParameter(message, ctx, param)
     return numbers
 
 
 def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
-    """A number from 1 up, or ``None`` for ``all``."""
+    """Return a number from 1 up, or ``None`` for ``all``. Raise ``BadParameter``."""
     if value == "all":
         return None
     try:
@@ -55,7 +55,7 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
     "collections",
     multiple=True,
     metavar="NAME|PATH",
-    help="Which collection; several are measured side by side, on the pictures that all have.  "
+    help="The collection. Repeat to compare several, on the images that all of them have.  "
     "[default: $LOOKALIKE_COLLECTION, or 'default']",
 )
 @click.option(
@@ -63,18 +63,18 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
     default="label",
     show_default=True,
     metavar="label|group|FIELD",
-    help="An answer is right when it has the query's.",
+    help="The field that decides: a result is correct if it has the query's value.",
 )
-@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
-@click.option("--query-where", metavar="FILTER", help="Of these items, the queries.")
-@click.option("--gallery-where", metavar="FILTER", help="Of these items, what the queries search.")
+@where_option
+@click.option("--query-where", metavar="FILTER", help="Use only these items as queries.")
+@click.option("--gallery-where", metavar="FILTER", help="Let the queries search only these items.")
 @click.option(
     "--queries",
     callback=_at_most,
     default=str(SAMPLE),
     show_default=True,
     metavar="N|all",
-    help="At most so many queries, drawn at random.",
+    help="The maximum number of queries, drawn at random.",
 )
 @click.option(
     "-k",
@@ -83,17 +83,15 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
     default="1,5,10",
     show_default=True,
     metavar="K,...",
-    help="How many answers the measures look at.",
+    help="How many results the measures look at.",
 )
-@click.option(
-    "--distractors", is_flag=True, help="Keep items without a label as answers: wrong ones."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@click.option("--distractors", is_flag=True, help="Keep items without a label, as wrong results.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.html",
-    help="Write a page with plots, classes and the worst queries.",
+    help="Write an HTML report with plots, classes and the worst queries.",
 )
 @click.option(
     "--worst",
@@ -106,9 +104,9 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
     "--sheets",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Write each of the worst queries with its answers as a picture.",
+    help="Write a contact sheet for each of the worst queries.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress, and no words around the table.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and only the table.")
 @json_option
 def evaluate_command(
     *,
@@ -127,12 +125,13 @@ def evaluate_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure how good the answers are, where labels, groups or a field say what is right.
+    """Measure search quality, using labels, groups or a field as ground truth.
 
-    Every item queries all the others; or those that meet --query-where query those that meet
-    --gallery-where. Prints for each measure the mean over queries, its 95 % interval, and the mean
-    over classes. P@k is the share of right answers among k; R@k the share of queries with a
-    right one among k (hit rate); recall@k the share of the right ones that are among k.
+    Every item is a query against all others, or the items that meet --query-where against those
+    that meet --gallery-where. Prints for each measure the mean over queries, its 95 % interval and
+    the mean over classes. P@k is the share of correct results among the first k; R@k the share of
+    queries with a correct one among k (hit rate); recall@k the share of all correct items that are
+    among k.
 
     \b
       lookalike evaluate -c shop --report shop.html
@@ -167,23 +166,29 @@ def evaluate_command(
         print_json(document(found))
         return
     if not quiet:
-        click.echo(_told(found), err=True)
+        click.echo(_description(found), err=True)
     _print(found)
 
 
-def _told(found: Comparison) -> str:
+def _description(found: Comparison) -> str:
+    """Return what was evaluated as one line."""
     one = found.evaluations[0]
-    text = f"{one.queries:,} queries"
+    text = counted(one.queries, "query", "queries")
     if one.queries < one.eligible:
-        text += f" of {one.eligible:,} (drawn with seed {one.seed}; --queries all asks all)"
-    text += f", {one.items:,} items, {len(one.classes):,} different by {plain(one.by)}"
+        text += f" of {one.eligible:,} (drawn with seed {one.seed}; use --queries all for all)"
+    classes = counted(len(one.classes), "class", "classes")
+    text += f", {counted(one.items, 'item')}, {classes} by {plain(one.by)}"
     if one.alone:
-        text += f"; {one.alone:,} no queries, for no other item has their {plain(one.by)}"
+        whose = "its" if one.alone == 1 else "their"
+        unused = (
+            f"{counted(one.alone, 'item')} not used as {'a query' if one.alone == 1 else 'queries'}"
+        )
+        text += f"; {unused} (no other item shares {whose} {plain(one.by)})"
     if one.unclassed:
-        what = "kept as wrong answers" if one.distractors else "left out"
-        text += f"; {one.unclassed:,} without one {what}"
+        what = "kept as wrong results" if one.distractors else "left out"
+        text += f"; {counted(one.unclassed, 'item')} without {plain(one.by)} {what}"
     if len(found.evaluations) > 1:
-        text += f"; {found.common:,} pictures in common"
+        text += f"; {counted(found.common, 'image')} in common"
     return text
 
 
@@ -202,10 +207,10 @@ def _print(found: Comparison) -> None:
     for name in every[0].scores:
         for number, one in enumerate(every):
             score = one.scores[name]
-            apart = ""
+            difference = ""
             if number:
                 by = found.differences[number - 1][name]
-                apart = f"{by.mean:+.4f} ({by.low:+.4f} to {by.high:+.4f})"
+                difference = f"{by.mean:+.4f} ({by.low:+.4f} to {by.high:+.4f})"
             rows.append(
                 (
                     name,
@@ -213,18 +218,25 @@ def _print(found: Comparison) -> None:
                     f"{score.micro:.4f}",
                     f"{score.low:.4f} to {score.high:.4f}",
                     f"{score.macro:.4f}",
-                    apart,
+                    difference,
                 )
             )
-    columns = ("measure", "collection", "queries", "95 % interval", "classes", "over the first")
+    columns = (
+        "measure",
+        "collection",
+        "queries",
+        "95 % interval",
+        "classes",
+        "difference to first",
+    )
     print_table(columns, rows)
 
 
-# --- pictures ----------------------------------------------------------------------------------
+# --- contact sheets ----------------------------------------------------------------------------
 
 
 def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path) -> None:
-    """A numbered sheet for each of the worst queries, in a folder each for several collections."""
+    """Write a sheet for each of the worst queries; several collections get a folder each."""
     from lookalike.output.contact_sheet import Cell, contact_sheet
     from lookalike.output.outputs import save_sheet
 
@@ -254,4 +266,4 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
                     f"the sheet cannot be written to {target}: {error.strerror}"
                 ) from error
             count += 1
-    click.echo(f"wrote {count:,} sheets below {plain(str(folder))}", err=True)
+    click.echo(f"wrote {counted(count, 'sheet')} to {plain(str(folder))}", err=True)

@@ -1,4 +1,4 @@
-"""What the exit codes of all commands mean; docs/cli.md has them as a table."""
+"""Exit codes of all commands; docs/cli.md has them as a table."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -15,18 +15,18 @@ __all__ = [
 ]
 
 DONE: Final = 0
-FAILED: Final = 1  # an error, or everything that was to be done failed
+FAILED: Final = 1  # an error, or everything failed
 USAGE: Final = 2
-LEFT_OUT: Final = 3  # done in part: some queries failed, or with --strict some images
-HELD_BACK: Final = 4  # items that are gone were not removed, or a catalogue is damaged
-NOTHING_FOUND: Final = 5  # search and similar
+LEFT_OUT: Final = 3  # partly done: some queries failed, or with --strict some images
+HELD_BACK: Final = 4  # missing items were not removed, or a catalogue is damaged
+NOTHING_FOUND: Final = 5  # search, similar, duplicates IMAGE
 INTERRUPTED: Final = 130
 
 
 def of_batch(outcomes: Sequence[bool | None]) -> int:
     """Return the exit code of several queries.
 
-    ``outcomes`` has for each query whether it found something, or ``None`` if it failed.
+    ``outcomes`` holds one value per query: whether it found something, or ``None`` if it failed.
     """
     failed = outcomes.count(None)
     if failed:

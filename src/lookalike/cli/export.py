@@ -8,8 +8,14 @@ from typing import cast
 
 import click
 
-from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json, stdout
+from lookalike.cli.options import (
+    Renamed,
+    collection_option,
+    json_option,
+    opened,
+    where_option,
+)
+from lookalike.cli.output import counted, plain, print_json, stdout
 from lookalike.cli.progress import Meter
 from lookalike.output.export import FORMATS, VECTORS, ExportReport, Vectors, export, format_of
 
@@ -19,23 +25,31 @@ __all__ = ["export_command"]
 @click.command("export")
 @click.argument("file", metavar="FILE")
 @collection_option
-@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
+@where_option
 @click.option(
     "--format",
     "format_",
     type=click.Choice(list(dict.fromkeys(FORMATS.values()))),
-    help="What to write.  [default: by the suffix; jsonl for -]",
+    help="The output format.  [default: by FILE's suffix; jsonl for -]",
 )
 @click.option(
     "--vectors",
     type=click.Choice(VECTORS),
     default="none",
     show_default=True,
-    help="Also the vectors: npy writes FILE's name with .vectors.npy beside it, column puts them "
-    "into Parquet.",
+    help="Also write the embeddings: npy writes them next to FILE, as NAME.vectors.npy; column "
+    "writes them into the Parquet file.",
 )
-@click.option("--facts", is_flag=True, help="Also where the picture lies, its size and digest.")
-@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+@click.option(
+    "--details",
+    "--facts",
+    "details",
+    cls=Renamed,
+    old=["--facts"],
+    is_flag=True,
+    help="Also write each image's path, size in pixels and digest.",
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing FILE.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 def export_command(
@@ -45,19 +59,19 @@ def export_command(
     where: str | None,
     format_: str | None,
     vectors: str,
-    facts: bool,
+    details: bool,
     force: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Write a collection's items to FILE, a line each: CSV, TSV, JSON lines or Parquet.
+    """Write a collection's items to FILE, one per line: CSV, TSV, JSON lines or Parquet.
 
-    `lookalike index FILE --root FOLDER` reads it again. FILE may be - for stdout.
+    `lookalike index FILE --root FOLDER` reads it back. Use - as FILE to write to stdout.
 
     \b
       lookalike export shop.csv
       lookalike export mugs.jsonl --where 'label=mug' -c shop
-      lookalike export shop.parquet --vectors column --facts
+      lookalike export shop.parquet --vectors column --details
       lookalike export - --format csv | head
     """
     chosen = cast("Vectors", vectors)
@@ -67,7 +81,7 @@ def export_command(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     out = None
-    if path is None:  # UTF-8 and its own line ends, whatever the terminal's are
+    if path is None:  # UTF-8 and the format's own line ends, whatever the terminal uses
         out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
     try:
         with opened(collection) as shop, Meter(plain(file), quiet=quiet) as meter:
@@ -78,7 +92,7 @@ def export_command(
                 format=format_,
                 where=where,
                 vectors=chosen,
-                facts=facts,
+                facts=details,
                 force=force,
                 progress=meter,
             )
@@ -91,11 +105,13 @@ def export_command(
 def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
     if report.as_json and not quiet:
         names = ", ".join(map(plain, report.as_json))
-        click.echo(f"as JSON text, for want of a common type: {names}", err=True)
+        click.echo(f"written as JSON text, as their values have no common type: {names}", err=True)
     for note in report.notes:
         click.echo(f"note: {plain(note)}", err=True)
     if report.removed and not quiet:
-        click.echo(f"{report.removed:,} were removed meanwhile and are left out", err=True)
+        click.echo(
+            f"{counted(report.removed, 'item')} removed during the export and left out", err=True
+        )
     to_stderr = report.path is None
     if as_json and not to_stderr:
         places = ("path", "vectors", "root")
@@ -103,11 +119,13 @@ def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
         print_json(document | {name: _text(document[name]) for name in places})
         return
     what = "stdout" if report.path is None else plain(str(report.path))
-    beside = f" (+ vectors {plain(str(report.vectors))})" if report.vectors else ""
-    click.echo(f"{report.items:,} items written to {what}{beside}", err=to_stderr)
+    vectors = f" (embeddings in {plain(str(report.vectors))})" if report.vectors else ""
+    click.echo(f"{counted(report.items, 'item')} written to {what}{vectors}", err=to_stderr)
     if not quiet and not to_stderr and report.root is not None:
         folder = plain(str(report.root))
-        click.echo(f"the file column is below {folder} (lookalike index --root)", err=True)
+        click.echo(
+            f"paths in the file column are relative to {folder} (lookalike index --root)", err=True
+        )
 
 
 def _text(path: Path | None) -> str | None:

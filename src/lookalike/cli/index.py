@@ -10,6 +10,7 @@ import click
 
 from lookalike.cli.exit_codes import DONE, FAILED, HELD_BACK, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import (
+    Renamed,
     allow_removals_option,
     collection_option,
     encoder_options,
@@ -19,7 +20,7 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import plain, print_json, reasons_text
+from lookalike.cli.output import counted, plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core import settings_keys
 from lookalike.core.records import IndexReport, together
@@ -29,6 +30,7 @@ from lookalike.images.decoding import Limits
 from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.table import Table
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
@@ -37,11 +39,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "index_command", "update_neighbours"]
 
-_NOTES = 10  # shown
+_NOTES = 10  # notes to show
 
 
 def side_of(ctx: click.Context, option: click.Parameter, side: int | None) -> int | None:
-    """The side of thumbnails, or 0."""
+    """Return the side of thumbnails in pixels, 0 for none. Raise ``BadParameter``."""
     try:
         return None if side is None else check_side(side)
     except ValueError as error:
@@ -49,7 +51,7 @@ def side_of(ctx: click.Context, option: click.Parameter, side: int | None) -> in
 
 
 def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -> Shard | None:
-    """Return the shard that ``3/8`` names."""
+    """Return the shard that ``3/8`` names. Raise ``BadParameter``."""
     try:
         return None if text is None else Shard.parse(text)
     except ValueError as error:
@@ -67,70 +69,74 @@ def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -
     "--include",
     multiple=True,
     metavar="PATTERN",
-    help="Take only files that match, whatever their suffix (as in .gitignore).",
+    help="Index only files that match, whatever their suffix (syntax of .gitignore).",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out files and folders that match (as in .gitignore).",
+    help="Skip files and folders that match (syntax of .gitignore).",
 )
 @click.option(
-    "--hidden", is_flag=True, help="Look into files and folders whose name begins with a dot."
+    "--hidden", is_flag=True, help="Include files and folders whose name begins with a dot."
 )
 @click.option("--follow-links", is_flag=True, help="Follow symbolic links.")
-@click.option("--keep-missing", is_flag=True, help="Keep items whose file has gone.")
+@click.option("--keep-missing", is_flag=True, help="Keep items whose file is missing.")
 @allow_removals_option()
 @click.option(
     "--retry-skipped",
     is_flag=True,
-    help="Try files again that could not be used and have not changed.",
+    help="Try unusable files again, even if they have not changed.",
 )
 @click.option(
     "--shard",
+    "--part",
+    "shard",
+    cls=Renamed,
+    old=["--part"],
     metavar="N/OF",
     callback=parse_shard,
-    help="Index one shard of each source, chosen by a hash of the ids, and remove nothing. So "
-    "several machines fill one collection; `lookalike prune` then removes what has vanished.",
+    help="Index one shard of each source, chosen by a hash of the ids, and remove nothing, so that "
+    "several machines can fill one collection. Then `lookalike prune` removes missing items.",
 )
 @click.option(
     "--overwrite-by-hand",
     is_flag=True,
-    help="Let a catalogue change labels, groups and metadata that were set by hand.",
+    help="Let a catalogue overwrite labels, groups and metadata that were set by hand.",
 )
 @click.option(
     "--as-new",
     is_flag=True,
-    help="Index a folder on its own even if it holds the files of another that was moved.",
+    help="Index a folder separately, even if it looks like an indexed folder that was moved.",
 )
 @click.option(
     "--thumbnails",
     type=int,
     metavar="SIDE",
     callback=side_of,
-    help="Keep a small JPEG of each picture with the items, of SIDE pixels (32 to 1024) on the "
-    "longer side, for those who cannot reach the files. The collection remembers it: later runs "
-    "follow. 0 keeps none, and drops those there are.",
+    help="Store a JPEG thumbnail with each item, SIDE pixels (32 to 1024) on the longer side, for "
+    "machines without access to the files. Later runs use the same setting. 0 stores none and "
+    "drops existing ones.",
 )
 @click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),
     default=100.0,
     show_default=True,
-    help="Leave out larger pictures.",
+    help="Skip larger images.",
 )
 @click.option(
     "--max-megabytes",
     type=click.FloatRange(min=0, min_open=True),
     default=100.0,
     show_default=True,
-    help="Leave out larger files.",
+    help="Skip larger files.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 3 when a picture was left out.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if an image was skipped.")
 @click.option(
     "--show-skipped",
     is_flag=True,
-    help="List every file that was left out, with its reason, on stderr.",
+    help="List every skipped file with the reason, on stderr.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
@@ -165,31 +171,30 @@ def index_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Learn folders and catalogues of pictures, or bring a collection in line with them.
+    """Index folders and catalogues of images, or sync a collection with them.
 
-    A SOURCE is a folder, a table (CSV, TSV, JSON lines, Parquet) with a line a picture, a folder
-    of downloads, or a data set in a known format.
+    A SOURCE is a folder, a table with one image per line (CSV, TSV, JSON lines, Parquet), a folder
+    of downloads, or a dataset in a known format.
 
-    Unchanged pictures cost nothing, moved and copied ones next to nothing, and items whose file
-    has gone are removed once the whole folder has been seen; what was said of them is kept, and
-    is back with the file. When all of them would go, or more than three that are more than one in
-    ten, or the catalogue is malformed, nothing is removed: the disk may not be mounted, or the
-    file cut off. The exit code is 4 then, and --allow-removals says that they are really gone.
-    Ctrl-C stops after the batch in hand; the next run goes on from there. A file named
-    .lookalikeignore in any folder leaves
-    files out as .gitignore does.
+    Unchanged images are skipped, and moved or copied ones are not encoded again. Items whose file
+    is gone are removed after the whole folder has been read; their labels and metadata are kept
+    and come back with the file. Nothing is removed if all items would go, if more than three and
+    more than one in ten would go, or if the catalogue is malformed: the disk may not be mounted,
+    or the file may be cut off. The exit code is then 4; --allow-removals confirms the removal.
+    Ctrl-C stops after the current batch, and the next run continues from there. A .lookalikeignore
+    file in any folder excludes files, with the syntax of .gitignore.
 
     \b
       lookalike index photos/
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
       lookalike index products.csv --root photos/ --label-column category -c shop
-      lookalike index shop/ --encoder networks/mobilenetv2.toml -c shop
+      lookalike index shop/ --encoder encoders/mobilenetv2.toml -c shop
       lookalike index photos/ --shard 3/8 -c elasticsearch://search:9200/shop
       lookalike index photos/ --thumbnails 256 -c elasticsearch://search:9200/shop
     """
-    pictures = Path(root).expanduser() if root else None
-    sources = [  # before any work: a slip in the last word should cost nothing
-        Source.named(folder, format_, pictures=pictures, columns=columns or None, encoding=encoding)
+    files = Path(root).expanduser() if root else None
+    sources = [  # before any work, so that a typo in the last argument costs nothing
+        Source.named(folder, format_, files=files, columns=columns or None, encoding=encoding)
         for folder in folders
     ]
     options = ScanOptions(
@@ -205,7 +210,7 @@ def index_command(
 
         def index(source: Source) -> IndexReport:
             if source.kind != "folder" and not quiet:
-                click.echo(f"{source.name}: read as {source.kind}", err=True)
+                click.echo(f"{source.name}: read as {source.reads_as}", err=True)
             with Meter(source.name, quiet=quiet) as meter:
                 return shop.index(
                     source.source,
@@ -224,27 +229,27 @@ def index_command(
                 )
 
         reports = [index(source) for source in sources if not stop()]
-        if not stop() and shard is None:  # once, when all shards are there: `prune`
-            with Meter("search graph", quiet=quiet) as meter:
+        if not stop() and shard is None:  # with shards, `prune` does it after the last one
+            with Meter("ANN index", quiet=quiet) as meter:
                 shop.optimize(progress=meter)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
         unused = stop() or all(one.nothing_usable for one in reports)
-        if unused and shard is None and not count:  # other machines may be at work on other shards
+        if unused and shard is None and not count:  # other machines may be indexing other shards
             abandon(shop.store)
     report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
     if stop():
-        click.echo("interrupted; the next run goes on from here", err=True)
+        click.echo("interrupted; the next run continues from here", err=True)
         ctx.exit(INTERRUPTED)
     for source, one in zip(sources, reports, strict=True):
         if one.nothing_usable:
-            click.echo(f"error: nothing in {source.name} could be used", err=True)
+            click.echo(f"error: {source.name} contains no usable images", err=True)
     ctx.exit(_exit_code(reports, strict=strict))
 
 
 def _exit_code(reports: Sequence[IndexReport], *, strict: bool) -> int:
-    """The exit code of a run that was not interrupted, from the report of each source."""
+    """Return the exit code of a run that was not interrupted, from the report of each source."""
     if any(one.held_back or one.problems for one in reports):
         return HELD_BACK
     unusable = [one.nothing_usable for one in reports]
@@ -255,11 +260,17 @@ def _exit_code(reports: Sequence[IndexReport], *, strict: bool) -> int:
 
 
 class Source(NamedTuple):
-    """What a SOURCE of the command line means."""
+    """A SOURCE of the command line, with its format."""
 
     name: str
     kind: str
     source: "Path | Catalogue"
+    reads_as: str  # the format, and for a table which column is used for what
+
+    @classmethod
+    def of_root(cls, path: Path) -> "Source":
+        """Return a folder that the collection has indexed."""
+        return cls(plain(str(path)), "folder", path, "folder")
 
     @classmethod
     def named(
@@ -267,28 +278,35 @@ class Source(NamedTuple):
         word: str,
         kind: str,
         *,
-        pictures: Path | None,
+        files: Path | None,
         columns: dict[str, str] | None,
         encoding: str | None,
     ) -> "Source":
+        """Return the source that a word of the command line names. Raise ``SourceError``."""
         path = Path(word).expanduser()
         if kind == "auto":
             kind = recognise(path)
         if kind == "folder":
-            if pictures or columns or encoding:
+            if files or columns or encoding:
                 raise SourceError(
-                    f"--root, --encoding and the columns are for catalogues; {path} is read as a "
-                    "folder of pictures (--format says otherwise)"
+                    f"--root, --encoding and the column options are for catalogues, but {path} is "
+                    "read as a folder of images; set --format to read it as something else"
                 )
-            return cls(plain(word), kind, path)
-        catalogue = open_catalogue(
-            path, kind, pictures=pictures, columns=columns, encoding=encoding
-        )
-        return cls(plain(word), kind, catalogue)
+            return cls(plain(word), kind, path, kind)
+        catalogue = open_catalogue(path, kind, pictures=files, columns=columns, encoding=encoding)
+        return cls(plain(word), kind, catalogue, _reads_as(catalogue))
+
+
+def _reads_as(catalogue: "Catalogue") -> str:
+    columns = catalogue.columns() if isinstance(catalogue, Table) else {}
+    if not columns:
+        return catalogue.format
+    used = ", ".join(f"{use} from column {plain(name)}" for use, name in columns.items())
+    return f"{catalogue.format}: {used}; other columns become metadata"
 
 
 def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:
-    """A neighbour table that is there follows the items."""
+    """Update the neighbour table, if the collection has one."""
     if shop.store.setting(settings_keys.NEIGHBOURS) is None:
         return
     from lookalike.analysis import neighbours
@@ -301,7 +319,7 @@ def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool)
     for note in report.notes[:_NOTES]:
         click.echo(f"note: {plain(note)}", err=True)
     if len(report.notes) > _NOTES:
-        click.echo(f"note: and {len(report.notes) - _NOTES:,} more like it (--json)", err=True)
+        click.echo(f"note: and {len(report.notes) - _NOTES:,} more (--json lists all)", err=True)
     if show_skipped:
         for skip in report.skipped:
             click.echo(f"skipped {plain(skip.path)}: {skip.reason}", err=True)
@@ -313,20 +331,20 @@ def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool)
     else:
         click.echo(summary(report))
         if report.skipped and not show_skipped:
-            click.echo("--show-skipped lists the files that were left out", err=True)
+            click.echo("use --show-skipped to list the skipped files", err=True)
 
 
 def summary(report: IndexReport) -> str:
-    """One line that says what was done."""
+    """Return the result of indexing as one line."""
     parts = [f"{report.indexed:,} indexed"]
     if report.reused:
-        parts.append(f"{report.reused:,} copies reused")
+        parts.append(f"{counted(report.reused, 'duplicate')} not encoded again")
     parts.append(f"{report.unchanged:,} unchanged")
     parts.append(f"{report.removed:,} removed")
     if report.held_back:
-        parts.append(f"{report.held_back:,} not there but not removed")
+        parts.append(f"{report.held_back:,} missing but not removed")
     if report.moved:
-        parts.append(f"{report.moved:,} moved with their words")
+        parts.append(f"{report.moved:,} moved")
     if report.restored:
         parts.append(f"{report.restored:,} restored")
     if report.relabelled:
@@ -334,15 +352,15 @@ def summary(report: IndexReport) -> str:
     if report.kept_by_hand:
         parts.append(f"{report.kept_by_hand:,} kept as set by hand")
     if report.thumbnails:
-        parts.append(f"{report.thumbnails:,} thumbnails made for items there before")
+        parts.append(f"{counted(report.thumbnails, 'thumbnail')} added to existing items")
     if report.kept:
         parts.append(f"{report.kept:,} missing but kept")
     if report.skipped:
         reasons = Counter(skip.reason for skip in report.skipped)
         rest = len(reasons) - 5
         shown = reasons_text(dict(reasons.most_common(5))) + (
-            f", and {rest} other reasons" if rest > 0 else ""
+            f", and {counted(rest, 'other reason')}" if rest > 0 else ""
         )
         parts.append(f"{len(report.skipped):,} skipped ({shown})")
-    rate = f", {report.indexed / report.seconds:.0f} pictures/s" if report.indexed else ""
+    rate = f", {report.indexed / report.seconds:.0f} images/s" if report.indexed else ""
     return f"{', '.join(parts)} in {report.seconds:.1f} s{rate}"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.options import collection_option, json_option, opened
+from lookalike.cli.options import collection_option, json_option, opened, where_option
 from lookalike.cli.output import (
+    counted,
     lines,
     plain,
     print_json,
@@ -34,14 +35,16 @@ __all__ = ["facets_command", "info_command", "label_command", "list_command"]
 @click.command("info")
 @collection_option
 @click.option(
-    "--fields", is_flag=True, help="Also the metadata fields: their types, and how many have them."
+    "--fields",
+    is_flag=True,
+    help="Also list the metadata fields, their types and the share of items that have them.",
 )
 @click.option(
-    "--skipped", is_flag=True, help="List the files that were left out instead, with the reason."
+    "--skipped", is_flag=True, help="List the files that were skipped instead, with the reason."
 )
 @json_option
 def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json: bool) -> None:
-    """Tell what a collection holds: items, labels, encoder, folders, and what was left out.
+    """Describe a collection: items, labels, encoder, source folders, skipped files.
 
     \b
       lookalike info
@@ -56,32 +59,33 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
             _show_skipped(shop, as_json=as_json)
             return
         info = shop.info()
-        said = shop.describe(fields=fields)
+        content = shop.describe(fields=fields)
         levels = levels_of(shop)
-        learned = _learned(shop)
+        categories = _categories(shop)
     if as_json:
         document = asdict(info)
         document["roots"] = [{"name": one.name, "path": str(one.path)} for one in info.roots]
         document["updated_at"] = when(info.updated_at)
-        document |= asdict(said)
-        if said.fields is None:
+        document |= asdict(content)
+        if content.fields is None:
             del document["fields"]
         document["matches"] = {one.match: one.least for one in levels} or None
-        document["categories"] = learned if learned is None else learned.document
+        document["categories"] = None if categories is None else categories.document
         print_json(document)
         return
-    print_table(("", ""), _rows(info, said, levels, learned))
-    if said.fields:
-        print_table(("field", "type", "filled"), [_field_row(one, said) for one in said.fields])
-    elif said.fields is not None:
+    print_table(("", ""), _rows(info, content, levels, categories))
+    if content.fields:
+        rows = [_field_row(one, content) for one in content.fields]
+        print_table(("field", "type", "filled"), rows)
+    elif content.fields is not None:
         click.echo("no metadata", err=True)
 
 
 def _rows(
     info: "CollectionInfo",
-    said: "Description",
+    content: "Description",
     levels: "Sequence[Level]",
-    learned: "_Learned | None",
+    categories: "_Categories | None",
 ) -> list[tuple[str, str]]:
     from lookalike.cli.calibrate import levels_text
 
@@ -90,42 +94,42 @@ def _rows(
         ("items", f"{info.items:,}"),
         ("encoder", f"{info.encoder} ({info.dim} values)" if info.encoder else "none yet"),
         ("fingerprint", info.fingerprint or ""),
-        ("kept in", f"{plain(info.address)} ({info.store}{size})"),
-        ("search", f"graph over {info.ann_index_rows:,}" if info.ann_index_rows else "exact"),
+        ("stored in", f"{plain(info.address)} ({info.store}{size})"),
+        ("search", f"ANN index over {info.ann_index_rows:,}" if info.ann_index_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),
     ]
     if info.missing:
-        rows.append(("missing", f"{info.missing:,} (list --missing shows them)"))
+        rows.append(("missing", f"{info.missing:,} (`lookalike list --missing` shows them)"))
     if info.thumbnails or info.thumbnail_side:
-        size = f"{info.thumbnail_side} pixels" if info.thumbnail_side else "no new ones"
+        size = f"{info.thumbnail_side} pixels" if info.thumbnail_side else "none for new items"
         kept = f"{info.thumbnails:,} ({size_text(info.thumbnail_bytes)})"
         rows.append(("thumbnails", f"{kept}, {size}"))
     rows += [
         ("folder", plain(f"{root.name}: {root.path}" if root.name else str(root.path)))
         for root in info.roots
     ]
-    if said.distinct_labels:
-        rows.append(("labels", _labels_text(said)))
-    if said.groups:
-        rows.append(("groups", f"{said.groups:,}"))
+    if content.distinct_labels:
+        rows.append(("labels", _labels_text(content)))
+    if content.groups:
+        rows.append(("groups", f"{content.groups:,}"))
     if levels:
-        rows.append(("matches", levels_text(levels)))
-    if learned is not None:
-        rows.append(("categories", learned.text))
+        rows.append(("thresholds", levels_text(levels)))
+    if categories is not None:
+        rows.append(("categories", categories.text))
     if info.skipped:
         rows.append(("skipped", reasons_text(info.skipped)))
     return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Learned:
-    """What the collection has learned of its labels, told in a line and as a document."""
+class _Categories:
+    """The trained categories of a collection, as a line of text and as a JSON document."""
 
     text: str
     document: "dict[str, Json]"
 
 
-def _learned(shop: "Collection") -> _Learned | None:
+def _categories(shop: "Collection") -> _Categories | None:
     if shop.store.setting(settings_keys.CATEGORIES) is None:
         return None
     from lookalike.analysis import categories
@@ -134,12 +138,13 @@ def _learned(shop: "Collection") -> _Learned | None:
     try:
         model, since = categories.get_classifier_info(shop), categories.get_classifier_status(shop)
     except (EncoderMismatchError, StoreDamagedError) as error:
-        return _Learned(text=str(error), document={"error": str(error)})
+        return _Categories(text=str(error), document={"error": str(error)})
     if model is None:
         return None
-    now = "learned with a filter made in Python" if since is None else standing_text(since)
-    return _Learned(
-        text=f"{len(model.labels):,} labels of {plain(model.by)} learned; now {now}",
+    now = "unknown (trained with a filter object)" if since is None else standing_text(since)
+    trained = counted(len(model.labels), "value")
+    return _Categories(
+        text=f"trained on {trained} of {plain(model.by)}; now {now}",
         document={
             "by": model.by,
             "labels": len(model.labels),
@@ -156,18 +161,18 @@ def _learned(shop: "Collection") -> _Learned | None:
     )
 
 
-def _labels_text(said: "Description") -> str:
-    parts = [f"{plain(label)} {count:,}" for label, count in said.labels.items()]
+def _labels_text(content: "Description") -> str:
+    parts = [f"{plain(label)} {count:,}" for label, count in content.labels.items()]
     text = ", ".join(parts)
-    if rest := said.distinct_labels - len(said.labels):
+    if rest := content.distinct_labels - len(content.labels):
         text += f", and {rest:,} more"
-    return f"{text}; {said.unlabelled:,} without" if said.unlabelled else text
+    return f"{text}; {content.unlabelled:,} without a label" if content.unlabelled else text
 
 
-def _field_row(field: "Field", said: "Description") -> tuple[str, str, str]:
+def _field_row(field: "Field", content: "Description") -> tuple[str, str, str]:
     types = ", ".join(name for name in field.types if name != "null") or "null"
-    share = field.filled / max(said.items, 1)
-    # 99.96 % is not all of them, and 0.04 % is not none
+    share = field.filled / max(content.items, 1)
+    # never round 99.96 % up to all, nor 0.04 % down to none
     percent = 100.0 * share if share in (0.0, 1.0) else min(max(100 * share, 0.1), 99.9)
     return plain(field.name), types, f"{percent:.3g} %"
 
@@ -187,11 +192,11 @@ def _show_skipped(shop: "Collection", *, as_json: bool) -> None:
     "--missing",
     "of_missing",
     is_flag=True,
-    help="List the items whose files have gone instead, of which labels and the like are kept.",
+    help="List the items whose files are missing instead; their labels and metadata are kept.",
 )
-@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
-@click.option("-n", "--limit", type=click.IntRange(1), help="At most so many.")
-@click.option("-0", "--null", is_flag=True, help="End each id by a NUL byte (xargs -0).")
+@where_option
+@click.option("-n", "--limit", type=click.IntRange(1), help="The maximum number to list.")
+@click.option("-0", "--null", is_flag=True, help="End each id with a NUL byte (xargs -0).")
 @json_option
 def list_command(
     *,
@@ -203,7 +208,7 @@ def list_command(
     null: bool,
     as_json: bool,
 ) -> None:
-    """List the ids of a collection's items, one a line.
+    """List the ids of a collection's items, one per line.
 
     \b
       lookalike list | head
@@ -213,7 +218,7 @@ def list_command(
       lookalike list --collections
     """
     if of_missing and (of_collections or where):
-        raise click.UsageError("--missing takes no --where and no --collections")
+        raise click.UsageError("--missing cannot be combined with --where or --collections")
     if of_collections:
         names = collections(settings())[:limit]
         print_json(names) if as_json else lines(names, null=null)
@@ -240,14 +245,14 @@ def list_command(
 @click.command("facets")
 @click.argument("field")
 @collection_option
-@click.option("--where", metavar="FILTER", help="Only items that meet a filter.")
+@where_option
 @click.option(
     "-n",
     "--limit",
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="At most so many values.",
+    help="The maximum number of values.",
 )
 @json_option
 def facets_command(
@@ -271,22 +276,34 @@ def facets_command(
 
 @click.command("label")
 @click.argument("label")
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, metavar="[ID...]")
 @collection_option
+@where_option
 @json_option
 def label_command(
-    label: str, ids: tuple[str, ...], *, collection: str | None, as_json: bool
+    label: str,
+    ids: tuple[str, ...],
+    *,
+    collection: str | None,
+    where: str | None,
+    as_json: bool,
 ) -> None:
-    """Give items a LABEL ('' takes it away). Nothing is encoded again.
+    """Set the LABEL of items ('' removes it). Nothing is encoded again.
 
-    `lookalike index` does not change what was set so, unless --overwrite-by-hand tells it to.
+    `lookalike index` keeps labels set this way, unless --overwrite-by-hand is given.
 
     \b
       lookalike label mug shelf/12.jpg shelf/13.jpg
+      lookalike label mug --where 'name^=Mug'
     """
+    if bool(ids) == (where is not None):
+        raise click.UsageError("give ids or --where")
     with opened(collection) as shop:
-        shop.label(ids, label or None)
+        chosen = {*ids} if where is None else {item.id for item in shop.items(where)}
+        shop.label(sorted(chosen), label or None)
+        notes = () if chosen else shop.notes(where)
     if as_json:
-        print_json({"labelled": len(set(ids))})
+        print_json({"labelled": len(chosen)})
     else:
-        click.echo(f"{len(set(ids)):,} labelled")
+        click.echo(f"{counted(len(chosen), 'item')} labelled")
+    print_notes(notes, as_json=as_json)

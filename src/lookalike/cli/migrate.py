@@ -8,7 +8,7 @@ import click
 
 from lookalike.cli.index import update_neighbours
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import leftover_text, plain, print_json
+from lookalike.cli.output import counted, leftover_text, plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import named_encoder
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["migrate_command"]
 
-_LOST = 10  # shown
+_LOST = 10  # lost items to show
 
 
 @click.command("migrate")
@@ -26,10 +26,12 @@ _LOST = 10  # shown
 @click.option(
     "--drop-old",
     is_flag=True,
-    help="Remove what was replaced, now or (without --encoder) by an earlier migration. Other "
-    "files in its folder stay.",
+    help="Remove the old collection after this migration, or (without --encoder) after an earlier "
+    "one. Other files in its folder stay.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Also when more than half of the pictures is lost.")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Proceed even if more than half of the images are missing."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -45,12 +47,12 @@ def migrate_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Move a collection to another encoder, while it is searched and added to.
+    """Move a collection to another encoder, while it is in use.
 
-    Its pictures are encoded anew into a collection beside it, which takes its place at the end in
-    one step. Items whose picture has gone are listed, and stay behind. The old collection is kept
-    under the name that is printed, until --drop-old. A migration that was interrupted goes on when
-    it is done again.
+    The images are encoded into a second collection, which replaces the first one at the end in one
+    step. Items whose image is missing are listed and not moved. The old collection is kept under
+    the name that is printed, until --drop-old. Run the same command again to continue an
+    interrupted migration.
 
     \b
       lookalike migrate -c shop --encoder efficientnet-lite2
@@ -59,24 +61,24 @@ def migrate_command(
     from lookalike.moving import migrating
 
     if encoder is None and not drop_old:
-        raise click.UsageError("name the encoder to move to: --encoder")
+        raise click.UsageError("give the encoder to move to with --encoder")
     report = None
     if encoder is not None:
-        made = named_encoder(encoder, device=device, threads=threads)
+        target = named_encoder(encoder, device=device, threads=threads)
         card = str(Path(encoder).resolve()) if Path(encoder).suffix == ".toml" else None
         with (
             opened(collection) as shop,
             stop_on_signal() as stop,
             Meter("encode", quiet=quiet) as meter,
-            Meter("search graph", quiet=quiet) as graph,
+            Meter("ANN index", quiet=quiet) as optimizing,
         ):
             report = migrating.migrate(
                 shop,
-                made,
+                target,
                 card=card,
                 most=yes,
                 progress=meter,
-                optimizing=graph,
+                optimizing=optimizing,
                 stop=stop,
             )
     gone = migrating.DropReport()
@@ -86,21 +88,21 @@ def migrate_command(
                 update_neighbours(shop, stop, quiet=quiet)
             if drop_old:
                 gone = migrating.drop_old(shop)
-    _tell(report, gone if drop_old else None, as_json=as_json)
+    _print(report, gone if drop_old else None, as_json=as_json)
     if report is not None and report.interrupted:
-        click.echo("interrupted; the same migration goes on from here", err=True)
+        click.echo("interrupted; run the same command again to continue", err=True)
         ctx.exit(130)
 
 
-def _tell(report: "MigrateReport | None", gone: "DropReport | None", *, as_json: bool) -> None:
-    """What was done: ``gone`` where the old collection was to be dropped."""
+def _print(report: "MigrateReport | None", gone: "DropReport | None", *, as_json: bool) -> None:
+    """Print the result; ``gone`` is given if the old collection was to be dropped."""
     dropped = list(gone.dropped) if gone is not None else []
     left = gone.left if gone is not None else ()
     if as_json:
         lost = [asdict(one) for one in report.lost] if report is not None else []
-        told = asdict(report) if report is not None else {}
-        stays = [asdict(one) for one in left]
-        print_json({**told, "lost": lost, "dropped": dropped, "left": stays})
+        document = asdict(report) if report is not None else {}
+        leftovers = [asdict(one) for one in left]
+        print_json({**document, "lost": lost, "dropped": dropped, "left": leftovers})
     else:
         if report is not None:
             _show(report)
@@ -117,7 +119,7 @@ def _show(report: "MigrateReport") -> None:
         click.echo(f"lost {len(report.lost) - _LOST:,} more (--json lists them)", err=True)
     parts = [f"{report.encoded:,} encoded"]
     if report.reused:
-        parts.append(f"{report.reused:,} copies reused")
+        parts.append(f"{counted(report.reused, 'duplicate')} not encoded again")
     if report.told:
         parts.append(f"{report.told:,} updated")
     if report.removed:
@@ -125,9 +127,12 @@ def _show(report: "MigrateReport") -> None:
     if report.lost:
         parts.append(f"{len(report.lost):,} lost")
     if report.kept:
-        parts.append(f"{report.items:,} items live, the old ones kept as {report.kept}")
+        parts.append(
+            f"{counted(report.items, 'item')} in use, old collection kept as {report.kept}"
+        )
     click.echo(f"{', '.join(parts)} in {report.seconds:.1f} s")
     if report.left:
         click.echo(
-            f"made from the old encoder's vectors, so make anew: {', '.join(report.left)}", err=True
+            f"to be made again, as they rest on the old embeddings: {', '.join(report.left)}",
+            err=True,
         )

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import print_json, print_table, size_text
+from lookalike.cli.options import Renamed, collection_option, json_option, opened
+from lookalike.cli.output import counted, print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["neighbours_command"]
 
 @click.group("neighbours")
 def neighbours_command() -> None:
-    """Keep each item's nearest worked out, so that `lookalike similar` only looks them up.
+    """Precompute each item's nearest neighbours, so that `lookalike similar` only looks them up.
 
     \b
       lookalike neighbours build -c shop
@@ -27,12 +27,15 @@ def neighbours_command() -> None:
 
 @neighbours_command.command("build")
 @click.option(
+    "-k",
     "-K",
     "k",
+    cls=Renamed,
+    old=["-K"],
     type=click.IntRange(1),
-    help="Neighbours kept for each item.  [default: as before, or 50]",
+    help="Neighbours to store for each item.  [default: as before, or 50]",
 )
-@click.option("--rebuild", is_flag=True, help="Make every list anew.")
+@click.option("--rebuild", is_flag=True, help="Compute every list again.")
 @collection_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
@@ -46,14 +49,14 @@ def build_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Make the neighbour table, or bring it up to date: only what has changed is worked out.
+    """Build the neighbour table, or update it: only what has changed is computed.
 
-    Ctrl-C stops after the block in hand; what is done stays, and the next build goes on from
-    there. Once there is a table, `lookalike index` brings it up to date at its end.
+    Ctrl-C stops after the current block. Finished blocks are kept, and the next build continues
+    from there. Once a table exists, `lookalike index` updates it at the end.
 
     \b
       lookalike neighbours build -c shop
-      lookalike neighbours build -K 100 -c shop
+      lookalike neighbours build -k 100 -c shop
     """
     from lookalike.analysis import neighbours
 
@@ -68,15 +71,19 @@ def build_command(
     else:
         click.echo(summary(report))
     if report.interrupted:
-        click.echo("interrupted; the next build goes on from here", err=True)
+        click.echo("interrupted; the next build continues from here", err=True)
         ctx.exit(130)
 
 
 def summary(report: "BuildReport") -> str:
-    """One line that says what was done."""
-    parts = [f"{report.made:,} lists made", f"{report.merged:,} changed", f"{report.kept:,} kept"]
+    """Return the result of a build as one line."""
+    parts = [
+        f"{counted(report.made, 'list')} built",
+        f"{report.merged:,} updated",
+        f"{report.kept:,} unchanged",
+    ]
     if report.waiting:
-        parts.append(f"{report.waiting:,} to do")
+        parts.append(f"{report.waiting:,} still to build")
     return f"{', '.join(parts)} in {report.seconds:.1f} s"
 
 
@@ -84,7 +91,7 @@ def summary(report: "BuildReport") -> str:
 @collection_option
 @json_option
 def info_command(*, collection: str | None, as_json: bool) -> None:
-    """Tell how large the neighbour table is, and whether it is up to date.
+    """Show the size of the neighbour table and whether it is up to date.
 
     \b
       lookalike neighbours info -c shop
@@ -97,15 +104,20 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(state), "k": kept})
     elif kept is None:
-        click.echo("no neighbour table; `lookalike neighbours build` makes one")
+        click.echo("no neighbour table; create one with `lookalike neighbours build`")
     else:
         behind = state.items - state.current
         print_table(
             ("", ""),
             [
                 ("neighbours", f"{kept} for each of {state.rows:,} of {state.items:,} items"),
-                ("exact", f"{state.exact:,} lists; the others are as good as the search graph"),
-                ("up to date", f"all but {behind:,}, which are searched" if behind else "yes"),
+                ("exact", f"{counted(state.exact, 'list')}; the others come from the ANN index"),
+                (
+                    "up to date",
+                    f"no: {counted(behind, 'item')} to update, searched until then"
+                    if behind
+                    else "yes",
+                ),
                 ("size", size_text(state.bytes)),
             ],
         )
@@ -113,8 +125,9 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
 
 @neighbours_command.command("drop")
 @collection_option
-def drop_command(*, collection: str | None) -> None:
-    """Drop the neighbour table; `lookalike similar` then searches.
+@json_option
+def drop_command(*, collection: str | None, as_json: bool) -> None:
+    """Drop the neighbour table; `lookalike similar` searches again instead.
 
     \b
       lookalike neighbours drop -c shop
@@ -122,5 +135,9 @@ def drop_command(*, collection: str | None) -> None:
     from lookalike.analysis import neighbours
 
     with opened(collection) as shop:
+        existed = neighbours.read_k(shop) is not None
         neighbours.drop(shop)
-    click.echo("dropped")
+    if as_json:
+        print_json({"dropped": existed})
+    else:
+        click.echo("dropped" if existed else "no neighbour table to drop")

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 __all__ = [
+    "Renamed",
     "allow_removals_option",
     "collection_option",
     "encoder_options",
@@ -20,10 +21,40 @@ __all__ = [
     "opened",
     "root_option",
     "table_options",
+    "where_option",
 ]
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Renamed(click.Option):
+    """An option that also accepts older spellings, which its help does not show."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - as click takes them
+        old: Sequence[str] = (),
+        **attributes: Any,  # noqa: ANN401 - as click takes them
+    ) -> None:
+        super().__init__(*args, **attributes)
+        self._old = frozenset(old)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        every = self.opts
+        self.opts = [one for one in every if one not in self._old]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = every
+
+
+def where_option(command: _Command) -> _Command:
+    return click.option(
+        "--where",
+        metavar="FILTER",
+        help="Only items that meet a filter, such as: label=mug and price<20.",
+    )(command)
 
 
 def collection_option(command: _Command) -> _Command:
@@ -31,7 +62,7 @@ def collection_option(command: _Command) -> _Command:
         "-c",
         "--collection",
         metavar="NAME|PATH|ADDRESS",
-        help="Which collection: a name, a path with a slash in it, or one on a server "
+        help="The collection: a name, a path that contains a slash, or an address on a server "
         "(elasticsearch://localhost:9200/shop).  "
         "[default: $LOOKALIKE_COLLECTION, or 'default']",
     )(command)
@@ -42,13 +73,13 @@ def json_option(command: _Command) -> _Command:
 
 
 def allow_removals_option(*more: str) -> Callable[[_Command], _Command]:
-    """Return the option ``--allow-removals``, which may be called ``more`` too."""
+    """Return the option ``--allow-removals``, with ``more`` as other spellings."""
     return click.option(
         "--allow-removals",
         *more,
         "allow_removals",
         is_flag=True,
-        help="Remove what is no longer there even if that is everything, or more than three items "
+        help="Remove items whose files are gone even if that is all of them, or more than three "
         "and more than one in ten.",
     )
 
@@ -62,7 +93,7 @@ def format_option(command: _Command) -> _Command:
         default="auto",
         show_default=True,
         type=click.Choice(["auto", "folder", *FORMATS]),
-        help="What the source is; auto recognises it by its content.",
+        help="The format of the source; auto detects it from the content.",
     )(command)
 
 
@@ -70,27 +101,25 @@ def root_option(command: _Command) -> _Command:
     return click.option(
         "--root",
         metavar="DIR",
-        help="The folder that a catalogue's files lie in, where it is not the catalogue's own.",
+        help="The folder that a catalogue's paths are relative to.  [default: the catalogue's own]",
     )(command)
 
 
 def encoder_options(command: _Command) -> _Command:
     for option in (
-        click.option(
-            "--threads", type=click.IntRange(1), help="Processor cores to use.  [default: all]"
-        ),
+        click.option("--threads", type=click.IntRange(1), help="CPU cores to use.  [default: all]"),
         click.option(
             "--device",
             default="auto",
             show_default=True,
             metavar="NAME",
-            help="What runs the network: auto, cpu, cuda, coreml, directml, openvino.",
+            help="The device to run the encoder on: auto, cpu, cuda, coreml, directml, openvino.",
         ),
         click.option(
             "--encoder",
             metavar="NAME|CARD.toml",
-            help="The network: a name, or the path of a model card.  [default: the collection's "
-            "own; for a new one efficientnet-lite0]",
+            help="The encoder: a name, or the path of a model card.  [default: the collection's "
+            "own; efficientnet-lite0 for a new collection]",
         ),
     ):
         command = option(command)
@@ -98,16 +127,16 @@ def encoder_options(command: _Command) -> _Command:
 
 
 _COLUMNS = {
-    "file": "of picture files",
-    "url": "of URLs",
-    "id": "of ids",
+    "file": "of image files",
+    "url": "of image URLs",
+    "id": "of item ids",
     "label": "of labels",
     "group": "of groups (products)",
 }
 
 
 def table_options(command: _Command) -> _Command:
-    """``--file-column`` and its kind, which arrive as ``columns``, and ``--encoding``."""
+    """Add ``--encoding`` and the column options, which reach the command as ``columns``."""
 
     @wraps(command)
     def with_columns(**options: Any) -> object:  # noqa: ANN401 - whatever the command takes
@@ -116,12 +145,13 @@ def table_options(command: _Command) -> _Command:
         return command(**options, columns=columns)
 
     for use, what in reversed(_COLUMNS.items()):
-        option = click.option(f"--{use}-column", metavar="NAME", help=f"A table's column {what}.")
+        option = click.option(f"--{use}-column", metavar="NAME", help=f"The table column {what}.")
         with_columns = option(with_columns)
     return click.option(
         "--encoding",
         metavar="NAME",
-        help="A table's text encoding, cp1252 say.  [default: UTF-8, or UTF-16 if it says so]",
+        help="The table's text encoding, such as cp1252.  [default: UTF-8, or UTF-16 with a "
+        "byte-order mark]",
     )(with_columns)  # type: ignore[return-value] # the same command, seen from click
 
 
@@ -134,7 +164,7 @@ def opened(
     create: bool = False,
     search: bool = False,
 ) -> "Collection":
-    """The collection that the options name."""
+    """Open the collection that the options name."""
     return open_collection(
         collection, encoder=encoder, device=device, threads=threads, create=create, search=search
     )

@@ -1,4 +1,4 @@
-"""How answers are printed: JSON, paths, tables."""
+"""Printing of results: JSON, lines of text, tables."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from lookalike.core.records import Leftover, Note
 from lookalike.output.json_documents import notes_json
 
 __all__ = [
+    "counted",
     "leftover_text",
     "lines",
     "plain",
@@ -23,7 +24,7 @@ __all__ = [
 
 
 class _Stdout:
-    """Whether stdout holds a document or data, beside which an error must not stand."""
+    """Whether stdout already holds a document or data, so that no error document may follow."""
 
     taken = False
 
@@ -31,14 +32,19 @@ class _Stdout:
 stdout = _Stdout()
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun in the right number: ``1 group``, ``1,200 groups``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def print_json(value: object) -> None:
-    """One JSON document on stdout, as text that any terminal or pipe takes."""
+    """Print one JSON document on stdout."""
     stdout.taken = True
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_notes(notes: Sequence[Note], *, as_json: bool = False) -> None:
-    """Notes on stderr, a line each; as one line of JSON for who asked for that."""
+    """Print notes on stderr, one per line; with ``as_json`` all of them as one line of JSON."""
     if as_json and notes:
         click.echo(json.dumps({"notes": notes_json(notes)}, ensure_ascii=False), err=True)
         return
@@ -47,7 +53,7 @@ def print_notes(notes: Sequence[Note], *, as_json: bool = False) -> None:
 
 
 def size_text(count: int) -> str:
-    """Bytes as people say them."""
+    """Return a number of bytes with an SI unit, as in ``1.2 MB``."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:  # noqa: PLR2004 - SI units
@@ -57,33 +63,34 @@ def size_text(count: int) -> str:
 
 
 def reasons_text(reasons: Mapping[str, int]) -> str:
+    """Return counted reasons as one phrase: ``3 broken, 1 empty``."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 
 def plain(text: str) -> str:
-    """Text on one line: line ends and control characters of file names made visible."""
+    """Return the text on one line, with line ends and control characters escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 
 def leftover_text(left: Leftover) -> str:
-    """That a folder stays after its collection was removed, and why."""
+    """Say that a folder remains after its collection was removed, and why."""
     if not left.count:
-        return f"{plain(left.folder)} is empty now, and could not be removed itself"
+        return f"{plain(left.folder)} is now empty, but could not be removed"
     shown = ", ".join(plain(name) for name in left.files[:3])
     more = f" and {left.count - 3:,} more" if left.count > 3 else ""  # noqa: PLR2004 - as shown
-    return f"{plain(left.folder)} stays: it holds other files ({shown}{more})"
+    return f"kept {plain(left.folder)}: it contains other files ({shown}{more})"
 
 
 def lines(values: Iterable[str], *, null: bool) -> None:
-    """One value a line, or ended by NUL bytes for names with line ends (``xargs -0``)."""
+    """Print one value per line; with ``null``, end each with a NUL byte (``xargs -0``)."""
     for value in values:
         click.echo(value + "\0" if null else value, nl=not null)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A quiet table on a terminal; elsewhere a row a line, its values between tabs."""
+    """Print a table on a terminal; elsewhere one row per line, tab-separated, without a header."""
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(map(str, row)))
@@ -96,6 +103,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for column in columns:
         table.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
     for row in rows:
-        # text as it is: a file name like "[red]" is no markup
+        # Text, not str: rich would read a file name such as "[red]" as markup
         table.add_row(*(one if isinstance(one, Text) else Text(str(one)) for one in row))
     Console(highlight=False).print(table)

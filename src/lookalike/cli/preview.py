@@ -1,8 +1,8 @@
-"""Small pictures in the terminal, where the terminal can.
+"""Thumbnails in the terminal, if it can show them.
 
-Drawn with half blocks (``▀``): each character shows two pixels, its own colour above and its
-background below. Every terminal with 256 colours can do that, nothing has to be asked of it,
-and the result is text, so that it can stand in a table.
+They are drawn with half blocks (``▀``): each character shows two pixels, the upper one in its own
+colour and the lower one in its background. Every terminal with 256 colours can do that, no query
+of the terminal is needed, and the result is text, so it fits into a table.
 """
 
 from PIL import Image
@@ -13,14 +13,14 @@ from rich.text import Text
 
 __all__ = ["can_preview", "preview"]
 
-PAPER = (255, 255, 255)  # behind what can be seen through, as in a shop
+PAPER = (255, 255, 255)  # behind transparent pixels, as in a shop
 
 
 def can_preview(console: Console) -> bool:
-    """Whether pictures make sense there: a real terminal, in colour, that knows the characters.
+    """Return whether the console can show thumbnails: a terminal with enough colours, in UTF.
 
-    A pipe, a file or a log gets none, not even with ``FORCE_COLOR``; nor does anyone with
-    ``NO_COLOR`` or ``TERM=dumb``. Sixteen colours are too few to know a picture by.
+    A pipe, a file or a log gets none, not even with ``FORCE_COLOR``. ``NO_COLOR`` and ``TERM=dumb``
+    turn them off. Sixteen colours are too few to recognise an image.
     """
     return (
         console.file.isatty()
@@ -33,16 +33,16 @@ def can_preview(console: Console) -> bool:
 
 
 def preview(image: Image.Image, *, console: Console, columns: int = 12) -> Text | None:
-    """The picture, whole, at most ``columns`` wide and half as many lines high.
+    """Return the whole image, at most ``columns`` wide and half as many lines high.
 
-    ``None`` where the console cannot show it. Raises ``ValueError`` for fewer than one column.
+    Return ``None`` if the console cannot show it. Raise ``ValueError`` for fewer than one column.
     """
     if columns < 1:
         raise ValueError(f"columns is {columns}; a preview needs at least one")
     if 0 in image.size or not can_preview(console):
         return None
     pixels = _reduced(image, columns)
-    # a column of a picture of odd height ends in a half block with nothing below
+    # each column of an image of odd height ends in a half block without a lower pixel
     blocks = Text(no_wrap=True, overflow="crop", end="")
     for top in range(0, pixels.height, 2):
         if top:
@@ -54,13 +54,13 @@ def preview(image: Image.Image, *, console: Console, columns: int = 12) -> Text 
 
 
 def _reduced(image: Image.Image, side: int) -> Image.Image:
-    """The picture as RGB within ``side`` by ``side`` pixels, enlarged if it is smaller."""
+    """Return the image as RGB, scaled to fit ``side`` by ``side`` pixels, also if it is smaller."""
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        paper = Image.new("RGBA", seen.size, (*PAPER, 255))
-        image = Image.alpha_composite(paper, seen)
+        layer = image.convert("RGBA")
+        paper = Image.new("RGBA", layer.size, (*PAPER, 255))
+        image = Image.alpha_composite(paper, layer)
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 

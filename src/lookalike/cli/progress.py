@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere; and a clean stop on Ctrl-C."""
+"""Progress on stderr (a bar on a terminal, plain lines elsewhere) and clean stops on Ctrl-C."""
 
 import signal
 import sys
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter", "duration", "stop_on_signal"]
 
-_EVERY_S = 5.0  # between two plain lines
+_EVERY_S = 5.0  # seconds between two plain lines
 
 
 class Meter:
-    """Shows how far a piece of work is, with its rate and the time left."""
+    """Shows the progress of a task, its rate and the time left."""
 
     def __init__(self, what: str, *, quiet: bool = False) -> None:
         self._what = what
@@ -31,7 +31,7 @@ class Meter:
         self._task = 0
 
     def __call__(self, progress: Progress) -> None:
-        """Hear of progress."""
+        """Show the progress that a report gives."""
         note = f"{progress.skipped} skipped" if progress.skipped else progress.stage
         self.show(progress.done, progress.total, note)
 
@@ -90,7 +90,7 @@ def _bar() -> "Bar":
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it."""
+    """Return a duration in the unit that reads best."""
     if seconds < 90:  # noqa: PLR2004 - reads better than 1 min
         return f"{seconds:.0f} s"
     if seconds < 5400:  # noqa: PLR2004 - likewise
@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
 
 
 class _Stop:
-    """Says whether a stop was asked for."""
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -110,16 +110,18 @@ class _Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[_Stop]:
-    """Turn a first Ctrl-C (or SIGTERM) into a wish that the loop asks for; a second is final."""
+    """Turn the first Ctrl-C (or SIGTERM) into a stop request; the second one ends the process."""
     stop = _Stop()
 
-    def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+    def request_stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True
-        click.echo("stopping after the batch in hand (again: at once)", err=True)
+        click.echo("stopping after the current batch (press again to stop at once)", err=True)
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stop
     finally:

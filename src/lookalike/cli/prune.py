@@ -1,11 +1,13 @@
 """``lookalike prune``."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.exit_codes import HELD_BACK
+from lookalike.cli.exit_codes import FAILED, HELD_BACK, LEFT_OUT
 from lookalike.cli.index import Source, update_neighbours
 from lookalike.cli.options import (
     allow_removals_option,
@@ -16,12 +18,19 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import counted, plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.errors import SourceError
 from lookalike.indexing import prune as pruning
 from lookalike.sources.scan import ScanOptions
 
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
 __all__ = ["prune_command"]
+
+# Without the options of `index`, every existing file counts: only files that are gone go.
+_EVERY_FILE = ScanOptions(include=("*",), hidden=True, follow_links=True)
 
 
 @click.command("prune")
@@ -34,28 +43,28 @@ __all__ = ["prune_command"]
     "--include",
     multiple=True,
     metavar="PATTERN",
-    help="As `index` was told: only files that match are there.",
+    help="As given to `index`: only files that match count as present.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="As `index` was told: files and folders that match are not there.",
+    help="As given to `index`: files and folders that match count as missing.",
 )
-@click.option("--hidden", is_flag=True, help="As `index` was told.")
-@click.option("--follow-links", is_flag=True, help="As `index` was told.")
+@click.option("--hidden", is_flag=True, help="As given to `index`.")
+@click.option("--follow-links", is_flag=True, help="As given to `index`.")
 @click.option(
     "--missing",
     "of_missing",
     is_flag=True,
-    help="Instead forget what was said of items whose files have gone: labels, groups, metadata "
-    "and thumbnails. Without it they are kept until the files come back.",
+    help="Instead, delete the stored labels, groups, metadata and thumbnails of missing items. "
+    "Otherwise they are kept until the files come back.",
 )
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="With --missing: only of those that have been missing so long.",
+    help="With --missing: only items that have been missing for this many days.",
 )
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @allow_removals_option("-y", "--yes")
@@ -82,37 +91,102 @@ def prune_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Remove the items whose file has vanished, after several machines have indexed their parts.
+    """Remove items whose file is gone, for example after several machines indexed their parts.
 
-    What was said of them is kept until the files come back; `--missing` forgets it.
+    Their labels and metadata are kept until the files come back; `--missing` deletes them.
 
-    A SOURCE is what `lookalike index` was given, with the same options. It is looked at whole
-    before anything is removed. A folder that is missing or cannot be listed removes nothing. When
-    all items would go, or more than three that are more than one in ten, or the catalogue is
-    malformed, nothing is removed, and the exit code is 4, as with `lookalike index`. At the end
-    the search graph and the neighbours follow, as `index` without --shard has them follow.
+    Without SOURCE, every indexed folder is checked for files that no longer exist. To also remove
+    items that a catalogue no longer lists, or files that --exclude skips, give the SOURCE as it was
+    given to `lookalike index`, with the same options. A source is read completely before anything
+    is removed. A folder that is missing or cannot be listed removes nothing. As with `index`,
+    nothing is removed if all items would go, if more than three and more than one in ten would go,
+    or if the catalogue is malformed; the exit code is then 4. At the end, the ANN index and the
+    neighbour table are updated.
 
     \b
+      lookalike prune --dry-run
       lookalike prune photos/ -c elasticsearch://search:9200/shop --dry-run
       lookalike prune photos/ -c elasticsearch://search:9200/shop
       lookalike prune --missing --older-than 365
     """
-    if of_missing == bool(sources) or (older_than is not None and not of_missing):
-        raise click.UsageError("give a SOURCE, or --missing (with --older-than DAYS if you like)")
+    of_sources = (
+        format_ != "auto",
+        root,
+        columns,
+        encoding,
+        include,
+        exclude,
+        hidden,
+        follow_links,
+    )
+    _check(sources, missing=of_missing, older_than=older_than, of_sources=any(of_sources))
     if of_missing:
         _forget(collection, older_than or 0.0, dry_run=dry_run, as_json=as_json)
         return
-    pictures = Path(root).expanduser() if root else None
+    files = Path(root).expanduser() if root else None
     named = [
-        Source.named(source, format_, pictures=pictures, columns=columns or None, encoding=encoding)
+        Source.named(source, format_, files=files, columns=columns or None, encoding=encoding)
         for source in sources
     ]
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
     with opened(collection) as shop, stop_on_signal() as stop:
-        reports = [
-            pruning.prune(
+        if not sources:
+            named = [Source.of_root(one.path) for one in shop.roots()]
+            options = _EVERY_FILE
+        reports, failed = _prune(
+            shop,
+            named,
+            options,
+            stop,
+            dry_run=dry_run,
+            allow_removals=allow_removals,
+            carry_on=not sources,
+        )
+        if not dry_run and not stop():
+            with Meter("ANN index", quiet=quiet) as meter:
+                shop.optimize(progress=meter)
+            update_neighbours(shop, stop, quiet=quiet)
+        count = len(shop)
+    together = _together(reports)
+    _show(together, count, dry_run=dry_run, as_json=as_json)
+    if together.held_back or together.problems:
+        ctx.exit(HELD_BACK)
+    if failed:
+        ctx.exit(LEFT_OUT if reports else FAILED)
+
+
+def _check(
+    sources: Sequence[str], *, missing: bool, older_than: float | None, of_sources: bool
+) -> None:
+    """Raise ``UsageError`` for options that contradict each other."""
+    if missing and sources:
+        raise click.UsageError("give a SOURCE or --missing, not both")
+    if older_than is not None and not missing:
+        raise click.UsageError("--older-than is only for --missing")
+    if not sources and of_sources:
+        raise click.UsageError("give the SOURCE that these options are for")
+
+
+def _prune(
+    shop: "Collection",
+    sources: Sequence[Source],
+    options: ScanOptions,
+    stop: Callable[[], bool],
+    *,
+    dry_run: bool,
+    allow_removals: bool,
+    carry_on: bool,
+) -> tuple[list[pruning.PruneReport], int]:
+    """Prune each source. Return the reports, and with ``carry_on`` how many sources failed."""
+    reports: list[pruning.PruneReport] = []
+    failed = 0
+    for source in sources:
+        if stop():
+            break
+        try:
+            report = pruning.prune(
                 shop,
                 source.source,
                 format=source.kind,
@@ -120,15 +194,19 @@ def prune_command(
                 dry_run=dry_run,
                 allow_removals=allow_removals,
             )
-            for source in named
-            if not stop()
-        ]
-        if not dry_run and not stop():
-            with Meter("search graph", quiet=quiet) as meter:
-                shop.optimize(progress=meter)
-            update_neighbours(shop, stop, quiet=quiet)
-        count = len(shop)
-    together = pruning.PruneReport(
+        except SourceError as error:
+            if not carry_on:
+                raise
+            click.echo(f"error: {error}", err=True)
+            failed += 1
+        else:
+            reports.append(report)
+    return reports, failed
+
+
+def _together(reports: Sequence[pruning.PruneReport]) -> pruning.PruneReport:
+    """Return the reports of several sources as one."""
+    return pruning.PruneReport(
         checked=sum(one.checked for one in reports),
         vanished=tuple(one for report in reports for one in report.vanished),
         removed=sum(one.removed for one in reports),
@@ -138,17 +216,18 @@ def prune_command(
         moved=sum(one.moved for one in reports),
         restored=sum(one.restored for one in reports),
     )
-    for problem in together.problems:
+
+
+def _show(report: pruning.PruneReport, count: int, *, dry_run: bool, as_json: bool) -> None:
+    for problem in report.problems:
         click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
-        print_json({**asdict(together), "items": count, "dry_run": dry_run})
-    else:
-        if dry_run:
-            for one in together.vanished:
-                click.echo(plain(one))
-        click.echo(summary(together, dry_run=dry_run), err=dry_run)
-    if together.held_back or together.problems:
-        ctx.exit(HELD_BACK)
+        print_json({**asdict(report), "items": count, "dry_run": dry_run})
+        return
+    if dry_run:
+        for one in report.vanished:
+            click.echo(plain(one))
+    click.echo(summary(report, dry_run=dry_run), err=dry_run)
 
 
 def _forget(collection: str | None, older_than: float, *, dry_run: bool, as_json: bool) -> None:
@@ -161,22 +240,23 @@ def _forget(collection: str | None, older_than: float, *, dry_run: bool, as_json
         for one in report.forgotten:
             click.echo(plain(one))
     what = "would be forgotten" if dry_run else "forgotten"
-    click.echo(f"{len(report.forgotten):,} {what}, {report.missing:,} stay missing", err=dry_run)
+    forgotten = counted(len(report.forgotten), "missing item")
+    click.echo(f"{forgotten} {what}, {report.missing:,} kept", err=dry_run)
 
 
 def summary(report: pruning.PruneReport, *, dry_run: bool) -> str:
-    """One line that says what was done, or would be."""
+    """Return what was done, or would be done, as one line."""
     going = len(report.vanished) - report.held_back
     parts = [
         f"{going:,} would be removed" if dry_run else f"{report.removed:,} removed",
-        f"{report.checked - going:,} stay",
+        f"{report.checked - going:,} kept",
     ]
     if report.held_back:
-        parts.append(f"{report.held_back:,} of them not there but not removed")
+        parts.append(f"{report.held_back:,} of them missing but not removed")
     if report.moved:
         parts.append(f"{report.moved:,} moved")
     if report.restored:
         parts.append(f"{report.restored:,} restored")
     if report.kept:
-        parts.append(f"{report.kept:,} of them could not be looked for")
+        parts.append(f"{report.kept:,} of them could not be checked")
     return ", ".join(parts)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import counted, plain, print_json
 
 __all__ = ["relocate_command"]
 
@@ -14,17 +14,17 @@ __all__ = ["relocate_command"]
 @click.argument("old", type=click.Path(path_type=Path), metavar="OLD")
 @click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
 @collection_option
-@click.option("--dry-run", is_flag=True, help="Only look whether the files are there.")
+@click.option("--dry-run", is_flag=True, help="Only check whether the files are there.")
 @json_option
 def relocate_command(
     old: Path, new: Path, *, collection: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Tell a collection that a folder it indexes was moved from OLD to NEW.
+    """Update a collection after an indexed folder was moved from OLD to NEW.
 
-    OLD is the folder as it was indexed (`lookalike info` lists them), or one that several of them
-    lie in; it need not exist any more. Some items are looked for at NEW, by path, size, time and
-    content: unless 8 of 10 are there, nothing is changed. Ids, labels and vectors stay as they
-    are, and nothing is encoded again.
+    OLD is the folder as it was indexed (`lookalike info` lists them), or a folder that contains
+    several of them; it need not exist any more. A sample of the items is looked for in NEW, by
+    path, size, time and content. Nothing is changed unless at least 8 of 10 are found. Ids, labels
+    and embeddings stay as they are; nothing is encoded again.
 
     \b
       lookalike relocate /media/old-disk/photos /media/new-disk/photos
@@ -45,8 +45,8 @@ def relocate_command(
         )
         return
     places = ", ".join(plain(str(one.path)) for one in found.roots)
-    verb = "would now be looked for in" if dry_run else "now lie in"
+    verb = "would now be read from" if dry_run else "are now read from"
     click.echo(
-        f"{found.items:,} items {verb} {places} "
-        f"({found.same:,} of {found.looked_at:,} that were looked for are there)"
+        f"{counted(found.items, 'item')} {verb} {places} "
+        f"(checked {found.looked_at:,}, found {found.same:,})"
     )

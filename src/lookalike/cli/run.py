@@ -9,7 +9,7 @@ import click
 
 from lookalike.cli.exit_codes import HELD_BACK
 from lookalike.cli.options import format_option, json_option
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import counted, plain, print_json
 from lookalike.cli.progress import Meter, duration, stop_on_signal
 from lookalike.errors import RunFileError
 from lookalike.runfile.steps import STEPS, Step
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 __all__ = ["init_command", "run_command"]
 
 _WIDTH = 12
-_NOTES = 10  # of a step, shown; --json has all
+_NOTES = 10  # notes to show for a step; --json has all
 
 
 @click.command("run")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Tell what would be done and why; do nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done and why.")
 @click.option(
     "--only",
     multiple=True,
     type=click.Choice(STEPS),
     metavar="STEP",
-    help="Only this step (again for more).",
+    help="Run only this step. Repeat for several.",
 )
 @click.option(
     "--force",
     multiple=True,
     type=click.Choice(STEPS),
     metavar="STEP",
-    help="Do this step although it is up to date (again for more). For download and index: try "
-    "again what failed before.",
+    help="Run this step even if it is up to date. Repeat for several. download and index also "
+    "retry what failed before.",
 )
 @click.option(
     "--serve",
     "then_serve",
     is_flag=True,
-    help="When all is done, serve the collection as FILE's section service says.",
+    help="Afterwards, serve the collection with the settings of FILE's section service.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
@@ -66,12 +66,12 @@ def run_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Do what FILE says (YAML or TOML): only what is out of date.
+    """Run the steps of a run file (YAML or TOML) that are out of date.
 
-    The steps are download, index, declare, categories, neighbours, evaluate and export; a section
-    of FILE is a step. Relative paths are below FILE's folder. A step that fails stops those that
-    need it, and no other; Ctrl-C stops, and the next run goes on. `lookalike init` writes a FILE
-    to begin with.
+    The steps are download, index, declare, categories, neighbours, evaluate and export; each is a
+    section of FILE. Relative paths start at FILE's folder. If a step fails, only the steps that
+    depend on it are not run. Ctrl-C stops, and the next run continues. `lookalike init` writes a
+    FILE to start from.
 
     \b
       lookalike run shop.yaml
@@ -87,7 +87,7 @@ def run_command(
     steps = loaded.file.steps()
     for step in (*only, *force):
         if step not in steps:
-            raise RunFileError(f"{file} has no section {step}; it has {', '.join(steps)}")
+            raise RunFileError(f"{file} has no section {step!r}, only {', '.join(steps)}")
     if dry_run:
         _dry_run(loaded, only, force, as_json=as_json)
         return
@@ -108,7 +108,7 @@ def run_command(
     else:
         click.echo(_summary(outcomes, seconds))
     if interrupted:
-        click.echo("interrupted; the next run goes on from here", err=True)
+        click.echo("interrupted; the next run continues from here", err=True)
         ctx.exit(130)
     failed = [one for one in outcomes if one.status == "failed"]
     if failed:
@@ -117,7 +117,7 @@ def run_command(
     if then_serve:
         _serve(loaded)
     elif loaded.file.service is not None:
-        click.echo(f"next: lookalike run {plain(str(file))} --serve", err=True)
+        click.echo(f"to serve it: lookalike run {plain(str(file))} --serve", err=True)
 
 
 def _serve(loaded: "LoadedRunFile") -> None:
@@ -157,7 +157,7 @@ def _dry_run(
         print_json({**_head(loaded), "dry_run": True, "steps": planned})
         return
     for one in steps:
-        before = {"due": "would run: ", "look": "would look: ", "current": ""}[one.status]
+        before = {"due": "would run: ", "look": "would check: ", "current": ""}[one.status]
         click.echo(_line(one.step, before + plain(one.why)))
 
 
@@ -170,7 +170,7 @@ def _run(
     quiet: bool,
     as_json: bool,
 ) -> list["StepOutcome"]:
-    """Run the steps; tells of each as it begins and ends."""
+    """Run the steps, and print a line as each begins and ends."""
     from lookalike.runfile.execution import execute
 
     def begins(planned: "PlannedStep") -> None:
@@ -192,7 +192,7 @@ def _run(
         if one.status == "failed":
             click.echo(f"error: {one.step}: {one.why}", err=True)
         if not as_json:
-            click.echo(_line(one.step, _told(one, loaded)))
+            click.echo(_line(one.step, _status(one, loaded)))
     return outcomes
 
 
@@ -222,22 +222,22 @@ def _notes(one: "StepOutcome") -> list[str]:
     return notes + [f"skipped {skip.path}: {skip.reason}" for skip in skipped]
 
 
-def _told(one: "StepOutcome", loaded: "LoadedRunFile") -> str:
+def _status(one: "StepOutcome", loaded: "LoadedRunFile") -> str:
     if one.status == "left":
         return f"not run: {one.why}"
     if one.status == "failed":
-        said = _said(one, loaded)
-        return f"failed{f': {said}' if said else ''}"
-    said = _said(one, loaded)
+        result = _result(one, loaded)
+        return f"failed{f': {result}' if result else ''}"
+    result = _result(one, loaded)
     if one.status == "interrupted":
-        return f"interrupted{f': {said}' if said else ''}"
+        return f"interrupted{f': {result}' if result else ''}"
     if one.status == "current":
-        return f"up to date{f': {said}' if said else ''}"
-    return said or f"done in {duration(one.seconds)}"
+        return f"up to date{f': {result}' if result else ''}"
+    return result or f"done in {duration(one.seconds)}"
 
 
-def _said(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR0911 - a report each
-    """A line about what was done."""
+def _result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR0911 - a report each
+    """Return the result of a step as one line."""
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
     from lookalike.analysis.neighbours import BuildReport
@@ -259,24 +259,26 @@ def _said(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR0911 
             return _evaluated(result, loaded)
         case ExportReport():
             place = plain(str(result.path))
-            return f"{result.items:,} items written to {place} in {one.seconds:.1f} s"
+            return f"{counted(result.items, 'item')} written to {place} in {one.seconds:.1f} s"
     return download.done(result).replace("--retry-failed", "--force download")
 
 
 def _learned(report: "CategoryReport") -> str:
-    text = f"{report.classes:,} labels learned from {report.items:,} items"
+    text = f"trained on {counted(report.items, 'item')} of {counted(report.classes, 'label')}"
     if report.accuracy is not None:
-        text += f", {report.accuracy:.1%} of {report.held_out:,} others named right"
+        text += f", {report.accuracy:.1%} of {counted(report.held_out, 'held-out item')} correct"
     return f"{text} in {report.seconds:.1f} s"
 
 
 def _evaluated(found: "Comparison", loaded: "LoadedRunFile") -> str:
     one, wanted = found.evaluations[0], loaded.file.evaluate
     first = one.scores.get("R@1")
-    parts = [f"{one.scores[one.headline].micro:.0%} of the first {one.headline[2:]} answers right"]
+    parts = [
+        f"{one.scores[one.headline].micro:.0%} of the first {one.headline[2:]} results correct"
+    ]
     if first is not None and one.headline != "P@1":
-        parts.insert(0, f"{first.micro:.0%} of first answers right")
-    text = f"{', '.join(parts)} ({one.queries:,} queries)"
+        parts.insert(0, f"{first.micro:.0%} of first results correct")
+    text = f"{', '.join(parts)} ({counted(one.queries, 'query', 'queries')})"
     if wanted is None:
         return text
     files = [plain(str(loaded.place(name))) for name in (wanted.report, wanted.json_) if name]
@@ -305,17 +307,24 @@ def _outcome_json(one: "StepOutcome") -> "Json":
 
 @click.command("init")
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
-@click.option("--source", metavar="SOURCE", help="The folder or catalogue that it is for.")
+@click.option("--source", metavar="SOURCE", help="The folder or catalogue to index.")
 @format_option
 @click.option("--toml", is_flag=True, help="Write TOML.  [default: by FILE's suffix, or YAML]")
-@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing FILE.")
+@json_option
 def init_command(
-    file: Path | None, *, source: str | None, format_: str, toml: bool, force: bool
+    file: Path | None,
+    *,
+    source: str | None,
+    format_: str,
+    toml: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
-    """Write a run file to begin with: every key, with what it is for and its default.
+    """Write a commented run file that lists every key with its purpose and default.
 
-    FILE is lookalike.yaml if none is given. The SOURCE is recognised by its content: its format,
-    whether it has labels, whether its pictures must be downloaded.
+    FILE defaults to lookalike.yaml. The content of SOURCE decides its format, whether it has
+    labels, and whether its images must be downloaded.
 
     \b
       lookalike init
@@ -328,9 +337,9 @@ def init_command(
     target = file or Path("lookalike.toml" if toml else "lookalike.yaml")
     suffix = target.suffix.lower()
     if suffix not in (".yaml", ".yml", ".toml"):
-        raise click.UsageError("FILE is called .yaml, .yml or .toml.")
+        raise click.UsageError("the name of FILE must end with .yaml, .yml or .toml")
     if toml and suffix != ".toml":
-        raise click.UsageError("--toml writes a FILE that is called .toml.")
+        raise click.UsageError("with --toml, the name of FILE must end with .toml")
     path = Path(source).expanduser() if source is not None else None
     name = target.stem if target.stem.isidentifier() and file is not None else "shop"
     start = start_with(path, kind=format_, folder=target.parent, name=name)
@@ -339,9 +348,12 @@ def init_command(
         with target.open("w" if force else "x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError as error:
-        raise RunFileError(f"{target} is there already; --force replaces it") from error
+        raise RunFileError(f"{target} already exists; use --force to overwrite it") from error
     except OSError as error:
-        raise RunFileError(f"{target} cannot be written: {error.strerror}") from error
+        raise RunFileError(f"cannot write {target}: {error.strerror}") from error
     if start.note:
         click.echo(plain(start.note), err=True)
+    if as_json:
+        print_json({"file": str(target), "note": start.note or None})
+        return
     click.echo(f"wrote {plain(str(target))}; next: lookalike run {plain(str(target))} --dry-run")

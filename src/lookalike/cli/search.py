@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lookalike.cli.answers import Answer, Failure, Limits, View, show
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.cli.results import Answer, Failure, Limits, View, show
 from lookalike.errors import ImageError, ItemNotFoundError
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["search_command", "similar_command"]
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
-_VIEW = ("as_json", "paths", "null", "sheet", "no_preview")  # what is no option of the search
+_VIEW = (
+    "as_json",
+    "paths",
+    "null",
+    "sheet",
+    "no_preview",
+)  # the options that are not for the engine
 
 
 class _Crop(click.ParamType["Box"]):
@@ -138,11 +144,11 @@ def _search_options(command: _Command) -> _Command:
     return collection_option(command)
 
 
-class _AnswerCommand(click.Command):
-    """A command whose ``--collapse`` may stand alone, also before a picture."""
+class _SearchCommand(click.Command):
+    """A command whose ``--collapse`` may stand alone, also before an image."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # A click option with an optional value would take the picture after it for the value.
+        # A click option with an optional value would take the image after it for the value.
         end = args.index("--") if "--" in args else len(args)
         for place in range(end):
             if args[place] == "--collapse" and args[place + 1 : place + 2] not in (
@@ -153,15 +159,15 @@ class _AnswerCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-@click.command("search", cls=_AnswerCommand)
-@click.argument("pictures", nargs=-1, required=True, metavar="IMAGE...")
+@click.command("search", cls=_SearchCommand)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @_search_options
 @encoder_options
 @click.pass_context
 def search_command(
     ctx: click.Context,
     /,
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     *,
     collection: str | None,
     encoder: str | None,
@@ -173,7 +179,7 @@ def search_command(
 
     Scores are cosines: 1 is the same image, around 0 has nothing in common. An IMAGE that is the
     file of an item is left out of its own results (--include-self shows it). Any other image finds
-    its exact duplicates, so "do I have this one already?" is answered first.
+    its exact duplicates, so they answer "do I have this one already?".
 
     \b
       lookalike search query.jpg
@@ -196,7 +202,7 @@ def search_command(
     """
     _search_each(
         ctx,
-        pictures,
+        images,
         asked,
         key="path",
         source=lambda name: sys.stdin.buffer.read() if name == "-" else name,
@@ -208,7 +214,7 @@ def search_command(
     )
 
 
-@click.command("similar", cls=_AnswerCommand)
+@click.command("similar", cls=_SearchCommand)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @_search_options
 @click.pass_context
@@ -271,7 +277,7 @@ def _search_each(
                 answers.append(Failure(query=query, error=error))
                 continue
             seconds = time.perf_counter() - began
-            answers.append(Answer(query=query, picture=own, found=results, seconds=seconds))
+            answers.append(Answer(query=query, image=own, found=results, seconds=seconds))
         show(shop, answers, options, view)
     ctx.exit(of_batch([answer.outcome for answer in answers]))
 

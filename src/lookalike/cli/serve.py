@@ -1,18 +1,20 @@
 """``lookalike serve``."""
 
 import gc
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from lookalike.cli.output import plain
+from lookalike.cli.options import json_option
+from lookalike.cli.output import plain, print_json
 from lookalike.config import settings as known_settings
 
 if TYPE_CHECKING:
     from lookalike.service.settings import ServiceSettings
 
-__all__ = ["Said", "serve", "serve_command"]
+__all__ = ["ServeOptions", "serve", "serve_command"]
 
 
 @click.command("serve")
@@ -22,7 +24,7 @@ __all__ = ["Said", "serve", "serve_command"]
     default="127.0.0.1",
     show_default=True,
     envvar="LOOKALIKE_HOST",
-    help="The address to serve from; 0.0.0.0 is every one that this machine has.",
+    help="The address to listen on; 0.0.0.0 means all addresses of this machine.",
 )
 @click.option(
     "--port",
@@ -30,36 +32,35 @@ __all__ = ["Said", "serve", "serve_command"]
     default=8000,
     show_default=True,
     envvar="LOOKALIKE_PORT",
-    help="0 takes any that is free.",
+    help="The port to listen on; 0 takes any free port.",
 )
 @click.option(
     "--read-key",
     metavar="KEY",
     envvar="LOOKALIKE_READ_KEY",
-    help="Ask for this key before anything is answered.",
+    help="Require this key for every request.",
 )
 @click.option(
     "--write-key",
     metavar="KEY",
     envvar="LOOKALIKE_WRITE_KEY",
-    help="Ask for this key before anything is changed.",
+    help="Require this key for every request that changes something.",
 )
-@click.option(
-    "--read-only", is_flag=True, envvar="LOOKALIKE_READ_ONLY", help="Let nobody change anything."
-)
+@click.option("--read-only", is_flag=True, envvar="LOOKALIKE_READ_ONLY", help="Refuse all changes.")
 @click.option(
     "--cors",
     multiple=True,
     metavar="ORIGIN",
     envvar="LOOKALIKE_CORS",
-    help="Let pages of this origin (https://shop.example) use the service.",
+    help="Allow pages of this origin (https://shop.example) to use the service. Repeatable.",
 )
 @click.option(
     "--allow-host",
     multiple=True,
     metavar="NAME",
     envvar="LOOKALIKE_ALLOW_HOST",
-    help="Answer to this name beside the loopback ones.  [default: those; with another --host any]",
+    help="Also accept requests for this host name.  [default: loopback names only; any with "
+    "another --host]",
 )
 @click.option(
     "--max-upload",
@@ -68,29 +69,30 @@ __all__ = ["Said", "serve", "serve_command"]
     show_default=True,
     metavar="MB",
     envvar="LOOKALIKE_MAX_UPLOAD",
-    help="The largest picture that may be sent.",
+    help="The largest image that may be uploaded.",
 )
 @click.option(
     "--allow-urls",
     is_flag=True,
     envvar="LOOKALIKE_ALLOW_URLS",
-    help="Fetch pictures that a search names by URL, from public addresses.",
+    help="Allow searches by image URL, from public addresses only.",
 )
 @click.option(
     "--show-paths/--hide-paths",
     default=None,
     envvar="LOOKALIKE_SHOW_PATHS",
-    help="Tell where files lie on this machine.  [default: only on loopback]",
+    help="Include file paths of this machine in responses.  [default: only on loopback]",
 )
-@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
-@click.option("--threads", type=click.IntRange(1), help="Processor cores to use.  [default: all]")
+@click.option("--open", "open_page", is_flag=True, help="Open the web page in a browser.")
+@click.option("--threads", type=click.IntRange(1), help="CPU cores to use.  [default: all]")
 @click.option(
     "--device",
     default="auto",
     show_default=True,
     metavar="NAME",
-    help="What runs the network: auto, cpu, cuda, coreml, directml, openvino.",
+    help="The device to run the encoder on: auto, cpu, cuda, coreml, directml, openvino.",
 )
+@json_option
 def serve_command(
     *,
     collections: tuple[str, ...],
@@ -107,12 +109,13 @@ def serve_command(
     open_page: bool,
     threads: int | None,
     device: str,
+    as_json: bool,
 ) -> None:
-    """Serve collections to programs (REST, under /v1) and to people (a page).
+    """Serve collections over HTTP: a REST API under /v1, and a web page.
 
-    Without COLLECTION all that go by a name are served, and new ones can be begun. Ctrl-C ends
-    it, after the requests in hand. Every option but --open can be set in the environment, as
-    LOOKALIKE_PORT=9000.
+    Without COLLECTION, all named collections are served, and new ones can be created. Ctrl-C stops
+    the service after the current requests. Every option but --open and --json can be set in the
+    environment, as in LOOKALIKE_PORT=9000. With --json, the address is printed as JSON.
 
     \b
       lookalike serve
@@ -125,6 +128,7 @@ def serve_command(
         device=device,
         threads=threads,
         open_page=open_page,
+        as_json=as_json,
         host=host,
         port=port,
         read_key=read_key or None,
@@ -138,8 +142,8 @@ def serve_command(
     )
 
 
-class Said(TypedDict):
-    """What a person may say of a service: ``ServiceSettings``, as far as there is a choice."""
+class ServeOptions(TypedDict):
+    """The settings of a service that the command line and run files offer."""
 
     host: str
     port: int
@@ -159,11 +163,12 @@ def serve(
     device: str = "auto",
     threads: int | None = None,
     open_page: bool = False,
-    **said: Unpack[Said],
+    as_json: bool = False,
+    **options: Unpack[ServeOptions],
 ) -> None:
-    """Serve until a signal ends it. ``show_paths`` is by default true on loopback alone."""
-    gc.disable()  # what loads now stays; to look for garbage in it is a tenth of the time
-    # The web framework takes a second to load, which no other command should pay.
+    """Serve until a signal arrives. ``show_paths=None`` shows paths on loopback only."""
+    gc.disable()  # modules loaded now stay; collecting them would take a tenth of the startup
+    # Loading the web framework takes a second, which no other command should pay.
     from prometheus_client import disable_created_metrics
 
     from lookalike.service import (
@@ -179,11 +184,11 @@ def serve(
 
     gc.freeze()
     gc.enable()
-    # Half of the series would tell when a counter began: about when the process did, which is told.
+    # Half of the series would say when a counter was created: when the process started.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    shown = said["show_paths"]
-    chosen = {**said, "show_paths": is_loopback(said["host"]) if shown is None else shown}
-    settings = ServiceSettings(**chosen)  # type: ignore[arg-type] # as `Said` has them
+    shown = options["show_paths"]
+    chosen = {**options, "show_paths": is_loopback(options["host"]) if shown is None else shown}
+    settings = ServiceSettings(**chosen)  # type: ignore[arg-type] # typed by ServeOptions
     metrics = Metrics()
     served = Collections(
         known=known_settings(),
@@ -198,15 +203,18 @@ def serve(
         click.echo(f"warning: {warning}", err=True)
     with bound(settings) as socket:
         address = _address(settings, socket.getsockname()[1])
+        if as_json:
+            print_json({"address": address, "collections": list(served.names())})
+            sys.stdout.flush()
         names = ", ".join(served.names()) or "no collection yet"
-        click.echo(f"serving {plain(names)} on {address}  (Ctrl-C ends it)", err=True)
+        click.echo(f"serving {plain(names)} on {address}  (Ctrl-C to stop)", err=True)
         if open_page:
             click.launch(address)
         server(create_app(served, settings, metrics), settings).run(sockets=[socket])
 
 
 def _address(settings: "ServiceSettings", port: int) -> str:
-    """Where a browser on this machine finds it."""
+    """Return the URL of the service for a browser on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return f"http://{host}:{port}"

@@ -12,9 +12,10 @@ from lookalike.encoders.efficientnet_lite import FEATURES, IMAGE, MAP, build_net
 
 __all__ = ["card_name", "is_written", "write_encoder"]
 
-_FIRST = b"# Written by `lookalike train`"  # as the next begins
+# How the first line of _CARD begins, and how it began when the command was called `train`.
+_FIRST = (b"# Written by `lookalike finetune`", b"# Written by `lookalike train`")
 _CARD = """\
-# Written by `lookalike train`; every key is explained in docs/encoders.md.
+# Written by `lookalike finetune`; every key is explained in docs/encoders.md.
 name = {name}
 title = {title}
 licence = {licence}
@@ -85,7 +86,7 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
         licence=_text(
             f"{base.licence} for the network that it began as; the pictures' for the rest"
         ),
-        source=_text(f"lookalike train, from {base.name}: {base.source}"),
+        source=_text(f"lookalike finetune, from {base.name}: {base.source}"),
         file=_text(file),
         sha256=sha256(content).hexdigest(),
         image=IMAGE,

@@ -218,7 +218,7 @@ def _check_folder(to: Path, *, anew: bool) -> None:
     theirs = card if card.exists() else network
     if not is_written(card) and theirs.exists() and not (resumed and theirs == network):
         raise ExportError(
-            f"{theirs} is there, and was not written by `lookalike train`; give another folder"
+            f"{theirs} is there, and was not written by `lookalike finetune`; give another folder"
         )
     if card.exists() and not anew and not resumed:
         raise ExportError(

@@ -58,6 +58,17 @@ class Table:
         self._encoding = encoding
         self._typed = path.suffix.lower() not in (".csv", ".tsv")
 
+    def columns(self) -> dict[str, str]:
+        """Return the column for each use that has one, by the table's first readable row.
+
+        Return nothing for a table without rows. Raise ``SourceError`` as ``entries`` does.
+        """
+        for row in rows_of(self.path, encoding=self._encoding):
+            if not isinstance(row.values, str):
+                found = self._columns(list(row.values))
+                return {use: name for use, name in found.items() if name is not None}
+        return {}
+
     def entries(self) -> Iterator[Entry | Skipped]:
         columns: dict[str, str | None] | None = None
         for row in rows_of(self.path, encoding=self._encoding):

@@ -1,4 +1,4 @@
-"""The answers of a search as a person, a pipe or a program wants them: tables, sheets, JSON."""
+"""Printing the results of searches: tables, paths, contact sheets, JSON."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Failure", "Limits", "View", "show"]
 
-_SIDE = 440  # pixels of a picture on a sheet, on a fine screen
+_SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How answers are shown, as the options say."""
+    """How to show results, from the options."""
 
     as_json: bool
     paths: bool
@@ -41,22 +41,22 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one query found; ``picture`` is the query's own: a file, its bytes, or an item."""
+    """The results of one query; ``image`` is the query itself: a file, its bytes, or an item."""
 
     query: dict[str, Json]
-    picture: Path | bytes | Item
+    image: Path | bytes | Item
     found: "Results"
     seconds: float
 
     @property
     def outcome(self) -> bool:
-        """Whether something was found."""
+        """Whether there is at least one result."""
         return bool(self.found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A query that could not be answered."""
+    """A query that failed."""
 
     query: dict[str, Json]
     error: LookalikeError
@@ -65,13 +65,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What match levels mean: ``scale`` gives each result its level, if the collection has any."""
+    """Match levels: ``scale`` gives each result its level; ``None`` without calibration."""
 
     scale: "Calibration | None"
 
     @classmethod
     def of(cls, shop: "Collection", min_match: "Match | None") -> "Limits":
-        """Return what is kept about the collection; with ``min_match``, measure it if need be."""
+        """Return the stored calibration; with ``min_match``, calibrate if there is none."""
         if min_match is None and shop.store.setting(settings_keys.CALIBRATION) is None:
             return cls(scale=None)
         from lookalike.analysis import calibration
@@ -85,14 +85,16 @@ class Limits:
         if scale is not None and scale.reason is not None:
             from lookalike.cli.calibrate import levels_text
 
-            click.echo(f"{scale.reason}; by rule of thumb {levels_text(scale.levels)}", err=True)
+            click.echo(
+                f"{scale.reason}; using default thresholds: {levels_text(scale.levels)}", err=True
+            )
         return cls(scale=scale)
 
 
 def show(
     shop: "Collection", answers: Sequence[Answer | Failure], options: "SearchOptions", view: View
 ) -> None:
-    """Print what each query found, and on stderr what is to be told beside it."""
+    """Print the results of each query, and its notes on stderr."""
     several = len(answers) > 1
     if view.sheet is not None:
         _write_sheets(shop, answers, view.sheet)
@@ -116,7 +118,7 @@ def show(
                     click.echo(_category_text(answer.found.category), err=True)
                 _print_table(shop, answer, preview=not view.no_preview)
     for answer in answers:
-        for line in _told(answer, left_out=not view.as_json):
+        for line in _messages(answer, left_out=not view.as_json):
             click.echo(plain(f"{_name(answer)}: {line}" if several else line), err=True)
 
 
@@ -124,8 +126,8 @@ def _name(answer: Answer | Failure) -> str:
     return str(next(iter(answer.query.values())))
 
 
-def _told(answer: Answer | Failure, *, left_out: bool) -> Iterator[str]:
-    """What stderr says of a query; with ``left_out`` also that it was left out itself."""
+def _messages(answer: Answer | Failure, *, left_out: bool) -> Iterator[str]:
+    """Yield the messages for stderr; with ``left_out`` also that the query itself was left out."""
     if isinstance(answer, Failure):
         yield f"error: {answer.error}"
         return
@@ -134,15 +136,15 @@ def _told(answer: Answer | Failure, *, left_out: bool) -> Iterator[str]:
         yield f"nothing found: {text(notes)}" if notes else "nothing found"
     elif notes:
         yield f"note: {text(notes)}"
-    if left_out and answer.found.left_out and "path" in answer.query:  # an id says so itself
+    if left_out and answer.found.left_out and "path" in answer.query:  # of an item, that is clear
         names = ", ".join(answer.found.left_out)
-        yield f"1 exact match left out, the query itself: {names}; --include-self shows it"
+        yield f"left out the query itself: {names} (show it with --include-self)"
 
 
 def _documents(
     shop: "Collection", answers: Sequence[Answer | Failure], options: "SearchOptions"
 ) -> list[dict[str, Json]]:
-    """A document for each query; ``error`` is ``null`` for those that were answered."""
+    """Return a document for each query; ``error`` is ``null`` unless it failed."""
     collection = collection_json(shop)
     return [
         {"query": answer.query, "error": error_json(answer.error), "total": 0, "hits": []}
@@ -161,16 +163,16 @@ def _documents(
 
 
 def _category_text(found: "CategoryChoice") -> str:
-    """One line: what was predicted, where was searched, and why."""
+    """Return the predicted labels, the labels searched and the reason as one line."""
     likely = [f"{one.label} {one.probability:.2f}" for one in found.predictions[:3]]
-    where = f"in {', '.join(found.scope.labels)}" if found.scope.labels else "everywhere"
+    where = f"in {', '.join(found.scope.labels)}" if found.scope.labels else "all items"
     predicted = f"predicted {', '.join(likely)}; " if likely else ""
     return plain(f"{predicted}searched {where} ({found.scope.reason})")
 
 
 def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
-    """The table of an answer: titles and rows."""
-    columns = ["#", "score", "picture", "label", "match"]
+    """Return the column titles and rows of a result table."""
+    columns = ["#", "score", "image", "label", "match"]
     matches: Sequence[str | None] = answer.found.matches or ["-"] * len(answer.found)
     rows: list[list[object]] = [
         [
@@ -183,7 +185,7 @@ def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
         for rank, (hit, match) in enumerate(zip(answer.found, matches, strict=True), 1)
     ]
     if answer.found.folded is not None:
-        columns.append("copies")
+        columns.append("duplicates")
         for row, hit in zip(rows, answer.found, strict=True):
             row.append(answer.found.folded[hit.item.id])
     return columns, rows
@@ -196,25 +198,26 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
     if preview and sys.stdout.isatty():
         from rich.console import Console
 
-        from lookalike.cli import preview as small
+        from lookalike.cli.preview import can_preview
+        from lookalike.cli.preview import preview as thumbnail
 
         out = Console()
-        if small.can_preview(out):
+        if can_preview(out):
             columns.insert(2, "")
             for row, image in zip(rows, _images(shop, answer.found), strict=True):
-                row.insert(2, (image and small.preview(image, console=out)) or "")
+                row.insert(2, (image and thumbnail(image, console=out)) or "")
     print_table(columns, rows)
 
 
 def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path: Path) -> None:
-    """One sheet; for several queries one each, numbered as the queries are."""
+    """Write a contact sheet for each query; those of several queries are numbered."""
     from lookalike.output.contact_sheet import Cell, contact_sheet
     from lookalike.output.outputs import save_sheet
 
     queries = [
-        answer.picture
+        answer.image
         for answer in answers
-        if isinstance(answer, Answer) and isinstance(answer.picture, Path)
+        if isinstance(answer, Answer) and isinstance(answer.image, Path)
     ]
     for number, answer in enumerate(answers, 1):
         if isinstance(answer, Failure):
@@ -236,9 +239,9 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path:
         )
         try:
             save_sheet(sheet, target, [shop], inputs=queries)
-        except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture format
+        except (OSError, ValueError) as error:  # ValueError: the suffix of no image format
             raise SourceError(
-                f"the sheet cannot be written to {target}: {error}; give a .png or .jpg file"
+                f"cannot write the sheet to {target}: {error}; give a .png or .jpg file"
             ) from error
         click.echo(f"wrote {target}", err=True)
 
@@ -248,8 +251,8 @@ def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | 
 
 
 def _own_image(shop: "Collection", answer: Answer) -> "Image.Image | None":
-    if isinstance(answer.picture, Item):
-        return next(shop.previews([answer.picture], side=_SIDE))
+    if isinstance(answer.image, Item):
+        return next(shop.previews([answer.image], side=_SIDE))
     from lookalike import images
 
-    return images.load_preview(answer.picture, _SIDE, shop.limits)
+    return images.load_preview(answer.image, _SIDE, shop.limits)

@@ -1,4 +1,4 @@
-"""``lookalike train``."""
+"""``lookalike finetune``."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import plain, print_json, print_table
+from lookalike.cli.options import collection_option, json_option, opened, where_option
+from lookalike.cli.output import counted, plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 
 if TYPE_CHECKING:
@@ -19,66 +19,72 @@ if TYPE_CHECKING:
         SplitQuality,
     )
 
-__all__ = ["train_command"]
+__all__ = ["finetune_command"]
 
 
-@click.command("train")
+@click.command("finetune")
 @collection_option
 @click.option(
     "--to",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the encoder goes; its name is the folder's.",
+    help="The folder to write the encoder to; the encoder takes its name.",
 )
 @click.option(
     "--by",
     default="label",
     show_default=True,
     metavar="label|group|FIELD",
-    help="Pictures with the same are to look alike.",
+    help="The field to train on: images with the same value should look alike.",
 )
-@click.option("--where", metavar="FILTER", help="Learn only from items that meet a filter.")
+@where_option
 @click.option(
     "--encoder",
     "base",
     default="efficientnet-lite0",
     show_default=True,
     metavar="NAME|CARD.toml",
-    help="The network to begin with: an EfficientNet-Lite.",
+    help="The encoder to start from: an EfficientNet-Lite.",
 )
 @click.option(
     "--epochs",
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="At most so many times through the pictures.",
+    help="The maximum number of passes over the images.",
 )
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
-    help="At most so long; judging at the end comes on top.",
+    help="The maximum training time, without the evaluation at the end.",
 )
 @click.option(
     "--stages",
     type=click.IntRange(1, 6),
     default=1,
     show_default=True,
-    help="How many of the network's seven stages learn, from the last.",
+    help="How many of the network's seven stages to train, from the last one.",
 )
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
-    help="How far to go from the first weights to the learned ones; 1 is best for the labels that "
-    "were learned.  [default: as far as others do not get worse]",
+    help="How far to move from the original weights to the trained ones; 1 is best for the trained "
+    "labels.  [default: as far as other labels do not get worse]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Which items judge, and more.")
-@click.option("--anew", is_flag=True, help="Begin again, whatever lies in the folder.")
-@click.option("--threads", type=click.IntRange(1), help="Processor cores to use.  [default: all]")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The random seed, which also chooses the held-out items.",
+)
+@click.option("--anew", is_flag=True, help="Start again instead of continuing from the folder.")
+@click.option("--threads", type=click.IntRange(1), help="CPU cores to use.  [default: all]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
-def train_command(
+def finetune_command(
     ctx: click.Context,
     /,
     *,
@@ -97,14 +103,14 @@ def train_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Teach the network the collection's labels, and write it as an encoder.
+    """Fine-tune an encoder on the collection's labels, and write it to a folder.
 
-    Reads the pictures; the collection itself stays as it is. A fifth of the pictures and a tenth
-    of the labels take no part and tell how good it is. Ctrl-C keeps the best so far, and the same
-    command goes on from there. Needs PyTorch: pip install 'lookalike[train]'
+    Reads the images; the collection itself is not changed. A fifth of the images and a tenth of
+    the labels are held out to measure the quality. Ctrl-C keeps the best result so far, and the
+    same command continues from there. Needs PyTorch: pip install 'lookalike[train]'
 
     \b
-      lookalike train -c shop --to shop-encoder/ --minutes 30
+      lookalike finetune -c shop --to shop-encoder/ --minutes 30
       lookalike index photos/ -c shop-new --encoder shop-encoder/shop-encoder.toml
       lookalike evaluate -c shop -c shop-new
     """
@@ -113,7 +119,7 @@ def train_command(
     with (
         opened(collection) as shop,
         stop_on_signal() as stop,
-        _Told(quiet=quiet) as told,
+        _Display(quiet=quiet) as display,
     ):
         report = training.finetune(
             shop,
@@ -127,7 +133,7 @@ def train_command(
             seed=seed,
             threads=threads,
             anew=anew,
-            progress=told,
+            progress=display,
             stop=stop,
         )
     if as_json:
@@ -136,24 +142,24 @@ def train_command(
         _print_report(report)
     if report.interrupted:
         after = f"epoch {len(report.epochs)}" if report.epochs else "the beginning"
-        click.echo(f"interrupted; the same command goes on from {after}", err=True)
+        click.echo(f"interrupted; the same command continues from {after}", err=True)
         ctx.exit(130)
 
 
-class _Told:
-    """Shows how far a training is: a meter for each of its two parts, and a line an epoch."""
+class _Display:
+    """Shows the progress of a training: a meter for each of its two parts, one line per epoch."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._meter = Meter("reading", quiet=quiet)
         self._reading = True
-        self._begun = 0  # pictures of earlier calls, which say nothing of the speed of this one
+        self._begun = 0  # images of earlier calls, which would distort the rate of this one
         self._last: Epoch | None = None
 
     def __call__(self, now: "FinetuningProgress") -> None:
         if self._reading and not now.reading:
             self._meter.stop()
-            self._meter = Meter("learning", quiet=self._quiet)
+            self._meter = Meter("training", quiet=self._quiet)
             self._reading, self._last = False, now.epoch
             self._begun = now.done if now.epoch is not None else 0
         if now.epoch is not None and now.epoch is not self._last and now.before is not None:
@@ -163,7 +169,7 @@ class _Told:
         self._meter.show(now.done - self._begun, now.total - self._begun, note)
 
     def line(self, epoch: "Epoch", before: "SplitQuality") -> None:
-        """One epoch: how it went."""
+        """Print the result of an epoch."""
         if self._quiet:
             return
         parts = [
@@ -181,9 +187,9 @@ class _Told:
 
 
 def _sides(before: "SplitQuality", after: "SplitQuality") -> list[tuple[str, "Quality", "Quality"]]:
-    """What judged, before and after, where there was something to judge by."""
+    """Return the qualities before and after, for each held-out set that exists."""
     sides = (
-        ("held-out pictures", before.held, after.held),
+        ("held-out images", before.held, after.held),
         ("held-out labels", before.new, after.new),
     )
     return [(what, was, now) for what, was, now in sides if was is not None and now is not None]
@@ -191,21 +197,22 @@ def _sides(before: "SplitQuality", after: "SplitQuality") -> list[tuple[str, "Qu
 
 def _print_report(report: "FinetuningReport") -> None:
     if not report.epochs:
-        print_table(("", ""), [("encoder", "none: not one epoch was finished")])
+        print_table(("", ""), [("encoder", "none: no epoch was finished")])
         return
-    taught = f"{report.labels:,} labels from {report.pictures:,} pictures"
-    rows = [("learned", f"{taught} in {report.seconds:,.0f} s, {len(report.epochs)} epochs")]
+    data = f"{counted(report.labels, 'label')}, {counted(report.pictures, 'image')}"
+    epochs = counted(len(report.epochs), "epoch")
+    rows = [("trained on", f"{data} in {report.seconds:,.0f} s, {epochs}")]
     for what, was, now in _sides(report.before, report.after):
         pairs = (("R@1", was.r1, now.r1), ("P@10", was.p10, now.p10), ("mAP", was.map, now.map))
         text = ", ".join(f"{name} {one:.3f} to {other:.3f}" for name, one, other in pairs)
-        rows.append((what, f"{text} ({now.queries:,} queries)"))
+        rows.append((what, f"{text} ({counted(now.queries, 'query', 'queries')})"))
     if report.skipped:
         first = report.skipped[0]
         rows.append(
-            ("left out", plain(f"{len(report.skipped):,}, {first.path} for one: {first.reason}"))
+            ("skipped", plain(f"{len(report.skipped):,}, for example {first.path}: {first.reason}"))
         )
     if report.card is None:
-        rows.append(("encoder", "none: nothing is better than the network as it was"))
+        rows.append(("encoder", "none: no epoch improved on the original encoder"))
     else:
         rows += [
             ("weights", f"{report.share:.0%} of the way to those of epoch {report.best}"),
