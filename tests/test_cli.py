@@ -87,7 +87,9 @@ def indexed(run: Run, photos: Path, card: Path) -> Run:
 def test_indexing_ends_with_a_summary_on_stdout(run: Run, photos: Path, card: Path) -> None:
     done = run("index", photos, "--encoder", card)
     assert done.returncode == 0
-    assert done.stdout.startswith("8 indexed, 0 unchanged, 0 removed, 1 skipped (1 not a picture")
+    assert done.stdout.startswith(
+        "8 indexed, 0 unchanged, 0 removed, 1 skipped (1 not a readable image"
+    )
     assert done.stdout.count("\n") == 1
     again = run("index", photos)
     assert again.stdout.startswith("0 indexed, 8 unchanged, 0 removed, 1 skipped")
@@ -112,7 +114,7 @@ def test_skipped_files_are_listed_on_request_one_a_line(run: Run, photos: Path, 
     (photos / "odd\nname.jpg").write_bytes(b"")
     done = run("index", photos, "--encoder", card, "--show-skipped")
     assert "skipped odd\\nname.jpg: the file is empty\n" in done.stderr
-    assert "skipped page.jpg: not a picture" in done.stderr
+    assert "skipped page.jpg: not a readable image" in done.stderr
 
 
 def test_a_missing_folder_is_one_clear_line_and_nothing_is_made(
@@ -256,7 +258,7 @@ def test_info_tells_what_there_is(indexed: Run, photos: Path) -> None:
     assert info["roots"] == [{"name": "", "path": str(photos)}]
     assert sum(info["skipped"].values()) == 1
     text = indexed("info").stdout
-    for words in ("8", "tiny (32 values)", str(photos), "1 not a picture"):
+    for words in ("8", "tiny (32 values)", str(photos), "1 not a readable image"):
         assert words in text
 
 

@@ -35,17 +35,12 @@ from lookalike.errors import (
     NotAnImageError,
     UnreadableImageError,
 )
-from lookalike.images.decoding import (
-    DecodedImage,
-    Limits,
-    crop_image,
-    decode,
-    encode_thumbnail,
-    from_array,
-    from_image,
-    read,
-    size_for_crop,
-)
+from lookalike.images.cropping import crop_image, size_for_crop
+from lookalike.images.decoding import decode, from_array, from_image
+from lookalike.images.limits import Limits
+from lookalike.images.previews import encode_thumbnail
+from lookalike.images.reading import read
+from lookalike.images.records import DecodedImage
 
 
 @pytest.fixture(scope="module")
@@ -393,7 +388,8 @@ def test_too_many_pixels_are_refused_and_exactly_enough_are_not(kind: str) -> No
 _DECODE_BOMBS = """
 import pathlib, resource, sys
 from lookalike.errors import ImageError
-from lookalike.images.decoding import decode, read
+from lookalike.images.decoding import decode
+from lookalike.images.reading import read
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, TiffImagePlugin, WebPImagePlugin
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sorted(pathlib.Path(sys.argv[1]).glob("bomb-*")):

@@ -171,7 +171,7 @@ CASES = [
     ("duplicates -c ./shop --where colr=red", 0, "", "note: no item has the field 'colr'"),
     ("duplicates other.png -c ./shop", 5, "", "other.png: no duplicate"),
     # all failed, or could not
-    ("search broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a picture"),
+    ("search broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a readable image"),
     (
         "search broken.jpg gone.png -c ./shop",
         1,
@@ -179,8 +179,8 @@ CASES = [
         "gone.png: error: gone.png",
     ),
     ("similar nobody noone -c ./shop", 1, "nobody\nnoone", "error: there is no item 'noone'"),
-    ("categories predict broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a picture"),
-    ("duplicates broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a picture"),
+    ("categories predict broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a readable image"),
+    ("duplicates broken.jpg -c ./shop", 1, "", "error: broken.jpg: not a readable image"),
     (
         "index documents -c ./new --encoder {card}",
         1,
@@ -208,7 +208,12 @@ CASES = [
         "error: nothing in hopeless could",
     ),
     ("download refused.csv --to new --attempts 1 --allow-private", 1, "2 failed", "failed a: .*\n"),
-    ("run run.yaml", 1, "index +failed", "error: index: nothing could be used: 2 not a picture"),
+    (
+        "run run.yaml",
+        1,
+        "index +failed",
+        "error: index: nothing could be used: 2 not a readable image",
+    ),
     # part failed
     (
         "search broken.jpg other.png -c ./shop",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lookalike.core.roots import Root
     from lookalike.encoders import available_encoders, load_encoder
     from lookalike.errors import LookalikeError
-    from lookalike.images.decoding import Limits
+    from lookalike.images.limits import Limits
     from lookalike.moving import backups, copying, migrating
     from lookalike.output import contact_sheet, export
     from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions

@@ -1,40 +1,40 @@
-"""Everything that lookalike raises on purpose.
+"""All errors that lookalike raises on purpose.
 
     LookalikeError
-    ├── ImageError                 one picture cannot be used; a batch goes on without it
-    │   ├── UnreadableImageError   its bytes could not be read
-    │   ├── NotAnImageError         the bytes are something else
-    │   ├── BrokenImageError       a picture, but damaged
-    │   └── ImageTooLargeError     over the limit on bytes or pixels
-    ├── FilterError                  a filter that cannot be understood; points at the place
-    ├── SourceError                  what was to be indexed is not there or not a folder
-    │   └── RootMovedError           it is a folder of the collection that was moved: relocate
-    ├── DownloadError                a download cannot go on; one picture's failure is none
+    ├── ImageError                   one image cannot be used; a batch goes on without it
+    │   ├── UnreadableImageError     its bytes could not be read
+    │   ├── NotAnImageError          the bytes are something else
+    │   ├── BrokenImageError         an image, but damaged
+    │   └── ImageTooLargeError       over the limit on bytes or pixels
+    ├── FilterError                  a filter cannot be parsed; points at the place
+    ├── SourceError                  a source does not exist, or is not a folder
+    │   └── RootMovedError           it is an indexed folder that was moved: relocate
+    ├── DownloadError                a download cannot go on (the failure of one image is none)
     ├── ExportError                  a file cannot be written, or not in that format
-    ├── RunFileError                 a run file cannot be read, or says something impossible
-    ├── EncoderError                 a network cannot be found, opened or run
-    │   ├── ModelCardError           a card says something impossible, or cannot be read
-    │   └── WeightsError             weights are missing, or not the ones the card names
-    ├── CollectionError              a collection cannot do what was asked
+    ├── RunFileError                 a run file cannot be read, or is invalid
+    ├── EncoderError                 an encoder cannot be found, opened or run
+    │   ├── ModelCardError           a model card cannot be read, or is invalid
+    │   └── WeightsError             weights are missing, or are not those that the card names
+    ├── CollectionError              a collection cannot do what was requested
     │   ├── CollectionNotFoundError  no collection there
-    │   ├── CollectionReplacedError  no longer the one that was opened
-    │   ├── FolderInUseError         a folder holds other files: no collection is made or moved
-    │   ├── CollectionFormatError    a folder that is no collection, or one from a newer version
-    │   ├── EncoderMismatchError     vectors of two encoders must not mix
+    │   ├── CollectionReplacedError  another collection has taken its place since it was opened
+    │   ├── FolderInUseError         the folder holds other files: no collection is put there
+    │   ├── CollectionFormatError    not a collection, or one of a newer version
+    │   ├── EncoderMismatchError     embeddings of two encoders must not mix
     │   ├── InvalidIdError           an id that a new item cannot have
-    │   └── ItemNotFoundError        no item of that id
-    ├── StoreError                   the place where items are kept failed
+    │   └── ItemNotFoundError        no item with that id
+    ├── StoreError                   the store that keeps the items failed
     │   ├── StoreBusyError           another process holds it for writing
-    │   ├── StoreFullError           no room left on the disk
-    │   ├── StoreReadOnlyError       the place may not be written
-    │   ├── StoreUnreachableError    its server, or a part of it, does not answer
-    │   ├── StoreDeniedError         its server does not let us
+    │   ├── StoreFullError           no space left on the disk
+    │   ├── StoreReadOnlyError       it may not be written
+    │   ├── StoreUnreachableError    its server, or a part of it, does not respond
+    │   ├── StoreDeniedError         its server denies access
     │   └── StoreDamagedError        its content is not what was written
-    └── ServiceError                 a service cannot be reached, or answers as none of ours
-        ├── ServiceBusyError         it has as much in work as it may
-        └── AccessDeniedError        it asks for a key
+    └── ServiceError                 a service cannot be reached, or is none of lookalike's
+        ├── ServiceBusyError         it is at its limit of work
+        └── AccessDeniedError        it requires a key
 
-Each says what happened, to what, and what to do. Wrong arguments are ``ValueError``.
+Each message says what happened, where, and what to do. Wrong arguments raise ``ValueError``.
 """
 
 __all__ = [
@@ -75,11 +75,11 @@ __all__ = [
 
 
 class LookalikeError(Exception):
-    """The root: catch this to catch everything that lookalike raises on purpose."""
+    """The base class: catch it to catch every error that lookalike raises on purpose."""
 
 
 class ImageError(LookalikeError):
-    """One picture cannot be used. ``reason`` is a plain phrase without the path."""
+    """One image cannot be used. ``reason`` is a plain phrase without the path."""
 
     def __init__(self, reason: str, *, path: str | None = None) -> None:
         self.reason = reason
@@ -92,19 +92,19 @@ class UnreadableImageError(ImageError):
 
 
 class NotAnImageError(ImageError):
-    """The bytes are not a picture in a format that can be read."""
+    """The bytes are not an image in a format that can be read."""
 
 
 class BrokenImageError(ImageError):
-    """A picture by its first bytes, but truncated or otherwise damaged."""
+    """An image by its first bytes, but truncated or otherwise damaged."""
 
 
 class ImageTooLargeError(ImageError):
-    """More bytes or pixels than the limits allow; found out before decoding."""
+    """More bytes or pixels than the limits allow; known before decoding."""
 
 
 class FilterError(LookalikeError):
-    """A filter cannot be understood. ``at`` is the position of the character it stumbled on."""
+    """A filter cannot be parsed. ``at`` is the position of the character where parsing failed."""
 
     def __init__(self, reason: str, *, text: str, at: int) -> None:
         self.reason = reason
@@ -115,59 +115,59 @@ class FilterError(LookalikeError):
 
 
 class SourceError(LookalikeError):
-    """What was to be indexed is missing, not a folder, or cannot be listed."""
+    """A source is missing, is not a folder, or cannot be listed."""
 
 
 class RootMovedError(SourceError):
-    """A folder to be indexed is one that the collection has already, moved to another place."""
+    """The folder to index is one that the collection has indexed already, moved elsewhere."""
 
 
 class DownloadError(LookalikeError):
-    """Pictures cannot be downloaded into a folder: its record or its disk does not allow it."""
+    """Images cannot be downloaded into a folder, because of its record or its disk."""
 
 
 class ExportError(LookalikeError):
-    """A file cannot be written: one is there, its disk does not allow it, pyarrow is missing."""
+    """A file cannot be written: it exists, the disk does not allow it, or pyarrow is missing."""
 
 
 class RunFileError(LookalikeError):
-    """A run file cannot be read or says something impossible; names the file, line and key."""
+    """A run file cannot be read or is invalid; the message names the file, line and key."""
 
 
 class EncoderError(LookalikeError):
-    """A network cannot be found, opened or run."""
+    """An encoder cannot be found, opened or run."""
 
 
 class ModelCardError(EncoderError):
-    """A model card cannot be read or says something impossible; names the file and the key."""
+    """A model card cannot be read or is invalid; the message names the file and the key."""
 
 
 class WeightsError(EncoderError):
-    """A network's weights are missing or not the ones that its card names."""
+    """The weights of an encoder are missing, or are not those that its card names."""
 
 
 class CollectionError(LookalikeError):
-    """A collection cannot do what was asked."""
+    """A collection cannot do what was requested."""
 
 
 class CollectionNotFoundError(CollectionError):
-    """There is no collection at that name or path."""
+    """There is no collection with that name or at that path."""
 
 
 class CollectionReplacedError(CollectionError):
-    """Another collection lies there now than the one that was opened; open it again."""
+    """The collection has been replaced by another since it was opened; open it again."""
 
 
 class CollectionFormatError(CollectionError):
-    """Not a collection, or one that a newer version of lookalike wrote."""
+    """Not a collection, or one written by a newer version of lookalike."""
 
 
 class FolderInUseError(CollectionError):
-    """A folder holds files that are not lookalike's, so no collection is made or moved there."""
+    """The folder holds files that are not lookalike's, so no collection is put there."""
 
 
 class EncoderMismatchError(CollectionError):
-    """The collection's vectors come from another encoder; the two must not mix."""
+    """The embeddings of the collection come from another encoder; the two must not mix."""
 
 
 class InvalidIdError(CollectionError, ValueError):
@@ -175,11 +175,11 @@ class InvalidIdError(CollectionError, ValueError):
 
 
 class ItemNotFoundError(CollectionError):
-    """The collection has no item of that id."""
+    """The collection has no item with that id."""
 
 
 class StoreError(LookalikeError):
-    """The place where items are kept failed."""
+    """The store that keeps the items failed."""
 
 
 class StoreBusyError(StoreError):
@@ -187,7 +187,7 @@ class StoreBusyError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """No room is left on the disk; nothing of the batch was written."""
+    """No space is left on the disk; nothing of the batch was written."""
 
 
 class StoreReadOnlyError(StoreError):
@@ -195,24 +195,24 @@ class StoreReadOnlyError(StoreError):
 
 
 class StoreUnreachableError(StoreError):
-    """The server where items are kept does not answer, or a part of it."""
+    """The server that keeps the items, or a part of it, does not respond."""
 
 
 class StoreDeniedError(StoreError):
-    """The server does not know who asks, or does not let them do this."""
+    """The server does not accept the credentials, or they do not permit this."""
 
 
 class StoreDamagedError(StoreError):
-    """What was read back is not what was written."""
+    """The stored content is not what was written."""
 
 
 class ServiceError(LookalikeError):
-    """A service cannot be reached, or does not answer as ``lookalike serve`` does."""
+    """A service cannot be reached, or does not respond as ``lookalike serve`` does."""
 
 
 class ServiceBusyError(ServiceError):
-    """A service has as much in work as it may, also after waiting as long as it asked."""
+    """A service is at its limit of work, also after the wait that it requested."""
 
 
 class AccessDeniedError(ServiceError):
-    """A service asks for a key, or this one does not allow what was asked."""
+    """A service requires a key, or the given one does not permit the request."""

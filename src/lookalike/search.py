@@ -25,7 +25,7 @@ from lookalike.core.filters import Condition, all_of, parse
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import Vector, mixed, reaches, unit_rows
 from lookalike.errors import ItemNotFoundError, UnreadableImageError
-from lookalike.images.decoding import Box
+from lookalike.images.cropping import Box
 
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Calibration, Match

@@ -19,7 +19,7 @@ from hostile import photo, saved
 from live import Live, problem, process, serving
 from lookalike.client import connect
 from lookalike.core.records import Entry
-from lookalike.images.decoding import digest
+from lookalike.images.reading import digest
 from lookalike.service import kept
 
 PHOTOS = [saved(photo(seed=number), "JPEG") for number in range(12)]

@@ -26,7 +26,7 @@ from lookalike.core import settings_keys
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
-from lookalike.images.decoding import Limits
+from lookalike.images.limits import Limits
 from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
 from lookalike.sources.catalogues import open_catalogue, recognise

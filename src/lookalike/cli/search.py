@@ -15,7 +15,7 @@ from lookalike.errors import ImageError, ItemNotFoundError
 
 if TYPE_CHECKING:
     from lookalike.core.records import Item, Json
-    from lookalike.images.decoding import Box
+    from lookalike.images.cropping import Box
     from lookalike.search import ItemRef
 
 __all__ = ["search_command", "similar_command"]

@@ -1,23 +1,18 @@
 """Bytes → an upright RGB image, under limits; and thumbnails."""
 
+from lookalike.images.cropping import Box, crop_image, size_for_crop
 from lookalike.images.decoding import (
     SUFFIXES,
-    Box,
-    DecodedImage,
-    Layers,
-    Limits,
-    crop_image,
     decode,
     decode_layers,
-    digest,
-    encode_thumbnail,
     from_array,
     from_image,
-    load_preview,
-    read,
     reader_version,
-    size_for_crop,
 )
+from lookalike.images.limits import Limits
+from lookalike.images.previews import encode_thumbnail, load_preview
+from lookalike.images.reading import digest, read
+from lookalike.images.records import DecodedImage, Layers
 
 __all__ = [
     "SUFFIXES",

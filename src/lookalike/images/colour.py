@@ -1,4 +1,4 @@
-"""Any of Pillow's modes → RGB, in sRGB, on white."""
+"""Converting any of Pillow's modes to RGB in sRGB, on white."""
 
 import io
 from functools import lru_cache
@@ -19,8 +19,9 @@ _LARGEST_PROFILE = 4 * 2**20  # those of printing presses have 2 MB
 
 
 def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
-    """Any mode → RGB in sRGB on white, or on ``ground``; the same object when there is nothing
-    to do.
+    """Return an image of any mode as RGB, in sRGB, on ``ground``.
+
+    The same object is returned when there is nothing to do.
     """
     mode = image.mode
     if mode in {"I", "F"} or mode.startswith("I;16"):
@@ -50,9 +51,11 @@ def _on_ground(image: Image.Image, ground: str) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey → L. 16 bits are scaled by their full range. Other numbers do not say their
-    range: it is the smallest of [0, 1] (floats only), [0, 255] and [0, 65535] that holds them
-    all, else from their least to their greatest. What is not a number becomes black.
+    """Return a deep grey image as L.
+
+    16 bits are scaled by their full range. For other numbers the range is unknown: it is the
+    smallest of [0, 1] (floats only), [0, 255] and [0, 65535] that holds them all, else from the
+    least to the greatest. NaN becomes black.
     """
     tags = getattr(image, "tag_v2", {})
     # TIFF's "white is zero", which Pillow does not apply to deep grey.
@@ -72,7 +75,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         if low >= 0 and high <= top:
             low, high = 0.0, top
             break
-    with np.errstate(all="ignore"):  # infinities are dealt with right after
+    with np.errstate(all="ignore"):  # infinities are replaced right after
         values -= low
         values *= 255 / (high - low) if high > low else 0
     np.nan_to_num(values, copy=False, nan=0, posinf=255, neginf=0)
@@ -81,18 +84,18 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """An L, RGB or CMYK picture in its profile's colours → sRGB; a useless profile is ignored."""
+    """Return an L, RGB or CMYK image converted from its profile to sRGB, if that is usable."""
     transform = _to_srgb(profile, image.mode)
-    if transform is None and image.mode == "L":  # grey pictures often carry an RGB profile
+    if transform is None and image.mode == "L":  # grey images often carry an RGB profile
         transform = _to_srgb(profile, "RGB")
         image = image if transform is None else image.convert("RGB")
     return image if transform is None else transform.apply(image)
 
 
-@lru_cache(maxsize=16)  # a folder's pictures come from few cameras; to build one takes 1 to 60 ms
+@lru_cache(maxsize=16)  # a folder's images come from few cameras; building one takes 1 to 60 ms
 def _to_srgb(profile: bytes, mode: str) -> "ImageCmsTransform | None":
-    """``None`` when the profile is broken, is meant for another mode, or changes nothing."""
-    from PIL import ImageCms  # noqa: PLC0415 - few pictures need it
+    """Return a transform; ``None`` for a broken profile, another mode's, or no change."""
+    from PIL import ImageCms  # noqa: PLC0415 - few images need it
 
     spaces = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
     try:
@@ -109,7 +112,7 @@ def _to_srgb(profile: bytes, mode: str) -> "ImageCmsTransform | None":
         )
         if mode == "CMYK":
             return transform
-        # sRGB goes by a dozen names, so what a profile does decides, not what it is called.
+        # sRGB has a dozen names, so what the profile does decides, not its name.
         steps = np.arange(0, 256, 15, dtype=np.uint8)  # 18
         cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(18, -1, 3)
         before = Image.fromarray(cube if mode == "RGB" else np.ascontiguousarray(cube[:, :, 0]))

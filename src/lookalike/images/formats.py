@@ -1,13 +1,13 @@
-"""What a file's bytes are: its format, what else it may be, and whether its end is missing."""
+"""Recognising a file by its bytes: its format, what else it may be, whether its end is missing."""
 
 import struct
 import zlib
 from typing import Literal
 
-__all__ = ["DECODER_ERRORS", "cut_off", "format_of", "what_instead"]
+__all__ = ["DECODER_ERRORS", "describe_other", "format_of", "is_cut_off"]
 
-# What Pillow's parsers and codecs let through on damaged input. 460,000 mutated files led to the
-# first six; the others stand in Pillow's source where a header's numbers are trusted.
+# What Pillow's parsers and codecs raise on damaged input. 460,000 mutated files led to the first
+# six; the others can be raised where Pillow's source trusts the numbers of a header.
 DECODER_ERRORS = (
     OSError,
     SyntaxError,  # Pillow's word for a file that breaks its format's rules
@@ -44,7 +44,7 @@ _SIGNATURES = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
-    (b"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the picture"),
+    (b"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the image"),
     (b"FUJIFILMCCD-RAW", "a camera raw file"),
     (b"IIRO", "a camera raw file"),
     (b"IIRS", "a camera raw file"),
@@ -52,10 +52,10 @@ _SIGNATURES = (
     (b"IIU\0", "a camera raw file"),
     (b"\0MRM", "a camera raw file"),
     (b"FOVb", "a camera raw file"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
     (b"\0\0\1\0", "an icon"),
     (b"\x1aE\xdf\xa3", "a video"),
     (b"\0\0\1\xba", "a video"),
@@ -70,10 +70,10 @@ _SIGNATURES = (
 
 
 def format_of(data: bytes) -> str | None:
-    """The format whose parser should be tried, from the first bytes; ``None`` for none of ours."""
+    """Return the format by the first bytes; ``None`` for one that cannot be read."""
     for start, kind in _STARTS:
         if data.startswith(start):
-            # Canon's raw files are TIFFs too, of which Pillow would show the thumbnail.
+            # Canon's raw files are TIFFs too; Pillow would decode their thumbnail.
             return None if kind == "TIFF" and data[8:10] == b"CR" else kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
@@ -85,7 +85,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def _format_of_boxes(data: bytes) -> str | None:
-    """Of the files built like MP4: AVIF, HEIC or ``None``."""
+    """Return the format of a file that is built like MP4: AVIF, HEIC or ``None``."""
     brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
@@ -94,17 +94,18 @@ def _format_of_boxes(data: bytes) -> str | None:
     return None
 
 
-def what_instead(data: bytes) -> str:
+def describe_other(data: bytes) -> str:
+    """Return a phrase that says what a file seems to be that is no image."""
     if not data.strip(b"\0"):
         return "nothing but zero bytes, as a failed download or copy leaves"
     guess = _looks_like(data)
     if guess is None:
-        return "not a picture that can be read; its first bytes are of no known kind"
-    return f"not a picture that can be read; it looks like {guess}"
+        return "not a readable image; its first bytes match no known format"
+    return f"not a readable image; it looks like {guess}"
 
 
 def _looks_like(data: bytes) -> str | None:
-    """What a file that is no picture seems to be."""
+    """Return what a file that is no image seems to be; ``None`` if nothing is known of it."""
     for start, name in _SIGNATURES:
         if data.startswith(start):
             return name
@@ -120,7 +121,7 @@ def _looks_like(data: bytes) -> str | None:
 def _looks_like_text(head: bytes) -> str | None:
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = head.decode("utf-16" if wide else "utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    # A character may be cut in two at the end; any other odd one means that this is no text.
+    # The last character may be cut in two; any other odd character means that this is no text.
     odd = (char == "\ufffd" or (char < " " and char not in "\t\r\n\f") for char in text[:-1])
     if text in {"", "\ufffd"} or any(odd):
         return None
@@ -134,8 +135,8 @@ def _looks_like_text(head: bytes) -> str | None:
     return "JSON" if text.startswith(("{", "[")) else "text"
 
 
-def cut_off(kind: str, data: bytes, error: BaseException) -> bool:
-    """Whether damage that has already been found is that the end is missing."""
+def is_cut_off(kind: str, data: bytes, error: BaseException) -> bool:
+    """Return whether the damage that was found is a missing end."""
     missing = EOFError | struct.error | IndexError
     if "truncated" in str(error).lower() or isinstance(error.__cause__ or error, missing):
         return True
@@ -153,11 +154,11 @@ def cut_off(kind: str, data: bytes, error: BaseException) -> bool:
 
 
 def _boxes_end(data: bytes) -> int:
-    """Where the last of a file's boxes would end."""
+    """Return where the last of a file's boxes would end."""
     at = 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
-        if size < 8:  # noqa: PLR2004 - 0: up to the end; 1: a 64-bit size, rare in pictures
+        if size < 8:  # noqa: PLR2004 - 0: up to the end; 1: a 64-bit size, rare in images
             return len(data)
         at += size
     return at

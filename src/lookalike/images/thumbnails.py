@@ -1,7 +1,7 @@
-"""Small pictures kept in the store, so that items are seen where their files are not.
+"""Thumbnails kept in the store, so that items can be shown where their files cannot be reached.
 
-Whether a collection keeps them, and how large, is a setting of the collection: whoever writes items
-follows it.
+Whether a collection keeps thumbnails, and of which size, is a setting of the collection. All that
+writes items follows it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,8 @@ from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item, Thumbnail
 from lookalike.errors import ImageError, UnreadableImageError
-from lookalike.images.decoding import DecodedImage, Limits
+from lookalike.images.limits import Limits
+from lookalike.images.records import DecodedImage
 
 __all__ = [
     "check_side",
@@ -31,7 +32,7 @@ _BATCH = 100  # thumbnails read at a time: a megabyte
 
 
 def thumbnail_side(store: Store) -> int | None:
-    """How large new items' thumbnails are to be; ``None`` where none are kept."""
+    """Return the size of the thumbnails of new items in pixels; ``None`` if none are kept."""
     match store.setting(settings_keys.THUMBNAILS):
         case {"side": int(side)}:
             return side
@@ -40,7 +41,7 @@ def thumbnail_side(store: Store) -> int | None:
 
 
 def check_side(side: int) -> int:
-    """The side of thumbnails to keep, or 0 for none. ``ValueError`` for what is neither."""
+    """Return the side of thumbnails, or 0 for none. Raise ``ValueError`` for any other number."""
     if side and not _SMALLEST <= side <= _LARGEST:
         raise ValueError(
             f"a thumbnail has {_SMALLEST} to {_LARGEST} pixels on the longer side, or 0 for none, "
@@ -50,9 +51,9 @@ def check_side(side: int) -> int:
 
 
 def set_thumbnail_side(store: Store, side: int) -> None:
-    """Keep thumbnails of ``side`` pixels from now on; 0 keeps none and drops those that are there.
+    """Keep thumbnails of ``side`` pixels from now on; 0 keeps none and drops the existing ones.
 
-    Raises as ``check_side``.
+    Raise as ``check_side``.
     """
     check_side(side)
     if side != (thumbnail_side(store) or 0):
@@ -64,9 +65,9 @@ def set_thumbnail_side(store: Store, side: int) -> None:
 def make_thumbnail(
     data: bytes, side: int, *, limits: Limits, decoded: DecodedImage | None = None
 ) -> Thumbnail:
-    """The thumbnail of a picture file's bytes; of ``decoded``, where that is large enough.
+    """Return the thumbnail of an image file's bytes; of ``decoded``, if that is large enough.
 
-    Raises as ``images.decode``.
+    Raise as ``images.decode``.
     """
     if decoded is None or max(decoded.image.size) < min(side, max(decoded.width, decoded.height)):
         decoded = images.decode(data, limits=limits, at_least=(side, side))
@@ -76,23 +77,23 @@ def make_thumbnail(
 def render_thumbnail(
     item: Item, file: Path | None, kept: Thumbnail | None, *, side: int, limits: Limits
 ) -> bytes:
-    """A JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
+    """Return a JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
 
-    ``kept`` is its thumbnail in the store: taken where it is large enough, or where its ``file``
-    cannot be used. Raises ``ImageError`` where neither can.
+    ``kept`` is the item's thumbnail in the store. It is used if it is large enough, or if ``file``
+    cannot be used. Raise ``ImageError`` if neither can be used.
     """
     if kept is not None and (file is None or kept.shows(item, side)):
         return _reduced(kept, side)
     if file is None:
-        raise UnreadableImageError("the picture is not kept, only its vector")
+        raise UnreadableImageError("the image itself is not kept, only its embedding")
     try:
         data = images.read(file, limits=limits)
-        picture = images.decode(data, limits=limits, at_least=(side, side))
+        decoded = images.decode(data, limits=limits, at_least=(side, side))
     except ImageError:
         if kept is None:
             raise
         return _reduced(kept, side)
-    return images.encode_thumbnail(picture.image, side)
+    return images.encode_thumbnail(decoded.image, side)
 
 
 def load_previews(
@@ -103,9 +104,10 @@ def load_previews(
     side: int,
     limits: Limits,
 ) -> Iterator[Image.Image | None]:
-    """Each item's picture to look at, at least ``side`` pixels if it can; ``None`` if it cannot.
+    """Yield an image of each item to show, of at least ``side`` pixels if possible, else ``None``.
 
-    Of its thumbnail or its file (in the order of ``items``), as ``render_thumbnail``.
+    It comes from the thumbnail or the file, as for ``render_thumbnail``; ``files`` are in the order
+    of ``items``.
     """
     pairs = iter(zip(items, files, strict=True))
     while batch := list(islice(pairs, _BATCH)):

@@ -24,7 +24,7 @@ from lookalike.core.records import (
     Skipped,
 )
 from lookalike.errors import CollectionError, CollectionNotFoundError, SourceError
-from lookalike.images.decoding import Limits
+from lookalike.images.limits import Limits
 from lookalike.indexing.pipeline import index_entries
 from lookalike.indexing.unfinished import abandon
 from lookalike.moving.transfer import (

@@ -18,7 +18,7 @@ from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Catalogue
 from lookalike.core.records import IndexReport, Json, together
 from lookalike.errors import ExportError, LookalikeError, SourceError
-from lookalike.images.decoding import Limits
+from lookalike.images.limits import Limits
 from lookalike.indexing.unfinished import abandon
 from lookalike.output.export import ExportReport, export
 from lookalike.output.outputs import check_output

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lookalike.core.records import Item, Json
 from lookalike.core.vectors import Vector
-from lookalike.images.decoding import Box
+from lookalike.images.cropping import Box
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.output.json_documents import hits_json, search_json
 from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, bytes_of, run

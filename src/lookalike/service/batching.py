@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
-from lookalike.images.decoding import Box
+from lookalike.images.cropping import Box
 from lookalike.search import Encoded
 from lookalike.service.problems import Busy
 

@@ -3,7 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
-from lookalike.images.decoding import Limits
+from lookalike.images.limits import Limits
 
 __all__ = ["ServiceSettings", "is_loopback"]
 

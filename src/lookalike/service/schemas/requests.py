@@ -10,7 +10,7 @@ import lookalike.search
 from lookalike.analysis.calibration import Match
 from lookalike.core.filters import Compare, Value, all_of
 from lookalike.core.ids import is_text
-from lookalike.images.decoding import Box
+from lookalike.images.cropping import Box
 from lookalike.service.schemas.examples import example
 
 __all__ = [

@@ -1,0 +1,35 @@
+"""EXIF orientation: how an image must be turned or mirrored to be upright."""
+
+from PIL import Image
+
+from lookalike.images.formats import DECODER_ERRORS
+
+__all__ = ["SIDEWAYS", "make_upright", "read_orientation"]
+
+# EXIF orientation → the transposition that makes the image upright.
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations that exchange width and height."""
+_TAG = 0x0112
+
+
+def read_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where there is none, or the metadata is broken."""
+    try:
+        value = image.getexif().get(_TAG, 1)
+    except DECODER_ERRORS:
+        return 1
+    return value if isinstance(value, int) and value in _TRANSPOSITIONS else 1
+
+
+def make_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Return the image turned upright; the same object if it is upright already."""
+    return image if orientation == 1 else image.transpose(_TRANSPOSITIONS[orientation])

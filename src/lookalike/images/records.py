@@ -1,0 +1,32 @@
+"""What decoding gives."""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+__all__ = ["DecodedImage", "Layers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedImage:
+    """An upright RGB image.
+
+    ``width`` and ``height`` are those of the original after it was turned upright (EXIF);
+    ``image`` is smaller when it was decoded at a reduced scale.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """Everything that an image can show.
+
+    ``grounds``: the image on white and, if parts of it are transparent, also on black.
+    ``several``: the file holds further pages or frames.
+    """
+
+    grounds: tuple[Image.Image, ...]
+    several: bool
