@@ -340,7 +340,7 @@ def test_the_command_tells_each_step_and_a_summary(
         *("index", "declare", "categories", "neighbours", "evaluate", "export")
     ]
     assert first.stdout.splitlines()[-1].strip().startswith("6 done, in ")
-    assert "neighbours: there is no table that knows every item" in first.stderr
+    assert "neighbours: no complete neighbour table exists" in first.stderr
     again = command("run", "shop.yaml")
     assert all("up to date" in line for line in again.stdout.splitlines())
 
@@ -351,7 +351,7 @@ def test_a_dry_run_does_nothing_and_says_why(
     load(WHOLE)
     done = command("run", "shop.yaml", "--dry-run")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == "index       would run: there is no collection yet"
+    assert done.stdout.splitlines()[0] == "index       would run: the collection does not exist yet"
     assert not (folder / "shop").exists()
     steps = json.loads(command("run", "shop.yaml", "--dry-run", "--json").stdout)["steps"]
     assert {one["status"] for one in steps} == {"due"}
@@ -414,7 +414,7 @@ def test_ctrl_c_ends_cleanly_and_the_next_run_goes_on(
         text=True,
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("index: there is no collection yet")
+        assert process.stderr.readline().startswith("index: the collection does not exist yet")
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors

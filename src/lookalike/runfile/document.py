@@ -34,7 +34,7 @@ _TAGS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a file holds. ``lines`` has the line, from 1, of each place that is known."""
+    """The values of a file. ``lines`` has the line number (from 1) of each known place."""
 
     path: Path
     values: dict[str, Value]
@@ -51,12 +51,12 @@ def read_document(path: Path, environment: Mapping[str, str]) -> Document:
     """Read and parse a file. Raise ``RunFileError`` naming the file, the line and the key."""
     suffix = path.suffix.lower()
     if suffix not in (".yaml", ".yml", ".toml"):
-        raise RunFileError(f"{path}: a run file is called .yaml, .yml or .toml")
+        raise RunFileError(f"{path}: the name of a run file must end in .yaml, .yml or .toml")
     text = _text(path)
     builder = _Builder(path, environment)
     values = _toml(text, builder) if suffix == ".toml" else _yaml(text, builder)
     if values is None or values == {}:
-        raise RunFileError(f"{path} is empty; `lookalike init` writes one to begin with")
+        raise RunFileError(f"{path} is empty; `lookalike init` writes a run file to start from")
     if not isinstance(values, dict):
         raise RunFileError(f"{path}: must be a group of keys (`key: value`), one a line")
     return Document(path=path, values=values, lines=builder.lines)
@@ -74,7 +74,7 @@ def _text(path: Path) -> str:
         what = getattr(error, "strerror", None) or error
         raise RunFileError(f"{path} cannot be read: {what}") from error
     if len(data) > _MOST_BYTES:
-        raise RunFileError(f"{path} is larger than {_MOST_BYTES:,} bytes, so it is no run file")
+        raise RunFileError(f"{path} is larger than {_MOST_BYTES:,} bytes, so it is not a run file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -83,7 +83,7 @@ def _text(path: Path) -> str:
 
 
 class _Builder:
-    """Takes what a parser found, counts it, notes lines and writes the environment in."""
+    """Collect parsed values: count them, note their lines, expand environment variables."""
 
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.path = path
@@ -96,7 +96,7 @@ class _Builder:
         if len(place) > _DEEPEST:
             raise self.error(place, "is nested too deeply")
         if self._left < 0:
-            raise self.error(place, f"makes more than {_MOST_VALUES:,} values")
+            raise self.error(place, f"expands to more than {_MOST_VALUES:,} values")
 
     def text(self, text: str, place: Place) -> str:
         try:
@@ -144,7 +144,8 @@ def expanded(text: str, environment: Mapping[str, str]) -> str:
         name = _NAME.fullmatch(found[2])
         if name is None or not found[3]:
             raise ValueError(
-                f"has {found[0]!r}, which is no ${{NAME}} or ${{NAME:-default}}; $$ is a dollar"
+                f"has {found[0]!r}, which is neither ${{NAME}} nor ${{NAME:-default}}; write $$ "
+                "for a dollar sign"
             )
         known = environment.get(name[1])
         if name[2] is not None:
@@ -170,12 +171,12 @@ def _yaml(text: str, builder: _Builder) -> Value:
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         what = error.problem or error.context or "cannot be understood"
         if mark and "${" in "".join(text.split("\n")[mark.line : mark.line + 1]):
-            what += "; within [ ] and { }, text with ${…} stands in quotes"
+            what += "; inside [ ] and { }, put text with ${…} in quotes"
         raise RunFileError(f"{builder.path}{at}: not YAML: {what}") from error
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise RunFileError(
-            f"{builder.path}:{line}: not YAML: there is a control character"
+            f"{builder.path}:{line}: not YAML: it contains a control character"
         ) from error
     except RecursionError as error:
         raise RunFileError(f"{builder.path}: is nested too deeply") from error
@@ -207,11 +208,11 @@ def _from_mapping(node: yaml.MappingNode, place: Place, builder: _Builder) -> Va
     for key, value in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
-            raise RunFileError(f"{builder.path}:{line}: a key must be a word")
+            raise RunFileError(f"{builder.path}:{line}: a key must be plain text")
         inner = (*place, str(key.value))
         if key.value in values:
             raise RunFileError(
-                f"{builder.path}:{line}: {named(inner)} is there twice, first on line "
+                f"{builder.path}:{line}: {named(inner)} is given twice, first on line "
                 f"{builder.lines[inner]}"
             )
         builder.lines[inner] = line
@@ -250,7 +251,7 @@ def _from_toml(value: object, place: Place, builder: _Builder) -> Value:
 
 
 def _toml_lines(text: str) -> dict[Place, int]:
-    """Return where keys stand, as far as a look at each line tells: the parser does not say."""
+    """Return the lines of keys, as far as each line tells: the parser does not report them."""
     lines: dict[Place, int] = {}
     table: Place = ()
     for number, line in enumerate(text.splitlines(), 1):

@@ -22,11 +22,11 @@ def execute(
     shown: Callable[[str], AbstractContextManager[ProgressCallback]],
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepOutcome]:
-    """Run the steps that are out of date; answers what became of each, as it happens.
+    """Run the steps that are out of date, and yield the outcome of each as it ends.
 
-    ``begins`` hears of a step before it is done, ``shown(what)`` gives what shows its progress.
+    ``begins`` is called before each step that runs; ``shown(what)`` returns its progress display.
     A step that fails stops those that need it, and no other. When ``stop`` returns true the step
-    in hand ends early and no other begins; what was done is stored, and the next run goes on.
+    in hand ends early and no other begins; what was done is stored, and the next run continues.
     """
     steps = selected(loaded.file, only)
     run = StepRunner(loaded=loaded, steps=steps, force=force, shown=shown, stop=stop)

@@ -1,6 +1,7 @@
-"""What a run file may say: a section a command, a key an option, with the commands' own names.
+"""The keys of a run file: a section for each command, a key for each of its options.
 
-The descriptions and defaults here are also what ``lookalike init`` writes and ``docs/run.md`` says.
+Names are those of the commands. ``lookalike init`` and ``docs/run.md`` show the descriptions and
+defaults from here.
 """
 
 from collections.abc import Mapping
@@ -58,7 +59,7 @@ def _filter(text: str) -> str:
 
 def _category(name: str) -> str:
     if name in FIELDS - {"label"}:
-        raise ValueError(f"{name} is no category; choose label or a metadata field")
+        raise ValueError(f"{name} is not a category; choose label or a metadata field")
     return name
 
 
@@ -97,7 +98,7 @@ Size: TypeAlias = Annotated[float, Field(gt=0)]
 
 
 class _Section(BaseModel):
-    """A group of keys. A key without a value is one that was not given."""
+    """A group of keys. A key without a value counts as not given."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False
@@ -116,7 +117,7 @@ class _Section(BaseModel):
 
 
 class Columns(_Section):
-    """Which column of a table is what; the usual names are found by themselves."""
+    """Which column of a table has what. Usual names are recognised."""
 
     file: Text | None = Field(default=None, description="of image files", examples=["image"])
     url: Text | None = Field(default=None, description="of URLs", examples=["image_url"])
@@ -132,174 +133,183 @@ class Columns(_Section):
 
 
 class DownloadSection(_Section):
-    """Fetch the images that a catalogue has URLs of."""
+    """Download the images of a catalogue that lists URLs."""
 
     catalogue: Text = Field(
         description="an annotation file, or a table with a column of URLs", examples=["train.json"]
     )
-    to: Text = Field(description="the folder that takes the pictures", examples=["pictures/"])
+    to: Text = Field(description="the folder to save the images in", examples=["images/"])
     labels: Texts = Field(
         default=(), description="only images with these labels", examples=[["12", "57"]]
     )
     limit: Count | None = Field(
         default=None,
-        description="at most so many of each label, or of all where none are named",
+        description="at most this many per label, or in all if no labels are given",
         examples=[500],
     )
     format: Annotated[str, _among("auto", *FORMATS)] = Field(
-        default="auto", description="what the catalogue is; auto recognises it by its content"
+        default="auto", description="the catalogue's format; auto recognises it by its content"
     )
-    columns: Columns = Field(default=Columns(), description="which column of a table is what")
+    columns: Columns = Field(default=Columns(), description="which column of a table has what")
     encoding: Text | None = Field(
-        default=None, description="a table's text encoding, cp1252 say", examples=["cp1252"]
+        default=None, description="a table's text encoding", examples=["cp1252"]
     )
     concurrent: Count = Field(default=_DEFAULT.concurrent, description="requests at once")
     per_host: Count = Field(default=_DEFAULT.per_host, description="requests at once to one host")
     rate: Annotated[float, Field(ge=0)] = Field(
-        default=_DEFAULT.rate or 0.0, description="requests per second to one host; 0 is no limit"
+        default=_DEFAULT.rate or 0.0,
+        description="requests per second to one host; 0 means no limit",
     )
-    timeout: Size = Field(default=_DEFAULT.total_s, description="seconds for one picture")
+    timeout: Size = Field(default=_DEFAULT.total_s, description="seconds for one image")
     attempts: Count = Field(
-        default=_DEFAULT.attempts, description="for a URL whose failure may pass"
+        default=_DEFAULT.attempts, description="attempts per URL, if the failure may be temporary"
     )
     user_agent: Annotated[Text, AfterValidator(_one_line)] = Field(
         default=USER_AGENT,
-        description="what hosts are told",
+        description="the User-Agent header that hosts receive",
         examples=["Shop search (you@example.com)"],
     )
-    max_megabytes: Size = Field(
-        default=_DEFAULT.max_bytes / 1e6, description="leave out larger files"
-    )
+    max_megabytes: Size = Field(default=_DEFAULT.max_bytes / 1e6, description="skip larger files")
     allow_private: bool = Field(
         default=False, description="connect to this machine and its local network too"
     )
-    retry_failed: bool = Field(default=False, description="request again what failed before")
+    retry_failed: bool = Field(default=False, description="request again URLs that failed before")
 
 
 class IndexSection(_Section):
-    """Bring the collection in line with folders and catalogues of images."""
+    """Index folders and catalogues of images, or sync the collection with them."""
 
     source: Texts = Field(
         default=(),
-        description="folders or catalogues; left out, what download has fetched",
-        examples=["pictures/"],
+        description="folders or catalogues; by default, what download has saved",
+        examples=["images/"],
     )
     format: Annotated[str, _among("auto", "folder", *FORMATS)] = Field(
         default="auto", description="auto recognises it; class-folders: each folder is a label"
     )
     root: Text | None = Field(
         default=None,
-        description="where a table's files lie, if not beside it",
+        description="the folder of a table's files, if not beside the table",
         examples=["photos/"],
     )
-    columns: Columns = Field(default=Columns(), description="which column of a table is what")
+    columns: Columns = Field(default=Columns(), description="which column of a table has what")
     encoding: Text | None = Field(
-        default=None, description="a table's text encoding, cp1252 say", examples=["cp1252"]
+        default=None, description="a table's text encoding", examples=["cp1252"]
     )
     include: Texts = Field(
-        default=(), description="only files that match, as in .gitignore", examples=[["*.jpg"]]
+        default=(),
+        description="only files that match these patterns (as in .gitignore)",
+        examples=[["*.jpg"]],
     )
     exclude: Texts = Field(
-        default=(), description="leave out files and folders that match", examples=[["thumbs/"]]
+        default=(),
+        description="skip files and folders that match these patterns",
+        examples=[["thumbs/"]],
     )
-    hidden: bool = Field(default=False, description="look into names that begin with a dot")
+    hidden: bool = Field(
+        default=False, description="include files and folders whose names begin with a dot"
+    )
     follow_links: bool = Field(default=False, description="follow symbolic links")
     keep_missing: bool = Field(default=False, description="keep items whose file has gone")
     allow_removals: bool = Field(
         default=False,
-        description="remove what is gone even if that is all, or more than 3 and one in ten",
+        description="remove missing items even if that is all, or more than 3 and one in ten",
     )
     retry_skipped: bool = Field(
-        default=False, description="try unchanged files again that could not be used"
+        default=False, description="try again unchanged files that could not be used before"
     )
     overwrite_by_hand: bool = Field(
-        default=False, description="let a catalogue change what was set by hand"
+        default=False, description="let a catalogue overwrite values that were set by hand"
     )
     as_new: bool = Field(
-        default=False, description="index a folder even if it is another one that was moved"
+        default=False,
+        description="index the folder as a new one, even if it looks like a moved one",
     )
     thumbnails: Annotated[int, AfterValidator(check_side)] | None = Field(
         default=None,
-        description="keep small JPEGs with the items, 32 to 1024 pixels a side; 0: none",
+        description="store thumbnails with the items, 32 to 1024 pixels a side; 0: none",
         examples=[256],
     )
-    max_megapixels: Size = Field(default=100.0, description="leave out larger pictures")
-    max_megabytes: Size = Field(default=100.0, description="leave out larger files")
+    max_megapixels: Size = Field(default=100.0, description="skip larger images")
+    max_megabytes: Size = Field(default=100.0, description="skip larger files")
 
 
 class CategoriesSection(_Section):
-    """Learn to tell the labels apart. Needs labels: leave the section out where there are none."""
+    """Train a classifier on the labels. Leave the section out if the items have no labels."""
 
     by: Annotated[Text, AfterValidator(_category)] = Field(
-        default="label", description="what to learn: label, or a field"
+        default="label", description="the field to train on: label, or a metadata field"
     )
-    levels: bool = Field(default=False, description="labels like Clothing/Tops are paths")
+    levels: bool = Field(default=False, description="treat labels like Clothing/Tops as paths")
     where: Filter | None = Field(
         default=None,
-        description="learn only from items that meet a filter",
+        description="train only on items that match a filter",
         examples=["gender=Men"],
     )
-    seed: int = Field(default=0, description="which items judge, not teach")
+    seed: int = Field(default=0, description="seed of the choice of held-out items")
 
 
 class NeighboursSection(_Section):
-    """Keep each item's nearest worked out, so that look-alikes of an item are only looked up."""
+    """Precompute each item's nearest neighbours, so that searches by item only look them up."""
 
-    k: Count = Field(default=50, description="neighbours kept for each item")
+    k: Count = Field(default=50, description="neighbours stored for each item")
 
 
 class EvaluateSection(_Section):
-    """Measure how good the answers are. Needs labels (or groups) that say what is right."""
+    """Measure how good the results are. Needs labels (or groups) that say what is right."""
 
     by: Text = Field(
-        default="label", description="right is what has the query's: label, group or a field"
+        default="label",
+        description="what a right result shares with its query: label, group or a field",
     )
     where: Filter | None = Field(
-        default=None, description="only items that meet a filter", examples=["gender=Men"]
+        default=None, description="only items that match a filter", examples=["gender=Men"]
     )
     query_where: Filter | None = Field(
-        default=None, description="of these, the queries", examples=["split=query"]
+        default=None, description="of these, items used as queries", examples=["split=query"]
     )
     gallery_where: Filter | None = Field(
-        default=None, description="of these, what the queries search", examples=["split=gallery"]
+        default=None, description="of these, items that are searched", examples=["split=gallery"]
     )
     queries: Annotated[Count | None, BeforeValidator(_every)] = Field(
-        default=SAMPLE, description="at most so many, drawn at random; or all"
+        default=SAMPLE, description="at most this many, drawn at random; or all"
     )
     k: Annotated[tuple[Count, ...], BeforeValidator(_alone), Field(min_length=1)] = Field(
-        default=(1, 5, 10), description="how many answers the measures look at"
+        default=(1, 5, 10), description="how many results the measures use"
     )
     distractors: bool = Field(
-        default=False, description="keep items without a label as answers: wrong ones"
+        default=False, description="keep items without a label, as wrong results"
     )
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the draw")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="seed of the random draw")
     worst: Annotated[int, Field(ge=0)] = Field(
         default=10, description="how many of the worst queries the report shows"
     )
-    report: Text | None = Field(default="report.html", description="a page to read, in one file")
+    report: Text | None = Field(default="report.html", description="an HTML report, in one file")
     json_: Text | None = Field(
         default=None,
         alias="json",
-        description="all figures, for programs",
+        description="all figures, as JSON",
         examples=["report.json"],
     )
 
 
 class ExportSection(_Section):
-    """Write the items as a table."""
+    """Export the items as a table."""
 
     file: Text = Field(
-        description="its suffix says what is written: csv, tsv, jsonl, parquet",
+        description="the suffix sets the format: csv, tsv, jsonl, parquet",
         examples=["items.csv"],
     )
     where: Filter | None = Field(
-        default=None, description="only items that meet a filter", examples=["price<1000"]
+        default=None, description="only items that match a filter", examples=["price<1000"]
     )
     format: Annotated[str, _among(*dict.fromkeys(TABLES.values()))] | None = Field(
-        default=None, description="what to write, where the suffix does not say", examples=["csv"]
+        default=None, description="the format, if the suffix does not tell", examples=["csv"]
     )
-    vectors: Vectors = Field(default="none", description=f"also the vectors: {', '.join(VECTORS)}")
-    facts: bool = Field(default=False, description="also where the image lies, its size and digest")
+    vectors: Vectors = Field(
+        default="none", description=f"also export the vectors: {', '.join(VECTORS)}"
+    )
+    facts: bool = Field(default=False, description="also export each image's path, size and digest")
 
     @model_validator(mode="after")
     def _can_be_written(self) -> Self:
@@ -308,66 +318,66 @@ class ExportSection(_Section):
 
 
 class ServiceSection(_Section):
-    """Where `lookalike run --serve` serves the collection when the steps are done."""
+    """How `lookalike run --serve` serves the collection after the steps."""
 
-    host: Text = Field(
-        default="127.0.0.1", description="the address to serve from; 0.0.0.0 is every one"
-    )
+    host: Text = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0 for all")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=8000, description="0 takes any that is free"
+        default=8000, description="0 for any free port"
     )
     read_key: Text | None = Field(
         default=None,
-        description="asked for before anything is answered",
+        description="required for every request",
         examples=["a long secret"],
     )
     write_key: Text | None = Field(
         default=None,
-        description="asked for before anything is changed",
+        description="required for every change",
         examples=["another one"],
     )
-    read_only: bool = Field(default=False, description="let nobody change anything")
+    read_only: bool = Field(default=False, description="refuse every change")
     cors: Texts = Field(
         default=(),
-        description="let pages of these origins use the service",
+        description="web pages of these origins may use the service",
         examples=[["https://shop.example"]],
     )
     allow_hosts: Texts = Field(
         default=(),
-        description="answer to these names; else loopback's, or any beyond loopback",
+        description="accepted Host names; default: loopback names, or any if not on loopback",
         examples=[["search.shop.example"]],
     )
-    max_upload_megabytes: Size = Field(default=20, description="the largest image that may be sent")
-    allow_urls: bool = Field(default=False, description="fetch images that a search names by URL")
+    max_upload_megabytes: Size = Field(default=20, description="the largest accepted image")
+    allow_urls: bool = Field(default=False, description="let searches name images by URL")
     show_paths: bool | None = Field(
         default=None,
-        description="tell where files lie; by default only on loopback",
+        description="include file paths in responses; by default only on loopback",
         examples=[False],
     )
 
 
 class RunFile(_Section):
-    """A whole file. A section that is there is a step that runs."""
+    """A whole run file. Each section that is present is a step."""
 
     collection: Text = Field(
         default="default",
-        description="a name, a path with a slash in it, or a store's address",
+        description="a name, a path (with a slash), or a store's address",
         examples=["shop"],
     )
     encoder: Text | None = Field(
         default=None,
-        description="a name, or a model card; else the collection's own (efficientnet-lite0)",
+        description="a name or a model card; default: the collection's own, or efficientnet-lite0",
         examples=["efficientnet-lite0"],
     )
-    device: Text = Field(default="auto", description="what runs the encoder: auto, cpu, cuda …")
+    device: Text = Field(
+        default="auto", description="the device that runs the encoder: auto, cpu, cuda …"
+    )
     threads: Count | None = Field(
-        default=None, description="processor cores to use; else all", examples=[2]
+        default=None, description="processor cores to use; default: all", examples=[2]
     )
     download: DownloadSection | None = None
     index: IndexSection | None = None
     declare: Texts = Field(
         default=(),
-        description="metadata fields that are often filtered by, to be indexed",
+        description="metadata fields to index, because filters use them often",
         examples=[["price", "season"]],
     )
     categories: CategoriesSection | None = None
@@ -392,11 +402,11 @@ class RunFile(_Section):
     @model_validator(mode="after")
     def _has_work(self) -> Self:
         if not self.steps() and self.service is None:
-            raise ValueError(f"there is nothing to do; name a step: {', '.join(STEPS)}")
+            raise ValueError(f"there is nothing to do; add a step: {', '.join(STEPS)}")
         if self.index is not None and not self.index.source and self.download is None:
-            raise ValueError("index.source is missing: name a folder or a catalogue of pictures")
+            raise ValueError("index.source is missing: name a folder or a catalogue of images")
         return self
 
     def steps(self) -> tuple[Step, ...]:
-        """Return the steps that the file names, in the order in which they run."""
+        """Return the steps of the file, in the order in which they run."""
         return tuple(step for step in STEPS if getattr(self, step) not in (None, ()))

@@ -1,4 +1,4 @@
-"""What a run would do, and why: pure, from the file and from what is known of the collection."""
+"""Decide what a run will do, and why: pure, from the file and the known state."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Status: TypeAlias = Literal["due", "look", "current"]
-"""To be done; to be looked at (only a look tells, and costs little); up to date."""
+"""Due; to be checked (only the step itself can tell, at little cost); up to date."""
 
 # What must not have failed in a run for a step to make sense.
 NEEDS: Mapping[Step, frozenset[Step]] = {
@@ -84,7 +84,7 @@ class KnownState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """A step, what is to become of it, and the reason as a plain phrase."""
+    """A step, its status, and the reason as a phrase."""
 
     step: Step
     status: Status
@@ -132,17 +132,16 @@ def plan(
     only: Collection[Step] = (),
     force: Collection[Step] = (),
 ) -> tuple[PlannedStep, ...]:
-    """Return what a run would do, as far as can be told before it begins.
+    """Return what a run would do, as far as can be known before it starts.
 
-    A step that is up to date now may not be so any more when ``index`` has found something new;
-    its reason says so.
+    A step that is up to date now may become due when ``index`` finds changes; its reason says so.
     """
     made = []
     before: set[Step] = set()
     for step in selected(file, only):
         one = decide(file, step, known, forced=step in force)
         if one.status == "current" and before & NEEDS[step]:
-            why = f"{one.why}, unless index finds something new"
+            why = f"{one.why}, unless index finds changes"
             one = PlannedStep(step=step, status="current", why=why)
         before.add(step)
         made.append(one)
@@ -155,40 +154,40 @@ def selected(file: RunFile, only: Collection[Step]) -> tuple[Step, ...]:
 
 
 def decide(file: RunFile, step: Step, known: KnownState, *, forced: bool = False) -> PlannedStep:
-    """Return what is to become of a step now."""
+    """Return whether a step is due now, and why."""
     if step == "download":
         if not known.downloaded:
-            return PlannedStep(step=step, status="due", why="nothing has been downloaded")
-        again = ", and what failed before" if forced else ""
-        return PlannedStep(step=step, status="look", why=f"fetches what is not there yet{again}")
+            return PlannedStep(step=step, status="due", why="nothing has been downloaded yet")
+        again = ", and URLs that failed before" if forced else ""
+        return PlannedStep(step=step, status="look", why=f"downloads what is missing{again}")
     if step == "index":
         if not known.exists:
-            return PlannedStep(step=step, status="due", why="there is no collection yet")
-        again = ", and what could not be used before" if forced else ""
-        why = f"looks at every file, reads what is new or changed{again}"
+            return PlannedStep(step=step, status="due", why="the collection does not exist yet")
+        again = ", and files that could not be used before" if forced else ""
+        why = f"checks every file, reads new and changed ones{again}"
         return PlannedStep(step=step, status="look", why=why)
-    why = "asked for by --force" if forced else _outdated(file, step, known)
+    why = "forced by --force" if forced else _outdated(file, step, known)
     return PlannedStep(step=step, status="due" if why else "current", why=why or "up to date")
 
 
 def _outdated(file: RunFile, step: Step, known: KnownState) -> str:
     """Return why a step must be done, or nothing."""
     if not known.exists:
-        return "there is no collection yet"
+        return "the collection does not exist yet"
     if step == "declare":
         missing = [one for one in file.declare if one not in known.declared]
         return f"not indexed yet: {', '.join(missing)}" if missing else ""
     if step == "categories" and known.model is None:
-        return "nothing has been learned yet"
+        return "no classifier has been trained yet"
     if step == "neighbours" and not known.neighbours:
-        return "there is no table that knows every item"
+        return "no complete neighbour table exists"
     done = known.done.get(step)
     if done is None:
-        return "no run has done it yet"
+        return "not done by a run yet"
     reasons = {
-        "the run file says something else than before": done.options != options_of(file, step),
+        "the options in the run file have changed": done.options != options_of(file, step),
         "the items have changed": done.state != known.states.get(step),
-        "something else was learned meanwhile": step == "categories" and done.made != known.model,
+        "the classifier was trained again since": step == "categories" and done.made != known.model,
         f"the table has {known.neighbours} neighbours for each item": step == "neighbours"
         and done.made != known.neighbours,
     }
@@ -200,7 +199,7 @@ def _lost(file: RunFile, step: Step, done: StepRecord, known: KnownState) -> str
     for name in outputs_of(file, step):
         stamp = known.files.get(name)
         if stamp is None:
-            return f"{name} is not there"
+            return f"{name} does not exist"
         if stamp != made.get(name):
-            return f"{name} is not the one that was written"
+            return f"{name} has changed since it was written"
     return ""

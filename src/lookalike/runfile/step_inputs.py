@@ -16,14 +16,14 @@ __all__ = ["list_inputs", "make_politeness", "open_sources", "split_of"]
 def open_sources(
     loaded: LoadedRunFile, wanted: IndexSection
 ) -> list[tuple[str, str, Path | Catalogue]]:
-    """Return name, format and what is indexed, of each source."""
+    """Return (name, format, folder or catalogue) of each source."""
     download = loaded.file.download
     words = wanted.source or ((download.to,) if download is not None else ())
     found: list[tuple[str, str, Path | Catalogue]] = []
     for word in words:
         path = loaded.place(word)
         if not path.exists():
-            raise SourceError(f"{path} does not exist; index.source names it")
+            raise SourceError(f"{path} does not exist (index.source)")
         kind = recognise(path) if wanted.format == "auto" else wanted.format
         columns = wanted.columns.given()
         if kind != "folder":

@@ -34,8 +34,8 @@ class StepOutcome:
     """What became of a step.
 
     ``done``; ``current``, because it was up to date; ``failed``, with ``why``; ``left``, because
-    a step that it needs failed; ``interrupted``: the next run goes on. ``result`` is the report of
-    what was done, ``notes`` say what looks like a slip.
+    a step that it needs failed; ``interrupted``: the next run continues. ``result`` is the step's
+    report. ``notes`` name what looks like a mistake.
     """
 
     step: Step
@@ -47,13 +47,13 @@ class StepOutcome:
 
 
 def has_changed(result: Result) -> bool:
-    """Return whether a step that only looked has found something to do."""
+    """Return whether a step that only checks has changed anything."""
     counts = ("indexed", "reused", "removed", "downloaded", "updated")
     return any(getattr(result, name, 0) for name in counts)
 
 
 def describe_fault(result: Result) -> str:
-    """Return what is wrong with a step that came to its end, or nothing."""
+    """Return what is wrong with a finished step; empty if nothing is."""
     if problems := getattr(result, "problems", ()):
         return "; ".join(problems)
     if not getattr(result, "nothing_usable", False):
@@ -67,7 +67,7 @@ def describe_fault(result: Result) -> str:
 
 
 def name_keys(step: Step, file: RunFile, text: str) -> str:
-    """Return a message that tells of the command's flags, with the file's keys instead."""
+    """Return a message with the file's keys in place of the command's flags."""
     section = getattr(file, step)
 
     def key(found: re.Match[str]) -> str:

@@ -57,12 +57,12 @@ __all__ = ["StepRunner"]
 
 
 class _StopRequested(Exception):  # noqa: N818 - no error
-    """The wish to stop, out of work that cannot be asked to."""
+    """Raised by a progress callback to stop work that takes no ``stop`` argument."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StepRunner:
-    """A run under way: the collection once it is open, and what is known until it changes."""
+    """A run in progress: the collection once it is open, and the state known until it changes."""
 
     loaded: LoadedRunFile
     steps: Collection[Step]
@@ -116,7 +116,7 @@ class StepRunner:
             self._shop.close()
 
     def _abandon(self) -> None:
-        """Let a collection go that this run has begun, and that is still empty."""
+        """Abandon a collection that this run has created and that is still empty."""
         if self._shop is not None and abandon(self._shop.store):
             self._shop = self._known = None
 
@@ -188,10 +188,10 @@ class StepRunner:
             if not self.stop()
         ]
         if not self.stop():
-            with self.shown("search graph") as shown:
+            with self.shown("ANN index") as shown:
                 shop.optimize(progress=shown)
         if "neighbours" not in self.steps and neighbours.read_k(shop) is not None:
-            with self.shown("neighbours") as shown:  # a table that is there follows the items
+            with self.shown("neighbours") as shown:  # an existing table follows the items
                 neighbours.build(shop, progress=shown, stop=self.stop)
         report = together(reports)
         return replace(report, interrupted=report.interrupted or len(reports) < len(sources))
@@ -231,7 +231,7 @@ class StepRunner:
         wanted = self.loaded.file.categories
         assert wanted is not None  # noqa: S101 - as above
         shop = self._items()
-        with self.shown("learning") as shown:
+        with self.shown("training") as shown:
             report = categories.train(
                 shop,
                 wanted.by,

@@ -1,4 +1,4 @@
-"""A run file to begin with: every key there is, with what it is for and its default."""
+"""A run file to start from: every key, with its purpose and default."""
 
 import json
 import re
@@ -25,10 +25,10 @@ _WIDTH = 34  # columns before a comment
 _LONGEST = 98  # of a line; a longer one has its comment above it
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./*=<+-]*")
 _HEAD = """\
-# `lookalike run {name}` does what is out of date; --dry-run tells what that would be.
-# A section is a step: take out what is not wanted. Keys that are commented out show their default,
-# or an example. ${{NAME}} and ${{NAME:-default}} are taken from the environment, $$ is a dollar.
-# Relative paths are below this file's folder.
+# `lookalike run {name}` runs the steps that are out of date; --dry-run only lists them.
+# Each section is a step: delete those that you do not want. Keys that are commented out show their
+# default, or an example. ${{NAME}} and ${{NAME:-default}} are taken from the environment; write
+# $$ for a dollar sign. Relative paths start from this file's folder.
 """
 
 # Section → key → value; ``""`` for the top.
@@ -37,14 +37,14 @@ Values = Mapping[str, Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a file begins with: ``values`` that are said, and a ``note`` on what was found."""
+    """A run file to write: its ``values``, and a ``note`` on what was found in the source."""
 
     values: Values
     note: str = ""
 
 
 def start_with(source: Path | None, *, kind: str, folder: Path, name: str) -> Start:
-    """Return what a run file in ``folder`` says for a source of a format (``auto`` recognises it).
+    """Return a run file in ``folder`` for a source of a format (``auto`` recognises it).
 
     Sections that need labels are left out where there are none. ``name`` is the collection's
     where there is no source. Raise ``SourceError`` for what cannot be indexed.
@@ -55,7 +55,7 @@ def start_with(source: Path | None, *, kind: str, folder: Path, name: str) -> St
         "evaluate": {"by": "label", "report": "report.html"},
     }
     if source is None:
-        index = {"source": "pictures/", "format": kind}
+        index = {"source": "images/", "format": kind}
         return Start(values={"": {"collection": name}, "index": index, **whole})
     kind = recognise(source) if kind == "auto" else kind
     said, note = _said(source, kind)
@@ -64,7 +64,7 @@ def start_with(source: Path | None, *, kind: str, folder: Path, name: str) -> St
         whole = {"neighbours": whole["neighbours"]}
     place = _place(source, folder)
     if said.remote:
-        fetch = {"catalogue": place, "to": "pictures/", "format": kind}
+        fetch = {"catalogue": place, "to": "images/", "format": kind}
         steps: dict[str, Mapping[str, object]] = {"download": fetch, "index": {"format": "auto"}}
     else:
         steps = {"index": {"source": place, "format": kind}}
@@ -80,7 +80,7 @@ class _Said:
 def _said(source: Path, kind: str) -> tuple[_Said, str]:
     """Return what a catalogue says of its first images, and a note about it."""
     if kind == "folder":
-        return _Said(), "; if each folder in it is a label, say --format class-folders"
+        return _Said(), "; if each folder in it is a label, use --format class-folders"
     try:
         read = islice(open_catalogue(source, kind).entries(), _LOOKED_AT)
         entries = [one for one in read if isinstance(one, Entry)]
