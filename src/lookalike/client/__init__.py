@@ -1,6 +1,6 @@
 """A collection that a service keeps, asked over HTTP as if it lay on this machine.
 
-    shop = lookalike.connect("https://pictures.example", collection="shop")
+    shop = lookalike.connect("https://images.example", collection="shop")
     for hit in shop.search("query.jpg", k=5):
         print(hit.score, hit.item.id)
 

@@ -280,7 +280,7 @@ def _draw_missing(tile: Image.Image, design: _Design) -> None:
     pen.line(struck, fill=0, width=stroke * 4)
     pen.line(struck, fill=255, width=stroke)
     tile.paste(design.colours.quiet, (0, 0), mask.reduce(SMOOTHING))
-    words = "picture not found"
+    words = "image not found"
     if _length(words, design.small) < tile.width:
         at = ((tile.width - _length(words, design.small)) / 2, tile.width * 0.68)
         _write(ImageDraw.Draw(tile), at, words, size=design.small, fill=design.colours.quiet)

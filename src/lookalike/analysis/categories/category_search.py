@@ -14,7 +14,7 @@ from lookalike.analysis.categories.labels import (
     path_of,
     sums,
 )
-from lookalike.analysis.categories.prediction import predicted
+from lookalike.analysis.categories.prediction import predict_encoded
 from lookalike.analysis.categories.stored_model import load
 from lookalike.core.filters import Condition, Exists
 from lookalike.core.records import Hit
@@ -183,7 +183,7 @@ def search_within(
         meaning, path = _named(collection, category, rules.by)
         scope = Scope(labels=(category,), probability=1.0, reason="as given")
         return within(meaning, [path]), CategoryChoice(predictions=(), scope=scope)
-    meaning, chances = predicted(collection, encoded, rules.by)
+    meaning, chances = predict_encoded(collection, encoded, rules.by)
     scope, predictions, paths = _deepest(chances, mass=mass, least=rules.least, most=rules.most)
     hits = within(meaning, paths) if paths else []
     if paths and (gone := _vanished(collection, meaning, paths, hits)):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.search import Encoded, ImageSource
 
-__all__ = ["predict", "predicted"]
+__all__ = ["predict", "predict_encoded"]
 
 _NEIGHBOURS = 20
 # Of 0.01 to 0.1 the one with the least calibration error on Caltech-101 and Myntra.
@@ -31,7 +31,7 @@ _VOTE_TEMPERATURE = 0.025
 
 def predict(
     collection: "Collection",
-    picture: "ImageSource | Encoded",
+    image: "ImageSource | Encoded",
     by: str | None = None,
     *,
     level: int | None = None,
@@ -46,25 +46,25 @@ def predict(
     Raise ``CollectionError`` when no item has a label, ``EncoderMismatchError`` for a model of
     other vectors, and as ``Collection.encode``.
     """
-    _, found = predicted(collection, collection.encode(picture), by)
+    _, found = predict_encoded(collection, collection.encode(image), by)
     if level is not None and level < 1:
         raise ValueError(f"level is {level}, but the top one is 1")
     levels = levels_of(found)
     return levels[-1 if level is None else min(level, len(levels)) - 1]
 
 
-def predicted(
-    collection: "Collection", picture: "Encoded", by: str | None = None
+def predict_encoded(
+    collection: "Collection", image: "Encoded", by: str | None = None
 ) -> tuple[LabelField, dict[Path, float]]:
     """Return what labels mean in the collection, and the probability of each."""
     model = stored_model.load(collection)
     if model is not None and by in (None, model.learned.by):
         meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
-        chances = model.probabilities(picture.vector).tolist()
+        chances = model.probabilities(image.vector).tolist()
         return meaning, dict(zip(model.paths, chances, strict=True))
     meaning = LabelField(by=by or "label", levels=False)
     check_field(meaning.by)
-    near = collection.search(picture, k=_NEIGHBOURS, where=Exists(meaning.by))
+    near = collection.search(image, k=_NEIGHBOURS, where=Exists(meaning.by))
     found = _vote(near, meaning.by)
     if not found:
         raise CollectionError(

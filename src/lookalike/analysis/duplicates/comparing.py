@@ -151,13 +151,13 @@ def _turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
     return best
 
 
-def _shrink(pictures: _Floats, side: int) -> _Floats:
+def _shrink(images: _Floats, side: int) -> _Floats:
     """Return (n, s, s, …) → (n, side, side, …), the means of squares."""
-    step = pictures.shape[1] // side
+    step = images.shape[1] // side
     # Sums of slices: a mean over two inner axes takes four times as long.
-    rows = pictures[:, ::step].astype(np.float32)
+    rows = images[:, ::step].astype(np.float32)
     for start in range(1, step):
-        rows += pictures[:, start::step]
+        rows += images[:, start::step]
     shrunk: _Floats = rows[:, :, ::step].copy()
     for start in range(1, step):
         shrunk += rows[:, :, start::step]
@@ -197,10 +197,10 @@ _FINE_OF_COARSE = np.array(
 )
 
 
-def _along(windows: _Floats, pictures: _Floats) -> _Floats:
+def _along(windows: _Floats, images: _Floats) -> _Floats:
     """Return every window down every image, (n, windows, side, side), as one matrix product."""
-    count, side = len(pictures), pictures.shape[1]
-    flat = pictures.transpose(1, 0, 2).reshape(side, -1)
+    count, side = len(images), images.shape[1]
+    flat = images.transpose(1, 0, 2).reshape(side, -1)
     moved: _Floats = (windows.reshape(-1, side) @ flat).reshape(len(windows), side, count, side)
     return moved.transpose(2, 0, 1, 3)
 
@@ -308,20 +308,20 @@ def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) ->
     return crops
 
 
-def _closer(pictures: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:
+def _closer(images: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the window down each image, of those around ``ends``, that makes it most like
     ``onto``.
     """
     tried = np.clip(ends[:, None] + _AROUND, 0, len(_LINE) - 1)
-    error = _WINDOWS[tried[..., 0], tried[..., 1]] @ pictures[:, None] - onto[:, None]
+    error = _WINDOWS[tried[..., 0], tried[..., 1]] @ images[:, None] - onto[:, None]
     best = np.einsum("nwij,nwij->nw", error, error).argmin(1)
     chosen: NDArray[np.intp] = tried[np.arange(len(tried)), best]
     return chosen
 
 
-def _best(pictures: _Floats, onto: _Floats) -> NDArray[np.intp]:
+def _best(images: _Floats, onto: _Floats) -> NDArray[np.intp]:
     """Return the window down each image that makes it most like ``onto``."""
-    error = _along(_FINE_WINDOWS, pictures) - onto[:, None]
+    error = _along(_FINE_WINDOWS, images) - onto[:, None]
     least: NDArray[np.intp] = np.einsum("nwij,nwij->nw", error, error).argmin(1)
     return least
 
@@ -367,13 +367,13 @@ def _marked(one: _Floats, other: _Floats) -> _Floats:
     return np.asarray(least, np.float32)
 
 
-def _darkest(pictures: _Floats) -> _Floats:
+def _darkest(images: _Floats) -> _Floats:
     """Return the least of red, green and blue; a reduction of three is four times as slow."""
-    red, green, blue = (pictures[..., channel] for channel in range(3))
+    red, green, blue = (images[..., channel] for channel in range(3))
     return np.asarray(np.minimum(np.minimum(red, green), blue), np.float32)
 
 
-def _slopes(pictures: _Floats) -> _Floats:
+def _slopes(images: _Floats) -> _Floats:
     """Return grey levels per pixel, (n, side, side)."""
-    down, across = np.gradient(luminance(pictures), axis=(1, 2))
+    down, across = np.gradient(luminance(images), axis=(1, 2))
     return np.asarray(np.sqrt(down * down + across * across), np.float32)

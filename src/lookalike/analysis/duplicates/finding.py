@@ -147,20 +147,20 @@ def find(
 
 def find_duplicates_of(
     collection: "Collection",
-    picture: str | os.PathLike[str] | bytes,
+    source: str | os.PathLike[str] | bytes,
     *,
     marked: bool = False,
     cache: Path | None = None,
 ) -> list[Duplicate]:
     """Return the items that an image is a copy of, the nearest first; the item at its path is none.
 
-    ``picture`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
+    ``source`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
     ``ImageError``, ``EncoderError``.
     """
-    data = picture if isinstance(picture, bytes) else images.read(picture, collection.limits)
+    data = source if isinstance(source, bytes) else images.read(source, collection.limits)
     image = images.decode(data, limits=collection.limits).image
     view = load_view(data, side=SIDE_SHOWN, limits=collection.limits)
-    itself = collection.encode(picture).item
+    itself = collection.encode(source).item
     hits: dict[str, Hit] = {}
     for degrees in (None, *_QUARTERS):  # the encoder does not know an image lying on its side
         query = image if degrees is None else image.transpose(degrees)
@@ -269,7 +269,7 @@ class _Run:
             read, unread = load_signatures(self.collection, some, self._kept)
             found |= read
             self.unread += unread
-            self._show("pictures", start + len(some), len(self.items))
+            self._show("images", start + len(some), len(self.items))
         # What is of one colour has no near duplicates: it would be paired with all of its kind.
         self.items = [
             item

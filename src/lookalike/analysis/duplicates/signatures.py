@@ -32,9 +32,9 @@ def signature(image: Image.Image) -> Signatures:
     return np.asarray(small, np.uint8)
 
 
-def luminance(pictures: NDArray[np.number]) -> NDArray[np.float32]:
+def luminance(images: NDArray[np.number]) -> NDArray[np.float32]:
     """Return (…, 3) → (…) float32, 0 to 255."""
-    return pictures.astype(np.float32, copy=False) @ _WEIGHTS
+    return images.astype(np.float32, copy=False) @ _WEIGHTS
 
 
 def hashes(signatures: Signatures) -> NDArray[np.uint64]:
@@ -63,13 +63,13 @@ def hashes(signatures: Signatures) -> NDArray[np.uint64]:
 _Numbers = TypeVar("_Numbers", np.uint8, np.float32)
 
 
-def turned(pictures: NDArray[_Numbers], turns: NDArray[np.integer]) -> NDArray[_Numbers]:
+def turned(images: NDArray[_Numbers], turns: NDArray[np.integer]) -> NDArray[_Numbers]:
     """Return each image of (n, side, side, …) under its turn, numbered as in ``hashes``."""
-    out = pictures.copy()
+    out = images.copy()
     for turn in range(1, 8):
         these = np.flatnonzero(turns == turn)
         if len(these):
-            some = pictures[these]
+            some = images[these]
             if turn & 4:
                 some = some.swapaxes(1, 2)
             if turn & 1:

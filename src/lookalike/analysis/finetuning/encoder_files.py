@@ -83,9 +83,7 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
     text = _CARD.format(
         name=_text(name),
         title=_text(f"{base.title}, fine-tuned on {taught}"),
-        licence=_text(
-            f"{base.licence} for the network that it began as; the pictures' for the rest"
-        ),
+        licence=_text(f"{base.licence} for the network that it began as; the images' for the rest"),
         source=_text(f"lookalike finetune, from {base.name}: {base.source}"),
         file=_text(file),
         sha256=sha256(content).hexdigest(),

@@ -141,15 +141,13 @@ class Maps:
             return Skipped(path=item.id, reason="it came as bytes, and no file holds it")
         try:
             data = images.read(path, limits=self._limits)
-            picture = images.decode(
-                data, limits=self._limits, at_least=self._front.decode_size
-            ).image
+            image = images.decode(data, limits=self._limits, at_least=self._front.decode_size).image
         except ImageError as error:
             return Skipped(path=str(path), reason=error.reason)
         if not view:
-            return self._front.prepare(picture)
+            return self._front.prepare(image)
         seed = int.from_bytes(sha256(f"{self._seed} {view} {item.id}".encode()).digest()[:8])
-        return augment(picture, self._front.prepare, np.random.default_rng(seed))
+        return augment(image, self._front.prepare, np.random.default_rng(seed))
 
     def _blank(self) -> Prepared:
         spec = self._front.card.input

@@ -62,7 +62,7 @@ class Tail:
     def vectors(self, maps: NDArray[np.floating]) -> Matrix:
         """Return unit vectors, (n, dim) float32, as the finished encoder will give them.
 
-        ``EncoderError`` if a picture's features are zeros or no numbers: learning ran away.
+        ``EncoderError`` if an image's features are zeros or no numbers: learning ran away.
         """
         with torch.inference_mode():
             parts = [
@@ -141,7 +141,7 @@ class Tail:
 
 
 class Head:
-    """A direction for each label; how near a picture's vector is to them says what it shows.
+    """A direction for each label; how near an image's vector is to them says what it shows.
 
     Normalised softmax: cosines over a temperature, with cross-entropy (Zhai and Wu,
     "Classification is a Strong Baseline for Deep Metric Learning", 2019, arXiv 1811.12649), so

@@ -83,12 +83,12 @@ def search(request: HttpRequest) -> JsonResponse:
         response["WWW-Authenticate"] = 'Bearer realm="lookalike"'
         return response
     began = time.perf_counter()
-    pictures = request.FILES.getlist("image")
-    if len(pictures) != 1:
+    images = request.FILES.getlist("image")
+    if len(images) != 1:
         return _problem(422, "no-image", "send one image, in the field image")
-    if pictures[0].size > settings.max_upload:
+    if images[0].size > settings.max_upload:
         raise ImageTooLargeError(
-            f"the image has {pictures[0].size:,} bytes; the limit is {settings.max_upload:,}"
+            f"the image has {images[0].size:,} bytes; the limit is {settings.max_upload:,}"
         )
     shop = _opened(settings)
     label = request.POST.get("label_id") or None
@@ -96,7 +96,7 @@ def search(request: HttpRequest) -> JsonResponse:
     if label is not None and (len(label) > _LONGEST_LABEL or not shop.count(where)):
         near = did_you_mean(label, (str(one) for one, _ in shop.facets("label", limit=1000)))
         return _problem(404, "no-such-label", f"no item has the label {label!r}{near}")
-    hits = shop.search(pictures[0].read(), k=settings.hits, where=where)
+    hits = shop.search(images[0].read(), k=settings.hits, where=where)
     took_ms = (time.perf_counter() - began) * 1000
     return JsonResponse(
         engine_response_json([_told(hit, settings) for hit in hits], took_ms=took_ms)

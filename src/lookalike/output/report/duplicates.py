@@ -66,9 +66,9 @@ def _kept(item: Item, jpeg: bytes | None) -> str:
 def _cell(copy: Duplicate, jpeg: bytes | None) -> str:
     how = "exact" if copy.exact else f"near, difference {copy.difference:.2f}"
     turn = f", {escape(copy.turn)}" if copy.turn else ""
-    picture = page.framed(jpeg, copy.item.id)
+    thumbnail = page.framed(jpeg, copy.item.id)
     doubt = "" if copy.sure else f"<br>not sure: {escape(copy.reason)}"
-    return f'<div class="one">{picture}<b>{how}</b>{turn} {_facts(copy.item)}{doubt}</div>'
+    return f'<div class="one">{thumbnail}<b>{how}</b>{turn} {_facts(copy.item)}{doubt}</div>'
 
 
 def _facts(item: Item) -> str:
