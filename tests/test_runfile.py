@@ -150,7 +150,7 @@ def test_values_of_variables_are_not_read_for_variables_again() -> None:
         ("index: [a\nb: }\n", "shop.yaml:2:2: not YAML: "),
         (
             "neighbours: {k: ${K}}\n",
-            "shop.yaml:1:18: not YAML: expected ',' or '}', but got '{'; w",
+            "shop.yaml:1:18: not YAML: expected ',' or '}', but got '{'; i",
         ),
         ("a: !!python/object:os.system {}\n", "shop.yaml:1: a has the tag"),
         ("a: *b\n", "shop.yaml:1:4: not YAML: found undefined alias"),
