@@ -179,7 +179,7 @@ def test_a_failing_step_stops_those_that_need_it_and_no_other(
     (folder / "photos").rename(folder / "gone")
     found = outcomes(load("neighbours: {k: 3}\n"))
     assert [one.status for one in found] == ["failed", "left"]
-    assert found[0].why == f"{folder / 'photos'} does not exist; index.source names it"
+    assert found[0].why == f"{folder / 'photos'} does not exist (index.source)"
 
 
 def test_a_missing_source_makes_no_collection(
@@ -389,7 +389,7 @@ def test_a_step_that_the_file_lacks_and_one_that_is_none_are_told_apart(
     load()
     lacking = command("run", "shop.yaml", "--only", "export")
     assert lacking.returncode == 1
-    assert lacking.stderr == "error: shop.yaml has no section export; it has index\n"
+    assert lacking.stderr == "error: shop.yaml has no section 'export', only index\n"
     assert command("run", "shop.yaml", "--only", "exprt").returncode == 2
 
 
@@ -463,7 +463,7 @@ def test_a_section_service_is_no_step_and_names_what_serves(
     done = command("run", "shop.yaml")
     assert done.returncode == 0
     assert "service" not in done.stdout
-    assert done.stderr.endswith("next: lookalike run shop.yaml --serve\n")
+    assert done.stderr.endswith("to serve it: lookalike run shop.yaml --serve\n")
 
 
 def test_init_writes_a_file_that_runs_and_replaces_none(
