@@ -565,7 +565,7 @@ def test_a_huge_run_length_bitmap_does_not_keep_a_core_busy() -> None:
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1", "a camera raw file"),
         (b"\0\0\0\x18ftypqt  \0\0\0\1", "a video"),
-        (b"\x9b\x81\xaa", "no known kind"),
+        (b"\x9b\x81\xaa", "no known format"),
         (saved(photo(), "PNG")[:-200], "the PNG file is cut off"),
         (saved(photo(), "JPEG")[:-200], "the JPEG file is cut off"),
         (saved(photo(), "PNG").replace(b"IHDR", b"IHDx"), "the PNG file is damaged"),

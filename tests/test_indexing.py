@@ -37,7 +37,9 @@ from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, SourceError
 from lookalike.indexing import batch as batches
 from lookalike.indexing import pipeline as indexing
-from lookalike.indexing.pipeline import index_entries, index_folder, plan_folder
+from lookalike.indexing.folder_indexing import index_folder
+from lookalike.indexing.folder_plan import plan_folder
+from lookalike.indexing.pipeline import index_entries
 from lookalike.sources.scan import Listing, ScanOptions
 from lookalike.stores.embedded.store import EmbeddedStore
 
@@ -636,7 +638,7 @@ _PERMISSIONS = """
 import json
 import numpy as np, pathspec
 from lookalike import images
-from lookalike.indexing.pipeline import index_folder
+from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.core.vectors import unit_rows
 from hostile import photo, saved
@@ -772,16 +774,17 @@ def test_progress_rises_by_batches_to_the_total(
 _INDEX = """
 import sys
 from pathlib import Path
-from lookalike.indexing import pipeline as indexing
+from lookalike.indexing import pipeline
+from lookalike.indexing.folder_indexing import index_folder
 from lookalike.encoders import load_encoder
 from lookalike.stores.embedded.store import EmbeddedStore
 card, folder, pictures = map(Path, sys.argv[1:])
-indexing.BATCH = 2
+pipeline.BATCH = 2
 encoder = load_encoder(card, threads=1)
 store = EmbeddedStore.open(folder)
 print("ready", flush=True)
 sys.stdin.readline()
-indexing.index_folder(store, lambda: encoder, pictures, allow_removals=True)
+index_folder(store, lambda: encoder, pictures, allow_removals=True)
 store.close()
 print("done", flush=True)
 """

@@ -14,7 +14,7 @@ from contracts.store import an_item, random_rows, small
 from lookalike.core.filters import parse
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import StoreDamagedError
-from lookalike.indexing.pipeline import index_folder
+from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.embedded.own_files import DATABASE
 from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.stores.problems import digest_awaiting, sentence

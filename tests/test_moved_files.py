@@ -10,6 +10,7 @@ from lookalike.core.manual_edits import ManualEdits
 from lookalike.core.records import Item
 from lookalike.core.shards import Shard
 from lookalike.encoders import OnnxEncoder
+from lookalike.indexing import folder_indexing
 from lookalike.indexing import pipeline as indexing
 from lookalike.indexing.pairing import Former, pair
 from lookalike.indexing.prune import prune
@@ -187,7 +188,7 @@ def test_a_move_is_known_although_the_run_was_cut_off(
     monkeypatch.setattr(indexing, "BATCH", 2)
     stops = iter([False, True])
     assert shelf.index(stop=lambda: next(stops)).interrupted
-    monkeypatch.setattr(indexing, "carry_words", _cut_off)
+    monkeypatch.setattr(folder_indexing, "carry_words", _cut_off)
     with pytest.raises(KeyboardInterrupt):
         shelf.index()
     monkeypatch.undo()

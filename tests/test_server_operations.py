@@ -22,7 +22,7 @@ from lookalike.core.filters import parse
 from lookalike.core.records import Item, Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionFormatError, LookalikeError, StoreDamagedError, StoreError
-from lookalike.indexing.pipeline import index_folder
+from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.documents import document, half_of

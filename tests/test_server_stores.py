@@ -22,7 +22,7 @@ from lookalike.errors import (
     StoreReadOnlyError,
 )
 from lookalike.indexing import pipeline as indexing
-from lookalike.indexing.pipeline import index_folder
+from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.server import Answer, Wire
 from lookalike.stores.servers.store import ServerStore

@@ -227,7 +227,8 @@ class Collection:
         the report.
         """
         # What indexing needs costs a fresh process 20 ms, which a search should not pay.
-        from lookalike.indexing import pipeline as indexing  # noqa: PLC0415
+        from lookalike.indexing.catalogue_indexing import index_catalogue  # noqa: PLC0415
+        from lookalike.indexing.entry_indexing import index_listed  # noqa: PLC0415
         from lookalike.sources.catalogues import open_catalogue, recognise  # noqa: PLC0415
 
         if thumbnails is not None:
@@ -257,7 +258,7 @@ class Collection:
                     f"{source.root} lies in {root.path}, which this collection indexes as a "
                     "folder; index the catalogue into another collection"
                 )
-            report = indexing.index_catalogue(
+            report = index_catalogue(
                 self._store,
                 self._bound_encoder(),
                 source,
@@ -272,7 +273,7 @@ class Collection:
         else:
             if shard is not None:
                 source = (entry for entry in source if entry.id in shard)
-            report = indexing.index_listed(
+            report = index_listed(
                 self._store,
                 self._bound_encoder(),
                 source,
@@ -300,7 +301,7 @@ class Collection:
         overwrite_by_hand: bool,
         as_new: bool,
     ) -> IndexReport:
-        from lookalike.indexing.pipeline import index_folder  # noqa: PLC0415 - as in `index`
+        from lookalike.indexing.folder_indexing import index_folder  # noqa: PLC0415 - as in `index`
         from lookalike.sources.scan import ScanOptions, check_folder  # noqa: PLC0415 - likewise
 
         check_folder(folder)

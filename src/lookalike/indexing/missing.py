@@ -21,11 +21,20 @@ from lookalike.core import manual_edits, settings_keys
 from lookalike.core.filters import In, Value
 from lookalike.core.manual_edits import NOTHING, ManualEdits
 from lookalike.core.protocols import Store
-from lookalike.core.records import Entry, Item, Json, Missing, SideRow, Stamp, Thumbnail
+from lookalike.core.records import (
+    Entry,
+    IndexReport,
+    Item,
+    Json,
+    Missing,
+    SideRow,
+    Stamp,
+    Thumbnail,
+)
 from lookalike.indexing.pairing import Former, Pairs, pair
 
 __all__ = [
-    "ARRIVED",
+    "ARRIVALS",
     "REPLACED",
     "TABLE",
     "THUMBNAILS",
@@ -33,15 +42,15 @@ __all__ = [
     "Carried",
     "carry_words",
     "forget",
+    "mark_missing",
     "missing",
-    "set_aside",
 ]
 
 TABLE = "missing"
 THUMBNAILS = "missing_thumbnails"
 REPLACED = "replaced"
 """Words of content that is gone although its id is not: what moved there has words of its own."""
-ARRIVED = "arrived"
+ARRIVALS = "arrived"
 
 _BATCH = 200  # items whose thumbnails are held at a time
 _NOTES = 3  # names in a note
@@ -63,6 +72,16 @@ class Carried:
     kept_by_hand: int = 0
     notes: tuple[str, ...] = ()
 
+    def add_to(self, report: IndexReport) -> IndexReport:
+        """Return the report of the same run with these counts and notes."""
+        return replace(
+            report,
+            moved=report.moved + self.items_moved,
+            restored=report.restored + self.restored,
+            kept_by_hand=report.kept_by_hand + self.kept_by_hand,
+            notes=(*report.notes, *self.notes),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arrival:
@@ -81,7 +100,7 @@ class Arrivals:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._table = store.beside(ARRIVED)
+        self._table = store.beside(ARRIVALS)
         filled = store.tables()
         self._missing = [store.beside(name) for name in (TABLE, REPLACED) if name in filled]
         self._left: set[str] = set()  # digests that were replaced in this run
@@ -135,10 +154,10 @@ def carry_words(
     nobody knows yet what has vanished. With ``overwrite_by_hand``, what the source says of an item
     replaces what was set by hand. Safe to be cut off and done again.
     """
-    journal, filled = store.beside(ARRIVED), store.tables()
+    journal, filled = store.beside(ARRIVALS), store.tables()
     rows = [
         row
-        for row in (journal.scan() if ARRIVED in filled else ())
+        for row in (journal.scan() if ARRIVALS in filled else ())
         if isinstance(row.value, dict)
         and row.value.get("root") == root
         and (ids is None or row.id in ids)
@@ -179,7 +198,7 @@ def carry_words(
     )
 
 
-def set_aside(store: Store, ids: Sequence[str], *, moved: Collection[str] = ()) -> int:
+def mark_missing(store: Store, ids: Sequence[str], *, moved: Collection[str] = ()) -> int:
     """Take items whose file has gone out of the results, and keep what was said of them.
 
     Of ``moved`` items the words are elsewhere already. Returns how many items there were.
@@ -213,7 +232,7 @@ def forget(store: Store, ids: Sequence[str]) -> int:
     """Forget all that is kept beside items removed for good; return how many were missing."""
     manual_edits.forget_edits(store, ids)
     store.beside(THUMBNAILS).delete(ids)
-    store.beside(ARRIVED).delete(ids)
+    store.beside(ARRIVALS).delete(ids)
     replaced, named = store.beside(REPLACED), set(ids)
     if named and replaced.count():
         rows = [row.id for row in replaced.scan() if _missing_of(row)[0].item.id in named]

@@ -18,7 +18,7 @@ from lookalike.core.records import Entry, Skipped
 from lookalike.core.roots import Root, below, innermost
 from lookalike.errors import SourceError
 from lookalike.indexing import missing, removals
-from lookalike.indexing.pipeline import plan_folder
+from lookalike.indexing.folder_plan import plan_folder
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.scan import ScanOptions, check_folder, scan
 
@@ -93,7 +93,7 @@ def prune(
     report = replace(report, held_back=going.held_back, problems=going.problems)
     if dry_run:
         return report
-    removed = missing.set_aside(store, going.remove, moved=carried.moved)
+    removed = missing.mark_missing(store, going.remove, moved=carried.moved)
     if removed:
         store.set_setting(settings_keys.UPDATED_AT, time.time())
     return replace(report, removed=removed, moved=carried.items_moved, restored=carried.restored)

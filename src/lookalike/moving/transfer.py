@@ -16,7 +16,7 @@ _TABLES = (
     missing.TABLE,
     missing.REPLACED,
     missing.THUMBNAILS,
-    missing.ARRIVED,
+    missing.ARRIVALS,
     failures.TABLE,
 )
 

@@ -1,0 +1,138 @@
+"""Indexing a catalogue: what is stored of it becomes what it names now."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lookalike import images
+from lookalike.core.progress import ProgressCallback
+from lookalike.core.protocols import Catalogue, Encoder, Store
+from lookalike.core.records import IndexReport
+from lookalike.core.shards import Shard
+from lookalike.indexing import failures, removals
+from lookalike.indexing.catalogue_reader import CatalogueReader
+from lookalike.indexing.missing import Carried, carry_words, mark_missing
+from lookalike.indexing.pipeline import index_entries
+from lookalike.sources.scan import check_folder
+
+__all__ = ["index_catalogue"]
+
+
+def index_catalogue(
+    store: Store,
+    encoder: Encoder,
+    catalogue: Catalogue,
+    *,
+    name: str = "",
+    limits: images.Limits = images.Limits(),
+    keep_missing: bool = False,
+    allow_removals: bool = False,
+    retry: bool = False,
+    shard: Shard | None = None,
+    overwrite_by_hand: bool = False,
+    progress: ProgressCallback | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Bring what is stored of root ``name`` in line with a catalogue.
+
+    What was set by hand stays, unless ``overwrite_by_hand``. Unchanged files are not read: where
+    only the table has changed, the items are told what is new.
+    Of lines with one id the last wins, and each earlier one is reported; ids that differ only by
+    case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
+    are removed at the end, unless ``keep_missing`` or the run was stopped. Where they are too many
+    (``indexing.removals``) they stay, unless ``allow_removals``; while a line cannot be understood
+    they stay anyway, for it may be theirs. The report says so. With ``shard``, only entries in it
+    are looked at, and nothing is removed.
+
+    Raises ``SourceError`` where not one picture is there: all are URLs, or lie elsewhere.
+    """
+    check_folder(catalogue.root)
+    # Read before the catalogue: what others index meanwhile has not vanished.
+    known = {one: path for path, (one, _) in store.stamps(name).items() if path}
+    reader = CatalogueReader(
+        catalogue,
+        name,
+        {} if retry else store.skips(name),
+        shard,
+        lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
+    )
+    report = index_entries(
+        store,
+        encoder,
+        reader.entries(),
+        limits=limits,
+        journal=True,
+        overwrite_by_hand=overwrite_by_hand,
+        progress=progress,
+        stop=stop,
+    )
+    if reader.last and not report.interrupted:
+        # After all others: the earlier line of an id may still be on its way through the readers.
+        again = index_entries(
+            store,
+            encoder,
+            reader.last.values(),
+            limits=limits,
+            journal=True,
+            overwrite_by_hand=overwrite_by_hand,
+            stop=stop,
+        )
+        report = replace(
+            again,
+            indexed=report.indexed + again.indexed,
+            reused=report.reused + again.reused,
+            replaced=report.replaced + again.replaced,
+            unchanged=report.unchanged + again.unchanged,
+            thumbnails=report.thumbnails + again.thumbnails,
+            relabelled=report.relabelled + again.relabelled,
+            kept_by_hand=report.kept_by_hand + again.kept_by_hand,
+            skipped=(*report.skipped, *again.skipped),
+            seconds=report.seconds + again.seconds,
+        )
+    gone = {}
+    carried = Carried()
+    whole = not reader.odd and shard is None
+    if not report.interrupted:
+        gone = {
+            one: path
+            for one, path in known.items()
+            if one not in reader.named and (shard is None or one in shard)
+        }
+        carried = carry_words(
+            store,
+            name,
+            [*gone] if whole else (),
+            final=whole,
+            overwrite_by_hand=overwrite_by_hand,
+        )
+        report = carried.add_to(report)
+    going = removals.Removals()
+    if not keep_missing and shard is None:
+        going = removals.settle(
+            store,
+            catalogue.root,
+            gone,
+            len(known),
+            place=str(getattr(catalogue, "path", catalogue.root)),
+            new=(one for one in reader.seen if one not in known),
+            followed=carried.moved,
+            in_folders=not reader.has_lines,
+            malformed=reader.odd,
+            allow=allow_removals,
+        )
+    removed = mark_missing(store, going.remove, moved=carried.moved)
+    skipped = (*reader.odd, *reader.left, *report.skipped)
+    failures.remember(
+        store,
+        f"{catalogue.format} {getattr(catalogue, 'path', catalogue.root)}",
+        skipped,
+        whole=shard is None and not report.interrupted,
+    )
+    return replace(
+        report,
+        removed=removed,
+        kept=len(gone) - removed - going.held_back,
+        held_back=going.held_back,
+        skipped=skipped,
+        notes=(*reader.notes, *report.notes),
+        problems=removals.problems(reader.odd, going),
+    )

@@ -1,0 +1,108 @@
+"""Reading a catalogue for indexing: which entries to look at, and what is wrong with the others."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from unicodedata import normalize
+
+from lookalike.core.protocols import Catalogue
+from lookalike.core.records import Entry, Remote, Skipped
+from lookalike.core.shards import Shard
+from lookalike.errors import SourceError
+from lookalike.indexing import removals
+from lookalike.indexing.batch import REMOTE
+
+__all__ = ["CatalogueReader"]
+
+_NONE_OF = 1000  # if so many images of a catalogue are not there, none is
+
+
+class CatalogueReader:
+    """A catalogue on its way to the readers: what of it is to be looked at, and what is odd."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        name: str,
+        skips: Mapping[str, Skipped],
+        shard: Shard | None,
+        is_cut_off: Callable[[Entry, Collection[str]], bool],
+    ) -> None:
+        self._catalogue = catalogue
+        self._name = name
+        self._skips = skips
+        self._shard = shard
+        self._is_cut_off = is_cut_off
+        self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
+        self._absent = 0  # files that are not there, as long as none was
+        self.seen: set[str] = set()
+        self.named: set[str] = set()  # those of images that are not here too
+        self.has_lines = False  # a list names the images; else they lie in folders
+        self.last: dict[str, Entry] = {}  # of ids that came again
+        self.odd: list[Skipped] = []  # lines that are no entries
+        self.left: list[Skipped] = []  # twice the same id; unusable before and the same now
+        self.notes: list[str] = []
+
+    def entries(self) -> Iterator[Entry]:
+        remote: list[Skipped] = []
+        for one in self._catalogue.entries():
+            if isinstance(one, Skipped):
+                self.odd.append(one)
+                continue
+            if not one.ended and self._is_cut_off(one, self.named):
+                self.odd.append(removals.cut_off(one))
+                continue
+            self.has_lines = self.has_lines or bool(one.line)
+            self.named.add(one.id)
+            if isinstance(one.image, Remote):
+                reason = one.image.reason or REMOTE
+                remote.append(Skipped(path=one.line or one.id, reason=reason))
+                if not self.seen and len(remote) == _NONE_OF:
+                    break
+            elif self._shard is None or one.id in self._shard:
+                yield from self._looked_at(one)
+        if remote and not self.seen:
+            raise SourceError(
+                f"{self._catalogue.format} lists URLs, and pictures must be here to be indexed; "
+                "fetch them with `lookalike download … --to DIR`, then index DIR"
+            )
+        if self._absent and self._absent == len(self.seen):
+            self._none_there()
+        self.left += remote
+
+    def _looked_at(self, one: Entry) -> Iterator[Entry]:
+        if isinstance(one.image, Path):
+            if one.stamp is not None:
+                self._absent = -1
+            elif self._absent >= 0:
+                self._absent += 1
+                if self._absent == _NONE_OF:
+                    self._none_there()
+        skip = self._skips.get(one.path)
+        entry = replace(one, root=self._name)
+        if one.id in self.seen:
+            self.left.append(
+                Skipped(path=one.line or one.path, reason=f"id {one.id!r} again; the last wins")
+            )
+            self.last[one.id] = entry
+            return
+        self._compare(one)
+        self.seen.add(one.id)
+        if skip is not None and skip.stamp == one.stamp is not None:
+            self.left.append(skip)
+        else:
+            yield entry
+
+    def _compare(self, one: Entry) -> None:
+        other = self._alike.setdefault(normalize("NFC", one.id).casefold(), one.id)
+        if other != one.id:
+            self.notes.append(
+                f"{one.line or one.path}: id {one.id!a} differs only by case or Unicode form "
+                f"from {other!a}; both are kept"
+            )
+
+    def _none_there(self) -> None:
+        raise SourceError(
+            f"none of the {self._absent:,} pictures looked for lies below {self._catalogue.root}; "
+            "say where they lie with --root"
+        )

@@ -1,0 +1,50 @@
+"""Indexing entries that are given one by one: nothing else is removed."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from lookalike import images
+from lookalike.core.progress import ProgressCallback
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.records import Entry, IndexReport
+from lookalike.indexing.missing import carry_words, count
+from lookalike.indexing.pipeline import index_entries
+
+__all__ = ["index_listed"]
+
+
+def index_listed(
+    store: Store,
+    encoder: Encoder,
+    entries: Iterable[Entry],
+    *,
+    limits: images.Limits = images.Limits(),
+    overwrite_by_hand: bool = False,
+    progress: ProgressCallback | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Add or replace ``entries``, which are all that is meant; nothing vanishes.
+
+    What is back from among the missing items gets its words again.
+    """
+    awaited = count(store) > 0
+    ids: dict[str, set[str]] = {}  # by root
+
+    def noted() -> Iterator[Entry]:
+        for entry in entries:
+            ids.setdefault(entry.root, set()).add(entry.id)
+            yield entry
+
+    report = index_entries(
+        store,
+        encoder,
+        noted() if awaited else entries,
+        limits=limits,
+        journal=awaited,
+        overwrite_by_hand=overwrite_by_hand,
+        progress=progress,
+        stop=stop,
+    )
+    for root, some in ids.items():
+        carried = carry_words(store, root, (), ids=some, overwrite_by_hand=overwrite_by_hand)
+        report = carried.add_to(report)
+    return report

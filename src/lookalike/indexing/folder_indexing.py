@@ -1,0 +1,154 @@
+"""Indexing a folder: what is stored of it becomes what is there now."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lookalike import images
+from lookalike.core.progress import ProgressCallback
+from lookalike.core.protocols import Encoder, Store
+from lookalike.core.records import Entry, IndexReport, Stamp, id_of
+from lookalike.core.shards import Shard
+from lookalike.images.thumbnails import thumbnail_side
+from lookalike.indexing import failures, removals
+from lookalike.indexing.folder_plan import plan_folder
+from lookalike.indexing.missing import Carried, carry_words, mark_missing
+from lookalike.indexing.pipeline import index_entries
+from lookalike.sources.scan import Listing, ScanOptions, passed_text, scan
+
+__all__ = ["index_folder"]
+
+
+def index_folder(
+    store: Store,
+    encoder: Callable[[], Encoder],
+    root: Path,
+    *,
+    name: str = "",
+    under: str = "",
+    options: ScanOptions = ScanOptions(),
+    apart: Collection[str] = (),
+    limits: images.Limits = images.Limits(),
+    keep_missing: bool = False,
+    allow_removals: bool = False,
+    retry: bool = False,
+    shard: Shard | None = None,
+    overwrite_by_hand: bool = False,
+    progress: ProgressCallback | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Bring what is stored of folder ``root`` (called ``name``) in line with what is there.
+
+    ``encoder`` is only called when there is a picture to encode. Items whose file has gone are
+    removed at the end, after a scan that saw everything and a run that was not stopped, unless
+    ``keep_missing``. Where they are too many (``indexing.removals``) they stay, and the report
+    says so, unless ``allow_removals``. With ``shard``, only what is in it is looked at, and nothing
+    removed. The other arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
+    """
+    began = time.monotonic()
+    listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
+    known, skips = store.stamps(name, under), store.skips(name, under)
+    if shard is not None:
+        listing.files = {
+            path: stamp for path, stamp in listing.files.items() if id_of(name, path) in shard
+        }
+        known = {path: one for path, one in known.items() if one[0] in shard}
+        skips = {path: skip for path, skip in skips.items() if id_of(name, path) in shard}
+    plan = plan_folder(listing, known, skips, retry=retry, bare=_bare(store, known))
+    report = IndexReport()
+    if plan.work:
+        report = index_entries(
+            store,
+            encoder(),
+            _entries(root, name, listing, plan.work),
+            total=len(plan.work),
+            limits=limits,
+            journal=True,
+            overwrite_by_hand=overwrite_by_hand,
+            progress=progress,
+            stop=stop,
+        )
+    going, carried = removals.Removals(), Carried()
+    if not report.interrupted:
+        carried = carry_words(
+            store,
+            name,
+            plan.vanished if shard is None else (),
+            under=under,
+            final=shard is None,
+            overwrite_by_hand=overwrite_by_hand,
+        )
+        report = carried.add_to(report)
+        if not keep_missing and shard is None:
+            vanished = set(plan.vanished)
+            going = removals.settle(
+                store,
+                root,
+                {one: path for path, (one, _) in known.items() if one in vanished},
+                sum(map(bool, known)),  # an item without a path came as bytes
+                place=str(root / under),
+                new=(id_of(name, path) for path in plan.work if path not in known),
+                followed=carried.moved,
+                allow=allow_removals,
+            )
+        # The record of a file that has gone goes as its item would.
+        all_there = allow_removals or (bool(listing.files) and not going.held_back)
+        recovered = [path for path in plan.recovered if all_there or path in listing.files]
+        if recovered:
+            store.forget_skips(name, recovered)
+    removed = mark_missing(store, going.remove, moved=carried.moved)
+    unread = (*listing.skipped, *report.skipped)
+    left = [replace(one, path=str(root / one.path)) for one in unread]
+    failures.remember(
+        store,
+        f"folder {root / under}",
+        left,
+        whole=shard is None and not report.interrupted,
+    )
+    used = plan.unchanged + report.indexed + report.reused + report.unchanged
+    seen = bool(used) or shard is not None or report.interrupted
+    passed = {} if seen else dict(listing.passed)
+    if not passed and (listing.files or listing.skipped):
+        seen = True  # the reasons of those say it all
+    notes = () if seen else (_no_images(root / under, passed),)
+    return replace(
+        report,
+        notes=(*report.notes, *notes),
+        passed=passed,
+        unchanged=report.unchanged + plan.unchanged,
+        removed=removed,
+        kept=plan.kept + len(plan.vanished) - removed - going.held_back,
+        held_back=going.held_back,
+        problems=going.problems,
+        skipped=(*plan.skipped, *report.skipped),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _no_images(folder: Path, passed: Mapping[str, int]) -> str:
+    """A note on a folder in which a scan found no image."""
+    there = f"passed over {passed_text(passed)}" if passed else "the folder is empty"
+    return f"no usable images in {folder}: {there}"
+
+
+def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:
+    """Ids of those that lack the thumbnail which the collection keeps of each item."""
+    side = thumbnail_side(store)
+    if side is None:
+        return ()
+    ids = [one for one, _ in known.values()]
+    have = store.thumbnail_sides(ids)
+    return {one for one in ids if have.get(one) != side}
+
+
+def _entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:
+    """Entries of a scanned folder. ``name`` is the root's: later roots' ids begin with it."""
+    for path in paths:
+        yield Entry(
+            id=id_of(name, path),
+            image=root / path,
+            root=name,
+            path=path,
+            stamp=listing.files[path],
+        )
