@@ -1,6 +1,6 @@
 """A shop's catalogue, drawn by program: pictures to try lookalike on, free of anyone's rights.
 
-    python examples/drawn_catalogue.py OUT [--seed N] [--products N]
+    python examples/drawn_catalogue.py OUT [--seed N] [--products N] [--query FILE]
 
 Every picture's kind, product, colour, pattern and background are known because we chose them;
 pictures of one product differ in background, placement, crop and light, as a shop's photos do.
@@ -1570,9 +1570,12 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the folder to draw into")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--products", type=int, default=240)
+    parser.add_argument("--query", type=Path, help="also draw a new photo of mug-003 to this file")
     chosen = parser.parse_args()
     drawn = draw(chosen.out, seed=chosen.seed, products=chosen.products)
-    print(f"{len(drawn)} pictures of {chosen.products} products in {chosen.out}")
+    if chosen.query is not None:
+        draw_query(chosen.query, "mug-003", seed=chosen.seed)
+    print(f"{len(drawn)} images of {chosen.products} products in {chosen.out}")
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def test_the_container_is_healthy_when_the_service_can_search(home: Path) -> Non
 
 
 def test_it_is_healthy_too_where_it_answers_to_chosen_names(home: Path) -> None:
-    with serving(home, settings=ServiceSettings(hosts=("pictures.example",))) as live:
+    with serving(home, settings=ServiceSettings(hosts=("images.example",))) as live:
         port = int(live.address.rpartition(":")[2])
         assert healthy(port).returncode == 0
 
@@ -272,7 +272,7 @@ def running(command: list[str | Path], port: int, log: Path) -> Iterator[None]:
 
 @pytest.fixture
 def live(home: Path) -> Iterator[Live]:
-    settings = ServiceSettings(hosts=("pictures.example", "127.0.0.1"))
+    settings = ServiceSettings(hosts=("images.example", "127.0.0.1"))
     with serving(home, settings=settings) as live:
         yield live
 
@@ -287,8 +287,8 @@ def nginx(live: Live, tmp_path: Path) -> Iterator[httpx.Client]:
     subprocess.run(
         [
             *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-            *("-keyout", key, "-out", certificate, "-subj", "/CN=pictures.example"),
-            *("-addext", "subjectAltName=DNS:pictures.example,IP:127.0.0.1"),
+            *("-keyout", key, "-out", certificate, "-subj", "/CN=images.example"),
+            *("-addext", "subjectAltName=DNS:images.example,IP:127.0.0.1"),
         ],
         check=True,
         capture_output=True,
@@ -297,7 +297,7 @@ def nginx(live: Live, tmp_path: Path) -> Iterator[httpx.Client]:
     site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
     site = site.replace("listen 80", f"listen 127.0.0.1:{plain}")
-    site = site.replace("/etc/ssl/pictures.example", str(tmp_path))
+    site = site.replace("/etc/ssl/images.example", str(tmp_path))
     site = site.replace("127.0.0.1:8000", live.address.removeprefix("http://"))
     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
         site += f"{kind}_temp_path {tmp_path / kind};\n"
@@ -316,7 +316,7 @@ def nginx(live: Live, tmp_path: Path) -> Iterator[httpx.Client]:
         with httpx.Client(
             base_url=f"https://127.0.0.1:{port}",
             verify=trusting,
-            headers={"Host": "pictures.example"},
+            headers={"Host": "images.example"},
             timeout=60,
         ) as client:
             yield client
@@ -330,13 +330,13 @@ def caddy(live: Live, tmp_path: Path) -> Iterator[httpx.Client]:
         pytest.skip("caddy is not installed")
     port = free_port()
     text = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
-    text = text.replace("\npictures.example {", f"\nhttp://pictures.example:{port} {{")
+    text = text.replace("\nimages.example {", f"\nhttp://images.example:{port} {{")
     text = text.replace("127.0.0.1:8000", live.address.removeprefix("http://"))
     file = tmp_path / "Caddyfile"
     file.write_text("{\n\tadmin off\n}\n" + text)
     command: list[str | Path] = [program, "run", "--config", file, "--adapter", "caddyfile"]
     with running(command, port, tmp_path / "log"):
-        headers = {"Host": f"pictures.example:{port}"}
+        headers = {"Host": f"images.example:{port}"}
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60
         ) as client:

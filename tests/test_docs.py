@@ -2,15 +2,20 @@
 
 import ast
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import pytest
-from PIL import Image
 
 import lookalike
+from drawn_catalogue import draw, draw_query
+from lookalike.cli import run
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,22 +48,149 @@ def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_the_python_examples_run(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+# A line above a code block: why it does not run, or with which code its last command exits.
+_MARK = re.compile(
+    r"<!-- (?:(?P<setup>setup)|not run: (?P<reason>.+)|exits with (?P<code>\d+)) -->"
+)
+_SETUP = {
+    "python examples/drawn_catalogue.py photos --query query.jpg",
+    "lookalike index photos/catalogue.csv -c shop",
+}
+
+
+class Block(NamedTuple):
+    """A code block of a page. ``code`` is that of a console block's last command."""
+
+    line: int
+    language: str
+    text: str
+    skip: bool
+    setup: bool
+    code: int
+
+
+def _blocks(page: Path) -> Iterator[Block]:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    language, start = "", 0
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        if start:
+            mark = _MARK.fullmatch(lines[start - 2]) if start > 1 else None
+            yield Block(
+                line=start,
+                language=language,
+                text="\n".join(lines[start:number]),
+                skip=mark is not None and mark["reason"] is not None,
+                setup=mark is not None and mark["setup"] is not None,
+                code=int(mark["code"]) if mark is not None and mark["code"] else 0,
+            )
+            start = 0
+        else:
+            language, start = line.removeprefix("```"), number + 1
+
+
+def _commands(block: Block) -> list[str]:
+    """The commands of a console block, without prompt, comment and output."""
+    joined = block.text.replace("\\\n", " ")
+    return [line[2:].split("  #")[0].strip() for line in joined.splitlines() if line[:2] == "$ "]
+
+
+_RUNNABLE = [
+    page
+    for page in PAGES
+    if any(
+        block.language in {"console", "python"} and not block.skip and not block.setup
+        for block in _blocks(page)
+    )
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_have_a_form_that_the_tests_run(page: Path) -> None:
+    for block in _blocks(page):
+        where = f"{page.name}:{block.line}"
+        assert block.language not in {"sh", "bash", "shell", "py"}, f"{where}: console or python"
+        if block.language == "console" and not block.skip:
+            assert _commands(block), f"{where}: a command begins with '$ '"
+        if block.setup:
+            assert set(_commands(block)) <= _SETUP, where
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Where the pages' examples run, and what lies there at first: the shop of docs/index.md."""
+    work, template = (tmp_path_factory.mktemp("docs") / name for name in ("work", "template"))
+    draw(work / "photos", products=60)
+    draw_query(work / "query.jpg", "mug-003")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKALIKE_HOME", str(work / "home"))
+        patch.chdir(work)
+        assert run(["index", "photos/catalogue.csv", "-c", "shop"]) == 0
+    shutil.move(work, template)
+    return work, template
+
+
+@pytest.mark.parametrize("page", _RUNNABLE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_examples_run(
+    page: Path,
+    shop: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    photos = tmp_path / "photos" / "red"
-    photos.mkdir(parents=True)
-    for number in range(3):
-        Image.new("RGB", (64, 48), (200 + number, 20 * number, 10)).save(photos / f"{number}.png")
-    Image.new("RGB", (64, 48), (210, 30, 10)).save(tmp_path / "query.png")
-    Image.new("RGB", (64, 48), (210, 30, 10)).save(tmp_path / "query.jpg")
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert blocks
-    exec(compile("\n".join(blocks), page, "exec"), {})  # noqa: S102 - our own page
-    assert "red/" in capsys.readouterr().out
+    work, template = shop
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(template, work)
+    monkeypatch.setenv("LOOKALIKE_HOME", str(work / "home"))
+    monkeypatch.chdir(work)
+    names: dict[str, object] = {}
+    for block in _blocks(page):
+        if block.skip or block.setup:
+            continue
+        where = f"{page.name}:{block.line}"
+        if block.language == "python":
+            source = "\n" * block.line + block.text
+            exec(compile(source, str(page), "exec"), names)  # noqa: S102 - our own page
+        elif block.language == "console":
+            commands = _commands(block)
+            for command in commands:
+                code = _exit_code(command)
+                wanted = block.code if command is commands[-1] else 0
+                assert code == wanted, f"{where}: {command}: {code}\n{capfd.readouterr().err}"
+
+
+def _exit_code(command: str) -> int:
+    words = shlex.split(command)
+    if words[0] == "lookalike":
+        return run(words[1:])
+    return subprocess.run(["/bin/sh", "-c", command], check=False).returncode
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_headings_lead_to_a_heading(page: Path) -> None:
+    for target, heading in re.findall(
+        r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")
+    ):
+        other = page.parent / target if target else page
+        headings = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        slugs = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+        assert heading in slugs, f"{page.name}: {target}#{heading}"
+
+
+def test_the_front_page_names_every_page() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in text, page.name
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "lookalike"
+    for line in text.splitlines():
+        if line.startswith("| "):
+            for name in re.findall(r"`([a-z_/]+(?:\.py|/))`", line):
+                found = any((base / name).exists() for base in (package, *package.iterdir()))
+                assert found, name
 
 
 def test_decision_records_fit_a_page() -> None:

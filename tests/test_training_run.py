@@ -2,7 +2,7 @@
 
     pip install 'torch>=2.4' && python -m pytest tests/test_training_run.py
 
-runs these; docs/training.md says more.
+runs these; docs/fine-tuning.md says more.
 """
 
 import json

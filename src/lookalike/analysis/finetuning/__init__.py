@@ -6,7 +6,7 @@
     print(report.before.new, report.after.new, report.card)
 
 Needs PyTorch (``pip install 'lookalike[train]'``), which is imported when a training begins. What
-comes out needs none. ``docs/training.md`` tells all.
+comes out needs none. ``docs/fine-tuning.md`` tells all.
 """
 
 from lookalike.analysis.finetuning.finetune_encoder import finetune
