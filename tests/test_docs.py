@@ -121,7 +121,7 @@ def test_examples_have_a_form_that_the_tests_run(page: Path) -> None:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Where the pages' examples run, and what lies there at first: the shop of docs/index.md."""
     work, template = (tmp_path_factory.mktemp("docs") / name for name in ("work", "template"))
-    draw(work / "photos", products=60)
+    draw(work / "photos", products=48)
     draw_query(work / "query.jpg", "mug-003")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOOKALIKE_HOME", str(work / "home"))
