@@ -449,7 +449,8 @@ def test_a_table_is_indexed_and_searched_by_what_it_says(
     table.write_text("\n".join(["file,label,price", *lines, "gone.png,red,1"]) + "\n")
     done = run("index", table, "--root", photos, "--encoder", card)
     assert done.stdout.startswith("8 indexed")
-    assert "read as table" in done.stderr
+    said = "read as table: file from column file, label from column label; other columns become"
+    assert said in done.stderr
     query = photos / "red" / "0.png"
     where = "label=blue or price in (3, 4)"
     answer = json.loads(run("search", query, "--where", where, "--json").stdout)
@@ -479,7 +480,7 @@ def test_info_shows_labels_and_fields(run: Run, photos: Path, card: Path, tmp_pa
     (tmp_path / "shop.csv").write_text(table)
     assert run("index", "shop.csv", "--root", photos, "--encoder", card).returncode == 0
     text = run("info", "--fields").stdout
-    assert "labels\tmug 2; 1 without\n" in text
+    assert "labels\tmug 2; 1 without a label\n" in text
     assert "price\tinteger, string, number\t100 %\n" in text
     assert "tags\tstring\t33.3 %\n" in text
     document = json.loads(run("info", "--fields", "--json").stdout)
@@ -499,7 +500,7 @@ def test_info_lists_the_files_that_were_left_out(indexed: Run, photos: Path) -> 
 def test_export_writes_a_file_that_index_reads(indexed: Run, photos: Path, card: Path) -> None:
     done = indexed("export", "shop.csv", "--vectors", "npy")
     assert done.stdout == "8 items written to shop.csv (embeddings in shop.vectors.npy)\n"
-    assert f"below {photos} (lookalike index --root)" in done.stderr
+    assert f"relative to {photos} (lookalike index --root)" in done.stderr
     again = indexed("index", "shop.csv", "--root", photos, "-c", "other", "--encoder", card)
     assert again.stdout.startswith("8 indexed"), again.stderr
     assert indexed("list").stdout == indexed("list", "-c", "other").stdout

@@ -453,3 +453,10 @@ def test_what_was_passed_over_is_counted_by_kind_most_first() -> None:
     )
     many = {f".{number}": number for number in range(1, 10)}
     assert passed_text(many).endswith(", 6 others")
+
+
+def test_a_label_is_suggested_by_its_words_before_its_letters() -> None:
+    assert closest("Shoes", ["Shorts", "Casual Shoes"]) == ["Casual Shoes"]
+    assert closest("shoe", ["Sports Shoes", "Casual Running Shoes"]) == ["Sports Shoes"]
+    assert closest("size", ["seize", "spec.size"]) == ["spec.size"]
+    assert closest("Shoe", ["Casual Shoes", "Shoes", "shoe"]) == ["shoe"]

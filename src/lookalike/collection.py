@@ -1,6 +1,7 @@
 """``Collection``: the public face. Pictures go in, look-alikes come out."""
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,6 +43,7 @@ from lookalike.errors import (
     ItemNotFoundError,
     NotAnImageError,
     SourceError,
+    UnreadableImageError,
 )
 from lookalike.images.thumbnails import (
     load_previews,
@@ -770,7 +772,7 @@ class Collection:
             path = os.fspath(query)
             if path.lower().startswith(("http://", "https://")):
                 raise NotAnImageError("is a URL; save the image first and give the file", path=path)
-            data = images.read(_expanded(path), limits=self.limits)
+            data = self._read(path)
         try:
             at_least = self._decode_size()
             if crop is not None and at_least is not None:
@@ -779,6 +781,19 @@ class Collection:
         except ImageError as error:
             raise type(error)(error.reason, path=error.path or path) from error
         return data, _crop(picture, crop)
+
+    def _read(self, path: str) -> bytes:
+        """Return the bytes of a query's file. Raise ``ImageError``."""
+        try:
+            return images.read(_expanded(path), limits=self.limits)
+        except UnreadableImageError as error:
+            if os.path.lexists(_expanded(path)) or not _reads_as_words(path):
+                raise
+            bound = self._store.bound()
+            encoder = "this encoder" if bound is None else f"the encoder {bound[0]}"
+            raise UnreadableImageError(
+                f"there is no such file, and {encoder} does not support search by words", path=path
+            ) from error
 
     def _decode_size(self) -> tuple[int, int] | None:
         if self._store.bound() is None:
@@ -819,6 +834,11 @@ class Collection:
 
 def _crop(image: images.DecodedImage, crop: images.Box | None) -> images.DecodedImage:
     return image if crop is None else images.crop_image(image, crop)
+
+
+def _reads_as_words(query: str) -> bool:
+    """Return whether a query that is not a file looks like words rather than a path."""
+    return not re.search(r"[/\\]", query) and not Path(query).suffix
 
 
 def _expanded(path: str | os.PathLike[str]) -> Path:

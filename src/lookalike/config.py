@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,13 @@ import platformdirs
 from lookalike.core import settings_keys
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.suggestions import closest, format_hint
-from lookalike.errors import CollectionError, CollectionNotFoundError
+from lookalike.errors import (
+    CollectionError,
+    CollectionNotFoundError,
+    ModelCardError,
+    StoreDeniedError,
+    StoreReadOnlyError,
+)
 from lookalike.stores.embedded.own_files import DATABASE, holds_collection
 from lookalike.stores.embedded.store import EmbeddedStore
 
@@ -24,9 +31,11 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "Settings",
     "collection_folder",
     "collections",
+    "encoder_of",
     "named_encoder",
     "open_collection",
     "settings",
@@ -100,21 +109,46 @@ def open_collection(
     def make(store: Store) -> Encoder:
         if encoder is not None and not isinstance(encoder, str | os.PathLike):
             return encoder
-        chosen = encoder
-        if chosen is None:
-            stored = store.setting(settings_keys.CARD)
-            bound = store.bound()
-            chosen = stored if isinstance(stored, str) else bound[0] if bound else DEFAULT_ENCODER
-        made = named_encoder(chosen, device=device, threads=threads, known=known)
-        if Path(chosen).suffix == ".toml" and store.bound() is None:
-            store.set_setting(settings_keys.CARD, str(Path(chosen).resolve()))
-        return made
+        chosen = encoder_of(store) if encoder is None else encoder
+        opened = named_encoder(chosen, device=device, threads=threads, known=known)
+        if Path(chosen).suffix == ".toml" and _is_new_card(store, opened):
+            # Stored for the next time; a collection that may not be written is still searched.
+            with suppress(StoreReadOnlyError, StoreDeniedError):
+                store.set_setting(settings_keys.CARD, str(Path(chosen).resolve()))
+        return opened
 
     store = _open_store(known.collection if address is None else address, known, create=create)
     begun = make(store) if search and store.bound() is not None else None
     from lookalike.collection import Collection  # noqa: PLC0415 - beside a network that opens
 
     return Collection(store, lambda store: begun or make(store), cache=known.cache)
+
+
+def encoder_of(store: Store) -> str:
+    """Return the encoder that a collection was made with, as a name or as the path of a card.
+
+    For a collection without items, return the default encoder's name. Raise ``ModelCardError`` if
+    the card was moved or deleted.
+    """
+    card, bound = store.setting(settings_keys.CARD), store.bound()
+    if not isinstance(card, str):
+        return bound[0] if bound else DEFAULT_ENCODER
+    if not Path(card).exists():
+        encoder = f"the encoder {bound[0]}" if bound else "its encoder"
+        raise ModelCardError(
+            f"{card}: the model card of {encoder} is not there; if it was moved, give its new path "
+            "once, with --encoder CARD.toml (in Python: encoder=)"
+        )
+    return card
+
+
+def _is_new_card(store: Store, encoder: Encoder) -> bool:
+    """Return whether to remember an encoder's card: for a new collection, or one that was moved."""
+    bound, stored = store.bound(), store.setting(settings_keys.CARD)
+    if bound is None:
+        return True
+    moved = isinstance(stored, str) and not Path(stored).exists()
+    return moved and encoder.fingerprint == bound[1]
 
 
 def named_encoder(

@@ -3,16 +3,21 @@
 import importlib.metadata
 import platform
 import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike import __version__
 from lookalike.cli.options import collection_option, json_option, opened
 from lookalike.cli.output import print_json, print_table
-from lookalike.config import settings
+from lookalike.config import DEFAULT_ENCODER, encoder_of, settings
 from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Json
 from lookalike.errors import CollectionNotFoundError, LookalikeError
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
 
 __all__ = ["doctor_command"]
 
@@ -40,6 +45,8 @@ def doctor_command(
       lookalike doctor -c shop --repair
     """
     facts, problems = _installation()
+    encoder: str | None = DEFAULT_ENCODER
+    found: list[str] = []
     try:
         with opened(collection) as shop:
             found = shop.check(repair=repair)  # first: what is wrong may be in the way of the rest
@@ -47,15 +54,18 @@ def doctor_command(
             left = shop.check() if found and repair else found
             facts["collection"] = str(shop.store.facts()["address"])
             facts["items"] = len(shop)
+            encoder = _encoder_of(shop, problems)
     except CollectionNotFoundError as error:
         facts["collection"] = f"none ({error})"
         left = []
         if collection is not None:
             raise
+    if encoder is not None:
+        problems += _check_encoder(encoder, facts)
     wrong = bool(problems) if not repair else bool(left) or len(problems) > len(found)
     if as_json:
-        told: dict[str, Json] = {"facts": facts, "problems": [*problems], "repaired": repair}
-        print_json({**told, "left": [f"collection: {one}" for one in left], "ok": not wrong})
+        document: dict[str, Json] = {"facts": facts, "problems": [*problems], "repaired": repair}
+        print_json({**document, "left": [f"collection: {one}" for one in left], "ok": not wrong})
     else:
         print_table(("", ""), list(facts.items()))
         for problem in problems:
@@ -85,11 +95,29 @@ def _installation() -> tuple[dict[str, Json], list[str]]:
             facts[package] = "not installed"
     facts["home"] = str(known.home)
     facts["cache"] = str(known.cache)
-    try:
-        from lookalike.encoders import load_encoder
+    return facts, problems
 
-        encoder = load_encoder(cache=known.cache)
-        facts["encoder"] = f"{encoder.name} ({encoder.dim} values) on {encoder.device}"
+
+def _encoder_of(shop: "Collection", problems: list[str]) -> str | None:
+    """Return the collection's encoder, or ``None`` if it cannot be opened by name or card."""
+    from lookalike.encoders import available_encoders
+
+    try:
+        name = encoder_of(shop.store)
     except LookalikeError as error:
         problems.append(f"encoder: {error}")
-    return facts, problems
+        return None
+    by_name = name in available_encoders() or Path(name).suffix == ".toml"
+    return name if by_name else None  # else one that a program made and passed in
+
+
+def _check_encoder(name: str, facts: dict[str, Json]) -> list[str]:
+    """Open an encoder by its name or card and add it to ``facts``. Return its problems."""
+    from lookalike.encoders import load_encoder
+
+    try:
+        encoder = load_encoder(name, cache=settings().cache)
+    except LookalikeError as error:
+        return [f"encoder: {error}"]
+    facts["encoder"] = f"{encoder.name} ({encoder.dim} values) on {encoder.device}"
+    return []

@@ -1,5 +1,6 @@
 """Suggestions for mistyped words."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 __all__ = ["closest", "did_you_mean", "format_hint"]
@@ -8,7 +9,8 @@ __all__ = ["closest", "did_you_mean", "format_hint"]
 def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
     """Return at most ``n`` of the known words that resemble ``word``, the most similar first.
 
-    A word that differs only by case always comes first.
+    A word that differs only by case comes first, then those that contain all of its words, with
+    or without a plural s (``Shoes`` → ``Casual Shoes``), then those with similar letters.
     """
     import difflib  # noqa: PLC0415 - only for a mistake; a search should not pay for it
 
@@ -19,7 +21,16 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
     for one in words:
         lowered.setdefault(one.casefold(), one)
     similar = [lowered[one] for one in difflib.get_close_matches(folded, lowered, n=n, cutoff=0.7)]
-    return list(dict.fromkeys([*same, *similar]))[:n]
+    parts = _parts(word)
+    wider = [one for one in words if parts and parts <= _parts(one)]
+    wider.sort(key=lambda one: len(_parts(one)))  # stable: of equals the first known one
+    return list(dict.fromkeys([*same, *wider, *similar]))[:n]
+
+
+def _parts(text: str) -> frozenset[str]:
+    """Return the words of a text, folded and without a plural s, from three letters on."""
+    words = re.findall(r"[^\W_]{3,}", text.casefold())
+    return frozenset(one[:-1] if len(one) > 3 and one.endswith("s") else one for one in words)  # noqa: PLR2004 - as above
 
 
 def did_you_mean(word: str, known: Iterable[str], *, n: int = 1) -> str:
