@@ -205,7 +205,7 @@ CASES = [
         "index hopeless -c ./new --encoder {card}",
         1,
         "2 skipped",
-        "error: nothing in hopeless could",
+        "error: hopeless contains no usable",
     ),
     ("download refused.csv --to new --attempts 1 --allow-private", 1, "2 failed", "failed a: .*\n"),
     (
@@ -228,7 +228,7 @@ CASES = [
         "index hopeless pictures -c ./new --encoder {card}",
         3,
         "4 indexed",
-        "nothing in hopeless cou",
+        "hopeless contains no usable",
     ),
     ("index pictures -c ./new --encoder {card}", 0, "1 skipped", "--show-skipped"),
     ("index pictures -c ./new --encoder {card} --strict", 3, "1 skipped", "--show-skipped"),
