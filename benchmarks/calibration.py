@@ -120,7 +120,7 @@ def calibrated(
             for start in range(0, len(vectors), 4096):
                 some = range(start, min(start + 4096, len(vectors)))
                 # vectors of copies are equal, for the encoder is the same
-                store.upsert(
+                store.items.upsert(
                     [
                         Item(
                             id=f"{one:06d}",

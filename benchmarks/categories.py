@@ -123,7 +123,7 @@ def compare(pictures: Pictures, count: int, report: Report) -> None:
                 )
                 for one in some
             ]
-            shop.store.upsert(items, vectors[some])
+            shop.store.items.upsert(items, vectors[some])
         shop.optimize()
         learned = categories.train(shop)
         rows = measured(shop, pictures.name, queries)

@@ -53,8 +53,8 @@ def main() -> None:
         for start, block in blocks(size):
             for part in range(0, len(block), BATCH):
                 items = [product(start + part + n) for n in range(len(block[part : part + BATCH]))]
-                store.upsert(items, block[part : part + BATCH])
-        store.optimize()
+                store.items.upsert(items, block[part : part + BATCH])
+        store.search.optimize()
         queries = drawn(size, -1, 200)
         price = np.arange(size.items) * 37 % 100
         best = {share: np.zeros((len(queries), 0)) for share in FILTERS}
@@ -66,7 +66,7 @@ def main() -> None:
 
         def ask(query: np.ndarray, text: str | None) -> list[float]:
             where = None if text is None else parse(text)
-            (hits,) = store.search(query[None, :], k=K, where=where)
+            (hits,) = store.search.nearest(query[None, :], k=K, where=where)
             return [hit.score for hit in hits]
 
         for _ in range(20):
@@ -103,7 +103,7 @@ def main() -> None:
                 )
             )
         # A declared field has its values in an index; a write forgets the remembered rows.
-        store.declare("price")
+        store.search.declare("price")
         for row, text in zip(rows, FILTERS.values(), strict=True):
             took_s = seconds(lambda text=text: ask(queries[0], text))  # type: ignore[misc]
             row["first query, declared ms"] = round(took_s * 1000, 1)

@@ -62,7 +62,7 @@ def opened_new(folder: Path, dim: int) -> Collection:
 
 def stored(shop: Collection) -> tuple[list[str], Matrix]:
     """All ids and vectors, read from the store."""
-    some = list(shop.store.keyed())
+    some = list(shop.store.neighbours.keyed())
     rows: Matrix = np.concatenate([part.rows for part in some]).astype(np.float32)
     return [one for part in some for one in part.ids], rows
 
@@ -106,10 +106,10 @@ def variants(folder: Path, asked: list[str]) -> list[dict[str, Json]]:
 
     began = time.perf_counter()
     shop = opened(folder)
-    shop.store.warm()
+    shop.store.search.warm()
     load = (time.perf_counter() - began) * 1000
-    table = list(shop.store.neighbour_lists(k=TABLE_K))
-    shop.store.drop_neighbours()
+    table = list(shop.store.neighbours.lists(k=TABLE_K))
+    shop.store.neighbours.clear()
 
     def by_search(one: str) -> list[str]:
         return [hit.item.id for hit in shop.similar(one, k=K, exact=True)]
@@ -119,7 +119,7 @@ def variants(folder: Path, asked: list[str]) -> list[dict[str, Json]]:
     times, through_graph = timed(lambda one: [hit.item.id for hit in shop.similar(one, k=K)], asked)
     found.append(row("saved vectors, graph", load, times))
     for lists in table:
-        shop.store.set_neighbours(lists)
+        shop.store.neighbours.put(lists)
     shop.close()
 
     began = time.perf_counter()
@@ -144,19 +144,19 @@ def precision(pictures: Pictures) -> list[dict[str, Json]]:
     """P@K of the table's own lists, of all items and of the labels that do worst and best."""
     ids = [path for path, label in pictures.labels.items() if label not in (None, _NOT_A_CLASS)]
     with indexed(pictures, graph=False) as source:
-        vectors, known = source.vectors(ids), source.store.get(ids)
+        vectors, known = source.vectors(ids), source.store.items.get(ids)
     with scratch() as folder, opened_new(folder / "labelled", vectors.shape[1]) as shop:
         for start in range(0, len(ids), 4096):
             some = ids[start : start + 4096]
             items = [replace(known[one], label=pictures.labels[one]) for one in some]
-            shop.store.upsert(items, vectors[start : start + 4096])
+            shop.store.items.upsert(items, vectors[start : start + 4096])
         neighbours.build(shop, k=TABLE_K)
         keys, labels = [0], [""]  # 0: where a list ends
-        for part in shop.store.keyed():
+        for part in shop.store.neighbours.keyed():
             keys += part.keys.tolist()
             labels += [pictures.labels[one] or "" for one in part.ids]
         names, number = np.unique(labels, return_inverse=True)
-        lists = list(shop.store.neighbour_lists(k=TABLE_K))
+        lists = list(shop.store.neighbours.lists(k=TABLE_K))
         own = number[np.searchsorted(keys, np.concatenate([part.keys for part in lists]))]
         near = number[np.searchsorted(keys, np.concatenate([part.near for part in lists]))]
     right = (near == own[:, None]).astype(float)  # (n, K)
@@ -192,13 +192,13 @@ def main() -> None:
         with opened(folder) as shop:
             shop.optimize()
             build_s = seconds(lambda: neighbours.build(shop, k=TABLE_K))
-            state = shop.store.neighbour_state()
+            state = shop.store.neighbours.state()
             assert state.current == state.exact == size.items
             gone = [id_of(number) for number in range(0, 1000, 10)]
             _, rows = next(iter(blocks(Size(items=100, dim=1280))))
             items = [shop.get(id_of(number)) for number in range(1000, 1100)]
-            shop.store.delete(gone)
-            shop.store.upsert(items, rows)
+            shop.store.items.delete(gone)
+            shop.store.items.upsert(items, rows)
             changes: list[neighbours.BuildReport] = []
             update_s = seconds(lambda: changes.append(neighbours.build(shop)))
         dice = np.random.default_rng(3)

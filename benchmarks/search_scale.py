@@ -58,10 +58,10 @@ queries = np.load(sys.argv[2])
 start = time.perf_counter()
 store = EmbeddedStore.open(Path(sys.argv[1]))
 opened = time.perf_counter()
-store.search(queries[:1], k=10)
+store.search.nearest(queries[:1], k=10)
 first = time.perf_counter()
 for row in queries[1:]:
-    store.search(row[None], k=10)
+    store.search.nearest(row[None], k=10)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"import ms": (imported - began) * 1e3, "open ms": (opened - start) * 1e3,
                   "first search ms": (first - opened) * 1e3, "grown MB": (peak - base) / 1024}))
@@ -155,7 +155,7 @@ def fill(size: Size, folder: Path) -> dict[str, Json]:
         before = before or memory_mb()
         for part in range(0, len(rows), BATCH):
             took += seconds(
-                lambda part=part, items=items, rows=rows: store.upsert(  # type: ignore[misc]
+                lambda part=part, items=items, rows=rows: store.items.upsert(  # type: ignore[misc]
                     items[part : part + BATCH], rows[part : part + BATCH]
                 )
             )
@@ -172,7 +172,7 @@ def optimize(folder: Path) -> dict[str, Json]:
     """Build the graph, in a process that has done nothing else; answers time, memory and sizes."""
     store = EmbeddedStore.open(folder)
     before = peak_mb()
-    took = seconds(store.optimize)
+    took = seconds(store.search.optimize)
     grown = peak_mb() - before
     ann_index_rows = store.facts()["ann_index_rows"]
     store.close()
@@ -232,14 +232,14 @@ def store_ways(size: Size, store: EmbeddedStore, queries: Matrix) -> list[Way]:
         )
     }
     return [
-        Way(name="store.search", ask=lambda row: numbers(store.search(row[None], k=K)[0])),
+        Way(name="store.search", ask=lambda row: numbers(store.search.nearest(row[None], k=K)[0])),
         Way(
             name="collection.similar",
             ask=lambda row: numbers(collection.similar(turns[row.tobytes()], k=K)),
         ),
         Way(
             name="store.search, exact",
-            ask=lambda row: numbers(store.search(row[None], k=K, exact=True)[0]),
+            ask=lambda row: numbers(store.search.nearest(row[None], k=K, exact=True)[0]),
             share=1.0 if size.items * size.dim <= 16_000_000 else 0.1,
         ),
     ]

@@ -80,9 +80,9 @@ def kept_vectors(folder: Path, count: int) -> Matrix:
     """Up to ``count`` vectors of a collection, shuffled, (n, dim)."""
     store = EmbeddedStore.open(folder)
     try:
-        ids = [one.id for one in store.scan()]
+        ids = [one.id for one in store.items.scan()]
         chosen = np.random.default_rng(7).permutation(len(ids))[:count]
-        return store.vectors([ids[one] for one in chosen])
+        return store.items.vectors([ids[one] for one in chosen])
     finally:
         store.close()
 
@@ -117,7 +117,7 @@ def recalls(
     for start in range(0, len(matrix), BATCH):
         rows = matrix[start : start + BATCH]
         items = [item(start + place) for place in range(len(rows))]
-        took += seconds(lambda items=items, rows=rows: store.upsert(items, rows))  # type: ignore[misc]
+        took += seconds(lambda items=items, rows=rows: store.items.upsert(items, rows))  # type: ignore[misc]
     patient = parse_address(f"{kind}://{address.hosts[0]}/{address.name}?timeout=3600&retries=0")
     merging = OPEN[kind](patient)
     merging.server.ask("POST", f"/{address.name}/_forcemerge?max_num_segments=1")
@@ -131,7 +131,7 @@ def recalls(
             searched = OPEN[kind](asked)
             found: list[float] = []
             for start in range(0, len(queries), 50):
-                answers = searched.search(queries[start : start + 50], k=K)
+                answers = searched.search.nearest(queries[start : start + 50], k=K)
                 for hits, wanted in zip(answers, right[start : start + 50], strict=True):
                     found.append(sum(hit.score >= wanted for hit in hits) / K)
             searched.close()

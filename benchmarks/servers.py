@@ -79,8 +79,8 @@ def filled(store: EmbeddedStore | ServerStore, matrix: Matrix) -> float:
     def fill() -> None:
         for start in range(0, len(matrix), BATCH):
             rows = matrix[start : start + BATCH]
-            store.upsert([labelled(start + place) for place in range(len(rows))], rows)
-        store.optimize()
+            store.items.upsert([labelled(start + place) for place in range(len(rows))], rows)
+        store.search.optimize()
 
     return seconds(fill)
 
@@ -120,8 +120,8 @@ def main() -> None:
             stores[kind] = server
         for name, store in stores.items():
             took = filled(store, matrix)
-            stamps = seconds(lambda store=store: store.stamps(""))  # type: ignore[misc]
-            scan = seconds(lambda store=store: [*store.scan()])  # type: ignore[misc]
+            stamps = seconds(lambda store=store: store.items.stamps(""))  # type: ignore[misc]
+            scan = seconds(lambda store=store: [*store.items.scan()])  # type: ignore[misc]
             row: dict[str, Json] = {"store": name, "items/s": round(len(matrix) / took)}
             filling.append({**row, "stamps s": round(stamps, 2), "scan s": round(scan, 2)})
             print(filling[-1], file=sys.stderr)
@@ -164,7 +164,7 @@ def timed(
     found = dict.fromkeys(stores, 0)
     for store in stores.values():  # once before, for caches and compilers
         for query in queries[:20]:
-            store.search(query[None], k=K, where=where)
+            store.search.nearest(query[None], k=K, where=where)
     for one in told.values():
         one.took_ms, one.requests = 0.0, 0
     for start in range(0, len(queries), TURN):
@@ -173,7 +173,7 @@ def timed(
             time.sleep(PAUSE_S)
             for query, wanted in zip(queries[turn], right[turn], strict=True):
                 worked, began = time.thread_time(), time.perf_counter()
-                (hits,) = store.search(query[None], k=K, where=where)
+                (hits,) = store.search.nearest(query[None], k=K, where=where)
                 times[name].append((time.perf_counter() - began) * 1000)
                 cpu_s[name] += time.thread_time() - worked
                 found[name] += sum(hit.score >= wanted for hit in hits)

@@ -28,7 +28,7 @@ def until(store: ServerStore, *, full: bool) -> str:
     while time.monotonic() - began < WAIT_S:
         number += 1
         try:
-            store.upsert([an_item(f"{full}-{number}")], random_rows(1))
+            store.items.upsert([an_item(f"{full}-{number}")], random_rows(1))
         except StoreFullError as error:
             if full:
                 return f"after {time.monotonic() - began:.0f} s: {error}"
@@ -46,10 +46,10 @@ def main() -> None:
             sys.exit('no servers; start some: eval "$(scripts/engines --instance faults up)"')
         store = bound(an_address(kind, url))
         try:
-            store.upsert([an_item(f"{number}") for number in range(20)], random_rows(20))
+            store.items.upsert([an_item(f"{number}") for number in range(20)], random_rows(20))
             limits(store, full=True)
             print(f"{kind}, full: {until(store, full=True)}")
-            print(f"{kind}, full: {len(store.search(random_rows(1), k=20)[0])} hits of 20")
+            print(f"{kind}, full: {len(store.search.nearest(random_rows(1), k=20)[0])} hits of 20")
             limits(store, full=False)
             print(f"{kind}, room: {until(store, full=False)}")
         finally:

@@ -163,7 +163,7 @@ def prepare(home: Path) -> tuple[Path, Path]:
     }
     with lookalike.open(home / "collections" / "shop", create=True) as shop:
         shop.index(pictures)
-        shop.store.update(
+        shop.store.items.update(
             [
                 replace(
                     item,

@@ -1,6 +1,7 @@
-"""The meaning of filters in plain Python: what every store is compared with."""
+"""The meaning of filters and facets in plain Python: what every store is compared with."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lookalike.core.filters import (
@@ -17,7 +18,7 @@ from lookalike.core.filters import (
 )
 from lookalike.core.records import Item, Json
 
-__all__ = ["meets"]
+__all__ = ["facets", "meets"]
 
 
 def meets(condition: Condition, item: Item) -> bool:  # noqa: PLR0911 - a case each
@@ -37,6 +38,21 @@ def meets(condition: Condition, item: Item) -> bool:  # noqa: PLR0911 - a case e
         case Compare(field, operator, value):
             return any(_holds(one, operator, value) for one in _scalars(value_of(item, field)))
     raise TypeError(condition)
+
+
+def facets(items: Iterable[Item], field: str) -> list[tuple[str | float | bool, int]]:
+    """Return the values of a field and how many items have each, in the order of facets."""
+    counted: Counter[tuple[int, Any]] = Counter()
+    for item in items:
+        # false and true, then numbers, then text; and true is not 1
+        counted.update(
+            {
+                (0 if isinstance(one, bool) else 2 if isinstance(one, str) else 1, one)
+                for one in _scalars(value_of(item, field))
+            }
+        )
+    ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    return [(value, count) for (_, value), count in ordered]
 
 
 def _scalars(value: Json) -> Iterator[str | float | bool]:

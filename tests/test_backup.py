@@ -63,10 +63,10 @@ def everything(shop: Collection) -> object:
     found = list(shop)
     store = shop.store
     names = [item.id for item in found]
-    small = store.thumbnails(names)
+    small = store.thumbnails.get(names)
     return (
         found,
-        store.rows(names).tobytes(),
+        store.items.rows(names).tobytes(),
         {name: (one.side, one.jpeg) for name, one in small.items()},
         shop.declared(),
         [str(root) for root in shop.roots() if root.name != UPLOADS],
@@ -98,7 +98,7 @@ def _writes(folder: Path) -> None:
     with lookalike.open(folder) as shop:
         for turn in range(10_000):
             items = [an_item(f"{turn}-{n}", label=str(turn)) for n in range(20)]
-            shop.store.upsert(items, random_rows(20, seed=turn))
+            shop.store.items.upsert(items, random_rows(20, seed=turn))
             if turn % 3 == 2:
                 shop.remove([f"{turn - 1}-{n}" for n in range(20)])
 
@@ -106,7 +106,7 @@ def _writes(folder: Path) -> None:
 def test_a_backup_made_while_others_write_is_of_one_moment(tmp_path: Path) -> None:
     with lookalike.open(tmp_path / "shop", create=True) as shop:
         shop.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
-        shop.store.upsert([an_item(f"first-{n}") for n in range(3000)], random_rows(3000))
+        shop.store.items.upsert([an_item(f"first-{n}") for n in range(3000)], random_rows(3000))
     process = multiprocessing.get_context("spawn").Process(
         target=_writes, args=(tmp_path / "shop",)
     )
@@ -176,12 +176,12 @@ def test_an_upload_that_has_gone_is_told_and_strays_stay_behind(tmp_path: Path, 
     stray.write_bytes(b"of no item")
     path = f"{'c' * 24}/{'d' * 24}.png"
     with lookalike.open(shop) as collection:
-        collection.store.set_setting("uploads", UPLOADS)
-        collection.store.change_setting(
+        collection.store.settings.set("uploads", UPLOADS)
+        collection.store.settings.change(
             "roots",
             lambda roots: {**roots, UPLOADS: str(shop / UPLOADS)},  # type: ignore[dict-item] # a mapping
         )
-        collection.store.upsert(
+        collection.store.items.upsert(
             [an_item("gone", root=UPLOADS, path=path)],
             np.asarray(collection.vectors(["1.png"]), np.float32),
         )
@@ -193,10 +193,10 @@ def test_an_upload_that_has_gone_is_told_and_strays_stay_behind(tmp_path: Path, 
 
 
 def test_the_ann_index_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.stores.embedded.store.EXACT_FLOATS", 1000)
+    monkeypatch.setattr("lookalike.stores.embedded.ann_cache.EXACT_FLOATS", 1000)
     with lookalike.open(tmp_path / "shop", create=True) as shop:
         shop.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
-        shop.store.upsert([an_item(f"{n}") for n in range(2000)], random_rows(2000))
+        shop.store.items.upsert([an_item(f"{n}") for n in range(2000)], random_rows(2000))
         assert shop.optimize()
         rows = shop.info().ann_index_rows
         backups.backup(shop, tmp_path / "backup")
@@ -269,13 +269,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with lookalike.open(folder / "shop", create=True) as shop:
         shop.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
         items = [an_item(f"{n}", label=str(n)) for n in range(200)]
-        shop.store.upsert(items, random_rows(200), [Thumbnail(jpeg=b"x" * 500, side=32)] * 200)
+        shop.store.items.upsert(
+            items, random_rows(200), [Thumbnail(jpeg=b"x" * 500, side=32)] * 200
+        )
         path = f"{'c' * 24}/{'d' * 24}.png"
         (folder / "shop" / UPLOADS / path).parent.mkdir(parents=True)
         (folder / "shop" / UPLOADS / path).write_bytes(b"an upload")
-        shop.store.upsert([an_item("sent", root=UPLOADS, path=path)], random_rows(1))
-        shop.store.set_setting("uploads", UPLOADS)
-        shop.store.set_setting("roots", {UPLOADS: str(folder / "shop" / UPLOADS)})
+        shop.store.items.upsert([an_item("sent", root=UPLOADS, path=path)], random_rows(1))
+        shop.store.settings.set("uploads", UPLOADS)
+        shop.store.settings.set("roots", {UPLOADS: str(folder / "shop" / UPLOADS)})
         assert backups.backup(shop, folder / "backup").uploads == 1
     return folder
 
@@ -357,7 +359,7 @@ def test_what_is_no_backup_and_a_newer_ones_are_told_apart(shop: Path, tmp_path:
 def test_a_damaged_collection_is_not_backed_up(tmp_path: Path) -> None:
     store = EmbeddedStore.open(tmp_path / "shop", create=True)
     store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
-    store.upsert([an_item(f"{number}") for number in range(2000)], random_rows(2000))
+    store.items.upsert([an_item(f"{number}") for number in range(2000)], random_rows(2000))
     store.close()
     content = bytearray((tmp_path / "shop" / DATABASE).read_bytes())
     middle = len(content) // 2 // 16384 * 16384

@@ -144,7 +144,7 @@ def test_what_is_added_on_purpose_replaces_what_was_set_by_hand(shelf: Shelf) ->
 def test_items_labelled_before_this_was_kept_follow_their_source(
     shelf: Shelf, source: Path, tmp_path: Path
 ) -> None:
-    shelf.shop.store.beside("by_hand").delete([item(shelf, "a").id])
+    shelf.shop.store.table("by_hand").delete([item(shelf, "a").id])
     said(tmp_path, a="jug,5,red", b="cup,7,blue")
     assert shelf.shop.index(source).kept_by_hand == 0
     assert item(shelf, "a").label == "jug"
@@ -165,7 +165,7 @@ def test_a_write_that_did_not_know_of_it_is_mended_by_the_next_run(
     """As when somebody sets a label while a run has the item in hand."""
     before = item(shelf, "a")
     shelf.shop.label([before.id], "vase")
-    shelf.shop.store.update([before])
+    shelf.shop.store.items.update([before])
     assert item(shelf, "a").label == "mug"
     shelf.shop.index(source)
     assert item(shelf, "a").label == "vase"

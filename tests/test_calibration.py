@@ -70,7 +70,7 @@ def put(shop: Collection, vectors: Matrix, *, start: int = 0, **fields: list[str
         )
         for number in range(len(vectors))
     ]
-    shop.store.upsert(items, vectors)
+    shop.store.items.upsert(items, vectors)
 
 
 def least(scale: Calibration) -> tuple[float, ...]:
@@ -107,7 +107,7 @@ def test_the_best_of_unrelated_pictures_reaches_about_chance(shop: Collection) -
     scores = np.einsum("ij,ij->i", pairs[:300], pairs[300:]).astype(np.float64)
     expected = calibration.estimate_chance(scores, 300)
     strangers = unit_rows(np.random.default_rng(2).normal(size=(100, DIM)))
-    best = [hits[0].score for hits in shop.store.search(strangers, k=1)]
+    best = [hits[0].score for hits in shop.store.search.nearest(strangers, k=1)]
     assert np.median(best) == pytest.approx(expected, abs=0.05)
 
 
@@ -277,9 +277,9 @@ def test_fixed_levels_end_when_there_are_enough_items(shop: Collection) -> None:
 def test_levels_of_another_encoder_are_not_used(shop: Collection) -> None:
     put(shop, kinds(30))
     calibration.get_calibration(shop)
-    document = shop.store.setting("calibration")
+    document = shop.store.settings.get("calibration")
     assert isinstance(document, dict)
-    shop.store.set_setting("calibration", {**document, "fingerprint": "tiny-2"})
+    shop.store.settings.set("calibration", {**document, "fingerprint": "tiny-2"})
     assert calibration.load_calibration(shop) is None
     assert calibration.get_calibration(shop).fingerprint == "tiny-1"
 
@@ -287,7 +287,7 @@ def test_levels_of_another_encoder_are_not_used(shop: Collection) -> None:
 @pytest.mark.parametrize("document", [None, 1, "x", [], {}, {"levels": []}, {"levels": [1, 2, 3]}])
 def test_a_document_that_is_none_is_measured_anew(shop: Collection, document: object) -> None:
     put(shop, kinds(30))
-    shop.store.set_setting("calibration", document)  # type: ignore[arg-type] # any JSON
+    shop.store.settings.set("calibration", document)  # type: ignore[arg-type] # any JSON
     assert calibration.load_calibration(shop) is None
     assert calibration.get_calibration(shop).reason is None
 
@@ -305,7 +305,7 @@ shop = folder / "shop"
 store = EmbeddedStore.open(shop, create=True)
 store.bind(encoder="tiny", fingerprint="tiny-1", dim=8)
 items = [Item(id=f"{n}", digest=f"{n:064x}", width=1, height=1) for n in range(50)]
-store.upsert(items, unit_rows(np.random.default_rng(0).normal(size=(50, 8))))
+store.items.upsert(items, unit_rows(np.random.default_rng(0).normal(size=(50, 8))))
 store.close()
 (shop / "collection.sqlite").chmod(0o444)
 shop.chmod(0o555)

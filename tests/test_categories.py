@@ -85,7 +85,7 @@ def stock(
         )
         for number, label in enumerate(labels)
     ]
-    shop.store.upsert(items, given_vectors)
+    shop.store.items.upsert(items, given_vectors)
 
 
 def query(label: str, *, spread: float = 0.1) -> Encoded:
@@ -220,7 +220,7 @@ def test_what_identifies_items_is_no_category(shop: Collection) -> None:
 def test_a_training_that_is_interrupted_changes_nothing(shop: Collection) -> None:
     stock(shop, THREE)
     categories.train(shop)
-    before = [shop.store.setting(one) for one in (MARK, SLOT)]
+    before = [shop.store.settings.get(one) for one in (MARK, SLOT)]
     heard = []
 
     def stop(now: Progress) -> None:
@@ -231,7 +231,7 @@ def test_a_training_that_is_interrupted_changes_nothing(shop: Collection) -> Non
     with pytest.raises(KeyboardInterrupt):
         categories.train(shop, seed=1, progress=stop)
     assert [now.done for now in heard] == [1, 2, 3, 4, 5]
-    assert [shop.store.setting(one) for one in (MARK, SLOT)] == before
+    assert [shop.store.settings.get(one) for one in (MARK, SLOT)] == before
 
 
 def test_mistakes_are_counted_by_pair(shop: Collection) -> None:
@@ -349,14 +349,14 @@ def test_a_model_survives_closing_and_opening(
 def rewrite(folder: Path, tiny: OnnxEncoder, **changed: Json) -> None:
     """Change what another process would find of a first training."""
     with lookalike.open(folder, encoder=tiny, create=True) as other:
-        document, mark = other.store.setting(SLOT), other.store.setting(MARK)
+        document, mark = other.store.settings.get(SLOT), other.store.settings.get(MARK)
         assert isinstance(document, dict)
         assert isinstance(mark, dict)
         document |= changed
         if "fingerprint" not in changed:
             document["fingerprint"] = stored_model._fingerprint(document)
-        other.store.set_setting(SLOT, document)
-        other.store.set_setting(MARK, {**mark, "fingerprint": document["fingerprint"]})
+        other.store.settings.set(SLOT, document)
+        other.store.settings.set(MARK, {**mark, "fingerprint": document["fingerprint"]})
 
 
 def test_a_model_of_another_encoder_is_refused(
@@ -376,7 +376,7 @@ def test_a_damaged_model_is_noticed(
 ) -> None:
     stock(shop, THREE)
     categories.train(shop)
-    document = shop.store.setting(SLOT)
+    document = shop.store.settings.get(SLOT)
     assert isinstance(document, dict)
     kept = {"fingerprint": document["fingerprint"]}
     rewrite(tmp_path / "shop", tiny, **{**kept, name: "nonsense"})
@@ -392,7 +392,7 @@ def test_a_damaged_model_is_noticed(
 def test_a_damaged_mark_is_noticed(shop: Collection, mark: Json) -> None:
     stock(shop, THREE)
     categories.train(shop)
-    shop.store.set_setting(MARK, mark)
+    shop.store.settings.set(MARK, mark)
     with pytest.raises(StoreDamagedError, match="categories train"):
         categories.predict(shop, query("cup"))
     categories.train(shop)
@@ -425,10 +425,10 @@ def test_of_two_trainings_only_the_last_takes_room(shop: Collection) -> None:
     stock(shop, THREE)
     for _ in range(3):
         categories.train(shop)
-        held = [one for one in stored_model._SLOTS if shop.store.setting(one) is not None]
+        held = [one for one in stored_model._SLOTS if shop.store.settings.get(one) is not None]
         assert len(held) == 1
     categories.drop(shop)
-    assert all(shop.store.setting(one) is None for one in stored_model._SLOTS)
+    assert all(shop.store.settings.get(one) is None for one in stored_model._SLOTS)
 
 
 # -- how it stands against the items now ---------------------------------------------------

@@ -29,6 +29,7 @@ from lookalike.errors import (
     SourceError,
     UnreadableImageError,
 )
+from lookalike.stores.embedded.settings import EmbeddedSettings
 from lookalike.stores.embedded.store import EmbeddedStore
 from networks import tiny_card
 
@@ -471,13 +472,13 @@ def test_options_choose_files(shop: Collection, pictures: Path) -> None:
     assert [item.id for item in shop] == ["1.png", "2.png"]
 
 
-class _Waiting(EmbeddedStore):
+class _Waiting(EmbeddedSettings):
     """Between looking up the roots and writing them, another gets its turn."""
 
     turn: threading.Barrier
 
-    def setting(self, name: str) -> Json:
-        value = super().setting(name)
+    def get(self, name: str) -> Json:
+        value = super().get(name)
         if name == "roots":
             with suppress(threading.BrokenBarrierError):
                 self.turn.wait(timeout=0.5)
@@ -492,8 +493,9 @@ def test_two_first_folders_at_once_both_become_roots(
 
     def index(name: str) -> None:
         paint(tmp_path / name / f"{name}.png", 1)
-        store = _Waiting.open(tmp_path / "shop")
-        store.turn = turn
+        store = EmbeddedStore.open(tmp_path / "shop")
+        store.settings = settings = _Waiting(store.database)
+        settings.turn = turn
         with Collection(store, lambda _: tiny) as shop:
             shop.index(tmp_path / name)
 

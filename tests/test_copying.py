@@ -37,27 +37,27 @@ def filled(address: str, count: int = 300) -> Collection:
     store = shop.store
     store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
     items = [an_item(f"{n:04d}é", label=str(n % 5), metadata={"price": n}) for n in range(count)]
-    store.upsert([*items, *VARIED], random_rows(count + len(VARIED)))
-    store.set_setting("roots", {"": "/photos", "other": "/scans"})
-    store.set_setting("categories", {"model": [1, 2.5, None]})
-    store.declare("price")
+    store.items.upsert([*items, *VARIED], random_rows(count + len(VARIED)))
+    store.settings.set("roots", {"": "/photos", "other": "/scans"})
+    store.settings.set("categories", {"model": [1, 2.5, None]})
+    store.search.declare("price")
     skips = [Skipped(path="broken.jpg", reason="cut off", stamp=Stamp(size=1, mtime_ns=2))]
-    store.skip("other", skips)
+    store.skips.put("other", skips)
     return shop
 
 
 def everything(store: Store) -> dict[str, object]:
-    items = list(store.scan())
+    items = list(store.items.scan())
     queries = random_rows(5, seed=3)
     return {
         "bound": store.bound(),
         "items": items,
-        "rows": store.rows([item.id for item in items]).tobytes(),
-        "declared": store.declared(),
-        "roots": store.setting("roots"),
-        "categories": store.setting("categories"),
-        "skips": store.skips("other"),
-        "answers": store.search(queries, k=7, exact=True),
+        "rows": store.items.rows([item.id for item in items]).tobytes(),
+        "declared": store.search.declared(),
+        "roots": store.settings.get("roots"),
+        "categories": store.settings.get("categories"),
+        "skips": store.skips.below("other"),
+        "answers": store.search.nearest(queries, k=7, exact=True),
     }
 
 
@@ -90,8 +90,8 @@ def test_a_copy_that_is_done_again_brings_only_what_has_changed(place: Place, to
     with filled(place("embedded")) as shop, opened(place(to)) as other:
         copying.copy(shop.store, other.store)
         shop.label(["0001é"], "cup")
-        shop.store.upsert([an_item("0002é", digest="f" * 64)], random_rows(1, seed=8))
-        shop.store.upsert([an_item("new")], random_rows(1, seed=9))
+        shop.store.items.upsert([an_item("0002é", digest="f" * 64)], random_rows(1, seed=8))
+        shop.store.items.upsert([an_item("new")], random_rows(1, seed=9))
         report = copying.copy(shop.store, other.store)
         assert (report.copied, report.told, report.unchanged) == (2, 1, 307)
         assert everything(other.store) == everything(shop.store)
@@ -134,12 +134,12 @@ def test_a_copy_that_was_killed_goes_on(place: Place, to: str) -> None:
     process.start()
     with opened(address) as other:
         deadline = time.monotonic() + 60
-        while other.store.count() < 50 and time.monotonic() < deadline:
+        while other.store.search.count() < 50 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        there = other.store.count()
+        there = other.store.search.count()
         assert 50 <= there < 609
         with opened(of) as shop:
             report = copying.copy(shop.store, other.store)
@@ -151,7 +151,9 @@ def test_a_copy_that_was_killed_goes_on(place: Place, to: str) -> None:
 def test_a_copy_stops_when_asked_and_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "_BATCH", 50)
     with filled(place("embedded")) as shop, opened(place("embedded")) as other:
-        report = copying.copy(shop.store, other.store, stop=lambda: other.store.count() >= 100)
+        report = copying.copy(
+            shop.store, other.store, stop=lambda: other.store.search.count() >= 100
+        )
         assert (report.interrupted, report.items) == (True, 100)
         report = copying.copy(shop.store, other.store)
         assert (report.interrupted, report.copied, report.unchanged) == (False, 209, 100)
@@ -162,23 +164,23 @@ def test_a_collection_of_another_encoder_is_refused(place: Place) -> None:
         other.store.bind(encoder="b", fingerprint="other", dim=DIM)
         with pytest.raises(EncoderMismatchError):
             copying.copy(shop.store, other.store)
-        assert other.store.count() == 0
+        assert other.store.search.count() == 0
 
 
 def test_a_collection_with_other_items_is_refused_unless_resumed(place: Place) -> None:
     with filled(place("embedded")) as shop, opened(place("embedded")) as other:
         other.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
-        other.store.upsert([an_item("mine")], random_rows(1))
+        other.store.items.upsert([an_item("mine")], random_rows(1))
         with pytest.raises(CollectionError, match="not empty"):
             copying.copy(shop.store, other.store)
-        assert other.store.count() == 1
+        assert other.store.search.count() == 1
         report = copying.copy(shop.store, other.store, resume=True)
         assert (report.items, report.extra, report.problems) == (310, 1, ())
 
 
 def test_a_collection_of_other_folders_is_refused(place: Place) -> None:
     with filled(place("embedded")) as shop, opened(place("embedded")) as other:
-        other.store.set_setting("roots", {"": "/elsewhere"})
+        other.store.settings.set("roots", {"": "/elsewhere"})
         with pytest.raises(CollectionError, match="other folders"):
             copying.copy(shop.store, other.store, resume=True)
 
@@ -200,16 +202,16 @@ def test_a_source_that_changes_meanwhile_is_never_mixed_up(
     monkeypatch.setattr(copying, "_BATCH", 50)
     new = random_rows(1, seed=77)
     with filled(place("embedded")) as shop, opened(place("embedded")) as other:
-        read = shop.store.rows
+        read = shop.store.items.rows
 
         def rows(ids: list[str]) -> object:
             found = read(ids)
             if "0010é" in ids:
-                shop.store.upsert([an_item("0010é", digest="e" * 64)], new)
-                shop.store.delete(["0011é"])
+                shop.store.items.upsert([an_item("0010é", digest="e" * 64)], new)
+                shop.store.items.delete(["0011é"])
             return found
 
-        monkeypatch.setattr(shop.store, "rows", rows)
+        monkeypatch.setattr(shop.store.items, "rows", rows)
         copying.copy(shop.store, other.store)
         assert other.get("0010é").digest == "e" * 64
         np.testing.assert_allclose(other.vectors(["0010é"]), new, atol=1e-3)
@@ -219,7 +221,7 @@ def test_a_copy_that_is_wrong_is_told(place: Place) -> None:
     with filled(place("embedded")) as shop, opened(place("embedded")) as other:
         copying.copy(shop.store, other.store)
         items = list(shop.items())
-        other.store.upsert(items, random_rows(len(items), seed=5))
+        other.store.items.upsert(items, random_rows(len(items), seed=5))
         report = copying.copy(shop.store, other.store)
         assert any("nearest" in one for one in report.problems)
         assert "vectors differ" in report.problems
@@ -227,7 +229,7 @@ def test_a_copy_that_is_wrong_is_told(place: Place) -> None:
 
 def test_an_empty_collection_can_be_copied(place: Place) -> None:
     with opened(place("embedded")) as shop, opened(place("embedded")) as other:
-        shop.store.set_setting("roots", {"": "/photos"})
+        shop.store.settings.set("roots", {"": "/photos"})
         report = copying.copy(shop.store, other.store)
         assert (report.items, report.settings) == (0, ("roots",))
 

@@ -489,7 +489,7 @@ def command(place: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def place(shop: Collection, tmp_path: Path, card: Path) -> Path:
-    shop.store.set_setting("card", str(card))
+    shop.store.settings.set("card", str(card))
     shop.close()
     return tmp_path / "shop"
 

@@ -220,7 +220,7 @@ def test_the_command_says_which_are_not_sure(
 ) -> None:
     letter(7, 0).resize((60, 85)).save(tmp_path / "letters" / "small.png")
     letters.index(tmp_path / "letters")
-    letters.store.set_setting("card", str(card))
+    letters.store.settings.set("card", str(card))
     letters.close()
     place = ["-c", str(tmp_path / "shop"), "-q"]
     found = json.loads(CliRunner().invoke(duplicates_command, [*place, "--json"]).stdout)

@@ -30,8 +30,8 @@ from lookalike.errors import (
     StoreFullError,
 )
 from lookalike.indexing.missing import missing
-from lookalike.stores.embedded import schema
-from lookalike.stores.embedded import store as embedded
+from lookalike.stores.embedded import ann_cache, database, schema
+from lookalike.stores.embedded.items import EmbeddedItems
 from lookalike.stores.embedded.own_files import DATABASE
 from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.stores.where import where_sql
@@ -60,15 +60,15 @@ class TestEmbeddedStoreThroughItsGraph(TestEmbeddedStore):
 
     @pytest.fixture
     def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedStore]:
-        monkeypatch.setattr(embedded, "EXACT_FLOATS", 2 * DIM)
-        monkeypatch.setattr(embedded, "_GROWTH_FLOATS", 2 * DIM)
-        plain = EmbeddedStore.upsert
+        monkeypatch.setattr(ann_cache, "EXACT_FLOATS", 2 * DIM)
+        monkeypatch.setattr(ann_cache, "GROWTH_FLOATS", 2 * DIM)
+        plain = EmbeddedItems.upsert
 
-        def upsert_and_optimize(self: EmbeddedStore, *args: object) -> None:
+        def upsert_and_optimize(self: EmbeddedItems, *args: object) -> None:
             plain(self, *args)  # type: ignore[arg-type]
-            self.optimize()
+            ann_cache.AnnCache(self._db).optimize()
 
-        monkeypatch.setattr(EmbeddedStore, "upsert", upsert_and_optimize)
+        monkeypatch.setattr(EmbeddedItems, "upsert", upsert_and_optimize)
         store = opened(tmp_path / "shop")
         yield store
         store.close()
@@ -77,11 +77,11 @@ class TestEmbeddedStoreThroughItsGraph(TestEmbeddedStore):
 @pytest.fixture
 def graphed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedStore]:
     """A store of 1,000 items with a graph over them."""
-    monkeypatch.setattr(embedded, "EXACT_FLOATS", 100 * DIM)
-    monkeypatch.setattr(embedded, "_GROWTH_FLOATS", 50 * DIM)
+    monkeypatch.setattr(ann_cache, "EXACT_FLOATS", 100 * DIM)
+    monkeypatch.setattr(ann_cache, "GROWTH_FLOATS", 50 * DIM)
     store = opened(tmp_path / "shop")
-    store.upsert([an_item(f"{number:04d}") for number in range(1000)], random_rows(1000))
-    assert store.optimize()
+    store.items.upsert([an_item(f"{number:04d}") for number in range(1000)], random_rows(1000))
+    assert store.search.optimize()
     yield store
     store.close()
 
@@ -97,39 +97,39 @@ def recall(found: list[list[tuple[str, float]]], expected: list[list[tuple[str, 
 
 
 def best(store: EmbeddedStore, *, exact: bool = False) -> list[list[tuple[str, float]]]:
-    found = store.search(random_rows(20, seed=9), k=10, exact=exact)
+    found = store.search.nearest(random_rows(20, seed=9), k=10, exact=exact)
     return [[(hit.item.id, hit.score) for hit in hits] for hits in found]
 
 
 def test_the_graph_finds_what_exact_search_finds(graphed: EmbeddedStore) -> None:
-    assert graphed._current_graph() is not None
+    assert graphed.search.ann.current() is not None
     assert recall(best(graphed), best(graphed, exact=True)) >= 0.95
 
 
 def test_rows_newer_than_the_graph_are_found_at_once(graphed: EmbeddedStore) -> None:
     vector = random_rows(1, seed=77)
-    graphed.upsert([an_item("fresh")], vector)
-    assert graphed.search(vector, k=1)[0][0].item.id == "fresh"
-    assert not graphed.optimize()  # one row is not worth a new graph
+    graphed.items.upsert([an_item("fresh")], vector)
+    assert graphed.search.nearest(vector, k=1)[0][0].item.id == "fresh"
+    assert not graphed.search.optimize()  # one row is not worth a new graph
     more = random_rows(60, seed=78)
-    graphed.upsert([an_item(f"more-{number}") for number in range(60)], more)
-    assert graphed.optimize()
+    graphed.items.upsert([an_item(f"more-{number}") for number in range(60)], more)
+    assert graphed.search.optimize()
     assert len(graph_files(graphed)) == 1
-    assert graphed.search(more[:1], k=1)[0][0].item.id == "more-0"
+    assert graphed.search.nearest(more[:1], k=1)[0][0].item.id == "more-0"
     assert graphed.facts()["ann_index_rows"] == 1061
 
 
 def test_a_graph_that_many_rows_have_left_is_built_anew(graphed: EmbeddedStore) -> None:
-    graphed.delete([f"{number:04d}" for number in range(300)])
-    assert graphed.optimize()
+    graphed.items.delete([f"{number:04d}" for number in range(300)])
+    assert graphed.search.optimize()
     assert graphed.facts()["ann_index_rows"] == 700
 
 
 def test_a_collection_that_becomes_small_drops_its_graph(graphed: EmbeddedStore) -> None:
-    graphed.delete([f"{number:04d}" for number in range(950)])
-    assert graphed.optimize()
+    graphed.items.delete([f"{number:04d}" for number in range(950)])
+    assert graphed.search.optimize()
     assert graph_files(graphed) == []
-    assert len(graphed.search(random_rows(1), k=99)[0]) == 50
+    assert len(graphed.search.nearest(random_rows(1), k=99)[0]) == 50
 
 
 @pytest.mark.parametrize("harm", ["deleted", "truncated", "emptied", "garbled"])
@@ -151,25 +151,25 @@ def test_a_harmed_graph_costs_no_answer_and_is_rebuilt_from_the_rows(
         file.write_bytes(content)
     store = EmbeddedStore.open(graphed.folder)
     assert best(store) == expected
-    assert any("graph" in problem for problem in store.check())
+    assert any("ANN index" in problem for problem in store.check())
     assert any("built anew" in problem for problem in store.check(repair=True))
     assert store.check() == []
-    assert store._current_graph() is not None
+    assert store.search.ann.current() is not None
     assert recall(best(store), expected) >= 0.95
     store.close()
 
 
 def test_a_graph_of_another_version_is_not_opened(graphed: EmbeddedStore) -> None:
-    record = graphed.setting("graph")
+    record = graphed.settings.get("graph")
     assert isinstance(record, dict)
     (file,) = graph_files(graphed)
     file.write_bytes(b"usearch\x01\x00" + os.urandom(2000))
-    graphed.set_setting("graph", {**record, "bytes": file.stat().st_size})
+    graphed.settings.set("graph", {**record, "bytes": file.stat().st_size})
     graphed.close()
     store = EmbeddedStore.open(graphed.folder)
-    assert store._current_graph() is None
-    assert store.optimize()
-    assert store._current_graph() is not None
+    assert store.search.ann.current() is None
+    assert store.search.optimize()
+    assert store.search.ann.current() is not None
     store.close()
 
 
@@ -196,22 +196,22 @@ def test_any_history_answers_like_a_dictionary(
     monkeypatch: pytest.MonkeyPatch,
     history: list[tuple[str, int]],
 ) -> None:
-    monkeypatch.setattr(embedded, "EXACT_FLOATS", 5 * DIM)
-    monkeypatch.setattr(embedded, "_GROWTH_FLOATS", 3 * DIM)
+    monkeypatch.setattr(ann_cache, "EXACT_FLOATS", 5 * DIM)
+    monkeypatch.setattr(ann_cache, "GROWTH_FLOATS", 3 * DIM)
     store = opened(tmp_path_factory.mktemp("history"))
     model: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
     query = random_rows(1, seed=1000)
     for step, (what, number) in enumerate(history):
         if what == "put":
             vector = random_rows(1, seed=step)
-            store.upsert([an_item(str(number))], vector)
+            store.items.upsert([an_item(str(number))], vector)
             model[str(number)] = vector[0]
         elif what == "drop":
-            assert store.delete([str(number)]) == (model.pop(str(number), None) is not None)
+            assert store.items.delete([str(number)]) == (model.pop(str(number), None) is not None)
         else:
-            store.optimize()
+            store.search.optimize()
         expected = sorted(((-(query[0] @ one), name) for name, one in model.items()))[:5]
-        (hits,) = store.search(query, k=5)
+        (hits,) = store.search.nearest(query, k=5)
         np.testing.assert_allclose(
             [hit.score for hit in hits], [-score for score, _ in expected], atol=3e-3
         )
@@ -222,9 +222,9 @@ def test_large_unheld_collections_are_searched_in_flat_memory(
     graphed: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = best(graphed, exact=True)
-    monkeypatch.setattr(embedded, "_CHUNK", 7)
-    graphed.set_setting("graph", None)
-    assert graphed._current_resident(0) is None
+    monkeypatch.setattr(database, "CHUNK", 7)
+    graphed.settings.set("graph", None)
+    assert graphed.search.vectors.resident(0) is None
     assert best(graphed) == expected
 
 
@@ -233,10 +233,10 @@ def test_rows_that_have_gone_leave_memory(tmp_path: Path) -> None:
     with closing(opened(tmp_path / "shop")) as store:
         for turn in range(20):
             ids = [f"{turn}-{number}" for number in range(40)]
-            store.upsert([an_item(one) for one in ids], random_rows(40, seed=turn))
-            store.delete([f"{turn - 1}-{number}" for number in range(40)])
-            store.search(random_rows(1, seed=99), k=1)
-            resident = store._current_resident(0)
+            store.items.upsert([an_item(one) for one in ids], random_rows(40, seed=turn))
+            store.items.delete([f"{turn - 1}-{number}" for number in range(40)])
+            store.search.nearest(random_rows(1, seed=99), k=1)
+            resident = store.search.vectors.resident(0)
             assert resident is not None
             assert len(resident) < 400
 
@@ -249,7 +249,7 @@ def _write_forever(folder: str) -> None:
     number = 0
     while True:
         items = [an_item(f"{number}-{part}") for part in range(8)]
-        store.upsert(items, random_rows(8, seed=number))
+        store.items.upsert(items, random_rows(8, seed=number))
         number += 1
 
 
@@ -261,38 +261,38 @@ def test_killing_a_writer_at_any_moment_loses_nothing_committed(tmp_path: Path) 
         writer = context.Process(target=_write_forever, args=(str(store.folder),))
         writer.start()
         deadline = time.monotonic() + 30
-        start = store.count()
-        while store.count() < start + 8 * (round_ % 4) + 1 and time.monotonic() < deadline:
+        start = store.search.count()
+        while store.search.count() < start + 8 * (round_ % 4) + 1 and time.monotonic() < deadline:
             time.sleep(0.003 * round_ / 10)
-        before = store.count()
+        before = store.search.count()
         assert writer.pid is not None
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
-        after = store.count()
+        after = store.search.count()
         assert after >= before
         assert after % 8 == 0  # a batch is there whole or not at all
         assert after >= seen
         seen = after
         assert store.check() == []
         for number in range(after // 8):
-            store.vectors([f"{number}-{part}" for part in range(8)])
-        store.delete([item.id for item in store.scan()])
+            store.items.vectors([f"{number}-{part}" for part in range(8)])
+        store.items.delete([item.id for item in store.items.scan()])
         seen = 0
     store.close()
 
 
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
-    store.upsert([an_item("a")], random_rows(1))
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    store.items.upsert([an_item("a")], random_rows(1))
+    pages = store.database.connection.execute("PRAGMA page_count").fetchone()[0]
+    store.database.connection.execute(f"PRAGMA max_page_count = {pages + 1}")
     many = [an_item(f"{number}", metadata={"text": "x" * 5000}) for number in range(50)]
     with pytest.raises(StoreFullError, match="no room"):
-        store.upsert(many, random_rows(50))
-    assert [item.id for item in store.scan()] == ["a"]
-    store._db.execute("PRAGMA max_page_count = 100000")
-    store.upsert(many, random_rows(50))
-    assert store.count() == 51
+        store.items.upsert(many, random_rows(50))
+    assert [item.id for item in store.items.scan()] == ["a"]
+    store.database.connection.execute("PRAGMA max_page_count = 100000")
+    store.items.upsert(many, random_rows(50))
+    assert store.search.count() == 51
     store.close()
 
 
@@ -304,9 +304,10 @@ from lookalike.stores.embedded.store import EmbeddedStore
 if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 store = EmbeddedStore.open(Path(sys.argv[1]))
-print(store.read_only, store.count(), len(store.search(store.vectors(["a"]), k=1)[0]))
+print(store.read_only, store.search.count(), end=" ")
+print(len(store.search.nearest(store.items.vectors(["a"]), k=1)[0]))
 try:
-    store.delete(["a"])
+    store.items.delete(["a"])
 except StoreReadOnlyError as error:
     print(error)
 """
@@ -315,7 +316,7 @@ except StoreReadOnlyError as error:
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are POSIX here")
 def test_a_read_only_folder_can_be_searched_but_not_written(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
-    store.upsert([an_item("a")], random_rows(1))
+    store.items.upsert([an_item("a")], random_rows(1))
     store.close()
     for part in (tmp_path, *tmp_path.parents[:3]):
         part.chmod(0o755)
@@ -349,12 +350,12 @@ def test_another_process_that_holds_the_store_is_said(
     store = opened(tmp_path / "shop")
     other = sqlite3.connect(store.folder / DATABASE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    store._db.execute("PRAGMA busy_timeout = 50")
+    store.database.connection.execute("PRAGMA busy_timeout = 50")
     with pytest.raises(StoreBusyError, match="another process"):
-        store.upsert([an_item("a")], random_rows(1))
+        store.items.upsert([an_item("a")], random_rows(1))
     other.execute("ROLLBACK")
     other.close()
-    store.upsert([an_item("a")], random_rows(1))
+    store.items.upsert([an_item("a")], random_rows(1))
     store.close()
 
 
@@ -375,7 +376,7 @@ def test_what_is_no_collection_is_not_opened(tmp_path: Path) -> None:
 
 def test_a_collection_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
-    store._db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    store.database.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     store.close()
     with pytest.raises(CollectionFormatError, match="upgrade lookalike"):
         EmbeddedStore.open(store.folder)
@@ -383,7 +384,7 @@ def test_a_collection_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_damaged_pages_are_reported_by_check(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
-    store.upsert([an_item(f"{number}") for number in range(2000)], random_rows(2000))
+    store.items.upsert([an_item(f"{number}") for number in range(2000)], random_rows(2000))
     store.close()
     path = store.folder / DATABASE
     content = bytearray(path.read_bytes())
@@ -397,9 +398,9 @@ def test_damaged_pages_are_reported_by_check(tmp_path: Path) -> None:
 
 def test_items_without_vectors_keep_their_words_and_are_marked(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
-    store.upsert([an_item("a"), an_item("b"), an_item("c")], random_rows(3))
-    store._db.execute("DELETE FROM vectors WHERE seq = 1")
-    store._db.execute("UPDATE vectors SET vector = x'00' WHERE seq = 2")
+    store.items.upsert([an_item("a"), an_item("b"), an_item("c")], random_rows(3))
+    store.database.connection.execute("DELETE FROM vectors WHERE seq = 1")
+    store.database.connection.execute("UPDATE vectors SET vector = x'00' WHERE seq = 2")
     assert store.check() == [
         "1 item has no vector (a)",
         "1 vector has the wrong length (b)",
@@ -408,7 +409,7 @@ def test_items_without_vectors_keep_their_words_and_are_marked(tmp_path: Path) -
     assert store.check() == [
         "2 items wait (a, b) for the next `lookalike index` to be encoded again"
     ]
-    assert [item.id for item in store.scan()] == ["a", "b", "c"]
+    assert [item.id for item in store.items.scan()] == ["a", "b", "c"]
     store.close()
 
 
@@ -423,31 +424,34 @@ def test_every_released_format_opens(dump: Path, tmp_path: Path) -> None:
     db.executescript(dump.read_text(encoding="utf-8"))
     db.close()
     store = EmbeddedStore.open(folder)
-    assert [(item.id, item.label) for item in store.scan()] == [("a.jpg", "mug"), ("b.jpg", None)]
-    assert store.get(["a.jpg"])["a.jpg"].metadata == {"price": 5}
-    (hits,) = store.search(rows((1, 0)), k=2)
+    assert [(item.id, item.label) for item in store.items.scan()] == [
+        ("a.jpg", "mug"),
+        ("b.jpg", None),
+    ]
+    assert store.items.get(["a.jpg"])["a.jpg"].metadata == {"price": 5}
+    (hits,) = store.search.nearest(rows((1, 0)), k=2)
     assert [(hit.item.id, round(hit.score, 3)) for hit in hits] == [("a.jpg", 1.0), ("b.jpg", 0.0)]
-    store.declare("price")
-    assert store.count(parse("price=5")) == 1
-    listed = store.neighbours("a.jpg", k=2)
+    store.search.declare("price")
+    assert store.search.count(parse("price=5")) == 1
+    listed = store.neighbours.get("a.jpg", k=2)
     assert (listed is None) == (dump.stem == "1")  # later ones hold a table
     assert listed is None or [hit.item.id for hit in listed.hits] == ["b.jpg"]
-    kept = store.beside("by_hand").get(["a.jpg"])
+    kept = store.table("by_hand").get(["a.jpg"])
     assert bool(kept) == (int(dump.stem) >= 5)
     assert [one.item.label for one in missing(store)] == ["jug"] * bool(kept)
-    store.beside("by_hand").put([SideRow(id="b.jpg", value={"label": "cup"})])
-    assert store.beside("by_hand").get(["b.jpg"])["b.jpg"].value == {"label": "cup"}
+    store.table("by_hand").put([SideRow(id="b.jpg", value={"label": "cup"})])
+    assert store.table("by_hand").get(["b.jpg"])["b.jpg"].value == {"label": "cup"}
     assert store.check() == []
     store.close()
 
 
 def test_a_declared_field_is_looked_up_not_walked(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
-    store.declare("price")
+    store.search.declare("price")
     for condition in ("price=5", "price<5", 'price in (1, "two")', "label=mug"):
-        sql, values = where_sql(parse(condition), store.declared())
+        sql, values = where_sql(parse(condition), store.search.declared())
         select = f"EXPLAIN QUERY PLAN SELECT seq FROM items WHERE {sql}"  # noqa: S608 - compiled
-        plan = " ".join(row[3] for row in store._read(select, values))
+        plan = " ".join(row[3] for row in store.database.read(select, values))
         assert "INDEX" in plan
         assert "SCAN" not in plan
     store.close()
@@ -457,7 +461,7 @@ def test_a_migration_that_fails_leaves_the_old_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(tmp_path / "shop")
-    store.upsert([an_item("a")], random_rows(1))
+    store.items.upsert([an_item("a")], random_rows(1))
     store.close()
 
     def broken(db: sqlite3.Connection) -> None:
@@ -470,14 +474,14 @@ def test_a_migration_that_fails_leaves_the_old_format(
         EmbeddedStore.open(store.folder)
     monkeypatch.undo()
     store = EmbeddedStore.open(store.folder)
-    assert store.count() == 1
+    assert store.search.count() == 1
     store.close()
 
 
 def test_stored_vectors_are_close_to_what_was_given(tmp_path: Path) -> None:
     store = opened(tmp_path / "shop")
     vectors = unit_rows(np.abs(np.random.default_rng(0).normal(size=(100, DIM))))
-    store.upsert([an_item(f"{number:03d}") for number in range(100)], vectors)
-    back = store.vectors([f"{number:03d}" for number in range(100)])
+    store.items.upsert([an_item(f"{number:03d}") for number in range(100)], vectors)
+    back = store.items.vectors([f"{number:03d}" for number in range(100)])
     assert np.max(1 - (back * vectors).sum(axis=1)) < 1e-6
     store.close()

@@ -74,7 +74,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         store = EmbeddedStore.open(tmp_path / f"shop{len(made)}", create=True)
         rows = unit_rows(np.array(vectors, dtype=np.float64))
         store.bind(encoder="drawn", fingerprint="drawn:1", dim=rows.shape[1])
-        store.upsert(items, rows)
+        store.items.upsert(items, rows)
         made.append(Collection(store, no_encoder))
         return made[-1]
 

@@ -124,11 +124,11 @@ def test_the_value_of_a_field_is_the_one_that_a_store_finds(
 ) -> None:
     item = Item(id="1", digest="0" * 64, width=1, height=1, metadata=metadata)
     field = prefix + path
-    store.upsert([item], np.eye(1, 2, dtype=np.float32))
+    store.items.upsert([item], np.eye(1, 2, dtype=np.float32))
     value = value_of(item, field)
-    assert store.count(Exists(field)) == (value is not None and value != [])
+    assert store.search.count(Exists(field)) == (value is not None and value != [])
     if isinstance(value, str | int):
-        assert store.count(Compare(field, "=", Value.of(value))) == 1
+        assert store.search.count(Compare(field, "=", Value.of(value))) == 1
 
 
 def test_a_key_with_a_dot_is_no_field() -> None:

@@ -145,9 +145,9 @@ def test_an_item_that_has_such_an_id_already_stays_in_use(tmp_path: Path, card: 
     with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
         item = shop.add("a", PNG)
         odd = [one for one in BAD if one and is_text(one)]
-        stored = shop.store.get(["a"])["a"]
+        stored = shop.store.items.get(["a"])["a"]
         for one in odd:
-            shop.store.upsert(
+            shop.store.items.upsert(
                 [lookalike.Item(id=one, digest=item.digest, width=1, height=1)], shop.vectors(["a"])
             )
         assert stored == item

@@ -41,6 +41,7 @@ from lookalike.indexing.folder_indexing import index_folder
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.pipeline import index_entries
 from lookalike.sources.scan import Listing, ScanOptions
+from lookalike.stores.embedded.items import EmbeddedItems
 from lookalike.stores.embedded.store import EmbeddedStore
 
 Paint = Callable[[Path, int], Path]
@@ -124,13 +125,13 @@ def counts(report: IndexReport) -> dict[str, int]:
 
 
 def ids(store: EmbeddedStore) -> list[str]:
-    return [item.id for item in store.scan()]
+    return [item.id for item in store.items.scan()]
 
 
 def content(store: EmbeddedStore) -> dict[str, tuple[str, Stamp | None, bytes]]:
     """All that a run decides: id → digest, stamp and the stored vector."""
-    items = list(store.scan())
-    vectors = store.vectors([item.id for item in items])
+    items = list(store.items.scan())
+    vectors = store.items.vectors([item.id for item in items])
     return {
         item.id: (item.digest, item.stamp, vector.tobytes())
         for item, vector in zip(items, vectors, strict=True)
@@ -251,7 +252,7 @@ def test_a_plan_accounts_for_every_path_once_and_removes_only_what_is_known_gone
 def test_new_pictures_become_items(store: EmbeddedStore, index: Callable[..., IndexReport]) -> None:
     assert counts(index()) == {"indexed": 9}
     assert ids(store) == [f"{number}.png" for number in range(9)]
-    item = store.get(["3.png"])["3.png"]
+    item = store.items.get(["3.png"])["3.png"]
     assert (item.root, item.path, item.width, item.height) == ("", "3.png", 48, 64)
 
 
@@ -311,7 +312,7 @@ def test_a_touched_file_is_not_encoded_and_its_new_stamp_is_kept(
     age(pictures / "4.png")
     assert counts(index()) == {"unchanged": 9}
     assert encoder.encoded == 9
-    stamp = store.get(["4.png"])["4.png"].stamp
+    stamp = store.items.get(["4.png"])["4.png"].stamp
     assert stamp is not None
     assert stamp.mtime_ns == (pictures / "4.png").stat().st_mtime_ns
 
@@ -368,7 +369,7 @@ def test_a_file_whose_old_place_has_got_new_content_takes_its_own_vector(
 def test_a_copy_that_changes_while_it_is_looked_up_is_not_taken(
     tmp_path: Path, tiny: OnnxEncoder, pictures: Path
 ) -> None:
-    class Changing(EmbeddedStore):
+    class Changing(EmbeddedItems):
         """Right after a copy was found, another process replaces or removes it."""
 
         replaced: Sequence[Item] = ()
@@ -385,18 +386,19 @@ def test_a_copy_that_changes_while_it_is_looked_up_is_not_taken(
     for replaced in ([], [Item(id="a", digest="ab" * 32, width=1, height=1)]):
         folder = tmp_path / f"shop-{len(replaced)}"
         opened(folder, tiny).close()
-        store = Changing.open(folder)
+        store = EmbeddedStore.open(folder)
+        store.items = items = Changing(store.database)
         index_entries(store, tiny, [Entry(id="a", image=data)])
-        store.replaced = replaced
+        items.replaced = replaced
         assert counts(index_entries(store, tiny, [Entry(id="b", image=data)])) == {"indexed": 1}
-        assert float(store.vectors(["b"])[0] @ _vector(tiny, data)) > 0.9999
+        assert float(store.items.vectors(["b"])[0] @ _vector(tiny, data)) > 0.9999
         store.close()
 
 
 def test_of_copies_that_are_looked_up_together_one_that_goes_costs_no_other_its_vector(
     tmp_path: Path, tiny: OnnxEncoder, pictures: Path
 ) -> None:
-    class Losing(EmbeddedStore):
+    class Losing(EmbeddedItems):
         """Right after copies were found, another process removes the first."""
 
         def with_digest(self, digests: Sequence[str]) -> dict[str, str]:
@@ -407,13 +409,14 @@ def test_of_copies_that_are_looked_up_together_one_that_goes_costs_no_other_its_
 
     data = [(pictures / f"{number}.png").read_bytes() for number in range(3)]
     opened(tmp_path / "shop", tiny).close()
-    store = Losing.open(tmp_path / "shop")
+    store = EmbeddedStore.open(tmp_path / "shop")
+    store.items = Losing(store.database)
     for number, one in enumerate(data):
         index_entries(store, tiny, [Entry(id=f"{number}", image=one)])
     copies = [Entry(id=f"copy-{number}", image=one) for number, one in enumerate(data)]
     assert counts(index_entries(store, tiny, copies)) == {"indexed": 1, "reused": 2}
     for number, one in enumerate(data):
-        assert float(store.vectors([f"copy-{number}"])[0] @ _vector(tiny, one)) > 0.9999
+        assert float(store.items.vectors([f"copy-{number}"])[0] @ _vector(tiny, one)) > 0.9999
     store.close()
 
 
@@ -425,7 +428,7 @@ def test_a_store_is_asked_by_the_batch_not_by_the_picture(
     paint: Paint,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Asked(EmbeddedStore):
+    class Asked(EmbeddedItems):
         questions: ClassVar[Counter[str]] = Counter()
 
         def get(self, ids: Sequence[str]) -> dict[str, Item]:
@@ -444,14 +447,15 @@ def test_a_store_is_asked_by_the_batch_not_by_the_picture(
     for number in range(100, 121):
         paint(pictures / f"{number}.png", number)
     opened(tmp_path / "shop", tiny).close()
-    store = Asked.open(tmp_path / "shop")
+    store = EmbeddedStore.open(tmp_path / "shop")
+    store.items = items = Asked(store.database)
     assert counts(index_folder(store, lambda: tiny, pictures)) == {"indexed": 30}
-    assert store.questions == {"get": 3, "with_digest": 3}
-    store.questions.clear()
+    assert items.questions == {"get": 3, "with_digest": 3}
+    items.questions.clear()
     shutil.copytree(pictures, pictures / "copies")
     assert counts(index_folder(store, lambda: tiny, pictures)) == {"reused": 30, "unchanged": 30}
     # once more at the end: have any of them moved here?
-    assert store.questions == {"get": 7, "with_digest": 3, "vectors": 3}
+    assert items.questions == {"get": 7, "with_digest": 3, "vectors": 3}
     store.close()
 
 
@@ -462,7 +466,7 @@ def test_what_has_vanished_is_removed(
     (pictures / "7.png").unlink()
     assert counts(index()) == {"unchanged": 8, "removed": 1}
     assert "7.png" not in ids(store)
-    assert store.search(store.vectors(["0.png"]), k=20)[0][-1].item.id != "7.png"
+    assert store.search.nearest(store.items.vectors(["0.png"]), k=20)[0][-1].item.id != "7.png"
 
 
 def test_keep_missing_keeps_and_counts_what_has_vanished(
@@ -528,7 +532,7 @@ def test_what_is_said_of_an_item_stays_when_its_picture_changes(
     def put(picture: str, **said: object) -> Item:
         entry = Entry(id="x", image=pictures / picture, **said)  # type: ignore[arg-type]
         index_entries(store, encoder, [entry])
-        return store.get(["x"])["x"]
+        return store.items.get(["x"])["x"]
 
     put("0.png", label="mug", group="p1", metadata={"price": 5})
     for picture in ("1.png", "1.png"):
@@ -546,8 +550,10 @@ def test_one_id_twice_never_joins_a_digest_with_the_vector_of_another(
     index_entries(store, encoder, [Entry(id="x", image=second)])
     twice = [Entry(id="x", image=first), Entry(id="x", image=second, label="late")]
     index_entries(store, encoder, twice)
-    shown = {images.digest(data): data for data in (first, second)}[store.get(["x"])["x"].digest]
-    assert float(store.vectors(["x"])[0] @ _vector(encoder, shown)) > 0.9999
+    shown = {images.digest(data): data for data in (first, second)}[
+        store.items.get(["x"])["x"].digest
+    ]
+    assert float(store.items.vectors(["x"])[0] @ _vector(encoder, shown)) > 0.9999
 
 
 def _vector(encoder: Encoder, data: bytes) -> Matrix:
@@ -576,7 +582,7 @@ def test_a_file_that_no_longer_decodes_keeps_its_item_and_is_said_each_time(
     age(pictures / "5.png")
     assert counts(index()) == {"unchanged": 9}
     assert counts(index()) == {"unchanged": 9}
-    assert store.skips("") == {}
+    assert store.skips.below("") == {}
 
 
 def _replace_unseen(path: Path, data: bytes) -> None:
@@ -599,7 +605,7 @@ def test_skips_are_remembered_until_retry(
     assert counts(again) == {"unchanged": 8, "skipped": 1}
     assert again.skipped == first.skipped
     assert counts(index(retry=True)) == {"indexed": 1, "unchanged": 8}
-    assert store.skips("") == {}
+    assert store.skips.below("") == {}
 
 
 def test_a_skipped_file_that_goes_is_forgotten(
@@ -607,10 +613,10 @@ def test_a_skipped_file_that_goes_is_forgotten(
 ) -> None:
     (pictures / "broken.png").write_bytes(b"x")
     index()
-    assert set(store.skips("")) == {"broken.png"}
+    assert set(store.skips.below("")) == {"broken.png"}
     (pictures / "broken.png").unlink()
     assert counts(index()) == {"unchanged": 9}
-    assert store.skips("") == {}
+    assert store.skips.below("") == {}
 
 
 def test_the_hostile_corpus_stops_nothing(
@@ -661,7 +667,7 @@ store.bind(encoder="mean", fingerprint="mean-1", dim=3)
 said = []
 def index():
     r = index_folder(store, Mean, pictures)
-    said.append([r.indexed, r.unchanged, r.removed, r.kept, len(r.skipped), store.count()])
+    said.append([r.indexed, r.unchanged, r.removed, r.kept, len(r.skipped), store.search.count()])
 index()
 (pictures / "locked").chmod(0)
 (pictures / "blind").chmod(0o444)

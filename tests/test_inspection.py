@@ -26,12 +26,12 @@ COUNT = 6
 def begun(folder: Path) -> EmbeddedStore:
     store = EmbeddedStore.open(folder, create=True)
     store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
-    store.declare("price")
+    store.search.declare("price")
     items = [
         an_item(f"{number}", label=f"l{number}", metadata={"price": number, "tags": ["new"]})
         for number in range(COUNT)
     ]
-    store.upsert(items, random_rows(COUNT), [small(b"1")] * COUNT)
+    store.items.upsert(items, random_rows(COUNT), [small(b"1")] * COUNT)
     return store
 
 
@@ -81,22 +81,22 @@ def vector_of(*values: float) -> str:
 def test_an_item_that_must_be_encoded_again_keeps_its_words(
     store: EmbeddedStore, statement: str, words: str
 ) -> None:
-    before = {item.id: item for item in store.scan()}
+    before = {item.id: item for item in store.items.scan()}
     harm(store, statement)
     assert store.check() == [words]
     (done,) = store.check(repair=True)
     assert done == f"{words}; marked: `lookalike index` encodes them again"
     (waiting,) = store.check()
     assert waiting == "1 item waits (1) for the next `lookalike index` to be encoded again"
-    after = {item.id: item for item in store.scan()}
+    after = {item.id: item for item in store.items.scan()}
     assert after.keys() == before.keys()
     kept = after.pop("1")
     assert (kept.label, kept.metadata) == ("l1", {"price": 1, "tags": ["new"]})
     assert (kept.digest, kept.stamp) == (digest_awaiting("1"), None)
     assert after == {one: item for one, item in before.items() if one != "1"}
-    assert len(store.search(random_rows(1), k=COUNT)[0]) >= COUNT - 1
-    assert store.with_digest([before["1"].digest]).get(before["1"].digest) != "1"
-    store.upsert([before["1"]], random_rows(1))
+    assert len(store.search.nearest(random_rows(1), k=COUNT)[0]) >= COUNT - 1
+    assert store.items.with_digest([before["1"].digest]).get(before["1"].digest) != "1"
+    store.items.upsert([before["1"]], random_rows(1))
     assert store.check() == []
 
 
@@ -124,26 +124,26 @@ def test_an_item_that_must_be_encoded_again_keeps_its_words(
 def test_what_hangs_on_items_is_mended(
     store: EmbeddedStore, statements: tuple[str, ...], words: str
 ) -> None:
-    before = list(store.scan())
+    before = list(store.items.scan())
     harm(store, *statements)
     assert any(problem.startswith(words) for problem in store.check()), store.check()
     store.check(repair=True)
     store.check(repair=True)  # the other half of a pair
     assert store.check() == []
-    assert list(store.scan()) == before
-    assert [item.id for item in store.scan(parse("price=1"))] == ["1"]
+    assert list(store.items.scan()) == before
+    assert [item.id for item in store.items.scan(parse("price=1"))] == ["1"]
 
 
 @pytest.mark.parametrize("text", ["not json", "[1, 2]", "12", "{"])
 def test_metadata_that_cannot_be_read_are_kept_as_text(store: EmbeddedStore, text: str) -> None:
-    store.undeclare("price")  # else SQLite itself refuses such a text
+    store.search.undeclare("price")  # else SQLite itself refuses such a text
     harm(store, f"UPDATE items SET metadata = '{text}' WHERE seq = 2")  # noqa: S608
     assert store.check() == ["1 item has metadata that are no JSON object (1)"]
     with pytest.raises(StoreDamagedError, match="the metadata of item '1'"):
-        list(store.scan())
+        list(store.items.scan())
     store.check(repair=True)
     assert store.check() == []
-    assert store.get(["1"])["1"].metadata == {"unreadable": text}
+    assert store.items.get(["1"])["1"].metadata == {"unreadable": text}
 
 
 def test_a_setting_that_is_no_json_is_named(store: EmbeddedStore) -> None:
@@ -151,13 +151,13 @@ def test_a_setting_that_is_no_json_is_named(store: EmbeddedStore) -> None:
     (problem,) = store.check(repair=True)
     assert problem.startswith("1 setting is no JSON (calibration)")
     with pytest.raises(StoreDamagedError, match="calibration"):
-        store.setting("calibration")
+        store.settings.get("calibration")
 
 
 def test_a_vector_that_is_missing_is_named_by_whoever_asks_for_it(store: EmbeddedStore) -> None:
     harm(store, "DELETE FROM vectors WHERE seq = 2")
     with pytest.raises(StoreDamagedError, match="item '1' has no vector"):
-        store.vectors(["0", "1"])
+        store.items.vectors(["0", "1"])
 
 
 def test_index_encodes_again_what_was_marked_and_keeps_what_was_said(
@@ -166,17 +166,17 @@ def test_index_encodes_again_what_was_marked_and_keeps_what_was_said(
     store = EmbeddedStore.open(tmp_path / "shop", create=True)
     store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
     index_folder(store, lambda: tiny, pictures)
-    item = store.get(["3.png"])["3.png"]
-    store.update([replace(item, label="mine", metadata={"price": 3})])
-    vector = store.vectors(["3.png"])
+    item = store.items.get(["3.png"])["3.png"]
+    store.items.update([replace(item, label="mine", metadata={"price": 3})])
+    vector = store.items.vectors(["3.png"])
     harm(store, "DELETE FROM vectors WHERE seq = (SELECT seq FROM items WHERE id = '3.png')")
     store.check(repair=True)
     report = index_folder(store, lambda: tiny, pictures)
     assert (report.indexed, report.unchanged, report.removed) == (1, 8, 0)
     assert store.check() == []
-    again = store.get(["3.png"])["3.png"]
+    again = store.items.get(["3.png"])["3.png"]
     assert (again.label, again.metadata, again.digest) == ("mine", {"price": 3}, item.digest)
-    np.testing.assert_array_equal(store.vectors(["3.png"]), vector)
+    np.testing.assert_array_equal(store.items.vectors(["3.png"]), vector)
     store.close()
 
 
@@ -200,12 +200,12 @@ def test_whatever_was_harmed_no_item_and_no_word_is_lost(
     harms: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     store = begun(tmp_path_factory.mktemp("harmed") / "shop")
-    said = {item.id: (item.label, item.metadata) for item in store.scan()}
+    said = {item.id: (item.label, item.metadata) for item in store.items.scan()}
     harm(store, *(statement.format(seq) for statement, seq in harms))
     store.check(repair=True)
     store.check(repair=True)
     assert all("for the next `lookalike index`" in problem for problem in store.check())
-    assert {item.id: (item.label, item.metadata) for item in store.scan()} == said
+    assert {item.id: (item.label, item.metadata) for item in store.items.scan()} == said
     store.close()
 
 

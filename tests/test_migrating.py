@@ -87,7 +87,7 @@ def test_the_new_encoder_takes_over_and_the_old_collection_stays(
         assert first[0].score == pytest.approx(1, abs=1e-3)
         assert [hit.score for hit in first] != [hit.score for hit in old]
         kept = new.store.sibling(report.kept, create=False)
-        assert [item.id for item in kept.scan()] == [item.id for item in before]
+        assert [item.id for item in kept.items.scan()] == [item.id for item in before]
         assert kept.bound() != new.store.bound()
         kept.close()
         assert migrating.drop_old(new).dropped == (report.kept,)
@@ -293,11 +293,11 @@ def test_a_collection_that_has_the_name_of_the_kept_one_stays(
     stranger = shop.store.sibling(name, create=True)
     try:
         stranger.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
-        stranger.upsert([an_item("mine")], shop.vectors(["1.png"]))
+        stranger.items.upsert([an_item("mine")], shop.vectors(["1.png"]))
         with suppress(CollectionError):  # or the old one is kept under another name
             assert migrating.migrate(shop, other).kept != name
-        assert [item.id for item in stranger.scan()] == ["mine"]
-        assert shop.store.sibling(name, create=False).count() == 1
+        assert [item.id for item in stranger.items.scan()] == ["mine"]
+        assert shop.store.sibling(name, create=False).search.count() == 1
     finally:
         stranger.drop()
 
@@ -344,7 +344,7 @@ def _count(store: Store, name: str) -> int:
     except CollectionError:
         return 0
     try:
-        return there.count() if there.bound() else 0
+        return there.search.count() if there.bound() else 0
     finally:
         there.close()
 
@@ -400,7 +400,7 @@ def test_two_scans_are_laid_side_by_side(mine: set[str], theirs: set[str]) -> No
 
 def test_the_command_tells_what_it_did(shop: Collection, other_card: Path, pictures: Path) -> None:
     address = address_of(shop)
-    shop.store.set_setting("categories", {"model": 1})
+    shop.store.settings.set("categories", {"model": 1})
     (pictures / "3.png").unlink()
     answer = CliRunner().invoke(migrate_command, ["-c", address, "--encoder", str(other_card)])
     assert answer.exit_code == 0, answer.output

@@ -40,7 +40,7 @@ def test_a_file_that_comes_back_has_its_words_and_thumbnail_again(
     kind: str, place: Place, tmp_path: Path, tiny: OnnxEncoder
 ) -> None:
     shelf = labelled(Shelf.made(tmp_path, tiny, place(kind)))
-    before = shelf.shop.store.thumbnails(["1.png"])["1.png"]
+    before = shelf.shop.store.thumbnails.get(["1.png"])["1.png"]
     shelf.move("1.png", "../away.png")
     assert counted(shelf.index()) == {"unchanged": 2, "removed": 1}
     assert sorted(shelf.labels()) == ["0.png", "2.png"]
@@ -51,7 +51,7 @@ def test_a_file_that_comes_back_has_its_words_and_thumbnail_again(
     shelf.move("../away.png", "1.png")
     assert counted(shelf.index()) == {"indexed": 1, "unchanged": 2, "restored": 1}
     assert words(shelf.shop.get("1.png")) == ("label 1", "g", {"n": 1})
-    assert shelf.shop.store.thumbnails(["1.png"]) == {"1.png": before}
+    assert shelf.shop.store.thumbnails.get(["1.png"]) == {"1.png": before}
     assert shelf.shop.info().missing == 0
     shelf.shop.close()
 
@@ -136,7 +136,7 @@ def test_missing_items_are_kept_until_they_are_pruned(
     assert shelf.missing() == {"2.png": "label 2"}
     assert pruning.forget_missing(shelf.shop).forgotten == ("2.png",)
     assert shelf.missing() == {}
-    assert list(shelf.shop.store.beside("missing_thumbnails").scan()) == []
+    assert list(shelf.shop.store.table("missing_thumbnails").scan()) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -150,8 +150,8 @@ def test_a_copy_of_a_collection_has_its_missing_items_and_what_was_set_by_hand(
     copying.copy(shelf.shop.store, there.store)
     assert list(there.missing()) == list(shelf.shop.missing())
     for name in ("by_hand", "missing", "missing_thumbnails"):
-        rows = list(shelf.shop.store.beside(name).scan())
-        assert list(there.store.beside(name).scan()) == rows != []
+        rows = list(shelf.shop.store.table(name).scan())
+        assert list(there.store.table(name).scan()) == rows != []
     copying.copy(shelf.shop.store, there.store)
     shelf.shop.remove("1.png")
     copying.copy(shelf.shop.store, there.store)

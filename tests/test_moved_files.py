@@ -27,12 +27,12 @@ def test_a_renamed_file_keeps_label_group_metadata_and_thumbnail(shelf: Shelf) -
     shelf.paint("b.png", 2)
     shelf.index(thumbnails=64)
     shelf.shop.edit("a.png", label="mug", group="p1", metadata={"price": 3})
-    before = shelf.shop.store.thumbnails(["a.png"])["a.png"]
+    before = shelf.shop.store.thumbnails.get(["a.png"])["a.png"]
     shelf.move("a.png", "shelf/c.png")
     report = shelf.index()
     assert counted(report) == {"reused": 1, "unchanged": 1, "removed": 1, "moved": 1}
     assert words(shelf.shop.get("shelf/c.png")) == ("mug", "p1", {"price": 3})
-    assert shelf.shop.store.thumbnails(["shelf/c.png"]) == {"shelf/c.png": before}
+    assert shelf.shop.store.thumbnails.get(["shelf/c.png"]) == {"shelf/c.png": before}
     assert shelf.missing() == {}
     assert shelf.labels() == {"b.png": None, "shelf/c.png": "mug"}
 

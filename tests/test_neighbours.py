@@ -23,7 +23,8 @@ from lookalike.core.progress import Progress
 from lookalike.core.protocols import Encoder, NeighbourLists, Store
 from lookalike.core.vectors import Matrix, cosines, unit_rows
 from lookalike.errors import EncoderError, ItemNotFoundError
-from lookalike.stores.embedded import store as embedded
+from lookalike.stores.embedded import ann_cache, database
+from lookalike.stores.embedded.search import EmbeddedSearch
 from lookalike.stores.embedded.store import EmbeddedStore
 
 
@@ -42,7 +43,7 @@ def filled(shop: Collection, count: int, seed: int = 0) -> Collection:
         an_item(f"{n:04d}", label="even" if n % 2 == 0 else "odd", group=f"g{n % 7}")
         for n in range(count)
     ]
-    shop.store.upsert(items, random_rows(count, seed))
+    shop.store.items.upsert(items, random_rows(count, seed))
     return shop
 
 
@@ -59,7 +60,7 @@ def table(shop: Collection, k: int) -> Table:
     """Every list of the table, in ids."""
     ids = {
         int(key): one
-        for some in shop.store.keyed()
+        for some in shop.store.neighbours.keyed()
         for key, one in zip(some.keys, some.ids, strict=True)
     }
     return {
@@ -68,14 +69,14 @@ def table(shop: Collection, k: int) -> Table:
             for other, score in zip(near, scores, strict=True)
             if other
         ]
-        for lists in shop.store.neighbour_lists(k=k)
+        for lists in shop.store.neighbours.lists(k=k)
         for key, near, scores in zip(lists.keys, lists.near, lists.scores, strict=True)
     }
 
 
 def plainly(shop: Collection, k: int) -> Table:
     """The same by comparing every item with every other in plain arithmetic."""
-    some = list(shop.store.keyed())
+    some = list(shop.store.neighbours.keyed())
     if not some:
         return {}
     ids = [one for part in some for one in part.ids]
@@ -104,11 +105,11 @@ def test_blocks_and_tiles_make_no_difference(
 ) -> None:
     monkeypatch.setattr(neighbours, "_BLOCK", 70)
     monkeypatch.setattr(neighbour_lists, "_TILE", 33)
-    monkeypatch.setattr(embedded, "_CHUNK", 41)
+    monkeypatch.setattr(database, "CHUNK", 41)
     neighbours.build(filled(shop, 300), k=5)
     assert table(shop, 5) == plainly(shop, 5)
-    shop.store.delete([f"{n:04d}" for n in range(20, 40)])
-    shop.store.upsert([an_item(f"x{n}") for n in range(90)], random_rows(90, seed=4))
+    shop.store.items.delete([f"{n:04d}" for n in range(20, 40)])
+    shop.store.items.upsert([an_item(f"x{n}") for n in range(90)], random_rows(90, seed=4))
     report = neighbours.build(shop)
     assert report.merged
     assert report.kept
@@ -117,7 +118,7 @@ def test_blocks_and_tiles_make_no_difference(
 
 def test_copies_stay_and_ties_come_by_id(shop: Collection) -> None:
     same = np.repeat(random_rows(1), 40, axis=0)
-    shop.store.upsert([an_item(f"{n:02d}") for n in reversed(range(40))], same)
+    shop.store.items.upsert([an_item(f"{n:02d}") for n in reversed(range(40))], same)
     neighbours.build(shop, k=3)
     assert [one for one, _ in table(shop, 3)["05"]] == ["00", "01", "02"]
     assert [one for one, _ in table(shop, 3)["01"]] == ["00", "02", "03"]
@@ -148,12 +149,12 @@ def test_after_any_changes_an_update_equals_a_rebuild(
             if what == "put":
                 vectors = random_rows(len(ids), seed if ties else 100 + turn)
                 items = [an_item(one, label=str(seed), group=f"g{seed}") for one in ids]
-                shop.store.upsert(items, vectors)
+                shop.store.items.upsert(items, vectors)
             elif what == "delete":
-                shop.store.delete(ids)
+                shop.store.items.delete(ids)
             elif what == "tell":
-                there = shop.store.get(ids)
-                shop.store.update([an_item(one, label="told") for one in there])
+                there = shop.store.items.get(ids)
+                shop.store.items.update([an_item(one, label="told") for one in there])
             elif what == "build":
                 neighbours.build(shop)
             else:
@@ -177,7 +178,7 @@ def assert_as_searched(shop: Collection, k: int) -> None:
     for one, others in expected.items():
         hits = [(hit.item.id, hit.score) for hit in shop.similar(one, k=k, exact=True)]
         assert [score for _, score in hits] == [score for _, score in others[:k]]
-        listed = shop.store.neighbours(one, k=k)
+        listed = shop.store.neighbours.get(one, k=k)
         if listed is not None:
             found = [(hit.item.id, hit.score) for hit in listed.hits]
             assert found == others[: len(found)]
@@ -224,11 +225,11 @@ def test_similar_answers_the_same_with_a_table_and_without(
             )
             for n in range(16)
         ]
-        shop.store.upsert(items, random_rows(16, seed))
+        shop.store.items.upsert(items, random_rows(16, seed))
         neighbours.build(shop, k=6)
-        shop.store.delete([f"{n:02d}" for n in gone])
+        shop.store.items.delete([f"{n:02d}" for n in gone])
         if later:
-            shop.store.upsert([an_item("later", label="a")], random_rows(1, 77))
+            shop.store.items.upsert([an_item("later", label="a")], random_rows(1, 77))
 
         def answer() -> list[tuple[str, float]]:
             hits = shop.similar(
@@ -256,16 +257,16 @@ def test_the_table_is_read_and_not_searched(
     def search(*_args: object, **_options: object) -> list[object]:
         raise AssertionError("searched")
 
-    monkeypatch.setattr(EmbeddedStore, "search", search)
+    monkeypatch.setattr(EmbeddedSearch, "nearest", search)
     assert len(shop.similar("0003", k=20)) == 20
     assert len(shop.similar("0003", k=3, where="label=odd")) == 3
     assert len(shop.similar("0003", k=4, per_group=True)) == 4
-    shop.store.delete([shop.similar("0003", k=1)[0].item.id])
+    shop.store.items.delete([shop.similar("0003", k=1)[0].item.id])
     assert len(shop.similar("0003", k=19)) == 19
     for options in ({"k": 20}, {"k": 15, "where": "label=odd"}):  # the list ends before
         with pytest.raises(AssertionError, match="searched"):
             shop.similar("0003", **options)
-    shop.store.upsert([an_item("later")], random_rows(1))
+    shop.store.items.upsert([an_item("later")], random_rows(1))
     with pytest.raises(AssertionError, match="searched"):
         shop.similar("0003", k=1)
     with pytest.raises(ItemNotFoundError):
@@ -276,7 +277,7 @@ def test_a_small_collections_lists_are_complete(
     shop: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     neighbours.build(filled(shop, 5), k=20)
-    monkeypatch.delattr(EmbeddedStore, "search")
+    monkeypatch.delattr(EmbeddedSearch, "nearest")
     assert len(shop.similar("0003", k=50)) == 4
     assert shop.similar("0003", k=5, where="label=nothing") == []
 
@@ -291,20 +292,20 @@ def test_past_a_size_the_store_proposes_and_exact_searches_do_not_believe_it(
     monkeypatch.setattr(neighbours, "_SEARCHES", 70)
     filled(shop, 500)
     report = neighbours.build(shop, k=5)
-    state = shop.store.neighbour_state()
+    state = shop.store.neighbours.state()
     assert (report.made, state.current, state.exact) == (500, 500, 0)
     assert table(shop, 5) == plainly(shop, 5)  # no graph yet at this size: all are looked at
-    shop.store.delete(["0007", "0008"])
-    shop.store.upsert([an_item(f"x{n}") for n in range(30)], random_rows(30, seed=9))
+    shop.store.items.delete(["0007", "0008"])
+    shop.store.items.upsert([an_item(f"x{n}") for n in range(30)], random_rows(30, seed=9))
     report = neighbours.build(shop)
     assert report.merged
     assert table(shop, 5) == plainly(shop, 5)
-    shop.store.upsert([an_item(f"y{n}") for n in range(200)], random_rows(200, seed=10))
+    shop.store.items.upsert([an_item(f"y{n}") for n in range(200)], random_rows(200, seed=10))
     assert neighbours.build(shop).merged == 0  # too many at once: made anew
     assert table(shop, 5) == plainly(shop, 5)
-    found = shop.store.neighbours("x1", k=3)
+    found = shop.store.neighbours.get("x1", k=3)
     assert found is not None
-    assert shop.store.neighbours("x1", k=3, exact=True) is None
+    assert shop.store.neighbours.get("x1", k=3, exact=True) is None
 
 
 def test_lists_that_a_graph_proposed_are_nearly_those_of_all_items(
@@ -312,17 +313,17 @@ def test_lists_that_a_graph_proposed_are_nearly_those_of_all_items(
 ) -> None:
     """Both sizes lowered, so that 2,000 items are treated as a million are."""
     monkeypatch.setattr(neighbours, "EXACT_FLOATS", 0)
-    monkeypatch.setattr(embedded, "EXACT_FLOATS", 0)
+    monkeypatch.setattr(ann_cache, "EXACT_FLOATS", 0)
     filled(shop, 2000)
     report = neighbours.build(shop, k=10)
     assert shop.info().ann_index_rows == 2000  # the build has seen to it
-    state = shop.store.neighbour_state()
+    state = shop.store.neighbours.state()
     assert (report.made, state.current, state.exact) == (2000, 2000, 0)
 
     monkeypatch.undo()
     searched = {item_id: dict(near) for item_id, near in table(shop, 10).items()}
     neighbours.build(shop, rebuild=True)
-    assert shop.store.neighbour_state().exact == 2000
+    assert shop.store.neighbours.state().exact == 2000
     compared = table(shop, 10)
     found = [one in searched[item_id] for item_id, near in compared.items() for one, _ in near]
     assert np.mean(found) > 0.99
@@ -360,18 +361,18 @@ def test_a_killed_build_leaves_a_table_that_is_right_and_goes_on(tmp_path: Path)
         worker = context.Process(target=_building, args=(tmp_path / "shop",))
         worker.start()
         deadline = time.monotonic() + 60
-        while not shop.store.neighbour_state().rows and time.monotonic() < deadline:
+        while not shop.store.neighbours.state().rows and time.monotonic() < deadline:
             time.sleep(0.005)
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
         worker.join()
-        before = shop.store.neighbour_state()
+        before = shop.store.neighbours.state()
         assert before.rows
         assert shop.store.check() == []
         assert neighbours.build(shop).made == 3000 - before.rows
         some = {one: table(shop, 10)[one] for one in ("0000", "1500", "2999")}
         for one, others in some.items():
-            hits = shop.store.search(shop.store.vectors([one]), k=11, exact=True)[0]
+            hits = shop.store.search.nearest(shop.store.items.vectors([one]), k=11, exact=True)[0]
             expected = [(hit.item.id, hit.score) for hit in hits if hit.item.id != one]
             assert others == expected
 
@@ -387,8 +388,8 @@ def test_two_builds_at_once_and_writes_between_leave_it_right(
         def meanwhile(_progress: Progress) -> None:
             nonlocal turn
             turn += 1
-            other.store.upsert([an_item(f"new{turn}")], random_rows(1, seed=turn))
-            other.store.delete([f"{turn:04d}"])
+            other.store.items.upsert([an_item(f"new{turn}")], random_rows(1, seed=turn))
+            other.store.items.delete([f"{turn:04d}"])
             neighbours.build(other)
 
         neighbours.build(shop, k=5, progress=meanwhile)
@@ -407,7 +408,7 @@ def test_another_k_makes_all_lists_anew_and_drop_forgets(shop: Collection) -> No
     assert neighbours.build(shop, rebuild=True).made == 50
     neighbours.drop(shop)
     assert neighbours.read_k(shop) is None
-    assert shop.store.neighbour_state().rows == 0
+    assert shop.store.neighbours.state().rows == 0
     with pytest.raises(ValueError, match="k is 0"):
         neighbours.build(shop, k=0)
 

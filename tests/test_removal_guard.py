@@ -127,8 +127,8 @@ def contents(shop: Collection) -> dict[str, Any]:
     every = [item.id for item in shop]
     return {
         "items": list(shop),
-        "thumbnails": shop.store.thumbnails(every),
-        "neighbours": shop.store.neighbour_state(),
+        "thumbnails": shop.store.thumbnails.get(every),
+        "neighbours": shop.store.neighbours.state(),
         "skipped": shop.skipped(),
     }
 

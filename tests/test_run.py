@@ -83,7 +83,7 @@ def test_one_file_takes_pictures_to_categories_neighbours_report_and_table(
     assert set(run(loaded).values()) == {"done"}
     with lookalike.open(folder / "shop", create=False) as shop:
         assert (len(shop), shop.declared()) == (8, ["price"])
-        assert shop.store.neighbour_state().k == 3
+        assert shop.store.neighbours.state().k == 3
         learned = categories.get_classifier_info(shop)
         assert learned is not None
         assert learned.labels == ("even", "odd")
@@ -162,7 +162,7 @@ def test_a_table_that_is_there_follows_the_items_without_its_step(
     paint(folder / "photos" / "even" / "20.png", 20)
     run(load(text), only=["index"])
     with lookalike.open(folder / "shop", create=False) as shop:
-        state = shop.store.neighbour_state()
+        state = shop.store.neighbours.state()
     assert state.items == state.current == 9
 
 
@@ -262,7 +262,7 @@ def test_what_a_run_kept_and_cannot_be_read_is_done_again(
     loaded = load(WHOLE)
     run(loaded)
     with lookalike.open(folder / "shop", create=False) as shop:
-        shop.store.set_setting("run", {"evaluate": [1], "categories": {"options": 3}})
+        shop.store.settings.set("run", {"evaluate": [1], "categories": {"options": 3}})
     assert run(loaded, only=["evaluate", "categories"]) == {
         "categories": "done",
         "evaluate": "done",

@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedStore:
         )
         for number in range(MANY)
     ]
-    store.upsert(items, np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (MANY, 1)))
+    store.items.upsert(items, np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (MANY, 1)))
     return store
 
 

@@ -247,7 +247,7 @@ def test_requests_are_signed_for_amazon(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     with answering(lambda asked: usual("opensearch", asked)) as server:
         store = opened(f"opensearch://127.0.0.1:{server.port}/shop?aws=eu-west-1")
-        store.upsert([an_item("a")], random_rows(1))
+        store.items.upsert([an_item("a")], random_rows(1))
         store.close()
         assert {asked.method for asked in server.asked} >= {"GET", "POST"}
         for asked in server.asked:
@@ -331,7 +331,7 @@ def test_what_the_server_had_no_time_for_is_sent_again_and_nothing_else(kind: st
         store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
         waits: list[float] = []
         store.server._sleep = waits.append
-        store.upsert([an_item("a"), an_item("b"), an_item("c")], random_rows(3))
+        store.items.upsert([an_item("a"), an_item("b"), an_item("c")], random_rows(3))
         assert rounds[0][:3] == ["a", "b", "c"]
         assert rounds[1:] == [["b"], ["b"]]
         assert 0.05 <= waits[0] <= 0.1 <= waits[1] <= 0.2
@@ -368,7 +368,7 @@ def test_items_that_were_overtaken_by_a_reader_of_all_keys_get_new_ones(kind: st
 
     with answering(overtaken) as server:
         store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
-        store.upsert([an_item("a"), an_item("b")], random_rows(2))
+        store.items.upsert([an_item("a"), an_item("b")], random_rows(2))
         assert written == [
             [("a", 5), ("b", 6), None, None],
             [("a", 7), ("b", 8), 1, 1],
@@ -390,7 +390,7 @@ def test_a_server_that_stays_busy_is_given_up_in_the_end(kind: str) -> None:
         waits: list[float] = []
         store.server._sleep = waits.append
         with pytest.raises(StoreBusyError, match="try again in a while"):
-            store.upsert([an_item("a")], random_rows(1))
+            store.items.upsert([an_item("a")], random_rows(1))
         assert sum(waits) >= 60
         store.close()
 
@@ -416,7 +416,7 @@ def test_a_full_disk_is_said_without_waiting(kind: str) -> None:
         waits: list[float] = []
         store.server._sleep = waits.append
         with pytest.raises(StoreFullError, match="no room on the disk"):
-            store.upsert([an_item("a")], random_rows(1))
+            store.items.upsert([an_item("a")], random_rows(1))
         assert waits == []
         store.close()
 
@@ -443,7 +443,7 @@ def test_one_bad_item_is_named_and_the_others_are_stored(kind: str) -> None:
     with answering(picky) as server:
         store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
         with pytest.raises(StoreError, match=r"dimensions \[3\].*1 failed, first that of 'b'; the"):
-            store.upsert([an_item("a"), an_item("b")], random_rows(2))
+            store.items.upsert([an_item("a"), an_item("b")], random_rows(2))
         store.close()
 
 
@@ -465,11 +465,11 @@ def test_a_part_of_the_collection_that_is_away_is_an_error_and_no_smaller_answer
     with answering(red) as server:
         store = opened(f"{kind}://127.0.0.1:{server.port}/shop?timeout=5")
         for ask in (
-            lambda: store.search(random_rows(1), k=3),
-            lambda: store.search(random_rows(2), k=3),
-            lambda: store.search(random_rows(1), k=3, exact=True),
-            store.count,
-            lambda: store.facets("label"),
+            lambda: store.search.nearest(random_rows(1), k=3),
+            lambda: store.search.nearest(random_rows(2), k=3),
+            lambda: store.search.nearest(random_rows(1), k=3, exact=True),
+            store.search.count,
+            lambda: store.search.facets("label"),
         ):
             waits: list[float] = []
             store.server._sleep = waits.append
@@ -497,7 +497,7 @@ def test_a_shard_that_takes_no_writes_is_waited_for_as_long_as_an_answer(kind: s
         waits: list[float] = []
         store.server._sleep = waits.append
         with pytest.raises(StoreUnreachableError, match="state red"):
-            store.upsert([an_item("a")], random_rows(1))
+            store.items.upsert([an_item("a")], random_rows(1))
         assert 1 < sum(waits) <= 5
         store.close()
 
@@ -522,7 +522,7 @@ def test_a_search_is_one_request_and_sent_again_where_the_server_is_busy(kind: s
         store.server._sleep = lambda _: None
         store.bound()
         before = len(server.asked)
-        (hits,) = store.search(np.eye(1, 8, dtype=np.float32), k=1)
+        (hits,) = store.search.nearest(np.eye(1, 8, dtype=np.float32), k=1)
         assert [hit.item.id for hit in hits] == ["a"]
         assert len(server.asked) - before == 3
         store.close()
@@ -534,7 +534,7 @@ def test_a_closed_store_says_so(kind: str) -> None:
         store = opened(f"{kind}://127.0.0.1:{server.port}/shop")
         store.close()
         with pytest.raises(StoreError, match="has been closed"):
-            store.count()
+            store.search.count()
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ def test_where_a_server_orders_by_bytes_more_are_compared_here(
 
     with answering(coarse) as server:
         store = opened(f"{kind}://127.0.0.1:{server.port}/shop{options}")
-        store.search(np.eye(1, 8, dtype=np.float32), k=k)
+        store.search.nearest(np.eye(1, 8, dtype=np.float32), k=k)
         first = next(asked for asked in server.asked if "/_search" in asked.path)
         assert json.loads(first.body)["size"] == size
         store.close()
@@ -591,7 +591,7 @@ def test_where_a_server_runs_no_scripts_vectors_are_compared_here() -> None:
     with answering(without_scripts) as server:
         store = opened(f"elasticsearch://127.0.0.1:{server.port}/shop")
         for _ in range(2):
-            (hits,) = store.search(np.eye(1, 8, dtype=np.float32), k=3, exact=True)
+            (hits,) = store.search.nearest(np.eye(1, 8, dtype=np.float32), k=3, exact=True)
             assert [(hit.item.id, hit.score) for hit in hits] == [("a", 1.0)]
         assert sum(asked.path.startswith("/shop/_search") for asked in server.asked) == 1
         assert any(asked.method == "DELETE" and "_pit" in asked.path for asked in server.asked)

@@ -38,7 +38,7 @@ def server(request: pytest.FixtureRequest, own_server: Callable[[str], OwnServer
 def store(server: OwnServer) -> Iterator[ServerStore]:
     """A collection of 20 items, ``00`` to ``19``."""
     store = bound(an_address(server.engine, server.url))
-    store.upsert([an_item(f"{number:02}") for number in range(20)], random_rows(20))
+    store.items.upsert([an_item(f"{number:02}") for number in range(20)], random_rows(20))
     yield store
     server.start()
     removed(store)
@@ -95,7 +95,7 @@ def test_indexing_goes_on_where_a_killed_server_left_it(
         report = shop.index(photos)
         assert (report.unchanged, report.indexed + report.reused) == (kept, 300 - kept)
         assert (report.skipped, report.removed) == ((), 0)
-        assert {item.id for item in shop.store.scan()} == {f"{one}.png" for one in range(300)}
+        assert {item.id for item in shop.store.items.scan()} == {f"{one}.png" for one in range(300)}
         assert len(shop.search(photos / "7.png", k=5)) == 5
         assert shop.store.check() == []
         assert isinstance(shop.store, ServerStore)
@@ -112,7 +112,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_writes(
         writer = opened(store.address)
         for batch in range(10_000):
             ids = [f"{batch}-{number}" for number in range(50)]
-            writer.upsert([an_item(one) for one in ids], vectors)
+            writer.items.upsert([an_item(one) for one in ids], vectors)
             acknowledged.extend(ids)
 
     with ThreadPoolExecutor(1) as pool:
@@ -123,23 +123,23 @@ def test_what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_writes(
         with pytest.raises(StoreUnreachableError):
             writing.result(120)
     server.start()
-    found = {item.id for item in store.scan()}
+    found = {item.id for item in store.items.scan()}
     assert {*acknowledged} <= found
     assert store.check() == []
-    assert len(found) == store.count() <= 20 + len(acknowledged) + 50
+    assert len(found) == store.search.count() <= 20 + len(acknowledged) + 50
 
 
 def test_a_store_that_is_open_goes_on_after_a_restart(
     server: OwnServer, store: ServerStore
 ) -> None:
-    before = store.search(random_rows(3, seed=1), k=5)
+    before = store.search.nearest(random_rows(3, seed=1), k=5)
     server.stop()
     with pytest.raises(StoreUnreachableError):
-        store.search(random_rows(3, seed=1), k=5)
+        store.search.nearest(random_rows(3, seed=1), k=5)
     server.start()
-    assert store.search(random_rows(3, seed=1), k=5) == before
-    store.upsert([an_item("20")], random_rows(1))
-    assert store.count() == 21
+    assert store.search.nearest(random_rows(3, seed=1), k=5) == before
+    store.items.upsert([an_item("20")], random_rows(1))
+    assert store.search.count() == 21
 
 
 def test_an_answer_that_is_lost_on_the_way_neither_loses_nor_doubles_what_was_written(
@@ -150,15 +150,15 @@ def test_an_answer_that_is_lost_on_the_way_neither_loses_nor_doubles_what_was_wr
         far = opened(replace(store.address, hosts=(host,)))
         for cut in (1, 2, 3):
             rules.cut = cut
-            far.upsert([an_item(f"far-{cut}")], random_rows(1))
+            far.items.upsert([an_item(f"far-{cut}")], random_rows(1))
             assert rules.cut == 0
         rules.cut = 1
-        far.update([an_item("far-1", label="told")])
+        far.items.update([an_item("far-1", label="told")])
         rules.cut = 1
-        far.delete(["far-2"])
+        far.items.delete(["far-2"])
         far.close()
-    assert store.count() == 22
-    assert store.get(["far-1"])["far-1"].label == "told"
+    assert store.search.count() == 22
+    assert store.items.get(["far-1"])["far-1"].label == "told"
     assert store.check() == []
 
 
@@ -170,7 +170,7 @@ def test_a_slow_server_is_waited_for_as_long_as_the_address_says(
         slow = replace(store.address, hosts=(host,), timeout_s=10)
         rules.delay_s = 0.3
         waiting = opened(slow)
-        assert waiting.count() == 20
+        assert waiting.search.count() == 20
         waiting.close()
         rules.delay_s = 3
         done = cli("info", "-c", f"{slow}?timeout=0.5&retries=1")
@@ -181,13 +181,13 @@ def test_a_full_disk_stops_writing_and_nothing_else(store: ServerStore) -> None:
     names = f"/{store.address.name},{store.address.name}.lookalike/_settings"
     store.server.ask("PUT", names, {"index.blocks.read_only_allow_delete": True})
     with pytest.raises(StoreFullError, match="no room on the disk"):
-        store.upsert([an_item("20")], random_rows(1))
+        store.items.upsert([an_item("20")], random_rows(1))
     with pytest.raises(StoreFullError, match="no room on the disk"):
-        store.update([an_item("00", label="told")])
-    assert len(store.search(random_rows(1), k=20)[0]) == 20
+        store.items.update([an_item("00", label="told")])
+    assert len(store.search.nearest(random_rows(1), k=20)[0]) == 20
     store.server.ask("PUT", names, {"index.blocks.read_only_allow_delete": None})
-    store.upsert([an_item("20")], random_rows(1))
-    assert store.count() == 21
+    store.items.upsert([an_item("20")], random_rows(1))
+    assert store.search.count() == 21
 
 
 def test_a_shard_that_is_away_is_an_error_within_the_timeout_and_comes_back(
@@ -195,7 +195,7 @@ def test_a_shard_that_is_away_is_an_error_within_the_timeout_and_comes_back(
 ) -> None:
     store = bound(an_address(server.engine, server.url, "?shards=2&replicas=0&timeout=3"))
     every = [f"{number:02}" for number in range(20)]
-    store.upsert([*map(an_item, every)], random_rows(20))
+    store.items.upsert([*map(an_item, every)], random_rows(20))
     (node,) = store.server.ask("GET", "/_nodes/_local/name").body["nodes"]
     away = {"index": store.address.name, "shard": 0, "node": node, "allow_primary": True}
     start = "cluster.routing.allocation.node_initial_primaries_recoveries"
@@ -203,14 +203,14 @@ def test_a_shard_that_is_away_is_an_error_within_the_timeout_and_comes_back(
     brief = "?metric=none" if server.engine == "elasticsearch" else ""  # or it warns
     store.server.ask("POST", f"/_cluster/reroute{brief}", {"commands": [{"cancel": away}]})
     asking: dict[str, Callable[[], object]] = {
-        "search": lambda: store.search(random_rows(2), k=20),
-        "exact": lambda: store.search(random_rows(2), k=20, exact=True),
-        "count": store.count,
-        "scan": lambda: [*store.scan()],
-        "stamps": lambda: store.stamps(""),
-        "facets": lambda: store.facets("label"),
-        "get": lambda: store.get(every),
-        "upsert": lambda: store.upsert([*map(an_item, every)], random_rows(20)),
+        "search": lambda: store.search.nearest(random_rows(2), k=20),
+        "exact": lambda: store.search.nearest(random_rows(2), k=20, exact=True),
+        "count": store.search.count,
+        "scan": lambda: [*store.items.scan()],
+        "stamps": lambda: store.items.stamps(""),
+        "facets": lambda: store.search.facets("label"),
+        "get": lambda: store.items.get(every),
+        "upsert": lambda: store.items.upsert([*map(an_item, every)], random_rows(20)),
     }
     began = time.monotonic()
     try:
@@ -222,8 +222,8 @@ def test_a_shard_that_is_away_is_an_error_within_the_timeout_and_comes_back(
         store.server.ask("PUT", "/_cluster/settings", {"persistent": {start: None}})
     store.close()
     store = opened(replace(store.address, timeout_s=60))
-    assert store.count() == 20
-    found = store.search(random_rows(1), k=20)[0]
+    assert store.search.count() == 20
+    found = store.search.nearest(random_rows(1), k=20)[0]
     assert np.isclose(found[0].score, 1, atol=1e-3)
     assert len(found) == 20
     removed(store)

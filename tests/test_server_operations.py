@@ -57,7 +57,7 @@ def filled(store: ServerStore) -> ServerStore:
         )
         for number in range(COUNT)
     ]
-    store.upsert(items, random_rows(COUNT), [small(b"1")] * COUNT)
+    store.items.upsert(items, random_rows(COUNT), [small(b"1")] * COUNT)
     return store
 
 
@@ -65,17 +65,21 @@ def told(store: ServerStore) -> dict[str, Any]:
     """What a collection answers to everything."""
     where = parse("price>=10 and tags=new and label=c1")
     return {
-        "items": list(store.scan()),
-        "count": [store.count(), store.count(where)],
-        "search": store.search(random_rows(3, seed=5), k=7),
-        "filtered": store.search(random_rows(3, seed=5), k=7, where=where),
-        "exact": store.search(random_rows(3, seed=5), k=7, exact=True),
-        "similar": store.search(store.vectors(["07"]), k=3),
-        "facets": [store.facets("tags"), store.facets("label"), store.distinct("price")],
-        "fields": store.fields(),
-        "rows": store.rows([f"{number:02}" for number in range(COUNT)]).tolist(),
-        "thumbnails": store.thumbnails(["03", "04"]),
-        "stamps": store.stamps(""),
+        "items": list(store.items.scan()),
+        "count": [store.search.count(), store.search.count(where)],
+        "search": store.search.nearest(random_rows(3, seed=5), k=7),
+        "filtered": store.search.nearest(random_rows(3, seed=5), k=7, where=where),
+        "exact": store.search.nearest(random_rows(3, seed=5), k=7, exact=True),
+        "similar": store.search.nearest(store.items.vectors(["07"]), k=3),
+        "facets": [
+            store.search.facets("tags"),
+            store.search.facets("label"),
+            store.search.distinct("price"),
+        ],
+        "fields": store.search.fields(),
+        "rows": store.items.rows([f"{number:02}" for number in range(COUNT)]).tolist(),
+        "thumbnails": store.thumbnails.get(["03", "04"]),
+        "stamps": store.items.stamps(""),
     }
 
 
@@ -126,19 +130,19 @@ def test_their_fields_survive_whatever_we_write(shop: ServerStore) -> None:
         source = ask(shop, "GET", f"/{shop.index}/_doc/07")["_source"]
         return bool(own.items() <= source.items())
 
-    item = shop.get(["07"])["07"]
-    shop.update([replace(item, label="other", metadata={"price": 1})])
+    item = shop.items.get(["07"])["07"]
+    shop.items.update([replace(item, label="other", metadata={"price": 1})])
     assert kept()
-    (changed,) = shop.scan(parse("price=1 and label=other"))
+    (changed,) = shop.items.scan(parse("price=1 and label=other"))
     assert changed.id == "07"
-    shop.upsert([replace(item, digest="ab" * 32)], random_rows(1, seed=9))  # encoded again
+    shop.items.upsert([replace(item, digest="ab" * 32)], random_rows(1, seed=9))  # encoded again
     assert kept()
-    assert shop.search(random_rows(1, seed=9), k=1)[0][0].item.digest == "ab" * 32
-    assert shop.thumbnails(["07"]) == {}
+    assert shop.search.nearest(random_rows(1, seed=9), k=1)[0][0].item.digest == "ab" * 32
+    assert shop.thumbnails.get(["07"]) == {}
     assert shop.check() == []
-    shop.upsert([item, an_item("new")], random_rows(2, seed=3))
+    shop.items.upsert([item, an_item("new")], random_rows(2, seed=3))
     assert kept()
-    assert shop.count() == COUNT + 1
+    assert shop.search.count() == COUNT + 1
 
 
 def test_their_fields_can_be_mapped_and_searched(shop: ServerStore) -> None:
@@ -147,7 +151,7 @@ def test_their_fields_can_be_mapped_and_searched(shop: ServerStore) -> None:
     found = ask(shop, "POST", f"/{shop.index}/_search", {"query": {"term": {"stock": 5}}})
     assert [hit["_id"] for hit in found["hits"]["hits"]] == ["07"]
     again = opened(shop.address)
-    again.upsert([an_item("more")], random_rows(1, seed=4))
+    again.items.upsert([an_item("more")], random_rows(1, seed=4))
     assert again.check() == []
     again.close()
 
@@ -201,8 +205,8 @@ def test_a_reindex_into_an_index_with_this_mapping_is_the_same_collection(
         ask(shop, "POST", "/_aliases", {"actions": [add]})
         again = opened(shop.address)
         assert told(again) == before
-        again.upsert([an_item("more")], random_rows(1, seed=4))
-        assert again.count() == COUNT + 1
+        again.items.upsert([an_item("more")], random_rows(1, seed=4))
+        assert again.search.count() == COUNT + 1
         again.close()
     finally:
         other.close()
@@ -266,7 +270,7 @@ def test_a_resized_index_is_the_same_collection(
             ask(shop, "PUT", path, {"settings": {"index.blocks.write": None}})
         other = elsewhere(shop, target)
         assert told(other) == before
-        other.upsert([an_item("more")], random_rows(1, seed=4))
+        other.items.upsert([an_item("more")], random_rows(1, seed=4))
         assert other.check() == []
         other.close()
     finally:
@@ -288,12 +292,12 @@ def test_a_closed_index_says_so_and_loses_nothing(shop: ServerStore) -> None:
     before = told(shop)
     ask(shop, "POST", f"/{shop.index}/_close")
     for attempt in (
-        lambda: shop.search(random_rows(1), k=1),
-        shop.count,
-        lambda: list(shop.scan()),
-        lambda: shop.get(["07"]),
-        lambda: shop.upsert([an_item("x")], random_rows(1)),
-        lambda: shop.delete(["07"]),
+        lambda: shop.search.nearest(random_rows(1), k=1),
+        shop.search.count,
+        lambda: list(shop.items.scan()),
+        lambda: shop.items.get(["07"]),
+        lambda: shop.items.upsert([an_item("x")], random_rows(1)),
+        lambda: shop.items.delete(["07"]),
     ):
         with pytest.raises(StoreError, match=r"is closed; open it"):
             attempt()
@@ -306,9 +310,9 @@ def test_a_read_only_index_that_allows_deletes_loses_nothing(shop: ServerStore) 
     path = f"/{shop.index}/_settings"
     ask(shop, "PUT", path, {"index.blocks.read_only_allow_delete": True})
     with pytest.raises(StoreError, match="read-only"):
-        shop.upsert([an_item("x")], random_rows(1))
+        shop.items.upsert([an_item("x")], random_rows(1))
     with pytest.raises(StoreError, match="read-only"):
-        shop.update([replace(next(iter(shop.scan())), label="x")])
+        shop.items.update([replace(next(iter(shop.items.scan())), label="x")])
     assert told(shop) == before
     ask(shop, "PUT", path, {"index.blocks.read_only_allow_delete": None})
     assert told(shop) == before
@@ -351,7 +355,7 @@ def test_doctor_finds_what_is_inconsistent_and_mends_it(
     after = told(shop)
     after.pop("thumbnails")
     assert after == before
-    shop.upsert([an_item("more")], random_rows(1, seed=4))
+    shop.items.upsert([an_item("more")], random_rows(1, seed=4))
     assert shop.check() == []
 
 
@@ -359,20 +363,20 @@ def test_doctor_finds_what_is_inconsistent_and_mends_it(
 def test_an_item_whose_vector_is_lost_keeps_its_words_and_is_encoded_again(
     shop: ServerStore, half: str | None
 ) -> None:
-    item = shop.get(["07"])["07"]
+    item = shop.items.get(["07"])["07"]
     harm(shop, "07", {"half": half, "vector": None})
     assert any("no usable vector (07)" in problem for problem in shop.check())
     assert any("marked" in problem for problem in shop.check(repair=True))
     (waiting,) = shop.check()
     assert "07) for the next `lookalike index`" in waiting
-    kept = shop.get(["07"])["07"]
+    kept = shop.items.get(["07"])["07"]
     assert (kept.label, kept.metadata, kept.stamp) == (item.label, item.metadata, None)
-    assert shop.count() == COUNT
+    assert shop.search.count() == COUNT
     assert kept.digest != item.digest
     with pytest.raises(StoreDamagedError, match="has no vector"):
-        shop.vectors(["07"])
-    assert len(shop.search(random_rows(1), k=COUNT)[0]) == COUNT - 1
-    shop.upsert([item], random_rows(1))
+        shop.items.vectors(["07"])
+    assert len(shop.search.nearest(random_rows(1), k=COUNT)[0]) == COUNT - 1
+    shop.items.upsert([item], random_rows(1))
     assert shop.check() == []
 
 
@@ -383,18 +387,18 @@ def test_index_encodes_again_what_doctor_has_marked(
     try:
         store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
         index_folder(store, lambda: tiny, pictures)
-        item = store.get(["3.png"])["3.png"]
-        store.update([replace(item, label="mine", metadata={"price": 3})])
-        vector = store.vectors(["3.png"])
+        item = store.items.get(["3.png"])["3.png"]
+        store.items.update([replace(item, label="mine", metadata={"price": 3})])
+        vector = store.items.vectors(["3.png"])
         harm(store, "3.png", {"half": None, "vector": None})
         store.check(repair=True)
         report = index_folder(store, lambda: tiny, pictures)
         assert (report.indexed, report.unchanged, report.removed) == (1, 8, 0)
         assert store.check() == []
-        again = store.get(["3.png"])["3.png"]
+        again = store.items.get(["3.png"])["3.png"]
         assert (again.label, again.metadata) == ("mine", {"price": 3})
         assert again.digest == item.digest
-        np.testing.assert_allclose(store.vectors(["3.png"]), vector, atol=1e-3)
+        np.testing.assert_allclose(store.items.vectors(["3.png"]), vector, atol=1e-3)
         assert index_folder(store, lambda: tiny, pictures).unchanged == 9
     finally:
         removed(store)
@@ -403,11 +407,11 @@ def test_index_encodes_again_what_doctor_has_marked(
 def test_metadata_that_cannot_be_read_are_kept_as_text(shop: ServerStore) -> None:
     harm(shop, "07", {"metadata": "not { json"})
     with pytest.raises(StoreDamagedError, match="'07' is not whole"):
-        list(shop.scan())
+        list(shop.items.scan())
     assert any("no JSON object (07)" in problem for problem in shop.check(repair=True))
     assert shop.check() == []
-    assert shop.get(["07"])["07"].metadata == {"unreadable": "not { json"}
-    assert [item.id for item in shop.scan(parse('unreadable^="not {"'))] == ["07"]
+    assert shop.items.get(["07"])["07"].metadata == {"unreadable": "not { json"}
+    assert [item.id for item in shop.items.scan(parse('unreadable^="not {"'))] == ["07"]
 
 
 def test_documents_of_others_are_passed_over_reported_and_left(shop: ServerStore) -> None:
@@ -415,7 +419,7 @@ def test_documents_of_others_are_passed_over_reported_and_left(shop: ServerStore
     for number in range(3):
         ask(shop, "PUT", f"/{shop.index}/_doc/theirs{number}?refresh=true", {"sku": number})
     assert told(shop) == before
-    assert shop.count(parse("not label=c1")) == COUNT - COUNT // 3
+    assert shop.search.count(parse("not label=c1")) == COUNT - COUNT // 3
     shop.check(repair=True)
     (problem,) = shop.check()
     assert problem.startswith("3 documents are no items (theirs")
@@ -453,8 +457,8 @@ def test_neighbour_lists_and_thumbnails_follow_what_is_mended(
     harm(shop, "07", {"key": 3})
     shop.check(repair=True)
     assert shop.check() == []
-    near = shop.neighbours("07", k=3)
-    assert near is None or near.hits == shop.search(shop.vectors(["07"]), k=4)[0][1:]
+    near = shop.neighbours.get("07", k=3)
+    assert near is None or near.hits == shop.search.nearest(shop.items.vectors(["07"]), k=4)[0][1:]
 
 
 # -- the index beside ----------------------------------------------------------------------
@@ -469,7 +473,7 @@ def test_a_collection_without_the_index_beside_it_says_so_and_is_mended(
     with pytest.raises(StoreDamagedError, match=r"\.lookalike.* is missing"):
         again.bound()
     with pytest.raises(LookalikeError):
-        again.upsert([an_item("x")], random_rows(1))
+        again.items.upsert([an_item("x")], random_rows(1))
     (problem,) = again.check()
     assert "is missing" in problem
     again.check(repair=True)
@@ -478,7 +482,7 @@ def test_a_collection_without_the_index_beside_it_says_so_and_is_mended(
     assert after.pop("thumbnails") == {}
     before.pop("thumbnails")
     assert after == before
-    again.upsert([an_item("more")], random_rows(1, seed=4))
+    again.items.upsert([an_item("more")], random_rows(1, seed=4))
     assert again.check() == []
     again.close()
 
@@ -538,10 +542,10 @@ def test_a_collection_of_the_first_format_answers_and_is_written_as_before(
     try:
         assert told(old) == told(fresh)
         for store in (old, fresh):
-            item = store.get(["07"])["07"]
-            store.update([replace(item, label="other")])
-            store.upsert([replace(item, id="05"), an_item("x")], random_rows(2, seed=8))
-            store.delete(["09"])
+            item = store.items.get(["07"])["07"]
+            store.items.update([replace(item, label="other")])
+            store.items.upsert([replace(item, id="05"), an_item("x")], random_rows(2, seed=8))
+            store.items.delete(["09"])
         for one in ("items", "search", "facets", "filtered", "exact"):
             assert answers(old, one) == answers(fresh, one)
         (problem,) = old.check()
@@ -553,11 +557,11 @@ def test_a_collection_of_the_first_format_answers_and_is_written_as_before(
 def answers(store: ServerStore, one: str) -> object:
     queries = random_rows(3, seed=5)
     if one == "items":
-        return list(store.scan())
+        return list(store.items.scan())
     if one == "facets":
-        return [store.facets("tags"), store.facets("label")]
+        return [store.search.facets("tags"), store.search.facets("label")]
     where = parse("price>=10") if one == "filtered" else None
-    return store.search(queries, k=7, where=where, exact=one == "exact")
+    return store.search.nearest(queries, k=7, where=where, exact=one == "exact")
 
 
 def test_what_an_update_loses_of_the_first_format_is_found_and_mended_for_good(
@@ -575,14 +579,14 @@ def test_what_an_update_loses_of_the_first_format_is_found_and_mended_for_good(
     harm(again, "08", {"price_list": [1, 2]})
     assert told(again) == before
     assert again.check() == []
-    again.upsert([an_item("more")], random_rows(1, seed=4))
+    again.items.upsert([an_item("more")], random_rows(1, seed=4))
     assert ask(again, "GET", f"/{again.index}/_doc/07")["_source"]["stock"] == 6
     again.close()
 
 
 def test_items_read_from_a_server_know_no_fields_of_others(shop: ServerStore) -> None:
     harm(shop, "07", {"label": "mine", "stock": 4})
-    (item,) = shop.scan(parse("label=mine"))
+    (item,) = shop.items.scan(parse("label=mine"))
     assert isinstance(item, Item)
     assert json.loads(json.dumps(dict(item.metadata))) == {"price": 7, "tags": ["new", "3"]}
 
@@ -590,7 +594,7 @@ def test_items_read_from_a_server_know_no_fields_of_others(shop: ServerStore) ->
 def test_two_programs_that_change_one_item_at_once_keep_both_changes(
     shop: ServerStore, run_together: Callable[..., None]
 ) -> None:
-    item = shop.get(["07"])["07"]
+    item = shop.items.get(["07"])["07"]
 
     def theirs() -> None:
         for number in range(30):
@@ -599,7 +603,7 @@ def test_two_programs_that_change_one_item_at_once_keep_both_changes(
     def ours() -> None:
         other = opened(shop.address)
         for number in range(30):
-            other.update([replace(item, label=f"l{number}")])
+            other.items.update([replace(item, label=f"l{number}")])
         other.close()
 
     run_together(theirs, ours)

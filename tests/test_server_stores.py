@@ -102,14 +102,14 @@ def test_however_vectors_are_indexed_scores_are_true_and_the_nearest_found(
     with begun(place(f"?vectors={vectors}"), dim=64) as store:
         items = [an_item(f"{number:03}", label=str(number % 5)) for number in range(300)]
         stored = wide_rows(300, 64)
-        store.upsert(items, stored)
+        store.items.upsert(items, stored)
         queries = wide_rows(5, 64, seed=1)
         for where, among in ((None, range(300)), (parse("label=3"), range(3, 300, 5))):
-            exact = store.search(queries, k=10, exact=True, where=where)
+            exact = store.search.nearest(queries, k=10, exact=True, where=where)
             for query, hits in zip(queries, exact, strict=True):
                 scores = np.sort([stored[one] @ query for one in among])[::-1][:10]
                 np.testing.assert_allclose([hit.score for hit in hits], scores, atol=1e-3)
-            near = store.search(queries, k=10, where=where)
+            near = store.search.nearest(queries, k=10, where=where)
             same = [
                 len({*map(str, one)} & {*map(str, two)})
                 for one, two in zip(near, exact, strict=True)
@@ -121,12 +121,13 @@ def test_however_vectors_are_indexed_scores_are_true_and_the_nearest_found(
 def test_elasticsearch_searches_by_bits_and_rescores(elasticsearch_url: str) -> None:
     address = an_address("elasticsearch", elasticsearch_url, "?vectors=bbq_hnsw&oversample=4")
     with begun(address, dim=64) as store:
-        store.upsert([an_item(f"{number:03}") for number in range(300)], wide_rows(300, 64))
-        (exact,) = store.search(wide_rows(1, 64, seed=1), k=10, exact=True)
-        (near,) = store.search(wide_rows(1, 64, seed=1), k=10)
+        store.items.upsert([an_item(f"{number:03}") for number in range(300)], wide_rows(300, 64))
+        (exact,) = store.search.nearest(wide_rows(1, 64, seed=1), k=10, exact=True)
+        (near,) = store.search.nearest(wide_rows(1, 64, seed=1), k=10)
         assert len({hit.item.id for hit in near} & {hit.item.id for hit in exact}) >= 8
         assert all(
-            hit.score == pytest.approx(1.0) for (hit,) in store.search(store.vectors(["000"]), k=1)
+            hit.score == pytest.approx(1.0)
+            for (hit,) in store.search.nearest(store.items.vectors(["000"]), k=1)
         )
 
 
@@ -141,8 +142,8 @@ def test_vectors_that_are_too_short_for_bits_bind_nothing(elasticsearch_url: str
 def test_vectors_of_vgg16_fit(place: Callable[[str], ServerAddress]) -> None:
     with begun(place(""), dim=4096) as store:
         stored = wide_rows(3, 4096)
-        store.upsert([an_item("a"), an_item("b"), an_item("c")], stored)
-        (hits,) = store.search(stored[1:2], k=1)
+        store.items.upsert([an_item("a"), an_item("b"), an_item("c")], stored)
+        (hits,) = store.search.nearest(stored[1:2], k=1)
         assert hits[0].item.id == "b"
         assert hits[0].score == pytest.approx(1.0, abs=1e-3)
 
@@ -170,21 +171,25 @@ def test_in_several_shards_counts_are_exact_and_order_holds(
             )
             for number, value in enumerate(values)
         ]
-        store.upsert(items, random_rows(len(items)))
+        store.items.upsert(items, random_rows(len(items)))
         expected = sorted(
             ((values.count(value), value) for value in set(values)),
             key=lambda one: (-one[0], one[1]),
         )
-        assert store.facets("v", limit=9) == [(value, count) for count, value in expected[:9]]
-        assert store.facets("label", limit=3) == [
+        assert store.search.facets("v", limit=9) == [
+            (value, count) for count, value in expected[:9]
+        ]
+        assert store.search.facets("label", limit=3) == [
             (f"v{value:02}", count) for count, value in expected[:3]
         ]
-        assert store.distinct("v") == store.distinct("label") == 40
-        assert [item.id for item in store.scan()] == [item.id for item in items]
-        assert [hit.item.id for hit in store.search(store.vectors(["007"]), k=1)[0]] == ["007"]
-        assert len(store.search(random_rows(1), k=150)[0]) == 150
+        assert store.search.distinct("v") == store.search.distinct("label") == 40
+        assert [item.id for item in store.items.scan()] == [item.id for item in items]
+        assert [
+            hit.item.id for hit in store.search.nearest(store.items.vectors(["007"]), k=1)[0]
+        ] == ["007"]
+        assert len(store.search.nearest(random_rows(1), k=150)[0]) == 150
         firsts = {f"{value:064x}": f"{values.index(value):03}" for value in range(40)}
-        assert store.with_digest([*firsts, "ff" * 32]) == firsts
+        assert store.items.with_digest([*firsts, "ff" * 32]) == firsts
 
 
 def test_a_collection_is_not_begun_by_looking_for_it(place: Callable[[str], ServerAddress]) -> None:
@@ -209,25 +214,25 @@ def test_a_collection_that_may_only_be_read_says_so_and_answers(
     place: Callable[[str], ServerAddress],
 ) -> None:
     with begun(place("")) as store:
-        store.upsert([an_item("a")], rows((1, 0)))
+        store.items.upsert([an_item("a")], rows((1, 0)))
         path = f"/{store.address.name},{store.address.name}.lookalike/_settings"
         store.server.ask("PUT", path, {"index.blocks.write": True})
         with pytest.raises(StoreReadOnlyError, match="read but not written"):
-            store.upsert([an_item("b")], rows((0, 1)))
+            store.items.upsert([an_item("b")], rows((0, 1)))
         with pytest.raises(StoreReadOnlyError):
-            store.delete(["a"])
-        assert [hit.item.id for hit in store.search(rows((1, 0)), k=2)[0]] == ["a"]
-        assert [part.ids for part in store.keyed()] == [["a"]]
+            store.items.delete(["a"])
+        assert [hit.item.id for hit in store.search.nearest(rows((1, 0)), k=2)[0]] == ["a"]
+        assert [part.ids for part in store.neighbours.keyed()] == [["a"]]
         store.server.ask("PUT", path, {"index.blocks.write": False})
-        store.upsert([an_item("b")], rows((0, 1)))
-        assert store.count() == 2
+        store.items.upsert([an_item("b")], rows((0, 1)))
+        assert store.search.count() == 2
 
 
 def test_check_finds_what_lost_its_other_half(
     place: Callable[[str], ServerAddress],
 ) -> None:
     with begun(place("")) as store:
-        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        store.items.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
         name = store.address.name
         bare = {"id": "c", "key": 99, "root": "", "path": "", "metadata": "{}", "digest": ""}
         store.server.ask("PUT", f"/{name}/_doc/c?refresh=true", bare)
@@ -242,13 +247,13 @@ def test_check_finds_what_lost_its_other_half(
         assert store.check() == [
             "1 item waits (c) for the next `lookalike index` to be encoded again"
         ]
-        assert [item.id for item in store.scan()] == ["a", "b", "c"]
+        assert [item.id for item in store.items.scan()] == ["a", "b", "c"]
 
 
 def test_nothing_of_a_walk_stays_open(place: Callable[[str], ServerAddress]) -> None:
     with begun(place("")) as store:
-        store.upsert([an_item(f"{number}") for number in range(5)], random_rows(5))
-        walks = [store.scan() for _ in range(3)]
+        store.items.upsert([an_item(f"{number}") for number in range(5)], random_rows(5))
+        walks = [store.items.scan() for _ in range(3)]
         for walk in walks:
             next(walk)
         before = contexts(store)
@@ -267,7 +272,7 @@ def contexts(store: ServerStore) -> int:
 def test_a_search_is_one_request(place: Callable[[str], ServerAddress]) -> None:
     with begun(place("")) as store:
         items = [an_item(f"{number:02}", label=f"{number % 2}") for number in range(60)]
-        store.upsert(items, random_rows(60))
+        store.items.upsert(items, random_rows(60))
         store.bound()
         for queries, k, where in (
             (1, 10, None),
@@ -276,7 +281,7 @@ def test_a_search_is_one_request(place: Callable[[str], ServerAddress]) -> None:
             (7, 10, None),
         ):
             with heard(store) as asked:
-                found = store.search(random_rows(queries), k=k, where=where)
+                found = store.search.nearest(random_rows(queries), k=k, where=where)
             assert [len(hits) for hits in found] == [k] * queries
             assert len(asked) == 1, asked
 
@@ -285,16 +290,16 @@ def test_a_neighbour_list_is_read_with_two_requests_and_its_absence_with_one(
     place: Callable[[str], ServerAddress], tiny: OnnxEncoder
 ) -> None:
     with begun(place("")) as store:
-        store.upsert([an_item(f"{number:02}") for number in range(30)], random_rows(30))
+        store.items.upsert([an_item(f"{number:02}") for number in range(30)], random_rows(30))
         with heard(store) as asked:
-            assert store.neighbours("00", k=5) is None
+            assert store.neighbours.get("00", k=5) is None
         assert len(asked) == 1, asked
         neighbours.build(Collection(store, lambda _: tiny), k=20)
         with heard(store) as asked:
-            listed = store.neighbours("00", k=5)
+            listed = store.neighbours.get("00", k=5)
         assert len(asked) == 2, asked
         assert listed is not None
-        assert listed.hits == store.search(store.vectors(["00"]), k=6)[0][1:]
+        assert listed.hits == store.search.nearest(store.items.vectors(["00"]), k=6)[0][1:]
 
 
 def test_indexing_asks_by_the_batch_not_by_the_picture(
@@ -331,7 +336,7 @@ def test_thumbnails_lie_beside_the_items_and_never_in_their_documents(
     place: Callable[[str], ServerAddress],
 ) -> None:
     with begun(place("")) as store:
-        store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), None])
+        store.items.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), None])
         ask = store.server.ask
         (mapping,) = ask("GET", f"/{store.index}/_mapping").body.values()
         assert "jpeg" not in mapping["mappings"]["properties"]
@@ -347,12 +352,12 @@ def test_thumbnails_that_outlived_their_item_are_not_shown_and_mended(
     """As a lookalike that knows of no thumbnails leaves them."""
     with begun(place("")) as store:
         items = [an_item("a"), an_item("b"), an_item("c")]
-        store.upsert(items, random_rows(3), [small(b"1"), small(b"2"), small(b"3")])
+        store.items.upsert(items, random_rows(3), [small(b"1"), small(b"2"), small(b"3")])
         ask = store.server.ask
         ask("DELETE", f"/{store.index}/_doc/a?refresh=true")
         newer = ask("GET", f"/{store.index}/_doc/b").body["_source"] | {"key": 99}
         ask("PUT", f"/{store.index}/_doc/b?refresh=true", newer)
-        assert store.thumbnails(["a", "b", "c"]) == {"c": small(b"3")}
+        assert store.thumbnails.get(["a", "b", "c"]) == {"c": small(b"3")}
         assert "2 thumbnails have no item" in str(store.check())
         store.check(repair=True)
-        assert store.thumbnail_state().items == 1
+        assert store.thumbnails.state().items == 1

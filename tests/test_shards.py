@@ -239,8 +239,10 @@ def test_eight_workers_lose_and_double_nothing_though_one_is_killed(
         assert not [one["skipped"] for one in told if one["skipped"]]
         assert len(shop.roots()) == 1
         assert shop.store.check() == []
-        assert sorted(one for part in shop.store.keyed() for one in part.ids) == sorted(paths)
-        (hits,) = shop.store.search(shop.vectors(["3/3.png"]), k=2, exact=True)
+        assert sorted(one for part in shop.store.neighbours.keyed() for one in part.ids) == sorted(
+            paths
+        )
+        (hits,) = shop.store.search.nearest(shop.vectors(["3/3.png"]), k=2, exact=True)
         assert {hit.item.id for hit in hits} == {"3/3.png", "copy-3.png"}
         assert shop.index(folder).unchanged == len(paths)  # a last look finds nothing to do
         (folder / "copy-3.png").unlink()

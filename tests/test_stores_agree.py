@@ -49,7 +49,7 @@ def put(items: Sequence[Item], seed: int, sides: Sequence[int | None]) -> Named:
     given = thumbnails[: len(items)] if sides else None
     return Named(
         f"put {[item.id for item in items]} {seed} {given}",
-        lambda store: store.upsert(items, vectors, given),
+        lambda store: store.items.upsert(items, vectors, given),
     )
 
 
@@ -58,12 +58,12 @@ def picture(items: Sequence[Item], side: int) -> Named:
     thumbnails = [small(bytes([side, 1]), side)] * len(last)
     return Named(
         f"picture {[item.id for item in last]} {side}",
-        lambda store: store.set_thumbnails(last, thumbnails),
+        lambda store: store.thumbnails.put(last, thumbnails),
     )
 
 
 def unpicture() -> Named:
-    return Named("unpicture", lambda store: store.drop_thumbnails())
+    return Named("unpicture", lambda store: store.thumbnails.clear())
 
 
 def tell(items: Sequence[Item]) -> Named:
@@ -72,31 +72,31 @@ def tell(items: Sequence[Item]) -> Named:
 
 def update(store: Store, items: Sequence[Item]) -> str:
     try:
-        store.update(items)
+        store.items.update(items)
     except ItemNotFoundError as error:
         return str(error)
     return "told"
 
 
 def drop(ids: Sequence[str]) -> Named:
-    return Named(f"drop {ids}", lambda store: store.delete(ids))
+    return Named(f"drop {ids}", lambda store: store.items.delete(ids))
 
 
 def skip(path: str, root: str, reason: str) -> Named:
     skips = [Skipped(path=path, reason=reason, stamp=Stamp(size=1, mtime_ns=2))]
-    return Named(f"skip {root}:{path}", lambda store: store.skip(root, skips))
+    return Named(f"skip {root}:{path}", lambda store: store.skips.put(root, skips))
 
 
 def forget(path: str, root: str) -> Named:
-    return Named(f"forget {root}:{path}", lambda store: store.forget_skips(root, [path]))
+    return Named(f"forget {root}:{path}", lambda store: store.skips.delete(root, [path]))
 
 
 def declare(field: str) -> Named:
-    return Named(f"declare {field}", lambda store: store.declare(field))
+    return Named(f"declare {field}", lambda store: store.search.declare(field))
 
 
 def undeclare(field: str) -> Named:
-    return Named(f"undeclare {field}", lambda store: store.undeclare(field))
+    return Named(f"undeclare {field}", lambda store: store.search.undeclare(field))
 
 
 _ONE = st.sampled_from(_IDS)
@@ -121,28 +121,35 @@ _STEPS = st.one_of(
 
 def asked(store: Store, where: Condition) -> dict[str, Any]:
     """What a store answers to everything that has one right answer."""
-    there = [item.id for item in store.scan()]
+    there = [item.id for item in store.items.scan()]
     return {
-        "items": list(store.scan()),
-        "found": [item.id for item in store.scan(where)],
-        "counts": (store.count(), store.count(where)),
-        "vectors": store.vectors(there).tolist(),
-        "got": store.get(_IDS),
-        "stamps": [store.stamps(root, under) for root in ("", "other") for under in ("", "photos")],
-        "skips": [store.skips(root, under) for root in ("", "other") for under in ("", "photos")],
+        "items": list(store.items.scan()),
+        "found": [item.id for item in store.items.scan(where)],
+        "counts": (store.search.count(), store.search.count(where)),
+        "vectors": store.items.vectors(there).tolist(),
+        "got": store.items.get(_IDS),
+        "stamps": [
+            store.items.stamps(root, under) for root in ("", "other") for under in ("", "photos")
+        ],
+        "skips": [
+            store.skips.below(root, under) for root in ("", "other") for under in ("", "photos")
+        ],
         "facets": [
-            [(value, type(value) is bool, count) for value, count in store.facets(field, given)]
+            [
+                (value, type(value) is bool, count)
+                for value, count in store.search.facets(field, given)
+            ]
             for field in _FIELDS
             for given in (None, where)
         ],
-        "distinct": [store.distinct(field, where) for field in _FIELDS],
-        "fields": store.fields(),
-        "declared": store.declared(),
-        "digests": set(store.with_digest([f"{number:064x}" for number in range(12)])),
-        "keyed": {one for part in store.keyed() for one in part.ids},
-        "thumbnails": store.thumbnails(_IDS),
-        "sides": store.thumbnail_sides(_IDS),
-        "pictured": store.thumbnail_state(),
+        "distinct": [store.search.distinct(field, where) for field in _FIELDS],
+        "fields": store.search.fields(),
+        "declared": store.search.declared(),
+        "digests": set(store.items.with_digest([f"{number:064x}" for number in range(12)])),
+        "keyed": {one for part in store.neighbours.keyed() for one in part.ids},
+        "thumbnails": store.thumbnails.get(_IDS),
+        "sides": store.thumbnails.sides(_IDS),
+        "pictured": store.thumbnails.state(),
         "problems": store.check(),
     }
 
@@ -159,11 +166,11 @@ def level(hits: Sequence[Hit], others: Sequence[Hit]) -> None:
 
 
 def emptied(store: Store) -> None:
-    store.delete([item.id for item in store.scan()])
+    store.items.delete([item.id for item in store.items.scan()])
     for root in ("", "other"):
-        store.forget_skips(root, list(store.skips(root)))
-    for field in store.declared():
-        store.undeclare(field)
+        store.skips.delete(root, list(store.skips.below(root)))
+    for field in store.search.declared():
+        store.search.undeclare(field)
 
 
 @pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
@@ -200,8 +207,8 @@ def test_any_history_leaves_stores_with_the_same_answers(
     queries = random_rows(2, seed=seed)  # among them vectors that are stored
     for exact in (False, True):
         for condition in (None, where):
-            answers = here.search(queries, k=k, exact=exact, where=condition)
-            others = there.search(queries, k=k, exact=exact, where=condition)
+            answers = here.search.nearest(queries, k=k, exact=exact, where=condition)
+            others = there.search.nearest(queries, k=k, exact=exact, where=condition)
             for one, other in zip(answers, others, strict=True):
                 level(one, other)
 
@@ -211,11 +218,11 @@ def test_a_thousand_vectors_have_the_same_exact_answers(pair: tuple[Store, Store
     items = [an_item(f"{number:04}", label=str(number % 7)) for number in range(1000)]
     for store in pair:
         emptied(store)
-        store.upsert(items, vectors)
+        store.items.upsert(items, vectors)
     queries = random_rows(20, seed=9)
-    found = [store.search(queries, k=10, exact=True) for store in pair]
+    found = [store.search.nearest(queries, k=10, exact=True) for store in pair]
     assert found[0] == found[1]
-    near = pair[1].search(queries, k=10)
+    near = pair[1].search.nearest(queries, k=10)
     same = [
         len({hit.item.id for hit in one} & {hit.item.id for hit in other})
         for one, other in zip(found[0], near, strict=True)

@@ -63,7 +63,7 @@ def size(jpeg: bytes) -> tuple[int, int]:
 
 
 def sides(shop: Collection) -> dict[str, int]:
-    return shop.store.thumbnail_sides([item.id for item in shop])
+    return shop.store.thumbnails.sides([item.id for item in shop])
 
 
 # -- making them --------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def sides(shop: Collection) -> dict[str, int]:
 
 def test_a_thumbnail_is_upright_rgb_and_as_small_as_asked(shop: Collection, photo: Path) -> None:
     shop.index(photo.parent, thumbnails=96)
-    kept = shop.store.thumbnails(["a.jpg"])["a.jpg"]
+    kept = shop.store.thumbnails.get(["a.jpg"])["a.jpg"]
     assert kept.side == 96
     with Image.open(BytesIO(kept.jpeg)) as image:
         assert (image.size, image.mode) == ((96, 64), "RGB")
@@ -83,7 +83,7 @@ def test_a_thumbnail_is_upright_rgb_and_as_small_as_asked(shop: Collection, phot
 
 def test_a_small_picture_is_kept_as_large_as_it_is(shop: Collection, pictures: Path) -> None:
     shop.index(pictures, thumbnails=256)
-    assert size(shop.store.thumbnails(["0.png"])["0.png"].jpeg) == (64, 48)
+    assert size(shop.store.thumbnails.get(["0.png"])["0.png"].jpeg) == (64, 48)
 
 
 def test_nothing_is_kept_unless_asked_for(shop: Collection, pictures: Path) -> None:
@@ -145,12 +145,12 @@ def test_copies_and_moved_files_have_theirs(
 
 def test_new_content_has_a_new_thumbnail(shop: Collection, pictures: Path, paint: Paint) -> None:
     shop.index(pictures, thumbnails=64)
-    before = shop.store.thumbnails(["0.png"])
+    before = shop.store.thumbnails.get(["0.png"])
     paint(pictures / "0.png", 50)
     shop.index(pictures)
-    assert shop.store.thumbnails(["0.png"]) != before
+    assert shop.store.thumbnails.get(["0.png"]) != before
     shop.label(["0.png"], "mug")
-    assert shop.store.thumbnails(["0.png"]).keys() == {"0.png"}
+    assert shop.store.thumbnails.get(["0.png"]).keys() == {"0.png"}
 
 
 @pytest.mark.parametrize("side", [-1, 1, 31, 1025])
@@ -196,7 +196,7 @@ def test_what_lacks_one_is_given_it_without_encoding(
         assert (report.thumbnails, report.unchanged) == (0, 9)
         report = shop.index(source, thumbnails=32)
         assert (report.thumbnails, report.unchanged) == (9, 9)
-        assert max(size(shop.store.thumbnails([items[0].id])[items[0].id].jpeg)) == 32
+        assert max(size(shop.store.thumbnails.get([items[0].id])[items[0].id].jpeg)) == 32
         assert shop.check() == []
 
 
@@ -308,7 +308,7 @@ def test_a_file_that_is_there_shows_more_than_its_thumbnail(shop: Collection, ph
 
 def test_a_thumbnail_that_is_large_enough_spares_the_file(shop: Collection, photo: Path) -> None:
     shop.index(photo.parent, thumbnails=96)
-    kept = shop.store.thumbnails(["a.jpg"])["a.jpg"].jpeg
+    kept = shop.store.thumbnails.get(["a.jpg"])["a.jpg"].jpeg
     photo.write_bytes(b"no picture any more")
     assert shop.thumbnail("a.jpg", side=96) == kept
     assert shop.thumbnail("a.jpg", side=200) == kept  # better than nothing
@@ -371,7 +371,7 @@ def test_they_travel_with_a_copy(
         report = copying.copy(shop.store, other.store)
         assert (report.copied, report.unchanged, report.thumbnails) == (0, 9, 9)
         ids = [item.id for item in shop]
-        assert other.store.thumbnails(ids) == shop.store.thumbnails(ids)
+        assert other.store.thumbnails.get(ids) == shop.store.thumbnails.get(ids)
         assert other.info().thumbnail_side == 64
         assert copying.copy(shop.store, other.store).thumbnails == 0
 
@@ -427,5 +427,5 @@ def test_a_run_file_turns_them_on(tmp_path: Path, card: Path, pictures: Path) ->
         (outcome,) = execute(read_run_file(file, {}), shown=quiet)
         assert outcome.status in ("done", "current")
         store = EmbeddedStore.open(tmp_path / "shop")
-        assert store.thumbnail_state().items == kept
+        assert store.thumbnails.state().items == kept
         store.close()

@@ -52,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, card: Path) -> Path:
     )
     with lookalike.open(place / "shop", create=True, encoder=card) as shop:
         shop.index(place / "pictures")
-        shop.store.update(
+        shop.store.items.update(
             [
                 replace(
                     item,

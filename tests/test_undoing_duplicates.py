@@ -66,7 +66,7 @@ def said(shop: Collection) -> dict[str, tuple[object, ...]]:
 
 def say(shop: Collection, item_id: str, **words: object) -> Item:
     item = replace(shop.get(item_id), **words)  # type: ignore[arg-type] # as the test gives
-    shop.store.update([item])
+    shop.store.items.update([item])
     return item
 
 
@@ -245,7 +245,7 @@ def command(tmp_path: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def place(shop: Collection, tmp_path: Path, card: Path) -> Path:
-    shop.store.set_setting("card", str(card))
+    shop.store.settings.set("card", str(card))
     shop.close()
     return tmp_path
 

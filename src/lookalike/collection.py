@@ -285,9 +285,9 @@ class Collection:
             failures.remember(self._store, "", report.skipped, whole=False, kind="id")
         remember_catalogue(self._store, source)
         if report.indexed or report.reused or report.removed:
-            self._store.set_setting(settings_keys.UPDATED_AT, time.time())
+            self._store.settings.set(settings_keys.UPDATED_AT, time.time())
         if optimize and not report.interrupted:
-            self._store.optimize()
+            self._store.search.optimize()
         return report
 
     def _index_folder(
@@ -371,9 +371,9 @@ class Collection:
             if isinstance(ids, str)
             else [one for one in ids if is_text(one)]
         )
-        removed = self._store.delete(named)
+        removed = self._store.items.delete(named)
         if removed:
-            self._store.set_setting(settings_keys.UPDATED_AT, time.time())
+            self._store.settings.set(settings_keys.UPDATED_AT, time.time())
         return removed + absent.forget(self._store, named)
 
     def remove_root(self, name: str) -> int:
@@ -383,9 +383,11 @@ class Collection:
         # Items that came as bytes have no path: they are of no root, not of the first.
         gone = [one.item.id for one in self.missing() if one.item.root == name]
         absent.forget(self._store, gone)
-        removed = self.remove([one for path, (one, _) in self._store.stamps(name).items() if path])
-        self._store.forget_skips(name, list(self._store.skips(name)))
-        self._store.change_setting(
+        removed = self.remove(
+            [one for path, (one, _) in self._store.items.stamps(name).items() if path]
+        )
+        self._store.skips.delete(name, list(self._store.skips.below(name)))
+        self._store.settings.change(
             settings_keys.ROOTS,
             lambda stored: roots_json([root for root in read_roots(stored) if root.name != name]),
         )
@@ -400,7 +402,7 @@ class Collection:
 
     def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
         """Prepare a large collection for quick searches; see ``Store.optimize``."""
-        return self._store.optimize(progress=progress)
+        return self._store.search.optimize(progress=progress)
 
     # -- asking ----------------------------------------------------------------------------
 
@@ -456,7 +458,7 @@ class Collection:
         if self._store.bound() is None:
             raise CollectionError("the collection is empty; `lookalike index FOLDER` fills it")
         prepared = self._bound_encoder().prepare(picture.image)
-        self._store.warm()  # while a network that is just being opened opens on its thread
+        self._store.search.warm()  # while a network that is just being opened opens on its thread
         return PreparedQuery(
             prepared=prepared,
             digest=None if data is None else images.digest(data),
@@ -495,14 +497,14 @@ class Collection:
 
     def get(self, id: str) -> Item:
         """The item of an id; ``ItemNotFoundError`` when there is none."""
-        item = self._store.get([id]).get(id) if is_text(id) else None
+        item = self._store.items.get([id]).get(id) if is_text(id) else None
         if item is None:
             raise ItemNotFoundError(f"there is no item {id!r}")
         return item
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Stored vectors, (len(ids), dim) float32 with unit rows."""
-        return self._store.vectors(ids)
+        return self._store.items.vectors(ids)
 
     def thumbnail(self, id: str, *, side: int = 320) -> bytes:
         """A JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.
@@ -511,7 +513,7 @@ class Collection:
         ``ItemNotFoundError``, and ``ImageError`` where neither can be had.
         """
         item = self.get(id)
-        kept = self._store.thumbnails([id]).get(id)
+        kept = self._store.thumbnails.get([id]).get(id)
         return render_thumbnail(item, self.file_of(item), kept, side=side, limits=self.limits)
 
     def previews(self, items: Iterable[Item], *, side: int) -> Iterator[Image.Image | None]:
@@ -536,15 +538,15 @@ class Collection:
         ]
 
     def __contains__(self, id: object) -> bool:
-        return isinstance(id, str) and is_text(id) and id in self._store.get([id])
+        return isinstance(id, str) and is_text(id) and id in self._store.items.get([id])
 
     def count(self, where: str | Condition | None = None) -> int:
         """How many items there are, or meet a filter."""
-        return self._store.count(_condition(where))
+        return self._store.search.count(_condition(where))
 
     def items(self, where: str | Condition | None = None) -> Iterator[Item]:
         """Items by ascending id, all or those that meet a filter."""
-        return self._store.scan(_condition(where))
+        return self._store.items.scan(_condition(where))
 
     def sample(self, k: int, *, seed: int = 0, where: str | Condition | None = None) -> list[Item]:
         """``k`` items by chance, all or of those that meet a filter; of exact copies one.
@@ -561,7 +563,7 @@ class Collection:
 
         Most first; of a list each element counts. Raises ``FilterError``.
         """
-        return self._store.facets(field, _condition(where), limit=limit)
+        return self._store.search.facets(field, _condition(where), limit=limit)
 
     def notes(
         self, where: str | Condition | None = None, *, field: str | None = None
@@ -586,15 +588,15 @@ class Collection:
                 f"{field} is every item's own, and needs no index; metadata.{field} is the field "
                 "of that name in the metadata"
             )
-        self._store.declare(field)
+        self._store.search.declare(field)
 
     def undeclare(self, field: str) -> bool:
         """Drop a field's index; says whether there was one."""
-        return self._store.undeclare(field)
+        return self._store.search.undeclare(field)
 
     def declared(self) -> list[str]:
         """The metadata fields that are indexed, sorted."""
-        return self._store.declared()
+        return self._store.search.declared()
 
     def label(self, ids: Sequence[str], label: str | None) -> None:
         """Set the label of items by hand, or remove it (``None``). ``ItemNotFoundError``.
@@ -626,10 +628,10 @@ class Collection:
         return absent.missing(self._store)
 
     def __len__(self) -> int:
-        return self._store.count()
+        return self._store.search.count()
 
     def __iter__(self) -> Iterator[Item]:
-        return self._store.scan()
+        return self._store.items.scan()
 
     def info(self) -> CollectionInfo:
         """What the collection holds and where."""
@@ -638,11 +640,11 @@ class Collection:
         roots = self.roots()
         names = {"", *(root.name for root in roots)}
         reasons = Counter(
-            skip.reason for name in sorted(names) for skip in self._store.skips(name).values()
+            skip.reason for name in sorted(names) for skip in self._store.skips.below(name).values()
         )
         reasons.update(one.reason for one in failures.remembered(self._store))
-        updated = self._store.setting(settings_keys.UPDATED_AT)
-        pictured = self._store.thumbnail_state()
+        updated = self._store.settings.get(settings_keys.UPDATED_AT)
+        pictured = self._store.thumbnails.state()
         size, ann_index_rows = facts.get("bytes"), facts.get("ann_index_rows")
         return CollectionInfo(
             address=str(facts["address"]),
@@ -673,12 +675,12 @@ class Collection:
             items=len(self),
             labels={
                 str(label): count
-                for label, count in self._store.facets("label", labelled, limit=labels)
+                for label, count in self._store.search.facets("label", labelled, limit=labels)
             },
-            distinct_labels=self._store.distinct("label", labelled),
-            unlabelled=self._store.count(Not(labelled)),
-            groups=self._store.distinct("group", Exists("group")),
-            fields=tuple(self._store.fields()) if fields else None,
+            distinct_labels=self._store.search.distinct("label", labelled),
+            unlabelled=self._store.search.count(Not(labelled)),
+            groups=self._store.search.distinct("group", Exists("group")),
+            fields=tuple(self._store.search.fields()) if fields else None,
         )
 
     def skipped(self) -> list[Skipped]:
@@ -691,7 +693,7 @@ class Collection:
         found = [
             skip if place is None else replace(skip, path=str(place / skip.path))
             for name, place in roots.items()
-            for skip in self._store.skips(name).values()
+            for skip in self._store.skips.below(name).values()
         ]
         found += failures.remembered(self._store)
         return sorted(found, key=lambda skip: skip.path)
@@ -704,7 +706,7 @@ class Collection:
 
     def roots(self) -> list[Root]:
         """The folders that have been indexed, first come first."""
-        return read_roots(self._store.setting(settings_keys.ROOTS))
+        return read_roots(self._store.settings.get(settings_keys.ROOTS))
 
     def relocate(
         self,
@@ -734,7 +736,7 @@ class Collection:
                 from lookalike.indexing import relocating  # noqa: PLC0415 - a search should not pay for it
 
                 relocating.check_new(self._store, place)
-            self._store.change_setting(
+            self._store.settings.change(
                 settings_keys.ROOTS, lambda stored: roots_json(with_root(read_roots(stored), place))
             )
         roots = self.roots()
@@ -811,7 +813,7 @@ class Collection:
         if root is None:
             return None
         item_id = id_of(root.name, place.relative_to(root.path).as_posix())
-        return self._store.get([item_id]).get(item_id)
+        return self._store.items.get([item_id]).get(item_id)
 
     def close(self) -> None:
         """Let go of files and connections."""

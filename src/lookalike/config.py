@@ -114,7 +114,7 @@ def open_collection(
         if Path(chosen).suffix == ".toml" and _is_new_card(store, opened):
             # Stored for the next time; a collection that may not be written is still searched.
             with suppress(StoreReadOnlyError, StoreDeniedError):
-                store.set_setting(settings_keys.CARD, str(Path(chosen).resolve()))
+                store.settings.set(settings_keys.CARD, str(Path(chosen).resolve()))
         return opened
 
     store = _open_store(known.collection if address is None else address, known, create=create)
@@ -130,7 +130,7 @@ def encoder_of(store: Store) -> str:
     For a collection without items, return the default encoder's name. Raise ``ModelCardError`` if
     the card was moved or deleted.
     """
-    card, bound = store.setting(settings_keys.CARD), store.bound()
+    card, bound = store.settings.get(settings_keys.CARD), store.bound()
     if not isinstance(card, str):
         return bound[0] if bound else DEFAULT_ENCODER
     if not Path(card).exists():
@@ -144,7 +144,7 @@ def encoder_of(store: Store) -> str:
 
 def _is_new_card(store: Store, encoder: Encoder) -> bool:
     """Return whether to remember an encoder's card: for a new collection, or one that was moved."""
-    bound, stored = store.bound(), store.setting(settings_keys.CARD)
+    bound, stored = store.bound(), store.settings.get(settings_keys.CARD)
     if bound is None:
         return True
     moved = isinstance(stored, str) and not Path(stored).exists()

@@ -424,7 +424,7 @@ class _Search:
             exact = self._options.exact
 
             def search(ask: int) -> _Found:
-                (found,) = self._store.search(vector, k=ask, exact=exact, where=where)
+                (found,) = self._store.search.nearest(vector, k=ask, exact=exact, where=where)
                 return _Found(found, complete=len(found) < ask)
 
             hits = self._widen(search, k, spare=max(len(self._own_ids), 1))
@@ -434,7 +434,7 @@ class _Search:
         """Return what reads the neighbour table; it gives ``None`` where only a search can say."""
 
         def read(ask: int) -> _Found | None:
-            found = self._store.neighbours(id, k=ask, exact=self._options.exact, where=where)
+            found = self._store.neighbours.get(id, k=ask, exact=self._options.exact, where=where)
             if found is None:
                 return None
             return _Found(found.hits, found.complete, more=len(found.hits) >= ask)
@@ -481,7 +481,7 @@ class _Search:
     def _vector(self) -> Encoded:
         if self._encoded is None:
             assert self._item_id is not None  # noqa: S101 - the only query that is not encoded
-            self._encoded = Encoded(vector=self._store.vectors([self._item_id])[0])
+            self._encoded = Encoded(vector=self._store.items.vectors([self._item_id])[0])
         return self._encoded
 
 

@@ -42,7 +42,7 @@ def stock(home: Path, card: Path, paint: Callable[[Path, int], Path]) -> Path:
     shutil.copyfile(pictures / "0.png", pictures / "copy.png")
     with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
-        shop.store.update(
+        shop.store.items.update(
             [
                 replace(
                     item,

@@ -25,7 +25,7 @@ def _removed(address: str) -> None:
         store = opened(parse_address(address))
     except CollectionNotFoundError:
         return
-    names = store.setting("replaced")
+    names = store.settings.get("replaced")
     for name in names if isinstance(names, list) else []:
         store.sibling(str(name), create=False).drop()
     store.drop()

@@ -173,46 +173,48 @@ class StoreContract:
             group="p1",
             metadata={"price": 12.5, "sizes": [40, 41], "note": None, "name": "Schuh"},
         )
-        store.upsert([item], rows((1, 2, 3)))
-        assert store.get([item.id]) == {item.id: item}
-        np.testing.assert_allclose(store.vectors([item.id]), rows((1, 2, 3)), atol=1e-3)
+        store.items.upsert([item], rows((1, 2, 3)))
+        assert store.items.get([item.id]) == {item.id: item}
+        np.testing.assert_allclose(store.items.vectors([item.id]), rows((1, 2, 3)), atol=1e-3)
 
     def test_an_empty_store_answers_every_question(self, store: Store) -> None:
-        assert store.count() == 0
-        assert list(store.scan()) == []
-        assert store.get(["a"]) == {}
-        assert store.stamps("") == {}
-        assert store.skips("") == {}
-        assert store.search(rows((1, 0)), k=3) == [[]]
-        assert store.search(rows((1, 0)), k=3, where=parse("label=x")) == [[]]
-        assert store.facets("label") == []
-        assert store.delete(["a"]) == 0
-        assert store.vectors([]).shape == (0, DIM)
+        assert store.search.count() == 0
+        assert list(store.items.scan()) == []
+        assert store.items.get(["a"]) == {}
+        assert store.items.stamps("") == {}
+        assert store.skips.below("") == {}
+        assert store.search.nearest(rows((1, 0)), k=3) == [[]]
+        assert store.search.nearest(rows((1, 0)), k=3, where=parse("label=x")) == [[]]
+        assert store.search.facets("label") == []
+        assert store.items.delete(["a"]) == 0
+        assert store.items.vectors([]).shape == (0, DIM)
         assert not store.check()
 
     def test_upserting_twice_leaves_one_item_with_the_last_content(self, store: Store) -> None:
-        store.upsert([an_item("a", label="old")], rows((1, 0)))
-        store.upsert([an_item("a", label="new")], rows((0, 1)))
-        assert store.count() == 1
-        assert store.get(["a"])["a"].label == "new"
-        assert store.search(rows((0, 1)), k=2)[0][0].score == pytest.approx(1, abs=1e-3)
+        store.items.upsert([an_item("a", label="old")], rows((1, 0)))
+        store.items.upsert([an_item("a", label="new")], rows((0, 1)))
+        assert store.search.count() == 1
+        assert store.items.get(["a"])["a"].label == "new"
+        assert store.search.nearest(rows((0, 1)), k=2)[0][0].score == pytest.approx(1, abs=1e-3)
 
     def test_of_two_items_with_one_id_in_a_batch_the_last_wins(self, store: Store) -> None:
-        store.upsert([an_item("a", label="1"), an_item("a", label="2")], rows((1, 0), (0, 1)))
-        assert store.count() == 1
-        assert store.get(["a"])["a"].label == "2"
-        np.testing.assert_allclose(store.vectors(["a"]), rows((0, 1)), atol=1e-3)
+        store.items.upsert([an_item("a", label="1"), an_item("a", label="2")], rows((1, 0), (0, 1)))
+        assert store.search.count() == 1
+        assert store.items.get(["a"])["a"].label == "2"
+        np.testing.assert_allclose(store.items.vectors(["a"]), rows((0, 1)), atol=1e-3)
 
     def test_inserting_replaces_nothing_and_names_what_was_taken(self, store: Store) -> None:
-        store.upsert([an_item("a", label="old")], rows((1, 0)), [small(b"old")])
+        store.items.upsert([an_item("a", label="old")], rows((1, 0)), [small(b"old")])
         items = [an_item("a", label="x"), an_item("b", label="1"), an_item("b", label="2")]
-        lost = store.insert(items, rows((0, 1), (0, 1), (1, 1)), [small(b"x"), small(b"b"), None])
+        lost = store.items.insert(
+            items, rows((0, 1), (0, 1), (1, 1)), [small(b"x"), small(b"b"), None]
+        )
         assert lost == {"a", "b"}
-        assert {one.id: one.label for one in store.scan()} == {"a": "old", "b": "1"}
-        np.testing.assert_allclose(store.vectors(["a"]), rows((1, 0)), atol=1e-3)
-        assert store.thumbnails(["a", "b"]) == {"a": small(b"old"), "b": small(b"b")}
-        assert store.search(rows((0, 1)), k=1)[0][0].item.id == "b"
-        assert store.insert([], random_rows(0)) == set()
+        assert {one.id: one.label for one in store.items.scan()} == {"a": "old", "b": "1"}
+        np.testing.assert_allclose(store.items.vectors(["a"]), rows((1, 0)), atol=1e-3)
+        assert store.thumbnails.get(["a", "b"]) == {"a": small(b"old"), "b": small(b"b")}
+        assert store.search.nearest(rows((0, 1)), k=1)[0][0].item.id == "b"
+        assert store.items.insert([], random_rows(0)) == set()
         assert not store.check()
 
     def test_of_many_that_insert_one_id_at_once_one_does(
@@ -222,44 +224,46 @@ class StoreContract:
 
         def insert(number: int) -> set[str]:
             item = an_item("a", label=str(number))
-            return stores[number % 3].insert([item], random_rows(1, seed=number))
+            return stores[number % 3].items.insert([item], random_rows(1, seed=number))
 
         with ThreadPoolExecutor(6) as pool:
             lost = list(pool.map(insert, range(12)))
         assert lost.count(set()) == 1
         winner = lost.index(set())
-        assert store.get(["a"])["a"].label == str(winner)
-        np.testing.assert_allclose(store.vectors(["a"]), random_rows(1, seed=winner), atol=1e-2)
+        assert store.items.get(["a"])["a"].label == str(winner)
+        np.testing.assert_allclose(
+            store.items.vectors(["a"]), random_rows(1, seed=winner), atol=1e-2
+        )
         assert not store.check()
 
     def test_update_changes_what_is_said_and_keeps_the_vector(self, store: Store) -> None:
-        store.upsert([an_item("a")], rows((1, 2)))
-        store.update([an_item("a", label="mug", stamp=Stamp(size=1, mtime_ns=2))])
-        assert store.get(["a"])["a"].label == "mug"
-        assert store.get(["a"])["a"].stamp == Stamp(size=1, mtime_ns=2)
-        np.testing.assert_allclose(store.vectors(["a"]), rows((1, 2)), atol=1e-3)
+        store.items.upsert([an_item("a")], rows((1, 2)))
+        store.items.update([an_item("a", label="mug", stamp=Stamp(size=1, mtime_ns=2))])
+        assert store.items.get(["a"])["a"].label == "mug"
+        assert store.items.get(["a"])["a"].stamp == Stamp(size=1, mtime_ns=2)
+        np.testing.assert_allclose(store.items.vectors(["a"]), rows((1, 2)), atol=1e-3)
 
     def test_update_of_something_new_changes_nothing(self, store: Store) -> None:
-        store.upsert([an_item("a")], rows((1, 0)))
+        store.items.upsert([an_item("a")], rows((1, 0)))
         with pytest.raises(ItemNotFoundError, match="'b'"):
-            store.update([an_item("a", label="x"), an_item("b")])
-        assert store.get(["a"])["a"].label is None
+            store.items.update([an_item("a", label="x"), an_item("b")])
+        assert store.items.get(["a"])["a"].label is None
 
     def test_delete_passes_over_what_is_not_there(self, store: Store) -> None:
-        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
-        assert store.delete(["a", "nobody", "a"]) == 1
-        assert [item.id for item in store.scan()] == ["b"]
+        store.items.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        assert store.items.delete(["a", "nobody", "a"]) == 1
+        assert [item.id for item in store.items.scan()] == ["b"]
 
     def test_vectors_come_in_the_order_asked_and_may_repeat(self, store: Store) -> None:
-        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
-        got = store.vectors(["b", "a", "b"])
+        store.items.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        got = store.items.vectors(["b", "a", "b"])
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, rows((0, 1), (1, 0), (0, 1)), atol=1e-3)
 
     def test_vectors_of_a_missing_item_name_it(self, store: Store) -> None:
-        store.upsert([an_item("a")], rows((1, 0)))
+        store.items.upsert([an_item("a")], rows((1, 0)))
         with pytest.raises(ItemNotFoundError, match="'nobody'"):
-            store.vectors(["a", "nobody"])
+            store.items.vectors(["a", "nobody"])
 
     def test_vectors_that_are_not_unit_rows_are_refused_whole(self, store: Store) -> None:
         items = [an_item("a"), an_item("b")]
@@ -267,13 +271,13 @@ class StoreContract:
             vectors = rows((1, 0), (0, 1))
             vectors[1] = bad(DIM)
             with pytest.raises(ValueError, match="length 1"):
-                store.upsert(items, vectors)
+                store.items.upsert(items, vectors)
         vectors[1] = np.nan
         with pytest.raises(ValueError, match="length 1"):
-            store.upsert(items, vectors)
+            store.items.upsert(items, vectors)
         with pytest.raises(ValueError, match="vectors are"):
-            store.upsert(items, rows((1, 0)))
-        assert store.count() == 0
+            store.items.upsert(items, rows((1, 0)))
+        assert store.search.count() == 0
 
     @pytest.mark.parametrize("operator", ["=", "!=", "<", "<=", ">", ">="])
     @pytest.mark.parametrize("place", ["7f", "7f3", "80" * 32, "8", "AB", "zz", ""])
@@ -282,19 +286,19 @@ class StoreContract:
     ) -> None:
         digests = ["00" * 32, "7e" * 32, "7f" * 32, "7f30" * 16, "80" * 32, "ab" * 32, "ff" * 32]
         items = [an_item(digest, digest=digest) for digest in digests]
-        store.upsert(items, random_rows(len(items)))
+        store.items.upsert(items, random_rows(len(items)))
         wanted = [one for one in sorted(digests) if _ORDER[operator](one, place)]
-        found = store.scan(Compare("digest", operator, Value(place)))
+        found = store.items.scan(Compare("digest", operator, Value(place)))
         assert [item.id for item in found] == wanted
 
     def test_copies_are_found_by_digest(self, store: Store) -> None:
-        store.upsert([an_item("a", digest="ab" * 32)], rows((1, 0)))
-        assert store.with_digest(["ab" * 32, "cd" * 32]) == {"ab" * 32: "a"}
+        store.items.upsert([an_item("a", digest="ab" * 32)], rows((1, 0)))
+        assert store.items.with_digest(["ab" * 32, "cd" * 32]) == {"ab" * 32: "a"}
 
     def test_scan_gives_every_item_once_by_id(self, store: Store) -> None:
         ids = [f"{number:04d}" for number in range(300)]
-        store.upsert([an_item(one) for one in reversed(ids)], random_rows(300))
-        assert [item.id for item in store.scan()] == ids
+        store.items.upsert([an_item(one) for one in reversed(ids)], random_rows(300))
+        assert [item.id for item in store.items.scan()] == ids
 
     def test_scan_gives_the_first_items_alone_where_only_they_are_wanted(
         self, store: Store
@@ -302,33 +306,33 @@ class StoreContract:
         ids = [f"{number:04d}" for number in range(30)]
         labels = ["mug" if number % 3 else "cup" for number in range(30)]
         items = [an_item(one, label=label) for one, label in zip(ids, labels, strict=True)]
-        store.upsert(items, random_rows(30))
+        store.items.upsert(items, random_rows(30))
         for limit in (0, 1, 7, 30, 1000, 100_000):
-            assert [item.id for item in store.scan(limit=limit)] == ids[:limit]
+            assert [item.id for item in store.items.scan(limit=limit)] == ids[:limit]
         later = parse('label=cup and id>"0009"')
-        assert [item.id for item in store.scan(later, limit=2)] == ["0012", "0015"]
+        assert [item.id for item in store.items.scan(later, limit=2)] == ["0012", "0015"]
 
     def test_scan_shows_one_moment_whatever_is_written_meanwhile(self, store: Store) -> None:
-        store.upsert([an_item(str(number)) for number in range(10)], random_rows(10))
-        walk = store.scan()
+        store.items.upsert([an_item(str(number)) for number in range(10)], random_rows(10))
+        walk = store.items.scan()
         first = next(walk)
-        store.delete([str(number) for number in range(10)])
-        store.upsert([an_item("later")], random_rows(1))
+        store.items.delete([str(number) for number in range(10)])
+        store.items.upsert([an_item("later")], random_rows(1))
         assert {first.id, *(item.id for item in walk)} == {str(number) for number in range(10)}
 
     def test_an_id_may_be_any_text(self, store: Store) -> None:
         ids = ["鞋 👟", "a/b c?d#e%20f&g=h", "é" * 257, "sha256:x", "_id", "*", "\n", "a\0b"]
         ids += ["x" * 3000, "long " * 200 + "1", "long " * 200 + "2"]
         vectors = random_rows(len(ids))
-        store.upsert([an_item(one, path="") for one in ids], vectors)
-        assert [item.id for item in store.scan()] == sorted(ids)
-        assert set(store.get(ids)) == set(ids)
-        np.testing.assert_allclose(store.vectors(ids), vectors, atol=1e-3)
+        store.items.upsert([an_item(one, path="") for one in ids], vectors)
+        assert [item.id for item in store.items.scan()] == sorted(ids)
+        assert set(store.items.get(ids)) == set(ids)
+        np.testing.assert_allclose(store.items.vectors(ids), vectors, atol=1e-3)
         for one, vector in zip(ids, vectors, strict=True):
-            assert store.search(vector[None, :], k=1)[0][0].item.id == one
-            assert store.count(Compare("id", "=", Value.of(one))) == 1
-        assert store.delete(ids) == len(ids)
-        assert store.count() == 0
+            assert store.search.nearest(vector[None, :], k=1)[0][0].item.id == one
+            assert store.search.count(Compare("id", "=", Value.of(one))) == 1
+        assert store.items.delete(ids) == len(ids)
+        assert store.search.count() == 0
 
     def test_what_is_no_text_is_refused_whole(self, store: Store) -> None:
         for item in (
@@ -337,182 +341,184 @@ class StoreContract:
             an_item("a", metadata={"t": ["\ud800"]}),
         ):
             with pytest.raises(UnicodeEncodeError):
-                store.upsert([an_item("b"), item], random_rows(2))
-        assert store.count() == 0
+                store.items.upsert([an_item("b"), item], random_rows(2))
+        assert store.search.count() == 0
 
     def test_nothing_to_write_writes_nothing(self, store: Store) -> None:
-        store.upsert([], random_rows(0))
-        store.update([])
-        store.skip("", [])
-        store.forget_skips("", [])
-        assert store.delete([]) == 0
-        assert store.get([]) == {}
-        assert store.with_digest([]) == {}
-        assert store.count() == 0
+        store.items.upsert([], random_rows(0))
+        store.items.update([])
+        store.skips.put("", [])
+        store.skips.delete("", [])
+        assert store.items.delete([]) == 0
+        assert store.items.get([]) == {}
+        assert store.items.with_digest([]) == {}
+        assert store.search.count() == 0
 
     # -- thumbnails ------------------------------------------------------------------------
 
     def test_a_thumbnail_comes_back_as_it_went_in(self, store: Store) -> None:
         every = small(bytes(range(256)) * 40, side=1024)
         ids = ["鞋 👟/é.jpg", "a\0b", "x" * 600]
-        store.upsert(
+        store.items.upsert(
             [an_item(one) for one in [*ids, "bare"]],
             random_rows(4),
             [every, small(b""), None, None],
         )
-        assert store.thumbnails([*ids, "bare", "nobody"]) == {ids[0]: every, ids[1]: small(b"")}
-        assert store.thumbnail_sides([*ids, "bare", "nobody"]) == {ids[0]: 1024, ids[1]: 64}
-        assert store.thumbnail_state() == ThumbnailState(items=2, bytes=256 * 40 + 2 + 2)
+        assert store.thumbnails.get([*ids, "bare", "nobody"]) == {ids[0]: every, ids[1]: small(b"")}
+        assert store.thumbnails.sides([*ids, "bare", "nobody"]) == {ids[0]: 1024, ids[1]: 64}
+        assert store.thumbnails.state() == ThumbnailState(items=2, bytes=256 * 40 + 2 + 2)
         assert store.check() == []
 
     def test_many_are_asked_for_the_sides_of_theirs(self, store: Store) -> None:
         ids = [f"{number:04d}é" for number in range(1200)]
-        assert store.thumbnail_sides(ids) == {}
+        assert store.thumbnails.sides(ids) == {}
         items = [an_item(one) for one in ids[:9]]
-        store.upsert(items, random_rows(9), [small(b"1", side=32 + n) for n in range(9)])
-        store.upsert(items[:2], random_rows(2, 1), [small(b"2", side=99), None])
+        store.items.upsert(items, random_rows(9), [small(b"1", side=32 + n) for n in range(9)])
+        store.items.upsert(items[:2], random_rows(2, 1), [small(b"2", side=99), None])
         sides = {ids[0]: 99, **{ids[number]: 32 + number for number in range(2, 9)}}
-        assert store.thumbnail_sides(ids) == sides
-        assert store.thumbnail_sides(ids[5:]) == {one: sides[one] for one in ids[5:9]}
+        assert store.thumbnails.sides(ids) == sides
+        assert store.thumbnails.sides(ids[5:]) == {one: sides[one] for one in ids[5:9]}
 
     def test_an_item_and_its_thumbnail_change_together(self, store: Store) -> None:
-        store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), small(b"1")])
-        store.upsert([an_item("a"), an_item("b")], random_rows(2, 1), [small(b"2"), None])
-        assert store.thumbnails(["a", "b"]) == {"a": small(b"2")}
-        store.upsert([an_item("a")], random_rows(1, 2))
-        assert store.thumbnails(["a", "b"]) == {}
-        assert store.thumbnail_state() == ThumbnailState(items=0, bytes=0)
+        store.items.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), small(b"1")])
+        store.items.upsert([an_item("a"), an_item("b")], random_rows(2, 1), [small(b"2"), None])
+        assert store.thumbnails.get(["a", "b"]) == {"a": small(b"2")}
+        store.items.upsert([an_item("a")], random_rows(1, 2))
+        assert store.thumbnails.get(["a", "b"]) == {}
+        assert store.thumbnails.state() == ThumbnailState(items=0, bytes=0)
         assert store.check() == []
 
     def test_of_two_thumbnails_of_one_id_in_a_batch_the_last_wins(self, store: Store) -> None:
-        store.upsert([an_item("a"), an_item("a")], random_rows(2), [small(b"1"), small(b"2")])
-        assert store.thumbnails(["a"]) == {"a": small(b"2")}
-        store.upsert([an_item("a"), an_item("a")], random_rows(2), [small(b"3"), None])
-        assert store.thumbnails(["a"]) == {}
+        store.items.upsert([an_item("a"), an_item("a")], random_rows(2), [small(b"1"), small(b"2")])
+        assert store.thumbnails.get(["a"]) == {"a": small(b"2")}
+        store.items.upsert([an_item("a"), an_item("a")], random_rows(2), [small(b"3"), None])
+        assert store.thumbnails.get(["a"]) == {}
 
     def test_there_is_a_place_for_the_thumbnail_of_each_item(self, store: Store) -> None:
         with pytest.raises(ValueError, match="1 thumbnails for 2 items"):
-            store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1")])
-        assert store.count() == 0
+            store.items.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1")])
+        assert store.search.count() == 0
 
     def test_what_is_said_anew_leaves_the_thumbnail(self, store: Store) -> None:
-        store.upsert([an_item("a")], random_rows(1), [small(b"1")])
-        store.update([an_item("a", label="mug", metadata={"price": 5}, digest="cd" * 32)])
-        assert store.thumbnails(["a"]) == {"a": small(b"1")}
+        store.items.upsert([an_item("a")], random_rows(1), [small(b"1")])
+        store.items.update([an_item("a", label="mug", metadata={"price": 5}, digest="cd" * 32)])
+        assert store.thumbnails.get(["a"]) == {"a": small(b"1")}
 
     def test_a_thumbnail_goes_with_its_item(self, store: Store) -> None:
-        store.upsert([an_item("a"), an_item("b")], random_rows(2), [small(b"1"), small(b"22")])
-        store.delete(["a"])
-        assert store.thumbnails(["a", "b"]) == {"b": small(b"22")}
-        assert store.thumbnail_state() == ThumbnailState(items=1, bytes=4)
-        store.upsert([an_item("a")], random_rows(1))
-        assert store.thumbnails(["a"]) == {}
+        store.items.upsert(
+            [an_item("a"), an_item("b")], random_rows(2), [small(b"1"), small(b"22")]
+        )
+        store.items.delete(["a"])
+        assert store.thumbnails.get(["a", "b"]) == {"b": small(b"22")}
+        assert store.thumbnails.state() == ThumbnailState(items=1, bytes=4)
+        store.items.upsert([an_item("a")], random_rows(1))
+        assert store.thumbnails.get(["a"]) == {}
 
     def test_an_item_is_given_a_thumbnail_later(self, store: Store) -> None:
         items = [an_item("a"), an_item("b"), an_item("gone")]
-        store.upsert(items, random_rows(3), [None, small(b"1"), None])
-        vectors = store.vectors(["a", "b"])
-        store.delete(["gone"])
+        store.items.upsert(items, random_rows(3), [None, small(b"1"), None])
+        vectors = store.items.vectors(["a", "b"])
+        store.items.delete(["gone"])
         thumbnails = [small(b"2"), small(b"3", side=128), small(b"4")]
-        assert store.set_thumbnails(items, thumbnails) == 2
-        assert store.thumbnails(["a", "b", "gone"]) == {"a": thumbnails[0], "b": thumbnails[1]}
-        assert list(store.scan()) == items[:2]
-        np.testing.assert_array_equal(store.vectors(["a", "b"]), vectors)
-        assert store.set_thumbnails([], []) == 0
+        assert store.thumbnails.put(items, thumbnails) == 2
+        assert store.thumbnails.get(["a", "b", "gone"]) == {"a": thumbnails[0], "b": thumbnails[1]}
+        assert list(store.items.scan()) == items[:2]
+        np.testing.assert_array_equal(store.items.vectors(["a", "b"]), vectors)
+        assert store.thumbnails.put([], []) == 0
 
     def test_a_thumbnail_of_other_content_is_passed_over(self, store: Store) -> None:
         """Between reading a file and writing its thumbnail somebody may replace the item."""
         before = an_item("a", digest="ab" * 32)
-        store.upsert([an_item("a", digest="cd" * 32)], random_rows(1))
-        assert store.set_thumbnails([before], [small(b"1")]) == 0
-        assert store.thumbnails(["a"]) == {}
+        store.items.upsert([an_item("a", digest="cd" * 32)], random_rows(1))
+        assert store.thumbnails.put([before], [small(b"1")]) == 0
+        assert store.thumbnails.get(["a"]) == {}
 
     def test_dropped_thumbnails_are_gone_and_nothing_else(self, store: Store) -> None:
         items = [an_item(f"{number:02}") for number in range(30)]
-        store.drop_thumbnails()
-        store.upsert(items, random_rows(30), [small(b"x" * 5000)] * 30)
-        store.drop_thumbnails()
-        assert store.thumbnails([item.id for item in items]) == {}
-        assert store.thumbnail_state() == ThumbnailState(items=0, bytes=0)
-        assert list(store.scan()) == items
+        store.thumbnails.clear()
+        store.items.upsert(items, random_rows(30), [small(b"x" * 5000)] * 30)
+        store.thumbnails.clear()
+        assert store.thumbnails.get([item.id for item in items]) == {}
+        assert store.thumbnails.state() == ThumbnailState(items=0, bytes=0)
+        assert list(store.items.scan()) == items
         np.testing.assert_allclose(
-            store.vectors([item.id for item in items]), random_rows(30), atol=1e-3
+            store.items.vectors([item.id for item in items]), random_rows(30), atol=1e-3
         )
-        assert store.set_thumbnails(items[:1], [small(b"1")]) == 1
+        assert store.thumbnails.put(items[:1], [small(b"1")]) == 1
 
     # -- searching -------------------------------------------------------------------------
 
     def test_scores_are_cosines_best_first(self, store: Store) -> None:
-        store.upsert(
+        store.items.upsert(
             [an_item("same"), an_item("half"), an_item("none"), an_item("opposite")],
             rows((1, 0), (1, 3**0.5), (0, 1), (-1, 0)),
         )
-        (hits,) = store.search(rows((1, 0)), k=10)
+        (hits,) = store.search.nearest(rows((1, 0)), k=10)
         assert [hit.item.id for hit in hits] == ["same", "half", "none", "opposite"]
         assert [hit.score for hit in hits] == pytest.approx([1, 0.5, 0, -1], abs=1e-3)
 
     def test_equal_scores_come_by_id(self, store: Store) -> None:
         ids = ["c", "a", "d", "b"]
-        store.upsert([an_item(one) for one in ids], rows(*[(0.3, 0.7, 0.1)] * 4))
-        (hits,) = store.search(rows((1, 1)), k=4)
+        store.items.upsert([an_item(one) for one in ids], rows(*[(0.3, 0.7, 0.1)] * 4))
+        (hits,) = store.search.nearest(rows((1, 1)), k=4)
         assert [hit.item.id for hit in hits] == ["a", "b", "c", "d"]
         assert len({hit.score for hit in hits}) == 1
 
     def test_exactly_k_answers_come_while_there_are_k(self, store: Store) -> None:
-        store.upsert([an_item(f"{number}") for number in range(9)], random_rows(9))
+        store.items.upsert([an_item(f"{number}") for number in range(9)], random_rows(9))
         for k in (1, 5, 9, 50, 20_000):
-            assert len(store.search(random_rows(1, seed=1), k=k)[0]) == min(k, 9)
+            assert len(store.search.nearest(random_rows(1, seed=1), k=k)[0]) == min(k, 9)
 
     def test_removed_items_are_no_answers_and_cost_no_places(self, store: Store) -> None:
-        store.upsert([an_item(f"{number:03d}") for number in range(200)], random_rows(200))
+        store.items.upsert([an_item(f"{number:03d}") for number in range(200)], random_rows(200))
         query = random_rows(1, seed=5)
-        store.search(query, k=1)
-        gone = [hit.item.id for hit in store.search(query, k=100)[0]]
-        store.delete(gone)
-        (hits,) = store.search(query, k=100)
+        store.search.nearest(query, k=1)
+        gone = [hit.item.id for hit in store.search.nearest(query, k=100)[0]]
+        store.items.delete(gone)
+        (hits,) = store.search.nearest(query, k=100)
         assert len(hits) == 100
         assert not {hit.item.id for hit in hits} & set(gone)
 
     def test_many_queries_at_once_answer_as_one_by_one(self, store: Store) -> None:
-        store.upsert([an_item(f"{number}") for number in range(50)], random_rows(50))
+        store.items.upsert([an_item(f"{number}") for number in range(50)], random_rows(50))
         queries = random_rows(70, seed=2)
-        together = store.search(queries, k=3)
+        together = store.search.nearest(queries, k=3)
         for query, hits in zip(queries, together, strict=True):
-            assert store.search(query[None, :], k=3)[0] == hits
+            assert store.search.nearest(query[None, :], k=3)[0] == hits
 
     def test_exact_search_equals_plain_arithmetic(self, store: Store) -> None:
         vectors = random_rows(120)
-        store.upsert([an_item(f"{number:03d}") for number in range(120)], vectors)
+        store.items.upsert([an_item(f"{number:03d}") for number in range(120)], vectors)
         for query in random_rows(10, seed=3):
-            (hits,) = store.search(query[None, :], k=10, exact=True)
+            (hits,) = store.search.nearest(query[None, :], k=10, exact=True)
             expected = np.sort(vectors @ query)[::-1][:10]
             np.testing.assert_allclose([hit.score for hit in hits], expected, atol=2e-3)
 
     def test_a_write_is_seen_by_the_next_search(self, store: Store) -> None:
         for number in range(5):
             vector = random_rows(1, seed=number)
-            store.upsert([an_item(f"{number}")], vector)
-            assert store.search(vector, k=1)[0][0].item.id == f"{number}"
+            store.items.upsert([an_item(f"{number}")], vector)
+            assert store.search.nearest(vector, k=1)[0][0].item.id == f"{number}"
 
     def test_another_connection_sees_a_write_and_a_removal(
         self, store: Store, again: Callable[[], Store]
     ) -> None:
         other = again()
-        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
-        assert [hit.item.id for hit in other.search(rows((1, 0)), k=5)[0]] == ["a", "b"]
-        store.delete(["a"])
-        assert [hit.item.id for hit in other.search(rows((1, 0)), k=5)[0]] == ["b"]
+        store.items.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        assert [hit.item.id for hit in other.search.nearest(rows((1, 0)), k=5)[0]] == ["a", "b"]
+        store.items.delete(["a"])
+        assert [hit.item.id for hit in other.search.nearest(rows((1, 0)), k=5)[0]] == ["b"]
         assert other.bound() == store.bound()
         other.close()
 
     def test_asking_for_no_answers_is_an_error(self, store: Store) -> None:
         with pytest.raises(ValueError, match="k is 0"):
-            store.search(rows((1, 0)), k=0)
+            store.search.nearest(rows((1, 0)), k=0)
 
     def test_a_query_of_the_wrong_length_is_an_error(self, store: Store) -> None:
-        store.upsert([an_item("a")], rows((1, 0)))
+        store.items.upsert([an_item("a")], rows((1, 0)))
         with pytest.raises(ValueError, match="queries are"):
-            store.search(unit_rows(np.ones((1, DIM + 1))), k=1)
+            store.search.nearest(unit_rows(np.ones((1, DIM + 1))), k=1)
 
     # -- filters ---------------------------------------------------------------------------
 
@@ -520,24 +526,26 @@ class StoreContract:
         items = [
             an_item(f"{number:03d}", label="odd" if number % 2 else "even") for number in range(200)
         ]
-        store.upsert(items, random_rows(200))
+        store.items.upsert(items, random_rows(200))
         query = random_rows(1, seed=3)
         for text, expected in (("label=odd", 100), ("label=nothing", 0), ("id^=00", 10)):
-            (hits,) = store.search(query, k=150, where=parse(text))
+            (hits,) = store.search.nearest(query, k=150, where=parse(text))
             assert len(hits) == expected
             assert all(meets(parse(text), hit.item) for hit in hits)
-        (best,) = store.search(query, k=200)
-        (odd,) = store.search(query, k=5, where=parse("label=odd"))
+        (best,) = store.search.nearest(query, k=200)
+        (odd,) = store.search.nearest(query, k=5, where=parse("label=odd"))
         assert odd == [hit for hit in best if hit.item.label == "odd"][:5]
 
     def test_a_filter_sees_what_has_just_been_written(self, store: Store) -> None:
-        store.upsert([an_item("a", label="x")], rows((1, 0)))
+        store.items.upsert([an_item("a", label="x")], rows((1, 0)))
         where = parse("label=x")
-        assert len(store.search(rows((1, 0)), k=5, where=where)[0]) == 1
-        store.upsert([an_item("b", label="x")], rows((1, 0)))
-        assert len(store.search(rows((1, 0)), k=5, where=where)[0]) == 2
-        store.update([an_item("a", label="y")])
-        assert [hit.item.id for hit in store.search(rows((1, 0)), k=5, where=where)[0]] == ["b"]
+        assert len(store.search.nearest(rows((1, 0)), k=5, where=where)[0]) == 1
+        store.items.upsert([an_item("b", label="x")], rows((1, 0)))
+        assert len(store.search.nearest(rows((1, 0)), k=5, where=where)[0]) == 2
+        store.items.update([an_item("a", label="y")])
+        assert [hit.item.id for hit in store.search.nearest(rows((1, 0)), k=5, where=where)[0]] == [
+            "b"
+        ]
 
     @given(st.data())
     @settings(
@@ -551,20 +559,20 @@ class StoreContract:
     def test_any_filter_means_what_it_means_in_plain_python(
         self, store: Store, data: st.DataObject
     ) -> None:
-        if not store.count():
-            store.upsert(VARIED, random_rows(len(VARIED)))
+        if not store.search.count():
+            store.items.upsert(VARIED, random_rows(len(VARIED)))
         indexed = data.draw(st.sets(st.sampled_from(["price", "colour", "tags", "spec.size"])))
-        for field in {*store.declared(), *indexed}:
-            store.declare(field) if field in indexed else store.undeclare(field)
+        for field in {*store.search.declared(), *indexed}:
+            store.search.declare(field) if field in indexed else store.search.undeclare(field)
         condition = data.draw(CONDITIONS)
         expected = [item.id for item in VARIED if meets(condition, item)]
-        assert [item.id for item in store.scan(condition)] == expected
-        assert store.count(condition) == len(expected)
-        (hits,) = store.search(rows((1, 1)), k=100, where=condition)
+        assert [item.id for item in store.items.scan(condition)] == expected
+        assert store.search.count(condition) == len(expected)
+        (hits,) = store.search.nearest(rows((1, 1)), k=100, where=condition)
         assert sorted(hit.item.id for hit in hits) == expected
 
     def test_facets_count_items_by_value_most_first(self, store: Store) -> None:
-        store.upsert(
+        store.items.upsert(
             [
                 an_item("a", label="x", metadata={"c": ["red", "red", "blue"], "n": 1}),
                 an_item("b", label="x", metadata={"c": "red", "n": 1.0, "new": True}),
@@ -573,55 +581,59 @@ class StoreContract:
             ],
             random_rows(4),
         )
-        assert store.facets("label") == [("x", 2), ("y", 1)]
-        assert store.facets("c") == [("red", 2), ("blue", 1)]
-        assert store.facets("c", parse("id=b")) == [("red", 1)]
-        assert store.facets("new") == [(True, 1)]
-        assert store.facets("n") == [(1, 2), ("1", 1)]
-        assert store.facets("label", limit=1) == [("x", 2)]
-        assert store.facets("nothing") == []
+        assert store.search.facets("label") == [("x", 2), ("y", 1)]
+        assert store.search.facets("c") == [("red", 2), ("blue", 1)]
+        assert store.search.facets("c", parse("id=b")) == [("red", 1)]
+        assert store.search.facets("new") == [(True, 1)]
+        assert store.search.facets("n") == [(1, 2), ("1", 1)]
+        assert store.search.facets("label", limit=1) == [("x", 2)]
+        assert store.search.facets("nothing") == []
 
     def test_values_that_as_many_items_have_come_in_their_order(self, store: Store) -> None:
         values: list[Json] = ["b", 2, "10", True, -1.5, "B", False, 1, "鞋", "é"]
-        store.upsert([an_item("a", metadata={"v": values})], random_rows(1))
+        store.items.upsert([an_item("a", metadata={"v": values})], random_rows(1))
         expected = [False, True, -1.5, 1, 2, "10", "B", "b", "é", "鞋"]
         for _ in range(2):
-            found = store.facets("v")
+            found = store.search.facets("v")
             assert found == [(value, 1) for value in expected]
             assert [type(value) is bool for value, _ in found[:3]] == [True, True, False]
-            assert store.distinct("v") == len(values)
-            store.declare("v")
+            assert store.search.distinct("v") == len(values)
+            store.search.declare("v")
 
     def test_declared_fields_follow_every_write(self, store: Store) -> None:
         price = {"price": 5, "tags": ["new", "new"]}
-        store.upsert([an_item("a", metadata=price), an_item("b")], random_rows(2))
-        store.declare("metadata.price")
-        store.declare("tags")
-        store.declare("tags")
-        assert store.declared() == ["price", "tags"]
-        store.upsert([an_item("c", metadata=price), an_item("d", metadata=price)], random_rows(2))
-        assert store.count(parse("price=5 and tags=new")) == 3
-        assert store.facets("tags") == [("new", 3)]
-        store.update([an_item("a", metadata={"price": "5 euros"})])
-        store.upsert([an_item("c", metadata={"price": [5, 6]})], random_rows(1))
-        store.delete(["d"])
-        assert [item.id for item in store.scan(parse("price<=5"))] == ["c"]
-        assert store.facets("price", parse("id!=b")) == [(5, 1), (6, 1), ("5 euros", 1)]
-        assert store.facets("tags") == []
-        assert store.undeclare("price")
-        assert not store.undeclare("price")
-        assert store.declared() == ["tags"]
-        assert [item.id for item in store.scan(parse("price^=5"))] == ["a"]
+        store.items.upsert([an_item("a", metadata=price), an_item("b")], random_rows(2))
+        store.search.declare("metadata.price")
+        store.search.declare("tags")
+        store.search.declare("tags")
+        assert store.search.declared() == ["price", "tags"]
+        store.items.upsert(
+            [an_item("c", metadata=price), an_item("d", metadata=price)], random_rows(2)
+        )
+        assert store.search.count(parse("price=5 and tags=new")) == 3
+        assert store.search.facets("tags") == [("new", 3)]
+        store.items.update([an_item("a", metadata={"price": "5 euros"})])
+        store.items.upsert([an_item("c", metadata={"price": [5, 6]})], random_rows(1))
+        store.items.delete(["d"])
+        assert [item.id for item in store.items.scan(parse("price<=5"))] == ["c"]
+        assert store.search.facets("price", parse("id!=b")) == [(5, 1), (6, 1), ("5 euros", 1)]
+        assert store.search.facets("tags") == []
+        assert store.search.undeclare("price")
+        assert not store.search.undeclare("price")
+        assert store.search.declared() == ["tags"]
+        assert [item.id for item in store.items.scan(parse("price^=5"))] == ["a"]
 
     def test_what_is_every_items_own_need_not_be_declared(self, store: Store) -> None:
         with pytest.raises(ValueError, match="label"):
-            store.declare("label")
+            store.search.declare("label")
 
     def test_distinct_counts_the_values_that_facets_would_list(self, store: Store) -> None:
-        store.upsert(VARIED, random_rows(len(VARIED)))
+        store.items.upsert(VARIED, random_rows(len(VARIED)))
         for field in ("label", "group", "price", "colour", "spec.size", "nothing"):
             for where in (None, parse("label=mug"), parse("label exists")):
-                assert store.distinct(field, where) == len(store.facets(field, where, limit=99))
+                assert store.search.distinct(field, where) == len(
+                    store.search.facets(field, where, limit=99)
+                )
 
     @given(st.lists(_DOCUMENTS, max_size=6), st.integers(1, 12))
     @settings(
@@ -635,106 +647,108 @@ class StoreContract:
     def test_fields_are_counted_as_plain_python_counts_them(
         self, store: Store, documents: list[dict[str, Json]], limit: int
     ) -> None:
-        store.delete([item.id for item in store.scan()])
+        store.items.delete([item.id for item in store.items.scan()])
         items = [an_item(f"{number}", metadata=one) for number, one in enumerate(documents)]
-        store.upsert(items, random_rows(len(items)))
+        store.items.upsert(items, random_rows(len(items)))
         expected = fields_of(documents)
-        assert {one.name: one for one in store.fields()} == expected
+        assert {one.name: one for one in store.search.fields()} == expected
         first = sorted(expected.values(), key=lambda one: (-one.filled, one.name))[:limit]
-        assert store.fields(limit=limit) == first
+        assert store.search.fields(limit=limit) == first
 
     # -- the neighbour table ---------------------------------------------------------------
 
     def test_keys_are_never_used_twice_and_ascend(self, store: Store) -> None:
-        assert list(store.keyed()) == []
-        store.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
-        (first,) = store.keyed()
+        assert list(store.neighbours.keyed()) == []
+        store.items.upsert([an_item("a"), an_item("b")], rows((1, 0), (0, 1)))
+        (first,) = store.neighbours.keyed()
         assert set(first.ids) == {"a", "b"}
-        store.delete(["b"])
-        store.upsert([an_item("a"), an_item("c")], rows((1, 0), (0, 1)))
-        (second,) = store.keyed()
+        store.items.delete(["b"])
+        store.items.upsert([an_item("a"), an_item("c")], rows((1, 0), (0, 1)))
+        (second,) = store.neighbours.keyed()
         assert set(second.ids) == {"a", "c"}
         assert second.keys.min() > first.keys.max() > first.keys.min() > 0
-        assert [part.ids for part in store.keyed(int(second.keys[0]))] == [second.ids[1:]]
+        assert [part.ids for part in store.neighbours.keyed(int(second.keys[0]))] == [
+            second.ids[1:]
+        ]
         np.testing.assert_allclose(
-            unit_rows(second.rows), store.vectors(second.ids), atol=1e-6, rtol=0
+            unit_rows(second.rows), store.items.vectors(second.ids), atol=1e-6, rtol=0
         )
 
     def test_neighbours_come_back_as_items_with_the_very_scores(self, store: Store) -> None:
         keys = self._with_neighbours(store)
         expected = [("b", 0.123456789), ("c", -0.987654321)]
-        listed = store.neighbours("a", k=5)
+        listed = store.neighbours.get("a", k=5)
         assert listed is not None
         assert [(hit.item.id, hit.score) for hit in listed.hits] == expected
         assert not listed.complete  # cut at two
-        (best,) = (store.neighbours("a", k=1) or Neighbours([], complete=True)).hits
-        assert best.item == store.get(["b"])["b"]
-        assert store.neighbours("b", k=5) == Neighbours(
-            [Hit(item=store.get(["a"])["a"], score=1.0)], complete=True
+        (best,) = (store.neighbours.get("a", k=1) or Neighbours([], complete=True)).hits
+        assert best.item == store.items.get(["b"])["b"]
+        assert store.neighbours.get("b", k=5) == Neighbours(
+            [Hit(item=store.items.get(["a"])["a"], score=1.0)], complete=True
         )
-        assert store.neighbours("c", k=1) is None  # no list
-        assert store.neighbours("nobody", k=1) is None
-        assert store.neighbours("b", k=1, exact=True) is None  # a graph's
-        assert store.neighbours("a", k=1, exact=True) is not None
-        (lists,) = store.neighbour_lists(k=2)
+        assert store.neighbours.get("c", k=1) is None  # no list
+        assert store.neighbours.get("nobody", k=1) is None
+        assert store.neighbours.get("b", k=1, exact=True) is None  # a graph's
+        assert store.neighbours.get("a", k=1, exact=True) is not None
+        (lists,) = store.neighbours.lists(k=2)
         assert lists.keys.tolist() == sorted([keys["a"], keys["b"]])
-        assert list(store.neighbour_lists(k=3)) == []
+        assert list(store.neighbours.lists(k=3)) == []
         with pytest.raises(ValueError, match="k is 0"):
-            store.neighbours("a", k=0)
+            store.neighbours.get("a", k=0)
 
     def test_neighbours_that_have_gone_or_do_not_meet_the_filter_are_left_out(
         self, store: Store
     ) -> None:
         self._with_neighbours(store)
-        mugs = store.neighbours("a", k=5, where=parse("label=mug or label=cup and id=x"))
+        mugs = store.neighbours.get("a", k=5, where=parse("label=mug or label=cup and id=x"))
         assert mugs is not None
         assert [hit.item.id for hit in mugs.hits] == ["c"]
-        store.delete(["b"])
-        listed = store.neighbours("a", k=5)
+        store.items.delete(["b"])
+        listed = store.neighbours.get("a", k=5)
         assert listed is not None
         assert [hit.item.id for hit in listed.hits] == ["c"]
         assert not listed.complete
-        assert store.neighbours("b", k=5) is None
-        assert store.neighbour_state().rows == 1
+        assert store.neighbours.get("b", k=5) is None
+        assert store.neighbours.state().rows == 1
 
     def test_a_newer_item_silences_lists_until_they_are_confirmed(self, store: Store) -> None:
         keys = self._with_neighbours(store)
-        store.update([an_item("c", label="told")])  # says nothing about vectors
-        assert store.neighbours("a", k=1) is not None
-        store.upsert([an_item("d")], rows((1, 1)))
-        assert store.neighbours("a", k=1) is None
-        state = store.neighbour_state()
+        store.items.update([an_item("c", label="told")])  # says nothing about vectors
+        assert store.neighbours.get("a", k=1) is not None
+        store.items.upsert([an_item("d")], rows((1, 1)))
+        assert store.neighbours.get("a", k=1) is None
+        state = store.neighbours.state()
         assert (state.items, state.rows, state.current, state.exact, state.k) == (4, 2, 0, 1, 2)
-        newest = max(int(part.keys.max()) for part in store.keyed())
+        newest = max(int(part.keys.max()) for part in store.neighbours.keyed())
         was = max(keys.values())
         both = np.array([keys["a"], keys["b"]])
-        store.confirm_neighbours(both, np.array([was, was - 1]), newest)  # b's mark is another
-        assert store.neighbours("a", k=1) is not None
-        assert store.neighbours("b", k=1) is None
-        assert store.neighbour_state().current == 1
+        store.neighbours.confirm(both, np.array([was, was - 1]), newest)  # b's mark is another
+        assert store.neighbours.get("a", k=1) is not None
+        assert store.neighbours.get("b", k=1) is None
+        assert store.neighbours.state().current == 1
 
     def test_lists_of_items_that_have_gone_are_not_kept(self, store: Store) -> None:
         self._with_neighbours(store)
-        (lists,) = store.neighbour_lists(k=2)
-        store.delete(["b"])
-        store.set_neighbours(lists)
-        assert store.neighbour_state().rows == 1
-        store.drop_neighbours()
-        assert store.neighbour_state().rows == 0
-        assert store.neighbours("a", k=1) is None
+        (lists,) = store.neighbours.lists(k=2)
+        store.items.delete(["b"])
+        store.neighbours.put(lists)
+        assert store.neighbours.state().rows == 1
+        store.neighbours.clear()
+        assert store.neighbours.state().rows == 0
+        assert store.neighbours.get("a", k=1) is None
         assert store.check() == []
 
     def _with_neighbours(self, store: Store) -> dict[str, int]:
         """Three items and invented lists of two of them; answers the keys."""
         items = [an_item("a"), an_item("b"), an_item("c", label="mug")]
-        store.upsert(items, rows((1, 0), (0, 1), (1, 1)))
+        store.items.upsert(items, rows((1, 0), (0, 1), (1, 1)))
         keys = {
             one: int(key)
-            for part in store.keyed()
+            for part in store.neighbours.keyed()
             for key, one in zip(part.keys, part.ids, strict=True)
         }
         a, b, c = keys["a"], keys["b"], keys["c"]
-        store.set_neighbours(
+        store.neighbours.put(
             NeighbourLists(
                 keys=np.array([a, b]),
                 marks=np.full(2, max(a, b, c)),
@@ -759,24 +773,24 @@ class StoreContract:
         items = [
             an_item(f"{root}:{path}", root=root, path=path, stamp=stamp) for root, path in places
         ]
-        store.upsert(items, random_rows(len(items)))
-        assert set(store.stamps("")) == {path for root, path in places if not root}
-        assert store.stamps("", "photos") == {
+        store.items.upsert(items, random_rows(len(items)))
+        assert set(store.items.stamps("")) == {path for root, path in places if not root}
+        assert store.items.stamps("", "photos") == {
             "photos/a.jpg": (":photos/a.jpg", stamp),
             "photos/sub/b.jpg": (":photos/sub/b.jpg", stamp),
         }
-        assert set(store.stamps("other", "photos")) == {"photos/d.jpg"}
+        assert set(store.items.stamps("other", "photos")) == {"photos/d.jpg"}
 
     def test_a_skip_is_remembered_until_the_place_becomes_an_item(self, store: Store) -> None:
         skip = Skipped(path="x/a.jpg", reason="cut off", stamp=Stamp(size=3, mtime_ns=4))
         other = Skipped(path="x2/b.jpg", reason="empty")
-        store.skip("", [skip, other])
-        assert store.skips("") == {"x/a.jpg": skip, "x2/b.jpg": other}
-        assert store.skips("", "x") == {"x/a.jpg": skip}
-        store.upsert([an_item("a", path="x/a.jpg")], rows((1, 0)))
-        assert store.skips("") == {"x2/b.jpg": other}
-        store.forget_skips("", ["x2/b.jpg"])
-        assert store.skips("") == {}
+        store.skips.put("", [skip, other])
+        assert store.skips.below("") == {"x/a.jpg": skip, "x2/b.jpg": other}
+        assert store.skips.below("", "x") == {"x/a.jpg": skip}
+        store.items.upsert([an_item("a", path="x/a.jpg")], rows((1, 0)))
+        assert store.skips.below("") == {"x2/b.jpg": other}
+        store.skips.delete("", ["x2/b.jpg"])
+        assert store.skips.below("") == {}
 
     # -- tables beside the items -----------------------------------------------------------
 
@@ -788,18 +802,18 @@ class StoreContract:
             SideRow(id="a\0b", value="x" * 40_000, digest="ab" * 32),
             SideRow(id="c" * 600, value=None, digest="cd" * 32),
         ]
-        table = store.beside("words")
+        table = store.table("words")
         table.put(rows_in)
         other = again()
-        assert list(other.beside("words").scan()) == sorted(rows_in, key=lambda row: row.id)
-        assert other.beside("words").get([row.id for row in rows_in]) == {
+        assert list(other.table("words").scan()) == sorted(rows_in, key=lambda row: row.id)
+        assert other.table("words").get([row.id for row in rows_in]) == {
             row.id: row for row in rows_in
         }
-        assert other.beside("words").count() == 3
+        assert other.table("words").count() == 3
         other.close()
 
     def test_an_empty_table_beside_the_items_answers_every_question(self, store: Store) -> None:
-        table = store.beside("words")
+        table = store.table("words")
         assert (list(table.scan()), table.get(["a"]), table.count()) == ([], {}, 0)
         assert table.with_digest(["ab" * 32]) == []
         assert (table.delete(["a"]), table.delete([]), table.get([])) == (0, 0, {})
@@ -807,7 +821,7 @@ class StoreContract:
         assert (table.count(), store.tables()) == (0, {})
 
     def test_a_row_beside_the_items_is_replaced_and_deleted_by_id(self, store: Store) -> None:
-        table = store.beside("words")
+        table = store.table("words")
         table.put([SideRow(id="a", value=1, digest="ab" * 32), SideRow(id="b", value=2)])
         table.put([SideRow(id="a", value=3), SideRow(id="a", value=4)])
         assert [row.value for row in table.scan()] == [4, 2]
@@ -816,7 +830,7 @@ class StoreContract:
         assert [row.id for row in table.scan()] == ["b"]
 
     def test_rows_beside_the_items_are_found_by_digest(self, store: Store) -> None:
-        table = store.beside("words")
+        table = store.table("words")
         digests = ["ab" * 32, "cd" * 32, ""]
         table.put(
             [
@@ -830,32 +844,32 @@ class StoreContract:
     def test_tables_beside_the_items_are_apart_from_each_other_and_from_the_items(
         self, store: Store
     ) -> None:
-        store.upsert([an_item("a")], rows((1, 0)))
-        store.beside("one").put([SideRow(id="a", value=1)])
-        store.beside("two").put([SideRow(id="a", value=2)])
-        assert store.beside("one").get(["a"])["a"].value == 1
-        store.beside("one").delete(["a"])
+        store.items.upsert([an_item("a")], rows((1, 0)))
+        store.table("one").put([SideRow(id="a", value=1)])
+        store.table("two").put([SideRow(id="a", value=2)])
+        assert store.table("one").get(["a"])["a"].value == 1
+        store.table("one").delete(["a"])
         assert store.tables() == {"two": 1}
-        assert store.beside("two").count() == 1
-        store.delete(["a"])
-        assert store.beside("two").get(["a"])["a"].value == 2
+        assert store.table("two").count() == 1
+        store.items.delete(["a"])
+        assert store.table("two").get(["a"])["a"].value == 2
         assert not store.check()
 
     def test_more_rows_beside_the_items_than_a_page_are_all_read(self, store: Store) -> None:
         many = [SideRow(id=f"{number:05}", value=number) for number in range(2_500)]
-        store.beside("many").put(many)
+        store.table("many").put(many)
         assert store.tables() == {"many": 2_500}
-        assert list(store.beside("many").scan()) == many
-        assert len(store.beside("many").get([row.id for row in many])) == 2_500
-        assert store.beside("many").delete([row.id for row in many]) == 2_500
+        assert list(store.table("many").scan()) == many
+        assert len(store.table("many").get([row.id for row in many])) == 2_500
+        assert store.table("many").delete([row.id for row in many]) == 2_500
 
     # -- the rest --------------------------------------------------------------------------
 
     def test_settings_are_kept(self, store: Store, again: Callable[[], Store]) -> None:
-        assert store.setting("roots") is None
-        store.set_setting("roots", {"": "/päth", "n": [1, 2.5, None, True]})
+        assert store.settings.get("roots") is None
+        store.settings.set("roots", {"": "/päth", "n": [1, 2.5, None, True]})
         other = again()
-        assert other.setting("roots") == {"": "/päth", "n": [1, 2.5, None, True]}
+        assert other.settings.get("roots") == {"": "/päth", "n": [1, 2.5, None, True]}
         other.close()
 
     def test_two_who_change_a_setting_at_once_both_do(
@@ -865,12 +879,12 @@ class StoreContract:
 
         def add(other: Store) -> None:
             for _ in range(5):
-                other.change_setting(
+                other.settings.change(
                     "n", lambda value: (value if isinstance(value, int) else 0) + 1
                 )
 
         together(add, others)
-        assert store.setting("n") == 20
+        assert store.settings.get("n") == 20
         for other in others:
             other.close()
 
@@ -880,15 +894,15 @@ class StoreContract:
         def write(other: Store) -> None:
             for number in range(5):
                 items = [an_item(f"own-{id(other)}-{number}"), an_item(f"same-{number}")]
-                other.upsert(items, random_rows(2, seed=number))
-                assert other.count(Compare("id", "=", Value.of(items[0].id))) == 1
-                other.update([an_item(f"same-{number}", label=str(id(other)))])
+                other.items.upsert(items, random_rows(2, seed=number))
+                assert other.search.count(Compare("id", "=", Value.of(items[0].id))) == 1
+                other.items.update([an_item(f"same-{number}", label=str(id(other)))])
 
         together(write, others)
-        assert store.count() == 20
-        keys = [int(key) for part in store.keyed() for key in part.keys]
+        assert store.search.count() == 20
+        keys = [int(key) for part in store.neighbours.keyed() for key in part.keys]
         assert len(set(keys)) == 20
-        labels = {item.label for item in store.scan(parse("id^=same"))}
+        labels = {item.label for item in store.items.scan(parse("id^=same"))}
         assert labels <= {str(id(other)) for other in others}
         for other in others:
             other.close()
@@ -903,7 +917,9 @@ class StoreContract:
         def write(store: Store) -> None:
             try:
                 for number in range(12):
-                    store.upsert([an_item(f"{number}-{part}") for part in range(3)], random_rows(3))
+                    store.items.upsert(
+                        [an_item(f"{number}-{part}") for part in range(3)], random_rows(3)
+                    )
             finally:
                 done.set()
 
@@ -915,7 +931,7 @@ class StoreContract:
             highest = max(seen, default=0)
             now = {
                 int(key): one
-                for part in store.keyed()
+                for part in store.neighbours.keyed()
                 for key, one in zip(part.keys, part.ids, strict=True)
             }
             assert min((key for key in now if key not in seen), default=highest + 1) > highest
@@ -937,44 +953,46 @@ class StoreContract:
 
     def test_rows_come_as_they_are_stored(self, store: Store) -> None:
         stored = random_rows(3)
-        store.upsert([an_item("a"), an_item("b"), an_item("c")], stored)
-        there = store.rows(["c", "a", "c"])
+        store.items.upsert([an_item("a"), an_item("b"), an_item("c")], stored)
+        there = store.items.rows(["c", "a", "c"])
         np.testing.assert_array_equal(there, stored[[2, 0, 2]].astype(there.dtype))
-        store.upsert([an_item("d")], there[:1].astype(np.float32))
-        assert store.rows(["d"]).tobytes() == there[:1].tobytes()  # there and back, bit by bit
+        store.items.upsert([an_item("d")], there[:1].astype(np.float32))
+        assert (
+            store.items.rows(["d"]).tobytes() == there[:1].tobytes()
+        )  # there and back, bit by bit
         with pytest.raises(ItemNotFoundError, match="nowhere"):
-            store.rows(["nowhere"])
+            store.items.rows(["nowhere"])
 
     def test_settings_are_listed_by_name(self, store: Store) -> None:
-        before = store.settings()
-        store.set_setting("roots", {"": "/photos"})
-        store.set_setting("a é", 1)
-        assert store.settings() == sorted({*before, "a é", "roots"})
+        before = store.settings.names()
+        store.settings.set("roots", {"": "/photos"})
+        store.settings.set("a é", 1)
+        assert store.settings.names() == sorted({*before, "a é", "roots"})
 
     def test_a_sibling_takes_the_place_and_the_old_one_can_only_be_read(
         self, store: Store, again: Callable[[], Store]
     ) -> None:
-        store.upsert([an_item("old")], random_rows(1))
+        store.items.upsert([an_item("old")], random_rows(1))
         late = again()
         new = store.sibling(f"{store.name}-new", create=True)
         new.bind(encoder="other", fingerprint="other-1", dim=DIM)
 
         def last() -> None:
-            new.upsert([an_item("new")], random_rows(1, seed=1))
+            new.items.upsert([an_item("new")], random_rows(1, seed=1))
 
         kept = store.replace(new, keep=f"{store.name}-old", last=last)
         now = again()
         try:
             assert now.is_current()
             assert not late.is_current()
-            assert [item.id for item in now.scan()] == ["new"]
+            assert [item.id for item in now.items.scan()] == ["new"]
             assert now.bound() == ("other", "other-1", DIM)
             with pytest.raises(LookalikeError):
-                late.upsert([an_item("late")], random_rows(1))
-            now.upsert([an_item("more")], random_rows(1, seed=2))
-            assert now.count() == 2
+                late.items.upsert([an_item("late")], random_rows(1))
+            now.items.upsert([an_item("more")], random_rows(1, seed=2))
+            assert now.search.count() == 2
             old = now.sibling(kept, create=False)
-            assert [item.id for item in old.scan()] == ["old"]
+            assert [item.id for item in old.items.scan()] == ["old"]
             old.drop()
             with pytest.raises(CollectionNotFoundError):
                 now.sibling(kept, create=False)
@@ -1007,10 +1025,10 @@ class StoreContract:
         def work(thread: int) -> None:
             try:
                 for number in range(20):
-                    store.upsert([an_item(f"{thread}-{number}")], random_rows(1, seed=number))
-                    store.search(random_rows(1, seed=number), k=3)
+                    store.items.upsert([an_item(f"{thread}-{number}")], random_rows(1, seed=number))
+                    store.search.nearest(random_rows(1, seed=number), k=3)
                     if number % 4 == 0:
-                        store.delete([f"{thread}-{number}"])
+                        store.items.delete([f"{thread}-{number}"])
             except BaseException as error:  # noqa: BLE001 - reported below
                 errors.append(error)
 
@@ -1020,7 +1038,7 @@ class StoreContract:
         for thread in threads:
             thread.join()
         assert not errors, repr(errors)
-        assert store.count() == 4 * 15
+        assert store.search.count() == 4 * 15
 
     def test_closing_twice_is_fine(self, store: Store) -> None:
         store.close()

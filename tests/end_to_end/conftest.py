@@ -34,7 +34,7 @@ def stocked(
     told = {one.path.relative_to(catalogue_folder).as_posix(): one for one in catalogue}
     with lookalike.open(home / "collections" / "shop", encoder=card, create=True) as shop:
         shop.index(pictures)
-        shop.store.update(
+        shop.store.items.update(
             [
                 replace(
                     item,

@@ -51,9 +51,9 @@ def stock(home: Path, pictures: Path, card: Path, paint: Callable[[Path, int], P
             )
             for number, item in enumerate(shop)
         ]
-        shop.store.update(told)
+        shop.store.items.update(told)
         vector = shop.vectors(["odd/odd.png"])
-        shop.store.upsert([replace(odd, id="odd/similar", label="odd")], vector)
+        shop.store.items.upsert([replace(odd, id="odd/similar", label="odd")], vector)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def odd(own: Live) -> Live:
     with own.opened() as shop:
         item, vector = shop.get("0.png"), shop.vectors(["0.png"])
         for one in [*STEPS, "a\nb", " x "]:
-            shop.store.upsert([replace(item, id=one, label="odd")], vector)
+            shop.store.items.upsert([replace(item, id=one, label="odd")], vector)
     return own
 
 

@@ -228,7 +228,7 @@ def test_uploads_and_jobs_follow_the_collections_setting(away: Live) -> None:
     begun = away.client.post("/v1/jobs", files={"image": ("two", PNG)})
     away.client.get(f"{begun.headers['location']}/events")  # answers when the job has ended
     with away.opened() as shop:
-        assert shop.store.thumbnail_sides(["one", "two"]) == {"one": 32, "two": 32}
+        assert shop.store.thumbnails.sides(["one", "two"]) == {"one": 32, "two": 32}
     about = away.client.get("/v1/collections/shop").json()
     assert (about["thumbnail_side"], about["thumbnails"]) == (32, 5)
     away.client.delete("/v1/items/one")

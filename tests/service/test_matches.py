@@ -116,7 +116,7 @@ def test_what_cannot_be_kept_is_still_measured_once(many: Path) -> None:
         levels = Levels(shop, shop)
         assert levels.known("weak") is None
         scale = levels.measured()
-        shop.store.set_setting("calibration", None)  # as if nothing could be written
+        shop.store.settings.set("calibration", None)  # as if nothing could be written
         levels._looked -= 2.0  # as if that were a while ago
         assert levels.known(None) is scale
         assert levels.measured() is scale

@@ -130,11 +130,11 @@ def test_it_is_opened_once_and_the_old_one_closed_with_the_last_request_that_has
     assert len({id(one) for one in found}) == 1
     assert before not in found
     store = before.collection.store
-    assert store.count() == 13  # who has it reads on
+    assert store.search.count() == 13  # who has it reads on
     del before
     gc.collect()
     with pytest.raises(lookalike.LookalikeError, match="closed"):
-        store.count()
+        store.search.count()
 
 
 def test_one_that_was_removed_and_begun_again_is_another(
@@ -170,7 +170,7 @@ def test_a_request_that_meets_it_half_way_is_answered_from_the_new_one(
         else:
             sent.append(own.client.patch("/v1/items/0.png", json={"label": "new"}))
 
-    with opened.collection.store._lock:
+    with opened.collection.store.database.lock:
         thread = threading.Thread(target=ask)
         thread.start()
         while service.metrics.registry.get_sample_value("lookalike_requests_open") != 1:

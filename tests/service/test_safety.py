@@ -153,7 +153,7 @@ def test_names_of_files_cannot_add_headers(own: Live) -> None:
     path = f"/v1/items/{quote(name, safe='')}"
     problem(own.client.put(path, files={"p": PNG}), 422, "bad-id")
     with own.opened() as shop:  # as a file in a folder may be called
-        shop.store.upsert([replace(shop.get("0.png"), id=name)], shop.vectors(["0.png"]))
+        shop.store.items.upsert([replace(shop.get("0.png"), id=name)], shop.vectors(["0.png"]))
     answer = own.client.get(f"{path}/image")
     assert answer.content == own.client.get("/v1/items/0.png/image").content
     assert "x-bad" not in answer.headers

@@ -115,7 +115,7 @@ def test_metrics_are_as_prometheus_reads_them(own: Live, accept: str) -> None:
 
 def test_a_search_does_not_wait_behind_a_question_about_every_item(own: Live) -> None:
     opened = own.app.state.service.collections.get("shop")
-    with opened.aside.store._lock:  # as long as such a question takes
+    with opened.aside.store.database.lock:  # as long as such a question takes
         assert ids(own.client.get("/v1/items/0.png/similar?k=1")) == ["copy.png"]
         assert own.client.post("/v1/search", files={"p": PNG}).status_code == 200
         with pytest.raises(httpx.ReadTimeout):

@@ -83,13 +83,13 @@ def build(
         raise ValueError(f"k is {wanted}, but at least 1 neighbour must be kept")
     bound = store.bound()
     if rebuild:
-        store.drop_neighbours()
-    store.set_setting(settings_keys.NEIGHBOURS, {"k": wanted})
+        store.neighbours.clear()
+    store.settings.set(settings_keys.NEIGHBOURS, {"k": wanted})
     run = None if bound is None else _read(store, bound[2], wanted, progress, stop)
     if run is None:
         return BuildReport(seconds=time.monotonic() - began)
     run.make(run.bring_up_to_date())
-    state = store.neighbour_state()
+    state = store.neighbours.state()
     waiting = state.items - state.current
     return BuildReport(
         made=run.made,
@@ -103,7 +103,7 @@ def build(
 
 def read_k(collection: "Collection") -> int | None:
     """Return the K of the collection's neighbour table; ``None`` when it is to have none."""
-    match collection.store.setting(settings_keys.NEIGHBOURS):
+    match collection.store.settings.get(settings_keys.NEIGHBOURS):
         case {"k": int(k)}:
             return k
         case _:
@@ -112,8 +112,8 @@ def read_k(collection: "Collection") -> int | None:
 
 def drop(collection: "Collection") -> None:
     """Drop the neighbour table, for good until the next ``build``."""
-    collection.store.drop_neighbours()
-    collection.store.set_setting(settings_keys.NEIGHBOURS, None)
+    collection.store.neighbours.clear()
+    collection.store.settings.set(settings_keys.NEIGHBOURS, None)
 
 
 def _read(
@@ -124,11 +124,11 @@ def _read(
     stop: Callable[[], bool],
 ) -> "_Build | None":
     """Return all there is to begin with; ``None`` when there are no items."""
-    fits = store.count() * dim <= EXACT_FLOATS
+    fits = store.search.count() * dim <= EXACT_FLOATS
     keys: list[Keys] = []
     ids: list[str] = []
     halves: list[NDArray[np.floating]] = []
-    for some in store.keyed():
+    for some in store.neighbours.keyed():
         keys.append(some.keys)
         ids += some.ids
         if fits:
@@ -185,7 +185,7 @@ class _Build:
     def bring_up_to_date(self) -> NDArray[np.intp]:
         """Go over the table's rows; answers the positions of items that need a new list."""
         known = [np.empty(0, np.int64)]
-        for lists in self.store.neighbour_lists(k=self.k):
+        for lists in self.store.neighbours.lists(k=self.k):
             if self.stop():
                 break
             change = find_changes(lists, self.keys)
@@ -221,9 +221,9 @@ class _Build:
     def _search(self, part: NDArray[np.intp], vectors: Matrix) -> None:
         if not self.key_of:
             self.key_of = dict(zip(self.ids, self.keys.tolist(), strict=True))
-            self.store.optimize()  # a search past this size is only quick through the ANN index
+            self.store.search.optimize()  # past this size only the ANN index is quick
         near, scores = np.zeros((len(part), self.k), np.int64), np.zeros((len(part), self.k))
-        found = self.store.search(vectors, k=min(self.k + 1, len(self.keys)))
+        found = self.store.search.nearest(vectors, k=min(self.k + 1, len(self.keys)))
         for row, (place, hits) in enumerate(zip(part, found, strict=True)):
             others = [hit for hit in hits if hit.item.id != self.ids[place]]
             others = [hit for hit in others if hit.item.id in self.key_of][: self.k]
@@ -255,7 +255,7 @@ class _Build:
         self._put(
             keys[changed], near[changed], scores[changed], lists.exact[part][changed], merged=True
         )
-        self.store.confirm_neighbours(keys[~changed], lists.marks[part][~changed], self._mark)
+        self.store.neighbours.confirm(keys[~changed], lists.marks[part][~changed], self._mark)
         self.kept += int((~changed).sum())
 
     def _newer(self, mark: int) -> VectorRows | None:
@@ -274,7 +274,7 @@ class _Build:
         bound = self.store.bound()
         if bound is None or (len(self.keys) - first) * bound[2] > EXACT_FLOATS // 4:
             return None
-        chunks: list[Keyed] = list(self.store.keyed(mark))
+        chunks: list[Keyed] = list(self.store.neighbours.keyed(mark))
         keys = np.concatenate([some.keys for some in chunks])
         stored = np.concatenate([some.rows.astype(np.float32) for some in chunks])
         there = np.isin(keys, self.keys)  # what has come in this moment is for the next build
@@ -289,7 +289,7 @@ class _Build:
             return unit_rows(self.rows.stored[self.slots[places]])
         ids = [self.ids[place] for place in places]
         try:
-            return self.store.vectors(ids)
+            return self.store.items.vectors(ids)
         except ItemNotFoundError:
             return None
 
@@ -303,7 +303,7 @@ class _Build:
         merged: bool = False,
     ) -> None:
         marks = np.full(len(keys), self._mark)
-        self.store.set_neighbours(
+        self.store.neighbours.put(
             NeighbourLists(keys=keys, marks=marks, exact=exact, near=near, scores=scores)
         )
         if merged:

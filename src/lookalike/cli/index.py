@@ -307,7 +307,7 @@ def _reads_as(catalogue: "Catalogue") -> str:
 
 def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:
     """Update the neighbour table, if the collection has one."""
-    if shop.store.setting(settings_keys.NEIGHBOURS) is None:
+    if shop.store.settings.get(settings_keys.NEIGHBOURS) is None:
         return
     from lookalike.analysis import neighbours
 

@@ -130,7 +130,7 @@ class _Categories:
 
 
 def _categories(shop: "Collection") -> _Categories | None:
-    if shop.store.setting(settings_keys.CATEGORIES) is None:
+    if shop.store.settings.get(settings_keys.CATEGORIES) is None:
         return None
     from lookalike.analysis import categories
     from lookalike.cli.categories import standing_text

@@ -99,7 +99,7 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
     from lookalike.analysis import neighbours
 
     with opened(collection) as shop:
-        state = shop.store.neighbour_state()
+        state = shop.store.neighbours.state()
         kept = neighbours.read_k(shop)
     if as_json:
         print_json({**asdict(state), "k": kept})

@@ -66,7 +66,7 @@ def remove_command(
     notes: Sequence[Note] = ()
     with opened(collection) as shop:
         if ids:
-            known = shop.store.beside(MISSING).get(ids)
+            known = shop.store.table(MISSING).get(ids)
             missing = [one for one in ids if one not in shop and one not in known]
             removed = shop.remove(ids)
         elif where is not None:

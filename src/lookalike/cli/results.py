@@ -72,7 +72,7 @@ class Limits:
     @classmethod
     def of(cls, shop: "Collection", min_match: "Match | None") -> "Limits":
         """Return the stored calibration; with ``min_match``, calibrate if there is none."""
-        if min_match is None and shop.store.setting(settings_keys.CALIBRATION) is None:
+        if min_match is None and shop.store.settings.get(settings_keys.CALIBRATION) is None:
             return cls(scale=None)
         from lookalike.analysis import calibration
 

@@ -120,7 +120,7 @@ NOTHING = ManualEdits()
 
 def read_edits(store: Store, ids: Sequence[str]) -> dict[str, ManualEdits]:
     """Return what was set by hand of these items, for those of which something was."""
-    found = store.beside(TABLE).get(ids)
+    found = store.table(TABLE).get(ids)
     return {one: ManualEdits.of_json(row.value) for one, row in found.items()}
 
 
@@ -131,7 +131,7 @@ def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[I
     Raises ``ItemNotFoundError``, and then changes nothing.
     """
     named = list(dict.fromkeys(ids))
-    found = store.get(named)
+    found = store.items.get(named)
     absent = next((one for one in named if one not in found), None)
     if absent is not None:
         raise ItemNotFoundError(f"there is no item {absent!r}")
@@ -143,14 +143,14 @@ def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[I
         hand = before.get(one, NOTHING).and_then(_change(item, changes))
         rows.append(SideRow(id=one, value=hand.as_json()))
     # First the rows: if this is cut off in between, the next `index` brings the items in line.
-    store.beside(TABLE).put(rows)
-    store.update(items)
+    store.table(TABLE).put(rows)
+    store.items.update(items)
     return items
 
 
 def forget_edits(store: Store, ids: Sequence[str]) -> None:
     """Forget what was set by hand of items that are removed for good."""
-    store.beside(TABLE).delete(ids)
+    store.table(TABLE).delete(ids)
 
 
 def _change(item: Item, changes: ItemChanges) -> ManualEdits:

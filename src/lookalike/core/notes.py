@@ -60,9 +60,9 @@ def explain_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
 
     Without a filter, say so when the collection is empty.
     """
-    if store.count(where):
+    if store.search.count(where):
         return ()
-    if not store.count():
+    if not store.search.count():
         return (Note(code="empty-collection", message="the collection is empty"),)
     if where is None:
         return ()
@@ -82,7 +82,7 @@ def explain_field(store: Store, name: str, where: Condition | None = None) -> tu
     """Say why a field has no values among the items that meet a filter; nothing where it has."""
     if nothing := explain_filter(store, where):
         return nothing
-    if store.count(all_of(where, Exists(name))):
+    if store.search.count(all_of(where, Exists(name))):
         return ()
     if _occurs(store, name):
         message = f"no item that meets the filter has the field {name!r}"
@@ -142,12 +142,12 @@ def _of_values(store: Store, part: Compare | In) -> Iterator[Note]:
         return
     operator = part.operator if isinstance(part, Compare) else "="
     for value in part.values if isinstance(part, In) else (part.value,):
-        if store.count(Compare(part.field, operator, value)) == 0:
+        if store.search.count(Compare(part.field, operator, value)) == 0:
             yield _unknown_value(store, part.field, operator, value)
 
 
 def _unknown_value(store: Store, field: str, operator: str, value: Value) -> Note:
-    known = [] if field in _UNIQUE else store.facets(field, limit=_VALUES)
+    known = [] if field in _UNIQUE else store.search.facets(field, limit=_VALUES)
     folded = value.text.casefold()
     words = [(one, count) for one, count in known if isinstance(one, str)]
     if operator == "^=":
@@ -175,18 +175,18 @@ def _unknown_value(store: Store, field: str, operator: str, value: Value) -> Not
 
 
 def _occurs(store: Store, name: str) -> bool:
-    return store.count(Exists(name)) > 0
+    return store.search.count(Exists(name)) > 0
 
 
 def _names(store: Store) -> list[str]:
     """The names of the items' own fields and of the metadata, as far as the first items show."""
     names = dict.fromkeys(("label", "group", "id", "path"))
-    for item in islice(store.scan(limit=_LOOKED_AT), _LOOKED_AT):
+    for item in islice(store.items.scan(limit=_LOOKED_AT), _LOOKED_AT):
         for name, value in item.metadata.items():
             names[name] = None
             if isinstance(value, dict):
                 names.update(dict.fromkeys(f"{name}.{inner}" for inner in value))
-    return [*names, *store.declared()]
+    return [*names, *store.search.declared()]
 
 
 def _parts(condition: Condition) -> Iterator[Compare | In | Exists]:

@@ -26,10 +26,10 @@ def sample(store: Store, k: int, *, seed: int = 0, where: Condition | None = Non
     if k < 1:
         raise ValueError("a sample has at least one item")
     start = random.Random(seed).randrange(_ALL)  # noqa: S311 - no secret
-    width = min(_ALL, _ALL * k * _SPARE // max(store.count(where), 1))
+    width = min(_ALL, _ALL * k * _SPARE // max(store.search.count(where), 1))
     while True:
         near = _within(start, width)
-        found = store.scan(all_of(where, near))
+        found = store.items.scan(all_of(where, near))
         chosen = _following(found, start)
         if len(chosen) >= k or width == _ALL:
             return chosen[:k]

@@ -33,7 +33,7 @@ _BATCH = 100  # thumbnails read at a time: a megabyte
 
 def thumbnail_side(store: Store) -> int | None:
     """Return the size of the thumbnails of new items in pixels; ``None`` if none are kept."""
-    match store.setting(settings_keys.THUMBNAILS):
+    match store.settings.get(settings_keys.THUMBNAILS):
         case {"side": int(side)}:
             return side
         case _:
@@ -57,9 +57,9 @@ def set_thumbnail_side(store: Store, side: int) -> None:
     """
     check_side(side)
     if side != (thumbnail_side(store) or 0):
-        store.set_setting(settings_keys.THUMBNAILS, {"side": side} if side else None)
+        store.settings.set(settings_keys.THUMBNAILS, {"side": side} if side else None)
     if not side:
-        store.drop_thumbnails()
+        store.thumbnails.clear()
 
 
 def make_thumbnail(
@@ -111,7 +111,7 @@ def load_previews(
     """
     pairs = iter(zip(items, files, strict=True))
     while batch := list(islice(pairs, _BATCH)):
-        kept = store.thumbnails([item.id for item, _ in batch])
+        kept = store.thumbnails.get([item.id for item, _ in batch])
         for item, file in batch:
             yield _image(item, file, kept.get(item.id), side, limits)
 

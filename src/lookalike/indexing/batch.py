@@ -160,8 +160,8 @@ def load(
     whatever the entries say, unless ``overwrite_by_hand``.
     """
     batch = Batch([], [], [], 0, [], len(entries))
-    known = store.get([entry.id for entry in entries if is_text(entry.id)])
-    have = store.thumbnail_sides([*known]) if side is not None else {}
+    known = store.items.get([entry.id for entry in entries if is_text(entry.id)])
+    have = store.thumbnails.sides([*known]) if side is not None else {}
     small = _Small(batch=batch, side=side, have=have, limits=limits)
     told = [one.id for one in entries if one.id in known and _says(one)]
     hands = read_edits(store, told) if told else {}
@@ -279,19 +279,19 @@ def _copies(store: Store, digests: Collection[str], side: int | None) -> dict[st
     The vectors are taken now: by the time that the batch is written, an item may have got other
     content (``mv a.jpg b.jpg; cp new.jpg a.jpg``).
     """
-    sources = store.with_digest([*digests])
+    sources = store.items.with_digest([*digests])
     while sources:
         ids = [*sources.values()]
         try:
-            vectors = dict(zip(ids, store.vectors(ids), strict=True))
+            vectors = dict(zip(ids, store.items.vectors(ids), strict=True))
         except ItemNotFoundError:  # one has gone just now
-            there = store.get(ids)
+            there = store.items.get(ids)
             sources = {digest: one for digest, one in sources.items() if one in there}
             continue
-        small = store.thumbnails(ids) if side is not None else {}
+        small = store.thumbnails.get(ids) if side is not None else {}
         fitting = {one: kept for one, kept in small.items() if kept.side == side}
         # Read after the vectors: an item that still has the digest had it when its vector was read.
-        items = store.get(ids)
+        items = store.items.get(ids)
         return {
             digest: _Copy(items[one], vectors[one], fitting.get(one))
             for digest, one in sources.items()

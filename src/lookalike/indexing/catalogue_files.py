@@ -20,6 +20,6 @@ def remember_catalogue(store: Store, source: object) -> None:
         before = stored if isinstance(stored, list) else []
         return [*before, *([] if name in before else [name])]
 
-    before = store.setting(settings_keys.CATALOGUES)
+    before = store.settings.get(settings_keys.CATALOGUES)
     if add_name(before) != before:
-        store.change_setting(settings_keys.CATALOGUES, add_name)
+        store.settings.change(settings_keys.CATALOGUES, add_name)

@@ -47,11 +47,11 @@ def index_catalogue(
     """
     check_folder(catalogue.root)
     # Read before the catalogue: what others index meanwhile has not vanished.
-    known = {one: path for path, (one, _) in store.stamps(name).items() if path}
+    known = {one: path for path, (one, _) in store.items.stamps(name).items() if path}
     reader = CatalogueReader(
         catalogue,
         name,
-        {} if retry else store.skips(name),
+        {} if retry else store.skips.below(name),
         shard,
         lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
     )

@@ -27,7 +27,7 @@ def remember(
     ``kind`` is ``id`` where the paths are ids: they are forgotten once there is such an item.
     At most 10,000 of a source are kept.
     """
-    table, key = store.beside(TABLE), _hashed(source)
+    table, key = store.table(TABLE), _hashed(source)
     rows = [
         SideRow(
             id=_hashed(f"{source}\n{one.path}"),
@@ -53,13 +53,13 @@ def remembered(store: Store) -> list[Skipped]:
         (by_id if kind == "id" else others).append(one)
     for start in range(0, len(by_id), _BATCH):
         some = by_id[start : start + _BATCH]
-        there = store.get([one.path for one in some])
+        there = store.items.get([one.path for one in some])
         others += [one for one in some if one.path not in there]
     return sorted(others, key=lambda one: one.path)
 
 
 def _read(store: Store) -> Iterator[tuple[Skipped, str]]:
-    for row in store.beside(TABLE).scan():
+    for row in store.table(TABLE).scan():
         if isinstance(row.value, dict):
             path, reason = str(row.value.get("path")), str(row.value.get("reason"))
             yield Skipped(path=path, reason=reason), str(row.value.get("kind"))

@@ -48,7 +48,7 @@ def index_folder(
     """
     began = time.monotonic()
     listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
-    known, skips = store.stamps(name, under), store.skips(name, under)
+    known, skips = store.items.stamps(name, under), store.skips.below(name, under)
     if shard is not None:
         listing.files = {
             path: stamp for path, stamp in listing.files.items() if id_of(name, path) in shard
@@ -96,7 +96,7 @@ def index_folder(
         all_there = allow_removals or (bool(listing.files) and not going.held_back)
         recovered = [path for path in plan.recovered if all_there or path in listing.files]
         if recovered:
-            store.forget_skips(name, recovered)
+            store.skips.delete(name, recovered)
     removed = mark_missing(store, going.remove, moved=carried.moved)
     unread = (*listing.skipped, *report.skipped)
     left = [replace(one, path=str(root / one.path)) for one in unread]
@@ -138,7 +138,7 @@ def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collec
     if side is None:
         return ()
     ids = [one for one, _ in known.values()]
-    have = store.thumbnail_sides(ids)
+    have = store.thumbnails.sides(ids)
     return {one for one in ids if have.get(one) != side}
 
 

@@ -100,9 +100,9 @@ class Arrivals:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._table = store.beside(ARRIVALS)
+        self._table = store.table(ARRIVALS)
         filled = store.tables()
-        self._missing = [store.beside(name) for name in (TABLE, REPLACED) if name in filled]
+        self._missing = [store.table(name) for name in (TABLE, REPLACED) if name in filled]
         self._left: set[str] = set()  # digests that were replaced in this run
 
     def write(
@@ -154,7 +154,7 @@ def carry_words(
     nobody knows yet what has vanished. With ``overwrite_by_hand``, what the source says of an item
     replaces what was set by hand. Safe to be cut off and done again.
     """
-    journal, filled = store.beside(ARRIVALS), store.tables()
+    journal, filled = store.table(ARRIVALS), store.tables()
     rows = [
         row
         for row in (journal.scan() if ARRIVALS in filled else ())
@@ -165,7 +165,7 @@ def carry_words(
     ]
     if not rows:
         return Carried()
-    now = store.get([row.id for row in rows])
+    now = store.items.get([row.id for row in rows])
     arrivals = {
         row.id: _arrival(row, now[row.id])
         for row in rows
@@ -204,26 +204,26 @@ def mark_missing(store: Store, ids: Sequence[str], *, moved: Collection[str] = (
     Of ``moved`` items the words are elsewhere already. Returns how many items there were.
     """
     gone = 0
-    pictured = store.thumbnail_state().items > 0 if ids else False
+    pictured = store.thumbnails.state().items > 0 if ids else False
     since = time.time()
     for part in _parts(ids):
         waiting = [one for one in part if one not in moved]
-        items = store.get(waiting)
+        items = store.items.get(waiting)
         hands = manual_edits.read_edits(store, part)
-        small = store.thumbnails(waiting) if pictured else {}
+        small = store.thumbnails.get(waiting) if pictured else {}
         _rekey(
             store,
             [
                 row
-                for row in store.beside(TABLE).get(waiting).values()
+                for row in store.table(TABLE).get(waiting).values()
                 if row.id in items and row.digest != items[row.id].digest
             ],
         )
-        store.beside(TABLE).put(
+        store.table(TABLE).put(
             [_missing_row(item, hands.get(item.id, NOTHING), since) for item in items.values()]
         )
-        store.beside(THUMBNAILS).put([_thumbnail_row(one, kept) for one, kept in small.items()])
-        gone += store.delete(part)
+        store.table(THUMBNAILS).put([_thumbnail_row(one, kept) for one, kept in small.items()])
+        gone += store.items.delete(part)
         manual_edits.forget_edits(store, list(hands))
     return gone
 
@@ -231,13 +231,13 @@ def mark_missing(store: Store, ids: Sequence[str], *, moved: Collection[str] = (
 def forget(store: Store, ids: Sequence[str]) -> int:
     """Forget all that is kept beside items removed for good; return how many were missing."""
     manual_edits.forget_edits(store, ids)
-    store.beside(THUMBNAILS).delete(ids)
-    store.beside(ARRIVALS).delete(ids)
-    replaced, named = store.beside(REPLACED), set(ids)
+    store.table(THUMBNAILS).delete(ids)
+    store.table(ARRIVALS).delete(ids)
+    replaced, named = store.table(REPLACED), set(ids)
     if named and replaced.count():
         rows = [row.id for row in replaced.scan() if _missing_of(row)[0].item.id in named]
         replaced.delete(rows)
-    return store.beside(TABLE).delete(ids)
+    return store.table(TABLE).delete(ids)
 
 
 def count(store: Store) -> int:
@@ -248,13 +248,13 @@ def count(store: Store) -> int:
 
 def missing(store: Store) -> Iterator[Missing]:
     """Yield the missing items by ascending id, then those whose id has other content now."""
-    rows = store.beside(TABLE).scan()
+    rows = store.table(TABLE).scan()
     while part := list(islice(rows, _BATCH)):
-        there = store.get([row.id for row in part])  # back, but the run was cut off
+        there = store.items.get([row.id for row in part])  # back, but the run was cut off
         for row in part:
             if row.id not in there:
                 yield _missing_of(row)[0]
-    for row in store.beside(REPLACED).scan():
+    for row in store.table(REPLACED).scan():
         yield _missing_of(row)[0]
 
 
@@ -274,7 +274,7 @@ def _formers(
     gone = [
         item
         for part in _parts(vanished)
-        for item in store.get(part).values()
+        for item in store.items.get(part).values()
         if item.digest in digests
     ]
     left = [
@@ -292,7 +292,7 @@ def _formers(
     found = [*formers(gone, "vanished"), *left]
     for name in (TABLE, REPLACED):
         if name in filled:
-            found += [_former(row, name) for row in store.beside(name).with_digest([*digests])]
+            found += [_former(row, name) for row in store.table(name).with_digest([*digests])]
     if not elsewhere:
         return found
     lacking = digests - {one.item.digest for one in found}
@@ -303,7 +303,7 @@ def _formers(
 
 def _gone_elsewhere(store: Store, digests: Sequence[str]) -> Iterator[Item]:
     """Yield items with these digests whose file has gone, in folders that are there."""
-    roots = store.setting(settings_keys.ROOTS)
+    roots = store.settings.get(settings_keys.ROOTS)
     places = {
         name: Path(path)
         for name, path in (roots.items() if isinstance(roots, dict) else ())
@@ -311,7 +311,7 @@ def _gone_elsewhere(store: Store, digests: Sequence[str]) -> Iterator[Item]:
     }
     there = {name for name, path in places.items() if digests and path.is_dir()}
     for part in _parts(digests):
-        for item in store.scan(In("digest", tuple(Value(one) for one in part))):
+        for item in store.items.scan(In("digest", tuple(Value(one) for one in part))):
             if item.path and item.root in there and not (places[item.root] / item.path).exists():
                 yield item
 
@@ -323,7 +323,7 @@ def _by_id(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival]) -> Pair
     waiting = [
         one.item.id for one in arrivals.values() if one.before is None and one.item.id not in paired
     ]
-    rows = store.beside(TABLE).get(waiting)
+    rows = store.table(TABLE).get(waiting)
     back = [
         (_former(row, TABLE), arrivals[one].item) for one, row in rows.items() if one not in used
     ]
@@ -354,17 +354,17 @@ def _carry(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival], *, over
         kept += hand.against(arrival.entry)
         hands[item.id] = hand
         changed.append(hand.over(_told(arrival, former.item)))
-    table = store.beside(manual_edits.TABLE)
+    table = store.table(manual_edits.TABLE)
     table.put([SideRow(id=one, value=hand.as_json()) for one, hand in hands.items() if hand])
     for part in _parts(changed):
-        there = store.get([item.id for item in part])
-        store.update([item for item in part if item.id in there])
+        there = store.items.get([item.id for item in part])
+        store.items.update([item for item in part if item.id in there])
     table.delete([one for one in since if not hands[one]])
     _give_thumbnails(store, found)
     back = [one.item.id for one, _ in found.moved if one.origin == "missing"]
     for name in (TABLE, REPLACED):
-        store.beside(name).delete([one.row for one, _ in found.moved if one.table == name])
-    store.beside(THUMBNAILS).delete(back)
+        store.table(name).delete([one.row for one, _ in found.moved if one.table == name])
+    store.table(THUMBNAILS).delete(back)
     return kept
 
 
@@ -382,7 +382,7 @@ def _keep_replaced(store: Store, found: Pairs, arrivals: Mapping[str, _Arrival])
         if before is not None and one not in claimed and _has_words(before):
             rows.append(_missing_row(before.item, before.by_hand, since))
     used = {one.row for one, _ in found.moved if one.table == TABLE}
-    rows += [row for one, row in store.beside(TABLE).get(taken).items() if one not in used]
+    rows += [row for one, row in store.table(TABLE).get(taken).items() if one not in used]
     _rekey(store, rows)
 
 
@@ -393,13 +393,13 @@ def _has_words(former: Former) -> bool:
 
 def _rekey(store: Store, rows: Sequence[SideRow]) -> None:
     """Keep rows of missing items under keys of their own: their ids are those of items again."""
-    store.beside(REPLACED).put(
+    store.table(REPLACED).put(
         [
             replace(row, id=hashlib.sha256(f"{row.id}\n{row.digest}".encode()).hexdigest())
             for row in rows
         ]
     )
-    store.beside(TABLE).delete([row.id for row in rows])
+    store.table(TABLE).delete([row.id for row in rows])
 
 
 def _told(arrival: _Arrival, former: Item) -> Item:
@@ -418,16 +418,16 @@ def _told(arrival: _Arrival, former: Item) -> Item:
 def _give_thumbnails(store: Store, found: Pairs) -> None:
     same = [(one, item) for one, item in found.moved if one.item.digest == item.digest]
     for part in _parts(same):
-        have = store.thumbnail_sides([item.id for _, item in part])
+        have = store.thumbnails.sides([item.id for _, item in part])
         lacking = [(one.item.id, item) for one, item in part if item.id not in have]
         if not lacking:
             continue
-        kept = store.thumbnails([one for one, _ in lacking])
-        for row in store.beside(THUMBNAILS).get([one for one, _ in lacking]).values():
+        kept = store.thumbnails.get([one for one, _ in lacking])
+        for row in store.table(THUMBNAILS).get([one for one, _ in lacking]).values():
             kept[row.id] = _thumbnail_of(row)
         given = [(item, kept[one]) for one, item in lacking if one in kept]
         if given:
-            store.set_thumbnails([item for item, _ in given], [small for _, small in given])
+            store.thumbnails.put([item for item, _ in given], [small for _, small in given])
 
 
 def _notes(unclear: Sequence[Item]) -> tuple[str, ...]:

@@ -119,8 +119,8 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
         _store(batch, store, new, np.concatenate(rows))
     if batch.update:
         # An item may have changed or gone since it was read: then the next run looks at it again.
-        there = store.get([item.id for item in batch.update])
-        store.update(
+        there = store.items.get([item.id for item in batch.update])
+        store.items.update(
             [
                 item
                 for item in batch.update
@@ -128,20 +128,20 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
             ]
         )
     if batch.overwritten:
-        table = store.beside(manual_edits.TABLE)
+        table = store.table(manual_edits.TABLE)
         table.delete([one for one, hand in batch.overwritten.items() if not hand])
         left = {one: hand for one, hand in batch.overwritten.items() if hand}
         table.put([SideRow(id=one, value=hand.as_json()) for one, hand in left.items()])
     pictured = 0
     if batch.bare:
         small = [batch.thumbnails[item.digest] for item in batch.bare]
-        pictured = store.set_thumbnails(batch.bare, small)
+        pictured = store.thumbnails.put(batch.bare, small)
     left_out: dict[str, list[Skipped]] = {}
     for entry, skip in batch.skipped:
         if entry.stamp is not None:  # only a file has a state to remember
             left_out.setdefault(entry.root, []).append(skip)
     for root, skips in left_out.items():
-        store.skip(root, skips)
+        store.skips.put(root, skips)
     return pictured
 
 
@@ -154,9 +154,9 @@ def _store(batch: Batch, store: Store, new: list[Item], vectors: Matrix) -> None
         items = [new[place] for place in places]
         small = [batch.thumbnails.get(item.digest) for item in items]
         if not fresh:
-            store.upsert(items, vectors[places], small)
+            store.items.upsert(items, vectors[places], small)
             continue
-        lost = store.insert(items, vectors[places], small)
+        lost = store.items.insert(items, vectors[places], small)
         batch.encode = [one for one in batch.encode if one[0].id not in lost]
         batch.reuse = [one for one in batch.reuse if one[0].id not in lost]
         left_out = [batch.fresh[one] for one in sorted(lost)]

@@ -95,7 +95,7 @@ def prune(
         return report
     removed = missing.mark_missing(store, going.remove, moved=carried.moved)
     if removed:
-        store.set_setting(settings_keys.UPDATED_AT, time.time())
+        store.settings.set(settings_keys.UPDATED_AT, time.time())
     return replace(report, removed=removed, moved=carried.items_moved, restored=carried.restored)
 
 
@@ -133,7 +133,7 @@ def _of_folder(
 ) -> tuple[PruneReport, removals.Removals]:
     root, under = _indexed(collection, folder)
     # Read before the scan: what others index meanwhile has not vanished.
-    known = collection.store.stamps(root.name, under)
+    known = collection.store.items.stamps(root.name, under)
     listing = scan(
         root.path,
         suffixes=images.SUFFIXES,
@@ -164,7 +164,9 @@ def _of_catalogue(
         raise SourceError(
             f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
         )
-    known = {one: path for path, (one, _) in collection.store.stamps(root.name).items() if path}
+    known = {
+        one: path for path, (one, _) in collection.store.items.stamps(root.name).items() if path
+    }
     named: set[str] = set()
     malformed: list[Skipped] = []
     has_lines = False

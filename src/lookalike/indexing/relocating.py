@@ -49,7 +49,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
     """
     check_folder(new)
     before, place = old.resolve(), new.resolve()
-    roots = read_roots(store.setting(settings_keys.ROOTS))
+    roots = read_roots(store.settings.get(settings_keys.ROOTS))
     moving = {root.name: root for root in roots if root.path.is_relative_to(before)}
     if not moving:
         raise SourceError(_never_indexed(old, before, roots))
@@ -68,7 +68,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
     found = _Match()
     items = 0
     for name, root in moved.items():
-        ids = [one for path, (one, _) in store.stamps(name).items() if path]
+        ids = [one for path, (one, _) in store.items.stamps(name).items() if path]
         items += len(ids)
         found = found.and_in(store, root.path, ids)
     if items and found.same < _SHARE * found.looked_at:
@@ -79,7 +79,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
         )
     after = [moved.get(root.name, root) for root in roots]
     if not dry_run:
-        store.change_setting(
+        store.settings.change(
             settings_keys.ROOTS,
             lambda stored: roots_json([moved.get(root.name, root) for root in read_roots(stored)]),
         )
@@ -97,11 +97,11 @@ def check_new(store: Store, place: Path) -> None:
 
     That is: all files of the root have vanished from where they were, and are here.
     """
-    for root in read_roots(store.setting(settings_keys.ROOTS)):
+    for root in read_roots(store.settings.get(settings_keys.ROOTS)):
         # A folder within the new one, or around it, is none that was moved here.
         if root.path.is_relative_to(place):
             continue
-        ids = [one for path, (one, _) in store.stamps(root.name).items() if path]
+        ids = [one for path, (one, _) in store.items.stamps(root.name).items() if path]
         if not ids or not any(_exists(place, item) for item in _sample(store, ids)):
             continue  # the quickest look comes first: nearly always it settles the matter
         if any(_exists(root.path, item) for item in _sample(store, ids)):
@@ -143,7 +143,7 @@ def _sample(store: Store, ids: Sequence[str]) -> Iterator[Item]:
     """Yield some items, each time the same."""
     chance = random.Random(0)  # noqa: S311 - a sample
     some = chance.sample(sorted(ids), min(_SAMPLE, len(ids)))
-    yield from store.get(some).values()
+    yield from store.items.get(some).values()
 
 
 def _exists(folder: Path, item: Item) -> bool:

@@ -145,7 +145,7 @@ def is_cut_off(
     gone = {one: path for one, path in known.items() if one not in named and one != entry.id}
     if is_too_many(len(gone), len(known)) and not allow:
         return True
-    return looks_cut_off(entry, store.get([entry.id]).get(entry.id), gone)
+    return looks_cut_off(entry, store.items.get([entry.id]).get(entry.id), gone)
 
 
 def cut_off(entry: Entry) -> Damaged:
@@ -230,7 +230,7 @@ def emptied(root: Path, paths: Mapping[str, str]) -> dict[str, str]:
 def _digests(store: Store, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
     waiting = iter(ids)
     while some := list(islice(waiting, _BATCH)):
-        for item in store.get(some).values():
+        for item in store.items.get(some).values():
             yield item.id, item.digest
 
 

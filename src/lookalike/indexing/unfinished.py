@@ -19,10 +19,10 @@ def abandon(store: Store) -> bool:
     if not store.begun:
         return False
     with suppress(LookalikeError):
-        roots = store.setting(settings_keys.ROOTS)
+        roots = store.settings.get(settings_keys.ROOTS)
         names = ["", *roots] if isinstance(roots, dict) else [""]
-        left_out = any(store.skips(name) for name in names) or remembered(store)
-        if store.count() or left_out or not store.is_current():
+        left_out = any(store.skips.below(name) for name in names) or remembered(store)
+        if store.search.count() or left_out or not store.is_current():
             return False
         store.drop()
         for folder in store.made:

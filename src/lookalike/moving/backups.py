@@ -343,12 +343,12 @@ def _settle(
     items = _point_at(draft, place)
     store = EmbeddedStore.open(draft)
     try:
-        name = store.setting(settings_keys.UPLOADS)
-        known = set(store.stamps(name)) if isinstance(name, str) else set()
-        graph = store.setting(settings_keys.GRAPH)
+        name = store.settings.get(settings_keys.UPLOADS)
+        known = set(store.items.stamps(name)) if isinstance(name, str) else set()
+        graph = store.settings.get(settings_keys.GRAPH)
         file = graph.get("file") if isinstance(graph, dict) else None
         if isinstance(file, str) and own_files.is_own(file) and not _taken(source, draft, file):
-            store.set_setting(settings_keys.GRAPH, None)  # it is built again by the next `index`
+            store.settings.set(settings_keys.GRAPH, None)  # it is built again by the next `index`
     finally:
         store.close()
     _copy_uploads(source, draft, stop, known)
@@ -383,16 +383,16 @@ def _point_at(draft: Path, place: Path) -> int:
 
     store = EmbeddedStore.open(draft)
     try:
-        name = store.setting(settings_keys.UPLOADS)
+        name = store.settings.get(settings_keys.UPLOADS)
         if isinstance(name, str):
-            store.change_setting(settings_keys.ROOTS, moved)
+            store.settings.change(settings_keys.ROOTS, moved)
         for own in (
             settings_keys.VERSION_OF,
             settings_keys.REPLACED,
         ):  # of migrations in the other place
-            if store.setting(own) is not None:
-                store.set_setting(own, None)
-        return store.count()
+            if store.settings.get(own) is not None:
+                store.settings.set(own, None)
+        return store.search.count()
     finally:
         store.close()
 

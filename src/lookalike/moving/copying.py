@@ -78,7 +78,7 @@ def copy(
     began = time.monotonic()
     bound = source.bound()
     _check_target(source, target, resume=resume)
-    target.set_setting(settings_keys.COPIED_FROM, str(source.facts()["address"]))
+    target.settings.set(settings_keys.COPIED_FROM, str(source.facts()["address"]))
     report = CopyReport()
     if bound is not None:
         target.bind(encoder=bound[0], fingerprint=bound[1], dim=bound[2])
@@ -90,22 +90,22 @@ def copy(
         if mirror:
             report = replace(report, removed=_remove_others(source, target))
         report = _compared(report, source, target)
-    return replace(report, items=target.count(), seconds=time.monotonic() - began)
+    return replace(report, items=target.search.count(), seconds=time.monotonic() - began)
 
 
 def _check_target(source: Store, target: Store, *, resume: bool) -> None:
     here, there = str(source.facts()["address"]), str(target.facts()["address"])
     if here == there:
         raise CollectionError(f"{here} cannot be copied onto itself; give another place")
-    if target.setting(settings_keys.COPIED_FROM) == here:
+    if target.settings.get(settings_keys.COPIED_FROM) == here:
         return
-    if target.count() and not resume:
+    if target.search.count() and not resume:
         raise CollectionError(
             f"{there} is not empty, and no copy of {here}; give another place, or --resume to add "
             "what it lacks"
         )
-    roots = read_roots(target.setting(settings_keys.ROOTS))
-    if roots and roots != read_roots(source.setting(settings_keys.ROOTS)):
+    roots = read_roots(target.settings.get(settings_keys.ROOTS))
+    if roots and roots != read_roots(source.settings.get(settings_keys.ROOTS)):
         raise CollectionError(
             f"{there} indexes other folders than {here}; give another place, or items would be "
             "looked for in the wrong ones"
@@ -120,17 +120,17 @@ def _copy_items(
     stop: Callable[[], bool],
 ) -> CopyReport:
     copied = told = unchanged = pictured = 0
-    small = source.thumbnail_state().items > 0
+    small = source.thumbnails.state().items > 0
     for turn in range(_PASSES):
-        total, done, missed = source.count(), 0, 0
-        for batch in _batches(source.scan()):
-            there = target.get([item.id for item in batch])
+        total, done, missed = source.search.count(), 0, 0
+        for batch in _batches(source.items.scan()):
+            there = target.items.get([item.id for item in batch])
             new, changed = _split(batch, there)
             stored, rows = _with_rows(source, new)
             if stored:
-                target.upsert(stored, rows)
+                target.items.upsert(stored, rows)
             if changed:
-                target.update(changed)
+                target.items.update(changed)
             if small:
                 pictured += _copy_thumbnails(source, target, batch)
             copied += len(stored)
@@ -156,18 +156,18 @@ def _copy_items(
 
 def _copy_thumbnails(source: Store, target: Store, items: Sequence[Item]) -> int:
     """Give items of ``target`` the thumbnails that ``source`` has of the same content."""
-    mine = source.thumbnail_sides([item.id for item in items])
-    theirs = target.thumbnail_sides(list(mine))
+    mine = source.thumbnails.sides([item.id for item in items])
+    theirs = target.thumbnails.sides(list(mine))
     lacking = [item for item in items if mine.get(item.id) != theirs.get(item.id)]
-    found = source.thumbnails([item.id for item in lacking if item.id in mine])
+    found = source.thumbnails.get([item.id for item in lacking if item.id in mine])
     # Whoever replaces an item in the source just now gives it another digest: looked at afterwards.
-    now = source.get(list(found))
+    now = source.items.get(list(found))
     same = [
         item
         for item in lacking
         if item.id in found and item.id in now and now[item.id].digest == item.digest
     ]
-    return target.set_thumbnails(same, [found[item.id] for item in same]) if same else 0
+    return target.thumbnails.put(same, [found[item.id] for item in same]) if same else 0
 
 
 def _split(batch: Sequence[Item], there: Mapping[str, Item]) -> tuple[list[Item], list[Item]]:
@@ -193,12 +193,12 @@ def _with_rows(
     kept = list(items)
     while kept:
         try:
-            rows = source.rows([item.id for item in kept])
+            rows = source.items.rows([item.id for item in kept])
         except ItemNotFoundError:
-            now = source.get([item.id for item in kept])
+            now = source.items.get([item.id for item in kept])
             kept = [item for item in kept if item.id in now]
             continue
-        now = source.get([item.id for item in kept])
+        now = source.items.get([item.id for item in kept])
         same = [
             place
             for place, item in enumerate(kept)
@@ -211,11 +211,11 @@ def _with_rows(
 def _remove_others(source: Store, target: Store) -> int:
     """Remove the items of ``target`` that ``source`` has not."""
     removed = 0
-    for batch in _batches(target.scan()):
-        there = source.get([item.id for item in batch])
+    for batch in _batches(target.items.scan()):
+        there = source.items.get([item.id for item in batch])
         gone = [item.id for item in batch if item.id not in there]
         if gone:
-            removed += target.delete(gone)
+            removed += target.items.delete(gone)
     return removed
 
 
@@ -226,7 +226,7 @@ def _compared(report: CopyReport, source: Store, target: Store) -> CopyReport:
     """The report with what differs between the two, by count and by samples."""
     if source.bound() is None:
         return report
-    extra = target.count() - source.count()
+    extra = target.search.count() - source.search.count()
     problems = []
     if extra < 0:
         problems.append(
@@ -235,19 +235,19 @@ def _compared(report: CopyReport, source: Store, target: Store) -> CopyReport:
     ids = _sample(source)
     searches = 0
     if ids and not extra:  # items that only one side has would take places
-        queries = source.vectors(ids)
+        queries = source.items.vectors(ids)
         searches = len(ids)
         for one, mine, theirs in zip(
             ids,
-            source.search(queries, k=_K, exact=True),
-            target.search(queries, k=_K, exact=True),
+            source.search.nearest(queries, k=_K, exact=True),
+            target.search.nearest(queries, k=_K, exact=True),
             strict=True,
         ):
             problems += [f"{one!a}: {words}" for words in differences(mine, theirs)]
-    missing = set(ids) - target.get(ids).keys()
+    missing = set(ids) - target.items.get(ids).keys()
     problems += [f"{one!a} is missing" for one in sorted(missing)]
     there = [one for one in ids if one not in missing]
-    if there and not np.allclose(source.rows(there), target.rows(there), atol=1e-3):
+    if there and not np.allclose(source.items.rows(there), target.items.rows(there), atol=1e-3):
         problems.append("vectors differ")
     return replace(report, extra=max(extra, 0), searches=searches, problems=tuple(problems))
 
@@ -274,7 +274,7 @@ def _sample(store: Store) -> list[str]:
     """Ids of some items, from everywhere, each time the same."""
     chance = random.Random(0)  # noqa: S311 - a sample
     some: list[str] = []
-    for number, item in enumerate(store.scan()):
+    for number, item in enumerate(store.items.scan()):
         if number < _SAMPLES:
             some.append(item.id)
         elif (place := chance.randrange(number + 1)) < _SAMPLES:

@@ -107,19 +107,21 @@ def migrate(
     try:
         _catch_up(build, progress=progress, stop=stop)
         if not stop():
-            build.new.optimize(progress=optimizing)
+            build.new.search.optimize(progress=optimizing)
             _catch_up(build, progress=None, stop=stop)
         if stop():
             build.new.close()
             return build.report(interrupted=True, seconds=time.monotonic() - began)
         if not most:
-            _check_lost(build.lost, old.count())
+            _check_lost(build.lost, old.search.count())
         bound = old.bound()
         keep = version_name(old.name, bound[1] if bound else "")
-        left = [one for one in old.settings() if one not in (*_MOVED, *settings_keys.NOT_COPIED)]
+        left = [
+            one for one in old.settings.names() if one not in (*_MOVED, *settings_keys.NOT_COPIED)
+        ]
         before = [
             one
-            for one in _names(old.setting(settings_keys.REPLACED))
+            for one in _names(old.settings.get(settings_keys.REPLACED))
             if one not in (keep, build.new.name)
         ]
 
@@ -128,11 +130,11 @@ def migrate(
             copy_settings(old, build.new, names=_MOVED)
             copy_skips(old, build.new)
             copy_side_tables(old, build.new, mirror=True)
-            build.new.set_setting(
-                settings_keys.NEIGHBOURS, old.setting(settings_keys.NEIGHBOURS)
+            build.new.settings.set(
+                settings_keys.NEIGHBOURS, old.settings.get(settings_keys.NEIGHBOURS)
             )  # how many, not which
-            build.new.set_setting(settings_keys.REPLACED, [*before, keep])
-            build.items = build.new.count()
+            build.new.settings.set(settings_keys.REPLACED, [*before, keep])
+            build.items = build.new.search.count()
 
         kept = old.replace(build.new, keep=keep, last=last)
     except BaseException:
@@ -154,19 +156,19 @@ def drop_old(collection: Collection) -> DropReport:
     """Remove what migrations of this collection have replaced; other files in the folders stay."""
     store = collection.store
     gone, left = [], []
-    for name in _names(store.setting(settings_keys.REPLACED)):
+    for name in _names(store.settings.get(settings_keys.REPLACED)):
         try:
             old = store.sibling(name, create=False)
         except CollectionNotFoundError:
             continue  # somebody was quicker
-        if old.setting(settings_keys.VERSION_OF) != store.name:
+        if old.settings.get(settings_keys.VERSION_OF) != store.name:
             old.close()
             raise CollectionError(f"{name} is not what was replaced here; it is left alone")
         stays = old.drop()
         gone.append(name)
         if stays is not None:
             left.append(stays)
-    store.set_setting(settings_keys.REPLACED, None)
+    store.settings.set(settings_keys.REPLACED, None)
     return DropReport(dropped=tuple(gone), left=tuple(left))
 
 
@@ -177,14 +179,14 @@ def version_name(name: str, fingerprint: str) -> str:
 
 def is_version(store: Store) -> bool:
     """Whether it is one that a migration builds or has kept, beside the live collection."""
-    return store.setting(settings_keys.VERSION_OF) not in (None, store.name)
+    return store.settings.get(settings_keys.VERSION_OF) not in (None, store.name)
 
 
 def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
     """The store to build in, new or from a try that was cut off."""
     old = collection.store
     bound = old.bound()
-    if bound is None or not old.count():
+    if bound is None or not old.search.count():
         raise CollectionError("the collection is empty; index into it with the other encoder")
     if bound[1] == encoder.fingerprint:
         raise CollectionError(f"the collection is of {bound[0]} already; there is nothing to do")
@@ -194,19 +196,19 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
                 f"{root.path}, where pictures of the collection lie, is not there; make it "
                 f"available, or forget it with `lookalike remove --root {root.name!r}`"
             )
-    if old.setting(settings_keys.VERSION_OF) is None:
-        old.set_setting(settings_keys.VERSION_OF, old.name)
+    if old.settings.get(settings_keys.VERSION_OF) is None:
+        old.settings.set(settings_keys.VERSION_OF, old.name)
     new = old.sibling(version_name(old.name, encoder.fingerprint), create=True)
-    if new.count() and new.setting(settings_keys.VERSION_OF) != old.name:
+    if new.search.count() and new.settings.get(settings_keys.VERSION_OF) != old.name:
         new.close()
         raise CollectionError(f"there is a collection called {new.name} already; rename that one")
     try:
-        new.set_setting(settings_keys.VERSION_OF, old.name)
+        new.settings.set(settings_keys.VERSION_OF, old.name)
         new.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
         if card is not None:
-            new.set_setting(settings_keys.CARD, card)
-        new.set_setting(
-            settings_keys.THUMBNAILS, old.setting(settings_keys.THUMBNAILS)
+            new.settings.set(settings_keys.CARD, card)
+        new.settings.set(
+            settings_keys.THUMBNAILS, old.settings.get(settings_keys.THUMBNAILS)
         )  # so that they are made while it is built
     except BaseException:
         abandon(new)
@@ -240,10 +242,10 @@ class _Build:
         gone: list[str] = []
         other: list[str] = []
         places = {root.name: root.path for root in self.live.roots()}
-        skips = {name: self.new.skips(name) for name in ("", *places)}
+        skips = {name: self.new.skips.below(name) for name in ("", *places)}
 
         def wanted() -> Iterator[Entry]:
-            for item, there in paired(self.live.items(), self.new.scan()):
+            for item, there in paired(self.live.items(), self.new.items.scan()):
                 if item is None and there is not None:
                     gone.append(there.id)
                 elif item is not None and (there is None or there.digest != item.digest):
@@ -255,7 +257,7 @@ class _Build:
                 elif item is not None and there is not None and _told(item, there) != there:
                     other.append(item.id)
 
-        total = max(self.live.store.count() - self.new.count(), 0)
+        total = max(self.live.store.search.count() - self.new.search.count(), 0)
         report = index_entries(
             self.new,
             self.encoder,
@@ -270,7 +272,7 @@ class _Build:
         self.reused += report.reused
         if report.interrupted:
             return 0
-        self.removed += self.new.delete(gone) if gone else 0
+        self.removed += self.new.items.delete(gone) if gone else 0
         self._tell(other)
         return report.indexed + report.reused + len(gone) + len(other)
 
@@ -278,9 +280,9 @@ class _Build:
         """Let items say what the live ones say."""
         for start in range(0, len(ids), 1000):
             some = ids[start : start + 1000]
-            live, there = self.live.store.get(some), self.new.get(some)
+            live, there = self.live.store.items.get(some), self.new.items.get(some)
             changed = [_told(live[one], there[one]) for one in some if one in live and one in there]
-            self.new.update(changed)
+            self.new.items.update(changed)
             self.told += len(changed)
 
     def report(

@@ -26,13 +26,13 @@ def copy_settings(source: Store, target: Store, *, names: Sequence[str] | None =
 
     All settings are copied but ``settings_keys.NOT_COPIED``, or only ``names``.
     """
-    for field in source.declared():
-        target.declare(field)
+    for field in source.search.declared():
+        target.search.declare(field)
     copied = []
-    for name in source.settings() if names is None else names:
-        value = source.setting(name)
+    for name in source.settings.names() if names is None else names:
+        value = source.settings.get(name)
         if name not in settings_keys.NOT_COPIED and value is not None:
-            target.set_setting(name, value)
+            target.settings.set(name, value)
             copied.append(name)
     return copied
 
@@ -40,11 +40,11 @@ def copy_settings(source: Store, target: Store, *, names: Sequence[str] | None =
 def copy_skips(source: Store, target: Store) -> int:
     """Copy the records of skipped files; return how many there are."""
     copied = 0
-    roots = read_roots(source.setting(settings_keys.ROOTS))
+    roots = read_roots(source.settings.get(settings_keys.ROOTS))
     for name in dict.fromkeys(["", *(root.name for root in roots)]):
-        skips = list(source.skips(name).values())
+        skips = list(source.skips.below(name).values())
         for start in range(0, len(skips), _BATCH):
-            target.skip(name, skips[start : start + _BATCH])
+            target.skips.put(name, skips[start : start + _BATCH])
         copied += len(skips)
     return copied
 
@@ -55,7 +55,7 @@ def copy_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
     With ``mirror``, rows that only ``target`` has are deleted.
     """
     return sum(
-        _copy_table(source.beside(name), target.beside(name), mirror=mirror) for name in _TABLES
+        _copy_table(source.table(name), target.table(name), mirror=mirror) for name in _TABLES
     )
 
 

@@ -91,7 +91,7 @@ def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Js
 def collection_json(collection: "Collection") -> dict[str, Json]:
     """Return what an answer says of the collection that it comes from."""
     bound = collection.store.bound()
-    updated = collection.store.setting(settings_keys.UPDATED_AT)
+    updated = collection.store.settings.get(settings_keys.UPDATED_AT)
     return {
         "name": Path(str(collection.store.facts()["address"])).name,
         "items": len(collection),

@@ -43,7 +43,7 @@ def check_output(
             f"{target} is a file of the collection in {target.parent}; give another file"
         )
     for shop in shops:
-        stored = shop.store.setting(settings_keys.CATALOGUES)
+        stored = shop.store.settings.get(settings_keys.CATALOGUES)
         names = stored if isinstance(stored, list) else []
         if any(_is_same(target, Path(one)) for one in names if isinstance(one, str)):
             raise ExportError(

@@ -102,7 +102,7 @@ def _look(loaded: LoadedRunFile, shop: Collection | None, *, items: bool) -> Kno
         neighbours=_neighbours(shop),
         states=_digests(shop, views),
         files=stamp_files(loaded, written),
-        done=_done(shop.store.setting(settings_keys.RUN)),
+        done=_done(shop.store.settings.get(settings_keys.RUN)),
     )
 
 
@@ -115,7 +115,7 @@ def record_step(
     def change(before: Json) -> Json:
         return {**(before if isinstance(before, dict) else {}), step: document}
 
-    shop.store.change_setting(settings_keys.RUN, change)
+    shop.store.settings.change(settings_keys.RUN, change)
 
 
 def stamp_files(loaded: LoadedRunFile, names: Iterable[str]) -> dict[str, Json]:
@@ -137,7 +137,7 @@ def get_classifier_id(shop: Collection) -> str | None:
 
 
 def _neighbours(shop: Collection) -> int:
-    state = shop.store.neighbour_state()
+    state = shop.store.neighbours.state()
     kept = neighbours.read_k(shop)
     whole = state.items == state.rows == state.current
     return kept if kept is not None and kept == state.k and whole else 0

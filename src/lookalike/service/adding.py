@@ -154,7 +154,7 @@ def keep_all(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
 def _choose_ids(shop: Collection, added: Sequence[Adding]) -> dict[str, Item]:
     """Give each image its id; return the items that have one of these now."""
     chosen = {one.arrival.said.id: one for one in added if one.arrival.said.id is not None}
-    there = dict(shop.store.get([one for one in chosen if is_text(one)]))
+    there = dict(shop.store.items.get([one for one in chosen if is_text(one)]))
     for one in added:
         given = one.arrival.said.id
         if given is not None:
@@ -182,7 +182,7 @@ def _name(shop: Collection, unnamed: Sequence[Adding], ours: dict[str, Adding]) 
             one.id = alternative(
                 id_from_name(one.arrival.name, suffix=suffix), one.digest, one.attempt
             )
-        there = shop.store.get([one.id for one in waiting])
+        there = shop.store.items.get([one.id for one in waiting])
         later: list[Adding] = []
         for one in waiting:
             other, item = ours.get(one.id), there.get(one.id)
@@ -218,7 +218,7 @@ def index_kept(
     shop = opened.collection
     root = kept.root_of(shop, opened.place.uploads)
     waiting = [one for one in added if one.entry is not None]
-    before = dict(shop.store.get([one.id for one in waiting]))
+    before = dict(shop.store.items.get([one.id for one in waiting]))
     reports = []
     try:
         while waiting:
@@ -235,7 +235,7 @@ def index_kept(
                 )
             reports.append(report)
             waiting = _taken(shop, waiting, report, added)
-            before |= shop.store.get([one.id for one in waiting])
+            before |= shop.store.items.get([one.id for one in waiting])
     finally:
         entries = [one.entry for one in added if one.entry is not None]
         _tidy(shop, root, list(before.values()), entries)
@@ -273,7 +273,7 @@ def _taken(
 def _note(
     shop: Collection, added: Sequence[Adding], report: IndexReport, before: dict[str, Item]
 ) -> None:
-    now = shop.store.get([one.id for one in added if one.entry is not None]) if added else {}
+    now = shop.store.items.get([one.id for one in added if one.entry is not None]) if added else {}
     for one in added:
         if one.entry is None or one.reason is not None or one.first is not None:
             continue
@@ -292,10 +292,10 @@ def _note(
 def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]) -> None:
     """Delete kept files that came to nothing, and those of what was replaced."""
     ids = {entry.id for entry in entries} | {item.id for item in before}
-    now = shop.store.get(sorted(ids))
+    now = shop.store.items.get(sorted(ids))
     used = {item.path for item in now.values()}
     files = {entry.path for entry in entries}
     files |= {item.path for item in before if item.root == root.name and item.path}
     kept.forget(root, files - used)
     # A failed upload has no file that could be tried again.
-    shop.store.forget_skips(root.name, sorted(files - used))
+    shop.store.skips.delete(root.name, sorted(files - used))

@@ -76,10 +76,10 @@ def root_of(collection: Collection, uploads: Uploads) -> Root:
         made.append(Root(name=name, path=place))
         return roots_json([*others, made[-1]])
 
-    collection.store.change_setting(settings_keys.ROOTS, with_it)
+    collection.store.settings.change(settings_keys.ROOTS, with_it)
     root = made[-1]
     if uploads.moves:
-        collection.store.set_setting(settings_keys.UPLOADS, root.name)
+        collection.store.settings.set(settings_keys.UPLOADS, root.name)
     return root
 
 
@@ -88,7 +88,7 @@ def find(collection: Collection, uploads: Uploads) -> Root | None:
     if not uploads.moves:
         place = uploads.folder.resolve()
         return next((root for root in collection.roots() if root.path == place), None)
-    name = collection.store.setting(settings_keys.UPLOADS)
+    name = collection.store.settings.get(settings_keys.UPLOADS)
     return next((root for root in collection.roots() if root.name == name), None)
 
 
@@ -171,7 +171,7 @@ def sweep(collection: Collection, uploads: Uploads) -> int:
     root = find(collection, uploads)
     if root is None:
         return 0
-    known = collection.store.stamps(root.name)
+    known = collection.store.items.stamps(root.name)
     gone = 0
     for one in upload_files(root.path.resolve()):
         with suppress(OSError):

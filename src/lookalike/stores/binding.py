@@ -12,6 +12,8 @@ __all__ = [
     "Bound",
     "bound_of",
     "check_encoder",
+    "check_k",
+    "check_queries",
     "check_thumbnails",
     "check_vectors",
     "no_vector",
@@ -70,3 +72,15 @@ def no_vector(one: str) -> StoreDamagedError:
         f"item {one!r} has no vector; `lookalike doctor --repair`, then `lookalike index`, makes "
         "it one"
     )
+
+
+def check_k(k: int) -> None:
+    """Raise ``ValueError`` where fewer than one result is asked for."""
+    if k < 1:
+        raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+
+
+def check_queries(vectors: Matrix, dim: int) -> None:
+    """Raise ``ValueError`` where query vectors are not (n, dim)."""
+    if vectors.ndim != 2 or vectors.shape[1] != dim:  # noqa: PLR2004 - a matrix
+        raise ValueError(f"queries are {vectors.shape}, not (n, {dim})")

@@ -98,12 +98,12 @@ def _sample(collection: "Collection") -> tuple[list[Item], Matrix]:
     ids: list[str] = []
     rows: list[NDArray[np.floating]] = []
     start = 0
-    for chunk in collection.store.keyed():
+    for chunk in collection.store.neighbours.keyed():
         some = chosen[(chosen >= start) & (chosen < start + len(chunk.ids))] - start
         ids += [chunk.ids[one] for one in some.tolist()]
         rows.append(chunk.rows[some])
         start += len(chunk.ids)
-    found = collection.store.get(ids)  # one may have gone meanwhile
+    found = collection.store.items.get(ids)  # one may have gone meanwhile
     there = [position for position, one in enumerate(ids) if one in found]
     matrix = unit_rows(np.concatenate(rows)[there]) if there else np.empty((0, 0), np.float32)
     return [found[ids[position]] for position in there], matrix
@@ -120,7 +120,7 @@ def _nearest(collection: "Collection", items: Sequence[Item], rows: Matrix) -> l
     near: list[Hit | None] = [None] * len(items)
     waiting = list(range(len(items)))
     for ask in (_NEAR, _FAR):
-        found = collection.store.search(rows[waiting], k=ask) if waiting else []
+        found = collection.store.search.nearest(rows[waiting], k=ask) if waiting else []
         for position, hits in zip(waiting, found, strict=True):
             own = items[position]
             near[position] = next((hit for hit in hits if not _related(hit.item, own)), None)

@@ -47,7 +47,7 @@ def calibrate(collection: "Collection") -> Calibration:
 
 def load_calibration(collection: "Collection") -> Calibration | None:
     """Return what was measured before, if it still holds."""
-    scale = _read(collection.store.setting(settings_keys.CALIBRATION))
+    scale = _read(collection.store.settings.get(settings_keys.CALIBRATION))
     return scale if scale is not None and holds(scale, collection) else None
 
 
@@ -68,7 +68,7 @@ def holds(scale: Calibration, collection: "Collection") -> bool:
 
 def _keep(collection: "Collection", scale: Calibration) -> None:
     if collection.store.bound() is not None:
-        collection.store.set_setting(settings_keys.CALIBRATION, asdict(scale))
+        collection.store.settings.set(settings_keys.CALIBRATION, asdict(scale))
 
 
 def _read(document: Any) -> Calibration | None:  # noqa: ANN401 - JSON, looked at closely here

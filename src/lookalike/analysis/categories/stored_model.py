@@ -142,12 +142,12 @@ def save_model(
         ).decode(),
     }
     mark: dict[str, Json] = {"fingerprint": _fingerprint(document), "trained_at": time.time()}
-    used = _slot_of(store.setting(settings_keys.CATEGORIES))
+    used = _slot_of(store.settings.get(settings_keys.CATEGORIES))
     free = next(slot for slot in _SLOTS if slot != used)
-    store.set_setting(free, {**document, **mark, "report": dict(report)})
-    store.set_setting(settings_keys.CATEGORIES, {"slot": free, **mark})
+    store.settings.set(free, {**document, **mark, "report": dict(report)})
+    store.settings.set(settings_keys.CATEGORIES, {"slot": free, **mark})
     if used is not None:
-        store.set_setting(used, None)
+        store.settings.set(used, None)
 
 
 def _slot_of(mark: Json) -> str | None:
@@ -169,14 +169,14 @@ def load(collection: "Collection") -> Model | None:
     that is not as it was written.
     """
     store = collection.store
-    mark = store.setting(settings_keys.CATEGORIES)
+    mark = store.settings.get(settings_keys.CATEGORIES)
     while mark is not None:
         model = _decoded.get(store)
         if model is None or not _is_of(mark, model.learned):
             slot = _slot_of(mark)
-            model = None if slot is None else _decode_model(store.setting(slot))
+            model = None if slot is None else _decode_model(store.settings.get(slot))
             if model is None or not _is_of(mark, model.learned):
-                before, mark = mark, store.setting(settings_keys.CATEGORIES)
+                before, mark = mark, store.settings.get(settings_keys.CATEGORIES)
                 if mark != before:  # learned again in this moment
                     continue
                 raise StoreDamagedError(
@@ -292,10 +292,10 @@ def _counted(
 def drop(collection: "Collection") -> bool:
     """Forget what was learned; says whether there was something."""
     store = collection.store
-    there = store.setting(settings_keys.CATEGORIES) is not None
+    there = store.settings.get(settings_keys.CATEGORIES) is not None
     if there:
-        store.set_setting(settings_keys.CATEGORIES, None)
+        store.settings.set(settings_keys.CATEGORIES, None)
         for slot in _SLOTS:
-            if store.setting(slot) is not None:
-                store.set_setting(slot, None)
+            if store.settings.get(slot) is not None:
+                store.settings.set(slot, None)
     return there

@@ -348,7 +348,7 @@ class _Run:
                 return
             some = self.items[start : start + _SEARCHES]
             vectors = self.collection.vectors([item.id for item in some])
-            answers = store.search(vectors, k=candidates.NEAREST + 1)
+            answers = store.search.nearest(vectors, k=candidates.NEAREST + 1)
             pairs = {
                 (min(start + row, place), max(start + row, place))
                 for row, hits in enumerate(answers)

@@ -234,7 +234,7 @@ class _Run:
             removal_record.append(self._record, key, "left", reason=str(left))
             raise
         removal_record.append(self._record, key, "deleted" if self._permanently else "moved")
-        self._collection.store.update([_with(now, given)])
+        self._collection.store.items.update([_with(now, given)])
         self._collection.remove(item.id)
 
     def _new_record(self, item: Item) -> Path:

@@ -90,7 +90,7 @@ def _item_back(collection: "Collection", removal: Removal) -> str:
         now = collection.get(item.id)
         if now.digest != item.digest:
             return "its file is back, but the collection has another image under its id"
-        collection.store.update(
+        collection.store.items.update(
             [
                 replace(
                     now,
@@ -123,7 +123,7 @@ def _item_back(collection: "Collection", removal: Removal) -> str:
             kept = collection.get(one)
         except ItemNotFoundError:
             continue
-        collection.store.update([_without(kept, removal.given)])
+        collection.store.items.update([_without(kept, removal.given)])
     return ""
 
 

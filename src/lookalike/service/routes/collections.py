@@ -169,7 +169,7 @@ def _facets(shop: Collection, fields: list[str], where: str | None, limit: int) 
     for field in fields:
         counted = shop.facets(field, condition, limit=limit)
         values: list[Json] = [{"value": value, "count": count} for value, count in counted]
-        distinct = shop.store.distinct(field, condition)
+        distinct = shop.store.search.distinct(field, condition)
         found.append({"field": field, "distinct": distinct, "values": values})
         if not counted:
             notes |= {note.message: note for note in shop.notes(condition, field=field)}

@@ -86,7 +86,7 @@ def _item_file(shop: Collection, item_id: str) -> _File:
 def _small(shop: Collection, item_id: str, side: int) -> _Small:
     """Where an item's thumbnail comes from. Raises as ``_file``, where none is kept."""
     item = shop.get(item_id)
-    kept = shop.store.thumbnails([item_id]).get(item_id)
+    kept = shop.store.thumbnails.get([item_id]).get(item_id)
     whole = kept is not None and kept.shows(item, side)
     file = None
     if not whole:

@@ -99,7 +99,7 @@ def _sample(
 
 def _page(shop: Collection, where: Condition | None, after: str | None, limit: int) -> list[Item]:
     beyond = None if after is None else Compare("id", ">", Value(after))
-    return list(shop.store.scan(all_of(where, beyond), limit=limit))
+    return list(shop.store.items.scan(all_of(where, beyond), limit=limit))
 
 
 @router.get(
@@ -170,7 +170,7 @@ async def add_items(
     arrivals = arrived(body, service.settings)
     report, added = await put(opened, arrivals, overwrite_by_hand=overwrite_by_hand)
     ids = [one.id for one in added if one.reason is None]
-    items = await in_thread(opened.collection.store.get, ids)
+    items = await in_thread(opened.collection.store.items.get, ids)
     return JSONResponse(
         {
             "indexed": report.indexed,
@@ -284,7 +284,7 @@ async def delete_item(id: ItemId, opened: Served) -> Response:
 
 def _remove(opened: Opened, item_id: str) -> None:
     shop = opened.collection
-    item = shop.store.get([item_id]).get(item_id)
+    item = shop.store.items.get([item_id]).get(item_id)
     removed = shop.remove(item_id)  # a missing item too
     if item is None:
         if not removed:

@@ -20,7 +20,7 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.vectors import Vector
 from lookalike.stores.embedded.own_files import graph_files
 
-__all__ = ["Graph", "GraphRecord", "adopt", "build", "intact", "remove_others"]
+__all__ = ["AnnIndex", "AnnRecord", "adopt", "build", "intact", "remove_others"]
 
 # Scalars of 16 bits halve the file; candidates are rescored, so recall does not suffer
 # (benchmarks/results). Degree and build effort are USearch's defaults.
@@ -39,7 +39,7 @@ _EDGE = 1 << 20  # bytes hashed at each end: catches truncation and a torn heade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphRecord:
+class AnnRecord:
     """What the store remembers of its graph, to know whether the file is the one it wrote.
 
     ``mark`` is the highest ``seq`` that the graph covers; ``count`` how many rows it holds.
@@ -55,16 +55,16 @@ class GraphRecord:
         return asdict(self)
 
 
-class Graph:
+class AnnIndex:
     """A graph opened by memory map: nothing is read until it is searched."""
 
-    def __init__(self, index: Any, record: GraphRecord) -> None:  # noqa: ANN401 - see below
+    def __init__(self, index: Any, record: AnnRecord) -> None:  # noqa: ANN401 - see below
         # USearch's stubs call its settable properties read-only, so the type is not used.
         self._index = index
         self.record = record
 
     @classmethod
-    def open(cls, folder: Path, record: GraphRecord, *, dim: int) -> "Graph | None":
+    def open(cls, folder: Path, record: AnnRecord, *, dim: int) -> "AnnIndex | None":
         """The graph of ``record``, or ``None`` when its file is missing or not what was written."""
         if not intact(folder, record):
             return None
@@ -81,7 +81,7 @@ class Graph:
         return np.asarray(self._index.search(vector, count).keys, dtype=np.int64)
 
 
-def intact(folder: Path, record: GraphRecord) -> bool:
+def intact(folder: Path, record: AnnRecord) -> bool:
     """Whether the graph's file is there and what was written. Loads no USearch."""
     path = folder / record.file
     try:
@@ -95,9 +95,9 @@ def build(
     chunks: Iterable[tuple[NDArray[np.int64], NDArray[np.float16]]],
     *,
     dim: int,
-    grow: GraphRecord | None = None,
+    grow: AnnRecord | None = None,
     progress: Callable[[int], None] = lambda _done: None,
-) -> GraphRecord | None:
+) -> AnnRecord | None:
     """Write a draft of a graph of the rows in ``chunks``: seq (n,), vectors (n, dim).
 
     With ``grow``, the rows are added to a copy of that graph; ``None`` if it cannot be read.
@@ -137,7 +137,7 @@ def build(
     draft = folder / f"{name}.draft"
     try:
         index.save(str(draft))
-        return GraphRecord(
+        return AnnRecord(
             file=name,
             mark=mark,
             count=len(index),
@@ -149,7 +149,7 @@ def build(
         raise
 
 
-def adopt(folder: Path, record: GraphRecord) -> None:
+def adopt(folder: Path, record: AnnRecord) -> None:
     """Give a built graph its name and delete all others; the caller holds the write lock.
 
     Drafts of builders that died are deleted when they are a day old. A file that is still mapped
@@ -170,7 +170,7 @@ def remove_others(folder: Path, keep: str | None) -> None:
                 path.unlink()
 
 
-def _restore(path: Path, *, view: bool) -> Any:  # noqa: ANN401 - as in Graph
+def _restore(path: Path, *, view: bool) -> Any:  # noqa: ANN401 - as in AnnIndex
     """A USearch index from its file, or ``None`` if it cannot be had."""
     from usearch.index import Index  # noqa: PLC0415 - 45 ms that a small collection never pays
 

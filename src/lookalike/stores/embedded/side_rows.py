@@ -1,33 +1,27 @@
 """The embedded store's tables beside the items. The bytes: docs/storage.md."""
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from lookalike.core.records import SideRow
+from lookalike.stores.embedded.database import PARAMETERS, Database, Row
 
 __all__ = ["SideRows"]
 
-_PARAMETERS = 500  # values per statement, as in the store
 _CHUNK = 1000  # rows read at a time
 
 _SELECT = 'SELECT id, value, digest FROM beside WHERE "table" = ?'
 _PUT = "INSERT OR REPLACE INTO beside VALUES (?, ?, ?, ?)"
 _DELETE = 'DELETE FROM beside WHERE "table" = ? AND id = ?'
 
-_Rows: TypeAlias = list[tuple[Any, ...]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideRows:
-    """One table beside the items. ``read`` and ``transaction`` are the store's own."""
+    """One table beside the items, whose rows all lie in the SQLite table ``beside``."""
 
     table: str
-    read: Callable[[str, Sequence[object]], _Rows]
-    transaction: Callable[[], AbstractContextManager[sqlite3.Connection]]
+    db: Database
 
     def put(self, rows: Sequence[SideRow]) -> None:
         values = [
@@ -40,7 +34,7 @@ class SideRows:
             for row in rows
         ]
         if values:
-            with self.transaction() as db:
+            with self.db.transaction() as db:
                 db.executemany(_PUT, values)
 
     def get(self, ids: Sequence[str]) -> dict[str, SideRow]:
@@ -52,33 +46,35 @@ class SideRows:
 
     def scan(self) -> Iterator[SideRow]:
         # A first row may have the empty id, which no id comes before.
-        rows = self.read(f"{_SELECT} ORDER BY id LIMIT ?", (self.table, _CHUNK))
+        rows = self.db.read(f"{_SELECT} ORDER BY id LIMIT ?", (self.table, _CHUNK))
         while rows:
             yield from map(_row_of, rows)
             after = rows[-1][0]
-            rows = self.read(
+            rows = self.db.read(
                 f"{_SELECT} AND id > ? ORDER BY id LIMIT ?", (self.table, after, _CHUNK)
             )
 
     def delete(self, ids: Sequence[str]) -> int:
         if not ids:
             return 0
-        with self.transaction() as db:
+        with self.db.transaction() as db:
             return sum(db.execute(_DELETE, (self.table, one)).rowcount for one in ids)
 
     def count(self) -> int:
-        total: int = self.read('SELECT count(*) FROM beside WHERE "table" = ?', (self.table,))[0][0]
+        total: int = self.db.read('SELECT count(*) FROM beside WHERE "table" = ?', (self.table,))[
+            0
+        ][0]
         return total
 
     def _among(self, column: str, values: Sequence[str] | Sequence[bytes]) -> list[SideRow]:
         found: list[SideRow] = []
-        for start in range(0, len(values), _PARAMETERS):
-            part = values[start : start + _PARAMETERS]
+        for start in range(0, len(values), PARAMETERS):
+            part = values[start : start + PARAMETERS]
             sql = f"{_SELECT} AND {column} IN ({','.join('?' * len(part))})"
-            found += map(_row_of, self.read(sql, (self.table, *part)))
+            found += map(_row_of, self.db.read(sql, (self.table, *part)))
         return found
 
 
-def _row_of(row: tuple[Any, ...]) -> SideRow:
+def _row_of(row: Row) -> SideRow:
     one, value, digest = row
     return SideRow(id=one, value=json.loads(value), digest=digest.hex() if digest else "")

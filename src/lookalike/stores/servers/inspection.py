@@ -19,7 +19,6 @@ from lookalike.core.records import Json
 from lookalike.errors import StoreDamagedError
 from lookalike.stores.problems import digest_awaiting, sentence, usable
 from lookalike.stores.servers import mappings
-from lookalike.stores.servers.beside import Beside
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import (
     IS_ITEM,
@@ -30,10 +29,11 @@ from lookalike.stores.servers.documents import (
     halves,
     metadata_of,
 )
-from lookalike.stores.servers.neighbour_table import NeighbourTable
+from lookalike.stores.servers.neighbour_table import ServerNeighbours
 from lookalike.stores.servers.queries import HAS_VECTOR, Query
 from lookalike.stores.servers.reading import Reader
-from lookalike.stores.servers.thumbnail_table import ThumbnailTable
+from lookalike.stores.servers.side_index import SideIndex
+from lookalike.stores.servers.thumbnail_table import ServerThumbnails
 from lookalike.stores.servers.tokens import tokens
 
 __all__ = ["Inspection"]
@@ -98,16 +98,16 @@ class Inspection:
     """
 
     items: Reader
-    beside: Beside
-    table: NeighbourTable
-    pictures: ThumbnailTable
+    side: SideIndex
+    neighbours: ServerNeighbours
+    thumbnails: ServerThumbnails
     vector_field: Mapping[str, Json]
     dim: int
     whole: bool
 
     def run(self, *, repair: bool) -> list[str]:
         """Return what is wrong, as sentences; with ``repair``, mend what can be mended."""
-        for index in (self.items.index, self.beside.reader.index):  # others need not have done so
+        for index in (self.items.index, self.side.reader.index):  # others need not have done so
             self.items.server.ask("POST", f"/{quote(index)}/_refresh")
         problems = [*self._fields(), *self._strangers()]
         found = self._walk(repair=repair)
@@ -256,7 +256,7 @@ class Inspection:
 
     def _number_anew(self, twice: Sequence[tuple[int, str, str]]) -> None:
         """Give items keys that nobody else has."""
-        first = self.beside.claim_keys(len(twice))
+        first = self.side.claim_keys(len(twice))
         self.items.server.write(
             [self._change(place, {"key": key}) for key, (_, _, place) in enumerate(twice, first)]
         )
@@ -267,14 +267,14 @@ class Inspection:
         seen = None if hit is None else (hit["_seq_no"], hit["_primary_term"])
         return Action(verb="update", index=self.items.index, id=place, source=fields, seen=seen)
 
-    # -- beside them -----------------------------------------------------------------------
+    # -- the side index ----------------------------------------------------------------------
 
     def _counter(self, found: _Found, *, repair: bool) -> list[str]:
-        last = self.beside.last_key()
+        last = self.side.last_key()
         if last >= found.highest:
             return []
         if repair:
-            self.beside.pass_key(found.highest)
+            self.side.pass_key(found.highest)
         told = f"the counter of keys stands at {last:,}, and an item has {found.highest:,}"
         return [told + ("; raised" if repair else "")]
 
@@ -284,15 +284,15 @@ class Inspection:
             (
                 "list of neighbours has no item",
                 "lists of neighbours have no item",
-                self.table.orphans(),
+                self.neighbours.orphans(),
             ),
-            ("thumbnail has no item", "thumbnails have no item", self.pictures.orphans()),
+            ("thumbnail has no item", "thumbnails have no item", self.thumbnails.orphans()),
         ):
             if not ids:
                 continue
             problems.append(sentence(one, many, ids, done="removed" if repair else ""))
             if repair:
-                index = self.beside.reader.index
+                index = self.side.reader.index
                 self.items.server.write(
                     [Action(verb="delete", index=index, id=place) for place in ids]
                 )

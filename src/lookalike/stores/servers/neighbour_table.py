@@ -1,7 +1,7 @@
 """The neighbour table on a server: a document for each item's list, beside the items.
 
-A list's document goes by its item's id and names the item's key. It counts only while the item has
-that key: one that outlived its item, or its item's content, says nothing.
+A list's document is found by its item's id and names the item's key. It counts only while the item
+has that key: one that outlived its item, or its item's content, says nothing.
 """
 
 import base64
@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.core.protocols import NeighbourLists
+from lookalike.core.filters import Condition
+from lookalike.core.protocols import Keyed, NeighbourLists
 from lookalike.core.records import Hit, Neighbours, NeighbourState
 from lookalike.stores import neighbour_rows
-from lookalike.stores.servers.beside import orphans
+from lookalike.stores.binding import check_k
 from lookalike.stores.servers.bulk import Action
-from lookalike.stores.servers.documents import ITEM, document_id, item_of
-from lookalike.stores.servers.queries import Query
+from lookalike.stores.servers.documents import ITEM, document_id, halves, item_of
+from lookalike.stores.servers.queries import HAS_VECTOR, Query, condition_query
 from lookalike.stores.servers.reading import KEYS, Reader, both, keyed, keys_body
+from lookalike.stores.servers.side_index import SideIndex, of_kind, orphans
 
-__all__ = ["NeighbourTable"]
+__all__ = ["ServerNeighbours"]
 
-_KIND: Query = {"term": {"kind": {"value": "neighbours"}}}
+_KIND = of_kind("neighbours")
 _NEWEST: Query = {
     "size": 1,
     "query": {"exists": {"field": "key"}},
@@ -32,59 +34,76 @@ _NEWEST: Query = {
     "track_total_hits": False,
 }
 _PAGE = 2000
+_VECTORS = 2000  # vectors read at a time: 7 MB of 1,280 values
 _STEP = 500  # entries of a list that are looked up at once, where a filter may leave few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeighbourTable:
-    """Lists in the index ``beside``, of the items in ``items``."""
+class ServerNeighbours:
+    """Lists in the side index, of the items in ``items``."""
 
     items: Reader
-    beside: Reader
+    index: SideIndex
 
-    def neighbours(
-        self, one: str, *, k: int, exact: bool, where: Query | None
+    @property
+    def side(self) -> Reader:
+        """The reader of the side index."""
+        return self.index.reader
+
+    def get(
+        self, id: str, *, k: int, exact: bool = False, where: Condition | None = None
     ) -> Neighbours | None:
-        (row,) = self.beside.sources(
-            [_row_id(one)], source=("key", "mark", "k", "exact", "entries")
-        )
+        check_k(k)
+        query = condition_query(where)
+        (row,) = self.side.sources([_row_id(id)], source=("key", "mark", "k", "exact", "entries"))
         if row is None or (exact and not row["_source"]["exact"]):
             return None
-        kept = row["_source"]
-        entries = neighbour_rows.scores_of(base64.b64decode(kept["entries"]))
+        listed = row["_source"]
+        entries = neighbour_rows.scores_of(base64.b64decode(listed["entries"]))
         # A few more at once than are asked for: some may have gone.
-        step = min(k + 2 if where is None else _STEP, KEYS)
+        step = min(k + 2 if query is None else _STEP, KEYS)
         parts = [dict(entries[start : start + step]) for start in range(0, len(entries), step)]
-        # One journey says whether the list still counts, and most often its items too.
+        # One request says whether the list still counts, and most often its items too.
         own, newest, *found = self.items.searches(
             [
-                keys_body([kept["key"]], ("id",)),
+                keys_body([listed["key"]], ("id",)),
                 _NEWEST,
-                *(keys_body(list(part), ITEM, where) for part in parts[:1]),
+                *(keys_body(list(part), ITEM, query) for part in parts[:1]),
             ]
         )
-        if not any(source["id"] == one for _, source in keyed(own)):
+        if not any(source["id"] == id for _, source in keyed(own)):
             return None
-        if _newest(newest) > kept["mark"]:
+        if _newest(newest) > listed["mark"]:
             return None
         hits: list[Hit] = []
         for place, part in enumerate(parts):
             if len(hits) > k:
                 break
             there = dict(
-                keyed(found[0]) if place == 0 else self.items.by_key(list(part), ITEM, where)
+                keyed(found[0]) if place == 0 else self.items.by_key(list(part), ITEM, query)
             )
             hits += [
                 Hit(item=item_of(there[key]), score=score)
                 for key, score in part.items()
                 if key in there
             ]
-        return Neighbours(hits[:k], complete=len(hits) <= k and len(entries) < kept["k"])
+        return Neighbours(hits[:k], complete=len(hits) <= k and len(entries) < listed["k"])
 
-    def lists(self, k: int) -> Iterator[NeighbourLists]:
+    def keyed(self, after: int = 0) -> Iterator[Keyed]:
+        floor = self.index.raise_floor()
+        query = both(HAS_VECTOR, {"range": {"key": {"gt": after, "lte": floor}}})
+        for page in self.items.walk(query, by="key", source=("key", "id", "half"), size=_VECTORS):
+            found = [hit["_source"] for hit in page]
+            yield Keyed(
+                keys=np.fromiter((one["key"] for one in found), np.int64, len(found)),
+                ids=[one["id"] for one in found],
+                rows=halves([one["half"] for one in found], self.index.dim),
+            )
+
+    def lists(self, *, k: int) -> Iterator[NeighbourLists]:
         query = both(_KIND, {"term": {"k": {"value": k}}})
         source = ("key", "mark", "exact", "entries")
-        for page in self.beside.walk(query, by="key", source=source, size=_PAGE):
+        for page in self.side.walk(query, by="key", source=source, size=_PAGE):
             rows = [
                 (one["key"], one["mark"], one["exact"], base64.b64decode(one["entries"]))
                 for one in (hit["_source"] for hit in page)
@@ -94,11 +113,11 @@ class NeighbourTable:
     def put(self, lists: NeighbourLists) -> None:
         rows = neighbour_rows.rows_of(lists)
         ids = {key: one["id"] for key, one in self.items.by_key(lists.keys.tolist(), ("id",))}
-        self.beside.server.write(
+        self.side.server.write(
             [
                 Action(
                     verb="index",
-                    index=self.beside.index,
+                    index=self.side.index,
                     id=_row_id(ids[key]),
                     source={
                         "kind": "neighbours",
@@ -121,12 +140,12 @@ class NeighbourTable:
         for start in range(0, len(listed), KEYS):
             query = both(_KIND, {"terms": {"key": [*listed[start : start + KEYS]]}})
             body = {"size": KEYS, "query": query, "_source": ["key", "mark"]}
-            found = self.beside.search({**body, "seq_no_primary_term": True})["hits"]["hits"]
-            self.beside.server.write(
+            found = self.side.search({**body, "seq_no_primary_term": True})["hits"]["hits"]
+            self.side.server.write(
                 [
                     Action(
                         verb="update",
-                        index=self.beside.index,
+                        index=self.side.index,
                         id=hit["_id"],
                         source={"mark": mark},
                         seen=(hit["_seq_no"], hit["_primary_term"]),
@@ -136,10 +155,10 @@ class NeighbourTable:
                 ]
             )
 
-    def drop(self) -> None:
-        for page in self.beside.walk(_KIND, by="key", source=(), size=_PAGE):
-            self.beside.server.write(
-                [Action(verb="delete", index=self.beside.index, id=hit["_id"]) for hit in page]
+    def clear(self) -> None:
+        for page in self.side.walk(_KIND, by="key", source=(), size=_PAGE):
+            self.side.server.write(
+                [Action(verb="delete", index=self.side.index, id=hit["_id"]) for hit in page]
             )
 
     def state(self) -> NeighbourState:
@@ -155,28 +174,28 @@ class NeighbourTable:
                 "bytes": {"sum": {"field": "bytes"}},
             },
         }
-        found = self.beside.search(body)
-        told = found["aggregations"]
+        found = self.side.search(body)
+        sums = found["aggregations"]
         return NeighbourState(
             items=self.items.count(),
             rows=found["hits"]["total"]["value"],
-            current=told["current"]["doc_count"],
-            exact=told["exact"]["doc_count"],
-            k=int(told["k"]["value"] or 0),
-            bytes=int(told["bytes"]["value"] or 0),
+            current=sums["current"]["doc_count"],
+            exact=sums["exact"]["doc_count"],
+            k=int(sums["k"]["value"] or 0),
+            bytes=int(sums["bytes"]["value"] or 0),
         )
 
     def newest(self) -> int:
-        """The highest key of an item."""
+        """Return the highest key of an item."""
         return _newest(self.items.search(_NEWEST))
 
     def forgetting(self, one: str) -> Action:
-        """What drops the list of an item."""
-        return Action(verb="delete", index=self.beside.index, id=_row_id(one))
+        """Return the action that deletes the list of an item."""
+        return Action(verb="delete", index=self.side.index, id=_row_id(one))
 
     def orphans(self) -> list[str]:
-        """The server's keys of lists whose item has gone."""
-        return orphans(self.items, self.beside, _KIND)
+        """Return the server's keys of lists whose item has gone."""
+        return orphans(self.items, self.side, _KIND)
 
 
 def _newest(answer: Any) -> int:  # noqa: ANN401 - JSON

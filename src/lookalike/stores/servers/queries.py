@@ -14,7 +14,16 @@ from lookalike.errors import FilterError
 from lookalike.stores.servers import tokens
 from lookalike.stores.where import json_path, metadata_name
 
-__all__ = ["HAS_VECTOR", "NOTHING", "Query", "below", "facet_terms", "filter_query", "token_start"]
+__all__ = [
+    "HAS_VECTOR",
+    "NOTHING",
+    "Query",
+    "below",
+    "condition_query",
+    "facet_terms",
+    "filter_query",
+    "token_start",
+]
 
 Query: TypeAlias = dict[str, Json]
 
@@ -31,6 +40,11 @@ _LARGEST = 1.7976931348623157e308
 _LONGEST = 32_766  # bytes of a term
 _BOUND = 900  # bytes of a range's bound: Lucene 9 makes an automaton of it, of at most 1,000 states
 _FOLDER = 200  # characters of a folder's name that a server looks for
+
+
+def condition_query(condition: Condition | None) -> Query | None:
+    """Return the query for the items that meet a condition; ``None`` where there is none."""
+    return None if condition is None else filter_query(condition)
 
 
 def filter_query(condition: Condition, *, depth: int = 0) -> Query:  # noqa: PLR0911 - a case each

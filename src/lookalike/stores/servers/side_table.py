@@ -1,4 +1,4 @@
-"""Tables beside the items on a server: a document for each row, in the index beside."""
+"""Tables beside the items on a server: a document for each row, in the collection's side index."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import LONGEST_TERM, document_id
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.reading import LIMIT, Reader
+from lookalike.stores.servers.side_index import of_kind
 
 __all__ = ["ServerSideTable", "row_counts"]
 
@@ -23,13 +24,13 @@ _DIGESTS = 1000  # in a query
 
 @dataclass(slots=True, kw_only=True)
 class ServerSideTable:
-    """The table called ``table`` in the index ``beside``; its documents are of a kind of its own.
+    """The table called ``table`` in the index ``side``; its documents are of a kind of its own.
 
     The mapping gets what the table needs with the first row, also where the index is older.
     """
 
     table: str
-    beside: Reader
+    side: Reader
     _ready: bool = False
 
     def put(self, rows: Sequence[SideRow]) -> None:
@@ -43,13 +44,13 @@ class ServerSideTable:
         if not last:
             return
         if not self._ready:
-            indexes.add_side_tables(self.beside.server, self.beside.index)
+            indexes.add_side_tables(self.side.server, self.side.index)
             self._ready = True
-        self.beside.server.write([self._putting(row) for row in last.values()])
+        self.side.server.write([self._putting(row) for row in last.values()])
 
     def get(self, ids: Sequence[str]) -> dict[str, SideRow]:
         named = list(dict.fromkeys(ids))
-        found = self.beside.sources([self._key(one) for one in named], source=_SOURCE)
+        found = self.side.sources([self._key(one) for one in named], source=_SOURCE)
         return {
             one: _row_of(there["_source"])
             for one, there in zip(named, found, strict=True)
@@ -75,26 +76,26 @@ class ServerSideTable:
         return self._rows(self._kind())
 
     def delete(self, ids: Sequence[str]) -> int:
-        index = self.beside.index
+        index = self.side.index
         actions = [
             Action(verb="delete", index=index, id=self._key(one)) for one in dict.fromkeys(ids)
         ]
-        return sum(one.done for one in self.beside.server.write(actions)) if actions else 0
+        return sum(one.done for one in self.side.server.write(actions)) if actions else 0
 
     def count(self) -> int:
-        return self.beside.count(self._kind())
+        return self.side.count(self._kind())
 
     def _rows(self, query: Query) -> Iterator[SideRow]:
         # One request where a page holds them all, as it nearly always does; a walk takes three.
-        few = self.beside.first(query, by="name", source=_SOURCE, size=_PAGE)
+        few = self.side.first(query, by="name", source=_SOURCE, size=_PAGE)
         whole = len(few) < _PAGE
-        walk = self.beside.walk(query, by="name", source=_SOURCE, size=_PAGE)
+        walk = self.side.walk(query, by="name", source=_SOURCE, size=_PAGE)
         for page in [few] if whole else walk:
             for hit in page:
                 yield _row_of(hit["_source"])
 
     def _kind(self) -> Query:
-        return {"term": {"kind": {"value": f"{_PREFIX}{self.table}"}}}
+        return of_kind(f"{_PREFIX}{self.table}")
 
     def _key(self, one: str) -> str:
         return document_id(f"{_PREFIX}{self.table}:{one}")
@@ -102,7 +103,7 @@ class ServerSideTable:
     def _putting(self, row: SideRow) -> Action:
         return Action(
             verb="index",
-            index=self.beside.index,
+            index=self.side.index,
             id=self._key(row.id),
             source={
                 "kind": f"{_PREFIX}{self.table}",
@@ -113,10 +114,10 @@ class ServerSideTable:
         )
 
 
-def row_counts(beside: Reader) -> dict[str, int]:
-    """Return the number of rows of each table in the index ``beside`` that has any."""
+def row_counts(side: Reader) -> dict[str, int]:
+    """Return the number of rows of each table in the index ``side`` that has any."""
     kinds = {"terms": {"field": "kind", "size": LIMIT}}
-    found = beside.search(
+    found = side.search(
         {
             "size": 0,
             "track_total_hits": False,

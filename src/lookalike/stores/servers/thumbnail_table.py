@@ -1,8 +1,8 @@
 """Thumbnails on a server: a document for each, beside the items.
 
-Not a field of the item's own document: every search would read past it, and to add one would be to
-write the vector anew, which the server's graph pays for. As a list of neighbours, a thumbnail goes
-by its item's id and names the item's key, and counts only while the item has that key.
+Not a field of the item's own document: every search would read past it, and adding one would write
+the vector again, which costs the server's ANN index. Like a list of neighbours, a thumbnail's
+document is found by its item's id, names the item's key, and counts only while the item has it.
 """
 
 import base64
@@ -13,44 +13,44 @@ from typing import Any
 from lookalike.core.records import Item, Thumbnail, ThumbnailState
 from lookalike.errors import StoreDamagedError
 from lookalike.stores.servers import indexes
-from lookalike.stores.servers.beside import orphans
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import document_id
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.reading import LIMIT, Reader
+from lookalike.stores.servers.side_index import of_kind, orphans
 
-__all__ = ["ThumbnailTable"]
+__all__ = ["ServerThumbnails"]
 
-_KIND: Query = {"term": {"kind": {"value": "thumbnail"}}}
+_KIND = of_kind("thumbnail")
 _PAGE = 5000
 _FEW = 1000  # items that are looked up one by one: more are, and their thumbnails, walked past
-_PICTURES = 200  # read at a time: 2 MB of 256 pixels
+_JPEGS = 200  # read at a time: 2 MB of 256 pixels
 
 
 @dataclass(slots=True, kw_only=True)
-class ThumbnailTable:
-    """Thumbnails in the index ``beside``, of the items in ``items``."""
+class ServerThumbnails:
+    """Thumbnails in the index ``side``, of the items in ``items``."""
 
     items: Reader
-    beside: Reader
+    side: Reader
     _ready: bool = False
 
-    def pictures(self, ids: Sequence[str]) -> dict[str, Thumbnail]:
+    def get(self, ids: Sequence[str]) -> dict[str, Thumbnail]:
         found: dict[str, Thumbnail] = {}
-        for start in range(0, len(ids), _PICTURES):
-            for one, kept in self._kept(ids[start : start + _PICTURES], ("side", "jpeg")).items():
-                found[one] = Thumbnail(jpeg=_jpeg(kept["jpeg"], one), side=kept["side"])
+        for start in range(0, len(ids), _JPEGS):
+            for one, row in self._current(ids[start : start + _JPEGS], ("side", "jpeg")).items():
+                found[one] = Thumbnail(jpeg=_jpeg(row["jpeg"], one), side=row["side"])
         return found
 
     def sides(self, ids: Sequence[str]) -> dict[str, int]:
         if len(ids) <= _FEW:
-            return {one: kept["side"] for one, kept in self._kept(ids, ("side",)).items()}
+            return {one: row["side"] for one, row in self._current(ids, ("side",)).items()}
         columns = ("key", "side")
-        sides = dict(self._columns(self.beside, columns, query=_KIND, by="key"))
+        sides = dict(self._columns(self.side, columns, query=_KIND, by="key"))
         keys = dict(self._columns(self.items, ("id", "key"), query=None, by="id"))
         return {one: sides[keys[one]] for one in ids if keys.get(one) in sides}
 
-    def set(self, items: Sequence[Item], thumbnails: Sequence[Thumbnail]) -> int:
+    def put(self, items: Sequence[Item], thumbnails: Sequence[Thumbnail]) -> int:
         there = self.items.sources(
             [document_id(item.id) for item in items], source=("key", "digest")
         )
@@ -61,20 +61,20 @@ class ThumbnailTable:
         }
         if puts:
             self.prepare()
-            self.beside.server.write(list(puts.values()))
+            self.side.server.write(list(puts.values()))
         return len(puts)
 
     def prepare(self) -> None:
-        """Make room in the mapping. To be called before the first thumbnail is written."""
+        """Add the thumbnails' fields to the mapping. Call this before the first one is written."""
         if not self._ready:
-            indexes.add_thumbnails(self.beside.server, self.beside.index)
+            indexes.add_thumbnails(self.side.server, self.side.index)
             self._ready = True
 
     def putting(self, one: str, thumbnail: Thumbnail, *, key: int) -> Action:
-        """What writes the thumbnail of an item with this key."""
+        """Return the action that writes the thumbnail of an item with this key."""
         return Action(
             verb="index",
-            index=self.beside.index,
+            index=self.side.index,
             id=_row_id(one),
             source={
                 "kind": "thumbnail",
@@ -86,13 +86,13 @@ class ThumbnailTable:
         )
 
     def forgetting(self, one: str) -> Action:
-        """What drops the thumbnail of an item."""
-        return Action(verb="delete", index=self.beside.index, id=_row_id(one))
+        """Return the action that deletes the thumbnail of an item."""
+        return Action(verb="delete", index=self.side.index, id=_row_id(one))
 
-    def drop(self) -> None:
-        for page in self.beside.walk(_KIND, by="key", size=_PAGE):
-            self.beside.server.write(
-                [Action(verb="delete", index=self.beside.index, id=hit["_id"]) for hit in page]
+    def clear(self) -> None:
+        for page in self.side.walk(_KIND, by="key", size=_PAGE):
+            self.side.server.write(
+                [Action(verb="delete", index=self.side.index, id=hit["_id"]) for hit in page]
             )
 
     def state(self) -> ThumbnailState:
@@ -102,29 +102,29 @@ class ThumbnailTable:
             "query": _KIND,
             "aggs": {"bytes": {"sum": {"field": "bytes"}}},
         }
-        found = self.beside.search(body)
+        found = self.side.search(body)
         return ThumbnailState(
             items=found["hits"]["total"]["value"],
             bytes=int(found["aggregations"]["bytes"]["value"] or 0),
         )
 
     def orphans(self) -> list[str]:
-        """The server's keys of thumbnails whose item has gone."""
-        return orphans(self.items, self.beside, _KIND)
+        """Return the server's keys of thumbnails whose item has gone."""
+        return orphans(self.items, self.side, _KIND)
 
     def _columns(
         self, reader: Reader, columns: tuple[str, str], *, query: Query | None, by: str
     ) -> Iterator[tuple[Any, Any]]:
-        """Two fields of every document that meets a query, without reading the documents."""
+        """Yield two fields of every document that meets a query, without reading the documents."""
         first, second = columns
         for page in reader.walk(query, by=by, columns=columns, size=LIMIT):
-            for told in (hit["fields"] for hit in page):
-                yield told[first][0], told[second][0]
+            for fields in (hit["fields"] for hit in page):
+                yield fields[first][0], fields[second][0]
 
-    def _kept(self, ids: Sequence[str], source: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Fields of the thumbnails of these ids, for those items whose content they show."""
+    def _current(self, ids: Sequence[str], source: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return fields of the thumbnails of those items whose content they show."""
         named = list(dict.fromkeys(ids))
-        rows = self.beside.sources([_row_id(one) for one in named], source=("key", *source))
+        rows = self.side.sources([_row_id(one) for one in named], source=("key", *source))
         having = [(one, row) for one, row in zip(named, rows, strict=True) if row is not None]
         items = self.items.sources([document_id(one) for one, _ in having], source=("key",))
         return {

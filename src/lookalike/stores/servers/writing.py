@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from lookalike.core.records import Item, Json, Thumbnail
 from lookalike.core.vectors import Matrix
 from lookalike.errors import ItemNotFoundError, StoreBusyError
-from lookalike.stores.servers.beside import Beside
 from lookalike.stores.servers.bulk import Action, Outcome
 from lookalike.stores.servers.documents import (
     check_texts,
@@ -16,9 +15,11 @@ from lookalike.stores.servers.documents import (
     half_of,
     told,
 )
-from lookalike.stores.servers.neighbour_table import NeighbourTable
+from lookalike.stores.servers.neighbour_table import ServerNeighbours
 from lookalike.stores.servers.reading import Reader
-from lookalike.stores.servers.thumbnail_table import ThumbnailTable
+from lookalike.stores.servers.settings import skip_deletion
+from lookalike.stores.servers.side_index import SideIndex
+from lookalike.stores.servers.thumbnail_table import ServerThumbnails
 
 __all__ = ["Writer", "no_item"]
 
@@ -40,15 +41,15 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """What changes items, and what hangs on them in the index beside.
+    """Changes items, and what belongs to them in the side index.
 
     ``whole`` says that `_source` keeps all fields, as from the second format on.
     """
 
     items: Reader
-    beside: Beside
-    table: NeighbourTable
-    pictures: ThumbnailTable
+    side: SideIndex
+    neighbours: ServerNeighbours
+    thumbnails: ServerThumbnails
     whole: bool = True
 
     def upsert(
@@ -62,22 +63,22 @@ class Writer:
             for place in sorted(last.values())
         ]
         if any(one.thumbnail is not None for one in drafts):
-            self.pictures.prepare()
-        gone = [self.table.forgetting(one.item.id) for one in drafts]
-        gone += [self.beside.forgetting(one.item.root, one.item.path) for one in drafts]
+            self.thumbnails.prepare()
+        gone = [self.neighbours.forgetting(one.item.id) for one in drafts]
+        gone += [skip_deletion(self.side, one.item.root, one.item.path) for one in drafts]
         # A second round is for keys that others have read up to while the items were on their way
-        # (see Beside): new ones, except for items that somebody has replaced since.
+        # (see SideIndex): new ones, except for items that somebody has replaced since.
         while drafts:
-            first = self.beside.claim_keys(len(drafts))
+            first = self.side.claim_keys(len(drafts))
             keyed = list(enumerate(drafts, first))
             shown = [
-                self.pictures.putting(one.item.id, one.thumbnail, key=key)
+                self.thumbnails.putting(one.item.id, one.thumbnail, key=key)
                 for key, one in keyed
                 if one.thumbnail is not None
             ]
             found = self._write(keyed, [*shown, *gone])
             self._forget_thumbnails(drafts, found)
-            if self.beside.floor() < first:
+            if self.side.floor() < first:
                 return
             drafts = [
                 replace(one, seen=outcome.seen)
@@ -105,7 +106,7 @@ class Writer:
         drafts = list(first.values())
         if not drafts:
             return taken
-        start = self.beside.claim_keys(len(drafts))
+        start = self.side.claim_keys(len(drafts))
         puts = [self._make((key, one)) for key, one in enumerate(drafts, start)]
         found = self.items.server.write(puts)
         made = [
@@ -114,8 +115,8 @@ class Writer:
             if outcome.done
         ]
         taken |= set(first) - {one.item.id for _, one in made}
-        while made and self.beside.floor() >= start:  # others have read past these: see ``upsert``
-            start = self.beside.claim_keys(len(made))
+        while made and self.side.floor() >= start:  # others have read past these: see ``upsert``
+            start = self.side.claim_keys(len(made))
             keyed = [(key, one) for key, (_, one) in enumerate(made, start)]
             found = self.items.server.write([self._change(pair) for pair in keyed])
             made = [
@@ -128,12 +129,12 @@ class Writer:
             (key, one.item.id, one.thumbnail) for key, one in made if one.thumbnail is not None
         ]
         if shown:
-            self.pictures.prepare()
+            self.thumbnails.prepare()
         self.items.server.write(
             [
-                *(self.pictures.putting(id_, small, key=key) for key, id_, small in shown),
-                *(self.table.forgetting(one.item.id) for _, one in made),
-                *(self.beside.forgetting(one.item.root, one.item.path) for _, one in made),
+                *(self.thumbnails.putting(id_, small, key=key) for key, id_, small in shown),
+                *(self.neighbours.forgetting(one.item.id) for _, one in made),
+                *(skip_deletion(self.side, one.item.root, one.item.path) for _, one in made),
             ]
         )
         return taken
@@ -170,7 +171,7 @@ class Writer:
         """Drop what showed the content that was replaced. A new item can have had none."""
         self.items.server.write(
             [
-                self.pictures.forgetting(one.item.id)
+                self.thumbnails.forgetting(one.item.id)
                 for one, outcome in zip(drafts, found, strict=True)
                 if one.thumbnail is None and outcome.done and outcome.status != _CREATED
             ]
@@ -209,7 +210,9 @@ class Writer:
         named = list(dict.fromkeys(ids))
         index = self.items.index
         actions = [Action(verb="delete", index=index, id=document_id(one)) for one in named]
-        gone = [table.forgetting(one) for table in (self.table, self.pictures) for one in named]
+        gone = [
+            table.forgetting(one) for table in (self.neighbours, self.thumbnails) for one in named
+        ]
         found = self.items.server.write([*actions, *gone])
         return sum(one.done for one in found[: len(named)])
 

@@ -1,0 +1,36 @@
+"""The seams: where images come from, what embeds them, and what stores them.
+
+Every implementation passes the same contract tests: ``tests/contracts/``.
+"""
+
+from lookalike.core.protocols.inputs import Catalogue, Encoder, Prepared
+from lookalike.core.protocols.stores import (
+    Items,
+    ItemSearch,
+    Keyed,
+    Lifecycle,
+    NeighbourLists,
+    NeighbourTable,
+    SettingTable,
+    SideTable,
+    SkipTable,
+    Store,
+    ThumbnailTable,
+)
+
+__all__ = [
+    "Catalogue",
+    "Encoder",
+    "ItemSearch",
+    "Items",
+    "Keyed",
+    "Lifecycle",
+    "NeighbourLists",
+    "NeighbourTable",
+    "Prepared",
+    "SettingTable",
+    "SideTable",
+    "SkipTable",
+    "Store",
+    "ThumbnailTable",
+]

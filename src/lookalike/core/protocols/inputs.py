@@ -1,0 +1,70 @@
+"""Where images come from, and what turns them into vectors."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.core.records import Entry, Skipped
+from lookalike.core.vectors import Matrix
+
+__all__ = ["Catalogue", "Encoder", "Prepared"]
+
+Prepared: TypeAlias = NDArray[np.uint8]
+"""One image at the encoder's input size, (height, width, 3)."""
+
+
+class Encoder(Protocol):
+    """Turns images into unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """The name by which a user chooses the encoder."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Weights and preprocessing in one string; vectors of two fingerprints never mix."""
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+
+    @property
+    def decode_size(self) -> tuple[int, int] | None:
+        """The (width, height) below which an image must not be decoded; ``None`` for full size.
+
+        A larger JPEG may be decoded at a reduced scale that keeps both sides at least this long,
+        which costs a fraction of the time.
+        """
+
+    def prepare(self, image: Image.Image, /) -> Prepared:
+        """Return an RGB image at the input size. Pure and thread-safe; the result is small."""
+
+    def encode(self, batch: Sequence[Prepared], /) -> Matrix:
+        """Return the vectors of prepared images, (n, dim) float32 with unit rows, in order.
+
+        Thread-safe. An image's vector does not depend on the other images in the batch (up to
+        float rounding). Raise ``EncoderError`` when the encoder cannot be run.
+
+        An encoder may also have a number ``batch_size``: the batch that it runs best, if that is
+        not 32. A service then encodes that many images together.
+        """
+
+
+@runtime_checkable
+class Catalogue(Protocol):
+    """A list of images with their labels, groups and metadata, in some format."""
+
+    @property
+    def format(self) -> str:
+        """The format's name."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that the images lie in; entries' paths are below it."""
+
+    def entries(self) -> Iterator[Entry | Skipped]:
+        """Yield entries one by one, and unusable lines with the reason. Memory stays flat."""
