@@ -52,23 +52,23 @@ def start(page: Page, stage: Stage) -> None:
 def answers(page: Page, stage: Stage) -> None:
     start(page, stage)
     page.locator("#file").set_input_files(stage.query)
-    expect(page.locator("#picture")).to_be_visible()
+    expect(page.locator("#query-image")).to_be_visible()
     expect(page.locator("#grid .card")).to_have_count(20)
     expect(page.locator(".facet").first).to_be_attached()
 
 
 def narrowed(page: Page, stage: Stage) -> None:
     answers(page, stage)
-    page.locator("#tune").evaluate("one => { one.open = true; }")
+    page.locator("#filters").evaluate("one => { one.open = true; }")
     page.locator("[data-field=label] label", has_text="mug").click()
     page.locator("[data-field=colour] summary").click()
-    expect(page.locator("#narrowed")).to_have_text("1")
+    expect(page.locator("#filter-count")).to_have_text("1")
     page.locator(".query").evaluate("one => { one.scrollTop = 0; }")
 
 
 def crop(page: Page, stage: Stage) -> None:
     answers(page, stage)
-    page.locator("#part").click()
+    page.locator("#crop-button").click()
 
 
 def tastes(page: Page, stage: Stage) -> None:
@@ -108,7 +108,7 @@ def empty(page: Page, stage: Stage) -> None:
 
 def nothing(page: Page, stage: Stage) -> None:
     answers(page, stage)
-    page.locator("#tune").evaluate("one => { one.open = true; }")
+    page.locator("#filters").evaluate("one => { one.open = true; }")
     page.locator("#where").fill("label=nothing")
     page.locator("#where").press("Enter")
     expect(page.locator("#empty h2")).to_be_visible()
@@ -121,7 +121,7 @@ def fault(page: Page, stage: Stage) -> None:
 
 def filter_fault(page: Page, stage: Stage) -> None:
     answers(page, stage)
-    page.locator("#tune").evaluate("one => { one.open = true; }")
+    page.locator("#filters").evaluate("one => { one.open = true; }")
     page.locator("#where").fill("price is 3")
     page.locator("#where").press("Enter")
     expect(page.locator("#where-says")).not_to_be_empty()
@@ -129,7 +129,7 @@ def filter_fault(page: Page, stage: Stage) -> None:
 
 
 def shapes(page: Page, stage: Stage) -> None:
-    """Very wide, very tall and tiny pictures, and one whose file is gone."""
+    """Very wide, very tall and tiny images, and one whose file is gone."""
     page.route("**/mug-001-1.jpg/thumbnail*", lambda route: route.abort())
     page.goto(f"{stage.address}/?c=odd&id=wide.png")
     expect(page.locator("#grid .card").first).to_be_visible()
@@ -231,7 +231,7 @@ def shoot(
     size: str,
     theme: str,
 ) -> Image.Image:
-    """A picture of the page in ``state``."""
+    """Return a screenshot of the page in ``state``."""
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -257,7 +257,7 @@ def shoot(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Take pictures of the page.")
+    parser = argparse.ArgumentParser(description="Take screenshots of the page.")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="every state, into a folder")
     parser.add_argument("--only", nargs="*", default=[], help="states, with --all")
     chosen = parser.parse_args()

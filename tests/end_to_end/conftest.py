@@ -106,13 +106,13 @@ def locked(browser: Browser, stocked: Path) -> Iterator[Visit]:
 
 @pytest.fixture(scope="session")
 def query(catalogue: list[Drawn]) -> Path:
-    """A picture that is in ``shop``."""
+    """An image that is in ``shop``."""
     return catalogue[0].path
 
 
 @pytest.fixture
 def folder(tmp_path: Path, paint: Callable[[Path, int], Path]) -> Path:
-    """A folder on a person's desktop: 18 pictures, one that is none, a text, and a hidden file."""
+    """A folder on a user's desktop: 18 images, a broken one, a text file, and a hidden file."""
     place = tmp_path / "holiday"
     for number in range(18):
         paint(place / f"day {number // 9}" / f"{number}.png", 500 + number)

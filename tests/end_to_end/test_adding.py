@@ -1,4 +1,4 @@
-"""Putting pictures into a collection from the page."""
+"""Adding images to a collection from the page."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +10,15 @@ from end_to_end.visits import Visit, serving, visiting
 
 def test_a_dropped_folder_is_added_with_what_was_left_out(visit: Visit, folder: Path) -> None:
     visit.open("?c=yard")
-    visit.state("Nothing here yet")
+    visit.state("No images yet")
     visit.drag([folder])
     expect(visit["#adding-what"]).to_have_text(
-        "19 pictures for “yard”, and 2 other files that will be left out."
+        "19 images for “yard”, and 2 other files that will be skipped."
     )
     expect(visit["#adding-strip img"]).to_have_count(7)  # to see that they are the right ones
     visit["#new-label"].fill("holiday")
     visit["#adding-go"].click()
-    expect(visit["#adding-says"]).to_have_text("18 pictures added, 1 left out.")
+    expect(visit["#adding-says"]).to_have_text("18 images added, 1 skipped.")
     visit["#adding-skipped summary"].click()
     expect(visit["#adding-skipped li"]).to_contain_text("holiday/broken.jpg")
     visit["#adding-done"].click()
@@ -36,7 +36,7 @@ def test_a_dropped_folder_is_added_with_what_was_left_out(visit: Visit, folder: 
     visit["#folder"].set_input_files(folder)
     visit["#adding-go"].click()
     expect(visit["#adding-says"]).to_have_text(
-        "0 pictures added, 18 were there already, 1 left out."
+        "0 images added, 18 already in the collection, 1 skipped."
     )
 
 
@@ -55,7 +55,7 @@ def test_adding_is_stopped_in_the_middle_and_keeps_what_it_has(visit: Visit, fol
     visit["#adding-go"].click()
     expect(visit["#adding-says"]).to_contain_text("16 of 19")
     visit["#adding-stop"].click()
-    expect(visit["#adding-says"]).to_contain_text("stopped by you")
+    expect(visit["#adding-says"]).to_contain_text("stopped")
     visit["#adding-done"].click()
     added = len(visit.service.ids("void"))
     assert 0 < added <= 16
@@ -65,12 +65,12 @@ def test_adding_is_stopped_in_the_middle_and_keeps_what_it_has(visit: Visit, fol
             client.delete(f"/v1/collections/void/items/{identity}")
 
 
-def test_several_chosen_pictures_are_added_under_their_names(visit: Visit, folder: Path) -> None:
+def test_several_chosen_images_are_added_under_their_names(visit: Visit, folder: Path) -> None:
     visit.open("?c=void")
     visit["#add"].click()
     visit["#files"].set_input_files([folder / "day 0" / "0.png", folder / "day 0" / "1.png"])
     visit["#adding-go"].click()
-    expect(visit["#adding-says"]).to_have_text("2 pictures added.")
+    expect(visit["#adding-says"]).to_have_text("2 images added.")
     assert visit.service.ids("void") == ["0.png", "1.png"]
     with visit.service.client as client:
         for identity in visit.service.ids("void"):
@@ -79,7 +79,7 @@ def test_several_chosen_pictures_are_added_under_their_names(visit: Visit, folde
     expect(visit["#adding"]).to_be_hidden()
 
 
-def test_another_picture_of_the_same_name_is_kept_beside_the_first(
+def test_another_image_of_the_same_name_does_not_replace_the_first(
     visit: Visit, tmp_path: Path, paint: Callable[[Path, int], Path]
 ) -> None:
     first = paint(tmp_path / "phone" / "image.png", 1)
@@ -93,11 +93,11 @@ def test_another_picture_of_the_same_name_is_kept_beside_the_first(
         expect(visit["#adding-done"]).to_be_visible()
         return visit["#adding-says"].inner_text()
 
-    assert added(first) == "1 picture added."
-    assert added(second) == "1 picture added, 1 of them under another name."
+    assert added(first) == "1 image added."
+    assert added(second) == "1 image added, 1 of them renamed."
     visit["#adding-renamed summary"].click()
     expect(visit["#adding-renamed li"]).to_contain_text("image.png is now image-")
-    assert added(second) == "0 pictures added, 1 was there already."
+    assert added(second) == "0 images added, 1 already in the collection."
     ids = visit.service.ids("void")
     assert (len(ids), "image.png" in ids) == (2, True)
     with visit.service.client as client:
@@ -107,7 +107,7 @@ def test_another_picture_of_the_same_name_is_kept_beside_the_first(
             client.delete(f"/v1/collections/void/items/{identity}")
 
 
-def test_a_picture_is_replaced_only_when_that_is_chosen_and_confirmed(
+def test_an_image_is_replaced_only_when_that_is_chosen_and_confirmed(
     visit: Visit, tmp_path: Path, paint: Callable[[Path, int], Path]
 ) -> None:
     first = paint(tmp_path / "phone" / "image.png", 1)
@@ -133,20 +133,20 @@ def test_a_picture_is_replaced_only_when_that_is_chosen_and_confirmed(
         expect(visit["#adding-go"]).to_be_visible()  # nothing was sent
         assert client.get(f"{address}/image").content == first.read_bytes()
         visit["#adding-go"].click()
-        expect(visit["#adding-says"]).to_have_text("0 pictures added, 1 replaced.")
+        expect(visit["#adding-says"]).to_have_text("0 images added, 1 replaced.")
         assert "“void”" in asked[0]
         assert len(asked) == 2
         assert client.get(f"{address}/image").content == second.read_bytes()
         client.delete(address)
 
 
-def test_a_service_without_a_collection_begins_one_from_the_page(
+def test_the_page_of_a_service_without_collections_creates_one(
     browser: Browser, tmp_path: Path
 ) -> None:
     with serving(tmp_path / "home") as service, visiting(browser, service) as visit:
         visit.page.goto(service.address)
         visit.state("No collection yet")
         visit["#empty button"].click()
-        expect(visit["#adding-what"]).to_contain_text("Pictures become part of “pictures”")
+        expect(visit["#adding-what"]).to_contain_text("Images are added to “images”")
         visit.page.keyboard.press("Escape")
-        visit.state("Nothing here yet")
+        visit.state("No images yet")

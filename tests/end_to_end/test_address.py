@@ -60,10 +60,10 @@ def as_json(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @settings(deadline=None, max_examples=60)
 @given(states=st.lists(STATES, min_size=1, max_size=8))
-def test_an_address_tells_all_of_a_state(desk: Visit, states: list[dict[str, Any]]) -> None:
+def test_a_url_holds_the_whole_state(desk: Visit, states: list[dict[str, Any]]) -> None:
     read = desk.evaluate(
         "address",
-        "(page, all) => JSON.stringify(JSON.parse(all).map((one) => page.read(page.written(one))))",
+        "(page, all) => JSON.stringify(JSON.parse(all).map((one) => page.parse(page.format(one))))",
         json.dumps(states),
     )
     assert json.loads(read) == as_json(states)
@@ -71,17 +71,15 @@ def test_an_address_tells_all_of_a_state(desk: Visit, states: list[dict[str, Any
 
 @settings(deadline=None, max_examples=60)
 @given(search=st.lists(TEXT | st.sampled_from("?&=%"), max_size=8).map("".join))
-def test_no_address_is_too_strange_to_be_read(desk: Visit, search: str) -> None:
-    state = desk.evaluate("address", "(page, search) => page.read(search)", search)
+def test_any_query_string_gives_a_valid_state(desk: Visit, search: str) -> None:
+    state = desk.evaluate("address", "(page, search) => page.parse(search)", search)
     assert 1 <= state["k"] <= 50
     assert 0 <= state["least"] <= 1
 
 
 @settings(deadline=None, max_examples=60)
 @given(states=st.lists(STATES, min_size=1, max_size=8))
-def test_what_is_ticked_becomes_a_filter_that_is_understood(
-    desk: Visit, states: list[dict[str, Any]]
-) -> None:
+def test_checked_values_become_a_valid_filter(desk: Visit, states: list[dict[str, Any]]) -> None:
     for state in states:
         state["where"] = ""
     made = desk.evaluate(
@@ -95,7 +93,7 @@ def test_what_is_ticked_becomes_a_filter_that_is_understood(
             filters.parse(filter_)
 
 
-def test_a_filter_keeps_what_a_person_wrote_apart(desk: Visit) -> None:
+def test_a_filter_keeps_the_users_expression_in_parentheses(desk: Visit) -> None:
     state = {"values": {"label": ["mug", 'a "b"']}, "ranges": {"price": [1, None]}}
     whole = desk.evaluate(
         "address", "(page, one) => page.filter(one)", {**state, "where": "a=1 or b=2"}
@@ -103,19 +101,19 @@ def test_a_filter_keeps_what_a_person_wrote_apart(desk: Visit) -> None:
     assert whole == '"label" in ("mug", "a \\"b\\"") and "price">=1 and (a=1 or b=2)'
     place = desk.evaluate(
         "address",
-        "(page, [one, at]) => page.placeIn(one, at)",
+        "(page, [one, at]) => page.positionInWhere(one, at)",
         [{**state, "where": "a=1 or b=2"}, whole.index("or b")],
     )
     assert place == "a=1 or b=2".index("or b")
 
 
-def test_ten_thousand_files_are_sent_in_portions_that_fit(desk: Visit) -> None:
+def test_ten_thousand_files_are_sent_in_batches_within_the_limits(desk: Visit) -> None:
     sizes = desk.evaluate(
-        "adding",
+        "add-images",
         """(page) => {
           const files = Array.from({ length: 10000 }, (_, at) => [`${at}`, { size: at % 7 * 3e6 }]);
-          const bytes = (portion) => portion.reduce((sum, [, file]) => sum + file.size, 0);
-          return page.portions(files).map((portion) => [portion.length, bytes(portion)]);
+          const bytes = (batch) => batch.reduce((sum, [, file]) => sum + file.size, 0);
+          return page.batches(files).map((batch) => [batch.length, bytes(batch)]);
         }""",
     )
     assert sum(length for length, _ in sizes) == 10_000
@@ -123,12 +121,12 @@ def test_ten_thousand_files_are_sent_in_portions_that_fit(desk: Visit) -> None:
     assert max(size for _, size in sizes) <= 32 * 2**20
 
 
-def test_hidden_files_and_other_kinds_are_no_pictures(desk: Visit) -> None:
+def test_hidden_files_and_other_kinds_are_not_taken_for_images(desk: Visit) -> None:
     names = ["a/b.JPG", "a/.b.jpg", ".a/b.jpg", "a.txt", "scan.tiff", "photo.heic", "jpg"]
     kept = desk.evaluate(
-        "adding",
+        "add-images",
         """(page, names) =>
-          page.pictures(names.map((one) => [one, { type: '' }])).map(([one]) => one)""",
+          page.imageFiles(names.map((one) => [one, { type: '' }])).map(([one]) => one)""",
         names,
     )
     assert kept == ["a/b.JPG", "scan.tiff", "photo.heic"]
@@ -141,11 +139,11 @@ def test_hidden_files_and_other_kinds_are_no_pictures(desk: Visit) -> None:
     dx=st.floats(-2, 2),
     dy=st.floats(-2, 2),
 )
-def test_a_box_never_leaves_its_picture(
+def test_a_crop_box_never_leaves_its_image(
     desk: Visit, box: list[float], grip: str, dx: float, dy: float
 ) -> None:
     left, top, right, bottom = desk.evaluate(
-        "crop", "(page, said) => page.moved(...said)", [box, grip, dx, dy]
+        "crop", "(page, args) => page.moveBox(...args)", [box, grip, dx, dy]
     )
     assert 0 <= left < right <= 1.000001
     assert 0 <= top < bottom <= 1.000001

@@ -1,4 +1,4 @@
-"""What a person sees when something is not there, not allowed, or not a picture."""
+"""What the page shows when something is missing, not allowed, or not an image."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -16,19 +16,19 @@ def test_a_service_that_is_gone_is_told_and_tried_again(visit: Visit) -> None:
     visit.open(QUERY)
     visit.page.context.set_offline(True)
     visit.slide("#k", 5)
-    visit.state("The service does not answer")
+    visit.state("The service does not respond")
     visit.page.context.set_offline(False)
     visit["#empty button"].click()
     expect(visit.cards).to_have_count(5)
 
 
-def test_a_file_that_is_no_picture_is_told(visit: Visit, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_reported(visit: Visit, tmp_path: Path) -> None:
     visit.refusals = True
     visit.open()
     (tmp_path / "letter.jpg").write_text("Dear all", encoding="utf-8")
     visit["#file"].set_input_files(tmp_path / "letter.jpg")
-    visit.state("That is not a picture")
-    expect(visit["#given"]).to_be_hidden()
+    visit.state("Not an image")
+    expect(visit["#query-panel"]).to_be_hidden()
     with visit.page.expect_file_chooser():
         visit["#empty button"].click()
 
@@ -36,14 +36,14 @@ def test_a_file_that_is_no_picture_is_told(visit: Visit, tmp_path: Path) -> None
 def test_an_item_that_is_gone_is_told(visit: Visit) -> None:
     visit.refusals = True
     visit.open("?id=nobody.jpg")
-    visit.state("That picture is not here any more")
+    visit.state("This image no longer exists")
     visit["#empty button"].click()
     expect(visit["#drop h1"]).to_be_visible()
 
 
-def test_the_address_of_a_picture_on_another_device_asks_for_it(visit: Visit, query: Path) -> None:
+def test_a_search_from_another_device_asks_for_its_image(visit: Visit, query: Path) -> None:
     visit.open("?up=0123456789abcdef01&k=6")
-    visit.state("This search began with a picture on another device")
+    visit.state("The query image is on another device")
     with visit.page.expect_file_chooser() as chooser:
         visit["#empty button"].click()
     chooser.value.set_files(query)
@@ -72,17 +72,17 @@ def test_a_busy_service_is_asked_again(visit: Visit) -> None:
     assert len(refused) == 1
 
 
-def test_pictures_that_do_not_load_leave_their_place(visit: Visit) -> None:
+def test_images_that_do_not_load_leave_a_placeholder(visit: Visit) -> None:
     visit.refusals = True
     visit.page.route("**/thumbnail*", lambda route: route.abort())
     visit.open(QUERY)
-    expect(visit.cards.first.locator(".missing")).to_have_text("It cannot be shown")
+    expect(visit.cards.first.locator(".missing")).to_have_text("Cannot be shown")
     box = visit.cards.first.bounding_box()
     assert box is not None
     assert box["height"] > 100
 
 
-def test_a_search_that_takes_long_shows_where_answers_will_be(visit: Visit) -> None:
+def test_a_slow_search_shows_placeholders(visit: Visit) -> None:
     held: list[Route] = []
     visit.page.route("**/search", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it calls
     visit.page.goto(f"{visit.service.address}/{QUERY}")
@@ -99,7 +99,7 @@ def test_a_key_is_asked_for_once_and_remembered_by_the_browser(locked: Visit) ->
     expect(locked["#unlock"]).to_be_visible()
     locked["#key"].fill("open barley")
     locked["#key"].press("Enter")
-    expect(locked["#unlock-says"]).to_contain_text("That is not the key")
+    expect(locked["#unlock-says"]).to_contain_text("This key is not accepted")
     locked["#key"].fill("open sesame")
     locked["#key"].press("Enter")
     expect(locked["#unlock"]).to_be_hidden()

@@ -38,11 +38,11 @@ def test_nothing_keeps_people_out(
         visit.open()
         assert serious(visit) == []
         visit.open(f"{QUERY}&more={quote('hat/hat-001-1.jpg', safe='')}&crop=0.1,0.1,0.9,0.9")
-        visit["#tune"].evaluate("one => { one.open = true; }")
+        visit["#filters"].evaluate("one => { one.open = true; }")
         expect(visit[".facet"].first).to_be_visible()
         visit["#facets"].evaluate("one => { for (const each of one.children) each.open = true; }")
         assert serious(visit) == []
-        visit["body"].press("Escape")  # on a phone the controls lie over the answers
+        visit["body"].press("Escape")  # on a phone the filters cover the results
         visit.act("compare", 0)
         assert serious(visit) == []
         visit.page.keyboard.press("Escape")
@@ -50,13 +50,13 @@ def test_nothing_keeps_people_out(
         visit["#folder"].set_input_files(folder)
         assert serious(visit) == []
         visit.page.keyboard.press("Escape")
-        visit["#tune"].evaluate("one => { one.open = true; }")
+        visit["#filters"].evaluate("one => { one.open = true; }")
         visit["#where"].fill("price is")
         visit["#where"].press("Enter")
         expect(visit["#where-says"]).not_to_be_empty()
         assert serious(visit) == []
         visit.open("?id=nobody")
-        visit.state("That picture is not here any more")
+        visit.state("This image no longer exists")
         assert serious(visit) == []
 
 
@@ -72,7 +72,7 @@ def _chooser_by_key(visit: Visit) -> FileChooser:
     return choosers[0]
 
 
-def test_a_person_without_a_mouse_finds_narrows_and_goes_on(visit: Visit, query: Path) -> None:
+def test_the_keyboard_alone_is_enough_to_search_and_filter(visit: Visit, query: Path) -> None:
     press = visit.page.keyboard.press
     visit.open()
     _chooser_by_key(visit).set_files(query)
@@ -105,7 +105,7 @@ def test_a_person_without_a_mouse_finds_narrows_and_goes_on(visit: Visit, query:
     first = visit.ids()[0]
     press("Enter")
     visit.settled()
-    expect(visit["#what"]).to_have_attribute("title", first)
+    expect(visit["#query-name"]).to_have_attribute("title", first)
     expect(focused).to_have_attribute("title", visit.ids()[0])
     press("/")
     visit.page.keyboard.type("label=mug")
@@ -141,21 +141,21 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(phone: Visit, query: P
     button = more.bounding_box()
     assert picture is not None
     assert button is not None
-    assert button["y"] >= picture["y"] + picture["height"]  # no button hides the picture
+    assert button["y"] >= picture["y"] + picture["height"]  # no button covers the image
     assert min(button["width"], button["height"]) >= 44
-    phone["#tune summary"].first.tap()
+    phone["#filters summary"].first.tap()
     phone["details.facet"].first.locator("label").first.tap()
     phone.settled()
-    expect(phone["#narrowed"]).to_have_text("1")
-    expect(phone["#tuned"]).to_have_text(f"Show {len(phone.ids())} answers")
+    expect(phone["#filter-count"]).to_have_text("1")
+    expect(phone["#close-filters"]).to_have_text(f"Show {len(phone.ids())} results")
     seen = phone.cards.first.locator("img").bounding_box()
-    sheet = phone["#tune"].bounding_box()
+    sheet = phone["#filters"].bounding_box()
     assert seen is not None
     assert sheet is not None
     assert 0 < seen["y"] < sheet["y"]  # what the controls do is seen above them
-    phone["#tuned"].tap()
+    phone["#close-filters"].tap()
     expect(phone["#where"]).to_be_hidden()
-    phone["#tune summary"].first.tap()
+    phone["#filters summary"].first.tap()
     phone["body"].press("Escape")
     expect(phone["#where"]).to_be_hidden()
     phone.cards.first.locator("a").tap()
@@ -182,10 +182,10 @@ def test_everything_a_finger_meets_is_large_enough(phone: Visit) -> None:
     phone.open()
     assert phone.page.evaluate(small) == []
     phone.open(f"{QUERY}&more={quote('hat/hat-001-1.jpg', safe='')}")
-    phone["#tune summary"].first.tap()
+    phone["#filters summary"].first.tap()
     expect(phone["details.facet"].first).to_be_visible()
     assert phone.page.evaluate(small) == []
-    phone["#tuned"].tap()
+    phone["#close-filters"].tap()
     phone.cards.first.locator("[data-act=compare]").tap()
     assert phone.page.evaluate(small) == []
 
@@ -199,7 +199,7 @@ def test_the_page_is_whole_in_forced_colours_and_enlarged_twice(
     visit.open(QUERY)
     expect(visit.cards).to_have_count(20)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 640
-    visit["#tune summary"].first.click()
+    visit["#filters summary"].first.click()
     visit.slide("#k", 3)
     expect(visit.cards).to_have_count(3)
     expect(visit.cards.first).to_be_in_viewport()

@@ -1,4 +1,4 @@
-"""Handing over a picture, and what comes back."""
+"""Searching with an image, and the results."""
 
 import base64
 import json
@@ -19,13 +19,13 @@ def about(identity: str) -> str:
     return f"?id={quote(identity, safe='')}"
 
 
-def test_the_start_offers_pictures_to_begin_with(visit: Visit) -> None:
+def test_the_start_page_offers_images_to_start_from(visit: Visit) -> None:
     visit.open()
-    expect(visit["#drop h1"]).to_have_text("Find pictures that look alike")
+    expect(visit["#drop h1"]).to_have_text("Find images that look alike")
     expect(visit.cards).to_have_count(24)
     assert len(set(visit.ids())) == 24
     assert len({identity.split("/")[0] for identity in visit.ids()}) > 3  # not 24 of one kind
-    visit.status(f"{len(visit.service.ids())} pictures")
+    visit.status(f"{len(visit.service.ids())} images")
 
 
 def test_the_start_stays_as_it_is_when_one_comes_back(visit: Visit) -> None:
@@ -39,9 +39,7 @@ def test_the_start_stays_as_it_is_when_one_comes_back(visit: Visit) -> None:
     assert visit.ids() == before
 
 
-def test_an_answer_is_called_by_its_title_with_its_label_below(
-    visit: Visit, catalogue: list[Drawn]
-) -> None:
+def test_a_result_has_its_title_with_its_label_below(visit: Visit, catalogue: list[Drawn]) -> None:
     visit.open(about("mug/mug-001-1.jpg"))
     told = {one.path.name: one for one in catalogue}
     for identity in (one for one in visit.ids()[:5] if one != COPY):
@@ -51,7 +49,7 @@ def test_an_answer_is_called_by_its_title_with_its_label_below(
         expect(card.locator(".kind")).to_have_text(drawn.kind)
 
 
-def test_pictures_of_one_shape_stand_in_columns(visit: Visit) -> None:
+def test_images_of_one_shape_form_columns(visit: Visit) -> None:
     def of_one_shape(route: Route) -> None:
         answer = route.fetch()
         told = answer.json()
@@ -70,7 +68,7 @@ def test_pictures_of_one_shape_stand_in_columns(visit: Visit) -> None:
     assert len({round(width) for _, width in places}) == 1  # the last row's too
 
 
-def test_a_chosen_picture_is_answered_best_first(visit: Visit, query: Path) -> None:
+def test_a_chosen_image_gives_results_best_first(visit: Visit, query: Path) -> None:
     visit.open()
     with visit.page.expect_file_chooser() as chooser:
         visit["#choose"].click()
@@ -78,24 +76,24 @@ def test_a_chosen_picture_is_answered_best_first(visit: Visit, query: Path) -> N
     expect(visit.cards).to_have_count(20)
     scores = visit.scores()
     assert scores == sorted(scores, reverse=True)
-    assert scores[0] > 0.999  # the picture itself is shown to whoever hands it in
-    expect(visit["#what"]).to_have_text(query.name)
-    assert visit["#picture"].evaluate("one => one.complete && one.naturalWidth > 0")
-    visit.status("20 answers")
+    assert scores[0] > 0.999  # an uploaded image finds itself
+    expect(visit["#query-name"]).to_have_text(query.name)
+    assert visit["#query-image"].evaluate("one => one.complete && one.naturalWidth > 0")
+    visit.status("20 results")
 
 
-def test_a_dropped_picture_is_searched_with(visit: Visit, query: Path) -> None:
+def test_a_dropped_image_starts_a_search(visit: Visit, query: Path) -> None:
     visit.open()
     visit.drag([query], drop=False)
     expect(visit["#over"]).to_be_visible()
-    expect(visit["#over-says"]).to_have_text("Drop it to search with it")
+    expect(visit["#over-says"]).to_have_text("Drop to search with this image")
     visit.drag([query])
-    expect(visit["#what"]).to_have_text(query.name)
+    expect(visit["#query-name"]).to_have_text(query.name)
     expect(visit["#over"]).to_be_hidden()
     expect(visit.cards).to_have_count(20)
 
 
-def test_a_pasted_picture_is_searched_with(visit: Visit, query: Path) -> None:
+def test_a_pasted_image_starts_a_search(visit: Visit, query: Path) -> None:
     visit.open()
     visit.page.evaluate(
         """(data) => {
@@ -107,39 +105,37 @@ def test_a_pasted_picture_is_searched_with(visit: Visit, query: Path) -> None:
         }""",
         base64.b64encode(query.read_bytes()).decode(),
     )
-    expect(visit["#what"]).to_have_text("image.png")
+    expect(visit["#query-name"]).to_have_text("image.png")
     expect(visit.cards).to_have_count(20)
 
 
 def test_a_photo_is_taken_and_searched_with(visit: Visit) -> None:
     visit.open()
-    visit["#shoot"].click()
-    visit["#snap"].click()
-    expect(visit["#what"]).to_have_text("photo.jpg")
+    visit["#take-photo"].click()
+    visit["#capture"].click()
+    expect(visit["#query-name"]).to_have_text("photo.jpg")
     expect(visit.cards).to_have_count(20)
     expect(visit["#camera"]).to_be_hidden()
     assert visit["#video"].evaluate("one => one.srcObject === null")
 
 
-def test_going_on_from_an_answer_is_a_step_that_the_browser_takes_back(
-    visit: Visit, query: Path
-) -> None:
+def test_the_back_button_undoes_a_search_with_a_result(visit: Visit, query: Path) -> None:
     visit.open()
     visit["#file"].set_input_files(query)
     expect(visit.cards).to_have_count(20)
     before = visit.ids()
     visit.cards.nth(2).locator("a").click()
     visit.settled()
-    expect(visit["#what"]).to_have_attribute("title", before[2])
+    expect(visit["#query-name"]).to_have_attribute("title", before[2])
     assert before[2] not in visit.ids()
     visit.page.go_back()
-    expect(visit["#what"]).to_have_text(query.name)
+    expect(visit["#query-name"]).to_have_text(query.name)
     visit.settled()
     assert visit.ids() == before
     visit.page.go_back()
     expect(visit["#drop h1"]).to_be_visible()
     visit.page.go_forward()
-    expect(visit["#what"]).to_have_text(query.name)
+    expect(visit["#query-name"]).to_have_text(query.name)
     visit.settled()
     assert visit.ids() == before
 
@@ -148,9 +144,9 @@ def test_going_on_from_an_answer_is_a_step_that_the_browser_takes_back(
 def test_an_item_of_any_id_is_gone_on_from_by_its_address(visit: Visit, identity: str) -> None:
     assert identity in visit.service.ids()
     visit.open(about(identity))
-    expect(visit["#what"]).to_have_attribute("title", identity)
+    expect(visit["#query-name"]).to_have_attribute("title", identity)
     expect(visit.cards).to_have_count(20)
-    assert visit["#picture"].evaluate("one => one.decode().then(() => one.naturalWidth > 0)")
+    assert visit["#query-image"].evaluate("one => one.decode().then(() => one.naturalWidth > 0)")
 
 
 def test_the_count_is_asked_for_and_the_similarity_cut_without_asking(visit: Visit) -> None:
@@ -164,7 +160,7 @@ def test_the_count_is_asked_for_and_the_similarity_cut_without_asking(visit: Vis
     visit.slide("#least", least)
     kept = sum(score >= least / 100 for score in scores)
     expect(visit.cards).to_have_count(kept)
-    visit.status(f"{kept} of 7 answers")
+    visit.status(f"{kept} of 7 results")
     visit.slide("#least", 0)
     expect(visit.cards).to_have_count(7)
     assert len(visit.searches) == asked
@@ -172,7 +168,7 @@ def test_the_count_is_asked_for_and_the_similarity_cut_without_asking(visit: Vis
 
 def test_a_cut_that_leaves_nothing_says_so_and_can_be_taken_back(visit: Visit) -> None:
     visit.open(f"{about('mug/mug-001-1.jpg')}&least=1")
-    visit.state("Nothing here is that alike")
+    visit.state("No similar images")
     visit["#empty button"].click()
     expect(visit.cards).to_have_count(20)
 
@@ -191,7 +187,7 @@ def place(frame: Locator) -> tuple[float, float, float, float]:
 def test_a_part_drawn_with_the_mouse_is_searched_with(visit: Visit) -> None:
     visit.open(about("mug/mug-001-1.jpg"))
     whole = visit.ids()
-    visit["#part"].click()
+    visit["#crop-button"].click()
     visit.settled()
     assert crop(visit) == [0.2, 0.2, 0.8, 0.8]
     x, y, width, height = place(visit["#frame"])
@@ -210,11 +206,11 @@ def test_a_part_drawn_with_the_mouse_is_searched_with(visit: Visit) -> None:
     x, y, width, height = place(visit["#crop [data-grip=se]"])
     mouse.move(x + width / 2, y + height / 2)
     mouse.down()
-    mouse.move(x + 400, y + 700, steps=3)  # beyond the picture
+    mouse.move(x + 400, y + 700, steps=3)  # beyond the image
     mouse.up()
     visit.settled()
     assert crop(visit)[2:] == [1, 1]
-    visit["#part"].click()
+    visit["#crop-button"].click()
     visit.settled()
     assert crop(visit) == [0, 0, 1, 1]
     assert visit.ids() == whole
@@ -222,7 +218,7 @@ def test_a_part_drawn_with_the_mouse_is_searched_with(visit: Visit) -> None:
 
 def test_a_part_is_moved_and_sized_by_keys_in_one_step_of_the_history(visit: Visit) -> None:
     visit.open(about("mug/mug-001-1.jpg"))
-    visit["#part"].press("Enter")
+    visit["#crop-button"].press("Enter")
     expect(visit["#crop"]).to_be_focused()
     length = visit.page.evaluate("history.length")
     for key in ["ArrowLeft"] * 3 + ["ArrowDown"] * 2 + ["Shift+ArrowRight"] * 4:
@@ -236,7 +232,7 @@ def test_a_part_is_moved_and_sized_by_keys_in_one_step_of_the_history(visit: Vis
     assert crop(visit) == [0, 0, 1, 1]
 
 
-def test_likes_and_dislikes_turn_the_answers(visit: Visit) -> None:
+def test_likes_and_dislikes_change_the_results(visit: Visit) -> None:
     visit.open(about("mug/mug-001-1.jpg"))
     liked = visit.act("like", 3)
     expect(visit["#liked li"]).to_have_count(1)
@@ -271,10 +267,10 @@ def test_the_guessed_category_is_told_and_kept_to(visit: Visit, query: Path) -> 
     visit["#category"].check()
     visit.settled()
     said = visit["#status"].inner_text()
-    assert "Looks like" in said or "In all categories" in said
+    assert "Category: " in said or "All categories: " in said
 
 
-def test_an_answer_is_looked_at_side_by_side(visit: Visit, catalogue: list[Drawn]) -> None:
+def test_a_result_is_shown_beside_the_query(visit: Visit, catalogue: list[Drawn]) -> None:
     visit.open(about("mug/mug-001-1.jpg"))
     identity = visit.act("compare", 1)
     dialog = visit["#details"]
@@ -284,9 +280,9 @@ def test_an_answer_is_looked_at_side_by_side(visit: Visit, catalogue: list[Drawn
     expect(dialog).to_contain_text(title)
     file = visit.service.address + (dialog.locator("a").get_attribute("href") or "")
     assert "/image?v=" in file
-    dialog.get_by_role("button", name="Search with this").click()
+    dialog.get_by_role("button", name="Search with this image").click()
     visit.settled()
-    expect(visit["#what"]).to_have_attribute("title", identity)
+    expect(visit["#query-name"]).to_have_attribute("title", identity)
 
 
 def test_the_address_opens_the_same_again(visit: Visit, query: Path) -> None:
@@ -306,7 +302,7 @@ def test_the_address_opens_the_same_again(visit: Visit, query: Path) -> None:
     expect(visit["#liked li"]).to_have_count(1)
 
 
-def test_what_is_typed_fast_is_answered_last(visit: Visit, service: Service) -> None:
+def test_the_results_of_the_latest_query_are_shown(visit: Visit, service: Service) -> None:
     visit.open()
     some = service.ids()[:6]
     visit.page.evaluate(
@@ -318,16 +314,16 @@ def test_what_is_typed_fast_is_answered_last(visit: Visit, service: Service) -> 
         }""",
         some,
     )
-    expect(visit["#what"]).to_have_attribute("title", some[-1])
+    expect(visit["#query-name"]).to_have_attribute("title", some[-1])
     visit.settled()
     expect(visit.cards).to_have_count(20)
     assert some[-1] not in visit.ids()
-    assert visit["#picture"].get_attribute("src") == (
+    assert visit["#query-image"].get_attribute("src") == (
         f"/v1/collections/shop/item/thumbnail?id={quote(some[-1], safe='')}&side=1200"
     )
 
 
-def test_how_good_a_match_is_stands_on_the_answer_where_the_service_tells(visit: Visit) -> None:
+def test_a_match_level_is_shown_on_its_result(visit: Visit) -> None:
     def telling(route: Route) -> None:
         answer = route.fetch()
         told = answer.json()
@@ -342,12 +338,12 @@ def test_how_good_a_match_is_stands_on_the_answer_where_the_service_tells(visit:
     )
 
 
-def test_another_collection_is_searched_with_the_same_picture(visit: Visit, query: Path) -> None:
+def test_another_collection_is_searched_with_the_same_image(visit: Visit, query: Path) -> None:
     visit.open()
     visit["#file"].set_input_files(query)
     expect(visit.cards).to_have_count(20)
     visit["#collection"].select_option("yard")
     visit.settled()
-    expect(visit["#what"]).to_have_text(query.name)
+    expect(visit["#query-name"]).to_have_text(query.name)
     assert "c=yard" in visit.page.url
     assert not {"mug", "bag"} & {identity.split("/")[0] for identity in visit.ids()}

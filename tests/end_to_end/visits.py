@@ -93,7 +93,7 @@ class Visit:
         self.page.evaluate("new Promise((go) => requestAnimationFrame(() => setTimeout(go)))")
 
     def settled(self) -> None:
-        """Wait until what was asked is answered."""
+        """Wait until all requests are done."""
         self.until(
             "document.querySelector('#collection').options.length"
             " && !document.body.classList.contains('wait')"
@@ -149,7 +149,7 @@ class Visit:
         expect(self["#status"]).to_contain_text(text)
 
     def state(self, title: str) -> None:
-        """The heading in the place of the answers."""
+        """Expect this heading in the place of the results."""
         expect(self["#empty h2"]).to_have_text(title)
 
     def drag(self, paths: Sequence[Path], *, drop: bool = True) -> None:

@@ -1,16 +1,16 @@
-// What is asked, as one plain object, and the address that says so: whoever opens it sees the same.
+// The query as one plain object, and the URL that holds it: everyone who opens it sees the same search.
 
-export const NOTHING = Object.freeze({
-  collection: null, // null: the service's own choice
+export const EMPTY = Object.freeze({
+  collection: null, // null: the service's default
   id: null, // the query is an item …
-  upload: null, // … or a picture that this browser remembers, by its digest
+  upload: null, // … or an image that this browser has stored, by its digest
   crop: null, // [left, top, right, bottom] in 0 to 1
   liked: [], // ids
   disliked: [],
   k: 20,
-  least: 0, // of the score; 0 leaves all in
+  least: 0, // minimum score; 0 keeps everything
   where: "",
-  values: Object.create(null), // field → values, of which an item has one
+  values: Object.create(null), // field → values; an item must have one of them
   ranges: Object.create(null), // field → [low or null, high or null]
   collapse: false,
   perGroup: false,
@@ -19,33 +19,33 @@ export const NOTHING = Object.freeze({
 
 const FLAGS = { collapse: "fold", perGroup: "group", category: "guess" };
 
-// A field may be called `constructor` or `__proto__`: what is looked up by field inherits nothing.
+// A field may be called `constructor` or `__proto__`, so objects keyed by field have no prototype.
 const named = (entries = []) => Object.assign(Object.create(null), Object.fromEntries(entries));
 
-/** `narrowing` (values or ranges) with another one for `field`; one of nothing is left out. */
-export const narrowedBy = (narrowing, field, one) =>
-  named([...Object.entries(narrowing).filter(([name]) => name !== field), [field, one]]
+/** Return `filters` (values or ranges) with the filter of `field` replaced; empty filters are left out. */
+export const withFilter = (filters, field, one) =>
+  named([...Object.entries(filters).filter(([name]) => name !== field), [field, one]]
     .filter(([, ends]) => ends.some((value) => value !== null)));
 
-/** The state that an address' query string tells of; what makes no sense is passed over. */
-export function read(search) {
-  const said = new URLSearchParams(search);
-  const state = { ...NOTHING, values: named(), ranges: named() };
-  state.collection = said.get("c");
-  state.id = said.get("id");
-  state.upload = state.id === null ? said.get("up") : null;
-  state.liked = said.getAll("more");
-  state.disliked = said.getAll("less");
-  state.where = said.get("where") ?? "";
-  const k = Number(said.get("k"));
+/** Return the state that a query string describes; invalid parameters are ignored. */
+export function parse(search) {
+  const params = new URLSearchParams(search);
+  const state = { ...EMPTY, values: named(), ranges: named() };
+  state.collection = params.get("c");
+  state.id = params.get("id");
+  state.upload = state.id === null ? params.get("up") : null;
+  state.liked = params.getAll("more");
+  state.disliked = params.getAll("less");
+  state.where = params.get("where") ?? "";
+  const k = Number(params.get("k"));
   if (Number.isInteger(k) && k >= 1 && k <= 50) state.k = k;
-  const least = Number(said.get("least"));
+  const least = Number(params.get("least"));
   if (least > 0 && least <= 1) state.least = least;
-  const crop = (said.get("crop") ?? "").split(",").map(Number);
+  const crop = (params.get("crop") ?? "").split(",").map(Number);
   if (crop.length === 4 && crop.every((one) => one >= 0 && one <= 1) && crop[0] < crop[2] && crop[1] < crop[3])
     state.crop = crop;
-  for (const [name, flag] of Object.entries(FLAGS)) state[name] = said.get(flag) === "1";
-  for (const [name, value] of said) {
+  for (const [name, flag] of Object.entries(FLAGS)) state[name] = params.get(flag) === "1";
+  for (const [name, value] of params) {
     if (name.startsWith("in.")) {
       const parsed = parsedValue(value);
       if (parsed !== undefined) (state.values[name.slice(3)] ??= []).push(parsed);
@@ -58,34 +58,34 @@ export function read(search) {
   return state;
 }
 
-/** The query string of a state, without what goes without saying. */
-export function written(state) {
-  const said = new URLSearchParams();
-  if (state.collection) said.set("c", state.collection);
-  if (state.id !== null) said.set("id", state.id);
-  if (state.upload !== null) said.set("up", state.upload);
-  if (state.crop) said.set("crop", state.crop.map((one) => +one.toFixed(4)).join(","));
-  for (const one of state.liked) said.append("more", one);
-  for (const one of state.disliked) said.append("less", one);
-  if (state.k !== NOTHING.k) said.set("k", state.k);
-  if (state.least) said.set("least", state.least);
-  if (state.where) said.set("where", state.where);
-  for (const [name, flag] of Object.entries(FLAGS)) if (state[name]) said.set(flag, "1");
+/** Return the query string of a state, without default values. */
+export function format(state) {
+  const params = new URLSearchParams();
+  if (state.collection) params.set("c", state.collection);
+  if (state.id !== null) params.set("id", state.id);
+  if (state.upload !== null) params.set("up", state.upload);
+  if (state.crop) params.set("crop", state.crop.map((one) => +one.toFixed(4)).join(","));
+  for (const one of state.liked) params.append("more", one);
+  for (const one of state.disliked) params.append("less", one);
+  if (state.k !== EMPTY.k) params.set("k", state.k);
+  if (state.least) params.set("least", state.least);
+  if (state.where) params.set("where", state.where);
+  for (const [name, flag] of Object.entries(FLAGS)) if (state[name]) params.set(flag, "1");
   for (const [field, values] of Object.entries(state.values))
-    for (const value of values) said.append(`in.${field}`, JSON.stringify(value));
-  for (const [field, [low, high]] of Object.entries(state.ranges)) said.append(`of.${field}`, `${low ?? ""}..${high ?? ""}`);
-  return `?${said}`;
+    for (const value of values) params.append(`in.${field}`, JSON.stringify(value));
+  for (const [field, [low, high]] of Object.entries(state.ranges)) params.append(`of.${field}`, `${low ?? ""}..${high ?? ""}`);
+  return `?${params}`;
 }
 
-/** Whether there is something to search with. */
-export const asks = (state) => state.id !== null || state.upload !== null || state.liked.length > 0;
+/** Return whether there is something to search with. */
+export const hasQuery = (state) => state.id !== null || state.upload !== null || state.liked.length > 0;
 
-/** How many things narrow the answers. */
-export const narrowings = (state) =>
+/** Return the number of active filters. */
+export const countFilters = (state) =>
   Object.values(state.values).reduce((sum, values) => sum + values.length, 0) +
   Object.keys(state.ranges).length + (state.where.trim() ? 1 : 0);
 
-/** The filter that all of a state's narrowings make; without those of the field `but`. */
+/** Return a state's filters as one filter expression, without those of the field `but`. */
 export function filter(state, but = null) {
   const parts = [];
   for (const [field, values] of Object.entries(state.values))
@@ -99,8 +99,8 @@ export function filter(state, but = null) {
   return parts.join(" and ");
 }
 
-/** Where in a person's own part of the filter the place `at` of the whole filter is, or null. */
-export function placeIn(state, at) {
+/** Return the position in the user's own expression of position `at` in the whole filter, or null. */
+export function positionInWhere(state, at) {
   const from = filter({ ...state, where: "" }) ? filter(state).length - state.where.length - 1 : 0;
   return Number.isInteger(at) && at >= from && state.where.trim() ? Math.min(at - from, state.where.length) : null;
 }

@@ -1,112 +1,112 @@
-// The service's REST interface, as much of it as the page needs. Errors are `Problem`s.
+// The parts of the service's REST API that the page needs. Errors are `Problem`s.
 
 export class Problem extends Error {
   constructor(status, document) {
-    super(document?.detail || "The service did not answer.");
+    super(document?.detail || "The service did not respond.");
     this.status = status;
     this.code = document?.code ?? "";
     this.at = document?.at;
   }
 }
 
-const AWAY = { detail: "The service cannot be reached. Is it still running?", code: "away" };
+const UNREACHABLE = { detail: "The service cannot be reached. Is it still running?", code: "unreachable" };
 const BUSY = [429, 503];
 const LONGEST_WAIT_S = 10;
 
-let ask = async () => false; // asks for a key; true when there is one now
-let asking = null; // one dialog serves all requests that wait for a key
+let askForKey = async () => false; // resolves to true once the user has given a key
+let pendingKey = null; // one dialog serves all requests that wait for a key
 
-/** Let `dialog` ask for a key whenever the service wants one. */
-export const whenLocked = (dialog) => { ask = dialog; };
-const unlocked = () => (asking ??= ask().finally(() => { asking = null; }));
+/** Let `dialog` ask for a key whenever the service requires one. */
+export const onKeyNeeded = (dialog) => { askForKey = dialog; };
+const requestKey = () => (pendingKey ??= askForKey().finally(() => { pendingKey = null; }));
 
-/** Ask, again while the service says that it is busy, at most `patience` times more. */
-async function call(path, { patience = 2, ...options } = {}) {
+/** Send a request. Retry while the service is busy, at most `retries` times. */
+async function call(path, { retries = 2, ...options } = {}) {
   for (let tries = 0; ; tries += 1) {
-    const answer = await reached(path, options);
-    if (answer.status === 401 && (await unlocked())) continue;
-    if (BUSY.includes(answer.status) && tries < patience) {
-      const told = Number(answer.headers.get("retry-after")) || 2 ** tries;
-      await pause(Math.min(told, LONGEST_WAIT_S) * 1000, options.signal);
+    const response = await request(path, options);
+    if (response.status === 401 && (await requestKey())) continue;
+    if (BUSY.includes(response.status) && tries < retries) {
+      const wait = Number(response.headers.get("retry-after")) || 2 ** tries;
+      await pause(Math.min(wait, LONGEST_WAIT_S) * 1000, options.signal);
       continue;
     }
-    const document = await documentOf(answer);
-    if (!answer.ok) throw new Problem(answer.status, document ?? { detail: `The service answered ${answer.status}.` });
+    const document = await readJson(response);
+    if (!response.ok) throw new Problem(response.status, document ?? { detail: `The service responded with status ${response.status}.` });
     return document;
   }
 }
 
-async function reached(path, options) {
+async function request(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Problem(0, AWAY);
+    throw error.name === "AbortError" ? error : new Problem(0, UNREACHABLE);
   }
 }
 
-async function documentOf(answer) {
-  if (!/json/.test(answer.headers.get("content-type") ?? "")) return null;
+async function readJson(response) {
+  if (!/json/.test(response.headers.get("content-type") ?? "")) return null;
   try {
-    return await answer.json();
-  } catch (error) { // the service ended in the middle of it
-    throw error.name === "AbortError" ? error : new Problem(0, AWAY);
+    return await response.json();
+  } catch (error) { // the service stopped in the middle of the response
+    throw error.name === "AbortError" ? error : new Problem(0, UNREACHABLE);
   }
 }
 
-const pause = (ms, signal) => new Promise((go, stop) => {
-  const timer = setTimeout(go, ms);
-  signal?.addEventListener("abort", () => { clearTimeout(timer); stop(signal.reason); }, { once: true });
+const pause = (ms, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, ms);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
 });
 
-const JSON_SENT = { "content-type": "application/json" };
-const send = (path, body, signal) => call(path, { method: "POST", signal, headers: JSON_SENT, body: JSON.stringify(body) });
+const JSON_HEADERS = { "content-type": "application/json" };
+const send = (path, body, signal) => call(path, { method: "POST", signal, headers: JSON_HEADERS, body: JSON.stringify(body) });
 
 const under = (collection, path) => `/v1/collections/${encodeURIComponent(collection)}${path}`;
-// The id as a parameter: browsers take a part ".." of a path, encoded too, for a step up.
+// The id is a query parameter, because browsers resolve ".." in a path, even when it is encoded.
 const itemAt = (collection, id, what, more) => under(collection, `/item${what}?id=${encodeURIComponent(id)}&${more}`);
 
 export const collections = () => call("/v1/collections");
-export const begin = (name) => send("/v1/collections", { name });
+export const createCollection = (name) => send("/v1/collections", { name });
 export const stats = (collection, signal) => call(under(collection, "/stats?fields=true"), { signal });
 export const sample = (collection, count, seed, signal) => call(under(collection, `/items?sample=${count}&seed=${seed}`), { signal });
 export const access = () => call("/v1/access");
 
-/** Where the small picture of a hit or an item is; null where its file is not known. */
+/** Return the URL of a hit's or an item's thumbnail, or null where there is none. */
 export const thumbnail = (hit, side) => (hit.thumbnail ? `${hit.thumbnail}&side=${side}` : null);
-/** Likewise of what is known by its id alone. */
+/** Return the URL of the thumbnail of an item that is known by its id alone. */
 export const thumbnailOf = (collection, id, side) => itemAt(collection, id, "/thumbnail", `side=${side}`);
 
 export function facets(collection, fields, where, limit, signal) {
-  const said = new URLSearchParams(fields.map((field) => ["field", field]));
-  if (where) said.set("where", where);
-  said.set("limit", limit);
-  return call(under(collection, `/facets?${said}`), { signal });
+  const params = new URLSearchParams(fields.map((field) => ["field", field]));
+  if (where) params.set("where", where);
+  params.set("limit", limit);
+  return call(under(collection, `/facets?${params}`), { signal });
 }
 
-/** Search by a document, and by a picture's bytes beside it where there are any. */
-export function search(collection, query, picture, signal) {
+/** Search with a query, and with the bytes of `image` where one is given. */
+export function search(collection, query, image, signal) {
   const path = under(collection, "/search");
-  if (!picture) return send(path, query, signal);
+  if (!image) return send(path, query, signal);
   const form = new FormData();
   for (const [name, value] of Object.entries(query))
     for (const one of [value].flat(name === "crop" ? 0 : 1))
       form.append(name, typeof one === "object" ? one.join(",") : one);
-  form.append("image", picture, "query");
+  form.append("image", image, "query");
   return call(path, { method: "POST", body: form, signal });
 }
 
-/** Add pictures, `[path, file]` each; patiently, as there is more to come. Only with `replacing` do
- * they take the place of items that are called so. */
-export function add(collection, pictures, label, replacing, signal) {
+/** Add images, each given as `[path, file]`. With `replacing`, they replace items of the same name.
+ * Retries more often than other requests, because more batches follow. */
+export function addImages(collection, images, label, replacing, signal) {
   const form = new FormData();
-  const said = label ? { label } : {};
-  form.append("items", JSON.stringify(pictures.map(([path]) => (replacing ? { id: path, ...said } : { name: path, ...said }))));
-  for (const [, file] of pictures) form.append("image", file, "image");
-  return call(under(collection, "/items"), { method: "POST", body: form, signal, patience: 6 });
+  const labelled = label ? { label } : {};
+  form.append("items", JSON.stringify(images.map(([path]) => (replacing ? { id: path, ...labelled } : { name: path, ...labelled }))));
+  for (const [, file] of images) form.append("image", file, "image");
+  return call(under(collection, "/items"), { method: "POST", body: form, signal, retries: 6 });
 }
 
-/** Whether `key` opens the service; from then on the browser shows it a cookie. */
+/** Return whether the service accepts `key`. If so, it sets a cookie that stands for the key. */
 export async function unlock(key) {
-  const answer = await reached("/v1/session", { method: "POST", headers: JSON_SENT, body: JSON.stringify({ key }) });
-  return answer.ok;
+  const response = await request("/v1/session", { method: "POST", headers: JSON_HEADERS, body: JSON.stringify({ key }) });
+  return response.ok;
 }

@@ -1,11 +1,11 @@
-// The box on the query picture: drawn, moved, pulled at its corners, or moved by keys.
+// The crop box on the query image: drawn, moved, or resized at its corners, with the pointer or the keyboard.
 
 const LEAST = 0.04; // of a side
 const STEP = 0.02;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** `box` after one of its corners or all of it has moved by (dx, dy), within the picture. */
-export function moved(box, grip, dx, dy) {
+/** Return `box` with one corner, or the whole box, moved by (dx, dy) within the image. */
+export function moveBox(box, grip, dx, dy) {
   let [left, top, right, bottom] = box;
   if (grip === "all") {
     dx = clamp(dx, -left, 1 - right);
@@ -19,12 +19,12 @@ export function moved(box, grip, dx, dy) {
   return [left, top, right, bottom];
 }
 
-/** The box between two corners. */
+/** Return the box between two corners. */
 export const between = ([ax, ay], [bx, by]) => [Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)];
 
-/** Let a person cut in `frame`; `drawn` hears each box that was drawn, or null, `nudged` each step by
- * a key. Answers `show(box or null)`. */
-export function cropping(frame, crop, { drawn, nudged }) {
+/** Let the user crop in `frame`. `onDraw` receives each box that was drawn, or null; `onNudge` each step of
+ * a key. Return `show(box or null)`. */
+export function enableCropping(frame, crop, { onDraw, onNudge }) {
   let box = null;
   let grabbed = null; // { grip, from, start }
 
@@ -40,7 +40,7 @@ export function cropping(frame, crop, { drawn, nudged }) {
   };
 
   frame.addEventListener("pointerdown", (event) => {
-    if (!frame.classList.contains("cutting") || event.button !== 0) return;
+    if (!frame.classList.contains("cropping") || event.button !== 0) return;
     event.preventDefault();
     const grip = event.target.dataset.grip ?? (event.target === crop ? "all" : "new");
     grabbed = { grip, from: place(event), start: box };
@@ -49,7 +49,7 @@ export function cropping(frame, crop, { drawn, nudged }) {
   frame.addEventListener("pointermove", (event) => {
     if (!grabbed) return;
     const to = place(event);
-    box = grabbed.grip === "new" ? between(grabbed.from, to) : moved(grabbed.start, grabbed.grip, to[0] - grabbed.from[0], to[1] - grabbed.from[1]);
+    box = grabbed.grip === "new" ? between(grabbed.from, to) : moveBox(grabbed.start, grabbed.grip, to[0] - grabbed.from[0], to[1] - grabbed.from[1]);
     draw();
   });
   const release = () => {
@@ -59,10 +59,10 @@ export function cropping(frame, crop, { drawn, nudged }) {
     const before = grabbed.start;
     grabbed = null;
     draw();
-    if (box !== before) drawn(box);
+    if (box !== before) onDraw(box);
   };
   frame.addEventListener("pointerup", release);
-  frame.addEventListener("pointercancel", () => { // the browser took the finger: to scroll, say
+  frame.addEventListener("pointercancel", () => { // the browser took over the touch, to scroll for example
     if (!grabbed) return;
     box = grabbed.start;
     grabbed = null;
@@ -70,14 +70,14 @@ export function cropping(frame, crop, { drawn, nudged }) {
   });
 
   crop.addEventListener("keydown", (event) => {
-    if (["Delete", "Escape"].includes(event.key)) { drawn(null); return; }
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!way || box === null) return;
+    if (["Delete", "Escape"].includes(event.key)) { onDraw(null); return; }
+    const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!direction || box === null) return;
     event.preventDefault();
     event.stopPropagation();
-    box = moved(box, event.shiftKey ? "se" : "all", way[0] * STEP, way[1] * STEP);
+    box = moveBox(box, event.shiftKey ? "se" : "all", direction[0] * STEP, direction[1] * STEP);
     draw();
-    nudged(box);
+    onNudge(box);
   });
 
   return (shown) => { box = shown; draw(); };

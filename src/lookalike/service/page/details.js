@@ -1,6 +1,6 @@
-// One answer beside the query, with all that is known of it.
+// The details of one result, beside the query.
 
-import { nameOf } from "./answers.js";
+import { nameOf } from "./cards.js";
 import * as api from "./api.js";
 import { $, icon, make } from "./elements.js";
 import { title } from "./facets.js";
@@ -8,19 +8,19 @@ import { title } from "./facets.js";
 const SIDE = 1200;
 const shown = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
 
-/** Open the dialog on `hit`; `query` is { src, name } or null; `state` tells what is liked, `acts` as the cards' own. */
+/** Open the dialog for `hit`. `query` is { src, name } or null; `state` has the liked and disliked items; `acts` is that of the cards. */
 export function show(hit, query, state, acts) {
   const dialog = $("details");
   $("details-title").textContent = nameOf(hit);
-  const figure = (src, said, ...words) => {
-    const drawn = src === null ? missing() : make("img", { alt: said, onerror: () => drawn.replaceWith(missing()) });
+  const figure = (src, alt, ...caption) => {
+    const drawn = src === null ? missing() : make("img", { alt, onerror: () => drawn.replaceWith(missing()) });
     if (src !== null) drawn.src = src;
-    return make("figure", {}, drawn, make("figcaption", {}, ...words));
+    return make("figure", {}, drawn, make("figcaption", {}, ...caption));
   };
   const scored = hit.score !== undefined;
   $("beside").replaceChildren(
-    ...(query ? [figure(query.src, "The query", make("b", {}, "Query"), ` ${query.name}`)] : []),
-    figure(api.thumbnail(hit, SIDE), "The answer", make("b", {}, scored ? `Similarity ${hit.score.toFixed(3)}` : "Picture"),
+    ...(query ? [figure(query.src, "Query image", make("b", {}, "Query"), ` ${query.name}`)] : []),
+    figure(api.thumbnail(hit, SIDE), "Result", make("b", {}, scored ? `Similarity ${hit.score.toFixed(3)}` : "Image"),
       hit.match ? ` ${hit.match} match` : "", scored ? "" : ` ${hit.id.split("/").pop()}`),
   );
   const button = (label, what, drawn, pressed) => make(pressed === undefined ? "button.main" : "button", {
@@ -28,28 +28,28 @@ export function show(hit, query, state, acts) {
     onclick: () => { dialog.close(); acts(what, hit); },
   }, icon(drawn), label);
   $("details-actions").replaceChildren(...[
-    button("Search with this", "go", "search"),
+    button("Search with this image", "go", "search"),
     button("More like this", "like", "like", state.liked.includes(hit.id)),
     button("Less like this", "dislike", "dislike", state.disliked.includes(hit.id)),
   ]);
   $("details-file").replaceChildren(...[
-    hit.path ? copying("Copy its path", hit.path) : null,
-    hit.image ? make("a.button.small", { href: hit.image, target: "_blank", rel: "noopener" }, icon("open"), "Open the file") : null,
+    hit.path ? copyButton("Copy path", hit.path) : null,
+    hit.image ? make("a.button.small", { href: hit.image, target: "_blank", rel: "noopener" }, icon("open"), "Open file") : null,
   ].filter(Boolean));
-  const facts = [
+  const details = [
     ["Label", hit.label], ["Product", hit.group],
     ...Object.entries(hit.metadata ?? {}).map(([name, value]) => [title(name), value]),
     ["Size", hit.width && hit.height ? `${hit.width} × ${hit.height} pixels` : null], ["Id", hit.id], ["File", hit.path],
   ];
-  $("facts").replaceChildren(...facts.filter(([, value]) => value !== null && value !== undefined && value !== "")
+  $("facts").replaceChildren(...details.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, shown(value))]));
   dialog.showModal();
   dialog.scrollTop = 0;
 }
 
-const missing = () => make("div.missing", {}, icon("missing"), "It cannot be shown");
+const missing = () => make("div.missing", {}, icon("missing"), "Cannot be shown");
 
-function copying(label, text) {
+function copyButton(label, text) {
   const words = make("span", { role: "status" }, label);
   return make("button.small", {
     type: "button",
@@ -58,7 +58,7 @@ function copying(label, text) {
         await navigator.clipboard.writeText(text);
         words.textContent = "Copied";
       } catch {
-        words.textContent = "The browser does not allow it";
+        words.textContent = "Not allowed by the browser";
       }
     },
   }, icon("copy"), words);

@@ -1,18 +1,18 @@
-// Elements in one line, by text only: nothing here ever reads markup.
+// Short ways to make elements. Text is always set as text, never parsed as markup.
 
 export const $ = (id) => document.getElementById(id);
 
-/** `make("a.card", { href: "…" }, "text", child)` */
-export function make(kind, said = {}, ...inside) {
+/** Make an element: `make("a.card", { href: "…" }, "text", child)`. */
+export function make(kind, properties = {}, ...children) {
   const [tag, ...classes] = kind.split(".");
   const made = document.createElement(tag);
   made.classList.add(...classes);
-  for (const [name, value] of Object.entries(said)) {
+  for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else if (name in made && name !== "list" && typeof value !== "string") made[name] = value;
     else made.setAttribute(name, value);
   }
-  made.append(...inside.filter((one) => one !== null && one !== undefined && one !== ""));
+  made.append(...children.filter((one) => one !== null && one !== undefined && one !== ""));
   return made;
 }
 
@@ -29,8 +29,8 @@ export function icon(name) {
 export const number = (value) => value.toLocaleString("en");
 export const several = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
-/** Calls `work` when nothing has been asked for so many milliseconds. */
-export function settled(work, ms) {
+/** Return a function that calls `work` once it has not been called for `ms` milliseconds. */
+export function debounce(work, ms) {
   let timer;
-  return (...said) => { clearTimeout(timer); timer = setTimeout(() => work(...said), ms); };
+  return (...args) => { clearTimeout(timer); timer = setTimeout(() => work(...args), ms); };
 }

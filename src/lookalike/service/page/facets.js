@@ -1,20 +1,20 @@
-// What the items can be narrowed down by: the label, and the fields of the metadata that have
-// few values (ticked) or are numbers (from, to).
+// The fields that results can be filtered by: the label, and metadata fields that have few values
+// (checkboxes) or are numbers (from, to).
 
 import * as address from "./address.js";
 import * as api from "./api.js";
 import { make, number } from "./elements.js";
 
 const MOST_FIELDS = 12;
-const MOST_VALUES = 200; // a list that is read
+const MOST_VALUES = 200; // shown in one list
 const MOST_DISTINCT = 400;
-const TO_LOOK_FOR = 10; // values from which on one is looked for by name
-const TOLD = 0.3; // of the items must have a field for it to be offered
+const SEARCHABLE = 10; // from this many values on, a list has a search box
+const FILLED = 0.3; // share of the items that must have a field for it to be offered
 const OURS = new Set(["id", "label", "group", "root", "path", "width", "height", "digest"]);
 
-/** The fields of a collection that are worth offering, the label first. */
-export function offered(stats) {
-  const fields = (stats.fields ?? []).filter((one) => one.filled >= stats.items * TOLD);
+/** Return the fields of a collection that are worth offering, the label first. */
+export function fieldsToOffer(stats) {
+  const fields = (stats.fields ?? []).filter((one) => one.filled >= stats.items * FILLED);
   const kindOf = (one) => Object.entries(one.types).sort(([, a], [, b]) => b - a)[0]?.[0];
   const named = (...kinds) => fields.filter((one) => kinds.includes(kindOf(one)))
     .map((one) => (OURS.has(one.name) ? `metadata.${one.name}` : one.name)).slice(0, MOST_FIELDS);
@@ -24,39 +24,39 @@ export function offered(stats) {
   };
 }
 
-/** Ask for the counts of `fields` under `state`, each without its own narrowing. */
-export async function counted(collection, fields, state, signal) {
-  const narrowed = fields.filter((field) => state.values[field]?.length);
-  const free = fields.filter((field) => !narrowed.includes(field));
-  const asked = [
+/** Fetch the counts of `fields` under `state`; the filters on a field itself do not apply to its own counts. */
+export async function fetchCounts(collection, fields, state, signal) {
+  const filtered = fields.filter((field) => state.values[field]?.length);
+  const free = fields.filter((field) => !filtered.includes(field));
+  const requests = [
     ...(free.length ? [api.facets(collection, free, address.filter(state), MOST_VALUES, signal)] : []),
-    ...narrowed.map((field) => api.facets(collection, [field], address.filter(state, field), MOST_VALUES, signal)),
+    ...filtered.map((field) => api.facets(collection, [field], address.filter(state, field), MOST_VALUES, signal)),
   ];
-  const found = (await Promise.all(asked)).flatMap((answer) => answer.facets.map((one) => ({ ...one, total: answer.total })));
+  const found = (await Promise.all(requests)).flatMap((answer) => answer.facets.map((one) => ({ ...one, total: answer.total })));
   return fields.map((field) => found.find((one) => one.field === field)).filter(Boolean);
 }
 
-/** Fields that, by their `counts`, name things rather than sort them. */
-export const names = (counts) => counts
-  .filter((one) => one.field !== "label" && (one.distinct > MOST_DISTINCT || (one.distinct >= TO_LOOK_FOR && one.distinct > one.total / 3)))
+/** Return the fields whose values, by their `counts`, are names of single items rather than categories. */
+export const namingFields = (counts) => counts
+  .filter((one) => one.field !== "label" && (one.distinct > MOST_DISTINCT || (one.distinct >= SEARCHABLE && one.distinct > one.total / 3)))
   .map((one) => one.field);
 
-/** Whether a person looks at the counts of `field`, or cannot because there were none. */
-export function isLookedAt(place, field) {
+/** Return whether the facet of `field` is open, or not drawn yet. */
+export function isOpen(place, field) {
   const drawn = [...place.querySelectorAll(".facet")].find((one) => one.dataset.field === field);
   return !drawn || drawn.open;
 }
 
-/** Keep the place of facets that are to come. */
-export function waiting(place) {
+/** Show placeholders for facets that are on their way. */
+export function showPlaceholders(place) {
   if (!place.querySelector(".line")) place.append(...Array.from({ length: 6 }, () => make("div.line", { "aria-hidden": "true" })));
 }
 
-export function stopWaiting(place) {
+export function removePlaceholders(place) {
   for (const line of place.querySelectorAll(".line")) line.remove();
 }
 
-/** A filter that means something here. */
+/** Return a filter that makes sense for these fields, as an example. */
 export function example(counts, [number]) {
   const one = counts.find(({ values }) => values.length);
   const value = one && String(one.values[0].value);
@@ -67,9 +67,9 @@ export function example(counts, [number]) {
   return parts.join(" and ") || "width>=1000";
 }
 
-/** Draw facets into `place`; what is open, looked for and in view stays so. `changed` hears
- * (field, values or null, range), `opened` that somebody looks at one more. */
-export function drawn(place, counts, ranged, state, { changed, opened }) {
+/** Draw facets into `place`, and keep which are open, their search text and scroll position. `changed` receives
+ * (field, values or null, range); `opened` is called when the user opens another one. */
+export function draw(place, counts, ranged, state, { changed, opened }) {
   const before = new Map([...place.querySelectorAll("details")].map((one) => [one.dataset.field, {
     open: one.open, scrolled: one.querySelector("ul")?.scrollTop ?? 0, sought: one.querySelector("[type=search]")?.value ?? "",
   }]));
@@ -87,14 +87,14 @@ export function drawn(place, counts, ranged, state, { changed, opened }) {
   if (focus) [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focus)?.focus({ preventScroll: true });
 }
 
-/** `baseColour` and `base_colour` as people write it. */
+/** Return a field's name as people write it: "Base colour" for `baseColour` and `base_colour`. */
 export function title(field) {
   const words = field.replace(/^metadata\./, "").replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
   const said = words.split(" ").map((word) => (/^[A-Z][a-z]/.test(word) ? word.toLowerCase() : word)).join(" ");
   return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
-const summary = (field, active) => make("summary", { "data-key": `${field} itself`, title: `In a filter: ${field}` },
+const summary = (field, active) => make("summary", { "data-key": `${field} itself`, title: `Name in filters: ${field}` },
   title(field), active ? make("span.count", {}, String(active)) : null);
 
 function ticks(facet, chosen, { open, sought }, changed, opened) {
@@ -106,25 +106,25 @@ function ticks(facet, chosen, { open, sought }, changed, opened) {
     }),
     make("span", {}, String(value)), make("data", { value: String(count) }, number(count)))));
   const more = facet.distinct - facet.values.length;
-  const none = make("li.quiet.name", {}, lines.length ? "None of that name" : "None among what is left");
+  const none = make("li.quiet.name", {}, lines.length ? "No matching value" : "No values left");
   const look = (event) => {
     const words = event.target.value.trim().toLowerCase();
     for (const line of lines) line.hidden = !line.querySelector("span").textContent.toLowerCase().includes(words);
     none.hidden = lines.some((line) => !line.hidden);
   };
   const search = make("input", {
-    type: "search", placeholder: `Look among ${number(facet.distinct)}`, "aria-label": `Look for a value of ${title(facet.field)}`,
+    type: "search", placeholder: `Search ${number(facet.distinct)} values`, "aria-label": `Search the values of ${title(facet.field)}`,
     autocomplete: "off", value: sought, "data-key": `${facet.field} sought`, oninput: look,
   });
   look({ target: search });
-  const looksAt = (event) => { // a click or a key on its heading is about to open it
+  const onClick = (event) => { // a click or a key on the heading is about to open it
     const closed = !event.currentTarget.open;
     if (closed && event.target.closest("summary")) setTimeout(opened);
   };
-  return make("details.facet", { open, "data-field": facet.field, onclick: looksAt },
+  return make("details.facet", { open, "data-field": facet.field, onclick: onClick },
     summary(facet.field, chosen.length),
-    facet.distinct >= TO_LOOK_FOR || sought ? search : null,
-    make("ul", { tabindex: "-1" }, ...lines, none, more > 0 ? make("li.quiet.name", {}, `and ${number(more)} more: use the filter`) : null));
+    facet.distinct >= SEARCHABLE || sought ? search : null,
+    make("ul", { tabindex: "-1" }, ...lines, none, more > 0 ? make("li.quiet.name", {}, `and ${number(more)} more: use the filter expression`) : null));
 }
 
 function range(field, [low, high], { open }, changed) {

@@ -1,65 +1,65 @@
-// The page: one state, which the address tells; everything that is done makes a new one.
+// The entry point. The page has one state, which the URL holds; every action makes a new state.
 
 import * as address from "./address.js";
-import { adding } from "./adding.js";
+import { setUpAddDialog } from "./add-images.js";
 import * as api from "./api.js";
 import * as collections from "./collections.js";
 import { $ } from "./elements.js";
-import "./frame.js";
-import { giving } from "./giving.js";
-import * as narrowing from "./narrowing.js";
-import { showTastes } from "./results.js";
-import { ask, failed, nothingServed, offering, searchWith, start } from "./searching.js";
-import { anew, collection, served, state, whenChanged } from "./state.js";
+import "./header.js";
+import { setUpInputs } from "./image-input.js";
+import * as filters from "./filters.js";
+import { showFeedback } from "./results.js";
+import { runSearch, searchWith, setActions, showError, showNoCollection, showStart } from "./search.js";
+import { collection, onChange, reset, served, state } from "./state.js";
 
-/** Bring the page in line with the state. */
+/** Update the page from the state. */
 async function show() {
-  const asks = address.asks(state);
-  $("main").dataset.view = asks ? "answers" : "start";
+  const hasQuery = address.hasQuery(state);
+  $("main").dataset.view = hasQuery ? "results" : "start";
   $("collection").value = collection() ?? "";
-  narrowing.show();
-  showTastes();
-  if (collection() === null) return nothingServed();
-  if (!asks) return start();
-  await Promise.all([ask(), narrowing.count()]);
+  filters.show();
+  showFeedback();
+  if (collection() === null) return showNoCollection();
+  if (!hasQuery) return showStart();
+  await Promise.all([runSearch(), filters.updateCounts()]);
 }
 
-/** Ask what there is, and show what the state asks for. */
-async function begin() {
+/** Load the collections, and show the state. */
+async function load() {
   try {
     const [found, access] = await Promise.all([api.collections(), api.access()]);
     Object.assign(served, found, { mayWrite: access.write });
-    collections.offered(served.collections);
+    collections.listCollections(served.collections);
     $("add").hidden = !served.mayWrite || !served.collections.length;
     await show();
   } catch (error) {
-    failed(error);
+    showError(error);
   }
 }
 
-// -- what a person does -----------------------------------------------------------------------
+// -- actions ----------------------------------------------------------------------------------
 
-const openAdding = adding(collection, (to) => { narrowing.forget(to); begin(); });
-const choose = giving(searchWith, () => (served.mayWrite && collection() !== null ? openAdding : null));
-$("add").addEventListener("click", () => openAdding());
+const openAddDialog = setUpAddDialog(collection, (to) => { filters.forget(to); load(); });
+const choose = setUpInputs(searchWith, () => (served.mayWrite && collection() !== null ? openAddDialog : null));
+$("add").addEventListener("click", () => openAddDialog());
 
 $("collection").addEventListener("change", () => {
-  narrowing.clean();
-  anew($("collection").value, { k: state.k, upload: state.upload });
+  filters.removeFacets();
+  reset($("collection").value, { k: state.k, upload: state.upload });
 });
 
-document.querySelector("[data-go]").addEventListener("click", (event) => {
+document.querySelector("[data-home]").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  anew();
+  reset();
 });
 
 $("keys").addEventListener("click", () => $("shortcuts").showModal());
 addEventListener("keydown", (event) => {
-  const writing = event.target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, dialog");
-  if (writing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, dialog");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const work = {
-    "/": () => { $("tune").open = true; $("where").focus(); },
+    "/": () => { $("filters").open = true; $("where").focus(); },
     u: choose,
     "?": () => $("shortcuts").showModal(),
   }[event.key];
@@ -68,8 +68,8 @@ addEventListener("keydown", (event) => {
   work();
 });
 
-// -- begin ------------------------------------------------------------------------------------
+// -- start ------------------------------------------------------------------------------------
 
-offering({ begin, choose, add: openAdding });
-whenChanged(show);
-begin();
+setActions({ load, choose, add: openAddDialog });
+onChange(show);
+load();

@@ -1,11 +1,11 @@
-// What stands above the answers and in their place.
+// The status line above the results, and the messages in their place.
 
 import { $, make } from "./elements.js";
 
-export function status(...told) { $("status").replaceChildren(...told); }
+export function status(...parts) { $("status").replaceChildren(...parts); }
 
-/** Say something in the place of the answers; `action` is [words, work, whether it is the first thing to do]. */
-export function empty(title = "", text = "", action = null, bad = false) {
+/** Show a message in the place of the results; `action` is [label, work, whether it is the main action]. */
+export function notice(title = "", text = "", action = null, bad = false) {
   $("empty").hidden = !title;
   $("empty").classList.toggle("bad", bad);
   $("empty").replaceChildren(...(title ? [
@@ -14,21 +14,21 @@ export function empty(title = "", text = "", action = null, bad = false) {
   ] : []));
 }
 
-const FAULTS = { // by code: what happened, and what to do where the service's own words do not say it
-  "no-such-item": ["That picture is not here any more", "It may have been removed since."],
-  "no-such-collection": ["That collection is not here any more"],
-  "not-an-image": ["That is not a picture", "Choose a JPEG, PNG, WebP or another kind of picture."],
-  "broken-image": ["That picture is damaged"],
-  "image-too-large": ["That picture is too large"],
-  "too-large": ["That picture is too large"],
-  "key-needed": ["This service asks for a key", "Ask whoever runs it, then try again."],
-  busy: ["The service is busy", "It has more to do than it can take. Try again in a moment."],
-  away: ["The service does not answer"],
+const ERRORS = { // by code: what happened, and what to do where the service's own message does not say it
+  "no-such-item": ["This image no longer exists", "It may have been removed."],
+  "no-such-collection": ["This collection no longer exists"],
+  "not-an-image": ["Not an image", "Choose a JPEG, PNG, WebP or other image file."],
+  "broken-image": ["This image is damaged"],
+  "image-too-large": ["This image is too large"],
+  "too-large": ["This image is too large"],
+  "key-needed": ["This service requires a key", "Ask the person who runs it, then try again."],
+  busy: ["The service is busy", "It has too many requests at the moment. Try again shortly."],
+  unreachable: ["The service does not respond"],
 };
 
-/** Say in the place of the answers what went wrong, and offer `action`. */
-export function fault(error, action) {
+/** Show an error in the place of the results, and offer `action`. */
+export function errorNotice(error, action) {
   status();
-  const [title, text = error.message] = FAULTS[error.code] ?? ["That did not work"];
-  empty(title, text, action, true);
+  const [title, text = error.message] = ERRORS[error.code] ?? ["Something went wrong"];
+  notice(title, text, action, true);
 }

@@ -1,35 +1,35 @@
-// What is asked now, which the address tells, and what there is to ask of.
+// The current query, which the URL holds, and the collections that the service has.
 
 import * as address from "./address.js";
 
-export let state = address.read(location.search);
+export let state = address.parse(location.search);
 export const served = { collections: [], default: null, mayWrite: false };
 
 let show = async () => {};
 
-/** Let `work` bring the page in line with every new state. */
-export const whenChanged = (work) => { show = work; };
+/** Let `work` update the page after every change of the state. */
+export const onChange = (work) => { show = work; };
 
 export const collection = () => state.collection ?? served.default ?? (served.collections.find((one) => !one.error) ?? served.collections[0])?.name ?? null;
 
-/** Change what is asked. `push` makes a step that the browser's back button takes back. */
+/** Change the state. With `push`, the browser's back button undoes the change. */
 export function change(part, { push = true } = {}) {
-  note(part);
-  history[push ? "pushState" : "replaceState"](null, "", address.written(state));
+  patchState(part);
+  history[push ? "pushState" : "replaceState"](null, "", address.format(state));
   return show();
 }
 
-/** Change what is asked without a word to the page or the address; `written` follows. */
-export function note(part) { state = { ...state, ...part }; }
+/** Change the state without updating the page or the URL; call `updateAddress` later. */
+export function patchState(part) { state = { ...state, ...part }; }
 
-/** Let the address tell what was noted. */
-export const written = () => history.replaceState(null, "", address.written(state));
+/** Write the state into the URL. */
+export const updateAddress = () => history.replaceState(null, "", address.format(state));
 
-/** Ask nothing of `of`, all else as at first; `kept` of the state stays. */
-export const anew = (of = state.collection, kept = {}) => change({ ...address.NOTHING, ...kept, collection: of });
+/** Reset the state for the collection `of`; `kept` is carried over. */
+export const reset = (of = state.collection, kept = {}) => change({ ...address.EMPTY, ...kept, collection: of });
 
 addEventListener("popstate", () => {
-  const before = address.written(state);
-  state = address.read(location.search);
-  if (address.written(state) !== before) show(); // else only the place on the page is another one
+  const before = address.format(state);
+  state = address.parse(location.search);
+  if (address.format(state) !== before) show(); // else only the position on the page has changed
 });

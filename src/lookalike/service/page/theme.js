@@ -1,5 +1,5 @@
-// Before the page is drawn, so that it does not flash: the theme that was chosen here.
+// Apply the chosen theme before the page is drawn, so that it does not flash.
 try {
   const chosen = localStorage.getItem("theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
-} catch { /* a browser that keeps nothing shows the theme of its system */ }
+} catch { /* without storage, the page uses the system's theme */ }

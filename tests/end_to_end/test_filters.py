@@ -1,4 +1,4 @@
-"""Filters: counts to tick, ranges, and what a person writes."""
+"""Filtering results by label, metadata, number and expression."""
 
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ def facet(visit: Visit, field: str) -> Locator:
     return found
 
 
-def test_ticked_values_narrow_down_and_keep_the_counts_of_their_field(
+def test_checked_values_filter_and_keep_the_counts_of_their_field(
     visit: Visit, catalogue: list[Drawn]
 ) -> None:
     visit.open(QUERY)
@@ -30,7 +30,7 @@ def test_ticked_values_narrow_down_and_keep_the_counts_of_their_field(
     line.click()
     visit.settled()
     assert len(visit.ids()) == mugs - 1  # the query itself is left out
-    expect(visit["#narrowed"]).to_have_text("1")
+    expect(visit["#filter-count"]).to_have_text("1")
     colour = facet(visit, "colour").locator("data")
     colours = {one.colour for one in catalogue if one.kind == "mug"}
     expect(colour).to_have_count(len(colours))
@@ -42,7 +42,7 @@ def test_ticked_values_narrow_down_and_keep_the_counts_of_their_field(
     visit["#clear"].click()
     visit.settled()
     expect(visit.cards).to_have_count(20)
-    expect(visit["#narrowed"]).to_be_hidden()
+    expect(visit["#filter-count"]).to_be_hidden()
 
 
 def test_what_is_not_looked_at_is_not_counted_again(visit: Visit) -> None:
@@ -89,11 +89,11 @@ def test_a_field_of_any_name_can_be_ticked(visit: Visit, catalogue: list[Drawn])
     assert count == sum(one.background == name for one in catalogue)
     first.click()
     visit.settled()
-    expect(visit["#narrowed"]).to_have_text("1")
+    expect(visit["#filter-count"]).to_have_text("1")
     assert count - 1 <= len(visit.ids()) <= count
 
 
-def test_a_value_is_looked_for_by_name(visit: Visit) -> None:
+def test_values_are_searched_by_name(visit: Visit) -> None:
     visit.open(QUERY)
     colour = facet(visit, "colour")
     colour.locator("[type=search]").fill("TEA")
@@ -101,10 +101,10 @@ def test_a_value_is_looked_for_by_name(visit: Visit) -> None:
     assert shown
     assert all("tea" in one for one in shown)
     colour.locator("[type=search]").fill("no such colour")
-    expect(colour.locator("li:visible")).to_have_text("None of that name")
+    expect(colour.locator("li:visible")).to_have_text("No matching value")
 
 
-def test_a_number_is_narrowed_down_from_and_to(visit: Visit, catalogue: list[Drawn]) -> None:
+def test_a_number_is_filtered_from_and_to(visit: Visit, catalogue: list[Drawn]) -> None:
     visit.open(f"{QUERY}&k=50")
     price = facet(visit, "price")
     prices = sorted(float(one.price) for one in catalogue)
@@ -115,7 +115,7 @@ def test_a_number_is_narrowed_down_from_and_to(visit: Visit, catalogue: list[Dra
     price.get_by_label("Price to").fill(str(high))
     price.get_by_label("Price to").press("Tab")
     visit.settled()
-    expect(visit["#narrowed"]).to_have_text("1")
+    expect(visit["#filter-count"]).to_have_text("1")
     fitting = {
         f"{one.kind}/{one.path.name}" for one in catalogue if low <= float(one.price) <= high
     } - {"mug/mug-001-1.jpg"}
@@ -144,12 +144,12 @@ def test_a_filter_that_is_wrong_says_so_where_it_was_written(visit: Visit) -> No
 
 def test_a_filter_that_nothing_meets_says_why(visit: Visit) -> None:
     visit.open(f"{QUERY}&where=colr%3Dred")
-    visit.state("Nothing to show")
+    visit.state("No results")
     expect(visit["#empty"]).to_contain_text("No item has the field 'colr'; did you mean 'colour'?")
 
 
 def test_a_filter_that_nothing_meets_can_be_cleared(visit: Visit) -> None:
     visit.open(f"{QUERY}&where=label%3Dnothing")
-    visit.state("Nothing to show")
+    visit.state("No results")
     visit["#empty button"].click()
     expect(visit.cards).to_have_count(20)

@@ -1,10 +1,11 @@
-// The ways in which a person hands over a picture: chosen, pasted, dropped, or just taken.
+// The ways to give an image: choose a file, paste, drop, or take a photo.
 
-import { dropped, pictures } from "./adding.js";
+import { imageFiles, readDropped } from "./add-images.js";
 import { $, make, several } from "./elements.js";
 
-/** `search(file)` hears of one picture, `add(files)` of several or a folder; `add` is null where nobody may add. */
-export function giving(search, add) {
+/** Set up all inputs. `search(file)` receives a single image. `add()` returns the function that receives several
+ * files or a folder, or null where adding is not allowed. Return the function that opens the file chooser. */
+export function setUpInputs(search, add) {
   const choose = () => $("file").click();
   for (const id of ["choose", "other"]) $(id).addEventListener("click", choose);
   $("file").addEventListener("change", () => {
@@ -19,17 +20,17 @@ export function giving(search, add) {
     event.preventDefault();
     search(file);
   });
-  dropping(search, add);
-  $("shoot").addEventListener("click", () => shoot(search, choose));
+  enableDrop(search, add);
+  $("take-photo").addEventListener("click", () => takePhoto(search, choose));
   return choose;
 }
 
-function dropping(search, add) {
-  let depth = 0; // of elements that were entered and not left
+function enableDrop(search, add) {
+  let depth = 0; // number of elements that the pointer has entered and not left
   const dragging = (on, transfer) => {
     if (!on) depth = 0;
     $("over").hidden = !on || $("adding").open;
-    if (on) $("over-says").textContent = words([...transfer.items], add() !== null);
+    if (on) $("over-says").textContent = dropHint([...transfer.items], add() !== null);
     document.body.classList.toggle("dragging", on);
   };
   const files = (work) => (event) => { if (event.dataTransfer?.types.includes("Files")) work(event); };
@@ -42,42 +43,42 @@ function dropping(search, add) {
     const open = document.querySelector("dialog[open]");
     if (open && open !== $("adding")) return;
     const adds = add();
-    const { folder, files: found } = await dropped(event.dataTransfer, (count) => adds?.counting(count));
+    const { folder, files: found } = await readDropped(event.dataTransfer, (count) => adds?.counting(count));
     if (!open && !folder && found.length === 1) search(found[0][1]);
     else if (adds) adds(found);
-    else if (pictures(found).length) search(pictures(found)[0][1]);
+    else if (imageFiles(found).length) search(imageFiles(found)[0][1]);
   }));
 }
 
-/** What becomes of `items` when they are let go; a browser tells their types, and of a folder none. */
-function words(items, mayAdd) {
-  if (items.length === 1 && items[0].type) return "Drop it to search with it";
-  if (!mayAdd) return "Drop one picture to search with it";
-  return items.length > 1 ? `Drop them to add ${several(items.length, "picture")}` : "Drop a folder to add it, a picture to search with it";
+/** Return what dropping `items` would do. Browsers report their types, but none for a folder. */
+function dropHint(items, mayAdd) {
+  if (items.length === 1 && items[0].type) return "Drop to search with this image";
+  if (!mayAdd) return "Drop one image to search with it";
+  return items.length > 1 ? `Drop to add ${several(items.length, "image")}` : "Drop a folder to add its images, or one image to search with it";
 }
 
-async function shoot(search, choose) {
+async function takePhoto(search, choose) {
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 } } });
-  } catch { // none, not allowed, or (not on https) not even to be asked for: a phone's own camera, or a file
+  } catch { // no camera, not allowed, or not available without HTTPS: use the phone's camera app, or a file
     $("file").setAttribute("capture", "environment");
     choose();
     $("file").removeAttribute("capture");
     return;
   }
   const video = $("video");
-  $("snap").disabled = true;
-  video.onloadeddata = () => { $("snap").disabled = false; };
+  $("capture").disabled = true;
+  video.onloadeddata = () => { $("capture").disabled = false; };
   video.srcObject = stream;
   $("camera").addEventListener("close", () => {
     for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   }, { once: true });
-  $("snap").onclick = () => {
-    const drawn = make("canvas", { width: video.videoWidth, height: video.videoHeight });
-    drawn.getContext("2d").drawImage(video, 0, 0);
-    drawn.toBlob((blob) => {
+  $("capture").onclick = () => {
+    const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+    canvas.getContext("2d").drawImage(video, 0, 0);
+    canvas.toBlob((blob) => {
       $("camera").close();
       if (blob) search(new File([blob], "photo.jpg", { type: blob.type }));
     }, "image/jpeg", 0.92);

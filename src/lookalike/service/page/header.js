@@ -1,4 +1,4 @@
-// What stands around the search: the theme, how dialogs close, and the one that asks for a key.
+// The theme, how dialogs close, and the dialog that asks for a key.
 
 import * as api from "./api.js";
 import { $, icon } from "./elements.js";
@@ -6,7 +6,7 @@ import { $, icon } from "./elements.js";
 for (const dialog of document.querySelectorAll("dialog"))
   dialog.addEventListener("click", (event) => { if (event.target === dialog && dialog.id !== "unlock") dialog.close(); });
 
-function themed() {
+function applyTheme() {
   const root = document.documentElement;
   const dark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   $("theme").setAttribute("aria-pressed", String(dark));
@@ -14,15 +14,15 @@ function themed() {
   return dark;
 }
 $("theme").addEventListener("click", () => {
-  const theme = themed() ? "light" : "dark";
+  const theme = applyTheme() ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  themed();
+  applyTheme();
   try {
     localStorage.setItem("theme", theme);
-  } catch { /* then until the page is loaded again */ }
+  } catch { /* then the choice lasts until the page is reloaded */ }
 });
 
-api.whenLocked(() => new Promise((resolve) => {
+api.onKeyNeeded(() => new Promise((resolve) => {
   const dialog = $("unlock");
   dialog.returnValue = "";
   $("unlock-says").textContent = "";
@@ -33,7 +33,7 @@ api.whenLocked(() => new Promise((resolve) => {
     event.preventDefault();
     try {
       if (await api.unlock($("key").value)) return dialog.close("open");
-      $("unlock-says").textContent = "That is not the key. Ask whoever runs this service.";
+      $("unlock-says").textContent = "This key is not accepted. Ask the person who runs the service.";
       $("key").select();
     } catch (error) {
       $("unlock-says").textContent = error.message;
@@ -41,5 +41,5 @@ api.whenLocked(() => new Promise((resolve) => {
   };
 }));
 
-themed();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themed);
+applyTheme();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);

@@ -1,44 +1,44 @@
-// The grid of answers. Each card is a link to the search that goes on from it.
+// The grid of results. Each card links to a search with its item.
 
 import * as address from "./address.js";
 import * as api from "./api.js";
 import { icon, make } from "./elements.js";
 
-const SIDE = 480; // of the pictures asked for
+const SIDE = 480; // of the thumbnails, in pixels
 const LEAST_SHAPE = 0.6;
 const MOST_SHAPE = 2.6;
-const BLOWN_UP = 2; // times its size that a small picture may be shown in
+const LARGEST_SCALE = 2; // how much a small image may be enlarged
 
 const shapeOf = (hit) => Math.min(Math.max(hit.width / hit.height || 1, LEAST_SHAPE), MOST_SHAPE);
-const EVEN = 1.06; // widest to narrowest, up to which pictures are of one shape
+const EVEN = 1.06; // up to this ratio of widest to narrowest, images count as one shape
 
-/** What an item is called: by a title or name in its metadata, its label, or its file's name. */
+/** Return an item's name: a title or name in its metadata, its label, or its file's name. */
 export function nameOf(hit) {
   const titled = Object.entries(hit.metadata ?? {}).find(([field, value]) => typeof value === "string" && value.trim() && IS_TITLE.test(field));
   return titled?.[1] ?? hit.label ?? hit.id.split("/").pop();
 }
 const IS_TITLE = /(^|[^a-zA-Z])([tT]itle|[nN]ame)$|[a-z](Title|Name)$/;
 
-/** The one shape that all pictures of `hits` have, or null. */
-export function evenShape(hits) {
+/** Return the aspect ratio that all images of `hits` share, or null. */
+export function commonShape(hits) {
   const shapes = hits.map(shapeOf).sort((a, b) => a - b);
   return shapes.length && shapes.at(-1) / shapes[0] <= EVEN ? shapes[shapes.length >> 1] : null;
 }
 
-/** `hits` as cards; `acts` hears (what, hit), `state` is what they answer. */
+/** Return a card for each hit. `acts` is called with (action, hit); `state` is the query that found them. */
 export function cards(hits, state, collection, acts) {
   return hits.map((hit, at) => card(hit, at, state, collection, acts));
 }
 
-/** The height in pixels that rows of `hits` had best keep below, where most of them are small; or null. */
-export function rowOf(hits) {
+/** Return the largest useful row height in pixels, where most images of `hits` are small; or null. */
+export function largestRow(hits) {
   const heights = hits.map((hit) => hit.height).filter(Boolean).sort((a, b) => a - b);
   const middle = heights[heights.length >> 1];
-  return middle ? Math.max(112, Math.round(middle * BLOWN_UP)) : null;
+  return middle ? Math.max(112, Math.round(middle * LARGEST_SCALE)) : null;
 }
 
-/** What to show where answers will be. */
-export function waiting(count) {
+/** Return placeholders for results that are on their way. */
+export function placeholders(count) {
   const shapes = [1, 0.75, 1.33, 1, 1.5, 0.8];
   return Array.from({ length: count }, (_, at) => {
     const one = make("li.card.waiting", { "aria-hidden": "true" });
@@ -47,18 +47,18 @@ export function waiting(count) {
   });
 }
 
-/** What a state becomes when a person goes on from an item. */
-export const goingOn = (state, id) => ({ ...state, id, upload: null, crop: null, liked: [], disliked: [] });
+/** Return the state of a search with an item. */
+export const searchFrom = (state, id) => ({ ...state, id, upload: null, crop: null, liked: [], disliked: [] });
 
 function card(hit, at, state, collection, acts) {
   const scored = hit.score !== undefined;
-  const score = scored ? make("data", { value: String(hit.score), title: "Cosine similarity: 1 is the same, around 0 has nothing in common" }, hit.score.toFixed(2)) : null;
+  const score = scored ? make("data", { value: String(hit.score), title: "Cosine similarity: 1 means identical, around 0 means unrelated" }, hit.score.toFixed(2)) : null;
   const match = hit.match ? make("span.match", {}, hit.match) : null;
   const name = nameOf(hit);
   const kind = hit.label !== null && hit.label !== undefined && hit.label !== name ? make("span.kind", {}, hit.label) : null;
-  const said = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
-  const link = make("a", { href: address.written(goingOn(state, hit.id)), "aria-label": `${said}. Find what looks like it`, title: hit.id },
-    picture(hit, at), make("div.caption", {}, make("span.called", {}, name), kind || match || score ? make("div.under", {}, kind, match, score) : null));
+  const description = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
+  const link = make("a", { href: address.format(searchFrom(state, hit.id)), "aria-label": `${description}. Find similar images`, title: hit.id },
+    thumbnail(hit, at), make("div.caption", {}, make("span.called", {}, name), kind || match || score ? make("div.under", {}, kind, match, score) : null));
   const act = (what, drawn, label, pressed) => make("button.plain", {
     type: "button", title: label, "aria-label": `${label}: ${name}`, "data-act": what,
     ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
@@ -68,10 +68,10 @@ function card(hit, at, state, collection, acts) {
     make("div.acts", {},
       act("like", ["like"], "More like this", state.liked.includes(hit.id)),
       act("dislike", ["dislike"], "Less like this", state.disliked.includes(hit.id)),
-      act("compare", ["compare", "more"], "Look at it closely")));
+      act("compare", ["compare", "more"], "Show details")));
   one.style.setProperty("--shape", shapeOf(hit).toFixed(4));
   link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // a new tab
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return; // the browser opens a new tab
     event.preventDefault();
     acts("go", hit);
   });
@@ -84,21 +84,21 @@ function card(hit, at, state, collection, acts) {
   return one;
 }
 
-function picture(hit, at) {
+function thumbnail(hit, at) {
   const missing = (why) => make("div.missing", {}, icon("missing"), why);
   const src = api.thumbnail(hit, SIDE);
-  if (src === null) return missing("No picture kept");
+  if (src === null) return missing("No preview available");
   const shown = make("img.waiting", {
     alt: "", decoding: "async", draggable: false, loading: at < 12 ? "eager" : "lazy",
     onload: () => shown.classList.remove("waiting"),
-    onerror: () => shown.replaceWith(missing("It cannot be shown")),
+    onerror: () => shown.replaceWith(missing("Cannot be shown")),
   });
   shown.src = src;
   return shown;
 }
 
-/** Arrow keys walk among the cards of `grid`, up and down to the nearest in the next row. */
-export function walking(grid) {
+/** Let arrow keys move the focus among the cards of `grid`; up and down go to the nearest card of the next row. */
+export function enableArrowKeys(grid) {
   grid.addEventListener("keydown", (event) => {
     const here = event.target.closest("a");
     if (!here || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -106,7 +106,7 @@ export function walking(grid) {
     const at = links.indexOf(here);
     const next = {
       ArrowLeft: () => links[at - 1], ArrowRight: () => links[at + 1],
-      ArrowUp: () => across(links, here, false), ArrowDown: () => across(links, here, true),
+      ArrowUp: () => nearestInNextRow(links, here, false), ArrowDown: () => nearestInNextRow(links, here, true),
       Home: () => links[0], End: () => links.at(-1),
     }[event.key];
     if (!next) return;
@@ -115,7 +115,7 @@ export function walking(grid) {
   });
 }
 
-function across(links, here, down) {
+function nearestInNextRow(links, here, down) {
   const from = here.getBoundingClientRect();
   const middle = from.left + from.width / 2;
   let best = null;
@@ -130,8 +130,8 @@ function across(links, here, down) {
   return best;
 }
 
-/** Put `made` into `grid`, and the focus back to where it was: the same card, or else the first. */
-export function replaced(grid, made) {
+/** Replace the cards of `grid`, and keep the focus on the same card, or else move it to the first. */
+export function replaceCards(grid, made) {
   const held = grid.contains(document.activeElement) ? document.activeElement : null;
   const id = held?.closest(".card")?.dataset.id;
   const act = held?.dataset.act;

@@ -1,0 +1,173 @@
+// Add images to the collection: a folder or several files, uploaded in small batches.
+
+import * as api from "./api.js";
+import { $, make, number, several } from "./elements.js";
+
+const BATCH = 16;
+const BATCH_BYTES = 32 * 2 ** 20;
+const SHOWN = 7; // previews of the images to add
+const MOST_LISTED = 200; // lines in a list of files; nobody reads thousands
+const IS_IMAGE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|dib|jfif)$/i;
+const FATAL = [0, 401, 403, 507]; // unreachable, not allowed, disk full: the next batch would fail too
+
+/** Return the dropped files as [path, file], including those in folders. `onProgress` receives the number found so far. */
+export async function readDropped(transfer, onProgress = () => {}) {
+  const entries = [...transfer.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return { folder: false, files: [...transfer.files].map((file) => [file.name, file]) };
+  const files = [];
+  for (const entry of entries) await collectFiles(entry, "", files, onProgress);
+  return { folder: entries.some((one) => one.isDirectory), files };
+}
+
+async function collectFiles(entry, below, files, onProgress) {
+  const path = below + entry.name;
+  try {
+    if (entry.isFile) {
+      files.push([path, await new Promise((resolve, reject) => entry.file(resolve, reject))]);
+      if (files.length % 100 === 0) onProgress(files.length);
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) { // a reader returns at most 100 entries at a time
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) break;
+      for (const one of some) await collectFiles(one, `${path}/`, files, onProgress);
+    }
+  } catch { /* skip what the user has no permission to read */ }
+}
+
+/** Return the files of a file input as [path, file]. */
+const chosenFiles = (input) => [...input.files].map((file) => [file.webkitRelativePath || file.name, file]);
+
+/** Return the files that may be images, judged by type or name; hidden files are left out. */
+export const imageFiles = (files) => files.filter(([path, file]) =>
+  !path.split("/").some((part) => part.startsWith(".")) && (file.type.startsWith("image/") || IS_IMAGE.test(path)));
+
+/** Split files into batches that are small enough, in number and bytes, for one request. */
+export function batches(files) {
+  const all = [];
+  let bytes = 0;
+  for (const one of files) {
+    if (!all.length || all.at(-1).length >= BATCH || bytes + one[1].size > BATCH_BYTES) { all.push([]); bytes = 0; }
+    all.at(-1).push(one);
+    bytes += one[1].size;
+  }
+  return all;
+}
+
+/** Show previews of the first `files`, where the browser can. */
+function preview(files) {
+  for (const old of $("adding-strip").children) URL.revokeObjectURL(old.src);
+  $("adding-strip").hidden = !files.length;
+  $("adding-strip").replaceChildren(...files.slice(0, SHOWN).map(([, file]) => {
+    const shown = make("img", { alt: "", decoding: "async", onerror: () => shown.remove() });
+    shown.src = URL.createObjectURL(file);
+    return shown;
+  }));
+}
+
+/** List what happened to `files`, if there are any. */
+function list(name, title, files, describe) {
+  $(name).hidden = !files.length;
+  $(name).querySelector("summary").textContent = `${title} (${number(files.length)})`;
+  const more = files.length - MOST_LISTED;
+  $(name).querySelector("ul").replaceChildren(
+    ...files.slice(0, MOST_LISTED).map((one) => make("li", {}, make("b", {}, one.name), ` ${describe(one)}`)),
+    ...(more > 0 ? [make("li", {}, `and ${number(more)} more`)] : []));
+}
+
+/** Format a duration in seconds. */
+export const formatDuration = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
+
+/** Set up the dialog. `collection()` names the target; `onAdded` is called when images were added. Return
+ * `open(files)`, with `open.counting(count)` for use while a folder is being read. */
+export function setUpAddDialog(collection, onAdded) {
+  const dialog = $("adding");
+  let files = [];
+  let uploading = null; // AbortController while images are being uploaded
+
+  const showFiles = (found) => {
+    files = imageFiles(found);
+    const others = found.length - files.length;
+    $("adding-what").textContent = found.length
+      ? `${files.length ? several(files.length, "image") : "No images"} for “${collection()}”${others ? `, and ${several(others, "other file")} that will be skipped` : ""}.`
+      : `Images are added to “${collection()}” and can be found from then on. Drop them here, or choose them.`;
+    $("adding-says").textContent = "";
+    preview(files);
+    $("adding-renamed").hidden = $("adding-skipped").hidden = $("adding-bar").hidden = $("adding-done").hidden = true;
+    $("replacing").checked = false;
+    $("adding-choose").hidden = files.length > 0;
+    $("adding-label").hidden = $("adding-replace").hidden = $("adding-go").hidden = !files.length;
+    $("adding-go").textContent = `Add ${several(files.length, "image")}`;
+  };
+
+  const run = async () => {
+    const to = collection(); // stays the target if another collection is chosen meanwhile
+    const label = $("new-label").value.trim();
+    const replacing = $("replacing").checked;
+    if (replacing && !confirm(`Replace the images in “${to}” that have the same name? The current ones will be deleted.`)) return;
+    const outcomes = []; // for each file: name, id, outcome, reason
+    let sent = 0;
+    let failure = "";
+    const { signal } = (uploading = new AbortController());
+    $("adding-go").hidden = $("adding-label").hidden = $("adding-replace").hidden = true;
+    $("adding-stop").hidden = $("adding-bar").hidden = false;
+    $("adding-stop").focus();
+    const began = performance.now();
+    for (const batch of batches(files)) {
+      $("adding-bar").value = sent / files.length;
+      const rate = sent / ((performance.now() - began) / 1000);
+      $("adding-says").textContent = `${number(sent)} of ${number(files.length)}` +
+        (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${formatDuration((files.length - sent) / rate)} left` : "");
+      try {
+        outcomes.push(...(await api.addImages(to, batch, label, replacing, signal)).files);
+      } catch (error) {
+        if (signal.aborted) break;
+        if (FATAL.includes(error.status)) { failure = error.message; break; }
+        outcomes.push(...batch.map(([name]) => ({ name, outcome: "skipped", reason: error.message })));
+      }
+      sent += batch.length;
+    }
+    uploading = null;
+    $("adding-bar").value = sent / files.length;
+    $("adding-stop").hidden = true;
+    $("adding-done").hidden = false;
+    if (dialog.open) $("adding-done").focus();
+    const of = (outcome) => outcomes.filter((one) => one.outcome === outcome);
+    const [created, replaced, known, skipped] = ["created", "replaced", "unchanged", "skipped"].map(of);
+    const renamed = created.filter((one) => one.id !== one.name);
+    $("adding-says").textContent = `${[
+      `${several(created.length, "image")} added`,
+      renamed.length ? `${number(renamed.length)} of them renamed` : "",
+      replaced.length ? `${number(replaced.length)} replaced` : "",
+      known.length ? `${number(known.length)} already in the collection` : "",
+      skipped.length ? `${number(skipped.length)} skipped` : "",
+      signal.aborted ? "stopped" : "",
+    ].filter(Boolean).join(", ")}. ${failure}`;
+    list("adding-renamed", "Renamed", renamed, (one) => `is now ${one.id}`);
+    list("adding-skipped", "Skipped", skipped, (one) => one.reason);
+    if (created.length + replaced.length) onAdded(to);
+  };
+
+  $("adding-go").addEventListener("click", run);
+  $("adding-stop").addEventListener("click", () => uploading?.abort());
+  $("adding-done").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => { uploading?.abort(); preview([]); });
+  addEventListener("beforeunload", (event) => { if (uploading) event.preventDefault(); });
+  for (const [button, input] of [["choose-folder", "folder"], ["choose-files", "files"]]) {
+    $(button).addEventListener("click", () => $(input).click());
+    $(input).addEventListener("change", () => { showFiles(chosenFiles($(input))); $(input).value = ""; });
+  }
+
+  const open = (found = []) => {
+    if (uploading) return;
+    showFiles(found);
+    if (!dialog.open) dialog.showModal();
+  };
+  open.counting = (count) => {
+    open();
+    $("adding-choose").hidden = true;
+    $("adding-what").textContent = `Reading the folder: ${several(count, "file")} so far …`;
+  };
+  return open;
+}

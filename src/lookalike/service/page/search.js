@@ -1,0 +1,151 @@
+// Searches, and the start page.
+
+import * as address from "./address.js";
+import * as api from "./api.js";
+import { showCount } from "./collections.js";
+import { $, make, several } from "./elements.js";
+import * as filters from "./filters.js";
+import { errorNotice, notice, status } from "./notices.js";
+import * as query from "./query.js";
+import { load, store } from "./image-store.js";
+import * as results from "./results.js";
+import { change, collection, reset, served, state } from "./state.js";
+
+const MOST_BYTES = 256e6; // the service has its own limit; this one keeps a video out of the browser's memory
+const SAMPLE = 24; // images on the start page
+
+let searching = null; // AbortController of the current search
+let actions = {}; // what else the page can do
+
+/** Set what messages offer: `load` the page again, `choose` an image, `add` images. */
+export const setActions = (given) => { actions = given; };
+
+/** Cancel the previous request, and return the signal of a new one. */
+function newSignal() {
+  searching?.abort();
+  searching = new AbortController();
+  return searching.signal;
+}
+
+/** Show some images to start from. */
+export async function showStart() {
+  const signal = newSignal();
+  filters.stop();
+  query.show(null);
+  document.title = "lookalike";
+  notice();
+  results.showLoading("");
+  try {
+    const today = Math.floor(Date.now() / 864e5); // other images tomorrow, the same ones all day
+    const found = await api.sample(collection(), SAMPLE, today, signal);
+    results.fill(found.items);
+    showCount(collection(), found.total);
+    if (found.total) status(make("b", {}, "Or start with one of these"), make("span", {}, several(found.total, "image")));
+    else {
+      status();
+      notice("No images yet", `The collection “${collection()}” is empty.`, served.mayWrite ? ["Add images", () => actions.add(), true] : null);
+    }
+  } catch (error) {
+    if (!signal.aborted) showError(error);
+  } finally {
+    if (searching.signal === signal) results.hideLoading();
+  }
+}
+
+/** Say that the service has no collection, and offer to create one. */
+export function showNoCollection() {
+  newSignal();
+  query.show(null);
+  results.fill([]);
+  if (!served.mayWrite) return notice("No collection yet", "This service has no collections. Create one with `lookalike index FOLDER -c shop`, then reload this page.");
+  notice("No collection yet", "A collection holds the images that you search. Create one, then drop a folder of images on it.", ["Create collection", async () => {
+    try {
+      await api.createCollection("images");
+      await actions.load();
+      actions.add();
+    } catch (error) {
+      showError(error);
+    }
+  }, true]);
+}
+
+/** Run the search that the state describes, and show the results. */
+export async function runSearch() {
+  const signal = newSignal();
+  results.showLoading();
+  notice();
+  try {
+    const image = state.upload === null ? null : await load(state.upload);
+    if (signal.aborted) return;
+    query.show(image);
+    if (state.upload !== null && !image) return showImageElsewhere();
+    const found = await api.search(collection(), queryOf(state), image, signal);
+    if (!signal.aborted) showFound(found);
+  } catch (error) {
+    if (!signal.aborted) showError(error);
+  } finally {
+    if (searching.signal === signal) results.hideLoading();
+  }
+}
+
+/** Return a state as the query that the service takes. */
+function queryOf(state) {
+  const query = { k: state.k };
+  if (state.id !== null) query.id = state.id;
+  if (state.crop) query.crop = state.crop;
+  if (state.liked.length) query.positive = state.liked;
+  if (state.disliked.length) query.negative = state.disliked;
+  const where = address.filter(state);
+  if (where) query.where = where;
+  if (state.collapse) query.collapse = true;
+  if (state.perGroup) query.per_group = true;
+  if (state.category) query.category = "auto";
+  return query;
+}
+
+function showFound(found) {
+  results.showResults(found);
+  if (found.hits.length) return;
+  const filtered = address.countFilters(state);
+  const why = found.notes.filter((one) => one.code !== "nothing-meets-filter").map(({ message }) => `${message[0].toUpperCase()}${message.slice(1)}${message.endsWith("?") ? "" : "."}`).join(" ");
+  notice("No results", why || (filtered ? "No image meets all filters." : "The collection has no other images."),
+    filtered ? ["Clear all filters", filters.clear] : null);
+}
+
+function showImageElsewhere() {
+  results.fill([]);
+  status();
+  notice("The query image is on another device", "Query images stay in the browser that they were opened in, so this link cannot include the image. Choose the image to see the same search.",
+    ["Choose image", () => actions.choose()]);
+}
+
+const OF_THE_QUERY = ["no-such-item", "not-an-image", "broken-image", "image-too-large", "too-large"]; // trying again would not help
+
+/** Show an error where it belongs. */
+export function showError(error) {
+  if (error.name === "AbortError") return;
+  if (error.code === "bad-filter") {
+    filters.showError(error);
+    if (results.hasResults()) return status(make("span", {}, "The filter is not valid; these are the previous results."));
+    results.fill([]);
+    return notice("The filter is not valid", error.message, ["Clear all filters", filters.clear], true);
+  }
+  results.fill([]);
+  if (!OF_THE_QUERY.includes(error.code)) return errorNotice(error, ["Try again", () => actions.load()]);
+  query.hide();
+  $("main").dataset.view = "start";
+  errorNotice(error, error.code === "no-such-item" ? ["Start again", () => reset(), true] : ["Choose another image", () => actions.choose(), true]);
+}
+
+/** Search with an image that the user gave. */
+export async function searchWith(file) {
+  try {
+    if (file.size > MOST_BYTES) throw new api.Problem(0, { code: "too-large", detail: `“${file.name}” has ${Math.round(file.size / 1e6).toLocaleString("en")} MB.` });
+    const upload = await store(file);
+    scrollTo({ top: 0 });
+    await change({ upload, id: null, crop: null, liked: [], disliked: [] });
+  } catch (error) { // the file was removed, or is too large for an image
+    newSignal();
+    showError(error);
+  }
+}
