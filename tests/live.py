@@ -22,7 +22,7 @@ from lookalike.config import Settings
 from lookalike.service.app import create_app
 from lookalike.service.collections import Collections
 from lookalike.service.metrics import Metrics
-from lookalike.service.run import Server, bound, server
+from lookalike.service.run import Server, bind_socket, create_server
 from lookalike.service.settings import ServiceSettings
 
 __all__ = [
@@ -69,8 +69,8 @@ def serving(home: Path, *addresses: str, settings: ServiceSettings | None = None
     """Serve the collections of ``home``; at the end the server has ended in good order."""
     settings = replace(settings or ServiceSettings(), port=0)
     app = app_of(home, settings, *addresses)
-    made = server(app, settings)
-    with bound(settings) as socket:
+    made = create_server(app, settings)
+    with bind_socket(settings) as socket:
         thread = threading.Thread(target=asyncio.run, args=(made.serve(sockets=[socket]),))
         thread.start()
         address = f"http://127.0.0.1:{socket.getsockname()[1]}"

@@ -16,7 +16,7 @@ from PIL import Image
 import lookalike
 from hostile import photo, saved
 from live import Live, hits, ids, picture, problem, serving
-from lookalike.service import kept
+from lookalike.service import upload_files
 
 PNG = saved(photo(seed=1), "PNG")
 JPEG = saved(photo(seed=2), "JPEG")
@@ -24,7 +24,7 @@ JPEG = saved(photo(seed=2), "JPEG")
 
 def files_of(home: Path, name: str = "shop") -> list[Path]:
     """The files that the service keeps of a collection."""
-    uploads = home / "collections" / name / kept.FOLDER
+    uploads = home / "collections" / name / upload_files.FOLDER
     return sorted(path for path in uploads.glob("**/*") if path.is_file())
 
 

@@ -15,8 +15,8 @@ import lookalike
 from live import Live, hits, ids, problem, serving
 from lookalike.config import Settings
 from lookalike.errors import CollectionNotFoundError
-from lookalike.service import kept
-from lookalike.service.places import place_of
+from lookalike.service import upload_files
+from lookalike.service.locations import locate
 from lookalike.service.settings import ServiceSettings
 
 _AWAY = "elasticsearch://127.0.0.1:9/shop?retries=0&timeout=2"  # where nothing ever listens
@@ -80,7 +80,7 @@ def test_what_is_uploaded_is_kept_on_this_machine_and_shown(
     data = paint(live.home / "new.png", 40).read_bytes()
     sent = live.client.put("/v1/items/new", content=data, headers={"Content-Type": "image/png"})
     assert sent.status_code == 201, sent.text
-    uploads = place_of(shop, Settings(home=live.home, cache=live.home)).uploads
+    uploads = locate(shop, Settings(home=live.home, cache=live.home)).uploads
     (file,) = uploads.folder.glob("*/*.png")
     assert file.is_relative_to(live.home / "uploads")
     assert live.client.get(sent.json()["image"]).content == data
@@ -108,10 +108,10 @@ def test_machines_keep_uploads_apart(
 def test_two_collections_of_one_name_never_share_a_place_for_uploads(tmp_path: Path) -> None:
     known = Settings(home=tmp_path, cache=tmp_path)
     servers = ("elasticsearch://one:9200/shop", "elasticsearch://two:9200/shop")
-    places = [place_of(address, known) for address in servers]
+    places = [locate(address, known) for address in servers]
     assert [place.name for place in places] == ["shop", "shop"]
     assert places[0].uploads.folder != places[1].uploads.folder
-    assert all(one.uploads.folder.parent == tmp_path / kept.FOLDER for one in places)
+    assert all(one.uploads.folder.parent == tmp_path / upload_files.FOLDER for one in places)
 
 
 def test_a_server_that_is_away_is_told_of_until_it_is_back(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_who_may_not_see_paths_does_not_see_the_server_either(tmp_path: Path) ->
 
 def look_again(live: Live) -> None:
     """What is told of collections may be a second old."""
-    live.app.state.service.standings._looks.clear()
+    live.app.state.service.availability._checks.clear()
 
 
 def test_one_that_is_away_takes_no_other_out_of_service(home: Path) -> None:

@@ -22,8 +22,8 @@ from lookalike import errors
 from lookalike.core.error_codes import status_of
 from lookalike.service import run
 from lookalike.service.openapi import OPEN
-from lookalike.service.problems import told
-from lookalike.service.run import open_to_all
+from lookalike.service.problems import safe_problem
+from lookalike.service.run import exposure_warning
 from lookalike.service.settings import ServiceSettings
 
 PNG = saved(photo(seed=1), "PNG")
@@ -207,7 +207,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(home: Path) -> None
 
 
 def test_too_many_parts_are_refused(home: Path) -> None:
-    with guarded(home, max_pictures=3, max_queries=2) as live:
+    with guarded(home, max_images=3, max_queries=2) as live:
         files = [("p", (str(number), PNG)) for number in range(4)]
         problem(live.client.post("/v1/items", files=files), 413, "too-many-parts")
         problem(live.client.post("/v1/search/batch", files=files[:3]), 413, "too-many-parts")
@@ -438,12 +438,12 @@ def test_a_session_stands_for_the_key_without_being_it(home: Path) -> None:
 
 def test_bound_wider_without_keys_is_warned_of() -> None:
     wide = ServiceSettings(host="0.0.0.0")  # noqa: S104 - that is the point
-    assert open_to_all(ServiceSettings()) is None
-    assert "read, add and delete" in str(open_to_all(wide))
-    assert "may read" in str(open_to_all(replace(wide, write_key="w")))
-    assert "may read" in str(open_to_all(replace(wide, read_only=True)))
-    assert open_to_all(replace(wide, read_key="r")) is None
-    assert open_to_all(replace(wide, read_key="r", write_key="w")) is None
+    assert exposure_warning(ServiceSettings()) is None
+    assert "read, add and delete" in str(exposure_warning(wide))
+    assert "may read" in str(exposure_warning(replace(wide, write_key="w")))
+    assert "may read" in str(exposure_warning(replace(wide, read_only=True)))
+    assert exposure_warning(replace(wide, read_key="r")) is None
+    assert exposure_warning(replace(wide, read_key="r", write_key="w")) is None
 
 
 def test_beyond_loopback_answers_do_not_tell_where_files_lie(home: Path) -> None:
@@ -561,7 +561,7 @@ def test_who_may_not_see_paths_is_told_of_failures_without_them(
     kind: type[errors.LookalikeError],
 ) -> None:
     error = kind("/srv/secret/shop cannot be used")
-    assert "secret" in str(told(error, plainly=False).detail)
-    hidden = told(error, plainly=True)
+    assert "secret" in str(safe_problem(error, plainly=False).detail)
+    hidden = safe_problem(error, plainly=True)
     assert "secret" not in str(hidden.document())
     assert (hidden.status_code, hidden.code) == status_of(error)

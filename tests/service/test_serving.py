@@ -27,7 +27,7 @@ from hostile import photo, saved
 from live import Live, ids, problem, process, serving
 from lookalike.service.keys import Reads, Writes
 from lookalike.service.metrics import Metrics
-from lookalike.service.run import bound
+from lookalike.service.run import bind_socket
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import ItemId, Served, State
 
@@ -47,7 +47,7 @@ def test_health_says_whether_it_lives_and_can_search(own: Live) -> None:
     assert own.client.get("/health/ready").json()["status"] == "ok"
     (own.home / "collections" / "shop" / "collection.sqlite").write_bytes(b"damaged")
     own.app.state.service.collections._open.clear()
-    own.app.state.service.standings._looks.clear()  # what is told may be a second old
+    own.app.state.service.availability._checks.clear()  # what is told may be a second old
     told = problem(own.client.get("/health/ready"), 503, "not-ready")
     assert told["collections"] == {"ready": 0, "away": 1}
     assert own.client.get("/health/live").status_code == 200
@@ -150,7 +150,7 @@ def test_more_than_can_be_borne_is_told_to_come_again(home: Path) -> None:
 
 def test_answers_are_sent_at_once() -> None:
     """Without this the system waits 40 ms for more before it sends the end of an answer."""
-    with bound(ServiceSettings(port=0)) as one:
+    with bind_socket(ServiceSettings(port=0)) as one:
         assert one.proto == socket.IPPROTO_TCP
 
 

@@ -20,7 +20,7 @@ from live import Live, problem, process, serving
 from lookalike.client import connect
 from lookalike.core.records import Entry
 from lookalike.images.reading import digest
-from lookalike.service import kept
+from lookalike.service import upload_files
 
 PHOTOS = [saved(photo(seed=number), "JPEG") for number in range(12)]
 
@@ -218,7 +218,7 @@ def test_putting_at_once_leaves_one_whole_image(own: Live) -> None:
     assert [answer.json()["outcome"] for answer in answers].count("created") == 1
     item = own.client.get("/v1/items/one").json()
     assert digest(image(own, "one")) == item["digest"]
-    uploads = own.home / "collections" / "shop" / kept.FOLDER
+    uploads = own.home / "collections" / "shop" / upload_files.FOLDER
     assert len([path for path in uploads.rglob("*") if path.is_file()]) == 1
 
 

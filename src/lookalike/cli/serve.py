@@ -175,11 +175,11 @@ def serve(
         Collections,
         Metrics,
         ServiceSettings,
-        bound,
+        bind_socket,
         create_app,
-        server,
+        create_server,
     )
-    from lookalike.service.run import open_to_all
+    from lookalike.service.run import exposure_warning
     from lookalike.service.settings import is_loopback
 
     gc.freeze()
@@ -198,10 +198,10 @@ def serve(
         device=device,
         threads=threads,
     )
-    warning = open_to_all(settings)
+    warning = exposure_warning(settings)
     if warning is not None:
         click.echo(f"warning: {warning}", err=True)
-    with bound(settings) as socket:
+    with bind_socket(settings) as socket:
         address = _address(settings, socket.getsockname()[1])
         if as_json:
             print_json({"address": address, "collections": list(served.names())})
@@ -210,7 +210,7 @@ def serve(
         click.echo(f"serving {plain(names)} on {address}  (Ctrl-C to stop)", err=True)
         if open_page:
             click.launch(address)
-        server(create_app(served, settings, metrics), settings).run(sockets=[socket])
+        create_server(create_app(served, settings, metrics), settings).run(sockets=[socket])
 
 
 def _address(settings: "ServiceSettings", port: int) -> str:

@@ -11,11 +11,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from lookalike.service import keys, problems, schemas
+from lookalike.service.availability import AvailabilityMonitor
 from lookalike.service.collections import Collections
-from lookalike.service.headers import Guarded
+from lookalike.service.headers import SecurityHeaders
 from lookalike.service.jobs import Jobs
 from lookalike.service.keys import Reads
-from lookalike.service.metrics import Measured, Metrics
+from lookalike.service.metrics import Metrics, MetricsMiddleware
 from lookalike.service.openapi import complete
 from lookalike.service.paths import RawPaths
 from lookalike.service.routes import collections as catalogue
@@ -24,7 +25,6 @@ from lookalike.service.routes import images as pictures
 from lookalike.service.routes import jobs as job_routes
 from lookalike.service.routes import older_forms as older
 from lookalike.service.settings import ServiceSettings
-from lookalike.service.standing import Standings
 from lookalike.service.state import Service, in_thread, named
 from lookalike.service.uploads import BodyLimits
 
@@ -50,7 +50,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     service = Service(
         settings=settings,
         collections=collections,
-        standings=Standings(collections),
+        availability=AvailabilityMonitor(collections),
         jobs=Jobs(tell_why=settings.show_paths),
         metrics=metrics,
     )
@@ -59,7 +59,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     async def life(_: FastAPI) -> AsyncIterator[None]:
         if (first := collections.default()) is not None:
             # Its network opens meanwhile; of one that is away, who asks for it is told.
-            await service.standings.one(first, patience_s=health.PATIENCE_S)
+            await service.availability.one(first, timeout_s=health.TIMEOUT_S)
         yield
         await service.jobs.close()
         await in_thread(collections.close)
@@ -74,7 +74,7 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call it
         lifespan=life,
-        responses={"default": {"model": schemas.ProblemAnswer, "description": "A problem."}},
+        responses={"default": {"model": schemas.ProblemResponse, "description": "A problem."}},
     )
     app.state.service = service
     problems.register(app)
@@ -99,8 +99,8 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "Range"],
             expose_headers=["ETag", "Retry-After", "Content-Range"],
         )
-    app.add_middleware(Guarded, settings=settings)
-    app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(SecurityHeaders, settings=settings)
+    app.add_middleware(MetricsMiddleware, metrics=metrics)
     return app
 
 

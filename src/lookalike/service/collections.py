@@ -28,10 +28,10 @@ from lookalike.errors import (
 )
 from lookalike.moving.migrating import is_version
 from lookalike.output.json_documents import collection_json
-from lookalike.service import kept
+from lookalike.service import upload_files
 from lookalike.service.batching import Batcher, Meter
-from lookalike.service.levels import Levels
-from lookalike.service.places import Place, place_of
+from lookalike.service.locations import Location, locate
+from lookalike.service.match_levels import MatchLevels
 from lookalike.service.settings import ServiceSettings
 from lookalike.stores.embedded import own_files
 from lookalike.stores.embedded.own_files import holds_collection
@@ -63,11 +63,11 @@ class Opened:
     """
 
     name: str
-    place: Place
+    place: Location
     collection: "Collection"
     aside: "Collection"
     encoding: Batcher
-    levels: Levels
+    levels: MatchLevels
     threads: ThreadPoolExecutor | None
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)  # likewise, of the levels
@@ -137,11 +137,11 @@ class Collections:
         threads: int | None = None,
     ) -> None:
         self._known = known
-        self._chosen: dict[str, Place] = {}
+        self._chosen: dict[str, Location] = {}
         if not addresses and names_server(known.collection):
             addresses = [known.collection]
         for address in addresses:
-            place = place_of(address, known)
+            place = locate(address, known)
             if place.name in self._chosen:
                 raise CollectionError(f"two collections are called {place.name}; serve one")
             if place.folder is None or not holds_collection(place.folder):
@@ -186,7 +186,7 @@ class Collections:
             return is_version(one.store)
         return False
 
-    def watched(self) -> list[str]:
+    def monitored(self) -> list[str]:
         """Those by which the service is judged: all that it was started with, else what is in use.
 
         That is the one that is meant without a name, and those that have been asked for.
@@ -278,7 +278,7 @@ class Collections:
                 "naming any to begin and delete collections"
             )
 
-    def _place(self, name: str) -> Place:
+    def _place(self, name: str) -> Location:
         """Where a collection lies. A name from a request is compared, never made a path."""
         if self._chosen:
             if name in self._chosen:
@@ -286,10 +286,10 @@ class Collections:
         elif name in self._open:
             return self._open[name].place
         elif name in collections(self._known):
-            return place_of(name, self._known)
+            return locate(name, self._known)
         raise _no_collection(name, self.names())
 
-    def _opened(self, place: Place) -> Opened:
+    def _opened(self, place: Location) -> Opened:
         try:
             made = open_collection(
                 place.address,
@@ -303,9 +303,9 @@ class Collections:
             raise _no_collection(place.name, self.names()) from error
         made.limits = self._settings.limits
         with suppress(StoreReadOnlyError, StoreDeniedError):
-            if kept.find(made, place.uploads) is not None:
-                kept.root_of(made, place.uploads)
-                kept.sweep(made, place.uploads)
+            if upload_files.find_root(made, place.uploads) is not None:
+                upload_files.ensure_root(made, place.uploads)
+                upload_files.delete_orphans(made, place.uploads)
         batcher = Batcher(
             made,
             encoder=self._encoder,
@@ -317,7 +317,7 @@ class Collections:
         threads = None
         if place.folder is None:
             threads = ThreadPoolExecutor(_ASKED, thread_name_prefix=f"lookalike-{place.name}")
-        return Opened(place.name, place, made, aside, batcher, Levels(made, aside), threads)
+        return Opened(place.name, place, made, aside, batcher, MatchLevels(made, aside), threads)
 
 
 def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> None:

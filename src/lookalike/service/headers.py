@@ -6,10 +6,10 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.service.problems import Problem, answer_of
+from lookalike.service.problems import Problem, problem_response
 from lookalike.service.settings import ServiceSettings, is_loopback
 
-__all__ = ["Guarded"]
+__all__ = ["SecurityHeaders"]
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -29,7 +29,7 @@ _HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PROBES = frozenset({"/health/live", "/health/ready"})
 
 
-class Guarded:
+class SecurityHeaders:
     """Middleware: security headers, the names that the service answers to, and other sites.
 
     Without keys a service on this machine would be at the mercy of every page in its owner's
@@ -50,7 +50,7 @@ class Guarded:
             await self._app(scope, receive, send)
             return
         problem = self._problem(scope)
-        app = self._app if problem is None else answer_of(Request(scope), problem)
+        app = self._app if problem is None else problem_response(Request(scope), problem)
         await app(scope, receive, self._with_headers(send))
 
     def _with_headers(self, send: Send) -> Send:

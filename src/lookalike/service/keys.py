@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from lookalike.service.problems import Problem
-from lookalike.service.schemas import AccessAnswer
+from lookalike.service.schemas import AccessResponse
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import State
 
@@ -21,7 +21,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lookalike"'}
 router = APIRouter(tags=["session"])
 
 
-def session_of(key: str) -> str:
+def session_token(key: str) -> str:
     """What a browser keeps instead of the key, which cannot be had back from it."""
     return hmac.digest(key.encode(), b"lookalike session", hashlib.sha256).hex()
 
@@ -48,7 +48,9 @@ def _has(request: Request, key: str) -> bool:
     # Both are compared, whichever was sent: the time says nothing.
     # A header's bytes, which are UTF-8 where a key is more than ASCII, come as Latin-1.
     by_key = hmac.compare_digest(shown.encode("latin-1"), key.encode())
-    by_session = hmac.compare_digest(session.encode("utf-8", "replace"), session_of(key).encode())
+    by_session = hmac.compare_digest(
+        session.encode("utf-8", "replace"), session_token(key).encode()
+    )
     return by_key or by_session
 
 
@@ -86,7 +88,7 @@ class Key(BaseModel):
 @router.post(
     "/session", status_code=204, response_class=Response, summary="Keep a key in the browser"
 )
-async def begin_session(body: Key, request: Request, response: Response, service: State) -> None:
+async def create_session(body: Key, request: Request, response: Response, service: State) -> None:
     """For pages, whose pictures are asked for without headers: sets a cookie that stands for the
     key, out of reach of scripts and of other sites.
     """
@@ -95,7 +97,7 @@ async def begin_session(body: Key, request: Request, response: Response, service
         raise Problem(401, "wrong-key", "that is not a key of this service", headers=_CHALLENGE)
     response.set_cookie(
         COOKIE,
-        session_of(body.key),
+        session_token(body.key),
         httponly=True,
         samesite="strict",
         # Where a proxy speaks TLS, it says so. Who lies about it has a cookie that is sent less.
@@ -104,11 +106,11 @@ async def begin_session(body: Key, request: Request, response: Response, service
 
 
 @router.delete("/session", status_code=204, response_class=Response, summary="Forget the key")
-async def end_session(response: Response) -> None:
+async def delete_session(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
-@router.get("/access", responses={200: {"model": AccessAnswer}}, summary="What you may do")
+@router.get("/access", responses={200: {"model": AccessResponse}}, summary="What you may do")
 async def access(request: Request, service: State) -> JSONResponse:
     """Needs no key: a page asks before it shows what cannot be used."""
     settings = service.settings

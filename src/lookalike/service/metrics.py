@@ -18,9 +18,9 @@ from prometheus_client.exposition import choose_encoder
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.service.standing import Standing
+from lookalike.service.availability import Availability
 
-__all__ = ["Measured", "Metrics"]
+__all__ = ["Metrics", "MetricsMiddleware"]
 
 _VERSION: str = import_module("lookalike").__version__
 _NOT_FOUND = 404
@@ -96,13 +96,13 @@ class Metrics:
     def waiting(self, change: int) -> None:
         self._waiting.inc(change)
 
-    def document(self, standings: Iterable[Standing], *, accept: str = "") -> tuple[bytes, str]:
+    def document(self, states: Iterable[Availability], *, accept: str = "") -> tuple[bytes, str]:
         """What Prometheus reads, with how each collection stands now, and its type: the one that
         it accepts, OpenMetrics or its own older text.
         """
         self._items.clear()
         self._up.clear()
-        for one in standings:
+        for one in states:
             self._up.labels(one.name).set(one.document is not None)
             if one.document is not None:
                 self._items.labels(one.name).set(float(str(one.document["items"])))
@@ -110,7 +110,7 @@ class Metrics:
         return encode(self.registry), kind
 
 
-class Measured:
+class MetricsMiddleware:
     """Middleware: counts and times every request by its route, never by what a person sent."""
 
     _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

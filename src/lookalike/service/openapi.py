@@ -71,7 +71,7 @@ def _by_parameter(paths: dict[str, Any]) -> dict[str, Any]:
 
 def _tell_of_problems(responses: dict[str, Any]) -> None:
     """Whatever goes wrong has one form, and a type of its own."""
-    problem = {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}
+    problem = {"schema": {"$ref": "#/components/schemas/ProblemResponse"}}
     responses.pop("422", None)  # FastAPI's own form, which is not used
     responses["default"] = {
         "description": "A problem (RFC 9457).",

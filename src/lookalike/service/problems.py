@@ -17,7 +17,16 @@ from lookalike import errors
 from lookalike.core.error_codes import status_of
 from lookalike.core.records import Json
 
-__all__ = ["Busy", "Problem", "answer_of", "checked", "invalid", "problem_of", "register", "told"]
+__all__ = [
+    "Busy",
+    "Problem",
+    "invalid",
+    "problem_of",
+    "problem_response",
+    "register",
+    "safe_problem",
+    "validate",
+]
 
 # What is told where a message might name a folder or a machine.
 _PLAINLY: Mapping[str, str] = {
@@ -82,7 +91,7 @@ def problem_of(error: errors.LookalikeError) -> Problem:
     return Problem(status, code, str(error), headers=headers)
 
 
-def told(error: errors.LookalikeError, *, plainly: bool) -> Problem:
+def safe_problem(error: errors.LookalikeError, *, plainly: bool) -> Problem:
     """``problem_of``, which ``plainly`` names no folder and no machine."""
     problem = problem_of(error)
     if not plainly or (problem.status_code < _OURS and problem.code not in _PLAINLY):
@@ -96,10 +105,10 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(errors.LookalikeError)
     async def of_core(request: Request, error: errors.LookalikeError) -> JSONResponse:
-        problem = told(error, plainly=not request.app.state.service.settings.show_paths)
+        problem = safe_problem(error, plainly=not request.app.state.service.settings.show_paths)
         if problem.status_code >= _OURS:
             _LOG.error("%s %s: %s", request.method, request.url.path, error)
-        return answer_of(request, problem)
+        return problem_response(request, problem)
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -107,16 +116,18 @@ def register(app: FastAPI) -> None:
             code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
             detail = _OTHERWISE.get(error.status_code, str(error.detail))
             error = Problem(error.status_code, code, detail, headers=error.headers)
-        return answer_of(request, error)
+        return problem_response(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer_of(request, invalid(error.errors()))
+        return problem_response(request, invalid(error.errors()))
 
     @app.exception_handler(Exception)
     async def of_program(request: Request, _: Exception) -> JSONResponse:
         # The server's log has the traceback; who asked learns nothing of the inside.
-        return answer_of(request, Problem(500, "internal", "something went wrong in the service"))
+        return problem_response(
+            request, Problem(500, "internal", "something went wrong in the service")
+        )
 
 
 def invalid(found: Any) -> Problem:  # noqa: ANN401 - pydantic's list of dicts
@@ -133,7 +144,7 @@ def invalid(found: Any) -> Problem:  # noqa: ANN401 - pydantic's list of dicts
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def checked(model: type[_Model], document: object) -> _Model:
+def validate(model: type[_Model], document: object) -> _Model:
     """What a body says, by a schema. Raises ``Problem``."""
     try:
         return model.model_validate(document)
@@ -141,7 +152,7 @@ def checked(model: type[_Model], document: object) -> _Model:
         raise invalid([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
 
 
-def answer_of(request: Request, problem: Problem) -> JSONResponse:
+def problem_response(request: Request, problem: Problem) -> JSONResponse:
     """The response that tells of a problem."""
     return JSONResponse(
         problem.document() | {"instance": request.url.path},

@@ -15,7 +15,14 @@ from lookalike.errors import SourceError
 from lookalike.service.settings import ServiceSettings, is_loopback
 from lookalike.service.state import Service
 
-__all__ = ["HEAD_S", "Impatient", "Server", "bound", "open_to_all", "server"]
+__all__ = [
+    "HEAD_S",
+    "HeadTimeoutProtocol",
+    "Server",
+    "bind_socket",
+    "create_server",
+    "exposure_warning",
+]
 
 HEAD_S = 10.0  # how long a request's head may take to arrive
 _END_S = 30  # how long requests that were taken may go on after the end was asked for
@@ -24,7 +31,7 @@ _CONNECTIONS = 1000
 _BACKLOG = 512
 
 
-class Impatient(H11Protocol):
+class HeadTimeoutProtocol(H11Protocol):
     """Closes connections that take too long to say what they want: they cost a place each."""
 
     _timer: asyncio.TimerHandle | None = None
@@ -82,13 +89,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning") -> Server:
-    """A server for an app of ``create_app``; ``run(sockets=[bound(settings)])`` serves."""
+def create_server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning") -> Server:
+    """A server for an app of ``create_app``; ``run(sockets=[bind_socket(settings)])`` serves."""
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=Impatient,
+        http=HeadTimeoutProtocol,
         log_level=log_level,
         access_log=False,
         server_header=False,
@@ -102,7 +109,7 @@ def server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning
     return Server(config, app.state.service)
 
 
-def bound(settings: ServiceSettings) -> socket.socket:
+def bind_socket(settings: ServiceSettings) -> socket.socket:
     """A socket at the settings' address. Raises ``SourceError`` when it cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio sends small packets at once only where the protocol is named: 40 ms an answer.
@@ -119,7 +126,7 @@ def bound(settings: ServiceSettings) -> socket.socket:
     return one
 
 
-def open_to_all(settings: ServiceSettings) -> str | None:
+def exposure_warning(settings: ServiceSettings) -> str | None:
     """What to warn of when others can reach a service that asks for no key."""
     if is_loopback(settings.host) or (settings.read_key and settings.write_key):
         return None

@@ -32,7 +32,7 @@ class ServiceSettings:
     max_body: int = 256 * 2**20
     max_held: int = 512 * 2**20
     max_pixels: int = 100_000_000
-    max_pictures: int = 100
+    max_images: int = 100
     max_queries: int = 64
     max_k: int = 1000
     max_waiting: int = 128

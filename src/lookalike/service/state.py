@@ -10,20 +10,20 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Path, Request
 
+from lookalike.service.availability import AvailabilityMonitor
 from lookalike.service.collections import Collections, Opened
 from lookalike.service.jobs import Jobs
 from lookalike.service.metrics import Metrics
 from lookalike.service.problems import Problem
 from lookalike.service.settings import ServiceSettings
-from lookalike.service.standing import Standings
-from lookalike.service.thumbnails import Thumbnails
+from lookalike.service.thumbnail_cache import ThumbnailCache
 
 __all__ = ["ItemId", "Served", "Service", "State", "in_thread", "named"]
 
 _Result = TypeVar("_Result")
 # Those of the collection that a request is of; for one in a folder, of all.
 _threads: ContextVar[Executor | None] = ContextVar("threads", default=None)
-_PATIENCE_S = 30.0  # with a server that is asked whether it is there
+_TIMEOUT_S = 30.0  # with a server that is asked whether it is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,10 +32,10 @@ class Service:
 
     settings: ServiceSettings
     collections: Collections
-    standings: Standings
+    availability: AvailabilityMonitor
     jobs: Jobs
     metrics: Metrics
-    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    thumbnails: ThumbnailCache = field(default_factory=ThumbnailCache)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -47,7 +47,7 @@ async def _service(request: Request) -> Service:  # else FastAPI asks for it on 
 State = Annotated[Service, Depends(_service)]
 
 
-def decoded_text(raw: str) -> str:
+def decode_path_part(raw: str) -> str:
     """A part of a path as its sender meant it. See ``paths.RawPaths``."""
     try:
         return unquote(raw, errors="strict")
@@ -57,7 +57,7 @@ def decoded_text(raw: str) -> str:
 
 async def _served(request: Request, service: State) -> Opened:
     raw = request.path_params.get("name")
-    name = service.collections.default() if raw is None else decoded_text(raw)
+    name = service.collections.default() if raw is None else decode_path_part(raw)
     if name is None:
         there = ", ".join(service.collections.names()) or "none yet"
         raise Problem(
@@ -68,9 +68,9 @@ async def _served(request: Request, service: State) -> Opened:
     ready = service.collections.ready(name)
     if ready is None and service.collections.is_remote(name):
         # Who waits for a server here holds no thread that others need.
-        standing = await service.standings.one(name, patience_s=_PATIENCE_S)
-        if standing.error is not None:
-            raise standing.error.with_traceback(None)
+        found = await service.availability.one(name, timeout_s=_TIMEOUT_S)
+        if found.error is not None:
+            raise found.error.with_traceback(None)
         ready = service.collections.ready(name)
     opened = ready if ready is not None else await in_thread(service.collections.get, name)
     request.state.opened = opened
@@ -96,7 +96,7 @@ async def _item_id(
 ) -> str:
     if not id:
         raise Problem(422, "invalid-request", "name one item: items/ID, or item?id=ID")
-    return decoded_text(id)
+    return decode_path_part(id)
 
 
 ItemId = Annotated[str, Depends(_item_id)]

@@ -13,10 +13,10 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.service.problems import Busy, Problem, answer_of
+from lookalike.service.problems import Busy, Problem, problem_response
 from lookalike.service.settings import ServiceSettings
 
-__all__ = ["Body", "BodyLimits", "Upload", "decoded", "parsed", "read_body"]
+__all__ = ["Body", "BodyLimits", "Upload", "decode_base64", "parse_json_field", "read_body"]
 
 _JSON = frozenset({"application/json"})
 _FORM = frozenset({"multipart/form-data"})
@@ -62,7 +62,7 @@ class BodyLimits:
         try:
             self._check(said, said)
         except Problem as problem:
-            await answer_of(Request(scope), problem)(scope, receive, send)
+            await problem_response(Request(scope), problem)(scope, receive, send)
             return
         taken, loop = 0, asyncio.get_running_loop()
         ends = loop.time() + self._settings.body_s
@@ -95,7 +95,7 @@ class BodyLimits:
     def _check(self, size: int, coming: int) -> None:
         most = self._settings.max_body
         if size > most:
-            raise too_large("the request", size, most)
+            raise too_large_problem("the request", size, most)
         if self._held + coming > self._settings.max_held:
             raise Busy("the requests in work hold as much memory as they may; try again shortly")
 
@@ -137,12 +137,14 @@ async def _form(request: Request, settings: ServiceSettings) -> Body:
     fields: dict[str, list[str]] = {}
     try:
         async with request.form(
-            max_files=settings.max_pictures, max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES
+            max_files=settings.max_images, max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES
         ) as form:
             for name, value in form.multi_items():
                 if isinstance(value, UploadFile):
                     if (value.size or 0) > settings.max_upload:
-                        raise too_large(value.filename or name, value.size, settings.max_upload)
+                        raise too_large_problem(
+                            value.filename or name, value.size, settings.max_upload
+                        )
                     upload = Upload(name=value.filename or "", data=await value.read())
                     pictures.append(upload)
                 else:
@@ -170,7 +172,7 @@ def _not_json(word: str) -> None:
     raise ValueError(f"{word} is Python's, not JSON's")
 
 
-def parsed(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parse_json_field(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """A field of a form that holds JSON. Raises ``Problem``."""
     try:
         return json.loads(text, parse_constant=_not_json)
@@ -178,12 +180,12 @@ def parsed(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
         raise Problem(422, "bad-json", f"the field {name} is not JSON") from error
 
 
-def decoded(text: str, settings: ServiceSettings, *, name: str = "") -> Upload:
+def decode_base64(text: str, settings: ServiceSettings, *, name: str = "") -> Upload:
     """A picture from base64, with or without ``data:image/…;base64,`` before it."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     if len(text) > settings.max_upload * 4 // 3 + 4:
-        raise too_large("the picture", len(text) * 3 // 4, settings.max_upload)
+        raise too_large_problem("the picture", len(text) * 3 // 4, settings.max_upload)
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -193,11 +195,11 @@ def decoded(text: str, settings: ServiceSettings, *, name: str = "") -> Upload:
 
 def _checked(upload: Upload, settings: ServiceSettings) -> Upload:
     if len(upload.data) > settings.max_upload:
-        raise too_large("the picture", len(upload.data), settings.max_upload)
+        raise too_large_problem("the picture", len(upload.data), settings.max_upload)
     return upload
 
 
-def too_large(what: str, size: int | None, most: int) -> Problem:
+def too_large_problem(what: str, size: int | None, most: int) -> Problem:
     """A body over a limit. The connection closes: what is left of the body is not waited for."""
     return Problem(
         413,

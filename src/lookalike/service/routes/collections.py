@@ -14,50 +14,50 @@ from lookalike.core.records import Json, Note
 from lookalike.encoders import available_encoders
 from lookalike.output.json_documents import notes_json, when
 from lookalike.service import schemas
+from lookalike.service.availability import Availability
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
-from lookalike.service.problems import Problem, told
-from lookalike.service.reopening import Reopening
-from lookalike.service.standing import Standing
+from lookalike.service.problems import Problem, safe_problem
+from lookalike.service.retry import RetryRoute
 from lookalike.service.state import Served, Service, State, in_thread
 
 __all__ = ["all_router", "one_router", "router"]
 
-_PATIENCE_S = 5.0  # with a collection that may be away
+_TIMEOUT_S = 5.0  # with a collection that may be away
 
 all_router = APIRouter(tags=["collections"])
-one_router = APIRouter(tags=["collections"], route_class=Reopening)
-router = APIRouter(tags=["collections"], route_class=Reopening)
+one_router = APIRouter(tags=["collections"], route_class=RetryRoute)
+router = APIRouter(tags=["collections"], route_class=RetryRoute)
 
 
 @all_router.get(
     "/collections",
-    responses={200: {"model": schemas.CollectionsAnswer}},
+    responses={200: {"model": schemas.CollectionsResponse}},
     summary="Which collections there are",
 )
 async def list_collections(service: State) -> JSONResponse:
     """One that cannot be asked, as its server is away, has an ``error`` in place of the rest."""
     names = await in_thread(service.collections.names)
-    standings = await service.standings.of(names, patience_s=_PATIENCE_S)
-    listed = [_listed(one, plainly=not service.settings.show_paths) for one in standings]
+    states = await service.availability.of(names, timeout_s=_TIMEOUT_S)
+    listed = [_listed(one, plainly=not service.settings.show_paths) for one in states]
     return JSONResponse({"collections": listed, "default": service.collections.default()})
 
 
-def _listed(standing: Standing, *, plainly: bool) -> dict[str, Json]:
-    if standing.document is not None:
-        return {**standing.document, "error": None}
+def _listed(state: Availability, *, plainly: bool) -> dict[str, Json]:
+    if state.document is not None:
+        return {**state.document, "error": None}
     nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder"))
     error: Json = None
-    if standing.error is not None:
-        problem = told(standing.error, plainly=plainly)
+    if state.error is not None:
+        problem = safe_problem(state.error, plainly=plainly)
         error = {"code": problem.code, "detail": problem.detail}
-    return {"name": standing.name, **nothing, "error": error}
+    return {"name": state.name, **nothing, "error": error}
 
 
 @all_router.post(
     "/collections",
     status_code=201,
-    responses={201: {"model": schemas.CollectionAnswer}},
+    responses={201: {"model": schemas.CollectionResponse}},
     dependencies=[Writes],
     summary="Begin a collection",
 )
@@ -71,7 +71,7 @@ async def create_collection(new: schemas.NewCollection, service: State) -> JSONR
 
 
 @one_router.get(
-    "", responses={200: {"model": schemas.CollectionAnswer}}, summary="About a collection"
+    "", responses={200: {"model": schemas.CollectionResponse}}, summary="About a collection"
 )
 async def get_collection(opened: Served, service: State) -> JSONResponse:
     return JSONResponse(await in_thread(_about, service, opened))
@@ -130,7 +130,7 @@ async def delete_collection(
     return Response(status_code=204)
 
 
-@router.get("/stats", responses={200: {"model": schemas.StatsAnswer}}, summary="What items say")
+@router.get("/stats", responses={200: {"model": schemas.StatsResponse}}, summary="What items say")
 async def stats(
     opened: Served,
     labels: Annotated[int, Query(ge=0, le=1000, description="How many labels.")] = 20,
@@ -146,7 +146,7 @@ async def stats(
 
 @router.get(
     "/facets",
-    responses={200: {"model": schemas.FacetsAnswer}},
+    responses={200: {"model": schemas.FacetsResponse}},
     summary="Values of fields, with how many items each",
 )
 async def facets(

@@ -8,15 +8,15 @@ from fastapi.responses import JSONResponse, Response
 
 from lookalike.service.keys import Reads
 from lookalike.service.problems import Busy, Problem
-from lookalike.service.schemas import LiveAnswer, ReadyAnswer
+from lookalike.service.schemas import LiveResponse, ReadyResponse
 from lookalike.service.state import State
 
 if TYPE_CHECKING:
     from lookalike.core.records import Json
 
-__all__ = ["PATIENCE_S", "router"]
+__all__ = ["TIMEOUT_S", "router"]
 
-PATIENCE_S = 0.8
+TIMEOUT_S = 0.8
 """Seconds with collections that may be away: a probe is often given one."""
 
 _VERSION: str = import_module("lookalike").__version__
@@ -26,12 +26,12 @@ router = APIRouter(tags=["health"])
 
 @router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Does the process answer?")
-async def live() -> LiveAnswer:
-    return LiveAnswer(status="ok")
+async def live() -> LiveResponse:
+    return LiveResponse(status="ok")
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", responses={200: {"model": ReadyAnswer}}, summary="Can it search?")
+@router.get("/health/ready", responses={200: {"model": ReadyResponse}}, summary="Can it search?")
 async def ready(service: State) -> JSONResponse:
     """503 while the service is ending, or where none of its collections can be asked.
 
@@ -39,10 +39,10 @@ async def ready(service: State) -> JSONResponse:
     """
     if service.closing.is_set():
         raise Busy("the service is ending", retry_s=10)
-    standings = await service.standings.of(service.collections.watched(), patience_s=PATIENCE_S)
-    away = sum(one.error is not None for one in standings)
-    counts: dict[str, Json] = {"ready": len(standings) - away, "away": away}
-    if away and away == len(standings):
+    states = await service.availability.of(service.collections.monitored(), timeout_s=TIMEOUT_S)
+    away = sum(one.error is not None for one in states)
+    counts: dict[str, Json] = {"ready": len(states) - away, "away": away}
+    if away and away == len(states):
         raise Problem(
             503,
             "not-ready",
@@ -62,6 +62,6 @@ async def ready(service: State) -> JSONResponse:
 )
 async def metrics(request: Request, service: State) -> Response:
     """In OpenMetrics' form where that is accepted."""
-    standings = await service.standings.of(service.collections.watched(), patience_s=PATIENCE_S)
-    text, kind = service.metrics.document(standings, accept=request.headers.get("accept", ""))
+    states = await service.availability.of(service.collections.monitored(), timeout_s=TIMEOUT_S)
+    text, kind = service.metrics.document(states, accept=request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": kind, "Vary": "Accept"})

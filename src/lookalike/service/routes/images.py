@@ -17,7 +17,7 @@ from lookalike.images.formats import format_of
 from lookalike.images.thumbnails import render_thumbnail
 from lookalike.service.collections import Opened
 from lookalike.service.problems import Problem
-from lookalike.service.reopening import Reopening
+from lookalike.service.retry import RetryRoute
 from lookalike.service.state import ItemId, Served, State, in_thread
 
 __all__ = ["router"]
@@ -38,7 +38,7 @@ _ASK_AGAIN = "private, no-cache"
 _ALONE = "default-src 'none'; sandbox"  # whatever a file is, it does nothing in a browser
 _HEAD = 64 * 1024
 
-router = APIRouter(tags=["images"], route_class=Reopening)
+router = APIRouter(tags=["images"], route_class=RetryRoute)
 
 
 class _File(NamedTuple):

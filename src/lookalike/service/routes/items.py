@@ -1,4 +1,4 @@
-"""Items: look at them, put them in, say what they are, take them out."""
+"""Items: look at them, add_images them in, say what they are, take them out."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,20 +14,20 @@ from lookalike.core.ids import check_id
 from lookalike.core.records import Item, Json
 from lookalike.errors import ImageError, ItemNotFoundError
 from lookalike.output.json_documents import items_json, missing_json, notes_json
-from lookalike.service import kept, schemas
-from lookalike.service.adding import Arrival, arrived, put
-from lookalike.service.answers import with_links
+from lookalike.service import schemas, upload_files
+from lookalike.service.additions import SentImage, add_images, read_images
 from lookalike.service.collections import Opened
 from lookalike.service.keys import Writes
-from lookalike.service.problems import Problem, checked
-from lookalike.service.reopening import Reopening
-from lookalike.service.schemas import NewItem, Said
+from lookalike.service.problems import Problem, validate
+from lookalike.service.retry import RetryRoute
+from lookalike.service.schemas import ItemFields, NewItem
+from lookalike.service.search_documents import add_links
 from lookalike.service.state import ItemId, Served, Service, State, in_thread
-from lookalike.service.uploads import decoded, parsed, read_body
+from lookalike.service.uploads import decode_base64, parse_json_field, read_body
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["items"], route_class=Reopening)
+router = APIRouter(tags=["items"], route_class=RetryRoute)
 
 OverwriteByHand = Annotated[
     bool, Query(description="Let labels, groups and metadata that were set by hand be changed.")
@@ -38,7 +38,7 @@ _PICTURE = {"type": "string", "format": "binary"}
 
 def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[dict[str, Json]]:
     documents = items_json(opened.collection, items)
-    with_links(service, opened, items, documents)
+    add_links(service, opened, items, documents)
     return documents
 
 
@@ -50,7 +50,7 @@ async def _answer(service: Service, opened: Opened, item: Item, status: int = 20
 # -- looking ------------------------------------------------------------------------------------
 
 
-@router.get("/items", responses={200: {"model": schemas.ItemsAnswer}}, summary="List items by id")
+@router.get("/items", responses={200: {"model": schemas.ItemsResponse}}, summary="List items by id")
 async def list_items(
     *,
     opened: Served,
@@ -104,7 +104,7 @@ def _page(shop: Collection, where: Condition | None, after: str | None, limit: i
 
 @router.get(
     "/missing",
-    responses={200: {"model": schemas.MissingItemsAnswer}},
+    responses={200: {"model": schemas.MissingItemsResponse}},
     summary="List items whose file has gone",
 )
 async def list_missing(
@@ -119,7 +119,9 @@ def _missing(opened: Opened, limit: int) -> JSONResponse:
     return JSONResponse({"items": found, "total": opened.aside.info().missing})
 
 
-@router.get("/items/{id:path}", responses={200: {"model": schemas.ItemAnswer}}, summary="One item")
+@router.get(
+    "/items/{id:path}", responses={200: {"model": schemas.ItemResponse}}, summary="One item"
+)
 async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
     return await _answer(service, opened, await in_thread(opened.collection.get, id))
 
@@ -129,7 +131,7 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
 
 @router.post(
     "/items",
-    responses={200: {"model": schemas.AddedAnswer}, 201: {"model": schemas.AddedAnswer}},
+    responses={200: {"model": schemas.AddedResponse}, 201: {"model": schemas.AddedResponse}},
     dependencies=[Writes],
     openapi_extra={
         "requestBody": {
@@ -167,8 +169,8 @@ async def add_items(
     201 when there is a new item, else 200.
     """
     body = await read_body(request, service.settings)
-    arrivals = arrived(body, service.settings)
-    report, added = await put(opened, arrivals, overwrite_by_hand=overwrite_by_hand)
+    arrivals = read_images(body, service.settings)
+    report, added = await add_images(opened, arrivals, overwrite_by_hand=overwrite_by_hand)
     ids = [one.id for one in added if one.reason is None]
     items = await in_thread(opened.collection.store.items.get, ids)
     return JSONResponse(
@@ -190,7 +192,7 @@ async def add_items(
 
 @router.put(
     "/items/{id:path}",
-    responses={200: {"model": schemas.PutAnswer}, 201: {"model": schemas.PutAnswer}},
+    responses={200: {"model": schemas.PutResponse}, 201: {"model": schemas.PutResponse}},
     dependencies=[Writes],
     openapi_extra={
         "requestBody": {
@@ -223,8 +225,8 @@ async def put_item(
     """201 when it is new, 200 when it replaces one or was there; ``outcome`` says which."""
     body = await read_body(request, service.settings)
     if body.document is not None:
-        asked: schemas.PutItem = checked(schemas.PutItem, body.document)
-        upload = decoded(asked.image_base64, service.settings)
+        asked: schemas.PutItem = validate(schemas.PutItem, body.document)
+        upload = decode_base64(asked.image_base64, service.settings)
         said = asked.model_dump(exclude={"image_base64"}, exclude_unset=True)
     else:
         if len(body.pictures) != 1:
@@ -232,11 +234,11 @@ async def put_item(
         upload = body.pictures[0]
         said = {name: values[-1] for name, values in body.fields.items()}
         if "metadata" in said:
-            said["metadata"] = parsed(said["metadata"], "metadata")
-    new: NewItem = checked(NewItem, {**said, "id": id})
+            said["metadata"] = parse_json_field(said["metadata"], "metadata")
+    new: NewItem = validate(NewItem, {**said, "id": id})
     if not await in_thread(opened.collection.__contains__, id):
         check_id(id)
-    _, (added,) = await put(opened, [Arrival(said=new, upload=upload)], remember=False)
+    _, (added,) = await add_images(opened, [SentImage(said=new, upload=upload)], remember=False)
     if added.reason is not None:
         raise ImageError(added.reason)
     item = await in_thread(opened.collection.get, id)
@@ -247,12 +249,12 @@ async def put_item(
 
 @router.patch(
     "/items/{id:path}",
-    responses={200: {"model": schemas.ItemAnswer}},
+    responses={200: {"model": schemas.ItemResponse}},
     dependencies=[Writes],
     summary="Say what an item is",
 )
 async def update_item(
-    said: Said,
+    said: ItemFields,
     id: ItemId,
     opened: Served,
     service: State,
@@ -290,6 +292,6 @@ def _remove(opened: Opened, item_id: str) -> None:
         if not removed:
             raise ItemNotFoundError(f"there is no item {item_id!r}")
         return
-    root = kept.find(shop, opened.place.uploads)
+    root = upload_files.find_root(shop, opened.place.uploads)
     if root is not None and item.root == root.name and item.path:
-        kept.forget(root, [item.path])
+        upload_files.delete_images(root, [item.path])

@@ -10,23 +10,29 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.records import IndexReport, Json
 from lookalike.indexing.removals import ALLOW
-from lookalike.service import kept, schemas
-from lookalike.service.adding import Adding, Arrival, arrived, index_kept, keep_all
+from lookalike.service import schemas, upload_files
+from lookalike.service.additions import (
+    AddedImage,
+    SentImage,
+    index_images,
+    read_images,
+    write_images,
+)
 from lookalike.service.collections import Opened
 from lookalike.service.jobs import Job, Work, events
 from lookalike.service.keys import Writes
-from lookalike.service.problems import Problem, checked
-from lookalike.service.reopening import Reopening
+from lookalike.service.problems import Problem, validate
+from lookalike.service.retry import RetryRoute
 from lookalike.service.routes.items import OverwriteByHand
 from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import read_body
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["jobs"], route_class=Reopening)
+router = APIRouter(tags=["jobs"], route_class=RetryRoute)
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="A job's id.")]
-_JOB = {"model": schemas.JobAnswer}
+_JOB = {"model": schemas.JobResponse}
 _BODY = {
     "required": True,
     "content": {
@@ -66,15 +72,15 @@ async def begin_job(
     """
     body = await read_body(request, service.settings)
     kind: Literal["folder", "images"]
-    added: list[Adding] | None = None
+    added: list[AddedImage] | None = None
     if body.document is not None and "items" not in body.document:
-        asked: schemas.NewJob = checked(schemas.NewJob, body.document)
+        asked: schemas.NewJob = validate(schemas.NewJob, body.document)
         if overwrite_by_hand:
             asked = asked.model_copy(update={"overwrite_by_hand": True})
         kind, work = "folder", _folder(opened, asked, show_paths=service.settings.show_paths)
     else:
         service.jobs.check(opened.name)  # before anything is written
-        added = await _kept(opened, arrived(body, service.settings))
+        added = await _kept(opened, read_images(body, service.settings))
         kind, work = "images", _images(opened, added, overwrite_by_hand=overwrite_by_hand)
     job = service.jobs.begin(opened.name, kind, work, files=_files(added))
     return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
@@ -84,7 +90,7 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
     """Bringing a root in line with what lies there now. Raises ``Problem`` for an unknown one."""
     shop, name = opened.collection, asked.root
     root = next((root for root in shop.roots() if root.name == name), None)
-    if root is None or root == kept.find(shop, opened.place.uploads):
+    if root is None or root == upload_files.find_root(shop, opened.place.uploads):
         raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
 
     def work(told: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
@@ -109,18 +115,18 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
     return work
 
 
-async def _kept(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
+async def _kept(opened: Opened, arrivals: Sequence[SentImage]) -> list[AddedImage]:
     async with opened.writing:
-        return await in_thread(keep_all, opened, arrivals)
+        return await in_thread(write_images, opened, arrivals)
 
 
-def _files(added: Sequence[Adding] | None) -> Callable[[], list[Json]] | None:
+def _files(added: Sequence[AddedImage] | None) -> Callable[[], list[Json]] | None:
     return None if added is None else lambda: [one.document() for one in added]
 
 
-def _images(opened: Opened, added: Sequence[Adding], *, overwrite_by_hand: bool) -> Work:
+def _images(opened: Opened, added: Sequence[AddedImage], *, overwrite_by_hand: bool) -> Work:
     def work(told: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
-        return index_kept(
+        return index_images(
             opened, added, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
         )
 
@@ -131,7 +137,7 @@ def _address(opened: Opened, job: Job) -> str:
     return f"{opened.address}/jobs/{job.id}"
 
 
-@router.get("/jobs", responses={200: {"model": schemas.JobsAnswer}}, summary="The last jobs")
+@router.get("/jobs", responses={200: {"model": schemas.JobsResponse}}, summary="The last jobs")
 async def list_jobs(opened: Served, service: State) -> JSONResponse:
     return JSONResponse({"jobs": [job.document() for job in service.jobs.of(opened.name)]})
 

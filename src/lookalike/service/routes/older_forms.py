@@ -10,16 +10,16 @@ from lookalike.compat.engine_json import engine_hits_json, engine_response_json
 from lookalike.core.filters import Compare, Value
 from lookalike.core.records import Json
 from lookalike.core.suggestions import did_you_mean
-from lookalike.service.answers import Part, searched
 from lookalike.service.problems import Problem
-from lookalike.service.reopening import Reopening
+from lookalike.service.retry import RetryRoute
 from lookalike.service.schemas import Options
+from lookalike.service.search_documents import Part, search_document
 from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import Body, read_body
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["older forms"], route_class=Reopening)
+router = APIRouter(tags=["older forms"], route_class=RetryRoute)
 
 _MOST = 50
 
@@ -49,7 +49,7 @@ async def image_query(
     """A form with ``image``; answers what used to be the engine's ``hits.hits``."""
     body = await read_body(request, service.settings)
     part = _picture(body)
-    answer = await searched(service, opened, [part], Options(k=size), time.perf_counter())
+    answer = await search_document(service, opened, [part], Options(k=size), time.perf_counter())
     return JSONResponse(engine_hits_json(_hits(answer), name="image_path"))
 
 
@@ -66,7 +66,9 @@ async def images_search(request: Request, opened: Served, service: State) -> JSO
         known = await in_thread(lambda: opened.collection.facets("label", limit=1000))
         near = did_you_mean(label, (str(one) for one, _ in known))
         raise Problem(404, "no-such-label", f"no item has the label {label!r}{near}")
-    answer = await searched(service, opened, [part], Options(label=label), time.perf_counter())
+    answer = await search_document(
+        service, opened, [part], Options(label=label), time.perf_counter()
+    )
     took_ms = float(str(answer["seconds"])) * 1000
     return JSONResponse(engine_response_json(_hits(answer), took_ms=took_ms))
 

@@ -14,18 +14,18 @@ from lookalike.core.vectors import Vector
 from lookalike.errors import CollectionReplacedError, LookalikeError
 from lookalike.search import liked_and_disliked
 from lookalike.service import schemas
-from lookalike.service.answers import Part, searched
-from lookalike.service.problems import Problem, checked, told
-from lookalike.service.reopening import Reopening
-from lookalike.service.schemas import Options, PictureRef, SearchOptions, SearchRequest
+from lookalike.service.problems import Problem, safe_problem, validate
+from lookalike.service.retry import RetryRoute
+from lookalike.service.schemas import ImageRef, Options, SearchOptions, SearchRequest
+from lookalike.service.search_documents import Part, search_document
 from lookalike.service.state import ItemId, Served, Service, State
-from lookalike.service.uploads import Body, Upload, decoded, read_body
+from lookalike.service.uploads import Body, Upload, decode_base64, read_body
 
 __all__ = ["router"]
 
 _AT_ONCE = 16  # queries of a batch in work: the rest leaves room for other requests
 
-router = APIRouter(tags=["search"], route_class=Reopening)
+router = APIRouter(tags=["search"], route_class=RetryRoute)
 
 
 # -- routes -------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ _BODY = {
         "image/*": {"schema": _PICTURE},
     },
 }
-_SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchAnswer}}
+_SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchResponse}}
 
 
 @router.post(
@@ -65,12 +65,12 @@ async def search(
     body = await read_body(request, service.settings)
     wanted = _request(body, options)
     parts = await _parts(wanted, body.pictures, service)
-    return JSONResponse(await searched(service, opened, parts, wanted, began))
+    return JSONResponse(await search_document(service, opened, parts, wanted, began))
 
 
 @router.post(
     "/search/batch",
-    responses={200: {"model": schemas.BatchAnswer}},
+    responses={200: {"model": schemas.BatchResponse}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -89,7 +89,7 @@ async def search_batch(
     body = await read_body(request, service.settings)
     queries: list[tuple[SearchRequest, list[Upload]]]
     if body.document is not None:
-        queries = [(one, []) for one in checked(schemas.BatchRequest, body.document).queries]
+        queries = [(one, []) for one in validate(schemas.BatchRequest, body.document).queries]
     else:
         wanted = _request(body, options)
         if not body.pictures:
@@ -108,11 +108,11 @@ async def search_batch(
         began = time.perf_counter()
         try:
             parts = await _parts(wanted, pictures, service)
-            return await searched(service, opened, parts, wanted, began)
+            return await search_document(service, opened, parts, wanted, began)
         except CollectionReplacedError:
             raise  # all are asked again
         except LookalikeError as error:
-            return told(error, plainly=not service.settings.show_paths).document()
+            return safe_problem(error, plainly=not service.settings.show_paths).document()
         except Problem as problem:
             return problem.document()
 
@@ -133,7 +133,9 @@ async def similar(
 ) -> JSONResponse:
     """Needs no network: the item's vector is stored."""
     part = Part(source=id, crop=None, weight=1.0)
-    return JSONResponse(await searched(service, opened, [part], options, time.perf_counter()))
+    return JSONResponse(
+        await search_document(service, opened, [part], options, time.perf_counter())
+    )
 
 
 # -- what is asked ------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ def _request(body: Body, options: Options) -> SearchRequest:
     for name, values in body.fields.items():
         listed = name in {"fields", "positive", "negative", "weights"}
         said[name] = values if listed else values[-1]
-    wanted: SearchRequest = checked(SearchRequest, said)
+    wanted: SearchRequest = validate(SearchRequest, said)
     return wanted
 
 
@@ -182,13 +184,13 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     return parts
 
 
-def _asked(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[PictureRef | Upload]:
+def _asked(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[ImageRef | Upload]:
     if bool(wanted.sources()) + bool(uploads) + bool(wanted.parts) > 1:
         raise Problem(422, "two-queries", "a picture was sent and another one is named; give one")
     return [*uploads] if uploads else [wanted] if wanted.sources() else []
 
 
-async def _source(ref: PictureRef | Upload, service: Service) -> Upload | str | Vector:
+async def _source(ref: ImageRef | Upload, service: Service) -> Upload | str | Vector:
     if isinstance(ref, Upload):
         return ref
     if ref.id is not None:
@@ -196,7 +198,7 @@ async def _source(ref: PictureRef | Upload, service: Service) -> Upload | str | 
     if ref.vector is not None:
         return np.array(ref.vector, dtype=np.float32)
     if ref.image_base64 is not None:
-        return decoded(ref.image_base64, service.settings)
-    from lookalike.service.remote import fetched  # noqa: PLC0415 - few services allow it
+        return decode_base64(ref.image_base64, service.settings)
+    from lookalike.service.url_fetching import fetch_image  # noqa: PLC0415 - few services allow it
 
-    return await fetched(ref.image_url or "", service.settings)
+    return await fetch_image(ref.image_url or "", service.settings)

@@ -15,15 +15,15 @@ from lookalike.service.schemas.examples import example
 
 __all__ = [
     "BatchRequest",
+    "ImageRef",
+    "ItemFields",
     "Metadata",
     "NewCollection",
     "NewItem",
     "NewItems",
     "NewJob",
     "Options",
-    "PictureRef",
     "PutItem",
-    "Said",
     "SearchOptions",
     "SearchRequest",
 ]
@@ -129,7 +129,7 @@ class SearchOptions(Options):
     ] = None
 
 
-class PictureRef(_Strict):
+class ImageRef(_Strict):
     """An image or a vector: one of ``id``, ``image_base64``, ``image_url`` and ``vector``.
 
     ``crop`` takes a part of an image.
@@ -175,7 +175,7 @@ class PictureRef(_Strict):
         return [name for name in names if getattr(self, name) is not None]
 
 
-class _OneSource(PictureRef):
+class _OneSource(ImageRef):
     @model_validator(mode="after")
     def _one(self) -> "_OneSource":
         if len(self.sources()) != 1:
@@ -194,7 +194,7 @@ class WeightedPart(_OneSource):
 Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
 
 
-class SearchRequest(PictureRef, Options):
+class SearchRequest(ImageRef, Options):
     """A query: a picture, or several with what is liked (``positive``) and disliked."""
 
     model_config = example(id="2024/cat.jpg", k=5, where="label=cat", negative=["2024/dog.jpg"])
@@ -227,7 +227,7 @@ class BatchRequest(_Strict):
     queries: Annotated[list[SearchRequest], Field(min_length=1, max_length=64)]
 
 
-class Said(_Strict):
+class ItemFields(_Strict):
     """What is said about an item; what is left out stays as it is."""
 
     label: Name | None = None
@@ -254,7 +254,7 @@ class Said(_Strict):
         return value
 
 
-class NewItem(Said):
+class NewItem(ItemFields):
     """With an ``id``, the item that has it is replaced; with a ``name`` alone, none is."""
 
     # Any text: a bad id is skipped with its reason, and the images beside it are added.
@@ -268,7 +268,7 @@ class NewItem(Said):
     )
 
 
-class PutItem(Said):
+class PutItem(ItemFields):
     model_config = example(image_base64="iVBORw0KGgo=", label="mug", metadata={"price": 12.5})
 
     image_base64: str

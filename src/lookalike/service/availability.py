@@ -11,14 +11,14 @@ from lookalike.core.records import Json
 from lookalike.errors import LookalikeError, StoreUnreachableError
 from lookalike.service.collections import Collections
 
-__all__ = ["Standing", "Standings"]
+__all__ = ["Availability", "AvailabilityMonitor"]
 
 _FRESH_S = 1.0  # how old may be what is told
 _LOG = logging.getLogger("lookalike.service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Availability:
     """``document`` is what answers say of a collection, ``error`` why there is none."""
 
     name: str
@@ -27,68 +27,68 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Look:
+class _Check:
     began: float
-    seen: asyncio.Future[Standing]
+    result: asyncio.Future[Availability]
 
 
-class Standings:
+class AvailabilityMonitor:
     """Looks at collections: at each once at a time, and once a second at most.
 
-    A look has a thread of its own, for a server that does not answer keeps it for minutes: that
+    A check has a thread of its own, for a server that does not answer keeps it for minutes: that
     must hold up neither who asks nor the end of the process. To be used on one event loop.
     """
 
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
-        self._looks: dict[str, _Look] = {}
+        self._checks: dict[str, _Check] = {}
         self._away: set[str] = set()
 
-    async def of(self, names: Iterable[str], *, patience_s: float) -> list[Standing]:
+    async def of(self, names: Iterable[str], *, timeout_s: float) -> list[Availability]:
         """``one`` for each, at the same time."""
-        return await asyncio.gather(*(self.one(name, patience_s=patience_s) for name in names))
+        return await asyncio.gather(*(self.one(name, timeout_s=timeout_s) for name in names))
 
-    async def one(self, name: str, *, patience_s: float) -> Standing:
+    async def one(self, name: str, *, timeout_s: float) -> Availability:
         """How a collection stands; one that has not answered after ``patience_s`` is away."""
         loop = asyncio.get_running_loop()
-        look = self._looks.get(name)
-        if look is None or (look.seen.done() and loop.time() - look.began > _FRESH_S):
-            look = self._looks[name] = _Look(began=loop.time(), seen=self._looking(name))
-        rest = look.began + patience_s - loop.time()
-        if not look.seen.done() and rest > 0:
-            await asyncio.wait({look.seen}, timeout=rest)
-        if look.seen.done():
-            return look.seen.result()
-        late = f"{name} has not answered within {patience_s:g} s"
-        return Standing(name=name, error=StoreUnreachableError(late))
+        check = self._checks.get(name)
+        if check is None or (check.result.done() and loop.time() - check.began > _FRESH_S):
+            check = self._checks[name] = _Check(began=loop.time(), result=self._start_check(name))
+        rest = check.began + timeout_s - loop.time()
+        if not check.result.done() and rest > 0:
+            await asyncio.wait({check.result}, timeout=rest)
+        if check.result.done():
+            return check.result.result()
+        late = f"{name} has not answered within {timeout_s:g} s"
+        return Availability(name=name, error=StoreUnreachableError(late))
 
-    def _looking(self, name: str) -> asyncio.Future[Standing]:
+    def _start_check(self, name: str) -> asyncio.Future[Availability]:
         loop = asyncio.get_running_loop()
-        seen: asyncio.Future[Standing] = loop.create_future()
+        result: asyncio.Future[Availability] = loop.create_future()
 
-        def look() -> None:
+        def check() -> None:
             try:
-                standing = self._look(name)
+                state = self._check(name)
             except Exception as error:  # noqa: BLE001 - raised again where it is waited for
                 failed = error
                 with suppress(RuntimeError):  # the service has ended meanwhile
-                    loop.call_soon_threadsafe(seen.set_exception, failed)
+                    loop.call_soon_threadsafe(result.set_exception, failed)
             else:
                 with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(seen.set_result, standing)
+                    loop.call_soon_threadsafe(result.set_result, state)
 
-        threading.Thread(target=look, name=f"lookalike-look-{name}", daemon=True).start()
-        return seen
+        threading.Thread(target=check, name=f"lookalike-check-{name}", daemon=True).start()
+        return result
 
-    def _look(self, name: str) -> Standing:
+    def _check(self, name: str) -> Availability:
         try:
             document = self._collections.get(name).document()
         except LookalikeError as error:
             if name not in self._away:  # once, and not at every probe
                 _LOG.warning("%s cannot be asked: %s", name, error)
                 self._away.add(name)
-            return Standing(name=name, error=error)
+            return Availability(name=name, error=error)
         if name in self._away:
             _LOG.warning("%s can be asked again", name)
             self._away.discard(name)
-        return Standing(name=name, document=document)
+        return Availability(name=name, document=document)

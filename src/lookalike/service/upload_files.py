@@ -23,10 +23,19 @@ from lookalike.core.records import Entry, Item, Json, Stamp
 from lookalike.core.roots import Root, read_roots, roots_json
 from lookalike.errors import StoreFullError
 from lookalike.images.formats import format_of
-from lookalike.service.schemas import Said
+from lookalike.service.schemas import ItemFields
 from lookalike.stores.embedded.own_files import UPLOADS, is_upload, upload_files
 
-__all__ = ["FOLDER", "Uploads", "find", "forget", "keep", "root_of", "suffix_of", "sweep"]
+__all__ = [
+    "FOLDER",
+    "Uploads",
+    "delete_images",
+    "delete_orphans",
+    "ensure_root",
+    "find_root",
+    "suffix_of",
+    "write_image",
+]
 
 FOLDER = UPLOADS
 _PARTIAL = ".part"
@@ -47,7 +56,7 @@ class Uploads:
     moves: bool
 
 
-def root_of(collection: Collection, uploads: Uploads) -> Root:
+def ensure_root(collection: Collection, uploads: Uploads) -> Root:
     """The root for what is kept of a collection, made if it is not there.
 
     Raises ``StoreFullError`` when its folder cannot be made.
@@ -57,7 +66,7 @@ def root_of(collection: Collection, uploads: Uploads) -> Root:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreFullError(f"{place} cannot be made: {error.strerror}") from error
-    known = find(collection, uploads)
+    known = find_root(collection, uploads)
     if known is not None and known.path == place:
         return known
     made: list[Root] = []
@@ -83,7 +92,7 @@ def root_of(collection: Collection, uploads: Uploads) -> Root:
     return root
 
 
-def find(collection: Collection, uploads: Uploads) -> Root | None:
+def find_root(collection: Collection, uploads: Uploads) -> Root | None:
     """The root for what is kept, if there is one."""
     if not uploads.moves:
         place = uploads.folder.resolve()
@@ -92,7 +101,9 @@ def find(collection: Collection, uploads: Uploads) -> Root | None:
     return next((root for root in collection.roots() if root.name == name), None)
 
 
-def keep(root: Root, item_id: str, data: bytes, said: Said, *, before: Item | None = None) -> Entry:
+def write_image(
+    root: Root, item_id: str, data: bytes, said: ItemFields, *, before: Item | None = None
+) -> Entry:
     """Write an image to where it stays, and return the entry that makes it an item.
 
     Each upload has a file of its own, so that nobody deletes or changes another one's. Where the
@@ -126,7 +137,7 @@ def keep(root: Root, item_id: str, data: bytes, said: Said, *, before: Item | No
     return _entry(item_id, root, path, found, said)
 
 
-def _entry(item_id: str, root: Root, path: str, found: os.stat_result, said: Said) -> Entry:
+def _entry(item_id: str, root: Root, path: str, found: os.stat_result, said: ItemFields) -> Entry:
     return Entry(
         id=item_id,
         image=root.path / path,
@@ -157,7 +168,7 @@ def suffix_of(data: bytes) -> str:
     return f".{_SUFFIXES.get(format_of(data) or '', 'bin')}"
 
 
-def forget(root: Root, paths: Iterable[str]) -> None:
+def delete_images(root: Root, paths: Iterable[str]) -> None:
     """Delete kept files that no item has any more; files of other names are not ours."""
     for path in filter(is_upload, paths):
         place = root.path / path
@@ -166,9 +177,9 @@ def forget(root: Root, paths: Iterable[str]) -> None:
             place.parent.rmdir()  # refuses while another file is there
 
 
-def sweep(collection: Collection, uploads: Uploads) -> int:
+def delete_orphans(collection: Collection, uploads: Uploads) -> int:
     """Delete what a service that was killed has left: files of no item, an hour old or more."""
-    root = find(collection, uploads)
+    root = find_root(collection, uploads)
     if root is None:
         return 0
     known = collection.store.items.stamps(root.name)

@@ -10,28 +10,28 @@ from lookalike.service.schemas.examples import example
 from lookalike.service.schemas.requests import Metadata
 
 __all__ = [
-    "AccessAnswer",
-    "AddedAnswer",
-    "BatchAnswer",
-    "CollectionAnswer",
-    "CollectionsAnswer",
-    "FacetsAnswer",
-    "HitAnswer",
-    "ItemAnswer",
-    "ItemsAnswer",
-    "JobAnswer",
-    "JobsAnswer",
-    "LiveAnswer",
-    "NoteAnswer",
-    "ProblemAnswer",
-    "PutAnswer",
-    "ReadyAnswer",
-    "SearchAnswer",
-    "StatsAnswer",
+    "AccessResponse",
+    "AddedResponse",
+    "BatchResponse",
+    "CollectionResponse",
+    "CollectionsResponse",
+    "FacetsResponse",
+    "HitResponse",
+    "ItemResponse",
+    "ItemsResponse",
+    "JobResponse",
+    "JobsResponse",
+    "LiveResponse",
+    "NoteResponse",
+    "ProblemResponse",
+    "PutResponse",
+    "ReadyResponse",
+    "SearchResponse",
+    "StatsResponse",
 ]
 
 
-class ProblemAnswer(BaseModel):
+class ProblemResponse(BaseModel):
     """Problem details (RFC 9457); some codes have further members."""
 
     model_config = example(
@@ -60,7 +60,7 @@ class ProblemAnswer(BaseModel):
     limit: Annotated[int | None, Field(description="Of `too-large`, in bytes.")] = None
 
 
-class ItemAnswer(BaseModel):
+class ItemResponse(BaseModel):
     id: str
     path: str | None
     label: str | None
@@ -73,7 +73,7 @@ class ItemAnswer(BaseModel):
     image: str | None
 
 
-class HitAnswer(BaseModel):
+class HitResponse(BaseModel):
     rank: int
     score: float
     match: Match | None = None
@@ -96,19 +96,19 @@ class CollectionSummary(BaseModel):
     encoder: str | None
 
 
-class CategoryAnswer(BaseModel):
+class CategoryResponse(BaseModel):
     predicted: list[dict[str, Any]]
     used: list[str]
     scope: Literal["category", "all"]
     reason: str
 
 
-class NearestAnswer(BaseModel):
+class NearestResponse(BaseModel):
     id: str
     score: float
 
 
-class MatchesAnswer(BaseModel):
+class MatchesResponse(BaseModel):
     """From which score on a match is strong, fair or weak; and why there are no hits."""
 
     min: Match | None
@@ -118,10 +118,10 @@ class MatchesAnswer(BaseModel):
     measured: bool
     reason: str | None
     nothing: str | None
-    nearest: NearestAnswer | None
+    nearest: NearestResponse | None
 
 
-class NoteAnswer(BaseModel):
+class NoteResponse(BaseModel):
     """Why nothing was found, say; some codes have further members, such as `field`."""
 
     model_config = ConfigDict(extra="allow")
@@ -130,34 +130,34 @@ class NoteAnswer(BaseModel):
     message: Annotated[str, Field(description="For people.")]
 
 
-class SearchAnswer(BaseModel):
+class SearchResponse(BaseModel):
     query: dict[str, Any]
     seconds: float
     total: int
     score: Literal["cosine"]
     collection: CollectionSummary
-    category: CategoryAnswer | None = None
-    matches: MatchesAnswer | None = None
+    category: CategoryResponse | None = None
+    matches: MatchesResponse | None = None
     best: Annotated[
-        NearestAnswer | None, Field(description="The best item, where all score too low.")
+        NearestResponse | None, Field(description="The best item, where all score too low.")
     ] = None
     left_out: Annotated[list[str], Field(description="Items that are the query itself.")]
-    notes: Annotated[list[NoteAnswer], Field(description="Why there are no hits.")]
-    hits: list[HitAnswer]
+    notes: Annotated[list[NoteResponse], Field(description="Why there are no hits.")]
+    hits: list[HitResponse]
 
 
-class BatchAnswer(BaseModel):
-    results: list[SearchAnswer | ProblemAnswer]
+class BatchResponse(BaseModel):
+    results: list[SearchResponse | ProblemResponse]
 
 
-class ItemsAnswer(BaseModel):
-    items: list[ItemAnswer]
+class ItemsResponse(BaseModel):
+    items: list[ItemResponse]
     total: int | None
     next: str | None
-    notes: Annotated[list[NoteAnswer], Field(description="Why there are no items.")]
+    notes: Annotated[list[NoteResponse], Field(description="Why there are no items.")]
 
 
-class MissingAnswer(BaseModel):
+class MissingResponse(BaseModel):
     """An item whose file has gone, with what was said of it."""
 
     id: str
@@ -170,21 +170,21 @@ class MissingAnswer(BaseModel):
     since: str
 
 
-class MissingItemsAnswer(BaseModel):
-    items: list[MissingAnswer]
+class MissingItemsResponse(BaseModel):
+    items: list[MissingResponse]
     total: int
 
 
-class SkippedAnswer(BaseModel):
+class SkippedResponse(BaseModel):
     id: str
     reason: str
 
 
-class PutAnswer(ItemAnswer):
+class PutResponse(ItemResponse):
     outcome: Outcome
 
 
-class FileAnswer(BaseModel):
+class FileResponse(BaseModel):
     """What became of one image: ``id`` is null and ``reason`` is not where it was skipped."""
 
     name: str
@@ -193,7 +193,7 @@ class FileAnswer(BaseModel):
     reason: str | None
 
 
-class AddedAnswer(BaseModel):
+class AddedResponse(BaseModel):
     indexed: int
     reused: int
     replaced: int
@@ -201,12 +201,12 @@ class AddedAnswer(BaseModel):
     restored: int
     relabelled: int
     kept_by_hand: int
-    files: list[FileAnswer]
-    items: list[ItemAnswer]
-    skipped: list[SkippedAnswer]
+    files: list[FileResponse]
+    items: list[ItemResponse]
+    skipped: list[SkippedResponse]
 
 
-class CollectionAnswer(CollectionSummary):
+class CollectionResponse(CollectionSummary):
     default: bool
     missing: int
     store: str
@@ -222,7 +222,7 @@ class CollectionAnswer(CollectionSummary):
     declared: list[str]
 
 
-class AwayAnswer(BaseModel):
+class AwayResponse(BaseModel):
     """Why a collection cannot be asked; ``code`` is a problem's."""
 
     code: str
@@ -236,15 +236,15 @@ class CollectionEntry(BaseModel):
     items: int | None
     updated_at: str | None
     encoder: str | None
-    error: AwayAnswer | None
+    error: AwayResponse | None
 
 
-class CollectionsAnswer(BaseModel):
+class CollectionsResponse(BaseModel):
     collections: list[CollectionEntry]
     default: str | None
 
 
-class StatsAnswer(BaseModel):
+class StatsResponse(BaseModel):
     items: int
     labels: dict[str, int]
     distinct_labels: int
@@ -258,19 +258,19 @@ class FacetValue(BaseModel):
     count: int
 
 
-class FacetAnswer(BaseModel):
+class FacetResponse(BaseModel):
     field: str
     distinct: int
     values: list[FacetValue]
 
 
-class FacetsAnswer(BaseModel):
+class FacetsResponse(BaseModel):
     total: int
-    facets: list[FacetAnswer]
-    notes: Annotated[list[NoteAnswer], Field(description="Why a field has no values.")]
+    facets: list[FacetResponse]
+    notes: Annotated[list[NoteResponse], Field(description="Why a field has no values.")]
 
 
-class JobAnswer(BaseModel):
+class JobResponse(BaseModel):
     id: str
     collection: str
     kind: Literal["folder", "images"]
@@ -286,11 +286,11 @@ class JobAnswer(BaseModel):
     error: str | None
 
 
-class JobsAnswer(BaseModel):
-    jobs: list[JobAnswer]
+class JobsResponse(BaseModel):
+    jobs: list[JobResponse]
 
 
-class LiveAnswer(BaseModel):
+class LiveResponse(BaseModel):
     status: Literal["ok"]
 
 
@@ -301,11 +301,11 @@ class ReadyCounts(BaseModel):
     away: int
 
 
-class ReadyAnswer(LiveAnswer):
+class ReadyResponse(LiveResponse):
     version: str
     collections: ReadyCounts
 
 
-class AccessAnswer(BaseModel):
+class AccessResponse(BaseModel):
     read: bool
     write: bool

@@ -18,13 +18,13 @@ from lookalike.service.state import in_thread
 if TYPE_CHECKING:
     from lookalike.service.collections import Opened
 
-__all__ = ["Reopening"]
+__all__ = ["RetryRoute"]
 
 # What may come of a collection that is no longer what it was opened as.
 _SIGNS = (CollectionReplacedError, CollectionNotFoundError, StoreError)
 
 
-class Reopening(APIRoute):
+class RetryRoute(APIRoute):
     """A route that is asked once more where its collection was replaced while it was at work.
 
     ``lookalike migrate`` does so to collections that are open, and who removes one and begins it

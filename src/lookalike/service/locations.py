@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.config import Settings, collection_folder
-from lookalike.service.kept import FOLDER, Uploads
+from lookalike.service.upload_files import FOLDER, Uploads
 from lookalike.stores.servers.addresses import names_server, parse_address
 
-__all__ = ["Place", "place_of"]
+__all__ = ["Location", "locate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """``address`` opens the collection called ``name``, ``uploads`` is for what is sent to it.
 
     ``folder`` is where it lies, ``None`` for one on a server.
@@ -24,14 +24,14 @@ class Place:
     uploads: Uploads
 
 
-def place_of(address: str, known: Settings) -> Place:
+def locate(address: str, known: Settings) -> Location:
     """Where an address (a name, a path or a server's) leads. Raises ``CollectionError``."""
     if not names_server(address):
         folder = collection_folder(address, known)
         uploads = Uploads(folder=folder / FOLDER, moves=True)
-        return Place(name=folder.name, address=folder, folder=folder, uploads=uploads)
+        return Location(name=folder.name, address=folder, folder=folder, uploads=uploads)
     server = parse_address(address)
     # Of two collections of one name, each would sweep away what the other has in the same folder.
     own = hashlib.sha256(str(server).encode()).hexdigest()[:8]
     uploads = Uploads(folder=known.home / FOLDER / f"{server.name}-{own}", moves=False)
-    return Place(name=server.name, address=address, folder=None, uploads=uploads)
+    return Location(name=server.name, address=address, folder=None, uploads=uploads)

@@ -25,15 +25,15 @@ from lookalike.core.roots import Root
 from lookalike.errors import StoreFullError
 from lookalike.indexing import failures
 from lookalike.indexing.batch import TAKEN
-from lookalike.service import kept, schemas
+from lookalike.service import schemas, upload_files
 from lookalike.service.collections import Opened
-from lookalike.service.problems import Problem, checked
+from lookalike.service.problems import Problem, validate
 from lookalike.service.schemas import NewItem
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import in_thread
-from lookalike.service.uploads import Body, Upload, decoded, parsed
+from lookalike.service.uploads import Body, Upload, decode_base64, parse_json_field
 
-__all__ = ["Adding", "Arrival", "arrived", "index_kept", "keep_all", "put"]
+__all__ = ["AddedImage", "SentImage", "add_images", "index_images", "read_images", "write_images"]
 
 _AGAIN = "its id comes again later in this request; the last one counts"
 _STOPPED = "the job was stopped before"
@@ -41,7 +41,7 @@ _ATTEMPTS = 8  # at an id that is free; the last has the whole digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class SentImage:
     """An image that was sent, with what is said of it. ``name`` is what its sender calls it."""
 
     said: NewItem
@@ -54,18 +54,18 @@ class Arrival:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Adding:
+class AddedImage:
     """What becomes of an arrival: its ``id``, and its ``outcome`` or the ``reason`` why not.
 
     ``entry`` makes it an item; one that is the same as another one of the request goes with that.
     """
 
-    arrival: Arrival
+    arrival: SentImage
     digest: str
     id: str = ""
     attempt: int = 0
     entry: Entry | None = None
-    first: "Adding | None" = None
+    first: "AddedImage | None" = None
     outcome: Outcome | None = None
     reason: str | None = None
 
@@ -79,18 +79,18 @@ class Adding:
         }
 
 
-def arrived(body: Body, settings: ServiceSettings) -> list[Arrival]:
+def read_images(body: Body, settings: ServiceSettings) -> list[SentImage]:
     """Return the images of a body with what is said of each. Raises ``Problem``."""
     if body.document is not None:
-        found: schemas.NewItems = checked(schemas.NewItems, body.document)
-        if len(found.items) > settings.max_pictures:
-            raise Problem(413, "too-many-parts", f"at most {settings.max_pictures} pictures")
+        found: schemas.NewItems = validate(schemas.NewItems, body.document)
+        if len(found.items) > settings.max_images:
+            raise Problem(413, "too-many-parts", f"at most {settings.max_images} pictures")
         for place, one in enumerate(found.items, 1):
             if one.image_base64 is None:
                 called = repr(one.id or one.name) if one.id or one.name else f"item {place}"
                 raise Problem(422, "no-image", f"{called} has no image_base64")
         return [
-            Arrival(said=one, upload=decoded(one.image_base64 or "", settings))
+            SentImage(said=one, upload=decode_base64(one.image_base64 or "", settings))
             for one in found.items
         ]
     if not body.pictures:
@@ -103,7 +103,7 @@ def arrived(body: Body, settings: ServiceSettings) -> list[Arrival]:
             f"items tells of {len(said)} pictures, and {len(body.pictures)} came",
         )
     return [
-        Arrival(said=one, upload=upload) for one, upload in zip(said, body.pictures, strict=True)
+        SentImage(said=one, upload=upload) for one, upload in zip(said, body.pictures, strict=True)
     ]
 
 
@@ -111,39 +111,41 @@ def _said_in(body: Body) -> list[NewItem]:
     text = body.fields.get("items")
     if not text:
         return []
-    found: schemas.NewItems = checked(schemas.NewItems, {"items": parsed(text[-1], "items")})
+    found: schemas.NewItems = validate(
+        schemas.NewItems, {"items": parse_json_field(text[-1], "items")}
+    )
     return found.items
 
 
-async def put(
+async def add_images(
     opened: Opened,
-    arrivals: Sequence[Arrival],
+    arrivals: Sequence[SentImage],
     *,
     overwrite_by_hand: bool = True,
     remember: bool = True,
-) -> tuple[IndexReport, list[Adding]]:
+) -> tuple[IndexReport, list[AddedImage]]:
     """Keep images and make them items: one of our writers at a time."""
 
-    def work() -> tuple[IndexReport, list[Adding]]:
-        added = keep_all(opened, arrivals)
-        report = index_kept(opened, added, overwrite_by_hand=overwrite_by_hand, remember=remember)
+    def work() -> tuple[IndexReport, list[AddedImage]]:
+        added = write_images(opened, arrivals)
+        report = index_images(opened, added, overwrite_by_hand=overwrite_by_hand, remember=remember)
         return report, added
 
     async with opened.writing:
         return await in_thread(work)
 
 
-def keep_all(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
+def write_images(opened: Opened, arrivals: Sequence[SentImage]) -> list[AddedImage]:
     """Give each image its id, and write it to where it stays. Raises ``StoreFullError``."""
     shop = opened.collection
-    added = [Adding(arrival=one, digest=images.digest(one.upload.data)) for one in arrivals]
+    added = [AddedImage(arrival=one, digest=images.digest(one.upload.data)) for one in arrivals]
     there = _choose_ids(shop, added)
-    root = kept.root_of(shop, opened.place.uploads)
+    root = upload_files.ensure_root(shop, opened.place.uploads)
     try:
         for one in added:
             if one.reason is None and one.first is None:
                 said, data = one.arrival.said, one.arrival.upload.data
-                entry = kept.keep(root, one.id, data, said, before=there.get(one.id))
+                entry = upload_files.write_image(root, one.id, data, said, before=there.get(one.id))
                 one.entry = replace(entry, fresh=said.id is None)
     except StoreFullError:
         _tidy(shop, root, [], [one.entry for one in added if one.entry is not None])
@@ -151,7 +153,7 @@ def keep_all(opened: Opened, arrivals: Sequence[Arrival]) -> list[Adding]:
     return added
 
 
-def _choose_ids(shop: Collection, added: Sequence[Adding]) -> dict[str, Item]:
+def _choose_ids(shop: Collection, added: Sequence[AddedImage]) -> dict[str, Item]:
     """Give each image its id; return the items that have one of these now."""
     chosen = {one.arrival.said.id: one for one in added if one.arrival.said.id is not None}
     there = dict(shop.store.items.get([one for one in chosen if is_text(one)]))
@@ -169,7 +171,9 @@ def _choose_ids(shop: Collection, added: Sequence[Adding]) -> dict[str, Item]:
     return there
 
 
-def _name(shop: Collection, unnamed: Sequence[Adding], ours: dict[str, Adding]) -> dict[str, Item]:
+def _name(
+    shop: Collection, unnamed: Sequence[AddedImage], ours: dict[str, AddedImage]
+) -> dict[str, Item]:
     """Give an id to images that came without one; ``ours`` are those of this request.
 
     Return the items that have one of these: each is the very image that came.
@@ -178,12 +182,12 @@ def _name(shop: Collection, unnamed: Sequence[Adding], ours: dict[str, Adding]) 
     waiting = list(unnamed)
     while waiting:
         for one in waiting:
-            suffix = kept.suffix_of(one.arrival.upload.data)
+            suffix = upload_files.suffix_of(one.arrival.upload.data)
             one.id = alternative(
                 id_from_name(one.arrival.name, suffix=suffix), one.digest, one.attempt
             )
         there = shop.store.items.get([one.id for one in waiting])
-        later: list[Adding] = []
+        later: list[AddedImage] = []
         for one in waiting:
             other, item = ours.get(one.id), there.get(one.id)
             digest = other.digest if other is not None else item.digest if item else one.digest
@@ -200,9 +204,9 @@ def _name(shop: Collection, unnamed: Sequence[Adding], ours: dict[str, Adding]) 
     return same
 
 
-def index_kept(
+def index_images(
     opened: Opened,
-    added: Sequence[Adding],
+    added: Sequence[AddedImage],
     *,
     overwrite_by_hand: bool = False,
     remember: bool = True,
@@ -216,7 +220,7 @@ def index_kept(
     ``path`` of what the report says was skipped is its name.
     """
     shop = opened.collection
-    root = kept.root_of(shop, opened.place.uploads)
+    root = upload_files.ensure_root(shop, opened.place.uploads)
     waiting = [one for one in added if one.entry is not None]
     before = dict(shop.store.items.get([one.id for one in waiting]))
     reports = []
@@ -251,8 +255,8 @@ def index_kept(
 
 
 def _taken(
-    shop: Collection, tried: Sequence[Adding], report: IndexReport, added: Sequence[Adding]
-) -> list[Adding]:
+    shop: Collection, tried: Sequence[AddedImage], report: IndexReport, added: Sequence[AddedImage]
+) -> list[AddedImage]:
     """Those whose id somebody else was quicker at, with other ids; note why others were skipped."""
     reasons = {one.path: one.reason for one in report.skipped}
     again = []
@@ -271,7 +275,7 @@ def _taken(
 
 
 def _note(
-    shop: Collection, added: Sequence[Adding], report: IndexReport, before: dict[str, Item]
+    shop: Collection, added: Sequence[AddedImage], report: IndexReport, before: dict[str, Item]
 ) -> None:
     now = shop.store.items.get([one.id for one in added if one.entry is not None]) if added else {}
     for one in added:
@@ -296,6 +300,6 @@ def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequenc
     used = {item.path for item in now.values()}
     files = {entry.path for entry in entries}
     files |= {item.path for item in before if item.root == root.name and item.path}
-    kept.forget(root, files - used)
+    upload_files.delete_images(root, files - used)
     # A failed upload has no file that could be tried again.
     shop.store.skips.delete(root.name, sorted(files - used))

@@ -18,7 +18,7 @@ from lookalike.service.schemas import Options
 from lookalike.service.state import Service, in_thread
 from lookalike.service.uploads import Upload
 
-__all__ = ["Part", "searched", "with_links"]
+__all__ = ["Part", "add_links", "search_document"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +42,7 @@ class Part:
         return document if self.crop is None else document | {"crop": [*self.crop]}
 
 
-async def searched(
+async def search_document(
     service: Service,
     opened: Opened,
     parts: Sequence[Part],
@@ -113,13 +113,13 @@ def _hits_json(
     service: Service, opened: Opened, results: Results, options: Options
 ) -> list[dict[str, Json]]:
     documents = hits_json(opened.collection, results)
-    with_links(service, opened, [hit.item for hit in results], documents)
+    add_links(service, opened, [hit.item for hit in results], documents)
     if options.fields is None:
         return documents
     return [_chosen(document, options.fields) for document in documents]
 
 
-def with_links(
+def add_links(
     service: Service, opened: Opened, items: Sequence[Item], documents: Sequence[dict[str, Json]]
 ) -> None:
     """Say in each item's document where its pictures are had from."""

@@ -11,7 +11,7 @@ from live import Live, hits, serving
 from lookalike.analysis import calibration
 from lookalike.output.json_documents import hits_json
 from lookalike.search import ItemRef, Query, SearchOptions, run
-from lookalike.service.levels import Levels
+from lookalike.service.match_levels import MatchLevels
 
 PNG = {"Content-Type": "image/png"}
 
@@ -113,7 +113,7 @@ def test_the_word_is_a_member_that_may_be_left_out(own: Live) -> None:
 
 def test_what_cannot_be_kept_is_still_measured_once(many: Path) -> None:
     with lookalike.open(many / "collections" / "many", create=False) as shop:
-        levels = Levels(shop, shop)
+        levels = MatchLevels(shop, shop)
         assert levels.known("weak") is None
         scale = levels.measured()
         shop.store.settings.set("calibration", None)  # as if nothing could be written
@@ -125,7 +125,7 @@ def test_what_cannot_be_kept_is_still_measured_once(many: Path) -> None:
 def test_levels_go_with_the_items_that_they_were_measured_on(many: Path, tmp_path: Path) -> None:
     shutil.copytree(many / "collections", tmp_path / "collections")
     with lookalike.open(tmp_path / "collections" / "many", create=False) as shop:
-        levels = Levels(shop, shop)
+        levels = MatchLevels(shop, shop)
         levels.measured()
         for number in range(20):
             shop.remove(f"{number}.png")

@@ -6,10 +6,10 @@ from lookalike.service.uploads import Upload
 from lookalike.sources.download import Politeness
 from lookalike.sources.download.fetch import OK, fetch, open_session
 
-__all__ = ["fetched"]
+__all__ = ["fetch_image"]
 
 
-async def fetched(url: str, settings: ServiceSettings) -> Upload:
+async def fetch_image(url: str, settings: ServiceSettings) -> Upload:
     """The bytes behind a URL, from public addresses alone, within the limits of an upload.
 
     Raises ``Problem``: 403 where URLs are off, 422 with the reason where nothing comes.

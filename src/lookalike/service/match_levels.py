@@ -15,12 +15,12 @@ from lookalike.analysis.calibration import (
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
-__all__ = ["Levels"]
+__all__ = ["MatchLevels"]
 
 _FRESH_S = 1.0  # how old may be what is told without looking
 
 
-class Levels:
+class MatchLevels:
     """The calibration of ``collection``, in memory while it holds; ``aside`` is to measure by.
 
     A collection that is read only cannot keep what was measured. Only ``measured`` takes long; that

@@ -3,10 +3,10 @@
 import threading
 from collections import OrderedDict
 
-__all__ = ["Thumbnails"]
+__all__ = ["ThumbnailCache"]
 
 
-class Thumbnails:
+class ThumbnailCache:
     """The last small pictures, up to ``most`` bytes."""
 
     def __init__(self, most: int = 64 * 2**20) -> None:
