@@ -181,8 +181,8 @@ def test_that_one_is_away_and_back_is_logged_once_each(
         look_again(live)
         assert live.client.get("/health/ready").status_code == 200
     told = [one.message for one in caplog.records if one.name == "lookalike.service"]
-    assert sum("shop cannot be asked: there is no collection" in one for one in told) == 1
-    assert told.count("shop can be asked again") == 1
+    assert sum("shop is unavailable: there is no collection" in one for one in told) == 1
+    assert told.count("shop is available again") == 1
 
 
 def test_a_server_that_never_answers_holds_up_no_other_collection(home: Path) -> None:

@@ -69,7 +69,7 @@ def test_metrics_count_by_route_and_never_by_what_was_sent(own: Live) -> None:
     assert value(f'lookalike_requests_total{{method="GET",{route},status="200"}}') == 4
     assert value(f'lookalike_requests_total{{method="GET",{route},status="404"}}') == 2
     assert value(f"lookalike_request_seconds_count{{{route}}}") == 6
-    assert value("lookalike_encode_batch_pictures_sum") == 1
+    assert value("lookalike_encode_batch_images_sum") == 1
     assert value('lookalike_items{collection="shop"}') == 13
     assert value("lookalike_encode_waiting") == 0
     assert value("lookalike_requests_open") == 1  # this one
@@ -181,7 +181,7 @@ def test_settings_come_from_the_environment_as_well(home: Path) -> None:
 def test_a_port_that_is_taken_and_an_unknown_collection_are_one_message(home: Path) -> None:
     with process(home) as (address, _):
         for arguments, words in (
-            (["--port", str(urlsplit(address).port)], "cannot be served from"),
+            (["--port", str(urlsplit(address).port)], "cannot be used"),
             (["nowhere"], "there is no collection"),
             (["shop", str(home / "collections" / "shop")], "two collections are called shop"),
         ):

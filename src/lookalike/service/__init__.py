@@ -1,8 +1,8 @@
-"""REST, and the page that is built on it: one process that serves collections.
+"""The REST API and the web page: one process that serves collections.
 
     app = create_app(collections, settings, metrics)
 
-Nothing here is global: each app has its own parts. ``lookalike serve`` runs one.
+There is no global state: each app has its own parts. ``lookalike serve`` runs one.
 """
 
 from lookalike.service.app import create_app

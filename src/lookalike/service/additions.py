@@ -1,8 +1,8 @@
-"""Images on their way into a collection: named, kept as files, made items, and told of one by one.
+"""Adding uploaded images to a collection: choose ids, store files, index, and report on each one.
 
-An image whose sender gave it an id takes the place of the item that has the id. One that came with
-a file name alone never does: where another image has that name as its id, it is given an id of its
-own, made of the name and of its content.
+An image with an id replaces the item that has this id. An image with only a file name never
+replaces anything: if another image has the name as its id, it gets an id made of the name and of
+its content.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,32 +35,33 @@ from lookalike.service.uploads import Body, Upload, decode_base64, parse_json_fi
 
 __all__ = ["AddedImage", "SentImage", "add_images", "index_images", "read_images", "write_images"]
 
-_AGAIN = "its id comes again later in this request; the last one counts"
-_STOPPED = "the job was stopped before"
-_ATTEMPTS = 8  # at an id that is free; the last has the whole digest
+_AGAIN = "another image later in this request has the same id; the last one counts"
+_STOPPED = "the job was stopped before this image"
+_ATTEMPTS = 8  # to find a free id; the last attempt uses the whole digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentImage:
-    """An image that was sent, with what is said of it. ``name`` is what its sender calls it."""
+    """An image that was sent, with its fields. ``name`` is the name that the client gave it."""
 
     said: NewItem
     upload: Upload
 
     @property
     def name(self) -> str:
-        called = self.said.id or self.said.name or self.upload.name
-        return called.encode("utf-8", "backslashreplace").decode()
+        name = self.said.id or self.said.name or self.upload.name
+        return name.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class AddedImage:
-    """What becomes of an arrival: its ``id``, and its ``outcome`` or the ``reason`` why not.
+    """What happens to an image: its ``id``, and its ``outcome`` or the ``reason`` for skipping it.
 
-    ``entry`` makes it an item; one that is the same as another one of the request goes with that.
+    ``entry`` is what is indexed. An image that repeats an earlier one of the request shares the
+    outcome of that one, ``first``.
     """
 
-    arrival: SentImage
+    sent: SentImage
     digest: str
     id: str = ""
     attempt: int = 0
@@ -70,9 +71,9 @@ class AddedImage:
     reason: str | None = None
 
     def document(self) -> dict[str, Json]:
-        """As answers tell of it."""
+        """Return its entry in ``files`` of the response."""
         return {
-            "name": self.arrival.name,
+            "name": self.sent.name,
             "id": self.id if self.reason is None else None,
             "outcome": self.outcome if self.reason is None else "skipped",
             "reason": self.reason,
@@ -80,30 +81,30 @@ class AddedImage:
 
 
 def read_images(body: Body, settings: ServiceSettings) -> list[SentImage]:
-    """Return the images of a body with what is said of each. Raises ``Problem``."""
+    """Return the images of a body with the fields of each. Raise ``Problem``."""
     if body.document is not None:
         found: schemas.NewItems = validate(schemas.NewItems, body.document)
         if len(found.items) > settings.max_images:
-            raise Problem(413, "too-many-parts", f"at most {settings.max_images} pictures")
+            raise Problem(413, "too-many-parts", f"at most {settings.max_images} images")
         for place, one in enumerate(found.items, 1):
             if one.image_base64 is None:
-                called = repr(one.id or one.name) if one.id or one.name else f"item {place}"
-                raise Problem(422, "no-image", f"{called} has no image_base64")
+                name = repr(one.id or one.name) if one.id or one.name else f"item {place}"
+                raise Problem(422, "no-image", f"{name} has no image_base64")
         return [
             SentImage(said=one, upload=decode_base64(one.image_base64 or "", settings))
             for one in found.items
         ]
-    if not body.pictures:
-        raise Problem(422, "no-image", "send pictures, in a form or as JSON")
-    said = _said_in(body) or [NewItem() for _ in body.pictures]
-    if len(said) != len(body.pictures):
+    if not body.images:
+        raise Problem(422, "no-image", "send images, in a form or as JSON")
+    said = _said_in(body) or [NewItem() for _ in body.images]
+    if len(said) != len(body.images):
         raise Problem(
             422,
             "items-and-images",
-            f"items tells of {len(said)} pictures, and {len(body.pictures)} came",
+            f"items describes {len(said)} images, but {len(body.images)} were sent",
         )
     return [
-        SentImage(said=one, upload=upload) for one, upload in zip(said, body.pictures, strict=True)
+        SentImage(said=one, upload=upload) for one, upload in zip(said, body.images, strict=True)
     ]
 
 
@@ -119,15 +120,18 @@ def _said_in(body: Body) -> list[NewItem]:
 
 async def add_images(
     opened: Opened,
-    arrivals: Sequence[SentImage],
+    sent_images: Sequence[SentImage],
     *,
     overwrite_by_hand: bool = True,
     remember: bool = True,
 ) -> tuple[IndexReport, list[AddedImage]]:
-    """Keep images and make them items: one of our writers at a time."""
+    """Store and index images, and return the report with what happened to each image.
+
+    One request at a time writes to a collection.
+    """
 
     def work() -> tuple[IndexReport, list[AddedImage]]:
-        added = write_images(opened, arrivals)
+        added = write_images(opened, sent_images)
         report = index_images(opened, added, overwrite_by_hand=overwrite_by_hand, remember=remember)
         return report, added
 
@@ -135,16 +139,16 @@ async def add_images(
         return await in_thread(work)
 
 
-def write_images(opened: Opened, arrivals: Sequence[SentImage]) -> list[AddedImage]:
-    """Give each image its id, and write it to where it stays. Raises ``StoreFullError``."""
+def write_images(opened: Opened, sent_images: Sequence[SentImage]) -> list[AddedImage]:
+    """Choose an id for each image, and write it to its file. Raise ``StoreFullError``."""
     shop = opened.collection
-    added = [AddedImage(arrival=one, digest=images.digest(one.upload.data)) for one in arrivals]
+    added = [AddedImage(sent=one, digest=images.digest(one.upload.data)) for one in sent_images]
     there = _choose_ids(shop, added)
     root = upload_files.ensure_root(shop, opened.place.uploads)
     try:
         for one in added:
             if one.reason is None and one.first is None:
-                said, data = one.arrival.said, one.arrival.upload.data
+                said, data = one.sent.said, one.sent.upload.data
                 entry = upload_files.write_image(root, one.id, data, said, before=there.get(one.id))
                 one.entry = replace(entry, fresh=said.id is None)
     except StoreFullError:
@@ -154,11 +158,11 @@ def write_images(opened: Opened, arrivals: Sequence[SentImage]) -> list[AddedIma
 
 
 def _choose_ids(shop: Collection, added: Sequence[AddedImage]) -> dict[str, Item]:
-    """Give each image its id; return the items that have one of these now."""
-    chosen = {one.arrival.said.id: one for one in added if one.arrival.said.id is not None}
+    """Choose an id for each image; return the items that have one of these ids now."""
+    chosen = {one.sent.said.id: one for one in added if one.sent.said.id is not None}
     there = dict(shop.store.items.get([one for one in chosen if is_text(one)]))
     for one in added:
-        given = one.arrival.said.id
+        given = one.sent.said.id
         if given is not None:
             one.id = given
             problem = None if given in there else id_problem(given)
@@ -167,24 +171,24 @@ def _choose_ids(shop: Collection, added: Sequence[AddedImage]) -> dict[str, Item
             elif chosen[given] is not one:
                 one.reason = _AGAIN
     ours = {one.id: one for one in added if one.id and one.reason is None}
-    there |= _name(shop, [one for one in added if one.arrival.said.id is None], ours)
+    there |= _name(shop, [one for one in added if one.sent.said.id is None], ours)
     return there
 
 
 def _name(
     shop: Collection, unnamed: Sequence[AddedImage], ours: dict[str, AddedImage]
 ) -> dict[str, Item]:
-    """Give an id to images that came without one; ``ours`` are those of this request.
+    """Choose ids for images without one; ``ours`` are the ids of this request.
 
-    Return the items that have one of these: each is the very image that came.
+    Return the items that have one of these ids: each holds exactly the image that was sent.
     """
     same: dict[str, Item] = {}
     waiting = list(unnamed)
     while waiting:
         for one in waiting:
-            suffix = upload_files.suffix_of(one.arrival.upload.data)
+            suffix = upload_files.suffix_of(one.sent.upload.data)
             one.id = alternative(
-                id_from_name(one.arrival.name, suffix=suffix), one.digest, one.attempt
+                id_from_name(one.sent.name, suffix=suffix), one.digest, one.attempt
             )
         there = shop.store.items.get([one.id for one in waiting])
         later: list[AddedImage] = []
@@ -213,11 +217,11 @@ def index_images(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Make kept images items, and note in ``added`` what became of each.
+    """Index stored images, and set in ``added`` what happened to each.
 
-    The file of an image that cannot be used is deleted again; what it was to replace stays. With
-    ``remember``, the collection remembers the reason (``info --skipped``).
-    ``path`` of what the report says was skipped is its name.
+    The file of an image that cannot be used is deleted again; the item that it should have replaced
+    stays. With ``remember``, the collection stores the reason (``info --skipped``). In the report,
+    the ``path`` of a skipped image is its name.
     """
     shop = opened.collection
     root = upload_files.ensure_root(shop, opened.place.uploads)
@@ -226,7 +230,7 @@ def index_images(
     reports = []
     try:
         while waiting:
-            # Who was quicker since the ids were chosen keeps theirs, and these get others.
+            # If another request took an id meanwhile, the image here gets another id.
             if stop():
                 report = IndexReport(interrupted=True)
             else:
@@ -245,8 +249,8 @@ def index_images(
         _tidy(shop, root, list(before.values()), entries)
     report = together(reports)
     _note(shop, added, report, before)
-    skipped = [Skipped(path=one.arrival.name, reason=one.reason) for one in added if one.reason]
-    # Their files are gone, so they are remembered by their names. Who sent one alone is told.
+    skipped = [Skipped(path=one.sent.name, reason=one.reason) for one in added if one.reason]
+    # Their files are deleted, so they are listed by name. `put` of a single image raises instead.
     failed = [one for one in skipped if one.reason not in (_AGAIN, _STOPPED)]
     if remember:
         failures.remember(shop.store, "uploads", failed, whole=False, kind="id")
@@ -257,7 +261,7 @@ def index_images(
 def _taken(
     shop: Collection, tried: Sequence[AddedImage], report: IndexReport, added: Sequence[AddedImage]
 ) -> list[AddedImage]:
-    """Those whose id somebody else was quicker at, with other ids; note why others were skipped."""
+    """Return the images whose id was taken meanwhile, with new ids; set why others were skipped."""
     reasons = {one.path: one.reason for one in report.skipped}
     again = []
     for one in tried:
@@ -294,12 +298,12 @@ def _note(
 
 
 def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]) -> None:
-    """Delete kept files that came to nothing, and those of what was replaced."""
+    """Delete stored files that no item uses: of failed and of replaced images."""
     ids = {entry.id for entry in entries} | {item.id for item in before}
     now = shop.store.items.get(sorted(ids))
     used = {item.path for item in now.values()}
     files = {entry.path for entry in entries}
     files |= {item.path for item in before if item.root == root.name and item.path}
     upload_files.delete_images(root, files - used)
-    # A failed upload has no file that could be tried again.
+    # A failed upload has no file for another try.
     shop.store.skips.delete(root.name, sorted(files - used))

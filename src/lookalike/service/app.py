@@ -1,4 +1,4 @@
-"""The app: routes, middleware, and what they share, put together."""
+"""The app: routes, middleware, and the parts that they share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +19,10 @@ from lookalike.service.keys import Reads
 from lookalike.service.metrics import Metrics, MetricsMiddleware
 from lookalike.service.openapi import complete
 from lookalike.service.paths import RawPaths
-from lookalike.service.routes import collections as catalogue
-from lookalike.service.routes import health, items, search
-from lookalike.service.routes import images as pictures
+from lookalike.service.routes import collections as collection_routes
+from lookalike.service.routes import health, items, older_forms, search
+from lookalike.service.routes import images as image_routes
 from lookalike.service.routes import jobs as job_routes
-from lookalike.service.routes import older_forms as older
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import Service, in_thread, named
 from lookalike.service.uploads import BodyLimits
@@ -32,18 +31,18 @@ __all__ = ["create_app"]
 
 _VERSION: str = import_module("lookalike").__version__
 _ONE = "/v1/collections/{name}"
-# What is below an item comes before the item: an id may hold slashes.
+# Routes below an item come before the item's own, because an id may contain slashes.
 _ROUTERS = (
     search.router,
-    pictures.router,
+    image_routes.router,
     items.router,
-    catalogue.router,
+    collection_routes.router,
     job_routes.router,
 )
 
 
 def create_app(collections: Collections, settings: ServiceSettings, metrics: Metrics) -> FastAPI:
-    """An ASGI app that serves ``collections``, and closes them at its end.
+    """Return an ASGI app that serves ``collections``, and closes them when it ends.
 
     ``metrics`` is the meter that the collections were given.
     """
@@ -56,9 +55,9 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     )
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if (first := collections.default()) is not None:
-            # Its network opens meanwhile; of one that is away, who asks for it is told.
+            # Load its encoder now. If it is unreachable, its requests report that.
             await service.availability.one(first, timeout_s=health.TIMEOUT_S)
         yield
         await service.jobs.close()
@@ -67,26 +66,30 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     app = FastAPI(
         title="lookalike",
         version=_VERSION,
-        description="Visual search: hand in a picture, get the ones that look alike.",
+        description="Visual search: send an image, get the items that look like it.",
         openapi_url="/v1/openapi.json",
-        docs_url=None,  # FastAPI's page takes its scripts from another host
+        docs_url=None,  # FastAPI's page loads scripts from another host
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,  # what generated clients call it
-        lifespan=life,
-        responses={"default": {"model": schemas.ProblemResponse, "description": "A problem."}},
+        generate_unique_id_function=lambda route: (
+            route.name
+        ),  # the method name in generated clients
+        lifespan=lifespan,
+        responses={
+            "default": {"model": schemas.ProblemResponse, "description": "A problem (RFC 9457)."}
+        },
     )
     app.state.service = service
     problems.register(app)
     app.include_router(health.router)
     app.include_router(keys.router, prefix="/v1")
-    app.include_router(catalogue.all_router, prefix="/v1", dependencies=[Reads])
-    named_too = [Reads, Depends(named)]
-    app.include_router(catalogue.one_router, prefix=_ONE, dependencies=named_too)
+    app.include_router(collection_routes.all_router, prefix="/v1", dependencies=[Reads])
+    for_named = [Reads, Depends(named)]
+    app.include_router(collection_routes.one_router, prefix=_ONE, dependencies=for_named)
     for router in _ROUTERS:
-        app.include_router(router, prefix=_ONE, dependencies=named_too)
+        app.include_router(router, prefix=_ONE, dependencies=for_named)
         app.include_router(router, prefix="/v1", dependencies=[Reads], include_in_schema=False)
-    app.include_router(older.router, dependencies=[Reads])
+    app.include_router(older_forms.router, dependencies=[Reads])
     complete(app)
     _serve_page(app)
     app.add_middleware(RawPaths)

@@ -1,4 +1,4 @@
-"""How each collection stands: what it holds, or why it cannot be asked; told without delay."""
+"""The availability of each collection: what it holds, or why it cannot be used."""
 
 import asyncio
 import logging
@@ -13,13 +13,16 @@ from lookalike.service.collections import Collections
 
 __all__ = ["Availability", "AvailabilityMonitor"]
 
-_FRESH_S = 1.0  # how old may be what is told
+_FRESH_S = 1.0  # a check is reused for this long
 _LOG = logging.getLogger("lookalike.service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """``document`` is what answers say of a collection, ``error`` why there is none."""
+    """Whether a collection can be used.
+
+    ``document`` describes it, as in responses; ``error`` says why there is none.
+    """
 
     name: str
     document: dict[str, Json] | None = None
@@ -33,10 +36,11 @@ class _Check:
 
 
 class AvailabilityMonitor:
-    """Looks at collections: at each once at a time, and once a second at most.
+    """Checks collections: each one once at a time, and at most once a second.
 
-    A check has a thread of its own, for a server that does not answer keeps it for minutes: that
-    must hold up neither who asks nor the end of the process. To be used on one event loop.
+    Each check runs on its own daemon thread, because a server that does not respond can block it
+    for minutes. That must delay neither requests nor the end of the process. Use it on one event
+    loop.
     """
 
     def __init__(self, collections: Collections) -> None:
@@ -45,11 +49,11 @@ class AvailabilityMonitor:
         self._away: set[str] = set()
 
     async def of(self, names: Iterable[str], *, timeout_s: float) -> list[Availability]:
-        """``one`` for each, at the same time."""
+        """Return ``one`` of each name; they are checked at the same time."""
         return await asyncio.gather(*(self.one(name, timeout_s=timeout_s) for name in names))
 
     async def one(self, name: str, *, timeout_s: float) -> Availability:
-        """How a collection stands; one that has not answered after ``patience_s`` is away."""
+        """Return whether a collection can be used. After ``timeout_s`` it counts as unreachable."""
         loop = asyncio.get_running_loop()
         check = self._checks.get(name)
         if check is None or (check.result.done() and loop.time() - check.began > _FRESH_S):
@@ -59,7 +63,7 @@ class AvailabilityMonitor:
             await asyncio.wait({check.result}, timeout=rest)
         if check.result.done():
             return check.result.result()
-        late = f"{name} has not answered within {timeout_s:g} s"
+        late = f"{name} did not respond within {timeout_s:g} s"
         return Availability(name=name, error=StoreUnreachableError(late))
 
     def _start_check(self, name: str) -> asyncio.Future[Availability]:
@@ -69,9 +73,9 @@ class AvailabilityMonitor:
         def check() -> None:
             try:
                 state = self._check(name)
-            except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            except Exception as error:  # noqa: BLE001 - raised again by the waiting caller
                 failed = error
-                with suppress(RuntimeError):  # the service has ended meanwhile
+                with suppress(RuntimeError):  # the service has stopped meanwhile
                     loop.call_soon_threadsafe(result.set_exception, failed)
             else:
                 with suppress(RuntimeError):
@@ -84,11 +88,11 @@ class AvailabilityMonitor:
         try:
             document = self._collections.get(name).document()
         except LookalikeError as error:
-            if name not in self._away:  # once, and not at every probe
-                _LOG.warning("%s cannot be asked: %s", name, error)
+            if name not in self._away:  # log it once, not at every probe
+                _LOG.warning("%s is unavailable: %s", name, error)
                 self._away.add(name)
             return Availability(name=name, error=error)
         if name in self._away:
-            _LOG.warning("%s can be asked again", name)
+            _LOG.warning("%s is available again", name)
             self._away.discard(name)
         return Availability(name=name, document=document)

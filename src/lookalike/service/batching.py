@@ -1,10 +1,10 @@
-"""Pictures of concurrent requests, shared out among the cores, or encoded together.
+"""Query images of concurrent requests, distributed over the cores, or encoded in batches.
 
     request → wait for a free lane → decode, prepare, encode (the lane's thread) → request
 
-Nobody waits for company: while the lanes are busy it gathers by itself. A lane that is free takes
-as many of those that wait as the encoder takes best. On processor cores that is one: a batch is no
-faster there, and each of its requests would wait for all of it.
+No request waits for a batch to fill: requests queue up while all lanes are busy, and a free lane
+takes as many of them as suit the encoder. On CPU cores that is one image: a batch is no faster
+there, and each of its requests would wait for the whole batch.
 """
 
 import asyncio
@@ -22,26 +22,26 @@ from lookalike.service.problems import Busy
 
 __all__ = ["Batcher", "Meter"]
 
-_LANES = 4  # of an encoder of batches: more would make them small
+_LANES = 4  # for an encoder that uses batches: more lanes would make batches small
 _Outcome: TypeAlias = Encoded | Exception
 
 
 class Meter(Protocol):
-    """Hears of the work."""
+    """Receives counts and times."""
 
-    def batch(self, pictures: int, seconds: float) -> None:
-        """``pictures`` were encoded together."""
+    def batch(self, images: int, seconds: float) -> None:
+        """Record a batch of ``images`` and its encoding time."""
 
     def waiting(self, change: int) -> None:
-        """So many more pictures are in work than before, of whichever collection."""
+        """Record a change of the number of images in progress, in all collections."""
 
 
 class Batcher:
-    """Encodes for one collection. To be used on one event loop.
+    """Encodes query images for one collection. Use it on one event loop.
 
-    ``encoder`` runs up to ``lanes`` batches at a time, of ``most`` pictures at most (by default as
-    the collection's encoder takes them best). At most ``limit`` pictures are in work, then ``Busy``
-    is raised: what waits is bytes, and no more pictures are decoded at a time than there are lanes.
+    ``encoder`` runs up to ``lanes`` batches at a time, of at most ``most`` images (by default the
+    encoder's batch size). At most ``limit`` images are in progress; beyond that ``Busy`` is raised.
+    Waiting images are bytes: only as many are decoded at a time as there are lanes.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Batcher:
         self._inside = 0
         self._waiting: list[_Waiting] = []
         self._runs: set[asyncio.Task[None]] = set()
-        self._each_s = 0.02  # a picture's share of a lane's time, as it was lately
+        self._each_s = 0.02  # recent lane time per image, in seconds
 
     @property
     def encoding(self) -> bool:
@@ -72,22 +72,22 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """How many pictures wait for a lane."""
+        """The number of images that wait for a lane."""
         return len(self._waiting)
 
-    async def encode(self, picture: bytes, *, crop: Box | None = None) -> Encoded:
-        """As ``Collection.encode``, beside what others bring. Raises ``Busy`` also."""
+    async def encode(self, image: bytes, *, crop: Box | None = None) -> Encoded:
+        """Return ``Collection.encode`` of an image, in a batch with others. Also raise ``Busy``."""
         if self._inside >= self._limit:
             raise Busy(
-                f"{self._inside} pictures are in work already; try again shortly",
+                f"{self._inside} images are being processed already; try again shortly",
                 retry_s=self._inside * self._each_s / self._lanes,
             )
-        one = _Waiting(picture, crop, asyncio.get_running_loop().create_future())
+        one = _Waiting(image, crop, asyncio.get_running_loop().create_future())
         self._count(1)
         try:
             self._waiting.append(one)
             self._wake()
-            return await one.answer
+            return await one.result
         finally:
             self._count(-1)
 
@@ -96,8 +96,10 @@ class Batcher:
         self._meter.waiting(change)
 
     def _wake(self) -> None:
-        """Give what waits to the lanes that are free."""
-        self._waiting = [one for one in self._waiting if not one.answer.done()]  # some have gone
+        """Assign waiting images to free lanes."""
+        self._waiting = [
+            one for one in self._waiting if not one.result.done()
+        ]  # drop those whose request was cancelled
         most = self._most or self._collection.batch_size
         lanes = self._lanes if most == 1 else min(self._lanes, _LANES)
         while self._waiting and len(self._runs) < lanes:
@@ -114,10 +116,10 @@ class Batcher:
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
         try:
-            done = await loop.run_in_executor(self._encoder, _worked, self._collection, batch)
+            done = await loop.run_in_executor(self._encoder, _run_batch, self._collection, batch)
         except asyncio.CancelledError:
             for one in batch:
-                one.answer.cancel()
+                one.result.cancel()
             raise
         for one, outcome in zip(batch, done.outcomes, strict=True):
             _settle(one, outcome)
@@ -132,51 +134,51 @@ class Batcher:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    picture: bytes
+    image: bytes
     crop: Box | None
-    answer: asyncio.Future[Encoded]
+    result: asyncio.Future[Encoded]
 
 
 class _Done(NamedTuple):
-    """What became of each picture of a batch, how many were encoded, and in what time."""
+    """The outcome of each image of a batch, how many were encoded, and in how many seconds."""
 
     outcomes: list[_Outcome]
     encoded: int
     seconds: float
 
 
-def _worked(collection: Collection, batch: Sequence[_Waiting]) -> _Done:
+def _run_batch(collection: Collection, batch: Sequence[_Waiting]) -> _Done:
     outcomes: list[_Outcome | None] = []
     prepared: list[PreparedQuery] = []
     for one in batch:
         try:
-            prepared.append(collection.prepare(one.picture, crop=one.crop))
+            prepared.append(collection.prepare(one.image, crop=one.crop))
             outcomes.append(None)
-        except Exception as error:  # noqa: BLE001 - raised again in the request that it belongs to
+        except Exception as error:  # noqa: BLE001 - raised again in its request
             outcomes.append(error)
     began = time.perf_counter()
-    encoded = iter(_encoded(collection, prepared) if prepared else [])
+    encoded = iter(_encode(collection, prepared) if prepared else [])
     seconds = time.perf_counter() - began
     settled = [next(encoded) if outcome is None else outcome for outcome in outcomes]
     return _Done(settled, len(prepared), seconds)
 
 
-def _encoded(collection: Collection, prepared: list[PreparedQuery]) -> list[_Outcome]:
+def _encode(collection: Collection, prepared: list[PreparedQuery]) -> list[_Outcome]:
     try:
         return [*collection.encode_prepared(prepared)]
     except LookalikeError as error:
         if len(prepared) == 1:
             return [error]
-        # One picture without a direction must not harm its neighbours.
-        return [outcome for one in prepared for outcome in _encoded(collection, [one])]
-    except Exception as error:  # noqa: BLE001 - likewise
+        # One image without a usable embedding must not fail the others.
+        return [outcome for one in prepared for outcome in _encode(collection, [one])]
+    except Exception as error:  # noqa: BLE001 - as above
         return [error] * len(prepared)
 
 
 def _settle(one: _Waiting, outcome: _Outcome) -> None:
-    if one.answer.done():  # its request has gone
+    if one.result.done():  # its request was cancelled
         return
     if isinstance(outcome, Encoded):
-        one.answer.set_result(outcome)
+        one.result.set_result(outcome)
     else:
-        one.answer.set_exception(outcome)
+        one.result.set_exception(outcome)

@@ -1,4 +1,4 @@
-"""The collections that a service serves: opened when first asked for, closed at the end."""
+"""The collections that a service serves: opened at their first use, closed at the end."""
 
 import asyncio
 import logging
@@ -46,20 +46,20 @@ __all__ = ["Collections", "Opened"]
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
 _VERSION = re.compile(r"(.+)-[0-9a-f]{8}")  # see ``migrating.version_name``
 _ASKED = 8  # requests to a server at a time
-_FRESH_S = 1.0  # how old may be what is told of collections
+_FRESH_S = 1.0  # what is known of collections is reused for this long
 _LOG = logging.getLogger("lookalike.service")
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Opened:
-    """A collection that is open, and what encodes for it.
+    """An open collection, and the batcher that encodes for it.
 
-    ``aside`` is the same one opened once more, for questions that look at every item: a connection
-    answers one question at a time, and a search must not wait behind them.
+    ``aside`` is the same collection, opened a second time for queries that scan all items: a
+    connection runs one query at a time, and searches must not wait for scans.
 
-    One that has been replaced stays open for the requests that have it, and is closed with the
-    last of them. One on a server has ``threads`` of its own: where that does not answer, none are
-    held that others need.
+    A collection that was replaced stays open for the requests that use it, and is closed with the
+    last of them. A collection on a server has its own ``threads``, so that a server that does not
+    respond blocks no thread that other collections need.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Opened:
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one writer of ours at a time
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)  # likewise, of the levels
     _said: tuple[float, dict[str, "Json"]] | None = None
-    _looked: float = -math.inf  # when a server was last asked whether it is still this one
+    _looked: float = -math.inf  # when a server last confirmed that it is still the same collection
 
     def __post_init__(self) -> None:
         self._looked = time.monotonic()
@@ -80,37 +80,35 @@ class Opened:
 
     @property
     def address(self) -> str:
-        """Where the API has it."""
+        """The path of the collection in the API."""
         return f"/v1/collections/{quote(self.name, safe='')}"
 
     def is_current(self) -> bool:
-        """Whether it still is what lies at its address. Asks a server, and raises what that does"""
+        """Return whether it is still the collection at its address. Asks a server: may raise."""
         current = self.collection.store.is_current()
         self._looked = time.monotonic() if current else -math.inf
         return current
 
     def is_known_current(self) -> bool:
-        """Likewise, at once: what a server has said holds for a second, and then it is asked."""
+        """Return the same without delay; a server's last reply holds for a second."""
         if self.place.folder is not None:
             return self.collection.store.is_current()
         return time.monotonic() - self._looked < _FRESH_S
 
     def confirm(self) -> None:
-        """See to it that an answer came from this collection: a server answers by its name alone.
+        """Check that results came from this collection: a server knows it by name alone.
 
-        Raises ``CollectionReplacedError``, and what asking a server raises.
+        Raise ``CollectionReplacedError``, and what a request to a server raises.
         """
         if self.place.folder is None and not self.is_current():
-            raise CollectionReplacedError(
-                f"{self.name} has been replaced while it was searched; ask again"
-            )
+            raise CollectionReplacedError(f"{self.name} was replaced during the search; try again")
 
     def close(self) -> None:
-        """Let go of its files."""
+        """Close the collection and release its files."""
         _close(self.threads, self.collection, self.aside)
 
     def document(self) -> dict[str, "Json"]:
-        """What answers say of the collection; a second old at most."""
+        """Return the collection as responses describe it; at most a second old."""
         now = time.monotonic()
         if self._said is None or now - self._said[0] > _FRESH_S:
             self._said = now, collection_json(self.collection) | {"name": self.name}
@@ -118,12 +116,12 @@ class Opened:
 
 
 class Collections:
-    """Those under ``known.home``, or only those of ``addresses``: names, paths, servers'.
+    """The collections under ``known.home``, or only those of ``addresses``: names, paths, servers'.
 
-    Only the former can be begun and deleted. To be used on one event loop, but for ``close``.
-    Raises ``CollectionError`` for two addresses that end in one name, and
-    ``CollectionNotFoundError`` for one where no collection is. A server may be away: who asks is
-    told until it is back.
+    Only the former can be created and deleted. Use it on one event loop, except for ``close``.
+    Raise ``CollectionError`` for two addresses with the same name, and ``CollectionNotFoundError``
+    for one without a collection. A server may be unreachable: until it is back, requests for its
+    collection fail.
     """
 
     def __init__(
@@ -143,9 +141,9 @@ class Collections:
         for address in addresses:
             place = locate(address, known)
             if place.name in self._chosen:
-                raise CollectionError(f"two collections are called {place.name}; serve one")
+                raise CollectionError(f"two collections are called {place.name}; serve one of them")
             if place.folder is None or not holds_collection(place.folder):
-                try:  # opening says what is wrong
+                try:  # opening raises what is wrong
                     open_collection(address, create=False, known=known).close()
                 except StoreUnreachableError as error:
                     _LOG.warning("%s", error)
@@ -154,18 +152,18 @@ class Collections:
         self._meter = meter
         self._device = device
         self._threads = threads
-        # Two on a single core as well: a small picture need not wait for a large one to be decoded.
+        # At least two lanes, so that a small image does not wait while a large one is decoded.
         self._lanes = threads or max(usable_cores(), 2)
         self._encoder = ThreadPoolExecutor(self._lanes, thread_name_prefix="lookalike-encode")
-        # Opened one by one each, but not all: a server that does not answer holds up its own alone.
+        # One lock per collection: a server that does not respond delays only its own requests.
         self._turns: dict[str, threading.Lock] = {}
         self._open: dict[str, Opened] = {}
         self._listed: tuple[float, list[str]] | None = None
 
     def names(self) -> list[str]:
-        """Names of the collections that are there, sorted; a second old at most.
+        """Return the names of the collections, sorted; at most a second old.
 
-        One that a migration builds or has kept goes by its name, but is not listed.
+        A collection that a migration builds or has kept can be used by name, but is not listed.
         """
         if self._chosen:
             return sorted(self._chosen)
@@ -187,9 +185,10 @@ class Collections:
         return False
 
     def monitored(self) -> list[str]:
-        """Those by which the service is judged: all that it was started with, else what is in use.
+        """Return the collections that health and metrics cover.
 
-        That is the one that is meant without a name, and those that have been asked for.
+        These are all that the service was started with. If it was started without naming any,
+        these are the default and those that were requested so far.
         """
         names = self.names()
         return (
@@ -199,20 +198,20 @@ class Collections:
         )
 
     def is_remote(self, name: str) -> bool:
-        """Whether a collection is on a server, which may be away."""
+        """Return whether a collection is on a server, which may be unreachable."""
         return name in self._chosen and self._chosen[name].folder is None
 
     def default(self) -> str | None:
-        """The one that is meant when none is named: the only one, or the setting's."""
+        """Return the default: the only collection, or that of the settings; else ``None``."""
         names = self.names()
         if len(names) == 1:
             return names[0]
         return self._known.collection if self._known.collection in names else None
 
     def get(self, name: str) -> Opened:
-        """The collection of a name, opened if it is not yet. May take a moment; see ``Opened``.
+        """Return the collection of a name, and open it first if needed, which takes a moment.
 
-        Raises ``CollectionNotFoundError``, and what opening one raises.
+        Raise ``CollectionNotFoundError``, and what opening one raises.
         """
         place = self._place(name)
         before = self._open.get(name)
@@ -220,28 +219,28 @@ class Collections:
             return before
         with self._turns.setdefault(name, threading.Lock()):
             opened = self._open.get(name)
-            if opened is None or opened is before:  # else somebody was quicker
+            if opened is None or opened is before:  # else another request was quicker
                 self._open.pop(name, None)
                 opened = self._opened(place)
                 self._open[name] = opened
                 if before is not None:
-                    _LOG.warning("%s has been replaced; it was opened again", name)
+                    _LOG.warning("%s was replaced, and was opened again", name)
         return opened
 
     def ready(self, name: str) -> Opened | None:
-        """``get``, but only if that takes no time."""
+        """Return the collection if it is open and current, without delay; else ``None``."""
         opened = self._open.get(name)
         return opened if opened is not None and opened.is_known_current() else None
 
     def create(self, name: str, *, encoder: str | None = None) -> Opened:
-        """Begin a collection. Raises ``CollectionError`` for a bad name or one that is there."""
+        """Create a collection. Raise ``CollectionError`` for an invalid or existing name."""
         self._may_change()
         if not _NAME.fullmatch(name) or name != name.strip() or name.endswith("."):
             raise CollectionError(
-                f"{name!r} cannot be a collection's name; use letters, digits, and _ - . between"
+                f"{name!r} is not a valid collection name; use letters, digits, and _ - . between"
             )
         if name in collections(self._known):
-            raise CollectionError(f"there is a collection called {name} already")
+            raise CollectionError(f"a collection called {name} exists already")
         with open_collection(name, encoder=encoder, create=True, known=self._known) as made:
             if encoder is not None:
                 made.bind()
@@ -249,10 +248,10 @@ class Collections:
         return self.get(name)
 
     def delete(self, name: str) -> None:
-        """Delete a collection: the files in its folder that lookalike wrote, and no others."""
+        """Delete a collection: only the files in its folder that lookalike wrote."""
         self._may_change()
         folder = self._place(name).folder
-        if folder is None:  # those on servers were chosen, and are never deleted
+        if folder is None:  # collections on servers are never deleted
             raise CollectionError(f"{name} is on a server; delete its indexes there")
         with self._turns.setdefault(name, threading.Lock()):
             opened = self._open.pop(name, None)
@@ -264,9 +263,9 @@ class Collections:
                 _LOG.warning("%s stays after its collection was deleted: %s", folder, left)
 
     def close(self) -> None:
-        """Close what is open, after what is being encoded."""
+        """Close all collections, after the images being encoded."""
         self._encoder.shutdown()
-        for name in list(self._open):  # what is just being opened may wait for a server: it is left
+        for name in list(self._open):  # one that is being opened may wait for a server, and is left
             opened = self._open.pop(name, None)
             if opened is not None:
                 opened.close()
@@ -274,12 +273,12 @@ class Collections:
     def _may_change(self) -> None:
         if self._chosen:
             raise CollectionError(
-                "this service serves the collections that it was started with; start it without "
-                "naming any to begin and delete collections"
+                "this service serves only the collections that it was started with; to create and "
+                "delete collections, start it without naming any"
             )
 
     def _place(self, name: str) -> Location:
-        """Where a collection lies. A name from a request is compared, never made a path."""
+        """Return a collection's location. A requested name is compared, never used as a path."""
         if self._chosen:
             if name in self._chosen:
                 return self._chosen[name]
@@ -299,7 +298,7 @@ class Collections:
                 device=self._device,
                 threads=self._threads,
             )
-        except CollectionNotFoundError as error:  # which says where it was looked for
+        except CollectionNotFoundError as error:  # whose message contains the path
             raise _no_collection(place.name, self.names()) from error
         made.limits = self._settings.limits
         with suppress(StoreReadOnlyError, StoreDeniedError):
@@ -328,5 +327,5 @@ def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> No
 
 
 def _no_collection(name: str, names: Sequence[str]) -> CollectionNotFoundError:
-    hint = did_you_mean(name, [one for one in names if one != name])  # a second old, maybe
+    hint = did_you_mean(name, [one for one in names if one != name])  # the list may be a second old
     return CollectionNotFoundError(f"there is no collection called {name!r}{hint}")

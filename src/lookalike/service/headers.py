@@ -1,4 +1,4 @@
-"""What every answer says to browsers, and which requests of theirs are refused."""
+"""Security headers of all responses, and the refusal of requests from other sites."""
 
 from urllib.parse import urlsplit
 
@@ -25,15 +25,15 @@ _ALWAYS = {
 }
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
-# Load balancers and orchestrators ask by address; what they are told says nothing of the contents.
+# Load balancers and orchestrators use IP addresses; these responses reveal nothing about contents.
 _PROBES = frozenset({"/health/live", "/health/ready"})
 
 
 class SecurityHeaders:
-    """Middleware: security headers, the names that the service answers to, and other sites.
+    """Middleware that sets security headers, and checks the host name and origin of requests.
 
-    Without keys a service on this machine would be at the mercy of every page in its owner's
-    browser: one may send forms to it, and one whose name comes to mean 127.0.0.1 may even read.
+    Without keys, a service on this machine would be open to every page in the user's browser: a
+    page can send forms to it, and with DNS rebinding it could even read responses.
     """
 
     def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
@@ -41,7 +41,7 @@ class SecurityHeaders:
         self._cors = frozenset(settings.cors)
         self._hosts = frozenset(one.lower() for one in settings.hosts)
         if self._hosts or is_loopback(settings.host):
-            # No page of another site has one of these, whatever its name comes to mean.
+            # No page of another site has one of these names, whatever its DNS name resolves to.
             self._hosts |= _HERE | {settings.host.lower()}
         self._resources = "cross-origin" if settings.cors else "same-origin"
 
@@ -54,7 +54,7 @@ class SecurityHeaders:
         await app(scope, receive, self._with_headers(send))
 
     def _with_headers(self, send: Send) -> Send:
-        async def headed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
@@ -62,7 +62,7 @@ class SecurityHeaders:
                 headers.setdefault("Cross-Origin-Resource-Policy", self._resources)
             await send(message)
 
-        return headed
+        return send_with_headers
 
     def _problem(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -70,11 +70,13 @@ class SecurityHeaders:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
         if self._hosts and name not in self._hosts and scope["path"] not in _PROBES:
             return Problem(
-                421, "unknown-host", "the service does not go by that name; see --allow-host"
+                421, "unknown-host", "the service does not accept this host name; see --allow-host"
             )
         origin = headers.get("origin")
         if scope["method"] in _SAFE or origin is None or origin in self._cors:
             return None
         if "*" in self._cors or urlsplit(origin).netloc.lower() == host:
             return None
-        return Problem(403, "other-site", "a page of another site sent this; see --cors")
+        return Problem(
+            403, "other-site", "requests from pages of other sites are refused; see --cors"
+        )

@@ -1,4 +1,4 @@
-"""Indexing that takes a while: begun, followed by server-sent events, cancelled."""
+"""Long indexing runs: start them, follow them by server-sent events, cancel them."""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ __all__ = ["Job", "Jobs", "State"]
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
 _ENDED = frozenset[State]({"done", "cancelled", "failed"})
 _AT_ONCE = 2  # of different collections
-_KEPT = 100  # jobs that have ended and are still told of
+_KEPT = 100  # ended jobs that are still listed
 _WAITING = 8  # jobs of one collection
-_ALIVE_S = 15.0  # a comment now and then keeps proxies from closing a quiet stream
+_ALIVE_S = 15.0  # interval of comments that keep proxies from closing a quiet stream
 
 _LOG = logging.getLogger("lookalike.service")
 _NOTHING = Progress(done=0, total=None, skipped=0)
@@ -34,9 +34,9 @@ Work = Callable[[ProgressCallback, Callable[[], bool]], IndexReport]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
-    """One run of indexing, as it stands now. Written by its thread, read by anyone.
+    """The current state of one indexing run. Written by its thread, read by any.
 
-    ``files`` says what became of each image that was sent, when there is a report.
+    ``files`` returns what happened to each image that was sent, once there is a report.
     """
 
     collection: str
@@ -53,7 +53,7 @@ class Job:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def document(self) -> dict[str, Json]:
-        """As the API tells of it, with rate and time left."""
+        """Return the job as a JSON document, with its rate and the time left."""
         done, total = self.progress.done, self.progress.total
         spent = 0.0 if self.started is None else (self.ended or time.time()) - self.started
         rate = done / spent if done and spent > 0 else None
@@ -77,12 +77,12 @@ class Job:
     def _report_json(self, report: IndexReport) -> dict[str, Json]:
         skipped: list[Json] = [{"path": one.path, "reason": one.reason} for one in report.skipped]
         said: dict[str, Json] = {"notes": [*report.notes], "problems": [*report.problems]}
-        told = {**asdict(report), **said, "skipped": skipped}
-        return told if self.files is None else {**told, "files": self.files()}
+        document = {**asdict(report), **said, "skipped": skipped}
+        return document if self.files is None else {**document, "files": self.files()}
 
 
 def _nothing_usable(report: IndexReport) -> str | None:
-    """What is wrong with a run that had something to index, and could use nothing of it."""
+    """Return the error of a run that could use none of its images, else ``None``."""
     if not report.nothing_usable:
         return None
     if not report.skipped:
@@ -93,9 +93,9 @@ def _nothing_usable(report: IndexReport) -> str | None:
 
 
 class Jobs:
-    """The jobs of one app: of each collection one at a time. To be used on one event loop.
+    """The jobs of one app, one at a time for each collection. Use it on one event loop.
 
-    Without ``tell_why`` a job that failed says no more than that: the reason may name a folder.
+    Without ``tell_why``, the error of a failed job has no reason, which might contain a path.
     """
 
     def __init__(self, *, tell_why: bool = True) -> None:
@@ -103,7 +103,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        # Their own threads: what takes minutes must not hold up what takes milliseconds.
+        # Their own threads: jobs of minutes must not delay requests of milliseconds.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="lookalike-job")
         self._closing = False
 
@@ -115,10 +115,10 @@ class Jobs:
         *,
         files: Callable[[], list[Json]] | None = None,
     ) -> Job:
-        """Put a job in line. ``work`` runs on a thread, as ``Collection.index`` does; it is called
-        even if it was cancelled before, and may then clear away what was prepared for it.
+        """Queue a job and return it. ``work`` runs on a thread, like ``Collection.index``. It is
+        called even if the job was cancelled before, so that it can clean up.
 
-        Raises ``Busy`` as ``check``.
+        Raise ``Busy`` as ``check`` does.
         """
         self.check(collection)
         job = Job(collection=collection, kind=kind, files=files)
@@ -132,32 +132,32 @@ class Jobs:
         return job
 
     def check(self, collection: str) -> None:
-        """Raises ``Busy`` when too many jobs wait already, or the service is ending."""
+        """Raise ``Busy`` when too many jobs are waiting, or during shutdown."""
         waiting = [one for one in self.of(collection) if one.state not in _ENDED]
         if self._closing:
-            raise Busy("the service is ending", retry_s=10)
+            raise Busy("the service is shutting down", retry_s=10)
         if len(waiting) >= _WAITING:
             raise Busy(f"{len(waiting)} jobs of {collection} are waiting already", retry_s=30)
 
     def of(self, collection: str) -> list[Job]:
-        """The jobs of a collection, first come first."""
+        """Return the jobs of a collection, oldest first."""
         return [job for job in self._jobs.values() if job.collection == collection]
 
     def get(self, collection: str, job_id: str) -> Job:
-        """A job. Raises ``Problem`` 404."""
+        """Return a job. Raise ``Problem`` 404."""
         job = self._jobs.get(job_id)
         if job is None or job.collection != collection:
             raise Problem(404, "no-such-job", "there is no such job, or it ended long ago")
         return job
 
     def cancel(self, job: Job) -> None:
-        """Let a job end after the batch in hand; what was stored stays."""
+        """End a job after its current batch; what is stored stays."""
         job.stop.set()
         if job.state == "waiting":
             self._end(job, "cancelled")
 
     async def close(self) -> None:
-        """End every job after the batch in hand."""
+        """End all jobs after their current batch."""
         self._closing = True
         for job in self._jobs.values():
             if job.state not in _ENDED:
@@ -169,24 +169,26 @@ class Jobs:
     async def _run(self, job: Job, work: Work) -> None:
         loop = asyncio.get_running_loop()
 
-        def heard(progress: Progress) -> None:
+        def on_progress(progress: Progress) -> None:
             job.progress = progress
-            loop.call_soon_threadsafe(_tell, job)
+            loop.call_soon_threadsafe(_notify, job)
 
         async with self._turns.setdefault(job.collection, asyncio.Lock()):
             if job.state == "waiting":
                 job.state, job.started = "running", time.time()
-                _tell(job)
+                _notify(job)
             try:
-                report = await loop.run_in_executor(self._threads, work, heard, job.stop.is_set)
+                report = await loop.run_in_executor(
+                    self._threads, work, on_progress, job.stop.is_set
+                )
             except LookalikeError as error:
                 _LOG.error("job %s of %s: %s", job.id, job.collection, error)
                 job.error = (
-                    str(error) if self._tell_why else "it failed; the service's log says why"
+                    str(error) if self._tell_why else "the job failed; see the log of the service"
                 )
                 self._end(job, "failed")
             except BaseException:
-                job.error = "something went wrong in the service"
+                job.error = "internal error; see the log of the service"
                 self._end(job, "failed")
                 raise
             else:
@@ -198,17 +200,17 @@ class Jobs:
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.ended = state, time.time()
-        _tell(job)
+        _notify(job)
 
 
-def _tell(job: Job) -> None:
-    """Wake who listens; the next change is a new event."""
+def _notify(job: Job) -> None:
+    """Wake the listeners; the next change uses a new event."""
     job.changed.set()
     job.changed = asyncio.Event()
 
 
 async def events(job: Job, closing: asyncio.Event) -> AsyncIterator[str]:
-    """A job as server-sent events: ``progress`` now and on every change, then ``end``."""
+    """Yield a job as server-sent events: ``progress`` now and on every change, then ``end``."""
     shutdown = asyncio.ensure_future(closing.wait())
     try:
         while True:

@@ -1,4 +1,4 @@
-"""Who may read and who may write: two keys, compared in constant time."""
+"""Read and write access by two keys, compared in constant time."""
 
 import hashlib
 import hmac
@@ -22,31 +22,31 @@ router = APIRouter(tags=["session"])
 
 
 def session_token(key: str) -> str:
-    """What a browser keeps instead of the key, which cannot be had back from it."""
+    """Return the session token that a browser stores instead of the key."""
     return hmac.digest(key.encode(), b"lookalike session", hashlib.sha256).hex()
 
 
 def may_read(settings: ServiceSettings, request: Request) -> bool:
-    """With either key, or where none is set."""
+    """Return whether a request may read: with either key, or if no read key is set."""
     if settings.read_key is None:
         return True
     return any(_has(request, key) for key in (settings.read_key, settings.write_key) if key)
 
 
 def may_write(settings: ServiceSettings, request: Request) -> bool:
-    """With the write key; without keys anybody; with a read key alone nobody."""
+    """Return whether a request may write: with the write key, or if no key is set at all."""
     if settings.write_key is None:
         return settings.read_key is None
     return _has(request, settings.write_key)
 
 
 def _has(request: Request, key: str) -> bool:
-    """Whether a request shows a key: as bearer token, as ``X-API-Key``, or as a session."""
+    """Return whether a request has the key: as bearer token, ``X-API-Key`` or session."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     shown = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
     session = request.cookies.get(COOKIE, "")
-    # Both are compared, whichever was sent: the time says nothing.
-    # A header's bytes, which are UTF-8 where a key is more than ASCII, come as Latin-1.
+    # Both are always compared, so that the time reveals nothing.
+    # Header bytes arrive decoded as Latin-1; a key beyond ASCII is UTF-8.
     by_key = hmac.compare_digest(shown.encode("latin-1"), key.encode())
     by_session = hmac.compare_digest(
         session.encode("utf-8", "replace"), session_token(key).encode()
@@ -55,7 +55,7 @@ def _has(request: Request, key: str) -> bool:
 
 
 async def reader(request: Request, service: State) -> None:
-    """Raises ``Problem`` 401 for who may not read."""
+    """Raise ``Problem`` 401 without read access."""
     if not may_read(service.settings, request):
         raise Problem(
             401, "key-needed", "send the key: Authorization: Bearer …", headers=_CHALLENGE
@@ -63,14 +63,14 @@ async def reader(request: Request, service: State) -> None:
 
 
 async def writer(request: Request, service: State) -> None:
-    """Raises ``Problem`` 401 or 403 for who may not write."""
+    """Raise ``Problem`` 401 or 403 without write access."""
     settings = service.settings
     if settings.read_only:
         raise Problem(403, "read-only", "this service was started with --read-only")
     if not may_write(settings, request):
         if settings.write_key is None:
             raise Problem(
-                403, "no-write-key", "nothing may be written without a write key; set one"
+                403, "no-write-key", "writing needs a write key, and this service has none"
             )
         raise Problem(
             401, "key-needed", "send the write key: Authorization: Bearer …", headers=_CHALLENGE
@@ -86,33 +86,34 @@ class Key(BaseModel):
 
 
 @router.post(
-    "/session", status_code=204, response_class=Response, summary="Keep a key in the browser"
+    "/session", status_code=204, response_class=Response, summary="Start a session with a key"
 )
 async def create_session(body: Key, request: Request, response: Response, service: State) -> None:
-    """For pages, whose pictures are asked for without headers: sets a cookie that stands for the
-    key, out of reach of scripts and of other sites.
+    """Set a cookie that stands for the key, for pages, which load images without headers.
+
+    Scripts and other sites cannot read the cookie.
     """
     keys = [key for key in (service.settings.read_key, service.settings.write_key) if key]
     if not any(hmac.compare_digest(body.key.encode(), key.encode()) for key in keys):
-        raise Problem(401, "wrong-key", "that is not a key of this service", headers=_CHALLENGE)
+        raise Problem(401, "wrong-key", "this key is not valid", headers=_CHALLENGE)
     response.set_cookie(
         COOKIE,
         session_token(body.key),
         httponly=True,
         samesite="strict",
-        # Where a proxy speaks TLS, it says so. Who lies about it has a cookie that is sent less.
+        # A proxy that terminates TLS says so. A client that lies only gets a stricter cookie.
         secure="https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")},
     )
 
 
-@router.delete("/session", status_code=204, response_class=Response, summary="Forget the key")
+@router.delete("/session", status_code=204, response_class=Response, summary="End the session")
 async def delete_session(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
-@router.get("/access", responses={200: {"model": AccessResponse}}, summary="What you may do")
+@router.get("/access", responses={200: {"model": AccessResponse}}, summary="Your access rights")
 async def access(request: Request, service: State) -> JSONResponse:
-    """Needs no key: a page asks before it shows what cannot be used."""
+    """Needs no key: a page uses it to show only what is allowed."""
     settings = service.settings
     write = not settings.read_only and may_write(settings, request)
     return JSONResponse({"read": may_read(settings, request), "write": write})

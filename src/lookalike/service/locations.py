@@ -1,4 +1,4 @@
-"""Where a collection that is served lies: in a folder, or on a server."""
+"""Where a served collection is stored: in a folder, or on a server."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ __all__ = ["Location", "locate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """``address`` opens the collection called ``name``, ``uploads`` is for what is sent to it.
+    """The location of the collection ``name``.
 
-    ``folder`` is where it lies, ``None`` for one on a server.
+    ``address`` opens it, ``folder`` holds it (``None`` for one on a server), and ``uploads`` holds
+    the images that are uploaded to it.
     """
 
     name: str
@@ -25,13 +26,16 @@ class Location:
 
 
 def locate(address: str, known: Settings) -> Location:
-    """Where an address (a name, a path or a server's) leads. Raises ``CollectionError``."""
+    """Return the location of an address: a name, a path or a server's.
+
+    Raise ``CollectionError``.
+    """
     if not names_server(address):
         folder = collection_folder(address, known)
         uploads = Uploads(folder=folder / FOLDER, moves=True)
         return Location(name=folder.name, address=folder, folder=folder, uploads=uploads)
     server = parse_address(address)
-    # Of two collections of one name, each would sweep away what the other has in the same folder.
+    # Two collections of one name must not share a folder: each would delete the other's orphans.
     own = hashlib.sha256(str(server).encode()).hexdigest()[:8]
     uploads = Uploads(folder=known.home / FOLDER / f"{server.name}-{own}", moves=False)
     return Location(name=server.name, address=address, folder=None, uploads=uploads)

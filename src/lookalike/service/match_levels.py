@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MatchLevels"]
 
-_FRESH_S = 1.0  # how old may be what is told without looking
+_FRESH_S = 1.0  # the stored calibration is read again after this time
 
 
 class MatchLevels:
-    """The calibration of ``collection``, in memory while it holds; ``aside`` is to measure by.
+    """The calibration of ``collection``, in memory while it holds; ``aside`` is used
+    for measuring.
 
-    A collection that is read only cannot keep what was measured. Only ``measured`` takes long; that
-    one caller measures at a time is the callers' to see to.
+    A read-only collection cannot store what was measured. Only ``measured`` takes long; callers
+    must make sure that one of them measures at a time.
     """
 
     def __init__(self, collection: "Collection", aside: "Collection") -> None:
@@ -34,7 +35,7 @@ class MatchLevels:
         self._looked = -_FRESH_S
 
     def known(self, min_match: Match | None) -> Calibration | None:
-        """What answers are judged by; ``None`` also where it would have to be measured first."""
+        """Return the scale for results; ``None`` also where it would have to be measured first."""
         now = time.monotonic()
         if now - self._looked >= _FRESH_S:
             scale, before = load_calibration(self._collection), self._scale
@@ -44,7 +45,7 @@ class MatchLevels:
         return choose_scale(self._scale, min_match)
 
     def measured(self) -> Calibration:
-        """What is known, else measured now: a second or so."""
+        """Return the known scale, or measure it now, which takes about a second."""
         scale = self.known("weak")
         if scale is None:
             scale = get_calibration(self._aside)

@@ -1,4 +1,4 @@
-"""What a service counts, in Prometheus' form. Each app has its own numbers."""
+"""The metrics of a service, in the format of Prometheus. Each app has its own."""
 
 import time
 from collections.abc import Iterable
@@ -28,77 +28,81 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """Satisfies ``batching.Meter`` as well."""
+    """The metrics of one app; also a ``batching.Meter``."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        Info("lookalike_build", "What runs.", registry=self.registry).info({"version": _VERSION})
+        Info("lookalike_build", "Version of lookalike.", registry=self.registry).info(
+            {"version": _VERSION}
+        )
         self._requests = Counter(
             "lookalike_requests",
-            "Requests answered.",
+            "Requests handled.",
             ("route", "method", "status"),
             registry=self.registry,
         )
         self._seconds = Histogram(
             "lookalike_request_seconds",
-            "From a request's head to the end of its answer.",
+            "Time from a request's head to the end of the response.",
             ("route",),
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._open = Gauge("lookalike_requests_open", "Requests in work.", registry=self.registry)
+        self._open = Gauge(
+            "lookalike_requests_open", "Requests in progress.", registry=self.registry
+        )
         self._batch = Histogram(
-            "lookalike_encode_batch_pictures",
-            "Pictures encoded together.",
+            "lookalike_encode_batch_images",
+            "Images encoded in one batch.",
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self.registry,
         )
         self._encode = Histogram(
             "lookalike_encode_seconds",
-            "Time of the network for a batch.",
+            "Encoding time of a batch.",
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._waiting = Gauge(
             "lookalike_encode_waiting",
-            "Pictures being prepared, waiting, or encoded.",
+            "Images waiting, being prepared, or being encoded.",
             registry=self.registry,
         )
         self._items = Gauge(
             "lookalike_items",
-            "Items of the collections that can be asked.",
+            "Items of the available collections.",
             ("collection",),
             registry=self.registry,
         )
         self._up = Gauge(
             "lookalike_collection_up",
-            "1 where a collection can be asked, 0 where it is away.",
+            "1 if a collection is available, 0 if not.",
             ("collection",),
             registry=self.registry,
         )
 
     def began(self) -> None:
-        """A request has come."""
+        """Record the start of a request."""
         self._open.inc()
 
     def ended(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request has been answered."""
+        """Record the end of a request."""
         self._open.dec()
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def batch(self, pictures: int, seconds: float) -> None:
-        self._batch.observe(pictures)
+    def batch(self, images: int, seconds: float) -> None:
+        self._batch.observe(images)
         self._encode.observe(seconds)
 
     def waiting(self, change: int) -> None:
         self._waiting.inc(change)
 
     def document(self, states: Iterable[Availability], *, accept: str = "") -> tuple[bytes, str]:
-        """What Prometheus reads, with how each collection stands now, and its type: the one that
-        it accepts, OpenMetrics or its own older text.
+        """Return the metrics with the availability of each collection, and the content type:
+        OpenMetrics where ``accept`` allows it, else the older text format.
         """
         self._items.clear()
         self._up.clear()
@@ -111,7 +115,7 @@ class Metrics:
 
 
 class MetricsMiddleware:
-    """Middleware: counts and times every request by its route, never by what a person sent."""
+    """Middleware that counts and times requests by route, never by user input."""
 
     _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -125,7 +129,7 @@ class MetricsMiddleware:
             return
         status, began = 500, time.perf_counter()
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -133,15 +137,17 @@ class MetricsMiddleware:
 
         self._metrics.began()
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_and_note)
         finally:
             method = scope["method"] if scope["method"] in self._METHODS else "other"
             self._metrics.ended(_route(scope, status), method, status, time.perf_counter() - began)
 
 
 def _route(scope: Scope, status: int) -> str:
-    """The pattern that matched, the same whether the collection was named or not."""
-    if isinstance(scope.get("endpoint"), StaticFiles):  # which also takes what nothing else does
+    """Return the route's pattern, the same whether the request names a collection or not."""
+    if isinstance(
+        scope.get("endpoint"), StaticFiles
+    ):  # which also gets what no other route matches
         return "page" if status < _NOT_FOUND else "none"
     path = getattr(scope.get("route"), "path", "none")
     return str(path).removeprefix("/v1").removeprefix("/collections/{name}") or "/collection"

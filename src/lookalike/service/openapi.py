@@ -1,4 +1,4 @@
-"""The OpenAPI document, with the bodies that routes take in more than one form."""
+"""The OpenAPI document, with the bodies that routes accept in several forms."""
 
 from copy import deepcopy
 from typing import Any
@@ -20,11 +20,11 @@ _BODIES = (
 )
 
 OPEN = frozenset({"/health/live", "/health/ready", "/v1/access", "/v1/session"})
-"""What is answered without a key."""
+"""Routes that need no key."""
 
 
 def complete(app: FastAPI) -> None:
-    """Let ``app`` describe the bodies that its routes read by themselves, and its keys."""
+    """Add to ``app``'s OpenAPI document the bodies that routes parse themselves, and the keys."""
     plain = app.openapi
 
     def document() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def complete(app: FastAPI) -> None:
             made["paths"] |= _by_parameter(made["paths"])
             for path, operations in made["paths"].items():
                 for operation in operations.values():
-                    _tell_of_problems(operation["responses"])
+                    _document_problems(operation["responses"])
                     if path in OPEN:
                         operation["security"] = []
             components["securitySchemes"] = {
@@ -53,7 +53,7 @@ def complete(app: FastAPI) -> None:
 
 
 def _by_parameter(paths: dict[str, Any]) -> dict[str, Any]:
-    """Routes of an item whose id is a parameter, which ``paths.RawPaths`` leads to the others."""
+    """Return the item routes with the id as a parameter; ``paths.RawPaths`` maps them."""
     found = {}
     for path, operations in paths.items():
         if "/items/{id}" not in path:
@@ -61,18 +61,18 @@ def _by_parameter(paths: dict[str, Any]) -> dict[str, Any]:
         others = found[path.replace("/items/{id}", BY_PARAMETER)] = deepcopy(operations)
         for operation in others.values():
             operation["operationId"] += "_by_parameter"
-            operation["summary"] += ", its id as a parameter"
+            operation["summary"] += " (id as a parameter)"
             for one in operation["parameters"]:
                 if (one["in"], one["name"]) == ("path", "id"):
-                    one["in"], one["description"] = "query", "An item's id, whatever it is."
+                    one["in"], one["description"] = "query", "An item's id; any text."
                     one["schema"]["minLength"] = 1
     return found
 
 
-def _tell_of_problems(responses: dict[str, Any]) -> None:
-    """Whatever goes wrong has one form, and a type of its own."""
+def _document_problems(responses: dict[str, Any]) -> None:
+    """Document that every error is a problem document."""
     problem = {"schema": {"$ref": "#/components/schemas/ProblemResponse"}}
-    responses.pop("422", None)  # FastAPI's own form, which is not used
+    responses.pop("422", None)  # FastAPI's own error format, which is not used
     responses["default"] = {
         "description": "A problem (RFC 9457).",
         "content": {"application/problem+json": problem},

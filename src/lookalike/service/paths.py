@@ -1,4 +1,4 @@
-"""Routes are matched on the path as it was sent, so that an id may hold what a path is made of."""
+"""Routes are matched on the raw path, so that an id may contain slashes and dots."""
 
 import re
 from urllib.parse import parse_qsl, quote, urlencode
@@ -10,17 +10,19 @@ from lookalike.core.ids import is_plain
 __all__ = ["BY_PARAMETER", "RawPaths", "item_address"]
 
 BY_PARAMETER = "/item"
-"""What stands for ``/items/{id}`` where the id is the parameter ``id``."""
+"""Replaces ``/items/{id}`` where the id is the query parameter ``id``."""
 
 _BY_PARAMETER = re.compile(rf"(/v1(?:/collections/[^/]+)?){BY_PARAMETER}((?:/[a-z]+)?)")
 
 
 class RawPaths:
-    """Middleware: ``items/a%2Fsimilar`` is the item ``a/similar``, ``items/a/similar`` asks for
-    what is similar to ``a``. Decoded once, in ``state``; a server decodes before.
+    """Middleware that routes on the raw path. Paths are decoded once, in ``state``, not before.
 
-    ``item?id=a`` is ``items/a``, for ids that programs on the way take for a step in a path: they
-    make the collection of ``items/..``, but leave ``item?id=..`` as it is.
+    ``items/a%2Fsimilar`` is the item ``a/similar``; ``items/a/similar`` searches with the item
+    ``a``.
+
+    ``item?id=a`` means ``items/a``. It is for ids that clients and proxies resolve as path steps:
+    they turn ``items/..`` into the collection, but leave ``item?id=..`` as it is.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,7 +40,7 @@ class RawPaths:
 
 
 def _name_in_path(scope: Scope, collection: str, what: str) -> None:
-    """Move the id from the query string into the path: an empty one, where there is not one."""
+    """Move the id from the query string into the path; it is empty unless there is exactly one."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     ids = [value for name, value in pairs if name == "id"]
     one = quote(ids[0], safe="") if len(ids) == 1 else ""
@@ -47,7 +49,7 @@ def _name_in_path(scope: Scope, collection: str, what: str) -> None:
 
 
 def item_address(item_id: str, what: str, parameters: str) -> str:
-    """The address of something of an item, below its collection's."""
+    """Return the address of an item's thumbnail or image, relative to its collection."""
     if is_plain(item_id):
         return f"/items/{quote(item_id, safe='')}{what}?{parameters}"
     return f"{BY_PARAMETER}{what}?id={quote(item_id, safe='')}&{parameters}"

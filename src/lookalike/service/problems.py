@@ -28,25 +28,25 @@ __all__ = [
     "validate",
 ]
 
-# What is told where a message might name a folder or a machine.
+# Messages without paths or host names, for services that hide paths.
 _PLAINLY: Mapping[str, str] = {
-    "store-unreachable": "the server that keeps the items does not answer",
-    "store-denied": "the server that keeps the items does not let this service do that",
-    "read-only": "the collection may be read but not written, or not even read",
-    "encoder-mismatch": "the collection holds vectors of another encoder",
-    "bad-source": "the folder that was to be indexed is not there, or cannot be listed",
+    "store-unreachable": "the server that stores the items does not respond",
+    "store-denied": "the server that stores the items does not allow this operation",
+    "read-only": "the collection cannot be written, or not even read",
+    "encoder-mismatch": "the collection holds embeddings of another encoder",
+    "bad-source": "the folder to index does not exist, or cannot be listed",
 }
 _OTHERWISE: Mapping[int, str] = {
-    404: "nothing is served there; /v1/openapi.json says what is",
-    405: "that cannot be done there; /v1/openapi.json says what can",
+    404: "no such route; /v1/openapi.json lists all routes",
+    405: "method not allowed here; /v1/openapi.json lists all routes",
 }
-_OURS = 500  # from here on the failure is the service's
+_OURS = 500  # statuses from here on are failures of the service
 _UNAVAILABLE = 503
 _LOG = logging.getLogger("lookalike.service")
 
 
 class Problem(HTTPException):
-    """A request that cannot be answered; ``more`` are further members of the document."""
+    """A request that fails; ``more`` are further members of the document."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Problem(HTTPException):
 
 
 class Busy(Problem):
-    """As much is in work as may be; ``retry_s`` says when it is worth another try."""
+    """The service is at its limit; retry after ``retry_s`` seconds."""
 
     def __init__(self, detail: str, *, retry_s: float = 1.0) -> None:
         after = str(max(1, math.ceil(retry_s)))
@@ -81,7 +81,7 @@ class Busy(Problem):
 
 
 def problem_of(error: errors.LookalikeError) -> Problem:
-    """What an error of the core means to who asked."""
+    """Return the problem for an error of the core."""
     status, code = status_of(error)
     headers = {"Retry-After": "1"} if status == _UNAVAILABLE else None
     if isinstance(error, errors.FilterError):
@@ -92,16 +92,16 @@ def problem_of(error: errors.LookalikeError) -> Problem:
 
 
 def safe_problem(error: errors.LookalikeError, *, plainly: bool) -> Problem:
-    """``problem_of``, which ``plainly`` names no folder and no machine."""
+    """Return ``problem_of``; with ``plainly``, without paths and host names."""
     problem = problem_of(error)
     if not plainly or (problem.status_code < _OURS and problem.code not in _PLAINLY):
         return problem
-    detail = _PLAINLY.get(problem.code, "the service failed; its log says how")
+    detail = _PLAINLY.get(problem.code, "the service failed; see its log")
     return Problem(problem.status_code, problem.code, detail, headers=problem.headers)
 
 
 def register(app: FastAPI) -> None:
-    """Let ``app`` answer every error so."""
+    """Make ``app`` return a problem for every error."""
 
     @app.exception_handler(errors.LookalikeError)
     async def of_core(request: Request, error: errors.LookalikeError) -> JSONResponse:
@@ -124,14 +124,14 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def of_program(request: Request, _: Exception) -> JSONResponse:
-        # The server's log has the traceback; who asked learns nothing of the inside.
+        # The server's log has the traceback; the client gets no internals.
         return problem_response(
-            request, Problem(500, "internal", "something went wrong in the service")
+            request, Problem(500, "internal", "internal error; see the log of the service")
         )
 
 
 def invalid(found: Any) -> Problem:  # noqa: ANN401 - pydantic's list of dicts
-    """A request that is not as the document of the API says; ``errors`` name each place."""
+    """Return the problem of a request that does not match the schema; ``errors`` lists where."""
     listed: list[Json] = [
         {"at": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
         for one in jsonable_encoder(found, exclude={"ctx", "input"})
@@ -145,7 +145,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def validate(model: type[_Model], document: object) -> _Model:
-    """What a body says, by a schema. Raises ``Problem``."""
+    """Return a body as an instance of a schema. Raise ``Problem``."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -153,7 +153,7 @@ def validate(model: type[_Model], document: object) -> _Model:
 
 
 def problem_response(request: Request, problem: Problem) -> JSONResponse:
-    """The response that tells of a problem."""
+    """Return the response for a problem."""
     return JSONResponse(
         problem.document() | {"instance": request.url.path},
         problem.status_code,

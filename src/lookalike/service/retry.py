@@ -1,4 +1,4 @@
-"""Requests that meet a collection which has just been replaced are answered from the new one."""
+"""Requests to a collection that was replaced meanwhile are repeated on the new one."""
 
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["RetryRoute"]
 
-# What may come of a collection that is no longer what it was opened as.
+# Errors that may mean that the collection was replaced after it was opened.
 _SIGNS = (CollectionReplacedError, CollectionNotFoundError, StoreError)
 
 
 class RetryRoute(APIRoute):
-    """A route that is asked once more where its collection was replaced while it was at work.
+    """A route that runs once more if its collection was replaced during the request.
 
-    ``lookalike migrate`` does so to collections that are open, and who removes one and begins it
-    again. Nothing is done twice by that: what failed so was not stored, and what was is replaced.
+    ``lookalike migrate`` replaces open collections, and so does removing one and creating it
+    again. Nothing is stored twice: a request that failed in this way stored nothing, or stored it
+    in the collection that was replaced.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        asked = super().get_route_handler()
+        handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
             try:
-                return await asked(request)
+                return await handle(request)
             except LookalikeError as error:
                 if not await _was_replaced(request, error):
                     raise
-            return await asked(request)
+            return await handle(request)
 
         return handler
 
@@ -51,5 +52,5 @@ async def _was_replaced(request: Request, error: LookalikeError) -> bool:
         return False
     try:
         return not await in_thread(opened.is_current)
-    except LookalikeError:  # its server has just gone: the first error tells more
+    except LookalikeError:  # its server is unreachable: the first error says more
         return False

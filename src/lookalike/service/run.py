@@ -1,4 +1,4 @@
-"""A server around the app: bound before it says so, ended in good order."""
+"""The server around the app: it listens before it reports its address, and shuts down cleanly."""
 
 import asyncio
 import signal
@@ -24,15 +24,15 @@ __all__ = [
     "exposure_warning",
 ]
 
-HEAD_S = 10.0  # how long a request's head may take to arrive
-_END_S = 30  # how long requests that were taken may go on after the end was asked for
-_IDLE_S = 30  # how long a connection may be quiet between two requests
+HEAD_S = 10.0  # time limit for a request's head to arrive
+_END_S = 30  # time limit for requests in progress at shutdown
+_IDLE_S = 30  # time limit for an idle connection between two requests
 _CONNECTIONS = 1000
 _BACKLOG = 512
 
 
 class HeadTimeoutProtocol(H11Protocol):
-    """Closes connections that take too long to say what they want: they cost a place each."""
+    """Closes connections whose request head takes too long: each one occupies a slot."""
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -49,7 +49,7 @@ class HeadTimeoutProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Time runs while a request's head is on its way; its body has a limit of its own."""
+        """Start the timer while a request's head is arriving; the body has its own limit."""
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
         if cycle is not None and not cycle.response_complete:
             self._stop()
@@ -63,7 +63,7 @@ class HeadTimeoutProtocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Ends streams and jobs as soon as it is told to end, then waits for what it took."""
+    """On shutdown, ends streams and jobs at once, then waits for the requests in progress."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, which raises the signal once more at the end: an end in good order is 0."""
+        """As uvicorn's, but without raising the signal again: a clean shutdown exits with 0."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
 
 
 def create_server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning") -> Server:
-    """A server for an app of ``create_app``; ``run(sockets=[bind_socket(settings)])`` serves."""
+    """Return a server for an app of ``create_app``; start it with ``run(sockets=[…])``."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -110,9 +110,9 @@ def create_server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "
 
 
 def bind_socket(settings: ServiceSettings) -> socket.socket:
-    """A socket at the settings' address. Raises ``SourceError`` when it cannot be had."""
+    """Return a socket bound to the settings' address. Raise ``SourceError`` if that fails."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio sends small packets at once only where the protocol is named: 40 ms an answer.
+    # asyncio sets TCP_NODELAY only where the protocol is named; else a response takes 40 ms more.
     one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,14 +120,14 @@ def bind_socket(settings: ServiceSettings) -> socket.socket:
     except (OSError, OverflowError) as error:
         one.close()
         raise SourceError(
-            f"{settings.host}:{settings.port} cannot be served from: "
+            f"{settings.host}:{settings.port} cannot be used: "
             f"{getattr(error, 'strerror', None) or error}; choose another --port or --host"
         ) from error
     return one
 
 
 def exposure_warning(settings: ServiceSettings) -> str | None:
-    """What to warn of when others can reach a service that asks for no key."""
+    """Return a warning if others can reach a service that requires no key, else ``None``."""
     if is_loopback(settings.host) or (settings.read_key and settings.write_key):
         return None
     if settings.read_key is not None or settings.read_only:
@@ -137,6 +137,6 @@ def exposure_warning(settings: ServiceSettings) -> str | None:
     if not may:
         return None
     return (
-        f"anyone who can reach {settings.host} may {may} pictures; set --read-key and --write-key "
+        f"anyone who can reach {settings.host} may {may} images; set --read-key and --write-key "
         "(or LOOKALIKE_READ_KEY and LOOKALIKE_WRITE_KEY)"
     )

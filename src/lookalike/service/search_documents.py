@@ -30,7 +30,7 @@ class Part:
     weight: float
 
     def document(self) -> dict[str, Json]:
-        """What the answer says of it."""
+        """Return how the response describes the part."""
         source = self.source
         document: dict[str, Json] = (
             {"id": source}
@@ -58,10 +58,10 @@ async def search_document(
         query = Query(tuple(await asyncio.gather(*(_encoded(opened, part) for part in parts))))
     min_match = wanted.min_match
     if min_match is not None and await in_thread(levels.known, min_match) is None:
-        async with opened.measuring:  # who waits here holds no thread
+        async with opened.measuring:  # waiting here holds no thread
             await in_thread(levels.measured)
 
-    def answer() -> dict[str, Json]:
+    def search() -> dict[str, Json]:
         scale = levels.known(min_match) if min_match is None else levels.measured()
         try:
             results = run(shop, query, wanted, scale=scale)
@@ -78,7 +78,9 @@ async def search_document(
             options=wanted,
         )
 
-    return await in_thread(answer)  # at once: each change of threads costs a tenth of a millisecond
+    return await in_thread(
+        search
+    )  # in one call: each switch of threads costs a tenth of a millisecond
 
 
 def _documents(parts: Sequence[Part]) -> list[Json]:
@@ -122,7 +124,7 @@ def _hits_json(
 def add_links(
     service: Service, opened: Opened, items: Sequence[Item], documents: Sequence[dict[str, Json]]
 ) -> None:
-    """Say in each item's document where its pictures are had from."""
+    """Add the links to its thumbnail and image to each item's document."""
     has_file = [document["path"] is not None for document in documents]
     keeps = not all(has_file) and thumbnail_side(opened.collection.store) is not None
     for item, document, file in zip(items, documents, has_file, strict=True):
@@ -134,7 +136,7 @@ def add_links(
 
 
 def _chosen(document: dict[str, Json], fields: Sequence[str]) -> dict[str, Json]:
-    """The members of a hit that are wanted."""
+    """Return the members of a hit that ``fields`` names."""
     chosen = {name: document[name] for name in ("rank", "score", "id")}
     chosen |= {name: document[name] for name in fields if name in document}
     parts = {name.removeprefix("metadata.") for name in fields} - set(fields)

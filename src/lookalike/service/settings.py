@@ -1,4 +1,4 @@
-"""What may be set of a service, with the limits that protect it."""
+"""The settings of a service, with the limits that protect it."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ __all__ = ["ServiceSettings", "is_loopback"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
-    """How a service is reached, who may do what, and what a request may cost.
+    """The address of a service, its access rules, and its limits.
 
-    ``read_key`` and ``write_key`` are asked for where they are set; with a read key alone nothing
-    can be written. ``cors`` are origins whose pages may use the service, ``hosts`` the names it
-    answers to beside its loopback names (empty: those alone, or any where it is bound wider).
-    ``max_upload`` is in bytes of one picture, ``max_body`` of a whole request, ``max_held`` of
-    all requests at work; ``max_pictures`` and ``max_queries`` are counts in one request. At
-    most ``max_waiting`` pictures are in work at once; who comes then is told when to try again.
-    ``body_s`` is how long a request may take to arrive. Without ``show_paths`` answers do not
-    tell where files lie.
+    ``read_key`` and ``write_key`` are required where they are set; with only a read key, nothing
+    can be written. Pages of the origins in ``cors`` may use the service. It accepts the host names
+    in ``hosts`` and the loopback names (if ``hosts`` is empty: the loopback names alone, or any
+    name where it listens on other addresses). ``max_upload`` is the limit in bytes for one image,
+    ``max_body`` for a whole request, and ``max_held`` for all requests in progress. ``max_images``
+    and ``max_queries`` are counts per request. At most ``max_waiting`` images are processed at
+    once; further requests get 503 with ``Retry-After``. A request must arrive within ``body_s``
+    seconds. Without ``show_paths``, responses do not contain file paths.
     """
 
     host: str = "127.0.0.1"
@@ -43,14 +43,14 @@ class ServiceSettings:
 
     @property
     def limits(self) -> Limits:
-        """What a picture may cost that is decoded: files that were indexed may be larger."""
+        """Return the limits for decoding an image; indexed files may be larger than uploads."""
         return Limits(
             max_bytes=max(self.max_upload, Limits().max_bytes), max_pixels=self.max_pixels
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what is bound to ``host``."""
+    """Return whether only this machine can reach a socket at ``host``."""
     if host == "localhost":
         return True
     try:

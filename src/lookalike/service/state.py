@@ -1,4 +1,4 @@
-"""What the requests of one app share, and how a request gets at it."""
+"""The parts that all requests of one app share, and the dependencies that provide them."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from lookalike.service.thumbnail_cache import ThumbnailCache
 __all__ = ["ItemId", "Served", "Service", "State", "in_thread", "named"]
 
 _Result = TypeVar("_Result")
-# Those of the collection that a request is of; for one in a folder, of all.
+# The threads of the request's collection; a collection in a folder uses the shared ones.
 _threads: ContextVar[Executor | None] = ContextVar("threads", default=None)
-_TIMEOUT_S = 30.0  # with a server that is asked whether it is there
+_TIMEOUT_S = 30.0  # to wait for a collection on a server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Service:
-    """The parts of one app. ``closing`` is set when the server has been asked to end."""
+    """The parts of one app. ``closing`` is set when the server is asked to stop."""
 
     settings: ServiceSettings
     collections: Collections
@@ -39,7 +39,7 @@ class Service:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def _service(request: Request) -> Service:  # else FastAPI asks for it on a thread
+async def _service(request: Request) -> Service:  # async, so that FastAPI does not use a thread
     found: Service = request.app.state.service
     return found
 
@@ -48,7 +48,7 @@ State = Annotated[Service, Depends(_service)]
 
 
 def decode_path_part(raw: str) -> str:
-    """A part of a path as its sender meant it. See ``paths.RawPaths``."""
+    """Return a path segment, percent-decoded. Raise ``Problem``. See ``paths.RawPaths``."""
     try:
         return unquote(raw, errors="strict")
     except UnicodeDecodeError as error:
@@ -59,15 +59,15 @@ async def _served(request: Request, service: State) -> Opened:
     raw = request.path_params.get("name")
     name = service.collections.default() if raw is None else decode_path_part(raw)
     if name is None:
-        there = ", ".join(service.collections.names()) or "none yet"
+        known = ", ".join(service.collections.names()) or "none yet"
         raise Problem(
             404,
             "no-default-collection",
-            f"name a collection: /v1/collections/NAME/… (there are {there})",
+            f"name a collection: /v1/collections/NAME/… (known: {known})",
         )
     ready = service.collections.ready(name)
     if ready is None and service.collections.is_remote(name):
-        # Who waits for a server here holds no thread that others need.
+        # Waiting for a server here uses no thread that other requests need.
         found = await service.availability.one(name, timeout_s=_TIMEOUT_S)
         if found.error is not None:
             raise found.error.with_traceback(None)
@@ -82,15 +82,15 @@ Served = Annotated[Opened, Depends(_served)]
 
 
 async def named(name: Annotated[str, Path(description="A collection's name.")]) -> None:
-    """Documents the part of the path that ``Served`` reads."""
+    """Document the path parameter that ``Served`` reads."""
 
 
 async def _item_id(
     id: Annotated[
         str,
         Path(
-            description="An item's id, percent-encoded as one segment (`a%2Fb.jpg`); plain slashes "
-            "are understood too."
+            description="An item's id, percent-encoded as one segment (`a%2Fb.jpg`). Plain slashes "
+            "work too."
         ),
     ],
 ) -> str:
@@ -103,5 +103,5 @@ ItemId = Annotated[str, Depends(_item_id)]
 
 
 async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:
-    """Do what may wait for a disk, a lock or a server where it holds nobody up."""
+    """Run blocking work (disk, lock, server) on a thread, and return its result."""
     return await asyncio.get_running_loop().run_in_executor(_threads.get(), work, *arguments)

@@ -1,4 +1,4 @@
-"""Small pictures that were made lately."""
+"""A cache of recently made thumbnails."""
 
 import threading
 from collections import OrderedDict
@@ -7,7 +7,7 @@ __all__ = ["ThumbnailCache"]
 
 
 class ThumbnailCache:
-    """The last small pictures, up to ``most`` bytes."""
+    """The most recently used thumbnails, up to ``most`` bytes. Thread-safe."""
 
     def __init__(self, most: int = 64 * 2**20) -> None:
         self._most = most

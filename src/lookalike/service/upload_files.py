@@ -1,9 +1,10 @@
-"""Pictures that came over HTTP, kept as files, so that they can be shown.
+"""Uploaded images, stored as files so that they can be shown.
 
-    COLLECTION/uploads/<hash of the id>/<by chance>.jpg    (``stores.own_files`` knows the names)
+    COLLECTION/uploads/<hash of the id>/<random>.jpg    (``stores.own_files`` knows the names)
     HOME/uploads/<collection>-<hash of its address>/…    of a collection on a server
 
-Names are made of hashes and chance alone: nothing that a sender wrote becomes part of a path.
+File names consist of hashes and random digits only: nothing that a client sent becomes part of a
+path.
 """
 
 import hashlib
@@ -40,16 +41,15 @@ __all__ = [
 FOLDER = UPLOADS
 _PARTIAL = ".part"
 _OLD_S = 3600.0
-_TRIES = 5  # at a folder that others remove meanwhile
+_TRIES = 5  # to write into a folder that other requests may remove meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploads:
-    """The ``folder`` for what is uploaded to a collection.
+    """The ``folder`` for images that are uploaded to a collection.
 
-    One that ``moves`` is part of the collection's own: who copies that copies it, and then the root
-    follows. Beside a collection on a server it belongs to this machine: others have theirs, each
-    with a root.
+    A folder that ``moves`` lies in the collection's own folder: it is copied with it, and the root
+    follows. For a collection on a server, each machine has its own folder, each with a root.
     """
 
     folder: Path
@@ -57,24 +57,24 @@ class Uploads:
 
 
 def ensure_root(collection: Collection, uploads: Uploads) -> Root:
-    """The root for what is kept of a collection, made if it is not there.
+    """Return the root for uploaded images; create it if it does not exist.
 
-    Raises ``StoreFullError`` when its folder cannot be made.
+    Raise ``StoreFullError`` when its folder cannot be created.
     """
     place = uploads.folder.resolve()
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreFullError(f"{place} cannot be made: {error.strerror}") from error
+        raise StoreFullError(f"{place} cannot be created: {error.strerror}") from error
     known = find_root(collection, uploads)
     if known is not None and known.path == place:
         return known
     made: list[Root] = []
 
     def with_it(stored: Json) -> Json:
-        """Twice, where another machine was faster."""
+        """Add the root. Runs again where another machine was faster."""
         same = next((one for one in read_roots(stored) if one.path == place), None)
-        if same is not None:  # another service has just made it
+        if same is not None:  # another service has just added it
             made.append(same)
             return stored
         others = [one for one in read_roots(stored) if known is None or one.name != known.name]
@@ -93,7 +93,7 @@ def ensure_root(collection: Collection, uploads: Uploads) -> Root:
 
 
 def find_root(collection: Collection, uploads: Uploads) -> Root | None:
-    """The root for what is kept, if there is one."""
+    """Return the root for uploaded images, if there is one."""
     if not uploads.moves:
         place = uploads.folder.resolve()
         return next((root for root in collection.roots() if root.path == place), None)
@@ -104,10 +104,10 @@ def find_root(collection: Collection, uploads: Uploads) -> Root | None:
 def write_image(
     root: Root, item_id: str, data: bytes, said: ItemFields, *, before: Item | None = None
 ) -> Entry:
-    """Write an image to where it stays, and return the entry that makes it an item.
+    """Write an image to its file, and return the entry to index.
 
-    Each upload has a file of its own, so that nobody deletes or changes another one's. Where the
-    item ``before`` has the same image, its file serves. Raises ``StoreFullError`` when the image
+    Each upload gets its own file, so that no request deletes or changes another's. If the item
+    ``before`` has the same image, its file is reused. Raise ``StoreFullError`` when the image
     cannot be written.
     """
     digest = images.digest(data)
@@ -127,11 +127,13 @@ def write_image(
             with replace_file(place, temporary=partial, durable=True) as file:
                 file.write(data)
             found = place.stat()
-        except FileNotFoundError as error:  # an upload that went has just removed the folder
+        except (
+            FileNotFoundError
+        ) as error:  # the removal of another upload has just removed the folder
             if tries + 1 == _TRIES:
-                raise StoreFullError(f"the picture cannot be kept: {error.strerror}") from error
+                raise StoreFullError(f"the image cannot be stored: {error.strerror}") from error
         except OSError as error:
-            raise StoreFullError(f"the picture cannot be kept: {error.strerror}") from error
+            raise StoreFullError(f"the image cannot be stored: {error.strerror}") from error
         else:
             break
     return _entry(item_id, root, path, found, said)
@@ -169,16 +171,19 @@ def suffix_of(data: bytes) -> str:
 
 
 def delete_images(root: Root, paths: Iterable[str]) -> None:
-    """Delete kept files that no item has any more; files of other names are not ours."""
+    """Delete uploaded files that no item uses any more; files with other names stay."""
     for path in filter(is_upload, paths):
         place = root.path / path
         with suppress(OSError):
             place.unlink()
-            place.parent.rmdir()  # refuses while another file is there
+            place.parent.rmdir()  # fails while the folder holds another file
 
 
 def delete_orphans(collection: Collection, uploads: Uploads) -> int:
-    """Delete what a service that was killed has left: files of no item, an hour old or more."""
+    """Delete files without an item that a killed service left, and return how many.
+
+    Only files that are at least an hour old are deleted.
+    """
     root = find_root(collection, uploads)
     if root is None:
         return 0
@@ -190,5 +195,5 @@ def delete_orphans(collection: Collection, uploads: Uploads) -> int:
             if path not in known and time.time() - one.stat().st_mtime > _OLD_S:
                 one.unlink()
                 gone += 1
-                one.parent.rmdir()  # refuses while another file is there
+                one.parent.rmdir()  # fails while the folder holds another file
     return gone

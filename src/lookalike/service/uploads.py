@@ -1,4 +1,4 @@
-"""Bodies of requests, taken in under limits: bytes, time, how many, before any work is done."""
+"""Reading request bodies under limits on bytes, time and number, before any work is done."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ _FIELD_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A picture's bytes, and the name that its sender gave them: words, never a path."""
+    """An image's bytes, and the name that the client gave it, which is never used as a path."""
 
     name: str
     data: bytes
@@ -34,18 +34,20 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A request's body in one form, whichever it came in."""
+    """A request's body in one form, whatever its content type."""
 
-    pictures: list[Upload] = field(default_factory=list)
+    images: list[Upload] = field(default_factory=list)
     fields: Mapping[str, list[str]] = field(default_factory=dict)
     document: dict[str, Any] | None = None
 
 
 class BodyLimits:
-    """Middleware: a body is at most ``max_body`` bytes, arrives within ``body_s``, and all that
-    are in work hold at most ``max_held``.
+    """Middleware that limits request bodies.
 
-    What a request says of its length is believed only to refuse it.
+    The limits are ``max_body`` bytes for each, ``max_held`` bytes for all requests in progress,
+    and ``body_s`` seconds to arrive.
+
+    ``Content-Length`` is used only to refuse a request early.
     """
 
     def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
@@ -69,7 +71,7 @@ class BodyLimits:
 
         async def counted() -> Message:
             nonlocal taken
-            if taken < 0:  # all has come: what follows is the end of the connection
+            if taken < 0:  # the body is complete: what follows is the end of the connection
                 return await receive()
             try:
                 async with asyncio.timeout_at(ends):
@@ -97,14 +99,16 @@ class BodyLimits:
         if size > most:
             raise too_large_problem("the request", size, most)
         if self._held + coming > self._settings.max_held:
-            raise Busy("the requests in work hold as much memory as they may; try again shortly")
+            raise Busy(
+                "the requests in progress use all the memory that they may use; try again shortly"
+            )
 
 
 async def read_body(request: Request, settings: ServiceSettings) -> Body:
-    """Take in a body: a form with pictures, a picture as it is, or JSON.
+    """Read a body: a form with images, a raw image, or JSON.
 
-    Kept with the request, which may be answered twice (see ``reopening``). Raises ``Problem``: 400
-    for what cannot be parsed, 413 over a limit, 415 for other types.
+    The body is stored with the request, which may be handled twice (see ``retry``). Raise
+    ``Problem``: 400 if it cannot be parsed, 413 over a limit, 415 for other types.
     """
     body: Body | None = getattr(request.state, "body", None)
     if body is None:
@@ -121,19 +125,19 @@ async def _taken(request: Request, settings: ServiceSettings) -> Body:
     if kind in _JSON:
         return Body(document=_object(data))
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return Body(pictures=[_checked(Upload(name="", data=data), settings)])
+        return Body(images=[_checked(Upload(name="", data=data), settings)])
     if not data:
         return Body()
     raise Problem(
         415,
         "unsupported-media-type",
-        "send a picture as it is (Content-Type: image/…), a form (multipart/form-data), or JSON "
+        "send a raw image (Content-Type: image/…), a form (multipart/form-data), or JSON "
         f"(application/json), not {kind or 'a body without a type'}",
     )
 
 
 async def _form(request: Request, settings: ServiceSettings) -> Body:
-    pictures: list[Upload] = []
+    images: list[Upload] = []
     fields: dict[str, list[str]] = {}
     try:
         async with request.form(
@@ -146,16 +150,16 @@ async def _form(request: Request, settings: ServiceSettings) -> Body:
                             value.filename or name, value.size, settings.max_upload
                         )
                     upload = Upload(name=value.filename or "", data=await value.read())
-                    pictures.append(upload)
+                    images.append(upload)
                 else:
                     fields.setdefault(name, []).append(value)
     except Problem:
         raise
-    except HTTPException as error:  # of the parser
+    except HTTPException as error:  # raised by the parser
         if "Too many" in str(error.detail):
             raise Problem(413, "too-many-parts", str(error.detail)) from error
         raise Problem(400, "bad-form", str(error.detail)) from error
-    return Body(pictures=pictures, fields=fields)
+    return Body(images=images, fields=fields)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -169,11 +173,11 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _not_json(word: str) -> None:
-    raise ValueError(f"{word} is Python's, not JSON's")
+    raise ValueError(f"{word} is not JSON")
 
 
 def parse_json_field(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """A field of a form that holds JSON. Raises ``Problem``."""
+    """Return the value of a form field that holds JSON. Raise ``Problem``."""
     try:
         return json.loads(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
@@ -181,11 +185,14 @@ def parse_json_field(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JS
 
 
 def decode_base64(text: str, settings: ServiceSettings, *, name: str = "") -> Upload:
-    """A picture from base64, with or without ``data:image/…;base64,`` before it."""
+    """Return an image from base64, with or without a ``data:image/…;base64,`` prefix.
+
+    Raise ``Problem``.
+    """
     if text.startswith("data:"):
         text = text.partition(",")[2]
     if len(text) > settings.max_upload * 4 // 3 + 4:
-        raise too_large_problem("the picture", len(text) * 3 // 4, settings.max_upload)
+        raise too_large_problem("the image", len(text) * 3 // 4, settings.max_upload)
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -195,12 +202,12 @@ def decode_base64(text: str, settings: ServiceSettings, *, name: str = "") -> Up
 
 def _checked(upload: Upload, settings: ServiceSettings) -> Upload:
     if len(upload.data) > settings.max_upload:
-        raise too_large_problem("the picture", len(upload.data), settings.max_upload)
+        raise too_large_problem("the image", len(upload.data), settings.max_upload)
     return upload
 
 
 def too_large_problem(what: str, size: int | None, most: int) -> Problem:
-    """A body over a limit. The connection closes: what is left of the body is not waited for."""
+    """Return the problem of a body over a limit. It closes the connection; the rest is not read."""
     return Problem(
         413,
         "too-large",

@@ -1,4 +1,4 @@
-"""Collections as a whole: which there are, what they hold, their facets, their jobs."""
+"""Routes of collections: list, create, describe, delete; statistics and facets."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from lookalike.service.state import Served, Service, State, in_thread
 
 __all__ = ["all_router", "one_router", "router"]
 
-_TIMEOUT_S = 5.0  # with a collection that may be away
+_TIMEOUT_S = 5.0  # to wait for a collection that may be unreachable
 
 all_router = APIRouter(tags=["collections"])
 one_router = APIRouter(tags=["collections"], route_class=RetryRoute)
@@ -33,17 +33,19 @@ router = APIRouter(tags=["collections"], route_class=RetryRoute)
 @all_router.get(
     "/collections",
     responses={200: {"model": schemas.CollectionsResponse}},
-    summary="Which collections there are",
+    summary="List collections",
 )
 async def list_collections(service: State) -> JSONResponse:
-    """One that cannot be asked, as its server is away, has an ``error`` in place of the rest."""
+    """A collection that is unavailable, because its server is unreachable for example, has an
+    ``error``; its other members except ``name`` are null.
+    """
     names = await in_thread(service.collections.names)
     states = await service.availability.of(names, timeout_s=_TIMEOUT_S)
-    listed = [_listed(one, plainly=not service.settings.show_paths) for one in states]
+    listed = [_summary(one, plainly=not service.settings.show_paths) for one in states]
     return JSONResponse({"collections": listed, "default": service.collections.default()})
 
 
-def _listed(state: Availability, *, plainly: bool) -> dict[str, Json]:
+def _summary(state: Availability, *, plainly: bool) -> dict[str, Json]:
     if state.document is not None:
         return {**state.document, "error": None}
     nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder"))
@@ -59,25 +61,27 @@ def _listed(state: Availability, *, plainly: bool) -> dict[str, Json]:
     status_code=201,
     responses={201: {"model": schemas.CollectionResponse}},
     dependencies=[Writes],
-    summary="Begin a collection",
+    summary="Create a collection",
 )
 async def create_collection(new: schemas.NewCollection, service: State) -> JSONResponse:
-    """Among those that go by a name; not where the service serves chosen ones."""
+    """Not possible where the service was started with chosen collections."""
     if new.encoder is not None and new.encoder not in available_encoders():
         known = ", ".join(available_encoders())
-        raise Problem(422, "no-such-encoder", f"there is no encoder {new.encoder!r}; {known}")
+        raise Problem(
+            422, "no-such-encoder", f"there is no encoder {new.encoder!r}; available: {known}"
+        )
     opened = await in_thread(lambda: service.collections.create(new.name, encoder=new.encoder))
-    return JSONResponse(await in_thread(_about, service, opened), 201)
+    return JSONResponse(await in_thread(_describe, service, opened), 201)
 
 
 @one_router.get(
-    "", responses={200: {"model": schemas.CollectionResponse}}, summary="About a collection"
+    "", responses={200: {"model": schemas.CollectionResponse}}, summary="Describe a collection"
 )
 async def get_collection(opened: Served, service: State) -> JSONResponse:
-    return JSONResponse(await in_thread(_about, service, opened))
+    return JSONResponse(await in_thread(_describe, service, opened))
 
 
-def _about(service: Service, opened: Opened) -> dict[str, Json]:
+def _describe(service: Service, opened: Opened) -> dict[str, Json]:
     info = opened.aside.info()
     shown = service.settings.show_paths
     roots: list[Json] = [
@@ -109,34 +113,37 @@ async def delete_collection(
     opened: Served,
     service: State,
     confirm: Annotated[
-        str | None, Query(max_length=1000, description="The collection's name once more.")
+        str | None, Query(max_length=1000, description="The collection's name, repeated.")
     ] = None,
 ) -> Response:
-    """With everything that is stored in it; the indexed files stay where they are.
+    """Deletes everything that is stored in it; the indexed files stay.
 
-    ``confirm`` says that it is meant: programs on the way make this request of one that removes
-    an item, where the item's id looks like a step in a path.
+    ``confirm`` makes sure that this is intended: clients and proxies can turn a request that
+    removes an item into this one, if the item's id looks like a path step.
     """
     if confirm != opened.name:
         again = quote(opened.name, safe="")
         raise Problem(
             422,
             "not-confirmed",
-            f"this deletes the whole collection {opened.name}; if that is meant, ask with "
-            f"?confirm={again}",
+            f"this deletes the whole collection {opened.name}; to confirm, add ?confirm={again}",
         )
     async with opened.writing:
         await in_thread(service.collections.delete, opened.name)
     return Response(status_code=204)
 
 
-@router.get("/stats", responses={200: {"model": schemas.StatsResponse}}, summary="What items say")
+@router.get(
+    "/stats",
+    responses={200: {"model": schemas.StatsResponse}},
+    summary="Count labels, groups and metadata fields",
+)
 async def stats(
     opened: Served,
-    labels: Annotated[int, Query(ge=0, le=1000, description="How many labels.")] = 20,
-    fields: Annotated[bool, Query(description="Also the metadata fields.")] = True,  # noqa: FBT002 - HTTP's
+    labels: Annotated[int, Query(ge=0, le=1000, description="Number of labels to return.")] = 20,
+    fields: Annotated[bool, Query(description="Include the metadata fields.")] = True,  # noqa: FBT002 - HTTP's
 ) -> JSONResponse:
-    """Labels, groups and metadata fields, counted in items. Looks at every item."""
+    """Counts are numbers of items. Scans all items."""
     said = await in_thread(lambda: opened.aside.describe(labels=labels, fields=fields))
     document: dict[str, Any] = asdict(said)
     if said.fields is None:
@@ -147,7 +154,7 @@ async def stats(
 @router.get(
     "/facets",
     responses={200: {"model": schemas.FacetsResponse}},
-    summary="Values of fields, with how many items each",
+    summary="Count items by the values of fields",
 )
 async def facets(
     opened: Served,
@@ -156,9 +163,11 @@ async def facets(
         Query(min_length=1, max_length=20, description="`label`, `group`, `price` …; repeatable."),
     ],
     where: Annotated[str | None, Query(max_length=4000, description="A filter.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Values of each field.")] = 100,
+    limit: Annotated[
+        int, Query(ge=1, le=1000, description="Number of values to return for each field.")
+    ] = 100,
 ) -> JSONResponse:
-    """The most frequent first. ``total`` items meet the filter."""
+    """The most frequent values come first. ``total`` items match the filter."""
     return JSONResponse(await in_thread(_facets, opened.aside, field, where, limit))
 
 

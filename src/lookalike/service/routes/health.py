@@ -1,4 +1,4 @@
-"""What those ask who run the service: does it live, can it search, what has it done?"""
+"""Health checks and metrics for operators."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TIMEOUT_S", "router"]
 
 TIMEOUT_S = 0.8
-"""Seconds with collections that may be away: a probe is often given one."""
+"""Seconds to wait for collections that may be unreachable: probes often time out after one."""
 
 _VERSION: str = import_module("lookalike").__version__
 
@@ -25,20 +25,20 @@ router = APIRouter(tags=["health"])
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", summary="Does the process answer?")
+@router.get("/health/live", summary="Liveness")
 async def live() -> LiveResponse:
     return LiveResponse(status="ok")
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", responses={200: {"model": ReadyResponse}}, summary="Can it search?")
+@router.get("/health/ready", responses={200: {"model": ReadyResponse}}, summary="Readiness")
 async def ready(service: State) -> JSONResponse:
-    """503 while the service is ending, or where none of its collections can be asked.
+    """503 during shutdown, or while no collection is available.
 
-    ``collections`` counts those that can be and those that are away, and names none.
+    ``collections`` counts the available (`ready`) and unavailable (`away`) ones, without names.
     """
     if service.closing.is_set():
-        raise Busy("the service is ending", retry_s=10)
+        raise Busy("the service is shutting down", retry_s=10)
     states = await service.availability.of(service.collections.monitored(), timeout_s=TIMEOUT_S)
     away = sum(one.error is not None for one in states)
     counts: dict[str, Json] = {"ready": len(states) - away, "away": away}
@@ -46,7 +46,7 @@ async def ready(service: State) -> JSONResponse:
         raise Problem(
             503,
             "not-ready",
-            "no collection can be asked; the log says why",
+            "no collection is available; see the log",
             headers={"Retry-After": "1"},
             collections=counts,
         )
@@ -58,10 +58,10 @@ async def ready(service: State) -> JSONResponse:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     dependencies=[Reads],
-    summary="Counters for Prometheus",
+    summary="Metrics for Prometheus",
 )
 async def metrics(request: Request, service: State) -> Response:
-    """In OpenMetrics' form where that is accepted."""
+    """In OpenMetrics format where the client accepts it."""
     states = await service.availability.of(service.collections.monitored(), timeout_s=TIMEOUT_S)
     text, kind = service.metrics.document(states, accept=request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": kind, "Vary": "Accept"})

@@ -1,4 +1,4 @@
-"""Pictures of items: small ones, and the files as they are. Only by item, never by path."""
+"""Routes of images: thumbnails and original files of items, never by path."""
 
 import hashlib
 import os
@@ -33,16 +33,16 @@ _TYPES = {
     "TIFF": "image/tiff",
     "WebP": "image/webp",
 }
-_FOR_GOOD = "private, max-age=31536000, immutable"  # the address names the content
+_FOR_GOOD = "private, max-age=31536000, immutable"  # the URL identifies the content
 _ASK_AGAIN = "private, no-cache"
-_ALONE = "default-src 'none'; sandbox"  # whatever a file is, it does nothing in a browser
+_ALONE = "default-src 'none'; sandbox"  # no file can run anything in a browser
 _HEAD = 64 * 1024
 
 router = APIRouter(tags=["images"], route_class=RetryRoute)
 
 
 class _File(NamedTuple):
-    """An item's file as it is now; ``tag`` changes with its content."""
+    """An item's current file; ``tag`` changes with its content."""
 
     item: Item
     place: Path
@@ -51,28 +51,28 @@ class _File(NamedTuple):
 
 
 class _Small(NamedTuple):
-    """What a thumbnail is made of: the one that is kept, the file, or the better of both."""
+    """The sources of a thumbnail: the stored thumbnail, the file, or the better of both."""
 
     item: Item
     kept: Thumbnail | None
     file: _File | None
     tag: str
-    whole: bool  # as large as asked for, or as the picture is
+    whole: bool  # as large as requested, or as the image itself
 
 
 def _file(shop: Collection, item: Item) -> _File:
-    """An item's file, if it lies where the collection may look: below a root, links resolved.
+    """Return an item's file, if it lies below a root of the collection with links resolved.
 
-    Raises ``UnreadableImageError``.
+    Raise ``UnreadableImageError``.
     """
     place = shop.file_of(item)
     if place is None:
-        raise UnreadableImageError("the picture is not kept, only its vector")
+        raise UnreadableImageError("the image itself is not stored, only its embedding")
     try:
         real = place.resolve(strict=True)
         found = real.stat()
     except OSError as error:
-        raise UnreadableImageError("the file is not where it was indexed") from error
+        raise UnreadableImageError("the file is no longer where it was indexed") from error
     roots = [root.path.resolve() for root in shop.roots() if root.name == item.root]
     if not any(real.is_relative_to(root) for root in roots):
         raise UnreadableImageError("the file is a link that leads out of its folder")
@@ -84,7 +84,7 @@ def _item_file(shop: Collection, item_id: str) -> _File:
 
 
 def _small(shop: Collection, item_id: str, side: int) -> _Small:
-    """Where an item's thumbnail comes from. Raises as ``_file``, where none is kept."""
+    """Return the sources of an item's thumbnail. Raise like ``_file`` where none is stored."""
     item = shop.get(item_id)
     kept = shop.store.thumbnails.get([item_id]).get(item_id)
     whole = kept is not None and kept.shows(item, side)
@@ -121,18 +121,19 @@ def _headers(
 
 
 def _unchanged(request: Request, tag: str) -> bool:
-    asked = request.headers.get("if-none-match", "")
-    return asked.strip() == "*" or tag in [
-        one.strip().removeprefix("W/") for one in asked.split(",")
+    etags = request.headers.get("if-none-match", "")
+    return etags.strip() == "*" or tag in [
+        one.strip().removeprefix("W/") for one in etags.split(",")
     ]
 
 
 _VERSION = Annotated[
-    str | None, Query(max_length=64, description="The content's mark, as links of answers have it.")
+    str | None,
+    Query(max_length=64, description="The content's version, as in the links of responses."),
 ]
 _JPEG = {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
 _ANY = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
-_SAME = {"description": "It is the one that you have."}
+_SAME = {"description": "Not modified."}
 
 
 @router.head("/items/{id:path}/thumbnail", include_in_schema=False)
@@ -140,7 +141,7 @@ _SAME = {"description": "It is the one that you have."}
     "/items/{id:path}/thumbnail",
     response_class=Response,
     responses={200: _JPEG, 304: _SAME},
-    summary="A small picture of an item",
+    summary="Get an item's thumbnail",
 )
 async def thumbnail(
     request: Request,
@@ -149,10 +150,10 @@ async def thumbnail(
     opened: Served,
     service: State,
     side: Annotated[int, Query(ge=16, le=2048, description="The longer side, in pixels.")] = 320,
-    v: _VERSION = None,  # noqa: ARG001 - read in `_headers`; here for the documents
+    v: _VERSION = None,  # noqa: ARG001 - read in `_headers`; for OpenAPI
 ) -> Response:
-    """A JPEG, at most so large, never enlarged; smaller where the file is away and a smaller one
-    is kept.
+    """A JPEG whose longer side is at most ``side``, never enlarged. Smaller if the file is
+    unavailable and only a smaller thumbnail is stored.
     """
     found = await in_thread(_small, opened.collection, id, side)
     tag = f'"{found.tag}-{side}"'
@@ -172,14 +173,14 @@ def _jpeg(opened: Opened, found: _Small, side: int) -> bytes:
     return render_thumbnail(found.item, place, found.kept, side=side, limits=limits)
 
 
-@router.head("/items/{id:path}/picture", include_in_schema=False)  # what older clients ask for
+@router.head("/items/{id:path}/picture", include_in_schema=False)  # deprecated alias
 @router.get("/items/{id:path}/picture", include_in_schema=False)
 @router.head("/items/{id:path}/image", include_in_schema=False)
 @router.get(
     "/items/{id:path}/image",
     response_class=Response,
     responses={200: _ANY, 206: _ANY, 304: _SAME},
-    summary="An item's file as it is",
+    summary="Get an item's original file",
 )
 async def image(
     request: Request,
@@ -187,7 +188,7 @@ async def image(
     opened: Served,
     v: _VERSION = None,  # noqa: ARG001 - as above
 ) -> Response:
-    """Understands ranges. What the file is, its first bytes decide."""
+    """Supports ranges. The content type is determined by the file's first bytes."""
     file = await in_thread(_item_file, opened.collection, id)
     tag = f'"{file.tag}"'
     headers = _headers(request, file.item, file, tag)
@@ -205,6 +206,8 @@ def _kind(place: Path) -> str:
             kind = format_of(opened.read(_HEAD))
     except OSError as error:
         raise UnreadableImageError("the file cannot be read") from error
-    if kind is None:  # it was one when it was indexed
-        raise Problem(409, "no-longer-an-image", "the file is no picture any more; index again")
+    if kind is None:  # it was an image when it was indexed
+        raise Problem(
+            409, "no-longer-an-image", "the file is no longer an image; index the folder again"
+        )
     return _TYPES[kind]

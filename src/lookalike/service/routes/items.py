@@ -1,4 +1,4 @@
-"""Items: look at them, add_images them in, say what they are, take them out."""
+"""Routes of items: list, get, add, replace, edit, remove."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,7 +30,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["items"], route_class=RetryRoute)
 
 OverwriteByHand = Annotated[
-    bool, Query(description="Let labels, groups and metadata that were set by hand be changed.")
+    bool, Query(description="Also change labels, groups and metadata that were set by hand.")
 ]
 
 _PICTURE = {"type": "string", "format": "binary"}
@@ -42,12 +42,14 @@ def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[
     return documents
 
 
-async def _answer(service: Service, opened: Opened, item: Item, status: int = 200) -> JSONResponse:
+async def _item_response(
+    service: Service, opened: Opened, item: Item, status: int = 200
+) -> JSONResponse:
     (document,) = await in_thread(_documents, service, opened, [item])
     return JSONResponse(document, status)
 
 
-# -- looking ------------------------------------------------------------------------------------
+# -- read ---------------------------------------------------------------------------------------
 
 
 @router.get("/items", responses={200: {"model": schemas.ItemsResponse}}, summary="List items by id")
@@ -57,21 +59,24 @@ async def list_items(
     service: State,
     where: Annotated[str | None, Query(max_length=4000, description="A filter.")] = None,
     after: Annotated[
-        str | None, Query(max_length=4096, description="`next` of the answer before.")
+        str | None, Query(max_length=4096, description="`next` of the previous page.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     total: Annotated[
         bool | None,
-        Query(description="Count all that meet the filter. By default for the first page alone."),
+        Query(
+            description="Count all items that match the filter. Default: only for the first page."
+        ),
     ] = None,
     sample: Annotated[
-        int | None, Query(ge=1, le=1000, description="So many by chance, instead of a page.")
+        int | None,
+        Query(ge=1, le=1000, description="Return a random sample of this size instead of a page."),
     ] = None,
-    seed: Annotated[int, Query(description="The same sample for the same seed.")] = 0,
+    seed: Annotated[int, Query(description="The same seed gives the same sample.")] = 0,
 ) -> JSONResponse:
-    """A page of items in the order of their ids; ``next`` asks for the page that follows.
+    """A page of items, sorted by id; ``next`` is the ``after`` of the next page.
 
-    ``total`` is null where nothing was counted: for many items that takes longer than the page.
+    ``total`` is null where items were not counted, which takes longer than the page itself.
     """
     condition = parse(where) if where and where.strip() else None
     if sample is not None:
@@ -105,12 +110,12 @@ def _page(shop: Collection, where: Condition | None, after: str | None, limit: i
 @router.get(
     "/missing",
     responses={200: {"model": schemas.MissingItemsResponse}},
-    summary="List items whose file has gone",
+    summary="List items whose file is missing",
 )
 async def list_missing(
     opened: Served, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> JSONResponse:
-    """They are in no results; what was said of them comes back with their file."""
+    """They are not in any results. Label, group and metadata come back with the file."""
     return await in_thread(_missing, opened, limit)
 
 
@@ -120,13 +125,13 @@ def _missing(opened: Opened, limit: int) -> JSONResponse:
 
 
 @router.get(
-    "/items/{id:path}", responses={200: {"model": schemas.ItemResponse}}, summary="One item"
+    "/items/{id:path}", responses={200: {"model": schemas.ItemResponse}}, summary="Get an item"
 )
 async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
-    return await _answer(service, opened, await in_thread(opened.collection.get, id))
+    return await _item_response(service, opened, await in_thread(opened.collection.get, id))
 
 
-# -- putting in ---------------------------------------------------------------------------------
+# -- write --------------------------------------------------------------------------------------
 
 
 @router.post(
@@ -144,7 +149,7 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
                             "image": {"type": "array", "items": _PICTURE},
                             "items": {
                                 "type": "string",
-                                "description": "JSON: a list of NewItem, one for each picture.",
+                                "description": "JSON: a list of NewItem, one for each image.",
                             },
                         },
                     }
@@ -153,7 +158,7 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
             },
         }
     },
-    summary="Add or replace pictures",
+    summary="Add or replace images",
 )
 async def add_items(
     *,
@@ -162,15 +167,16 @@ async def add_items(
     service: State,
     overwrite_by_hand: OverwriteByHand = False,
 ) -> JSONResponse:
-    """An image with an ``id`` takes the place of the item that has it. One without never replaces
-    anything: its file name is its id, or where another image has that, one made of both. ``files``
-    says what became of each; what cannot be used is skipped with the reason, and the rest goes on.
+    """An image with an ``id`` replaces the item that has this id. An image without one never
+    replaces anything: its id is its file name or, if another image has that, one made of the name
+    and the content. ``files`` says what happened to each image. An image that cannot be used is
+    skipped with a reason; the others are added.
 
-    201 when there is a new item, else 200.
+    201 if there is a new item, else 200.
     """
     body = await read_body(request, service.settings)
-    arrivals = read_images(body, service.settings)
-    report, added = await add_images(opened, arrivals, overwrite_by_hand=overwrite_by_hand)
+    sent = read_images(body, service.settings)
+    report, added = await add_images(opened, sent, overwrite_by_hand=overwrite_by_hand)
     ids = [one.id for one in added if one.reason is None]
     items = await in_thread(opened.collection.store.items.get, ids)
     return JSONResponse(
@@ -214,7 +220,7 @@ async def add_items(
             },
         }
     },
-    summary="Add or replace one picture",
+    summary="Add or replace one image",
 )
 async def put_item(
     request: Request,
@@ -222,16 +228,16 @@ async def put_item(
     opened: Served,
     service: State,
 ) -> JSONResponse:
-    """201 when it is new, 200 when it replaces one or was there; ``outcome`` says which."""
+    """201 for a new item, 200 if it was replaced or unchanged; ``outcome`` says which."""
     body = await read_body(request, service.settings)
     if body.document is not None:
-        asked: schemas.PutItem = validate(schemas.PutItem, body.document)
-        upload = decode_base64(asked.image_base64, service.settings)
-        said = asked.model_dump(exclude={"image_base64"}, exclude_unset=True)
+        wanted: schemas.PutItem = validate(schemas.PutItem, body.document)
+        upload = decode_base64(wanted.image_base64, service.settings)
+        said = wanted.model_dump(exclude={"image_base64"}, exclude_unset=True)
     else:
-        if len(body.pictures) != 1:
-            raise Problem(422, "no-image", "send one picture")
-        upload = body.pictures[0]
+        if len(body.images) != 1:
+            raise Problem(422, "no-image", "send one image")
+        upload = body.images[0]
         said = {name: values[-1] for name, values in body.fields.items()}
         if "metadata" in said:
             said["metadata"] = parse_json_field(said["metadata"], "metadata")
@@ -251,7 +257,7 @@ async def put_item(
     "/items/{id:path}",
     responses={200: {"model": schemas.ItemResponse}},
     dependencies=[Writes],
-    summary="Say what an item is",
+    summary="Edit an item",
 )
 async def update_item(
     said: ItemFields,
@@ -259,23 +265,21 @@ async def update_item(
     opened: Served,
     service: State,
 ) -> JSONResponse:
-    """Label, group and metadata; what is left out stays, ``null`` takes it away.
+    """Sets label, group and metadata. Omitted fields stay as they are; ``null`` removes a value.
 
-    Indexing does not change what was set so, unless it is told to (``overwrite_by_hand``).
+    Indexing does not change what was set by hand, except with ``overwrite_by_hand``.
     """
     changed = said.model_dump(exclude_unset=True)
     if "metadata" in changed:
         changed["metadata"] = changed["metadata"] or {}
     async with opened.writing:
         item = await in_thread(partial(opened.collection.edit, id, **changed))
-    return await _answer(service, opened, item)
+    return await _item_response(service, opened, item)
 
 
-@router.delete(
-    "/items/{id:path}", status_code=204, dependencies=[Writes], summary="Take an item out"
-)
+@router.delete("/items/{id:path}", status_code=204, dependencies=[Writes], summary="Remove an item")
 async def delete_item(id: ItemId, opened: Served) -> Response:
-    """Its file stays where it was indexed; a picture that was uploaded goes with it.
+    """An indexed file stays in its folder; an uploaded image is deleted with the item.
 
     A missing item is forgotten.
     """

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: begun on a known folder or on pictures that are sent, followed, cancelled."""
+"""Routes of jobs: index a known folder or uploaded images, follow, cancel."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -56,28 +56,28 @@ _BODY = {
     responses={202: _JOB},
     dependencies=[Writes],
     openapi_extra={"requestBody": _BODY},
-    summary="Index a known folder again, or pictures that are sent",
+    summary="Start a job: index a known folder again, or uploaded images",
 )
-async def begin_job(
+async def start_job(
     *,
     request: Request,
     opened: Served,
     service: State,
     overwrite_by_hand: OverwriteByHand = False,
 ) -> JSONResponse:
-    """A folder must be one that the collection was indexed from: no request names a path.
+    """The folder must be one that the collection was indexed from: requests never contain paths.
 
-    When more of its items have gone than are removed unasked, the job fails, says why, and its
-    report counts them as `held_back`; `allow_removals` removes them.
+    If more items have vanished than are removed without confirmation, the job fails with a reason,
+    and its report counts them as `held_back`; `allow_removals` removes them.
     """
     body = await read_body(request, service.settings)
     kind: Literal["folder", "images"]
     added: list[AddedImage] | None = None
     if body.document is not None and "items" not in body.document:
-        asked: schemas.NewJob = validate(schemas.NewJob, body.document)
+        wanted: schemas.NewJob = validate(schemas.NewJob, body.document)
         if overwrite_by_hand:
-            asked = asked.model_copy(update={"overwrite_by_hand": True})
-        kind, work = "folder", _folder(opened, asked, show_paths=service.settings.show_paths)
+            wanted = wanted.model_copy(update={"overwrite_by_hand": True})
+        kind, work = "folder", _folder(opened, wanted, show_paths=service.settings.show_paths)
     else:
         service.jobs.check(opened.name)  # before anything is written
         added = await _kept(opened, read_images(body, service.settings))
@@ -86,21 +86,21 @@ async def begin_job(
     return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
 
 
-def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
-    """Bringing a root in line with what lies there now. Raises ``Problem`` for an unknown one."""
-    shop, name = opened.collection, asked.root
+def _folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) -> Work:
+    """Return the work of indexing a root again. Raise ``Problem`` for an unknown root."""
+    shop, name = opened.collection, wanted.root
     root = next((root for root in shop.roots() if root.name == name), None)
     if root is None or root == upload_files.find_root(shop, opened.place.uploads):
         raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
 
-    def work(told: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
+    def work(progress: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
         if stop():
             return IndexReport(interrupted=True)
         report = opened.collection.index(
             root.path,
-            allow_removals=asked.allow_removals,
-            overwrite_by_hand=asked.overwrite_by_hand,
-            progress=told,
+            allow_removals=wanted.allow_removals,
+            overwrite_by_hand=wanted.overwrite_by_hand,
+            progress=progress,
             stop=stop,
         )
         said = [one.replace(ALLOW, '"allow_removals": true') for one in report.problems]
@@ -115,9 +115,9 @@ def _folder(opened: Opened, asked: schemas.NewJob, *, show_paths: bool) -> Work:
     return work
 
 
-async def _kept(opened: Opened, arrivals: Sequence[SentImage]) -> list[AddedImage]:
+async def _kept(opened: Opened, sent: Sequence[SentImage]) -> list[AddedImage]:
     async with opened.writing:
-        return await in_thread(write_images, opened, arrivals)
+        return await in_thread(write_images, opened, sent)
 
 
 def _files(added: Sequence[AddedImage] | None) -> Callable[[], list[Json]] | None:
@@ -125,9 +125,9 @@ def _files(added: Sequence[AddedImage] | None) -> Callable[[], list[Json]] | Non
 
 
 def _images(opened: Opened, added: Sequence[AddedImage], *, overwrite_by_hand: bool) -> Work:
-    def work(told: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
+    def work(progress: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
         return index_images(
-            opened, added, overwrite_by_hand=overwrite_by_hand, progress=told, stop=stop
+            opened, added, overwrite_by_hand=overwrite_by_hand, progress=progress, stop=stop
         )
 
     return work
@@ -137,12 +137,12 @@ def _address(opened: Opened, job: Job) -> str:
     return f"{opened.address}/jobs/{job.id}"
 
 
-@router.get("/jobs", responses={200: {"model": schemas.JobsResponse}}, summary="The last jobs")
+@router.get("/jobs", responses={200: {"model": schemas.JobsResponse}}, summary="List recent jobs")
 async def list_jobs(opened: Served, service: State) -> JSONResponse:
     return JSONResponse({"jobs": [job.document() for job in service.jobs.of(opened.name)]})
 
 
-@router.get("/jobs/{job}", responses={200: _JOB}, summary="One job")
+@router.get("/jobs/{job}", responses={200: _JOB}, summary="Get a job")
 async def get_job(job: JobId, opened: Served, service: State) -> JSONResponse:
     return JSONResponse(service.jobs.get(opened.name, job).document())
 
@@ -154,15 +154,15 @@ async def get_job(job: JobId, opened: Served, service: State) -> JSONResponse:
     summary="Follow a job",
 )
 async def follow_job(job: JobId, opened: Served, service: State) -> StreamingResponse:
-    """Server-sent events: ``progress`` now and on each change, ``end`` at last."""
+    """Server-sent events: ``progress`` now and on each change, then ``end``."""
     stream = events(service.jobs.get(opened.name, job), service.closing)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold it back
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # keeps nginx from buffering
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 @router.delete("/jobs/{job}", responses={200: _JOB}, dependencies=[Writes], summary="Cancel a job")
 async def cancel_job(job: JobId, opened: Served, service: State) -> JSONResponse:
-    """It ends after the batch in hand; what is stored stays."""
+    """The job ends after its current batch; what is stored stays."""
     found = service.jobs.get(opened.name, job)
     service.jobs.cancel(found)
     return JSONResponse(found.document())

@@ -1,4 +1,4 @@
-"""The request forms of older systems, answered from a collection, so that their clients work on."""
+"""The request forms of older systems, so that their clients keep working."""
 
 import time
 from typing import Annotated, Any
@@ -33,44 +33,44 @@ def _form(*fields: str) -> dict[str, Any]:
     }
 
 
-def _picture(body: Body) -> Part:
-    if len(body.pictures) != 1:
+def _image_part(body: Body) -> Part:
+    if len(body.images) != 1:
         raise Problem(422, "no-image", "send one image, in the field image")
-    return Part(source=body.pictures[0], crop=None, weight=1.0)
+    return Part(source=body.images[0], crop=None, weight=1.0)
 
 
-@router.post("/image_query", openapi_extra=_form(), summary="Seed form: the hits as a list")
+@router.post("/image_query", openapi_extra=_form(), summary="Older form: hits as a list")
 async def image_query(
     request: Request,
     opened: Served,
     service: State,
-    size: Annotated[int, Query(ge=1, le=_MOST, description="How many answers.")] = 10,
+    size: Annotated[int, Query(ge=1, le=_MOST, description="How many results to return.")] = 10,
 ) -> JSONResponse:
-    """A form with ``image``; answers what used to be the engine's ``hits.hits``."""
+    """Takes a form with ``image``; returns hits in the form of Elasticsearch's ``hits.hits``."""
     body = await read_body(request, service.settings)
-    part = _picture(body)
-    answer = await search_document(service, opened, [part], Options(k=size), time.perf_counter())
-    return JSONResponse(engine_hits_json(_hits(answer), name="image_path"))
+    part = _image_part(body)
+    document = await search_document(service, opened, [part], Options(k=size), time.perf_counter())
+    return JSONResponse(engine_hits_json(_hits(document), name="image_path"))
 
 
 @router.post("/images/search", include_in_schema=False)
 @router.post(
-    "/images/search/", openapi_extra=_form("label_id"), summary="Seed form: within a label"
+    "/images/search/", openapi_extra=_form("label_id"), summary="Older form: search within a label"
 )
 async def images_search(request: Request, opened: Served, service: State) -> JSONResponse:
-    """A form with ``image`` and perhaps ``label_id``; 404 for a label that no item has."""
+    """Takes a form with ``image`` and optionally ``label_id``; 404 if no item has this label."""
     body = await read_body(request, service.settings)
-    part = _picture(body)
+    part = _image_part(body)
     label = (body.fields.get("label_id") or [""])[-1] or None
     if label is not None and not await _occurs(opened, label):
         known = await in_thread(lambda: opened.collection.facets("label", limit=1000))
         near = did_you_mean(label, (str(one) for one, _ in known))
         raise Problem(404, "no-such-label", f"no item has the label {label!r}{near}")
-    answer = await search_document(
+    document = await search_document(
         service, opened, [part], Options(label=label), time.perf_counter()
     )
-    took_ms = float(str(answer["seconds"])) * 1000
-    return JSONResponse(engine_response_json(_hits(answer), took_ms=took_ms))
+    took_ms = float(str(document["seconds"])) * 1000
+    return JSONResponse(engine_response_json(_hits(document), took_ms=took_ms))
 
 
 async def _occurs(opened: Served, label: str) -> bool:
@@ -78,6 +78,6 @@ async def _occurs(opened: Served, label: str) -> bool:
     return await in_thread(opened.collection.count, has_it) > 0
 
 
-def _hits(answer: dict[str, Json]) -> list[dict[str, Any]]:
-    hits = answer["hits"]
+def _hits(document: dict[str, Json]) -> list[dict[str, Any]]:
+    hits = document["hits"]
     return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []

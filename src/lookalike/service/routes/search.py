@@ -1,4 +1,4 @@
-"""Searching: a picture, an item, or several of both with what is liked and disliked."""
+"""Routes of searching: by images, items and embeddings, with likes and dislikes."""
 
 import asyncio
 import time
@@ -23,14 +23,14 @@ from lookalike.service.uploads import Body, Upload, decode_base64, read_body
 
 __all__ = ["router"]
 
-_AT_ONCE = 16  # queries of a batch in work: the rest leaves room for other requests
+_AT_ONCE = 16  # queries of a batch at a time, to leave room for other requests
 
 router = APIRouter(tags=["search"], route_class=RetryRoute)
 
 
 # -- routes -------------------------------------------------------------------------------------
 
-_PICTURE = {"type": "string", "format": "binary"}
+_IMAGE = {"type": "string", "format": "binary"}
 _BODY = {
     "required": True,
     "content": {
@@ -38,11 +38,11 @@ _BODY = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {"image": {"type": "array", "items": _PICTURE}},
-                "description": "One picture or several; other fields as in JSON.",
+                "properties": {"image": {"type": "array", "items": _IMAGE}},
+                "description": "One image or several; other fields as in JSON.",
             }
         },
-        "image/*": {"schema": _PICTURE},
+        "image/*": {"schema": _IMAGE},
     },
 }
 _SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchResponse}}
@@ -52,19 +52,19 @@ _SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchRespo
     "/search",
     responses=_SEARCHED,
     openapi_extra={"requestBody": _BODY},
-    summary="What looks like a picture",
+    summary="Search by image",
 )
 async def search(
     request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
 ) -> JSONResponse:
-    """Search by an uploaded picture (as it is, or in a form), base64, an item's id, or several.
+    """Search by an uploaded image (raw, or in a form), base64, an item's id, or several of them.
 
-    Options stand in the query string; in a form or JSON they may stand beside the picture.
+    Options are query parameters; in a form or JSON they may be further fields.
     """
     began = time.perf_counter()
     body = await read_body(request, service.settings)
     wanted = _request(body, options)
-    parts = await _parts(wanted, body.pictures, service)
+    parts = await _parts(wanted, body.images, service)
     return JSONResponse(await search_document(service, opened, parts, wanted, began))
 
 
@@ -80,37 +80,37 @@ async def search(
             },
         }
     },
-    summary="Several searches at once",
+    summary="Run several searches",
 )
 async def search_batch(
     request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
 ) -> JSONResponse:
-    """Each query of a JSON list, or each picture of a form, has its own answer, or problem."""
+    """Each query of a JSON list, or each image of a form, gets its own result or problem."""
     body = await read_body(request, service.settings)
     queries: list[tuple[SearchRequest, list[Upload]]]
     if body.document is not None:
         queries = [(one, []) for one in validate(schemas.BatchRequest, body.document).queries]
     else:
         wanted = _request(body, options)
-        if not body.pictures:
-            raise Problem(422, "no-image", "send pictures, or JSON with queries")
-        if len(body.pictures) > service.settings.max_queries:
+        if not body.images:
+            raise Problem(422, "no-image", "send images, or JSON with queries")
+        if len(body.images) > service.settings.max_queries:
             raise Problem(413, "too-many-parts", f"at most {service.settings.max_queries} queries")
-        queries = [(wanted, [picture]) for picture in body.pictures]
+        queries = [(wanted, [image]) for image in body.images]
 
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(wanted: SearchRequest, pictures: list[Upload]) -> dict[str, Json]:
+    async def one(wanted: SearchRequest, images: list[Upload]) -> dict[str, Json]:
         async with turn:
-            return await alone(wanted, pictures)
+            return await run_one(wanted, images)
 
-    async def alone(wanted: SearchRequest, pictures: list[Upload]) -> dict[str, Json]:
+    async def run_one(wanted: SearchRequest, images: list[Upload]) -> dict[str, Json]:
         began = time.perf_counter()
         try:
-            parts = await _parts(wanted, pictures, service)
+            parts = await _parts(wanted, images, service)
             return await search_document(service, opened, parts, wanted, began)
         except CollectionReplacedError:
-            raise  # all are asked again
+            raise  # the whole batch is repeated
         except LookalikeError as error:
             return safe_problem(error, plainly=not service.settings.show_paths).document()
         except Problem as problem:
@@ -123,7 +123,7 @@ async def search_batch(
 @router.get(
     "/items/{id:path}/similar",
     responses=_SEARCHED,
-    summary="What looks like an item",
+    summary="Search by item",
 )
 async def similar(
     id: ItemId,
@@ -131,18 +131,18 @@ async def similar(
     service: State,
     options: Annotated[Options, Query()],
 ) -> JSONResponse:
-    """Needs no network: the item's vector is stored."""
+    """Needs no encoding: the item's embedding is stored."""
     part = Part(source=id, crop=None, weight=1.0)
     return JSONResponse(
         await search_document(service, opened, [part], options, time.perf_counter())
     )
 
 
-# -- what is asked ------------------------------------------------------------------------------
+# -- query -------------------------------------------------------------------------------------
 
 
 def _request(body: Body, options: Options) -> SearchRequest:
-    """The query of any form of body, with the options of the query string where it says nothing."""
+    """Return the query of any kind of body; options that it lacks come from the query string."""
     said: dict[str, Any] = options.model_dump(exclude_unset=True)
     if body.document is not None:
         said |= body.document
@@ -155,22 +155,22 @@ def _request(body: Body, options: Options) -> SearchRequest:
 
 async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Service) -> list[Part]:
     """Return the parts of a query with their weights."""
-    asked = [*_asked(wanted, uploads)]
-    if not asked and not wanted.positive and not wanted.parts:
+    given = [*_query_images(wanted, uploads)]
+    if not given and not wanted.positive and not wanted.parts:
         raise Problem(
-            422, "no-image", "send a picture, or give id, image_base64, vector, parts or positive"
+            422, "no-image", "send an image, or give id, image_base64, vector, parts or positive"
         )
-    weights = wanted.weights or [wanted.weight or 1.0] * len(asked)
-    if len(weights) != len(asked):
-        raise Problem(422, "weights", f"{len(weights)} weights for {len(asked)} pictures")
+    weights = wanted.weights or [wanted.weight or 1.0] * len(given)
+    if len(weights) != len(given):
+        raise Problem(422, "weights", f"{len(weights)} weights for {len(given)} images")
     parts = [
         Part(source=await _source(one, service), crop=wanted.crop, weight=weight)
-        for one, weight in zip(asked, weights, strict=True)
+        for one, weight in zip(given, weights, strict=True)
     ]
     for one in wanted.parts:
         weight = 1.0 if one.weight is None else one.weight
         if not weight:
-            raise Problem(422, "weights", "a part with weight 0 asks for nothing; leave it out")
+            raise Problem(422, "weights", "a part with weight 0 has no effect; leave it out")
         parts.append(Part(source=await _source(one, service), crop=one.crop, weight=weight))
     shares = liked_and_disliked(len(wanted.positive), len(wanted.negative), alone=not parts)
     for refs, sign, share in zip((wanted.positive, wanted.negative), (1, -1), shares, strict=True):
@@ -184,9 +184,11 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     return parts
 
 
-def _asked(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[ImageRef | Upload]:
+def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[ImageRef | Upload]:
     if bool(wanted.sources()) + bool(uploads) + bool(wanted.parts) > 1:
-        raise Problem(422, "two-queries", "a picture was sent and another one is named; give one")
+        raise Problem(
+            422, "two-queries", "an image was sent and another one is named; give one of them"
+        )
     return [*uploads] if uploads else [wanted] if wanted.sources() else []
 
 

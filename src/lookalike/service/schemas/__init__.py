@@ -1,4 +1,4 @@
-"""What requests and answers look like: the words of docs/service.md, checked and documented."""
+"""Schemas of requests and responses, as docs/service.md describes them."""
 
 from lookalike.service.schemas.requests import (
     BatchRequest,

@@ -8,5 +8,5 @@ __all__ = ["example"]
 
 
 def example(**members: Json) -> ConfigDict:
-    """A model's configuration with an example of it."""
+    """Return the configuration of a schema with an example."""
     return ConfigDict(json_schema_extra={"examples": [members]})

@@ -1,4 +1,4 @@
-"""What requests look like: the words of docs/service.md, checked and documented."""
+"""Schemas of requests."""
 
 import dataclasses
 import json
@@ -96,7 +96,7 @@ class Options(_Strict):
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(
             max_length=100,
-            description="Members of a hit to answer (rank, score and id always come): "
+            description="Members of a hit to return (rank, score and id always come): "
             "`label`, `metadata`, `metadata.price` …",
         ),
     ] = None
@@ -116,12 +116,12 @@ class Options(_Strict):
         for one in value or ():
             if one not in _OWN and not one.startswith("metadata."):
                 known = ", ".join(sorted(_OWN))
-                raise ValueError(f"{one!r} is no member of a hit; there are {known}, metadata.NAME")
+                raise ValueError(f"{one!r} is not a member of a hit; use {known}, metadata.NAME")
         return value
 
 
 class SearchOptions(Options):
-    """Options of a search by a picture that is the whole body."""
+    """Options of a search by a raw image."""
 
     crop: Annotated[
         str | None,
@@ -136,7 +136,7 @@ class ImageRef(_Strict):
     """
 
     id: Annotated[Id | None, Field(description="An item of the collection.")] = None
-    image_base64: Annotated[str | None, Field(description="A picture file's bytes.")] = None
+    image_base64: Annotated[str | None, Field(description="An image file's bytes.")] = None
     image_url: Annotated[
         str | None, Field(max_length=8192, description="Only where the service allows URLs.")
     ] = None
@@ -149,10 +149,11 @@ class ImageRef(_Strict):
         ),
     ] = None
     crop: Annotated[
-        Box | None, Field(description="Left, top, right, bottom in 0 to 1 of the upright picture.")
+        Box | None, Field(description="Left, top, right, bottom, from 0 to 1 of the upright image.")
     ] = None
     weight: Annotated[
-        float | None, Field(gt=0, le=1000, allow_inf_nan=False, description="How much it counts.")
+        float | None,
+        Field(gt=0, le=1000, allow_inf_nan=False, description="Its weight in the query."),
     ] = None
 
     @field_validator("crop", mode="before")
@@ -170,7 +171,7 @@ class ImageRef(_Strict):
         return value
 
     def sources(self) -> list[str]:
-        """Which of the sources are given."""
+        """Return which of the sources are given."""
         names = ("id", "image_base64", "image_url", "vector")
         return [name for name in names if getattr(self, name) is not None]
 
@@ -195,19 +196,19 @@ Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
 
 
 class SearchRequest(ImageRef, Options):
-    """A query: a picture, or several with what is liked (``positive``) and disliked."""
+    """A query: an image, or several with likes (``positive``) and dislikes (``negative``)."""
 
     model_config = example(id="2024/cat.jpg", k=5, where="label=cat", negative=["2024/dog.jpg"])
 
     weights: Annotated[
         list[Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]] | None,
-        Field(max_length=100, description="One for each picture of a form, in order."),
+        Field(max_length=100, description="One for each image of a form, in order."),
     ] = None
     parts: Annotated[
         list[WeightedPart],
         Field(max_length=100, description="The whole query as weighted parts, instead of one."),
     ] = []
-    positive: Annotated[Refs, Field(description="More like these: items' ids, or pictures.")] = []
+    positive: Annotated[Refs, Field(description="More like these: items' ids, or images.")] = []
     negative: Annotated[Refs, Field(description="Less like these.")] = []
 
     @model_validator(mode="after")
@@ -228,7 +229,7 @@ class BatchRequest(_Strict):
 
 
 class ItemFields(_Strict):
-    """What is said about an item; what is left out stays as it is."""
+    """Label, group and metadata of an item; omitted fields stay as they are."""
 
     label: Name | None = None
     group: Name | None = None
@@ -238,13 +239,13 @@ class ItemFields(_Strict):
     @classmethod
     def _text(cls, value: str | None) -> str | None:
         if value is not None and not is_text(value):
-            raise ValueError("half a character (a surrogate alone) cannot be stored")
+            raise ValueError("a lone surrogate (half a character) cannot be stored")
         return value
 
     @field_validator("metadata")
     @classmethod
     def _json(cls, value: Metadata | None) -> Metadata | None:
-        """What can be stored and told again: no NaN, no half of a surrogate pair."""
+        """Accept only what can be stored as JSON: no NaN, no lone surrogates."""
         try:
             size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
         except (ValueError, RecursionError) as error:
@@ -255,17 +256,17 @@ class ItemFields(_Strict):
 
 
 class NewItem(ItemFields):
-    """With an ``id``, the item that has it is replaced; with a ``name`` alone, none is."""
+    """An image with an ``id`` replaces the item that has it; with only a ``name``, none."""
 
-    # Any text: a bad id is skipped with its reason, and the images beside it are added.
+    # Any text: an image with an invalid id is skipped with a reason, and the others are added.
     id: Annotated[str | None, Field(description="Replaces the item that has it, if any.")] = None
     name: Annotated[
         str | None,
-        Field(max_length=4096, description="A file's name; by default that of the part."),
+        Field(max_length=4096, description="A file name; by default that of the form's part."),
     ] = None
-    image_base64: Annotated[str | None, Field(description="The picture, where it is no part.")] = (
-        None
-    )
+    image_base64: Annotated[
+        str | None, Field(description="The image, where it is not a part of a form.")
+    ] = None
 
 
 class PutItem(ItemFields):
@@ -283,14 +284,16 @@ class NewItems(_Strict):
 class NewJob(_Strict):
     model_config = example(root="")
 
-    root: Annotated[Name, Field(description="A known folder's name; the first one has none.")]
+    root: Annotated[
+        Name, Field(description="The name of a known folder; that of the first one is empty.")
+    ]
     overwrite_by_hand: Annotated[
         bool, Field(description="Let the source change labels, groups and metadata set by hand.")
     ] = False
     allow_removals: Annotated[
         bool,
         Field(
-            description="Remove what is gone even if that is everything, or more than three items "
+            description="Remove vanished items even if these are all items, or more than three "
             "and more than one in ten."
         ),
     ] = False
@@ -301,5 +304,5 @@ class NewCollection(_Strict):
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
     encoder: Annotated[
-        Name | None, Field(description="A network's name; by default efficientnet-lite0.")
+        Name | None, Field(description="An encoder's name; by default efficientnet-lite0.")
     ] = None

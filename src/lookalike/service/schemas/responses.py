@@ -1,4 +1,4 @@
-"""What answers look like."""
+"""Schemas of responses."""
 
 from typing import Annotated, Any, Literal
 
@@ -45,19 +45,21 @@ class ProblemResponse(BaseModel):
         instance="/v1/search",
     )
 
-    type: Annotated[str, Field(description="Always `about:blank`: `code` says what it is.")]
+    type: Annotated[str, Field(description="Always `about:blank`; `code` identifies the problem.")]
     title: Annotated[str, Field(description="The status in words.")]
     status: int
     code: Annotated[str, Field(description="For programs; docs/service.md lists them by status.")]
     detail: Annotated[str, Field(description="For people.")]
-    instance: Annotated[str | None, Field(description="The path that was asked.")] = None
+    instance: Annotated[str | None, Field(description="The path of the request.")] = None
     errors: Annotated[
         list[dict[str, Any]] | None,
-        Field(description="Of `invalid-request`: `at` and `message` of each place."),
+        Field(description="For `invalid-request`: `at` and `message` of each error."),
     ] = None
-    filter: Annotated[str | None, Field(description="Of `bad-filter`.")] = None
-    at: Annotated[int | None, Field(description="Where in `filter`, from 0.")] = None
-    limit: Annotated[int | None, Field(description="Of `too-large`, in bytes.")] = None
+    filter: Annotated[str | None, Field(description="For `bad-filter`: the filter.")] = None
+    at: Annotated[
+        int | None, Field(description="For `bad-filter`: the position in `filter`, from 0.")
+    ] = None
+    limit: Annotated[int | None, Field(description="For `too-large`: the limit in bytes.")] = None
 
 
 class ItemResponse(BaseModel):
@@ -109,7 +111,7 @@ class NearestResponse(BaseModel):
 
 
 class MatchesResponse(BaseModel):
-    """From which score on a match is strong, fair or weak; and why there are no hits."""
+    """The lowest score of each match level, and why there are no hits."""
 
     min: Match | None
     strong: float
@@ -122,7 +124,7 @@ class MatchesResponse(BaseModel):
 
 
 class NoteResponse(BaseModel):
-    """Why nothing was found, say; some codes have further members, such as `field`."""
+    """A note, such as why nothing was found; some codes have further members, such as `field`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -139,9 +141,9 @@ class SearchResponse(BaseModel):
     category: CategoryResponse | None = None
     matches: MatchesResponse | None = None
     best: Annotated[
-        NearestResponse | None, Field(description="The best item, where all score too low.")
+        NearestResponse | None, Field(description="The best item, where all scores are too low.")
     ] = None
-    left_out: Annotated[list[str], Field(description="Items that are the query itself.")]
+    left_out: Annotated[list[str], Field(description="Items left out because they are the query.")]
     notes: Annotated[list[NoteResponse], Field(description="Why there are no hits.")]
     hits: list[HitResponse]
 
@@ -158,7 +160,7 @@ class ItemsResponse(BaseModel):
 
 
 class MissingResponse(BaseModel):
-    """An item whose file has gone, with what was said of it."""
+    """An item whose file is missing, with its label, group and metadata."""
 
     id: str
     digest: str
@@ -185,7 +187,7 @@ class PutResponse(ItemResponse):
 
 
 class FileResponse(BaseModel):
-    """What became of one image: ``id`` is null and ``reason`` is not where it was skipped."""
+    """What happened to one image; a skipped one has a ``reason``, and its ``id`` is null."""
 
     name: str
     id: str | None
@@ -223,14 +225,14 @@ class CollectionResponse(CollectionSummary):
 
 
 class AwayResponse(BaseModel):
-    """Why a collection cannot be asked; ``code`` is a problem's."""
+    """Why a collection is unavailable; ``code`` is that of a problem."""
 
     code: str
     detail: str
 
 
 class CollectionEntry(BaseModel):
-    """A collection; of one that cannot be asked all but ``name`` and ``error`` is null."""
+    """A collection; if it is unavailable, all members except ``name`` and ``error`` are null."""
 
     name: str
     items: int | None
@@ -295,7 +297,7 @@ class LiveResponse(BaseModel):
 
 
 class ReadyCounts(BaseModel):
-    """How many collections can be asked, and how many cannot."""
+    """How many collections are available, and how many are not."""
 
     ready: int
     away: int
