@@ -1,20 +1,26 @@
-"""``RemoteCollection``: the methods of a ``Collection``, answered by a service."""
+"""``RemoteCollection``: the methods of a ``Collection``, carried out by a service."""
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from lookalike import images
-from lookalike.analysis.categories.category_search import CategoryChoice, Scope
-from lookalike.analysis.categories.labels import Prediction
 from lookalike.client.connection import Document, RequestOptions, ServiceConnection, segment
 from lookalike.client.jobs import follow
+from lookalike.client.responses import (
+    read_added,
+    read_description,
+    read_info,
+    read_item,
+    read_missing,
+    read_note,
+    read_report,
+    read_results,
+)
 from lookalike.client.uploads import (
     batches,
     form,
@@ -31,7 +37,6 @@ from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import (
     Added,
     Entry,
-    Field,
     Hit,
     IndexReport,
     Item,
@@ -40,7 +45,6 @@ from lookalike.core.records import (
     Note,
     together,
 )
-from lookalike.core.roots import Root
 from lookalike.errors import (
     CollectionNotFoundError,
     ImageTooLargeError,
@@ -51,7 +55,7 @@ from lookalike.search import Query, QueryLike, Results, SearchKeywords, SearchOp
 
 __all__ = ["RemoteCollection", "connect"]
 
-_PAGE = 1000  # items asked for at once
+_PAGE = 1000  # items per request
 
 
 def connect(
@@ -61,11 +65,11 @@ def connect(
     key: str | None = None,
     timeout_s: float = 30.0,
 ) -> "RemoteCollection":
-    """Return a collection of the service at ``url``, as ``lookalike serve`` says it.
+    """Return a collection of the service at ``url``, the address that ``lookalike serve`` prints.
 
-    ``collection`` may be left out where the service has one that is meant without being named.
-    ``key`` is the read or the write key; by default ``LOOKALIKE_API_KEY``. An answer may take
-    ``timeout_s``; a service that is busy is asked again, three times, after as long as it says.
+    ``collection`` may be omitted if the service has a default collection. ``key`` is the read or
+    the write key; by default ``LOOKALIKE_API_KEY``. A response may take ``timeout_s``; requests to
+    a busy service are repeated up to three times, after the time that it asks for.
 
     Raise ``ServiceError`` (``AccessDeniedError`` without the right key) and
     ``CollectionNotFoundError``.
@@ -85,16 +89,16 @@ def connect(
 
 
 class RemoteCollection:
-    """A collection that a service keeps; ``connect`` makes one.
+    """A collection of a service; ``connect`` opens one.
 
-    It has the methods of a ``Collection``, but those that need its files or its vectors, and may
-    be used from several threads. Three things are otherwise: ``where`` is text, scores have six
-    digits, and items do not say where their files lie (``root``, ``path`` and ``stamp`` are empty):
-    ``image`` and ``thumbnail`` return their bytes.
+    It has the methods of a ``Collection``, except those that need its files or vectors, and is
+    thread-safe. Three things differ: ``where`` is text, scores have six digits, and items have no
+    file paths (``root``, ``path`` and ``stamp`` are empty); ``image`` and ``thumbnail`` return
+    their bytes.
 
     Every method raises ``ServiceError`` when the service cannot be reached, ``ServiceBusyError``
     when it stays busy, ``AccessDeniedError`` without the right key, and ``ValueError`` for what the
-    service does not take, as more than 1000 answers.
+    service does not accept, such as more than 1000 results.
     """
 
     def __init__(self, service: "ServiceConnection", name: str) -> None:
@@ -102,7 +106,7 @@ class RemoteCollection:
         self._path = f"/v1/collections/{segment(name)}"
         self.name = name
 
-    # -- putting images in ---------------------------------------------------------------
+    # -- writing ------------------------------------------------------------------------
 
     def add(
         self,
@@ -119,15 +123,14 @@ class RemoteCollection:
         and ``InvalidIdError``.
         """
         if not id or not is_text(id):
-            check_id(id)  # which cannot even be sent; the rest the service judges
+            check_id(id)  # such ids cannot even be sent; the service checks the others
         data = image if isinstance(image, bytes) else images.read(image)
         said = {"label": label, "group": group}
         fields = {name: value for name, value in said.items() if value is not None}
         if metadata is not None:
             fields["metadata"] = json.dumps(metadata)
         body, kind = form([data], fields)
-        told = self._item("PUT", id, body=body, kind=kind, about=id)
-        return Added(**_said(told), outcome=told["outcome"])
+        return read_added(self._item("PUT", id, body=body, kind=kind, about=id))
 
     def index(
         self,
@@ -179,7 +182,7 @@ class RemoteCollection:
             "overwrite_by_hand": overwrite_by_hand,
         }
         body = json.dumps(asked).encode()
-        # Not again after a broken connection: it may have begun.
+        # Not repeated after a broken connection: the job may have started.
         job = self._ask("POST", "/jobs", body=body, kind="application/json", again=False)
         return follow(self._service, self._path, job, progress=progress, stop=stop)
 
@@ -207,23 +210,14 @@ class RemoteCollection:
             for (entry, _), one in zip(batch, told["files"], strict=True)
             if one["reason"] is not None
         ]
-        return IndexReport(
-            indexed=told["indexed"],
-            reused=told["reused"],
-            replaced=told["replaced"],
-            unchanged=told["unchanged"],
-            restored=told["restored"],
-            relabelled=told["relabelled"],
-            kept_by_hand=told["kept_by_hand"],
-            skipped=tuple(left_out),
-        )
+        return read_report(told, tuple(left_out))
 
     def remove(self, ids: str | Sequence[str]) -> int:
         """Remove items by id; answers how many there were. Indexed files are not touched."""
         removed = 0
         for one in [ids] if isinstance(ids, str) else ids:
             try:
-                # Not again after a broken connection: it may be that it is gone by this one.
+                # Not repeated after a broken connection: the item may be removed already.
                 self._item("DELETE", one, again=False)
             except ItemNotFoundError:
                 continue
@@ -233,7 +227,7 @@ class RemoteCollection:
     def label(self, ids: Sequence[str], label: str | None) -> None:
         """Give items a label, or take it away; nothing is encoded. ``ItemNotFoundError``."""
         for one in ids:
-            self.get(one)  # so that a slip changes nothing
+            self.get(one)  # so that a wrong id changes nothing
         body = json.dumps({"label": label}).encode()
         for one in ids:
             self._item("PATCH", one, body=body, kind="application/json")
@@ -245,16 +239,13 @@ class RemoteCollection:
     ) -> Item:
         """Set ``label``, ``group`` or ``metadata`` of an item by hand: ``Collection.edit``."""
         body = json.dumps(changes).encode()
-        return _item(self._item("PATCH", id, body=body, kind="application/json"))
+        return read_item(self._item("PATCH", id, body=body, kind="application/json"))
 
     def missing(self) -> Iterator[Missing]:
         """Yield the items whose file has gone, the first thousand: ``Collection.missing``."""
-        found = self._ask("GET", "/missing", query={"limit": _PAGE})["items"]
-        for one in found:
-            since = datetime.fromisoformat(one["since"]).timestamp()
-            yield Missing(item=_item(one), since=since)
+        yield from map(read_missing, self._ask("GET", "/missing", query={"limit": _PAGE})["items"])
 
-    # -- asking ----------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------
 
     def search(
         self,
@@ -298,7 +289,7 @@ class RemoteCollection:
 
     def get(self, id: str) -> Item:
         """Return the item of an id; ``ItemNotFoundError`` when there is none."""
-        return _item(self._item("GET", id))
+        return read_item(self._item("GET", id))
 
     def image(self, id: str) -> bytes:
         """Return an item's file. ``ItemNotFoundError``, ``UnreadableImageError`` if it has none."""
@@ -328,14 +319,14 @@ class RemoteCollection:
 
         They come in pages of a thousand; what is added or removed meanwhile may be among them.
         """
-        return self._pages(where, self._page(where, None))  # the first now: it may be a bad filter
+        return self._pages(where, self._page(where, None))  # now: the filter may be invalid
 
     def _page(self, where: str | None, after: str | None) -> Document:
         return self._ask("GET", "/items", query={"where": where, "after": after, "limit": _PAGE})
 
     def _pages(self, where: str | None, page: Document) -> Iterator[Item]:
         while True:
-            yield from map(_item, page["items"])
+            yield from map(read_item, page["items"])
             if page["next"] is None:
                 return
             page = self._page(where, page["next"])
@@ -346,7 +337,7 @@ class RemoteCollection:
         A service tells of at most a thousand at once. Raise ``FilterError``.
         """
         asked = {"sample": k, "seed": seed, "where": where}
-        return [_item(one) for one in self._ask("GET", "/items", query=asked)["items"]]
+        return [read_item(one) for one in self._ask("GET", "/items", query=asked)["items"]]
 
     def facets(
         self, field: str, where: str | None = None, *, limit: int = 100
@@ -366,7 +357,7 @@ class RemoteCollection:
             found = self._ask("GET", "/items", query={"where": where, "limit": 1})
         else:
             found = self._ask("GET", "/facets", query={"field": field, "where": where, "limit": 1})
-        return tuple(map(_note, found["notes"]))
+        return tuple(map(read_note, found["notes"]))
 
     def declared(self) -> list[str]:
         """Return the metadata fields that are indexed, sorted."""
@@ -382,56 +373,20 @@ class RemoteCollection:
         """Return what the collection holds. ``address`` is its URL; folders are as the service
         tells.
         """
-        told = self._ask("GET", "")
-        updated = told["updated_at"]
-        return CollectionInfo(
-            address=f"{self._service.address}{self._path}",
-            store=told["store"],
-            items=told["items"],
-            missing=told["missing"],
-            encoder=told["encoder"],
-            fingerprint=told["fingerprint"],
-            dim=told["dim"],
-            bytes=told["bytes"],
-            ann_index_rows=told["ann_index_rows"],
-            thumbnail_side=told["thumbnail_side"],
-            thumbnails=told["thumbnails"],
-            thumbnail_bytes=told["thumbnail_bytes"],
-            roots=tuple(
-                Root(name=one["name"], path=Path(one["path"]))
-                for one in told["roots"]
-                if one["path"] is not None
-            ),
-            skipped=told["skipped"],
-            updated_at=None if updated is None else datetime.fromisoformat(updated).timestamp(),
-        )
+        document = self._ask("GET", "")
+        return read_info(document, address=f"{self._service.address}{self._path}")
 
     def describe(self, *, labels: int = 20, fields: bool = True) -> Description:
         """Return what is said about the items: ``Collection.describe``. Looks at every item."""
-        told = self._ask("GET", "/stats", query={"labels": labels, "fields": fields})
-        found = told.get("fields")
-        return Description(
-            items=told["items"],
-            labels=told["labels"],
-            distinct_labels=told["distinct_labels"],
-            unlabelled=told["unlabelled"],
-            groups=told["groups"],
-            fields=None if found is None else tuple(Field(**one) for one in found),
-        )
+        query = {"labels": labels, "fields": fields}
+        return read_description(self._ask("GET", "/stats", query=query))
 
     # -- inside ----------------------------------------------------------------------------
 
     def _results(self, found: Document) -> Results:
-        best, hits, matches = found.get("best"), found["hits"], found.get("matches")
-        return Results(
-            [_hit(one) for one in hits],
-            notes=[_note(one) for one in found.get("notes", [])],
-            left_out=found.get("left_out", []),
-            best=None if best is None else Hit(item=self.get(best["id"]), score=best["score"]),
-            matches=[one["match"] for one in hits] if matches is not None else (),
-            category=_category(found.get("category")),
-            folded={one["id"]: one["folded"] for one in hits} if "folded" in found else None,
-        )
+        best = found.get("best")
+        hit = None if best is None else Hit(item=self.get(best["id"]), score=best["score"])
+        return read_results(found, best=hit)
 
     def _ask(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> Document:
         return self._service.ask(method, self._path + path, **asked)
@@ -443,7 +398,7 @@ class RemoteCollection:
         what: str = "",
         **asked: Unpack[RequestOptions],
     ) -> Document:
-        """Ask about an item, or about ``what`` of it."""
+        """Send a request for an item, or for ``what`` of it."""
         path, named = self._at(item_id, what)
         asked["query"] = {**named, **asked.get("query", {})}
         return self._service.ask(method, path, **asked)
@@ -482,33 +437,3 @@ def _query(options: SearchOptions) -> dict[str, Any]:
     default = SearchOptions()
     given = {name: getattr(options, name) for name in SearchOptions.names()}
     return {name: one for name, one in given.items() if one != getattr(default, name)}
-
-
-# -- what comes back ----------------------------------------------------------------------------
-
-
-def _item(document: Mapping[str, Any]) -> Item:
-    return Item(**_said(document))
-
-
-def _said(document: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("id", "digest", "width", "height", "label", "group", "metadata")
-    return {name: document[name] for name in names}
-
-
-def _hit(document: Mapping[str, Any]) -> Hit:
-    return Hit(item=_item(document), score=document["score"])
-
-
-def _note(document: Mapping[str, Any]) -> Note:
-    details = {name: value for name, value in document.items() if name not in ("code", "message")}
-    return Note(code=document["code"], message=document["message"], details=details)
-
-
-def _category(document: Mapping[str, Any] | None) -> CategoryChoice | None:
-    if document is None:
-        return None
-    return CategoryChoice(
-        predictions=tuple(Prediction(**one) for one in document["predicted"]),
-        scope=Scope(labels=tuple(document["used"]), reason=document["reason"]),
-    )
