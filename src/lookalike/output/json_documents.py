@@ -1,4 +1,4 @@
-"""Answers as JSON documents: one form, on the command line and over HTTP."""
+"""Items and results as JSON documents, the same on the command line and over HTTP."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -31,16 +31,16 @@ __all__ = [
     "when",
 ]
 
-_PREDICTED = 5  # labels that are shown
+_PREDICTED = 5  # labels that are listed
 
 
 def item_json(collection: "Collection", item: Item) -> dict[str, Json]:
-    """Return an item as the documents show it; ``path`` is where its file lies, if it has one."""
+    """Return an item as a document; ``path`` is that of its file, or ``null`` without a file."""
     return items_json(collection, [item])[0]
 
 
 def items_json(collection: "Collection", items: Sequence[Item]) -> list[dict[str, Json]]:
-    """``item_json`` of each."""
+    """Return ``item_json`` of each item."""
     return [
         {
             "id": item.id,
@@ -57,7 +57,7 @@ def items_json(collection: "Collection", items: Sequence[Item]) -> list[dict[str
 
 
 def missing_json(one: Missing) -> dict[str, Json]:
-    """Return a missing item as the documents show it, with the time ``since`` when it is so."""
+    """Return a missing item as a document, with the time ``since`` when it is missing."""
     item = one.item
     return {
         "id": item.id,
@@ -89,7 +89,7 @@ def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Js
 
 
 def collection_json(collection: "Collection") -> dict[str, Json]:
-    """Return what an answer says of the collection that it comes from."""
+    """Return the collection that results come from."""
     bound = collection.store.bound()
     updated = collection.store.settings.get(settings_keys.UPDATED_AT)
     return {
@@ -109,7 +109,7 @@ def search_json(
     results: "Results",
     options: "SearchOptions",
 ) -> dict[str, Json]:
-    """Return the whole answer to one query. Every key is always there, but for ``folded``.
+    """Return the document of one query's results. All keys but ``folded`` are always present.
 
     ``hits`` are the documents of ``results``.
     """
