@@ -242,7 +242,7 @@ CASES = [
     ("index pictures -c ./documents", 1, "", "error: .*documents"),
     ("export out.doc -c ./shop", 2, "", "Error: "),
     ("remove -c ./shop", 2, "", "give ids, or one of --where, --root and --all"),
-    ("declare label -c ./shop", 1, "", "error: label is every item's own"),
+    ("declare label -c ./shop", 1, "", "error: label is a field of the item itself"),
     ("run refused.csv", 1, "", "error: .*refused.csv"),
     # found
     ("search query.png -c ./shop -k 1", 0, r"1\t1\.000\t0\.png\t-\t-\n", ""),

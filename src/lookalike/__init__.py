@@ -21,7 +21,8 @@ if TYPE_CHECKING:
         neighbours,
     )
     from lookalike.client import RemoteCollection, connect
-    from lookalike.collection import Collection, CollectionInfo, Description
+    from lookalike.collection import Collection
+    from lookalike.collection_info import CollectionInfo, Description
     from lookalike.config import open_collection as open  # noqa: A004 - lookalike.open("shop")
     from lookalike.core import filters
     from lookalike.core.filters import Condition
@@ -99,9 +100,9 @@ __version__ = "0.1.0"
 # it uses, and only who encodes loads a network runtime.
 _HOMES = {
     "Collection": "collection",
-    "CollectionInfo": "collection",
+    "CollectionInfo": "collection_info",
     "Condition": "core.filters",
-    "Description": "collection",
+    "Description": "collection_info",
     "Encoded": "search",
     "Entry": "core.records",
     "Field": "core.records",

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lookalike.analysis.calibration import Level
-    from lookalike.collection import Collection, CollectionInfo, Description
+    from lookalike.collection import Collection
+    from lookalike.collection_info import CollectionInfo, Description
     from lookalike.core.records import Field, Json
 
 __all__ = ["facets_command", "info_command", "label_command", "list_command"]

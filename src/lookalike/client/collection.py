@@ -30,7 +30,7 @@ from lookalike.client.uploads import (
     skipped,
     upload,
 )
-from lookalike.collection import CollectionInfo, Description
+from lookalike.collection_info import CollectionInfo, Description
 from lookalike.core.ids import check_id, is_plain, is_text
 from lookalike.core.manual_edits import ItemChanges
 from lookalike.core.progress import Progress, ProgressCallback

@@ -7,7 +7,7 @@ from typing import Any
 
 from lookalike.analysis.categories.category_search import CategoryChoice, Scope
 from lookalike.analysis.categories.labels import Prediction
-from lookalike.collection import CollectionInfo, Description
+from lookalike.collection_info import CollectionInfo, Description
 from lookalike.core.records import Added, Field, Hit, IndexReport, Item, Missing, Note, Skipped
 from lookalike.core.roots import Root
 from lookalike.search import Results

@@ -1,0 +1,160 @@
+"""Indexing any source: a folder, a catalogue, or single entries."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike import images
+from lookalike.core import settings_keys
+from lookalike.core.progress import ProgressCallback
+from lookalike.core.protocols import Catalogue, Encoder, Store
+from lookalike.core.records import Entry, IndexReport
+from lookalike.core.roots import (
+    Root,
+    below,
+    expand_home,
+    innermost,
+    read_roots,
+    roots_json,
+    with_root,
+)
+from lookalike.core.shards import Shard
+from lookalike.errors import SourceError
+from lookalike.images.thumbnails import set_thumbnail_side
+from lookalike.indexing import failures
+from lookalike.indexing.catalogue_files import remember_catalogue
+from lookalike.indexing.catalogue_indexing import index_catalogue
+from lookalike.indexing.entry_indexing import index_listed
+from lookalike.indexing.folder_indexing import index_folder
+from lookalike.indexing.relocating import check_new
+from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.scan import ScanOptions, check_folder
+
+__all__ = ["IndexOptions", "index_source"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """How to index; the fields are the keywords of ``Collection.index``."""
+
+    format: str = "auto"
+    options: ScanOptions | None = None
+    keep_missing: bool = False
+    allow_removals: bool = False
+    retry: bool = False
+    shard: Shard | None = None
+    overwrite_by_hand: bool = False
+    as_new: bool = False
+    thumbnails: int | None = None
+    optimize: bool = True
+
+
+def index_source(
+    store: Store,
+    encoder: Callable[[], Encoder],
+    source: str | os.PathLike[str] | Catalogue | Iterable[Entry],
+    options: IndexOptions,
+    *,
+    limits: images.Limits,
+    progress: ProgressCallback | None,
+    stop: Callable[[], bool],
+) -> IndexReport:
+    """Bring a store in line with a source. Errors are those of ``Collection.index``.
+
+    ``encoder`` is called when an image must be encoded, and binds the store.
+    """
+    if options.thumbnails is not None:
+        set_thumbnail_side(store, options.thumbnails)
+    if isinstance(source, str | os.PathLike):
+        path = expand_home(source)
+        format = recognise(path) if options.format == "auto" else options.format
+        source = path if format == "folder" else open_catalogue(path, format)
+    if isinstance(source, Path):
+        check_folder(source)
+        root, under = _register_root(store, source, as_new=options.as_new)
+        report = index_folder(
+            store,
+            encoder,
+            root.path,
+            name=root.name,
+            under=under,
+            options=options.options or ScanOptions(),
+            apart=below(read_roots(store.settings.get(settings_keys.ROOTS)), root),
+            keep_missing=options.keep_missing,
+            allow_removals=options.allow_removals,
+            retry=options.retry,
+            shard=options.shard,
+            overwrite_by_hand=options.overwrite_by_hand,
+            limits=limits,
+            progress=progress,
+            stop=stop,
+        )
+    elif isinstance(source, Catalogue):
+        root, under = _register_root(store, source.root, as_new=options.as_new)
+        if under:
+            raise SourceError(
+                f"{source.root} lies in {root.path}, which this collection indexes as a "
+                "folder; index the catalogue into another collection"
+            )
+        report = index_catalogue(
+            store,
+            encoder(),
+            source,
+            name=root.name,
+            keep_missing=options.keep_missing,
+            allow_removals=options.allow_removals,
+            retry=options.retry,
+            shard=options.shard,
+            overwrite_by_hand=options.overwrite_by_hand,
+            limits=limits,
+            progress=progress,
+            stop=stop,
+        )
+    else:
+        shard = options.shard
+        report = index_listed(
+            store,
+            encoder(),
+            source if shard is None else (entry for entry in source if entry.id in shard),
+            overwrite_by_hand=options.overwrite_by_hand,
+            limits=limits,
+            progress=progress,
+            stop=stop,
+        )
+        failures.remember(store, "", report.skipped, whole=False, kind="id")
+    remember_catalogue(store, source)
+    if report.indexed or report.reused or report.removed:
+        store.settings.set(settings_keys.UPDATED_AT, time.time())
+    if options.optimize and not report.interrupted:
+        store.search.optimize()
+    return report
+
+
+def _register_root(store: Store, folder: Path, *, as_new: bool) -> tuple[Root, str]:
+    """Return the root that a folder is or lies in, and the path below it; add a root if needed."""
+    place = folder.resolve()
+    around = innermost(read_roots(store.settings.get(settings_keys.ROOTS)), place)
+    below_root = place.name if around is None else str(place.relative_to(around.path))
+    if not _is_utf8(below_root):
+        raise SourceError(f"{ascii(str(folder))[1:-1]}: its name is not UTF-8; rename it")
+    if around is None:
+        if not as_new:
+            check_new(store, place)
+        store.settings.change(
+            settings_keys.ROOTS, lambda stored: roots_json(with_root(read_roots(stored), place))
+        )
+    root = innermost(read_roots(store.settings.get(settings_keys.ROOTS)), place)
+    if root is None:  # another process has removed it in between
+        raise SourceError(f"{folder} has just been removed from the collection; try again")
+    under = place.relative_to(root.path).as_posix()
+    return root, "" if under == "." else under
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
