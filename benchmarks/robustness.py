@@ -147,6 +147,7 @@ def draw(rows: Sequence[dict[str, Json]], path: Path) -> None:
 
     figure, panels = plt.subplots(1, len(DISTORTIONS), figsize=(22, 4), sharey=True)
     lines = sorted({(str(row["images"]), str(row["encoder"])) for row in rows})
+    colours = {name: f"C{at}" for at, name in enumerate(sorted({name for _, name in lines}))}
     for panel, name in zip(panels, DISTORTIONS, strict=True):
         for images_, encoder in lines:
             some = [
@@ -158,6 +159,7 @@ def draw(rows: Sequence[dict[str, Json]], path: Path) -> None:
                 [str(row["strength"]) for row in some],
                 [row["first"] for row in some],
                 marker="o",
+                color=colours[encoder],
                 linestyle="-" if images_ == lines[0][0] else "--",
                 label=f"{encoder}, {images_}",
             )
