@@ -167,7 +167,7 @@ def duplicates_command(
         if todo.wanted or report is not None or where is not None or exact_only:
             raise click.UsageError("images can only be combined with -c, --marked and --json")
         with opened(collection, search=True) as shop:
-            outcomes_of = _copies_of(shop, images, cache, marked=marked, as_json=as_json)
+            outcomes_of = _print_duplicates_of(shop, images, cache, marked=marked, as_json=as_json)
         ctx.exit(of_batch(outcomes_of))
     with opened(collection) as shop, stop_on_signal() as stop:
         meters = _Meters(quiet=quiet)
@@ -246,7 +246,7 @@ def _acted(
 ) -> "list[DuplicateOutcome]":
     if todo.delete and not todo.dry_run and not todo.yes and found.copies:
         how = "Delete for good" if todo.permanently else f"Move to {TRASH}:"
-        sure = sum(copy.sure for group in found.groups for copy in group.duplicates)
+        sure = sum(duplicate.sure for group in found.groups for duplicate in group.duplicates)
         click.confirm(
             f"{how} {counted(sure, 'file')}, keeping one of each group "
             f"({counted(len(found.groups), 'group')})?",
@@ -300,16 +300,20 @@ def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | Non
     rows: list[list[object]] = []
     for number, group in enumerate(found.groups, 1):
         rows.append([number, "kept", "", plain(group.kept.id), _size(group.kept), ""])
-        for copy in group.duplicates:
-            one = done.get(copy.item.id)
-            what = copy.reason if one is None else f"{one.done} {one.target or one.reason}".strip()
+        for duplicate in group.duplicates:
+            one = done.get(duplicate.item.id)
+            what = (
+                duplicate.reason
+                if one is None
+                else f"{one.done} {one.target or one.reason}".strip()
+            )
             rows.append(
                 [
                     number,
-                    _kind(copy),
-                    copy.turn,
-                    plain(copy.item.id),
-                    _size(copy.item),
+                    _kind(duplicate),
+                    duplicate.turn,
+                    plain(duplicate.item.id),
+                    _size(duplicate.item),
                     plain(what),
                 ]
             )
@@ -317,8 +321,8 @@ def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | Non
         print_table(("#", "duplicate", "rotation", "image", "size", ""), rows)
 
 
-def _kind(copy: "Duplicate") -> str:
-    return "exact" if copy.exact else f"near, difference {copy.difference:.2f}"
+def _kind(duplicate: "Duplicate") -> str:
+    return "exact" if duplicate.exact else f"near, difference {duplicate.difference:.2f}"
 
 
 def _size(item: "Item") -> str:
@@ -328,7 +332,7 @@ def _size(item: "Item") -> str:
 def _summary(
     found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | None", *, dry_run: bool
 ) -> str:
-    exact = sum(copy.exact for group in found.groups for copy in group.duplicates)
+    exact = sum(duplicate.exact for group in found.groups for duplicate in group.duplicates)
     text = (
         f"{counted(found.items, 'item')}, {counted(len(found.groups), 'group')}: "
         f"{counted(exact, 'exact duplicate')}, {found.copies - exact:,} near, "
@@ -339,7 +343,7 @@ def _summary(
             f"; {counted(len(found.unread), 'image')} could not be read "
             f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
         )
-    unsure = sum(not copy.sure for group in found.groups for copy in group.duplicates)
+    unsure = sum(not duplicate.sure for group in found.groups for duplicate in group.duplicates)
     if unsure:
         text += f"; {unsure:,} not certain enough to be moved or deleted"
     if outcomes is not None:
@@ -369,8 +373,8 @@ def _document(
     done = {one.item.id: one for one in outcomes or ()}
     record = _record(outcomes or ())
 
-    def copy_json(copy: "Duplicate") -> dict[str, Json]:
-        one = done.get(copy.item.id)
+    def with_outcome(duplicate: "Duplicate") -> dict[str, Json]:
+        one = done.get(duplicate.item.id)
         acted: dict[str, Json] = {}
         if one is not None:
             acted = {
@@ -378,7 +382,7 @@ def _document(
                 "target": None if one.target is None else str(one.target),
                 "reason": one.reason or None,
             }
-        return {**_copy_json(shop, copy), **acted}
+        return {**_duplicate_json(shop, duplicate), **acted}
 
     return {
         "items": found.items,
@@ -391,7 +395,7 @@ def _document(
         "groups": [
             {
                 "kept": item_json(shop, group.kept),
-                "duplicates": [copy_json(copy) for copy in group.duplicates],
+                "duplicates": [with_outcome(duplicate) for duplicate in group.duplicates],
             }
             for group in found.groups
         ],
@@ -399,19 +403,19 @@ def _document(
     }
 
 
-def _copy_json(shop: "Collection", copy: "Duplicate") -> dict[str, Json]:
+def _duplicate_json(shop: "Collection", duplicate: "Duplicate") -> dict[str, Json]:
     return {
-        "kind": "exact" if copy.exact else "near",
-        "difference": copy.difference,
-        "turn": copy.turn or None,
-        "score": round(copy.score, 6),
-        "sure": copy.sure,
-        "unsure_because": copy.reason or None,
-        **item_json(shop, copy.item),
+        "kind": "exact" if duplicate.exact else "near",
+        "difference": duplicate.difference,
+        "turn": duplicate.turn or None,
+        "score": round(duplicate.score, 6),
+        "sure": duplicate.sure,
+        "unsure_because": duplicate.reason or None,
+        **item_json(shop, duplicate.item),
     }
 
 
-def _copies_of(
+def _print_duplicates_of(
     shop: "Collection", images: "Sequence[str]", cache: Path, *, marked: bool, as_json: bool
 ) -> list[bool | None]:
     """Print what each image duplicates. Return whether it does, or ``None`` if it failed."""
@@ -421,7 +425,7 @@ def _copies_of(
     for image in images:
         try:
             source = sys.stdin.buffer.read() if image == "-" else image
-            copies = find_duplicates_of(shop, source, marked=marked, cache=cache)
+            found = find_duplicates_of(shop, source, marked=marked, cache=cache)
         except ImageError as error:
             if error.path is None:
                 error = type(error)(error.reason, path=image)
@@ -429,14 +433,14 @@ def _copies_of(
             outcomes.append(None)
             documents.append({"path": image, "duplicates": [], "error": error_json(error)})
             continue
-        outcomes.append(bool(copies))
-        found: list[Json] = [_copy_json(shop, copy) for copy in copies]
-        documents.append({"path": image, "duplicates": found, "error": None})
+        outcomes.append(bool(found))
+        duplicates: list[Json] = [_duplicate_json(shop, one) for one in found]
+        documents.append({"path": image, "duplicates": duplicates, "error": None})
         rows += [
-            [plain(image), _kind(copy), copy.turn, plain(copy.item.id), _size(copy.item)]
-            for copy in copies
+            [plain(image), _kind(one), one.turn, plain(one.item.id), _size(one.item)]
+            for one in found
         ]
-        if not copies:
+        if not found:
             click.echo(f"{plain(image)}: no duplicate", err=True)
     if as_json:
         print_json(documents if len(images) > 1 else documents[0])

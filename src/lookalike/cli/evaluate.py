@@ -243,19 +243,19 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
     count = 0
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):
         place = folder if len(shops) == 1 else folder / str(number)
-        for rank, judged in enumerate(one.worst, 1):
-            ids = [judged.id, *(answer.id for answer in judged.answers)]
+        for rank, query in enumerate(one.worst, 1):
+            ids = [query.id, *(hit.id for hit in query.answers)]
             own, *images = shop.previews(map(shop.get, ids), side=_SIDE)
             cells = [
                 Cell(
                     image=image,
-                    caption=answer.id.rpartition("/")[2],
-                    score=answer.score,
-                    note=f"{'right' if answer.right else 'wrong'}: {answer.name or 'no class'}",
+                    caption=hit.id.rpartition("/")[2],
+                    score=hit.score,
+                    note=f"{'right' if hit.right else 'wrong'}: {hit.name or 'no class'}",
                 )
-                for answer, image in zip(judged.answers, images, strict=True)
+                for hit, image in zip(query.answers, images, strict=True)
             ]
-            title = f"{judged.name}: {judged.id.rpartition('/')[2]}"
+            title = f"{query.name}: {query.id.rpartition('/')[2]}"
             sheet = contact_sheet(own, cells, columns=4, title=title)
             target = place / f"worst-{rank:03}.jpg"
             try:

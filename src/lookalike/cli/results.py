@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.search import Results, SearchOptions
 
-__all__ = ["Answer", "Failure", "Limits", "View", "show"]
+__all__ = ["Failure", "Limits", "Success", "View", "show"]
 
 _SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
@@ -40,7 +40,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Success:
     """The results of one query; ``image`` is the query itself: a file, its bytes, or an item."""
 
     query: dict[str, Json]
@@ -49,7 +49,7 @@ class Answer:
     seconds: float
 
     @property
-    def outcome(self) -> bool:
+    def has_results(self) -> bool:
         """Whether there is at least one result."""
         return bool(self.found)
 
@@ -60,7 +60,7 @@ class Failure:
 
     query: dict[str, Json]
     error: LookalikeError
-    outcome: None = None
+    has_results: None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,73 +92,73 @@ class Limits:
 
 
 def show(
-    shop: "Collection", answers: Sequence[Answer | Failure], options: "SearchOptions", view: View
+    shop: "Collection", outcomes: Sequence[Success | Failure], options: "SearchOptions", view: View
 ) -> None:
     """Print the results of each query, and its notes on stderr."""
-    several = len(answers) > 1
+    several = len(outcomes) > 1
     if view.sheet is not None:
-        _write_sheets(shop, answers, view.sheet)
+        _write_sheets(shop, outcomes, view.sheet)
     if view.as_json:
-        documents = _documents(shop, answers, options)
+        documents = _documents(shop, outcomes, options)
         print_json(documents if several else documents[0])
     elif view.paths:
         places = [
             shop.file_of(hit.item) or hit.item.id
-            for answer in answers
-            if isinstance(answer, Answer)
-            for hit in answer.found
+            for outcome in outcomes
+            if isinstance(outcome, Success)
+            for hit in outcome.found
         ]
         lines(map(str, places), null=view.null)
     else:
-        for answer in answers:
+        for outcome in outcomes:
             if several:
-                click.echo(plain(_name(answer)))
-            if isinstance(answer, Answer):
-                if answer.found.category is not None:
-                    click.echo(_category_text(answer.found.category), err=True)
-                _print_table(shop, answer, preview=not view.no_preview)
-    for answer in answers:
-        for line in _messages(answer, left_out=not view.as_json):
-            click.echo(plain(f"{_name(answer)}: {line}" if several else line), err=True)
+                click.echo(plain(_name(outcome)))
+            if isinstance(outcome, Success):
+                if outcome.found.category is not None:
+                    click.echo(_category_text(outcome.found.category), err=True)
+                _print_table(shop, outcome, preview=not view.no_preview)
+    for outcome in outcomes:
+        for line in _messages(outcome, left_out=not view.as_json):
+            click.echo(plain(f"{_name(outcome)}: {line}" if several else line), err=True)
 
 
-def _name(answer: Answer | Failure) -> str:
-    return str(next(iter(answer.query.values())))
+def _name(outcome: Success | Failure) -> str:
+    return str(next(iter(outcome.query.values())))
 
 
-def _messages(answer: Answer | Failure, *, left_out: bool) -> Iterator[str]:
+def _messages(outcome: Success | Failure, *, left_out: bool) -> Iterator[str]:
     """Yield the messages for stderr; with ``left_out`` also that the query itself was left out."""
-    if isinstance(answer, Failure):
-        yield f"error: {answer.error}"
+    if isinstance(outcome, Failure):
+        yield f"error: {outcome.error}"
         return
-    notes = answer.found.notes
-    if not answer.found:
+    notes = outcome.found.notes
+    if not outcome.found:
         yield f"nothing found: {text(notes)}" if notes else "nothing found"
     elif notes:
         yield f"note: {text(notes)}"
-    if left_out and answer.found.left_out and "path" in answer.query:  # of an item, that is clear
-        names = ", ".join(answer.found.left_out)
+    if left_out and outcome.found.left_out and "path" in outcome.query:  # of an item, that is clear
+        names = ", ".join(outcome.found.left_out)
         yield f"left out the query itself: {names} (show it with --include-self)"
 
 
 def _documents(
-    shop: "Collection", answers: Sequence[Answer | Failure], options: "SearchOptions"
+    shop: "Collection", outcomes: Sequence[Success | Failure], options: "SearchOptions"
 ) -> list[dict[str, Json]]:
     """Return a document for each query; ``error`` is ``null`` unless it failed."""
     collection = collection_json(shop)
     return [
-        {"query": answer.query, "error": error_json(answer.error), "total": 0, "hits": []}
-        if isinstance(answer, Failure)
+        {"query": outcome.query, "error": error_json(outcome.error), "total": 0, "hits": []}
+        if isinstance(outcome, Failure)
         else search_json(
-            query=answer.query,
-            seconds=answer.seconds,
+            query=outcome.query,
+            seconds=outcome.seconds,
             collection=collection,
-            hits=hits_json(shop, answer.found),
-            results=answer.found,
+            hits=hits_json(shop, outcome.found),
+            results=outcome.found,
             options=options,
         )
         | {"error": None}
-        for answer in answers
+        for outcome in outcomes
     ]
 
 
@@ -170,10 +170,10 @@ def _category_text(found: "CategoryChoice") -> str:
     return plain(f"{predicted}searched {where} ({found.scope.reason})")
 
 
-def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
+def _columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
     """Return the column titles and rows of a result table."""
     columns = ["#", "score", "image", "label", "match"]
-    matches: Sequence[str | None] = answer.found.matches or ["-"] * len(answer.found)
+    matches: Sequence[str | None] = outcome.found.matches or ["-"] * len(outcome.found)
     rows: list[list[object]] = [
         [
             rank,
@@ -182,19 +182,19 @@ def _columns(answer: Answer) -> tuple[list[str], list[list[object]]]:
             plain(hit.item.label or "-"),
             match or "none",
         ]
-        for rank, (hit, match) in enumerate(zip(answer.found, matches, strict=True), 1)
+        for rank, (hit, match) in enumerate(zip(outcome.found, matches, strict=True), 1)
     ]
-    if answer.found.folded is not None:
+    if outcome.found.folded is not None:
         columns.append("duplicates")
-        for row, hit in zip(rows, answer.found, strict=True):
-            row.append(answer.found.folded[hit.item.id])
+        for row, hit in zip(rows, outcome.found, strict=True):
+            row.append(outcome.found.folded[hit.item.id])
     return columns, rows
 
 
-def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
-    if not answer.found:
+def _print_table(shop: "Collection", outcome: Success, *, preview: bool) -> None:
+    if not outcome.found:
         return
-    columns, rows = _columns(answer)
+    columns, rows = _columns(outcome)
     if preview and sys.stdout.isatty():
         from rich.console import Console
 
@@ -204,25 +204,25 @@ def _print_table(shop: "Collection", answer: Answer, *, preview: bool) -> None:
         out = Console()
         if can_preview(out):
             columns.insert(2, "")
-            for row, image in zip(rows, _images(shop, answer.found), strict=True):
+            for row, image in zip(rows, _images(shop, outcome.found), strict=True):
                 row.insert(2, (image and thumbnail(image, console=out)) or "")
     print_table(columns, rows)
 
 
-def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path: Path) -> None:
+def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], path: Path) -> None:
     """Write a contact sheet for each query; those of several queries are numbered."""
     from lookalike.output.contact_sheet import Cell, contact_sheet
     from lookalike.output.outputs import save_sheet
 
     queries = [
-        answer.image
-        for answer in answers
-        if isinstance(answer, Answer) and isinstance(answer.image, Path)
+        outcome.image
+        for outcome in outcomes
+        if isinstance(outcome, Success) and isinstance(outcome.image, Path)
     ]
-    for number, answer in enumerate(answers, 1):
-        if isinstance(answer, Failure):
+    for number, outcome in enumerate(outcomes, 1):
+        if isinstance(outcome, Failure):
             continue
-        target = path if len(answers) == 1 else path.with_stem(f"{path.stem}-{number}")
+        target = path if len(outcomes) == 1 else path.with_stem(f"{path.stem}-{number}")
         cells = [
             Cell(
                 image=image,
@@ -230,12 +230,12 @@ def _write_sheets(shop: "Collection", answers: Sequence[Answer | Failure], path:
                 score=hit.score,
                 note=hit.item.label or "",
             )
-            for hit, image in zip(answer.found, _images(shop, answer.found), strict=True)
+            for hit, image in zip(outcome.found, _images(shop, outcome.found), strict=True)
         ]
         sheet = contact_sheet(
-            _own_image(shop, answer),
+            _own_image(shop, outcome),
             cells,
-            title=str(next(iter(answer.query.values()))).rpartition("/")[2],
+            title=str(next(iter(outcome.query.values()))).rpartition("/")[2],
         )
         try:
             save_sheet(sheet, target, [shop], inputs=queries)
@@ -250,9 +250,9 @@ def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | 
     return shop.previews([hit.item for hit in hits], side=_SIDE)
 
 
-def _own_image(shop: "Collection", answer: Answer) -> "Image.Image | None":
-    if isinstance(answer.image, Item):
-        return next(shop.previews([answer.image], side=_SIDE))
+def _own_image(shop: "Collection", outcome: Success) -> "Image.Image | None":
+    if isinstance(outcome.image, Item):
+        return next(shop.previews([outcome.image], side=_SIDE))
     from lookalike import images
 
-    return images.load_preview(answer.image, _SIDE, shop.limits)
+    return images.load_preview(outcome.image, _SIDE, shop.limits)

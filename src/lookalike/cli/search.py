@@ -10,7 +10,7 @@ import click
 
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.results import Answer, Failure, Limits, View, show
+from lookalike.cli.results import Failure, Limits, Success, View, show
 from lookalike.errors import ImageError, ItemNotFoundError
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def search_command(
 
     Scores are cosines: 1 is the same image, around 0 has nothing in common. An IMAGE that is the
     file of an item is left out of its own results (--include-self shows it). Any other image finds
-    its exact duplicates, so they answer "do I have this one already?".
+    its exact duplicates, so they outcome "do I have this one already?".
 
     \b
       lookalike search query.jpg
@@ -256,7 +256,7 @@ def _search_each(
     crop, liked, disliked = (asked.pop(name) for name in ("crop", "positive", "negative"))
     options = SearchOptions(**asked)
     more = feedback([*map(_named, liked)], [*map(_named, disliked)])
-    answers: list[Answer | Failure] = []
+    outcomes: list[Success | Failure] = []
     with opened(collection, **opening) as shop:
         limits = Limits.of(shop, options.min_match)
         for name in names:
@@ -274,12 +274,12 @@ def _search_each(
                 else:
                     own = image if isinstance(image, bytes) else Path(image)
             except (ImageError, ItemNotFoundError) as error:
-                answers.append(Failure(query=query, error=error))
+                outcomes.append(Failure(query=query, error=error))
                 continue
             seconds = time.perf_counter() - began
-            answers.append(Answer(query=query, image=own, found=results, seconds=seconds))
-        show(shop, answers, options, view)
-    ctx.exit(of_batch([answer.outcome for answer in answers]))
+            outcomes.append(Success(query=query, image=own, found=results, seconds=seconds))
+        show(shop, outcomes, options, view)
+    ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
 
 
 def _named(source: str) -> "ItemRef | str":
