@@ -445,7 +445,7 @@ def test_the_commands_tell_what_they_did(
     said = json.loads(run("backup", tmp_path / "other", "-c", shop, "--json").stdout)
     assert (said["items"], said["missing"], said["interrupted"]) == (10, [], False)
     done = run("restore", tmp_path / "backup", "--check")
-    assert done.stdout.startswith("whole: 10 items (")
+    assert done.stdout.startswith("undamaged: 10 items (")
     assert json.loads(run("restore", tmp_path / "backup", "--check", "--json").stdout)["of"] == str(
         shop
     )

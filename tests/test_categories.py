@@ -959,7 +959,7 @@ def test_the_commands_train_predict_tell_and_forget(
     assert told["standing"]["items_then"] == len(catalogue)
     known = json.loads(run(drawn_shop, "info", "--json").stdout)["categories"]
     assert known["standing"] == told["standing"]
-    assert "now the same" in run(drawn_shop, "info").stdout
+    assert "now unchanged" in run(drawn_shop, "info").stdout
     assert told["report"]["accuracy"] == report["accuracy"]
     assert told["fingerprint"] in run(drawn_shop, "categories", "info").stdout
 
@@ -980,9 +980,9 @@ def test_the_commands_train_predict_tell_and_forget(
         shop.label([first.id], "new kind")
         told = run(drawn_shop, "categories", "info").stdout
         shop.label([first.id], first.label)
-    assert "new: new kind; 1 label has more or fewer items; `lookalike categories tr" in told
+    assert "new: new kind; 1 label has more or fewer items; train again with `looka" in told
 
-    assert run(drawn_shop, "categories", "drop").stderr == "forgotten\n"
+    assert run(drawn_shop, "categories", "drop").stderr == "deleted\n"
     assert json.loads(run(drawn_shop, "info", "--json").stdout)["categories"] is None
     assert run(drawn_shop, "categories", "drop").stderr == "no classifier to delete\n"
 
@@ -1045,7 +1045,7 @@ def test_an_answer_says_what_was_predicted_and_used(
 
     given_label = run(drawn_shop, "search", picture, "--category", catalogue[0].kind, "-k", "2")
     assert given_label.stderr.startswith(f"searched in {catalogue[0].kind} (as given)\n")
-    assert "--include-self shows it" in given_label.stderr
+    assert "show it with --include-self" in given_label.stderr
     assert len(given_label.stdout.splitlines()) == 2
     unsure = run(drawn_shop, "search", picture, "--category", "auto", "-k", "50", "--mass", "0.5")
     assert unsure.stderr.startswith("predicted ")

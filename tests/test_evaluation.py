@@ -587,7 +587,7 @@ def test_the_command_prints_a_table_and_says_what_was_asked(indexed: Run) -> Non
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [row[0] for row in rows][:4] == ["P@1", "P@3", "R@1", "R@3"]
     assert all(0 <= float(row[1]) <= 1 for row in rows)
-    assert "12 queries, 12 items, 2 different by label" in done.stderr
+    assert "12 queries, 12 items, 2 classes by label" in done.stderr
     sampled = indexed("evaluate", "--queries", "5")
     assert "5 queries of 12 (drawn with seed 0" in sampled.stderr
 

@@ -209,9 +209,9 @@ def test_the_command_line_tells_what_is_missing_and_forgets_it(
     assert run("prune", "--missing", "--dry-run") == "1.png\n"
     kept = json.loads(run("prune", "--missing", "--older-than", "30", "--json"))
     assert kept == {"forgotten": [], "missing": 1, "dry_run": False}
-    assert "1 forgotten" in run("prune", "--missing")
+    assert "1 missing item forgotten" in run("prune", "--missing")
     assert run("list", "--missing") == ""
-    run("prune", code=2)
+    run("prune", "--older-than", "3", code=2)
     run("prune", str(shelf.folder), "--missing", code=2)
     run("prune", str(shelf.folder), "--older-than", "3", code=2)
     run("list", "--missing", "--where", "label=x", code=2)

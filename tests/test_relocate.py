@@ -159,7 +159,7 @@ def test_the_command_line_relocates(shelf: Shelf, tmp_path: Path, card: Path) ->
     _, message = run("index", str(new), "-q", "--encoder", str(card))
     assert f"`lookalike relocate {shelf.folder} '{new}'`" in message
     told, _ = run("relocate", str(shelf.folder), str(new), "--dry-run")
-    assert "10 items would now be looked for" in told
+    assert "10 items would now be read from" in told
     assert json.loads(run("info", "--json")[0])["roots"][0]["path"] == str(shelf.folder)
     document = json.loads(run("relocate", str(shelf.folder), str(new), "--json")[0])
     assert document == {

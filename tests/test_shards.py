@@ -183,12 +183,12 @@ def test_the_command_lists_before_it_removes(shop: Collection, pictures: Path) -
     answer = CliRunner().invoke(prune_command, [str(pictures), "-c", address, "--dry-run"])
     assert answer.exit_code == 0, answer.output
     assert answer.stdout == "1.png\n"
-    assert answer.stderr == "1 would be removed, 8 stay\n"
+    assert answer.stderr == "1 would be removed, 8 kept\n"
     answer = CliRunner().invoke(prune_command, [str(pictures), "-c", address, "--json"])
     told = json.loads(answer.stdout)
     assert (told["removed"], told["vanished"], told["items"]) == (1, ["1.png"], 8)
     answer = CliRunner().invoke(prune_command, [str(pictures), "-c", address])
-    assert answer.stdout == "0 removed, 8 stay\n"
+    assert answer.stdout == "0 removed, 8 kept\n"
 
 
 # -- eight at once -------------------------------------------------------------------------------
