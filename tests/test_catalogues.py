@@ -134,7 +134,7 @@ def test_a_table_finds_its_columns_and_types_its_values(tmp_path: Path) -> None:
     assert (entries["A2"].label, dict(entries["A2"].metadata or {})) == (None, {})
     assert [(skip.path, skip.reason) for skip in odd] == [
         ("shop.csv:4", "8 values for 7 columns; is a comma unquoted?"),
-        ("shop.csv:5", "no picture in column 'image'"),
+        ("shop.csv:5", "no image in column 'image'"),
         (
             "shop.csv:6",
             f"../../etc/passwd lies outside {tmp_path}; --root says where the files lie",
@@ -149,7 +149,7 @@ def test_columns_and_the_folder_of_pictures_can_be_said(tmp_path: Path) -> None:
     columns = {"file": "where", "label": "what"}
     entries, _ = split(Table(table, pictures=tmp_path / "elsewhere", columns=columns))
     assert entries["a.png"].label == "mug"
-    with pytest.raises(SourceError, match=r"which column names the picture's file\? It has what"):
+    with pytest.raises(SourceError, match=r"which column names the image's file\? It has what"):
         split(Table(table))
     with pytest.raises(SourceError, match="no column 'nix'; it has what, where"):
         split(Table(table, columns={"file": "nix"}))
@@ -216,7 +216,7 @@ def test_ids_and_labels_stay_as_they_are_written(tmp_path: Path) -> None:
     assert [(skip.path, skip.reason) for skip in odd] == [
         ("t.jsonl:4", "its label is no text: ['a']"),
         ("t.jsonl:5", "holds half a character (an escape \\ud800 to \\udfff alone)"),
-        ("t.jsonl:6", "no picture in column 'file'"),
+        ("t.jsonl:6", "no image in column 'file'"),
     ]
 
 
@@ -285,7 +285,7 @@ def test_parquet_may_hold_the_pictures_themselves(tmp_path: Path, tiny: OnnxEnco
 
 def test_parquet_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     bare = parquet_of(tmp_path / "bare.parquet", [{"price": 1, "name": "x"}])
-    with pytest.raises(SourceError, match=r"which column names the picture's file\? It has price"):
+    with pytest.raises(SourceError, match=r"which column names the image's file\? It has price"):
         split(Table(bare))
     whole = bare.read_bytes()
     for broken in (b"", b"no parquet", whole[: len(whole) // 2], whole[:-3]):
@@ -410,7 +410,7 @@ def test_a_catalogue_of_urls_says_how_to_download_it(tmp_path: Path, tiny: OnnxE
     report = index(tmp_path / "shop", table, tiny)
     assert report.indexed == 1
     assert [(skip.path, skip.reason) for skip in report.skipped] == [
-        ("t.csv:3", "its picture is a URL; `lookalike download` fetches it")
+        ("t.csv:3", "its image is a URL; `lookalike download` fetches it")
     ]
 
 
@@ -424,7 +424,7 @@ def test_a_table_whose_files_lie_elsewhere_says_so_and_nothing_is_lost(
     index(tmp_path / "shop", table, tiny)
     for name in "ab":
         (tmp_path / f"{name}.png").unlink()
-    with pytest.raises(SourceError, match=r"none of the 2 pictures .* --root"):
+    with pytest.raises(SourceError, match=r"none of the 2 images .* --root"):
         index(tmp_path / "shop", table, tiny)
     with lookalike.open(tmp_path / "shop") as shop:
         assert len(shop) == 2

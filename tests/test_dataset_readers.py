@@ -643,7 +643,7 @@ def test_damaged_annotations_of_in_shop_cost_only_themselves(
 
 def test_in_shop_without_pictures_says_what_to_unpack(tmp_path: Path) -> None:
     root = in_shop(tmp_path, "elsewhere")
-    with pytest.raises(SourceError, match=r"holds no pictures.*unpack Img/img.zip there"):
+    with pytest.raises(SourceError, match=r"holds no images.*unpack Img/img.zip there"):
         split(InShop(root))
     with pytest.raises(SourceError, match=r"holds no Eval/list_eval_partition\.txt"):
         InShop(tmp_path / "elsewhere")

@@ -148,8 +148,8 @@ def test_a_file_is_named_for_what_its_bytes_are(server: Server, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("way", "reason"),
     [
-        ("html", "a web page instead of a picture"),
-        ("xml", "XML instead of a picture"),
+        ("html", "a web page instead of an image"),
+        ("xml", "XML instead of an image"),
         ("404", "Not Found"),
         ("truncated", "the JPEG file is cut off"),
         ("to-file", "it redirects to file:, which is not followed"),
@@ -772,7 +772,7 @@ def test_the_command_downloads_and_tells(server: Server, tmp_path: Path) -> None
     failures = command("--to", to, "--failures").stdout.splitlines()
     assert [line.split("\t")[:3] for line in failures] == [
         ["404", "http-404", "Not Found"],
-        ["html", "not-an-image", "a web page instead of a picture"],
+        ["html", "not-an-image", "a web page instead of an image"],
     ]
     again = command(catalogue, *options, "--allow-private", "--json")
     report = json.loads(again.stdout)

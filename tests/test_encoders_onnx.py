@@ -130,7 +130,7 @@ def test_threads_must_be_a_count(tmp_path: Path) -> None:
 
 def test_a_picture_that_was_not_prepared_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
     encoder = load_encoder(tiny_card(tmp_path))
-    with pytest.raises(ValueError, match="a prepared picture is uint8"):
+    with pytest.raises(ValueError, match="a prepared image is uint8"):
         encoder.encode([np.zeros((4, 4, 3), dtype=np.uint8)])
 
 

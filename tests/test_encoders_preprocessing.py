@@ -107,5 +107,5 @@ def test_the_caffe_convention_is_a_card_away(spec: Input) -> None:
     "wrong", [np.zeros((20, 10, 3), np.uint8), np.zeros((10, 20, 3)), np.zeros((10, 20), np.uint8)]
 )
 def test_a_picture_that_was_not_prepared_is_refused(spec: Input, wrong: object) -> None:
-    with pytest.raises(ValueError, match=r"a prepared picture is uint8 \(10, 20, 3\)"):
+    with pytest.raises(ValueError, match=r"a prepared image is uint8 \(10, 20, 3\)"):
         tensor([wrong], spec)  # type: ignore[list-item]

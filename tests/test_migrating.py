@@ -236,7 +236,7 @@ def test_losing_more_than_half_needs_a_yes(
     address, before = address_of(shop), shop.info().fingerprint
     for number in range(5):
         (pictures / f"{number}.png").unlink()
-    with pytest.raises(SourceError, match="5 of the 9 pictures cannot be used"):
+    with pytest.raises(SourceError, match="5 of the 9 images cannot be used"):
         migrating.migrate(shop, other)
     with again(address) as live:
         assert live.info().fingerprint == before

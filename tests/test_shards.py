@@ -134,7 +134,7 @@ def test_a_line_that_cannot_be_understood_keeps_all(shop: Collection, pictures: 
     table.write_text("\n".join([*lines[:-2], "p7,"]))
     report = pruning.prune(shop, table)
     assert (report.removed, report.kept, report.held_back) == (0, 0, 2)
-    assert "products.csv:9: no picture in column 'file'" in report.problems[0]
+    assert "products.csv:9: no image in column 'file'" in report.problems[0]
     assert len(shop) == 9
 
 

@@ -61,11 +61,11 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A picture as a collection knows it; its vector lies beside it in the store.
+    """An image as a collection knows it; its vector lies beside it in the store.
 
     ``id`` is the key. ``digest`` is the SHA-256 of the file's bytes, in hex: two items with one
     digest are exact copies. ``root`` and ``path`` say where the file lies (``path`` below the
-    root, ``/``-separated); both are empty for a picture that came as bytes. ``width`` and
+    root, ``/``-separated); both are empty for an image that came as bytes. ``width`` and
     ``height`` are pixels after the EXIF turn.
     """
 
@@ -110,7 +110,7 @@ class Added(Item):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A picture that lies elsewhere: the URLs that it can be had from, best first.
+    """An image that lies elsewhere: the URLs that it can be had from, best first.
 
     ``reason`` says why it is not here, where that is known.
     """
@@ -121,16 +121,16 @@ class Remote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumbnail:
-    """A small picture of an item, kept beside it: ``jpeg`` is upright and RGB.
+    """A small image of an item, kept beside it: ``jpeg`` is upright and RGB.
 
-    Its longer side has ``side`` pixels, or those of the picture where that is smaller.
+    Its longer side has ``side`` pixels, or those of the image where that is smaller.
     """
 
     jpeg: bytes
     side: int
 
     def shows(self, item: Item, side: int) -> bool:
-        """Whether it is as good as the picture itself at ``side`` pixels of the longer side."""
+        """Whether it is as good as the image itself at ``side`` pixels of the longer side."""
         return self.side >= min(side, max(item.width, item.height))
 
 
@@ -144,7 +144,7 @@ class ThumbnailState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A picture that is to become an item: where its bytes are and what is said about it.
+    """An image that is to become an item: where its bytes are and what is said about it.
 
     ``image`` is a file, the bytes of one, or ``Remote``: then it must be downloaded before it can
     be indexed. ``None`` for label, group or metadata says nothing

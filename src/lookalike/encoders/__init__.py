@@ -1,4 +1,4 @@
-"""Networks that turn pictures into vectors, described by model cards.
+"""Networks that turn images into vectors, described by model cards.
 
     encoder = load_encoder()                        # EfficientNet-Lite0
     vectors = encoder.encode([encoder.prepare(image)])

@@ -89,7 +89,7 @@ def build_network(
     height: int,
     classifier: bool = False,
 ) -> "onnx.ModelProto":
-    """The network for pictures of one size.
+    """The network for images of one size.
 
     Input ``image`` (n, 3, height, width) float32. Outputs: ``features`` (n, 1280), the mean over
     positions of ``map`` (n, 1280, ceil(height / 32), ceil(width / 32)); with ``classifier`` also

@@ -31,7 +31,7 @@ __all__ = ["OnnxEncoder", "load_encoder"]
 # coarse scaling (1/2, 1/4, 1/8) would do most of the reduction; with a factor of two in hand the
 # antialiased resize does the last and visible part.
 _DECODE_MARGIN = 2
-# Pictures in one run of the network, found by benchmarks/encode.py: on a CPU a small run stays in
+# Images in one run of the network, found by benchmarks/encode.py: on a CPU a small run stays in
 # the cache of its core, a graphics card wants many at a time.
 _CPU_RUN = 2
 _GPU_RUN = 32
@@ -126,7 +126,7 @@ class OnnxEncoder:
 
     @property
     def batch_size(self) -> int:
-        """How many pictures are best encoded at a time by who has other work for the cores.
+        """How many images are best encoded at a time by who has other work for the cores.
 
         One, until the network is open and on a CPU, where each then takes a core and no thread is
         changed; a graphics card wants many.
@@ -141,9 +141,9 @@ class OnnxEncoder:
         return prepare(image, self._card.input)
 
     def encode(self, batch: Sequence[Prepared], /) -> Matrix:
-        """See the protocol. ``ValueError`` for a picture that ``prepare`` did not make.
+        """See the protocol. ``ValueError`` for an image that ``prepare`` did not make.
 
-        ``EncoderError`` also if the network answers a picture with zeros or with no numbers:
+        ``EncoderError`` also if the network answers an image with zeros or with no numbers:
         such a vector has no direction and could be compared with nothing.
         """
         output = self._card.output
@@ -154,7 +154,7 @@ class OnnxEncoder:
             return unit_rows(rows)
         except ValueError as error:
             raise EncoderError(
-                f"{self.name}: no vector for a picture of the batch: {error}"
+                f"{self.name}: no vector for an image of the batch: {error}"
             ) from error
 
     def patches(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
@@ -171,7 +171,7 @@ class OnnxEncoder:
         return self._vectors.result().run(batch, patch_map.name, lambda m: m.transpose(axes))
 
     def classify(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
-        """How much each picture is of each class the network knows, (n, classes) float32.
+        """How much each image is of each class the network knows, (n, classes) float32.
 
         Raw logits: higher is more. The first call opens a second network where the classes are
         left out of the first. ``EncoderError`` if the card names no logits.
@@ -253,7 +253,7 @@ class _OpenNetwork:
         """One output for all the batch, each run's part passed through ``reduce``."""
         size = self.batch_size
         if self.device.name == "cpu":
-            size = min(_CPU_RUN, -(-len(batch) // self._threads))  # few pictures: spread them
+            size = min(_CPU_RUN, -(-len(batch) // self._threads))  # few images: spread them
         parts = [batch[start : start + size] for start in range(0, len(batch), size)]
 
         def run(part: Sequence[Prepared]) -> _Array:
@@ -273,11 +273,11 @@ class _OpenNetwork:
         except Exception as error:
             raise EncoderError(f"the network failed on {self.device.name}: {error}") from error
         if not (isinstance(result, np.ndarray) and result.shape[:1] == (len(part),)):
-            raise EncoderError(f"output {output} does not have one row for each picture")
+            raise EncoderError(f"output {output} does not have one row for each image")
         return result
 
     def _workers(self) -> "ThreadPoolExecutor":
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  one picture needs none
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  one image needs none
 
         with self._lock:
             if self._pool is None:

@@ -1,6 +1,6 @@
-"""From a picture to the numbers that a network takes, as its card says. Pure.
+"""From an image to the numbers that a network takes, as its card says. Pure.
 
-RGB picture -> squash | crop | pad to (height, width, 3) uint8     prepare: 150 kB at 224 px
+RGB image -> squash | crop | pad to (height, width, 3) uint8     prepare: 150 kB at 224 px
 batch of those -> rgb | bgr, scaled, float32, nchw | nhwc          tensor: four times that
 """
 
@@ -26,15 +26,15 @@ _RESAMPLING = {
     "hamming": Image.Resampling.HAMMING,
 }
 # Pillow's filters widen with the reduction, so they do not alias; that makes them slow on large
-# pictures. With this, a whole-number box reduction to at least twice the size comes first:
+# images. With this, a whole-number box reduction to at least twice the size comes first:
 # 12 megapixels take 9 ms instead of 30 (bilinear) or 60 (bicubic).
 _REDUCING_GAP = 2.0
 
 
 def prepare(image: Image.Image, spec: Input) -> Prepared:
-    """The picture at the input size, (height, width, 3) uint8, always red, green, blue.
+    """The image at the input size, (height, width, 3) uint8, always red, green, blue.
 
-    "squash" ignores the picture's proportions; "crop" keeps its middle, ``spec.crop`` of the
+    "squash" ignores the image's proportions; "crop" keeps its middle, ``spec.crop`` of the
     shorter side; "pad" shows all of it, in the middle, surrounded by ``spec.fill``.
     """
     if image.mode != "RGB":
@@ -56,14 +56,12 @@ def prepare(image: Image.Image, spec: Input) -> Prepared:
 def tensor(batch: Sequence[Prepared], spec: Input) -> NDArray[np.float32]:
     """What the network takes: (n, 3, height, width) or (n, height, width, 3) float32.
 
-    ``ValueError`` for a picture that is not of the input size.
+    ``ValueError`` for an image that is not of the input size.
     """
     shape = (spec.height, spec.width, 3)
     for image in batch:
         if image.shape != shape or image.dtype != np.uint8:
-            raise ValueError(
-                f"a prepared picture is uint8 {shape}, not {image.dtype} {image.shape}"
-            )
+            raise ValueError(f"a prepared image is uint8 {shape}, not {image.dtype} {image.shape}")
     order = range(3) if spec.channels == "rgb" else range(2, -1, -1)
     # One multiplication and one addition a number: (x * scale - mean) / std
     factors = [np.float32(spec.scale / std) for std in spec.std]

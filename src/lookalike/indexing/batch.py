@@ -1,8 +1,8 @@
-"""Entries to a batch: what each is to the store, and new pictures ready for the encoder.
+"""Entries to a batch: what each is to the store, and new images ready for the encoder.
 
     entries → read → digest → (known? keep, or reuse) → decode → prepare
 
-The store is asked by the batch, not by the picture: on a server each question is a journey.
+The store is asked by the batch, not by the image: on a server each question is a journey.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,11 +20,11 @@ from lookalike.images.thumbnails import make_thumbnail
 
 __all__ = ["REMOTE", "TAKEN", "Batch", "load", "taken"]
 
-REMOTE = "its picture is a URL; `lookalike download` fetches it"
+REMOTE = "its image is a URL; `lookalike download` fetches it"
 TAKEN = "another image has its id"
 
 # Bytes of files that are held until the store has been asked about them, and one file more: 64
-# product pictures are some MB, but 64 photos of 10 MB would be much for each thread.
+# product images are some MB, but 64 photos of 10 MB would be much for each thread.
 _HELD = 16 * 2**20
 _SHOWN = 100  # characters of an id in a message
 
@@ -62,7 +62,7 @@ class Batch:
 class _Small:
     """The thumbnails that a batch is to have: of ``side`` pixels; ``have`` are the items' own.
 
-    They are made of the picture that is decoded for the encoder if they can be: never is that
+    They are made of the image that is decoded for the encoder if they can be: never is that
     decoded larger for them, which would change its vector a little.
     """
 

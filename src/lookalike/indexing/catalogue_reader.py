@@ -63,7 +63,7 @@ class CatalogueReader:
                 yield from self._looked_at(one)
         if remote and not self.seen:
             raise SourceError(
-                f"{self._catalogue.format} lists URLs, and pictures must be here to be indexed; "
+                f"{self._catalogue.format} lists URLs, and images must be here to be indexed; "
                 "fetch them with `lookalike download … --to DIR`, then index DIR"
             )
         if self._absent and self._absent == len(self.seen):
@@ -103,6 +103,6 @@ class CatalogueReader:
 
     def _none_there(self) -> None:
         raise SourceError(
-            f"none of the {self._absent:,} pictures looked for lies below {self._catalogue.root}; "
+            f"none of the {self._absent:,} images looked for lies below {self._catalogue.root}; "
             "say where they lie with --root"
         )

@@ -40,7 +40,7 @@ def index_folder(
 ) -> IndexReport:
     """Bring what is stored of folder ``root`` (called ``name``) in line with what is there.
 
-    ``encoder`` is only called when there is a picture to encode. Items whose file has gone are
+    ``encoder`` is only called when there is an image to encode. Items whose file has gone are
     removed at the end, after a scan that saw everything and a run that was not stopped, unless
     ``keep_missing``. Where they are too many (``indexing.removals``) they stay, and the report
     says so, unless ``allow_removals``. With ``shard``, only what is in it is looked at, and nothing

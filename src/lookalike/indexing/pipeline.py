@@ -51,7 +51,7 @@ def index_entries(
     hand.
 
     Where the collection keeps thumbnails (``images.thumbnails``), each item is given its own.
-    A picture that cannot be used is skipped with its reason and the rest goes on. An encoder or a
+    An image that cannot be used is skipped with its reason and the rest goes on. An encoder or a
     store that fails raises, and what was stored before stays. ``stop`` is asked between batches.
     """
     began = time.monotonic()

@@ -28,7 +28,7 @@ _BATCH = 1000  # items a transaction: 2.5 MB of 1,280 half floats
 _PASSES = 5  # through a source that others write to meanwhile
 _SAMPLES = 20  # items whose answers are compared at the end
 _K = 10
-_CLOSE = 1e-6  # two scores of one picture, should stores keep vectors in different precision
+_CLOSE = 1e-6  # two scores of one image, should stores keep vectors in different precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

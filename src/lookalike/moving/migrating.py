@@ -2,7 +2,7 @@
 
     migrating.migrate(shop, load_encoder("efficientnet-lite2"))
 
-Vectors of one encoder cannot be turned into those of another, so the pictures are read again.
+Vectors of one encoder cannot be turned into those of another, so the images are read again.
 Searches go on meanwhile, and so may indexing: what has changed is caught up with, the last of it
 while nobody writes.
 """
@@ -54,7 +54,7 @@ _MOVED = (
     settings_keys.UPDATED_AT,
     settings_keys.UPLOADS,
 )
-_NO_FILE = "came as bytes; its picture is not kept"
+_NO_FILE = "came as bytes; its image is not kept"
 _GONE = "its file has gone"
 _LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is taken again
 
@@ -63,8 +63,8 @@ _LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is 
 class MigrateReport:
     """What was done, counted as it happened.
 
-    ``encoded`` pictures were read, ``reused`` took the vector of an exact copy, ``told`` and
-    ``removed`` followed changes of the live collection. ``lost`` items have no picture that can be
+    ``encoded`` images were read, ``reused`` took the vector of an exact copy, ``told`` and
+    ``removed`` followed changes of the live collection. ``lost`` items have no image that can be
     used; they are in the old collection alone, which is called ``kept`` now. ``left`` settings must
     be made anew. ``items`` are in the new one.
     """
@@ -91,14 +91,14 @@ def migrate(
     optimizing: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> MigrateReport:
-    """Encode a collection's pictures with another encoder, and let that take its place.
+    """Encode a collection's images with another encoder, and let that take its place.
 
     ``card`` is the path of a model card to remember, for an encoder that has no name of its own. A
     migration that was stopped or killed goes on when it is done again. Afterwards ``collection`` is
     closed: open it again.
 
     Raises ``CollectionError`` where there is nothing to do or another collection is in the way,
-    ``SourceError`` for a root that is away, and when more than half of the pictures cannot be used,
+    ``SourceError`` for a root that is away, and when more than half of the images cannot be used,
     unless ``most``; ``EncoderError`` and ``StoreError``. Then the live collection is as it was.
     """
     began = time.monotonic()
@@ -193,7 +193,7 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
     for root in collection.roots():
         if not root.path.is_dir():
             raise SourceError(
-                f"{root.path}, where pictures of the collection lie, is not there; make it "
+                f"{root.path}, where images of the collection lie, is not there; make it "
                 f"available, or forget it with `lookalike remove --root {root.name!r}`"
             )
     if old.settings.get(settings_keys.VERSION_OF) is None:
@@ -219,7 +219,7 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
 
 @dataclass(slots=True, kw_only=True)
 class _Build:
-    """A collection on its way from the live one's pictures, and what was done for it."""
+    """A collection on its way from the live one's images, and what was done for it."""
 
     live: Collection
     new: Store
@@ -310,7 +310,7 @@ class _Build:
 def _check_lost(lost: Sequence[Skipped], items: int) -> None:
     if 2 * len(lost) > items:
         raise SourceError(
-            f"{len(lost):,} of the {items:,} pictures cannot be used, for example "
+            f"{len(lost):,} of the {items:,} images cannot be used, for example "
             f"{lost[0].path}: {lost[0].reason}; they would not be in the new collection. If that "
             "is right, say --yes"
         )
@@ -345,7 +345,7 @@ def paired(
 def _entry(
     item: Item, places: Mapping[str, Path], skips: Mapping[str, Mapping[str, Skipped]]
 ) -> Entry | Skipped:
-    """An item's picture with all that is said of it, or why there is none."""
+    """An item's image with all that is said of it, or why there is none."""
     if not item.path or item.root not in places:
         return Skipped(path=item.id, reason=_NO_FILE)
     file = places[item.root] / item.path

@@ -1,4 +1,4 @@
-"""A folder → the picture files that are there, with their stamps. Opens none of them."""
+"""A folder → the image files that are there, with their stamps. Opens none of them."""
 
 import os
 import re
@@ -35,7 +35,7 @@ TRASH = ".lookalike-trash"
 _UPLOAD_NAME = 24
 _UPLOADS = re.compile(rf"(^|/)uploads/[0-9a-f]{{{_UPLOAD_NAME}}}$")
 
-# Folders that systems and tools make for themselves; pictures in them are copies or icons.
+# Folders that systems and tools make for themselves; images in them are copies or icons.
 _SYSTEM_FOLDERS = frozenset(
     {
         "@eadir",
@@ -108,7 +108,7 @@ def scan(
     apart: Collection[str] = (),
     found: Callable[[int], None] = lambda _count: None,
 ) -> Listing:
-    """Walk ``root`` (only below ``under``, if given) and list the pictures.
+    """Walk ``root`` (only below ``under``, if given) and list the images.
 
     ``suffixes`` are lower case with their dot. Folders whose resolved path is in ``apart`` are
     not entered. ``found`` hears the number of files so far, a folder at a time. Raises
@@ -148,7 +148,7 @@ def check_folder(folder: Path) -> None:
     """Raise ``SourceError`` unless ``folder`` is one."""
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise SourceError(f"{folder} {what}; give the folder that holds the pictures")
+        raise SourceError(f"{folder} {what}; give the folder that holds the images")
 
 
 def holds_anything(folder: Path) -> bool:
@@ -217,7 +217,7 @@ class _Walk:
         return below
 
     def _entry(self, path: str, entry: os.DirEntry[str]) -> bool:
-        """List one entry, if it is a picture file; say if it is a folder to go into."""
+        """List one entry, if it is an image file; say if it is a folder to go into."""
         if entry.is_dir(follow_symlinks=self._options.follow_links):
             return self._wanted_folder(path, entry)
         unwanted = self._unwanted(path, entry.name)

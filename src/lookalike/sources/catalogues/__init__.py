@@ -1,4 +1,4 @@
-"""What a shop or a data set says about its pictures: one file per format, read as entries.
+"""What a shop or a data set says about its images: one file per format, read as entries.
 
 catalogue = open_catalogue(Path("fashion-dataset"))     # recognised by its content
 for entry in catalogue.entries(): ...                   # Entry, or Skipped with a reason
@@ -38,7 +38,7 @@ _FLAGS = {"pictures": "--root", "columns": "--file-column and the like"}
 
 
 def recognise(path: Path) -> str:
-    """The name of the format of a file or folder, ``"folder"`` for pictures and nothing else.
+    """The name of the format of a file or folder, ``"folder"`` for images and nothing else.
 
     Raises ``SourceError`` for a file that is none that can be read.
     """
@@ -48,7 +48,7 @@ def recognise(path: Path) -> str:
     if suffix in table.SUFFIXES:
         return "table"
     if not path.exists():
-        raise SourceError(f"{path} does not exist; give a folder of pictures or a table")
+        raise SourceError(f"{path} does not exist; give a folder of images or a table")
     if suffix == ".json":
         if imaterialist.looks_like(path):
             return "imaterialist"
@@ -58,7 +58,7 @@ def recognise(path: Path) -> str:
         )
     known = ", ".join(sorted(table.SUFFIXES))
     raise SourceError(
-        f"{path} is a file, and no table ({known}); give the folder that holds the pictures"
+        f"{path} is a file, and no table ({known}); give the folder that holds the images"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures in a folder for each class: the label is the first folder's name."""
+"""Images in a folder for each class: the label is the first folder's name."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,14 @@ from lookalike.sources.scan import ScanOptions, scan
 
 __all__ = ["ClassFolders", "looks_like"]
 
-# Caltech-101's folder of pictures that belong to no class.
+# Caltech-101's folder of images that belong to no class.
 _NO_CLASS = "BACKGROUND_Google"
 
 
 class ClassFolders:
     """``accordion/image_0001.jpg`` becomes an entry labelled ``accordion``.
 
-    Pictures that lie in no folder have no label. Caltech's background folder is left out.
+    Images that lie in no folder have no label. Caltech's background folder is left out.
     """
 
     format = "class-folders"

@@ -1,4 +1,4 @@
-"""A folder that ``lookalike download`` filled: its record says what each picture is."""
+"""A folder that ``lookalike download`` filled: its record says what each image is."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ __all__ = ["Downloads", "found_in"]
 
 
 class Downloads:
-    """The pictures that were downloaded, with label, group and metadata of the catalogue they came
+    """The images that were downloaded, with label, group and metadata of the catalogue they came
     from and the ``url`` that they were had from. What failed is an entry that is not here, with the
     reason.
     """

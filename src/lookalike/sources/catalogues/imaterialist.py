@@ -38,7 +38,7 @@ _NESTED = _Nested()
 
 
 class IMaterialist:
-    """An entry for each of ``images``, which must be downloaded or lie in ``pictures``.
+    """Yield an entry for each of ``images``, to be downloaded or found below ``pictures``.
 
     Product 2019: ``id`` is the file's name, ``class`` the label. Furniture 2018: ``annotations``
     give the label by ``image_id``, and the file is ``<image_id>.jpg``. The Fashion variants write

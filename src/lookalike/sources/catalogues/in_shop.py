@@ -1,4 +1,4 @@
-"""DeepFashion's In-shop Clothes Retrieval Benchmark: pictures of clothes, several of each."""
+"""DeepFashion's In-shop Clothes Retrieval Benchmark: images of clothes, several of each."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class InShop:
 
     The label is the kind of clothes (``WOMEN/Dresses``), the group the ``item_id``, and metadata
     the ``split``: train, query or gallery. Where ``Anno/`` has them, ``clothes``, ``pose`` and
-    ``box`` (left, top, right, bottom, counted from 1) of the picture come along, ``color`` and
+    ``box`` (left, top, right, bottom, counted from 1) of the image come along, ``color`` and
     ``description`` of the item.
     """
 
@@ -85,17 +85,17 @@ class InShop:
             )
 
     def _pictures(self, first: str) -> str:
-        """The folder that holds the pictures, by the folder that the first of them lies in."""
+        """The folder that holds the images, by the folder that the first of them lies in."""
         for folder in _PICTURES:
             if (self.root / folder / first).exists():
                 return folder
         raise SourceError(
-            f"{self.root} holds no pictures: there is no {first} in {', '.join(_PICTURES)}; "
+            f"{self.root} holds no images: there is no {first} in {', '.join(_PICTURES)}; "
             "unpack Img/img.zip there"
         )
 
     def _read_boxes(self, boxes: dict[str, tuple[int, ...]]) -> Iterator[Skipped]:
-        """Fill ``boxes``: a picture's name → clothes, pose, and the box's four numbers."""
+        """Fill ``boxes``: an image's name → clothes, pose, and the box's four numbers."""
         place = self._annotations(_BOXES)
         if place is None:
             return
@@ -143,7 +143,7 @@ class InShop:
 
 
 def found_in(path: Path) -> Path | None:
-    """The list of the pictures below a folder: the data set itself, or one that it is nested in."""
+    """The list of the images below a folder: the data set itself, or one that it is nested in."""
     for nested in _NESTED:
         for place in (path / nested / "Eval" / _LIST, path / nested / _LIST):
             if lists.has_columns(place, _COLUMNS):

@@ -1,4 +1,4 @@
-"""The text files in which data sets list their pictures: columns with blanks between them."""
+"""The text files in which data sets list their images: columns with blanks between them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath

@@ -21,7 +21,7 @@ _PARQUET = (".parquet", ".pq")
 SUFFIXES = frozenset({".csv", ".tsv", *_JSON_LINES, *_PARQUET})
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?")
-_BATCH = 256  # rows of a Parquet file in memory at a time; each may hold a picture
+_BATCH = 256  # rows of a Parquet file in memory at a time; each may hold an image
 
 Value: TypeAlias = object  # as the format has it: text in CSV, typed elsewhere
 

@@ -1,4 +1,4 @@
-"""Stanford Online Products: twelve folders of pictures from eBay, and lists of them."""
+"""Stanford Online Products: twelve folders of images from eBay, and lists of them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Tables with a line a picture: which column is what."""
+"""Tables with a line an image: which column is what."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -31,14 +31,14 @@ Columns = Mapping[str, str | None]
 
 
 class Table:
-    """A table of pictures: CSV, TSV, JSON lines or Parquet.
+    """A table of images: CSV, TSV, JSON lines or Parquet.
 
     ``columns`` says which column is the ``file`` (a path below ``pictures``, by default the
     table's folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by
     default the file or URL), the ``label`` and the ``group``; the usual names are found by
     themselves, whatever their case. All other columns are metadata. In CSV and TSV a value that
     reads as a plain number is one (``007`` is not), and an empty one is missing. A Parquet file
-    may hold the pictures themselves in its file column, as bytes or as ``{bytes, path}``.
+    may hold the images themselves in its file column, as bytes or as ``{bytes, path}``.
     """
 
     format = "table"
@@ -114,7 +114,7 @@ class Table:
     def _picture(
         self, said: Mapping[str, Value], columns: Mapping[str, str | None]
     ) -> tuple[Path | bytes | Remote, str]:
-        """The picture and its path below the root; ``ValueError`` with the reason for none."""
+        """The image and its path below the root; ``ValueError`` with the reason for none."""
         urls, file = said["url"], said["file"]
         if isinstance(urls, list | tuple) and urls and all(isinstance(one, str) for one in urls):
             return Remote(tuple(urls)), ""
@@ -125,7 +125,7 @@ class Table:
         if isinstance(file, bytes):
             return file, ""
         if not isinstance(file, str) or not file.strip():
-            raise ValueError(f"no picture in column {columns['url'] or columns['file']!r}")
+            raise ValueError(f"no image in column {columns['url'] or columns['file']!r}")
         if "://" in file:
             return Remote((file.strip(),)), ""
         place = self.root / file
@@ -157,8 +157,8 @@ class Table:
             found["url"] = None  # files that are here come first; the URL is metadata then
         elif found["file"] is None and found["url"] is None:
             raise SourceError(
-                f"{self.path}: which column names the picture's file? It has {_listed(names)}; "
-                "say it with --file-column, or --url-column for pictures to be downloaded"
+                f"{self.path}: which column names the image's file? It has {_listed(names)}; "
+                "say it with --file-column, or --url-column for images to be downloaded"
             )
         return found
 

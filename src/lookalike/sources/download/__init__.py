@@ -1,7 +1,7 @@
-"""Pictures that lie elsewhere → files in a folder, with a record of every one that was asked for.
+"""Images that lie elsewhere → files in a folder, with a record of every one that was asked for.
 
-download(catalogue.entries(), Path("pictures"), labels=["12"])
-Downloads(Path("pictures"))                        # of lookalike.sources.catalogues: to index them
+download(catalogue.entries(), Path("images"), labels=["12"])
+Downloads(Path("images"))                        # of lookalike.sources.catalogues: to index them
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""One URL → the bytes of a picture, or a plain word and sentence for what came instead."""
+"""One URL → the bytes of an image, or a plain word and sentence for what came instead."""
 
 import asyncio
 import zlib
@@ -38,7 +38,7 @@ class Outcome:
 
     ``status`` is ``ok`` or one word for the failure (docs/downloads.md lists them), ``reason`` a
     plain phrase. ``url`` is the one asked for, ``http_status`` that of the last answer.
-    ``reached`` says that there was a connection. ``kind`` is the picture's format by its content.
+    ``reached`` says that there was a connection. ``kind`` is the image's format by its content.
     """
 
     status: str
@@ -199,7 +199,7 @@ async def _read(
 ) -> Outcome:
     status = response.status
     outcome = replace(outcome, http_status=status)
-    if status != 200:  # noqa: PLR2004 - the one that comes with the picture
+    if status != 200:  # noqa: PLR2004 - the one that comes with the image
         return replace(
             outcome,
             status=f"http-{status}",
@@ -248,7 +248,7 @@ def _unpacked(data: bytes, coding: str, largest: int) -> bytes:
 
 
 def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
-    """Look at the bytes of an ``ok`` outcome: it stays so if they are a whole picture."""
+    """Look at the bytes of an ``ok`` outcome: it stays so if they are a whole image."""
     if not outcome.data:
         return replace(outcome, status="empty", reason="no bytes came")
     try:
@@ -258,7 +258,7 @@ def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
         _, known, thing = reason.partition("it looks like ")
         if known:
             thing = "a web page" if "HTML" in thing else thing
-            reason = f"{thing} instead of a picture"
+            reason = f"{thing} instead of an image"
         return replace(outcome, status=_status(error), reason=reason, data=b"")
     return replace(outcome, kind=format_of(outcome.data))
 

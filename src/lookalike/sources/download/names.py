@@ -1,4 +1,4 @@
-"""What a downloaded picture's file is called: safe on every file system, never one for two."""
+"""What a downloaded image's file is called: safe on every file system, never one for two."""
 
 import hashlib
 import re
@@ -45,7 +45,7 @@ def slug(text: str, longest: int = _LONGEST_ID) -> str:
 
 
 def candidates(label: str | None, one: str) -> Iterator[str]:
-    """Paths without a suffix for the picture of an id, best first: ``label/id``, then with more
+    """Paths without a suffix for the image of an id, best first: ``label/id``, then with more
     and more of the id's hash. An endless supply of which one is free.
     """
     folder = slug(label, _LONGEST_LABEL) if label else ""

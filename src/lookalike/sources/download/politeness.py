@@ -9,7 +9,7 @@ __all__ = ["USER_AGENT", "Politeness", "delay", "worth_another_try"]
 
 # Not by an import statement: the package's public names reach every layer above this one.
 _VERSION: str = import_module("lookalike").__version__
-USER_AGENT = f"lookalike/{_VERSION} (visual search; fetches the pictures of a catalogue)"
+USER_AGENT = f"lookalike/{_VERSION} (visual search; fetches the images of a catalogue)"
 
 # Failures that may be gone a moment later. Everything else stays what it is.
 _PASSING = frozenset({"timeout", "unreachable", "cut-off", "http-408", "http-425", "http-429"})
@@ -21,7 +21,7 @@ class Politeness:
 
     ``concurrent`` and ``per_host`` are requests in flight, ``rate`` is requests begun per second
     and host (``None``: as fast as they are answered). ``connect_s`` is for one connection,
-    ``read_s`` the longest silence, ``total_s`` for one picture with its redirects. ``attempts``
+    ``read_s`` the longest silence, ``total_s`` for one image with its redirects. ``attempts``
     are for one URL; between them ``backoff_s`` is waited, then twice as long, and so on up to
     ``longest_wait_s``. After ``give_up_after`` connections to one host that failed in a row, the
     rest of that host fails without being tried. ``allow_private`` permits addresses that are not

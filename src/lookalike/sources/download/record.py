@@ -1,4 +1,4 @@
-"""What has been asked for and what came of it: ``downloads.sqlite`` beside the pictures."""
+"""What has been asked for and what came of it: ``downloads.sqlite`` beside the images."""
 
 import json
 import sqlite3

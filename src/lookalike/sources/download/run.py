@@ -88,7 +88,7 @@ def download(
     progress: Callable[[DownloadReport], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> DownloadReport:
-    """Fetch the pictures of entries into ``to`` and record what came of each.
+    """Fetch the images of entries into ``to`` and record what came of each.
 
     ``labels`` takes only entries with one of these labels; ``limit`` the first so many of each
     label, or of all if no labels are named. What is there already, in its size, is not requested
@@ -392,7 +392,7 @@ class _Run:
         self._queue(job, failed)
 
     def _store(self, outcome: Outcome, job: _Job) -> tuple[Outcome, Row | None]:
-        """On a thread: the picture into its place, if it is one."""
+        """On a thread: the image into its place, if it is one."""
         outcome = judge(outcome, self._limits)
         if outcome.kind is None:
             return outcome, None
