@@ -1,12 +1,12 @@
-"""A shop's catalogue, drawn by program: pictures to try lookalike on, free of anyone's rights.
+"""A shop's catalogue drawn by a program: images to try lookalike with, free of third-party rights.
 
     python examples/drawn_catalogue.py OUT [--seed N] [--products N] [--query FILE]
 
-Every picture's kind, product, colour, pattern and background are known because we chose them;
-pictures of one product differ in background, placement, crop and light, as a shop's photos do.
+Every image's kind, product, colour, pattern and background are known because we chose them;
+images of one product differ in background, placement, crop and light, as a shop's photos do.
 They lie at ``OUT/<kind>/<product>-<n>.jpg``, and ``OUT/catalogue.csv`` says what each shows.
 
-How a picture comes to be: a product is drawn on a transparent layer, in its own coordinates
+How an image is made: a product is drawn on a transparent layer, in its own coordinates
 (x and y from -1 to 1, y down, standing on y = 1), part by part. Outlines are drawn at three times
 the size and reduced, which smooths their edges; patterns and light are computed per pixel. Its
 shadow is its own silhouette, laid on the floor. One light, from the upper left, for all.
@@ -35,7 +35,7 @@ Dice = Random
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """A picture and everything that is known of it. ``price`` is in no particular currency."""
+    """An image and everything that is known of it. ``price`` is in no particular currency."""
 
     path: Path
     kind: str
@@ -239,7 +239,7 @@ class Stage:
         self._x: Field = back[0, 0] * dx + back[0, 1] * dy
         self._y: Field = back[1, 0] * dx + back[1, 1] * dy
 
-    def on_picture(self, points: Outline) -> Outline:
+    def on_image(self, points: Outline) -> Outline:
         return np.asarray(self._origin + self.scale * (points @ self._turn.T))
 
     def cut(
@@ -249,8 +249,8 @@ class Stage:
         lines: Sequence[tuple[Outline, float]] = (),
     ) -> Cut:
         """Where these outlines and lines (points, width; round ends) lie, without the holes."""
-        filled = [self.on_picture(outline) for outline in outlines]
-        filled += [self.on_picture(piece) for line, width in lines for piece in stroke(line, width)]
+        filled = [self.on_image(outline) for outline in outlines]
+        filled += [self.on_image(piece) for line, width in lines for piece in stroke(line, width)]
         around = np.concatenate(filled)
         height, width = self.alpha.shape
         left, top = np.clip(
@@ -268,7 +268,7 @@ class Stage:
         for outline in filled:
             pen.polygon(enlarged(outline), fill=255)
         for hole in holes:
-            pen.polygon(enlarged(self.on_picture(hole)), fill=0)
+            pen.polygon(enlarged(self.on_image(hole)), fill=0)
         rows, cols = slice(int(top), int(bottom)), slice(int(left), int(right))
         cover = np.asarray(mask.reduce(n), dtype=np.float32) / np.float32(255)
         return Cut(rows, cols, cover, self._x[rows, cols], self._y[rows, cols])
@@ -1243,7 +1243,7 @@ def noise(dice: Dice, size: tuple[int, int], across: int, down: int) -> Field:
 
 
 def spot(size: tuple[int, int], x: float, y: float, reach: float) -> Field:
-    """A pool of light: 1 at its centre (in shares of the picture), falling to 0."""
+    """A pool of light: 1 at its centre (in shares of the image), falling to 0."""
     width, height = size
     dx = (np.arange(width, dtype=np.float32) / width - x)[None, :] * width / max(size)
     dy = (np.arange(height, dtype=np.float32) / height - y)[:, None] * height / max(size)
@@ -1257,7 +1257,7 @@ def ground_studio(size: tuple[int, int], _horizon: float | None, dice: Dice) -> 
 
 def ground_sweep(size: tuple[int, int], horizon: float | None, dice: Dice) -> Paint:
     wall = dice.choice(WALLS)
-    picture = between(
+    image = between(
         wall * np.float32(0.86), wall + (1 - wall) * np.float32(0.35), spot(size, 0.34, 0.3, 0.7)
     )
     if horizon is not None:
@@ -1266,8 +1266,8 @@ def ground_sweep(size: tuple[int, int], horizon: float | None, dice: Dice) -> Pa
         lit = wall + (1 - wall) * np.float32(0.45)
         shadow = 1 - 0.055 * np.exp(-(((rows - horizon) / 0.05) ** 2))
         share = np.asarray(0.75 * floor[:, None], dtype=np.float32)
-        return np.asarray(between(picture, lit, share) * shadow[:, None, None], dtype=np.float32)
-    return picture
+        return np.asarray(between(image, lit, share) * shadow[:, None, None], dtype=np.float32)
+    return image
 
 
 def ground_wood(size: tuple[int, int], horizon: float | None, dice: Dice) -> Paint:
@@ -1275,10 +1275,10 @@ def ground_wood(size: tuple[int, int], horizon: float | None, dice: Dice) -> Pai
     timber = ink(dice.choice(["c8996b", "b07c52", "8d6748", "d9b88f", "a9968a"]))
     if horizon is not None:
         wall = dice.choice(WALLS) * np.float32(0.93)
-        picture = between(wall * np.float32(0.84), wall, spot(size, 0.3, 0.25, 0.6))
+        image = between(wall * np.float32(0.84), wall, spot(size, 0.3, 0.25, 0.6))
         top = round(horizon * height)
     else:
-        picture = np.empty((height, width, 3), dtype=np.float32)
+        image = np.empty((height, width, 3), dtype=np.float32)
         top = 0
     rows = height - top
     y = (np.arange(rows, dtype=np.float32) / rows)[:, None]
@@ -1290,17 +1290,17 @@ def ground_wood(size: tuple[int, int], horizon: float | None, dice: Dice) -> Pai
     share = depth * 4.999 - board
     seams = 1 - 0.32 * np.exp(-((np.minimum(share, 1 - share) * rows / (5 * 1.3)) ** 2))
     light = (tone + grain) * seams * (0.94 + 0.14 * spot((width, rows), 0.35, 0.3, 0.7))
-    picture[top:] = timber * light[..., None]
+    image[top:] = timber * light[..., None]
     if top:
         lip = np.exp(-((np.arange(rows, dtype=np.float32) / 3.0) ** 2))[:, None, None]
-        picture[top:] = picture[top:] * (1 - 0.25 * lip)
-    return np.clip(picture, 0, 1)
+        image[top:] = image[top:] * (1 - 0.25 * lip)
+    return np.clip(image, 0, 1)
 
 
 def ground_paper(size: tuple[int, int], horizon: float | None, dice: Dice) -> Paint:
     width, height = size
     first, second = dice.sample(PAPERS, 2)
-    picture = np.broadcast_to(first, (height, width, 3)).astype(np.float32)
+    image = np.broadcast_to(first, (height, width, 3)).astype(np.float32)
     layer = Stage(size, origin=(width / 2, height / 2), scale=max(size) / 2, turn=0, mirror=False)
     shape = dice.choice(["split", "slant", "plain", "disc"])
     outline = {
@@ -1312,10 +1312,10 @@ def ground_paper(size: tuple[int, int], horizon: float | None, dice: Dice) -> Pa
     layer.paint(layer.cut(outline), second)
     if shape in ("slant", "disc"):
         soft = moved(soften(layer.alpha, 5), right=2, down=3)
-        picture = picture * (1 - 0.16 * soft)[..., None]
-    picture = picture * (1 - layer.alpha[..., None]) + layer.rgb
+        image = image * (1 - 0.16 * soft)[..., None]
+    image = image * (1 - layer.alpha[..., None]) + layer.rgb
     fibre = 1 + 0.008 * noise(dice, size, width // 2, height // 2)
-    return picture * (fibre * (0.93 + 0.1 * spot(size, 0.3, 0.25, 0.75)))[..., None]
+    return image * (fibre * (0.93 + 0.1 * spot(size, 0.3, 0.25, 0.75)))[..., None]
 
 
 def ground_arch(size: tuple[int, int], horizon: float | None, dice: Dice) -> Paint:
@@ -1358,13 +1358,13 @@ def ground_window(size: tuple[int, int], horizon: float | None, dice: Dice) -> P
     )
     panes = panes * (u > 0) * (u < 2) * (v > 0) * (v < 2.0)
     plaster = 1 + 0.014 * noise(dice, size, 40, 40) + 0.012 * noise(dice, size, 9, 9)
-    picture = wall * plaster[..., None]
-    picture = picture + (ink("fff6e2") - picture) * (0.62 * panes)[..., None]
+    image = wall * plaster[..., None]
+    image = image + (ink("fff6e2") - image) * (0.62 * panes)[..., None]
     if horizon is not None:
         floor = (y[:, 0] > horizon)[:, None, None]
-        stone = picture * np.float32(0.88)
-        picture = np.where(floor, stone, picture)
-    return np.clip(picture, 0, 1).astype(np.float32)
+        stone = image * np.float32(0.88)
+        image = np.where(floor, stone, image)
+    return np.clip(image, 0, 1).astype(np.float32)
 
 
 BACKGROUNDS = {
@@ -1497,23 +1497,21 @@ def photo(product: Product, background: str, dice: Dice, shape: Dice) -> Image.I
     stage = Stage(size, origin=(x, y), scale=scale, turn=turn, mirror=mirror)
     kind.draw(stage, product.look, shape)
     grounds = {**BACKGROUNDS, QUERY_BACKGROUND: ground_window}
-    picture = grounds[background](size, horizon, dice)
+    image = grounds[background](size, horizon, dice)
     dark = shadow_of(stage, ground)[..., None] * np.array([0.94, 1.0, 1.0], dtype=np.float32)
-    picture = picture * (1 - dark) * (1 - stage.alpha[..., None]) + stage.rgb
+    image = image * (1 - dark) * (1 - stage.alpha[..., None]) + stage.rgb
     warm, bright = dice.uniform(-0.03, 0.035), dice.uniform(0.93, 1.06)
-    picture = picture * np.array(
-        [bright * (1 + warm), bright, bright * (1 - warm)], dtype=np.float32
-    )
+    image = image * np.array([bright * (1 + warm), bright, bright * (1 - warm)], dtype=np.float32)
     grain = np.random.default_rng(dice.getrandbits(32)).random((height, width, 1), dtype=np.float32)
     # half a level of grain keeps soft gradients from banding
-    levels = np.clip(picture * 255 + grain, 0, 255.5).astype(np.uint8)
+    levels = np.clip(image * 255 + grain, 0, 255.5).astype(np.uint8)
     return Image.fromarray(levels)
 
 
 def _take(path: Path, product: Product, background: str, dice: Dice, *, seed: int) -> Drawn:
-    picture = photo(product, background, dice, Random(f"{seed} {product.name} shape"))
+    image = photo(product, background, dice, Random(f"{seed} {product.name} shape"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=QUALITY, subsampling=0)
+    image.save(path, quality=QUALITY, subsampling=0)
     return Drawn(
         path=path,
         kind=product.kind,
@@ -1555,7 +1553,7 @@ def draw(folder: Path, *, seed: int = 7, products: int = 240) -> list[Drawn]:
 def draw_query(path: Path, product: str, *, seed: int = 7) -> Drawn:
     """Draw a new photo of a product of the catalogue (``mug-003``), as a person would take it.
 
-    Its background occurs nowhere in the catalogue. Raises ``ValueError`` for no such product.
+    Its background does not occur in the catalogue. Raise ``ValueError`` if there is no such product.
     """
     kind, _, nth = product.rpartition("-")
     if kind not in KINDS or not nth.isdecimal() or int(nth) < 1:

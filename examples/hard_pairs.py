@@ -1,10 +1,10 @@
-"""Images that look alike and are not duplicates, drawn by program; and true copies of images.
+"""Draw images that look alike but are not duplicates, and true duplicates of images.
 
     python examples/hard_pairs.py OUT [--seed N] [--pairs N]
 
-A hard pair shows two different things in one layout: letters of one letterhead, receipts of one
-shop, tickets for two seats. Everything that both share is drawn with one dice, what differs with
-another. ``COPIES`` are the changes that a copy of an image goes through on its way.
+A hard pair shows two different things in one layout: letters with the same letterhead, receipts
+of the same shop, tickets for two seats. One random generator draws everything that both share,
+another draws what differs. ``COPIES`` are the changes that a duplicate of an image may have had.
 """
 
 import argparse
@@ -162,7 +162,7 @@ def _colour(dice: Random, low: int = 0, high: int = 255) -> tuple[int, int, int]
 
 
 def _page(shared: Random, ground: str = "white") -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
-    """A page, its pen and the size of its text."""
+    """Return a page, its pen and the size of its text in pixels."""
     width = shared.choice((420, 560, 700, 900))
     image = Image.new("RGB", (width, round(width * shared.choice((1.3, 1.414)))), ground)
     return image, ImageDraw.Draw(image), max(11, round(width / shared.choice((44, 52, 60))))
@@ -181,7 +181,7 @@ def _letterhead(
 
 
 def letter(shared: Random, own: Random) -> Image.Image:
-    """One letterhead, another text."""
+    """The same letterhead, different text."""
     image, pen, size = _page(shared)
     left, top = _letterhead(shared, image, pen, size)
     per_line = max(4, round((image.width - 2 * left) / size / 3.4))
@@ -193,7 +193,7 @@ def letter(shared: Random, own: Random) -> Image.Image:
 
 
 def letter_name(shared: Random, own: Random) -> Image.Image:
-    """The same letter to another person, about another sum."""
+    """The same letter to another person, with another amount."""
     image, pen, size = _page(shared)
     left, top = _letterhead(shared, image, pen, size)
     per_line = max(4, round((image.width - 2 * left) / size / 3.4))
@@ -209,12 +209,12 @@ def letter_name(shared: Random, own: Random) -> Image.Image:
 
 
 def receipt(shared: Random, own: Random) -> Image.Image:
-    """One shop, other goods."""
+    """The same shop, different goods."""
     return _receipt(shared, own, own)
 
 
 def receipt_amounts(shared: Random, own: Random) -> Image.Image:
-    """One shop, the same goods, other amounts."""
+    """The same shop and goods, different amounts."""
     return _receipt(shared, shared, own)
 
 
@@ -239,7 +239,7 @@ def _receipt(shared: Random, goods: Random, own: Random) -> Image.Image:
 
 
 def chat(shared: Random, own: Random) -> Image.Image:
-    """The same bubbles, other words."""
+    """The same speech bubbles, different words."""
     width = shared.choice((360, 480, 640))
     image = Image.new("RGB", (width, width * 2), shared.choice(("#ece5dd", "#101418", "#ffffff")))
     pen, size = ImageDraw.Draw(image), width // 26
@@ -262,7 +262,7 @@ def chat(shared: Random, own: Random) -> Image.Image:
 
 
 def slide(shared: Random, own: Random) -> Image.Image:
-    """One template, another title and other points."""
+    """The same template, a different title and different points."""
     width = shared.choice((640, 960))
     image = Image.new("RGB", (width, width * 9 // 16), _colour(shared, 225, 255))
     pen, size = ImageDraw.Draw(image), width // 34
@@ -277,7 +277,7 @@ def slide(shared: Random, own: Random) -> Image.Image:
 
 
 def slide_step(shared: Random, own: Random) -> Image.Image:
-    """A slide that says one point more, or another one."""
+    """A slide with one more point, or a different one."""
     width = shared.choice((640, 960))
     image = Image.new("RGB", (width, width * 9 // 16), "white")
     pen, size = ImageDraw.Draw(image), width // 34
@@ -290,7 +290,7 @@ def slide_step(shared: Random, own: Random) -> Image.Image:
 
 
 def form(shared: Random, own: Random) -> Image.Image:
-    """One form, filled in by two people."""
+    """The same form, filled in by two people."""
     image, pen, size = _page(shared)
     pen.text((size * 3, size * 2), _words(shared, 3).title(), "#111111", _font(size * 1.7))
     for line in range(shared.randint(8, 16)):
@@ -302,7 +302,7 @@ def form(shared: Random, own: Random) -> Image.Image:
 
 
 def form_tick(shared: Random, own: Random) -> Image.Image:
-    """One form, with another box ticked."""
+    """The same form, with another box ticked."""
     image, pen, size = _page(shared)
     rows = shared.randint(6, 12)
     ticked = own.sample(range(rows * 2), 3)
@@ -320,7 +320,7 @@ def form_tick(shared: Random, own: Random) -> Image.Image:
 
 
 def plan(shared: Random, own: Random) -> Image.Image:
-    """A map: the same streets under other names, with the pin at another place."""
+    """A map: the same streets with other names, and the pin in another place."""
     width, height = shared.choice(((500, 500), (800, 600)))
     image = Image.new("RGB", (width, height), "#f2efe9")
     pen, size = ImageDraw.Draw(image), 12
@@ -340,12 +340,12 @@ def plan(shared: Random, own: Random) -> Image.Image:
 
 
 def chart(shared: Random, own: Random) -> Image.Image:
-    """A chart whose bars and numbers are others."""
+    """A chart with different bars and numbers."""
     return _chart(shared, own, own)
 
 
 def chart_numbers(shared: Random, own: Random) -> Image.Image:
-    """A chart with the same bars and other numbers at them."""
+    """A chart with the same bars and different numbers."""
     return _chart(shared, shared, own)
 
 
@@ -369,12 +369,12 @@ def _chart(shared: Random, heights: Random, own: Random) -> Image.Image:
 
 
 def logo(_shared: Random, own: Random) -> Image.Image:
-    """A white logo on a transparent ground."""
+    """A white logo on a transparent background."""
     return _logo(own, (255, 255, 255, 255))
 
 
 def logo_dark(_shared: Random, own: Random) -> Image.Image:
-    """A black logo on a transparent ground."""
+    """A black logo on a transparent background."""
     return _logo(own, (0, 0, 0, 255))
 
 
@@ -497,7 +497,7 @@ def ticket_qr(shared: Random, own: Random) -> Image.Image:
 
 
 def scene(dice: Random, width: int, height: int) -> Image.Image:
-    """A picture with large and small shapes, soft light and grain."""
+    """An image with large and small shapes, soft light and grain."""
     image = Image.new("RGB", (width, height), _colour(dice, 60, 200))
     pen = ImageDraw.Draw(image)
     for _ in range(60):
@@ -513,7 +513,7 @@ def scene(dice: Random, width: int, height: int) -> Image.Image:
 
 
 def spot_the_difference(shared: Random, own: Random) -> Image.Image:
-    """A scene in which one small thing is another."""
+    """A scene in which one small object is different."""
     width, height = shared.choice(((480, 360), (720, 540), (960, 720)))
     image = scene(shared, width, height)
     pen, r = ImageDraw.Draw(image), width // 28
@@ -526,7 +526,7 @@ def spot_the_difference(shared: Random, own: Random) -> Image.Image:
 
 
 def sheet(shared: Random, own: Random) -> Image.Image:
-    """A table of numbers in which a few are others."""
+    """A table of numbers in which a few are different."""
     image, pen, size = _page(shared)
     columns, rows = shared.randint(4, 6), shared.randint(15, 25)
     changed = {(own.randrange(rows), own.randrange(columns)) for _ in range(3)}
@@ -544,7 +544,7 @@ def sheet(shared: Random, own: Random) -> Image.Image:
 
 
 def terminal(shared: Random, own: Random) -> Image.Image:
-    """A screen of text on dark ground."""
+    """A screen of text on a dark background."""
     width = shared.choice((640, 900))
     image = Image.new("RGB", (width, width * 5 // 8), "#1e1e1e")
     pen, size = ImageDraw.Draw(image), width // 60
@@ -556,7 +556,7 @@ def terminal(shared: Random, own: Random) -> Image.Image:
 
 
 def near_blank(shared: Random, own: Random) -> Image.Image:
-    """A scanned page that says nearly nothing."""
+    """A scanned page that is nearly empty."""
     image, pen, size = _page(shared, "#fcfcfa")
     pen.text(
         (image.width // 2, image.height - size * 3), str(own.randint(1, 999)), "#333", _font(size)
@@ -574,7 +574,7 @@ def blank(shared: Random, own: Random) -> Image.Image:
 
 
 def icon(shared: Random, own: Random) -> Image.Image:
-    """Two icons of one set."""
+    """Two icons of the same set."""
     image = Image.new("RGB", (128, 128), "white")
     pen, colour = ImageDraw.Draw(image), _colour(shared, 0, 140)
     pen.rounded_rectangle((8, 8, 120, 120), 24, None, colour, 8)
@@ -597,26 +597,26 @@ KINDS: dict[str, Draw] = {
 
 
 def recompressed(image: Image.Image, quality: int) -> Image.Image:
-    """As a JPEG of this quality comes back."""
+    """Return the image after saving it as a JPEG of this quality."""
     file = io.BytesIO()
     _flat(image).save(file, "JPEG", quality=quality)
     return Image.open(io.BytesIO(file.getvalue())).convert("RGB")
 
 
 def resized(image: Image.Image, share: float) -> Image.Image:
-    """At a share of its size."""
+    """Return the image at a share of its size."""
     size = max(8, round(image.width * share)), max(8, round(image.height * share))
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def cropped(image: Image.Image, share: float) -> Image.Image:
-    """Without ``share`` of the width and of the height, the same at all sides."""
+    """Return the image without ``share`` of its width and height, cut off equally on all sides."""
     across, down = round(image.width * share / 2), round(image.height * share / 2)
     return image.crop((across, down, image.width - across, image.height - down))
 
 
 def bordered(image: Image.Image) -> Image.Image:
-    """In a white frame of 3 % of the width."""
+    """Return the image in a white frame of 3 % of its width."""
     edge = max(2, round(image.width * 0.03))
     whole = Image.new(image.mode, (image.width + 2 * edge, image.height + 2 * edge), "white")
     whole.paste(image, (edge, edge))
@@ -651,7 +651,7 @@ COPIES: dict[str, Change] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardPair:
-    """Two images that are no duplicates; ``change`` is what the second also went through."""
+    """Two images that are not duplicates; ``change`` was also applied to the second."""
 
     kind: str
     change: str
@@ -660,7 +660,7 @@ class HardPair:
 
 
 def hard_pairs(count: int, *, seed: int, kinds: Sequence[str] = tuple(KINDS)) -> Iterator[HardPair]:
-    """Draw pairs of every kind in turn; half of them with a copy's change on the second image."""
+    """Draw pairs of every kind in turn; half of them with a change on the second image."""
     changes = list(COPIES)
     for number in range(count):
         kind = kinds[number % len(kinds)]
@@ -676,12 +676,12 @@ def hard_pairs(count: int, *, seed: int, kinds: Sequence[str] = tuple(KINDS)) ->
 
 
 def _apart(first: Image.Image, second: Image.Image) -> bool:
-    """Whether two drawings differ at all: the dice may fall alike."""
+    """Return whether two drawings differ at all: the random choices may be equal."""
     return first.size != second.size or first.tobytes() != second.tobytes()
 
 
 def main() -> None:
-    """Write pairs to a folder, one image of both, to look at."""
+    """Write pairs to a folder, one image for both, to look at."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
