@@ -1553,7 +1553,7 @@ def draw(folder: Path, *, seed: int = 7, products: int = 240) -> list[Drawn]:
 def draw_query(path: Path, product: str, *, seed: int = 7) -> Drawn:
     """Draw a new photo of a product of the catalogue (``mug-003``), as a person would take it.
 
-    Its background does not occur in the catalogue. Raise ``ValueError`` if there is no such product.
+    Its background does not occur in the catalogue. Raise ``ValueError`` for an unknown product.
     """
     kind, _, nth = product.rpartition("-")
     if kind not in KINDS or not nth.isdecimal() or int(nth) < 1:
