@@ -232,7 +232,7 @@ def test_copies_of_one_picture_have_fixed_levels(shop: Collection) -> None:
 def test_an_encoder_that_tells_nothing_apart_is_said_to(shop: Collection) -> None:
     put(shop, np.repeat(kinds(1, of_each=1), 50, axis=0))
     scale = calibration.get_calibration(shop)
-    assert scale.reason == "the encoder finds all images here alike"
+    assert scale.reason == "the encoder gives nearly the same vector for all images"
     assert least(scale) == tuple(FIXED[match] for match in LEVELS)
 
 
@@ -359,8 +359,7 @@ def test_of_a_word_and_a_score_the_stricter_counts(scale: Calibration) -> None:
 def test_nothing_is_explained_by_what_unrelated_pictures_reach(scale: Calibration) -> None:
     found = scale.match_hits([hit(0.41), hit(0.3)], min_match="weak")
     assert found.nothing == (
-        "nothing here looks like that: the most alike item is a.jpg at 0.410, "
-        "and unrelated images reach 0.500 here by chance"
+        "the most similar item, a.jpg, has 0.410, but unrelated images reach 0.500 here by chance"
     )
     assert found.nearest == hit(0.41)
 
@@ -368,8 +367,7 @@ def test_nothing_is_explained_by_what_unrelated_pictures_reach(scale: Calibratio
 def test_a_match_that_is_too_weak_is_said_to_be_one(scale: Calibration) -> None:
     found = scale.match_hits([hit(0.55)], min_match="strong")
     assert found.nothing == (
-        "nothing here is alike enough: the most alike item is a.jpg at 0.550, a weak match, "
-        "and 0.800 is asked for"
+        "the most similar item, a.jpg, has 0.550, a weak match, but 0.800 is required"
     )
 
 
@@ -382,7 +380,7 @@ def test_where_chance_says_little_the_reason_is_another(scale: Calibration) -> N
     )
     assert one_kind is not None
     assert few is not None
-    assert one_kind.endswith("19 of 20 images here have one at 0.500 or more")
+    assert one_kind.endswith("19 of 20 images here have a neighbour at 0.500 or more")
     assert few.endswith("a weak match begins at 0.500, whatever is in the collection")
 
 
@@ -448,7 +446,7 @@ def test_answers_have_words_once_there_are_levels(stocked: Path) -> None:
 def test_nothing_that_looks_like_it_is_exit_5_and_explained(stocked: Path) -> None:
     done = said(similar_command, stocked, "9999", "--min-match", "fair")
     assert (done.exit_code, done.stdout) == (5, "")
-    assert done.stderr.startswith("nothing found: nothing here ")
+    assert done.stderr.startswith("nothing found: the most similar item, ")
     document = json.loads(
         said(similar_command, stocked, "9999", "--min-match", "fair", "--json").stdout
     )
@@ -466,7 +464,7 @@ def test_a_least_match_goes_with_a_filter_and_a_least_score(stocked: Path) -> No
     assert filtered.stderr.startswith("nothing found: no item has label = 'other'")
     strict = said(similar_command, stocked, "0000", "--min-match", "weak", "--min-score", "0.999")
     assert strict.exit_code == 5
-    assert "0.999 is asked for" in strict.stderr
+    assert "0.999 is required" in strict.stderr
 
 
 def test_a_few_items_are_judged_by_rule_of_thumb_and_it_is_said(

@@ -213,7 +213,7 @@ def test_a_metadata_field_can_be_learned(shop: Collection) -> None:
 
 
 def test_what_identifies_items_is_no_category(shop: Collection) -> None:
-    with pytest.raises(ValueError, match="path is no category"):
+    with pytest.raises(ValueError, match="path is not a category"):
         categories.train(shop, "path")
 
 
@@ -481,7 +481,7 @@ def test_a_search_notices_that_its_label_has_gone(shop: Collection) -> None:
     assert found.predictions[0].label == "jug"
     assert found.scope.labels == ()
     assert found.scope.reason == (
-        "what was learned is out of date: no item has jug as its label any more; "
+        "the classifier is out of date: no item has jug as its label any more; "
         "`lookalike categories train` learns again"
     )
     assert list(found.hits) == shop.search(picture, k=5)
@@ -565,7 +565,7 @@ def ranked(*chances: float) -> list[Prediction]:
 def test_an_unsure_prediction_chooses_nothing() -> None:
     scope = choose_scope(ranked(0.29, 0.28, 0.22, 0.21), least=0.3)
     assert scope.labels == ()
-    assert scope.reason == "unsure: the likeliest, a, has 0.29, less than 0.3"
+    assert scope.reason == "unsure: the most probable label, a, has 0.29, less than 0.3"
 
 
 def test_too_many_labels_choose_nothing() -> None:
@@ -635,7 +635,7 @@ def test_too_few_of_the_category_fall_back_to_everything(shop: Collection) -> No
     found = categories.search(shop, query("jug"), k=10)
     assert found.predictions[0].label == "jug"
     assert found.scope.labels == ()
-    assert found.scope.reason == "only 3 of 10 answers are of jug"
+    assert found.scope.reason == "only 3 of 10 results are of jug"
     assert len(found.hits) == 10
     assert labels_of(found.hits)[:3] == ["jug"] * 3
 
@@ -645,7 +645,7 @@ def test_an_unsure_prediction_falls_back_to_everything(shop: Collection) -> None
     picture = query("cup")
     found = categories.search(shop, picture, k=5, least=1.1)
     assert found.scope.labels == ()
-    assert found.scope.reason.startswith("unsure: the likeliest, cup")
+    assert found.scope.reason.startswith("unsure: the most probable label, cup")
     assert list(found.hits) == shop.search(picture, k=5)
 
 

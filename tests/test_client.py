@@ -350,11 +350,14 @@ def test_a_broken_connection_is_tried_once_more_unless_that_does_harm(pictures: 
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        ((502, {}, b"<html>Bad Gateway"), "answers 502 Bad Gateway, and not as lookalike does"),
-        ((200, {}, b"<html>Welcome"), "does not answer as lookalike does"),
-        ((200, {}, b"[]"), "does not answer as lookalike does"),
-        ((200, {}, b"{}"), "does not answer as lookalike does"),
-        ((200, {}, b'{"default": 7}'), "does not answer as lookalike does"),
+        (
+            (502, {}, b"<html>Bad Gateway"),
+            "responds with 502 Bad Gateway, and not as a lookalike service does",
+        ),
+        ((200, {}, b"<html>Welcome"), "does not respond as a lookalike service does"),
+        ((200, {}, b"[]"), "does not respond as a lookalike service does"),
+        ((200, {}, b"{}"), "does not respond as a lookalike service does"),
+        ((200, {}, b'{"default": 7}'), "does not respond as a lookalike service does"),
         ((302, {"Location": "https://x.example/"}, b""), "leads to https://x.example/; connect"),
         ((400, {}, b'{"code": "odd", "detail": "so"}'), "answers 400 Bad Request: so"),
     ],

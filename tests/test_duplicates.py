@@ -382,7 +382,7 @@ def test_one_file_under_two_ids_is_never_deleted(shop: Collection, tmp_path: Pat
 def test_copies_are_not_moved_to_where_they_would_come_back(
     shop: Collection, tmp_path: Path
 ) -> None:
-    with pytest.raises(SourceError, match="would come back"):
+    with pytest.raises(SourceError, match="would be indexed again"):
         list(act(shop, find(shop).groups, move_to=tmp_path / "photos" / "away"))
 
 

@@ -76,7 +76,7 @@ def test_the_query_is_not_replaced_through_a_link_or_another_name(
     before = contents(tmp_path)
     for target in (tmp_path / "link.png", tmp_path / "pictures" / ".." / "query.png"):
         done = run("search", query, "--sheet", target, "-c", shop)
-        assert "is what is read here" in str(done.exception)
+        assert "is an input of this command" in str(done.exception)
     assert contents(tmp_path) == before
 
 

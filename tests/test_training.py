@@ -177,7 +177,7 @@ def test_one_label_teaches_nothing(shop: Collection, tmp_path: Path) -> None:
 def test_a_network_without_a_checkpoint_is_refused(
     shop: Collection, card: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(EncoderError, match="tiny cannot be trained"):
+    with pytest.raises(EncoderError, match="tiny cannot be fine-tuned"):
         training.finetune(shop, tmp_path / "e", base=card)
 
 

@@ -99,7 +99,7 @@ def test_an_undo_never_overwrites_what_is_there_now(shop: Collection, photos: Pa
     assert done[0].record is not None
     outcomes = {one.item.id: (one.done, one.reason) for one in undo(shop, done[0].record)}
     assert outcomes == {
-        "c.png": ("left", "something else is in its place by now"),
+        "c.png": ("left", "something else is now in its place"),
         "more/d.png": ("restored", ""),
     }
     assert (photos / "c.png").read_bytes() == b"something new"

@@ -1,4 +1,4 @@
-"""The neighbour table: for each item its K nearest, worked out ahead and kept by the store.
+"""The neighbour table: each item's K nearest neighbours, precomputed and stored.
 
     neighbours.build(shop)        # all of it the first time, then only what has changed
     shop.similar("a.jpg")         # reads the table as long as it has the very answer

@@ -1,4 +1,4 @@
-"""A collection that a service keeps, asked over HTTP as if it lay on this machine.
+"""A collection of a service, used over HTTP as if it were on this machine.
 
     shop = lookalike.connect("https://images.example", collection="shop")
     for hit in shop.search("query.jpg", k=5):

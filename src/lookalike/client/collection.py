@@ -84,7 +84,7 @@ def connect(
             there = ", ".join(str(one["name"]) for one in known["collections"]) or "none yet"
             raise CollectionNotFoundError(f"name one of the collections at {url}: {there}")
     if not isinstance(name, str):
-        raise ServiceError(f"{url} does not answer as lookalike does")
+        raise ServiceError(f"{url} does not respond as a lookalike service does")
     return RemoteCollection(service, name)
 
 
@@ -140,7 +140,7 @@ class RemoteCollection:
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
-        """Send many images, and what is said of each, in batches of fifty.
+        """Add many images with their label, group and metadata, in batches of fifty.
 
         As ``Collection.index`` of entries: an image that cannot be used is listed in the report
         and the rest goes on. When ``stop`` returns true, the run ends after the batch in hand.
@@ -169,7 +169,7 @@ class RemoteCollection:
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
-        """Bring the collection in line with a folder that the service knows, on its machine.
+        """Sync the collection with a folder that the service knows, on its machine.
 
         ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
         of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
@@ -213,7 +213,7 @@ class RemoteCollection:
         return read_report(told, tuple(left_out))
 
     def remove(self, ids: str | Sequence[str]) -> int:
-        """Remove items by id; answers how many there were. Indexed files are not touched."""
+        """Remove items by id; return how many there were. Indexed files are not touched."""
         removed = 0
         for one in [ids] if isinstance(ids, str) else ids:
             try:
@@ -225,7 +225,7 @@ class RemoteCollection:
         return removed
 
     def label(self, ids: Sequence[str], label: str | None) -> None:
-        """Give items a label, or take it away; nothing is encoded. ``ItemNotFoundError``."""
+        """Set the label of items, or remove it; nothing is encoded. Raise ``ItemNotFoundError``."""
         for one in ids:
             self.get(one)  # so that a wrong id changes nothing
         body = json.dumps({"label": label}).encode()
@@ -381,7 +381,7 @@ class RemoteCollection:
         query = {"labels": labels, "fields": fields}
         return read_description(self._ask("GET", "/stats", query=query))
 
-    # -- inside ----------------------------------------------------------------------------
+    # -- inside --------------------------------------------------------------------------
 
     def _results(self, found: Document) -> Results:
         best = found.get("best")
@@ -415,7 +415,7 @@ class RemoteCollection:
         return f"{self._path}/item{what}", {"id": item_id}
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._service.close()
 
     def __enter__(self) -> Self:

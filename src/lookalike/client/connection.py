@@ -1,4 +1,4 @@
-"""The connection to a service: asking, waiting while it is busy, and what its problems mean."""
+"""The connection to a service: requests, retries while it is busy, problems as errors."""
 
 import json
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class RequestOptions(TypedDict, total=False):
 
 
 class ServiceConnection:
-    """Asks a service, waits while it is busy, and raises what its problems mean."""
+    """Send requests to a service, retry while it is busy, and raise its problems as errors."""
 
     def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
         self.address = _address(url)
@@ -50,15 +50,15 @@ class ServiceConnection:
         )
 
     def ask(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> Document:
-        """Return the JSON object that answers, empty where nothing does."""
+        """Return the JSON object of the response; empty if the response is."""
         data = self.send(method, path, **asked)
         found = _object(data) if data else {}
         if found is None:
-            raise ServiceError(f"{self.address} does not answer as lookalike does")
+            raise ServiceError(f"{self.address} does not respond as a lookalike service does")
         return found
 
     def send(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> bytes:
-        """Return the bytes of an answer."""
+        """Return the body of the response."""
         query, kind = asked.get("query", {}), asked.get("kind", "")
         told = urlencode({name: _typed(one) for name, one in query.items() if one is not None})
         headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
@@ -76,18 +76,20 @@ class ServiceConnection:
             raise self._error(response, asked.get("about"))
         if 300 <= response.status < _FAILED:  # noqa: PLR2004 - HTTP's
             place = response.headers.get("Location", "elsewhere")
-            raise ServiceError(f"{self.address} leads to {place}; connect to where it lies")
+            raise ServiceError(f"{self.address} redirects to {place}; connect to that address")
         return response.data
 
     def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
-        """Return what a problem means here. See ``core.error_codes``."""
+        """Return the error that a problem stands for. See ``core.error_codes``."""
         status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
         if told is None or not isinstance(told.get("code"), str):
-            return ServiceError(f"{self.address} answers {status}, and not as lookalike does")
+            return ServiceError(
+                f"{self.address} responds with {status}, and not as a lookalike service does"
+            )
         detail = str(told.get("detail"))
         kind = KINDS.get(told["code"])
         if kind is None:
-            return ServiceError(f"{self.address} answers {status}: {detail}")
+            return ServiceError(f"{self.address} responds with {status}: {detail}")
         if issubclass(kind, FilterError):
             return kind(detail, text=str(told.get("filter")), at=int(told.get("at", 0)))
         if issubclass(kind, ImageError):
@@ -111,7 +113,7 @@ def _address(url: str) -> str:
             return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     except ValueError:  # half an IPv6 address, a port that is no number
         pass
-    raise ServiceError(f"{url!r} is no service's address; give http://HOST:PORT")
+    raise ServiceError(f"{url!r} is not the address of a service; give http://HOST:PORT")
 
 
 def _patience(*, again: bool) -> urllib3.Retry:

@@ -1,4 +1,4 @@
-"""Jobs of a service, followed to their end."""
+"""Follow jobs of a service until they end."""
 
 import time
 from collections.abc import Callable, Mapping

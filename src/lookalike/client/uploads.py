@@ -1,4 +1,4 @@
-"""Pictures on their way to a service: queries, and entries in batches."""
+"""Images to send to a service: queries, and entries in batches."""
 
 import base64
 import io
@@ -101,7 +101,7 @@ def _bytes_of(entry: Entry) -> bytes:
 
 
 def said_json(batch: Sequence[tuple[Entry, bytes]]) -> list[dict[str, Json]]:
-    """Return what is said of each image, in order. What is null there stays as it is."""
+    """Return label, group and metadata of each image, in order. Null leaves a value unchanged."""
     return [
         {
             "name" if one.fresh else "id": one.id,

@@ -1,4 +1,4 @@
-"""Contact sheets: a query and its answers on one image, to look at or to send to someone."""
+"""Contact sheets: a query and its results on one image, to look at or to send to someone."""
 
 import math
 import unicodedata
@@ -36,7 +36,7 @@ SMOOTHING = 4  # shapes are drawn this much larger and reduced
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One answer on a sheet.
+    """One result on a sheet.
 
     ``image`` is ``None`` when the image is gone or cannot be read: its place stays. ``score``
     is a cosine, shown as a number and a bar. ``caption`` is shortened in the middle, since file
@@ -131,10 +131,10 @@ def contact_sheet(
     cell: int = 220,
     theme: Theme = "light",
 ) -> Image.Image:
-    """Draw a query and its answers, best first in reading order, as one RGB image.
+    """Draw a query and its results, best first in reading order, as one RGB image.
 
-    Images are shown whole, on a soft ground, and enlarged at most threefold. With no answers
-    the sheet says so. ``cell`` is the side of an answer's image in pixels; all else follows
+    Images are shown whole, on a soft ground, and enlarged at most threefold. Without results
+    the sheet says so. ``cell`` is the side of a result's image in pixels; all else follows
     from it. Text is set in the one font that Pillow brings, which knows ASCII and little more:
     accents are dropped, other scripts become small boxes. Raise ``ValueError`` for fewer
     than one column or a cell under 48 pixels.
@@ -290,7 +290,7 @@ def _say_nothing_found(
     sheet: Image.Image, within: tuple[int, int, int, int], design: _Design
 ) -> None:
     left, top, right, bottom = within
-    words = _fitted("Nothing looks like that", design.heading, right - left)
+    words = _fitted("No results", design.heading, right - left)
     x = left + (right - left - _length(words, design.heading)) / 2
     y = (top + bottom - design.heading) / 2
     _write(ImageDraw.Draw(sheet), (x, y), words, size=design.heading, fill=design.colours.quiet)

@@ -104,9 +104,9 @@ def format_of(
     kind = next((one for one in FORMATS.values() if one == found), None)
     known = ", ".join(dict.fromkeys(FORMATS.values()))
     if kind is None and format is not None:
-        raise ValueError(f"there is no format {format!r}; there are {known}")
+        raise ValueError(f"unknown format {format!r}; the formats are {known}")
     if kind is None:
-        raise ValueError(f"{target} has no suffix that says its format; say one of {known}")
+        raise ValueError(f"{target} has no suffix that tells the format; give one of {known}")
     if target is None and kind == "parquet":
         raise ValueError("Parquet can only be written to a file")
     if target is None and vectors == "npy":

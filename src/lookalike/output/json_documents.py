@@ -162,7 +162,7 @@ def _nearest_json(hit: Hit) -> dict[str, Json]:
 
 
 def category_json(found: "CategoryChoice | CategorySearch") -> dict[str, Json]:
-    """Return what was predicted for an image, where was searched, and why."""
+    """Return what was predicted for an image, the scope that was searched, and why."""
     return {
         "predicted": [
             {"label": one.label, "probability": round(one.probability, 6)}
@@ -175,7 +175,7 @@ def category_json(found: "CategoryChoice | CategorySearch") -> dict[str, Json]:
 
 
 def when(seconds: float | None) -> str | None:
-    """Return a moment as ISO 8601 in UTC."""
+    """Return a Unix time as ISO 8601 in UTC, to the second."""
     return (
         None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
     )

@@ -1,8 +1,8 @@
-"""Files that a command is told to write: what they may replace, and what they never do.
+"""Output files of commands: which files they may replace.
 
-A report, a table or a sheet may replace a file that is there: whoever names it means it. It never
-replaces an image, an indexed catalogue, what the command reads, or a collection's own files, which
-somebody names by a slip. Contact sheets are images; those that lookalike wrote carry its mark.
+A report, a table or a sheet may replace an existing file: the user has named it. It never replaces
+an image, an indexed catalogue, an input of the command, or a collection's own files, which are
+named only by mistake. Contact sheets are images; those that lookalike wrote carry its mark.
 """
 
 import os
@@ -36,7 +36,9 @@ def check_output(
     if not os.path.lexists(target):
         return
     if any(_is_same(target, one) for one in inputs):
-        raise ExportError(f"{target} is what is read here, and would be lost; give another file")
+        raise ExportError(
+            f"{target} is an input of this command and would be overwritten; give another file"
+        )
     place = target.resolve()
     if place.name in {path.name for path in _own(place.parent)}:
         raise ExportError(

@@ -1,4 +1,4 @@
-"""What was found as files: pages to read, with their thumbnails, and documents for programs."""
+"""Reports of evaluations and duplicates as files: HTML pages with thumbnails, and JSON."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -22,7 +22,7 @@ _COPIES = 2000  # images on a page of copies: some 12 MB
 
 
 def document(found: Comparison) -> Json:
-    """Return all that was measured, but for the queries' own values."""
+    """Return a comparison as JSON, without the values of single queries."""
     return {
         "common": found.common,
         "left_out": list(found.left_out),
@@ -52,7 +52,7 @@ def plain_json(value: object) -> Json:
 
 
 def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -> None:
-    """Write the page; ``shops`` are the collections that were compared, for their images.
+    """Write an evaluation's page; ``shops`` are the compared collections, for their images.
 
     Raise ``ExportError`` when the file cannot be written.
     """
@@ -69,7 +69,7 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
 
 
 def write_duplicates(shop: Collection, found: DuplicateReport, target: Path) -> None:
-    """Write the page of the copies found in ``shop``, with the images of the first groups.
+    """Write the page of the duplicates found in ``shop``, with the images of the first groups.
 
     Raise ``ExportError`` when the file cannot be written.
     """

@@ -23,9 +23,9 @@ class WholeFile:
 
     def _check(self) -> None:
         if self._path.exists() and not self._path.is_file():
-            raise ExportError(f"{self._path} is there, and is no file; choose another name")
+            raise ExportError(f"{self._path} exists and is not a file; choose another name")
         if self._path.exists() and not self._force:
-            raise ExportError(f"{self._path} is there already; --force (force=True) replaces it")
+            raise ExportError(f"{self._path} already exists; --force (force=True) replaces it")
 
     def __enter__(self) -> Self:
         self._replacing = replace_file(self._path, check=self._check)
@@ -53,10 +53,10 @@ class WholeFile:
 
 @contextmanager
 def export_errors(path: Path | None) -> Iterator[None]:
-    """Turn the errors of a file into ours."""
+    """Raise ``ExportError`` for the operating system's errors."""
     try:
         yield
-    except BrokenPipeError:  # who reads has enough
+    except BrokenPipeError:  # the reader has stopped reading
         raise
     except OSError as error:
         what = error.strerror or str(error)

@@ -65,19 +65,19 @@ def measure(collection: "Collection") -> Calibration:
 
     if count < _FEWEST:
         items_are = "1 item is" if count == 1 else f"{count} items are"
-        return fixed(f"{items_are} too few to tell what is alike here")
+        return fixed(f"{items_are} too few to measure match levels")
     items, rows = _sample(collection)
     near = _nearest(collection, items, rows)
     nearest = np.array([hit.score for hit in near if hit is not None])
     pairs = _pairs(items, rows)
     if len(nearest) < _FEWEST or not len(pairs):
         return fixed(
-            "nearly all images here are copies of one another, or of one group, which does not "
-            "tell what is alike"
+            "nearly all images are duplicates of one another, or of one group; match levels cannot "
+            "be measured"
         )
     least = compute_thresholds(pairs, nearest, count)
     if least["weak"] >= _ALIKE:
-        return fixed("the encoder finds all images here alike")
+        return fixed("the encoder gives nearly the same vector for all images")
     strong, fair, weak = _levels(least, items, near)
     return Calibration(
         fingerprint=bound[1] if bound else "",

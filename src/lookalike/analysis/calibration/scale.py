@@ -16,7 +16,7 @@ Values: TypeAlias = NDArray[np.float64]
 Match: TypeAlias = Literal["strong", "fair", "weak"]
 
 FIXED: Mapping[Match, float] = {"strong": 0.8, "fair": 0.65, "weak": 0.5}
-"""Where nothing can be measured; between what Caltech-101 and Myntra have."""
+"""Used where nothing can be measured; between the values of Caltech-101 and Myntra."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedHits:
-    """Answers with their words; ``None`` stands for less than a weak match.
+    """Hits with their match levels; ``None`` stands for less than a weak match.
 
-    ``nothing`` says why there are no hits, where a level was asked for and none reached it:
-    ``nearest`` is then the best of what was left out.
+    ``nothing`` says why there are no hits, if a level was required and no hit reached it;
+    ``nearest`` is then the best hit that was dropped.
     """
 
     hits: tuple[Hit, ...]
@@ -95,14 +95,16 @@ class Calibration:
     measured_at: float = 0.0
 
     def least(self, match: Match) -> float:
-        """Return the lowest cosine of a match. ``ValueError`` for another word."""
+        """Return the lowest cosine of a match level. Raise ``ValueError`` for another word."""
         for level in self.levels:
             if level.match == match:
                 return level.least
-        raise ValueError(f"{match!r} is no match; they are {', '.join(get_args(Match))}")
+        raise ValueError(
+            f"{match!r} is not a match level; the levels are {', '.join(get_args(Match))}"
+        )
 
     def match(self, score: float) -> Match | None:
-        """Return the word for a cosine; ``None`` for less than a weak match."""
+        """Return the match level of a cosine in [-1, 1]; ``None`` below a weak match."""
         return next((level.match for level in self.levels if score >= level.least), None)
 
     def match_hits(
@@ -112,9 +114,9 @@ class Calibration:
         min_match: Match | None = None,
         min_score: float | None = None,
     ) -> MatchedHits:
-        """Give hits their words, and leave out those that are less than ``min_match``.
+        """Assign match levels to hits, and drop hits below ``min_match`` or ``min_score``.
 
-        Both limits hold, so the stricter counts. Hits are best first, as any search gives them.
+        The stricter of the two limits counts. ``hits`` are sorted best first.
         """
         least = max(
             -1.0 if min_match is None else self.least(min_match),
@@ -134,16 +136,13 @@ class Calibration:
         word = self.match(score)
         if word is not None:
             return (
-                f"nothing here is alike enough: the most alike item is {nearest.item.id} at "
-                f"{score:.3f}, a {word} match, and {least:.3f} is asked for"
+                f"the most similar item, {nearest.item.id}, has {score:.3f}, a {word} match, but "
+                f"{least:.3f} is required"
             )
         if self.reason is not None:
-            why = f"a weak match begins at {weak:.3f}, whatever is in the collection"
+            why = f"a weak match begins at {weak:.3f} in any collection"
         elif self.chance is not None and weak < self.chance:
-            why = f"19 of 20 images here have one at {weak:.3f} or more"
+            why = f"19 of 20 images here have a neighbour at {weak:.3f} or more"
         else:
             why = f"unrelated images reach {weak:.3f} here by chance"
-        return (
-            f"nothing here looks like that: the most alike item is {nearest.item.id} at "
-            f"{score:.3f}, and {why}"
-        )
+        return f"the most similar item, {nearest.item.id}, has {score:.3f}, but {why}"

@@ -18,14 +18,14 @@ _DRIFT = 1.5  # times more or fewer items, and it is measured again: weak has mo
 
 
 def get_calibration(collection: "Collection") -> Calibration:
-    """Return the collection's levels: those that are kept if they still hold, else measured now.
+    """Return the collection's stored calibration if it still holds, else measure it now.
 
-    Measuring needs no image and no encoder. What is measured is kept, where that can be written.
+    Measuring needs no image and no encoder. The result is stored if the collection is writable.
     """
     scale = load_calibration(collection)
     if scale is None:
         scale = measure(collection)
-        # Unkept it is as good: who asks next waits a second too.
+        # If it cannot be stored, the next caller measures again, which takes a second.
         with suppress(StoreBusyError, StoreFullError, StoreReadOnlyError):
             _keep(collection, scale)
     return scale
@@ -39,20 +39,20 @@ def choose_scale(scale: Calibration | None, min_match: Match | None) -> Calibrat
 
 
 def calibrate(collection: "Collection") -> Calibration:
-    """Measure the levels again and keep them. Raise ``StoreError`` where nothing can be written."""
+    """Measure the levels again and store them. Raise ``StoreError`` if that is not possible."""
     scale = measure(collection)
     _keep(collection, scale)
     return scale
 
 
 def load_calibration(collection: "Collection") -> Calibration | None:
-    """Return what was measured before, if it still holds."""
+    """Return the stored calibration if it still holds, else ``None``."""
     scale = _read(collection.store.settings.get(settings_keys.CALIBRATION))
     return scale if scale is not None and holds(scale, collection) else None
 
 
 def holds(scale: Calibration, collection: "Collection") -> bool:
-    """Return whether what was measured tells of the collection as it is now.
+    """Return whether a calibration still describes the collection.
 
     It does for the vectors of one encoder, until there are half as many items again or a third
     have gone. What could not be measured holds while the number of items is the same.

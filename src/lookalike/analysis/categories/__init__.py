@@ -1,4 +1,4 @@
-"""Categories: what an image is, learned from the collection's own labels, and search by it.
+"""Categories: predict an image's label with a classifier, and search within that label.
 
     from lookalike.analysis import categories
 
@@ -7,7 +7,7 @@
     found = categories.search(shop, "query.jpg", k=5)
     print(found.scope.labels, found.scope.reason)
 
-What is learned lies in the collection, beside the vectors that it was learned from.
+The classifier is trained on the collection's labels and vectors, and stored in the collection.
 """
 
 from lookalike.analysis.categories.category_search import (

@@ -1,4 +1,4 @@
-"""Search in two steps: what is it, and then what among those is most alike."""
+"""Search within categories: predict an image's labels, then search among their items."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,9 +43,9 @@ _AHEAD = 3  # times the results asked for: the nearest of all that are looked th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where is searched: among items of ``labels``, or everywhere when there are none; and why.
+    """The scope of a search: the items of ``labels``, or all if there are none; and why.
 
-    ``probability`` is that of the labels together.
+    ``probability`` is the sum of the labels' probabilities.
     """
 
     labels: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryChoice:
-    """What was predicted for an image (nothing for a given label), and where was searched."""
+    """What was predicted for an image (nothing for a given label), and the scope searched."""
 
     predictions: tuple[Prediction, ...]
     scope: Scope
@@ -100,14 +100,14 @@ def choose_scope(
     None when the most probable is less so than ``least``, or more than ``most`` would be needed.
     """
     if not 0 < mass <= 1:
-        raise ValueError(f"mass is {mass}, but must lie above 0 and up to 1")
+        raise ValueError(f"mass is {mass}, but must be above 0 and at most 1")
     ranked = sorted(predictions, key=lambda one: -one.probability)
     if not ranked:
         return Scope(reason="nothing was predicted")
     first = ranked[0]
     if first.probability < least:
         return Scope(
-            reason=f"unsure: the likeliest, {first.label}, has {first.probability:.2f}, "
+            reason=f"unsure: the most probable label, {first.label}, has {first.probability:.2f}, "
             f"less than {least:g}"
         )
     total, labels = 0.0, []
@@ -188,12 +188,12 @@ def search_within(
     hits = within(meaning, paths) if paths else []
     if paths and (gone := _vanished(collection, meaning, paths, hits)):
         scope = Scope(
-            reason=f"what was learned is out of date: no item has {', '.join(gone)} as its "
-            f"{meaning.by} any more; `lookalike categories train` learns again"
+            reason=f"the classifier is out of date: no item has {', '.join(gone)} as its "
+            f"{meaning.by} any more; `lookalike categories train` trains it again"
         )
     elif paths and len(hits) < k:
         names = ", ".join(scope.labels)
-        scope = Scope(reason=f"only {len(hits)} of {k} answers are of {names}")
+        scope = Scope(reason=f"only {len(hits)} of {k} results are of {names}")
     if not scope.labels:
         hits = list(find(None, k))
     return hits, CategoryChoice(predictions=tuple(predictions), scope=scope)
@@ -232,7 +232,7 @@ def _vanished(
 
 
 def _named(collection: "Collection", label: str, by: str | None) -> tuple[LabelField, Path]:
-    """Return what a label that somebody typed means; ``CollectionError`` if no item has it."""
+    """Return the field and path of a given label. Raise ``CollectionError`` if no item has it."""
     model = load(collection)
     if model is not None and by in (None, model.learned.by):
         meaning = LabelField(by=model.learned.by, levels=model.learned.levels)

@@ -39,7 +39,7 @@ class LabelField:
 
 def check_field(by: str) -> None:
     if by in FIELDS - {"label"}:
-        raise ValueError(f"{by} is no category; choose label or a metadata field")
+        raise ValueError(f"{by} is not a category; choose label or a metadata field")
 
 
 def path_of(item: Item, by: str, *, levels: bool = False) -> Path:

@@ -187,7 +187,7 @@ def _loss(probabilities: Floats, classes: Numbers) -> float:
 def judge(probabilities: Floats, classes: Numbers) -> Judgement:
     """Compare probabilities (n, count) with the true classes; one below 0 is always missed."""
     if not len(classes):
-        raise ValueError("there is nothing to judge by")
+        raise ValueError("there is no item to evaluate with")
     predicted = probabilities.argmax(axis=1)
     right = predicted == classes
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]

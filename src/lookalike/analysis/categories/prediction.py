@@ -1,4 +1,4 @@
-"""Telling what an image is: by the model that was learned, or by a vote of what is alike."""
+"""Predict an image's label: by the trained classifier, or by a vote of its neighbours."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -36,10 +36,10 @@ def predict(
     *,
     level: int | None = None,
 ) -> list[Prediction]:
-    """Return every label with its probability, most probable first.
+    """Return every label with its probability in [0, 1], most probable first.
 
-    By the trained model; where none has been trained, or another field is asked for, the 20 most
-    similar items that have a label vote, the image itself not among them. ``by`` is the field,
+    The trained classifier predicts. Without one, or for another field, the 20 most similar items
+    that have a label vote; the image itself is not among them. ``by`` is the field,
     else the model's, else ``label``. ``level`` asks for the first so many names of label paths
     (1 is the top): a parent is as probable as what is below it together.
 
@@ -56,7 +56,7 @@ def predict(
 def predict_encoded(
     collection: "Collection", image: "Encoded", by: str | None = None
 ) -> tuple[LabelField, dict[Path, float]]:
-    """Return what labels mean in the collection, and the probability of each."""
+    """Return the field that holds labels, and the probability of each label path."""
     model = stored_model.load(collection)
     if model is not None and by in (None, model.learned.by):
         meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
@@ -68,8 +68,8 @@ def predict_encoded(
     found = _vote(near, meaning.by)
     if not found:
         raise CollectionError(
-            f"no item has a {meaning.by}, so none can be predicted; `lookalike label` gives "
-            "labels, and catalogues bring theirs"
+            f"no item has a {meaning.by}, so none can be predicted; `lookalike label` sets "
+            "labels, and catalogues provide them"
         )
     return meaning, found
 

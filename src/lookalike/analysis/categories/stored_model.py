@@ -1,4 +1,4 @@
-"""What a collection keeps of its labels: the model, and how it stands against the items now."""
+"""The stored category classifier: saved, loaded, and compared with the current items."""
 
 import base64
 import hashlib
@@ -44,10 +44,10 @@ _ALL = 1_000_000  # labels of a collection that are counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierInfo:
-    """What the collection keeps about its model. ``report`` is as ``CategoryReport`` in JSON.
+    """What a collection stores about its classifier. ``report`` is ``CategoryReport`` as JSON,
 
-    Without its ``labels``, and with the most frequent confusions only. ``where`` is the filter
-    that it was learned with; ``False`` for one that was no text.
+    without its ``labels``, and with the most frequent confusions only. ``where`` is the filter of
+    the training; ``False`` for one that was not text.
     """
 
     by: str
@@ -81,11 +81,11 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierStatus:
-    """How what was learned stands against the items that there are now.
+    """How the classifier compares with the current items.
 
-    ``items_then`` had one of ``labels_then`` labels when it was learned; ``added`` labels it does
-    not know, ``gone`` ones no item has any more, of ``changed`` ones there are more or fewer
-    items. That items have changed places between labels while the numbers stay is not seen.
+    At training time, ``items_then`` items had one of ``labels_then`` labels. ``added`` labels are
+    unknown to it, no item has the ``gone`` ones any more, and ``changed`` ones have more or fewer
+    items. Items that were exchanged between labels are not noticed while the numbers stay.
     """
 
     items_then: int
@@ -119,7 +119,7 @@ def save_model(
     temperature: float,
     report: Mapping[str, Json],
 ) -> None:
-    """Keep a model in place of the one that there is; weights as float16.
+    """Store a classifier in place of the present one; weights as float16.
 
     The columns of ``weights`` (dim, n) and the values of ``bias`` (n,) are in the order of
     ``counts``: how many items of each label there are.
@@ -163,10 +163,10 @@ def _fingerprint(document: Mapping[str, Json]) -> str:
 
 
 def load(collection: "Collection") -> Model | None:
-    """Return the collection's model, if one was trained; decoded once as long as it stays the same.
+    """Return the collection's classifier, or ``None``. It is decoded once while it stays the same.
 
-    Raise ``EncoderMismatchError`` for a model of other vectors, ``StoreDamagedError`` for one
-    that is not as it was written.
+    Raise ``EncoderMismatchError`` for a classifier of other vectors, and ``StoreDamagedError`` for
+    a damaged one.
     """
     store = collection.store
     mark = store.settings.get(settings_keys.CATEGORIES)
@@ -180,16 +180,16 @@ def load(collection: "Collection") -> Model | None:
                 if mark != before:  # learned again in this moment
                     continue
                 raise StoreDamagedError(
-                    "what was learned of the labels is damaged; `lookalike categories train` "
-                    "learns it again, `lookalike categories drop` forgets it"
+                    "the category classifier is damaged; `lookalike categories train` trains it "
+                    "again, `lookalike categories drop` removes it"
                 )
             _decoded[store] = model
         bound = store.bound()
         if bound is None or (bound[1], bound[2]) != (model.learned.encoder, len(model.weights)):
             raise EncoderMismatchError(
-                f"the labels were learned on vectors of {model.learned.encoder}, and the "
+                f"the classifier was trained on vectors of {model.learned.encoder}, but the "
                 f"collection holds those of {bound[1] if bound else 'none'}; `lookalike "
-                "categories train` learns them again"
+                "categories train` trains it again"
             )
         return model
     _decoded.pop(store, None)
@@ -245,15 +245,15 @@ def _decode_model(document: Json) -> Model | None:
 
 
 def get_classifier_info(collection: "Collection") -> ClassifierInfo | None:
-    """Return what the collection has learned, or ``None``. Raise as ``predict``."""
+    """Return facts about the trained classifier, or ``None``. Raise as ``predict``."""
     model = load(collection)
     return None if model is None else model.learned
 
 
 def get_classifier_status(collection: "Collection") -> ClassifierStatus | None:
-    """Return how what was learned stands against the items now; ``None`` where that cannot be told.
+    """Return how the classifier compares with the current items; ``None`` where that is unknown.
 
-    That is where nothing was learned, or with a filter that was no text. Looks at every item for
+    That is without a classifier, or if its filter was not text. Reads every item for
     label paths and fields of the metadata: 0.5 s for 100,000. Raise as ``predict``.
     """
     model = load(collection)
@@ -290,7 +290,7 @@ def _counted(
 
 
 def drop(collection: "Collection") -> bool:
-    """Forget what was learned; says whether there was something."""
+    """Remove the classifier; return whether there was one."""
     store = collection.store
     there = store.settings.get(settings_keys.CATEGORIES) is not None
     if there:

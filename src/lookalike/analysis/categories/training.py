@@ -1,4 +1,4 @@
-"""Learning a collection's labels from the stored vectors, and judging what was learned."""
+"""Train a classifier on a collection's labels and stored vectors, and evaluate it."""
 
 import json
 import time
@@ -29,7 +29,7 @@ _KEPT_CONFUSIONS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelConfusion:
-    """``items`` of one label that were taken for another."""
+    """``items`` of one label that were predicted as another."""
 
     label: str
     predicted: str
@@ -47,10 +47,11 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScore:
-    """One label: of ``held_out`` items ``right`` were recognised, and ``predicted`` taken for it.
+    """One label: of ``held_out`` items ``right`` were predicted right; ``predicted`` got this
+    label.
 
-    ``items`` of it were learned from, those included. ``taken_for`` is what the others were
-    mostly taken for. ``recall`` and ``precision`` are ``None`` where nothing says.
+    ``items`` is the number of all its items. ``taken_for`` is the most frequent wrong prediction.
+    ``recall`` and ``precision`` are ``None`` where they are undefined.
     """
 
     label: str
@@ -71,14 +72,14 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryReport:
-    """What was learned, and how good learning is on items that took no part in it.
+    """What was trained, and how good it is on items that took no part in the training.
 
-    The model that is kept was learned from all ``items``. The figures are those of one that was
-    learned without ``held_out`` of them, which judge; ``unjudged`` labels have no item among
-    those. ``ece`` is the expected calibration error over 15 bins, ``ece_before`` without the
-    temperature. What is judged was calibrated on the other half of the held-out items. The shares
-    are ``None`` when nothing could be held out. ``confusions`` are all, most frequent first;
-    ``labels`` are in the order of their names.
+    The stored model was trained on all ``items``. The figures are those of a model that was trained
+    without ``held_out`` of them; ``unjudged`` labels have no item among those. ``ece`` is the
+    expected calibration error over 15 bins, ``ece_before`` without the temperature. What is judged
+    was calibrated on the other half of the held-out items. The shares are ``None`` when nothing
+    could be held out. ``confusions`` are all, most frequent first; ``labels`` are in the order of
+    their names.
     """
 
     by: str
@@ -107,14 +108,14 @@ def train(
     seed: int = 0,
     progress: ProgressCallback = ignore_progress,
 ) -> CategoryReport:
-    """Learn to tell the labels apart from the stored vectors, and keep what was learned.
+    """Train a classifier on the stored vectors and labels, store it, and return its report.
 
     ``by`` is ``label`` or a metadata field. A list (``["Clothing", "Tops"]``) is a path, from the
     top down; with ``levels`` a text is one too, split at ``/``. Items without it are passed over.
-    A fifth of the items, chosen by ``seed``, first calibrates and judges a model of the others;
-    copies and images of one group come to one side. Then all teach the model that is kept, at
-    the temperature that was found. Of more than 100,000 items so many are drawn. Nothing is kept
-    until all is done.
+    A fifth of the items, chosen by ``seed``, is held out to calibrate and evaluate a first model of
+    the others; duplicates and images of one group stay on one side. The stored model is then
+    trained on all, at the temperature that was found. Of more than 100,000 items, 100,000 are
+    drawn. Nothing is stored until the end.
 
     Raise ``CollectionError`` for fewer than 2 labels or more than 2,000.
     """
@@ -127,14 +128,14 @@ def train(
     paths = sorted(set(names))
     if len(paths) < 2:  # noqa: PLR2004 - one label tells nothing apart
         raise CollectionError(
-            f"at least 2 different labels are needed to learn from, and the items have {len(paths)}"
-            f" in {by}; `lookalike label` gives labels, and catalogues bring theirs"
+            f"training needs at least 2 different labels, but the items have {len(paths)} in {by}; "
+            "`lookalike label` sets labels, and catalogues provide them"
             + "".join(f"; {note.message}" for note in collection.notes(where, field=by))
         )
     if len(paths) > _MOST_LABELS:
         raise CollectionError(
-            f"{by} has {len(paths):,} different values, and {_MOST_LABELS:,} can be learned; "
-            "choose a coarser field"
+            f"{by} has {len(paths):,} different values, but at most {_MOST_LABELS:,} can be "
+            "trained on; choose a coarser field"
         )
     number = {path: position for position, path in enumerate(paths)}
     classes = np.array([number[name] for name in names], dtype=np.intp)

@@ -1,7 +1,7 @@
-"""Copies of images: exact and near ones, in groups; which to keep, and what becomes of the rest.
+"""Duplicates: find exact and near ones in groups, choose which to keep, remove the rest.
 
 found = find(shop)                      # reports; touches nothing
-act(shop, found.groups, move_to=place)  # moves all copies but the kept ones away
+act(shop, found.groups, move_to=place)  # moves all but the kept ones
 """
 
 from lookalike.analysis.duplicates.finding import DuplicateReport, find, find_duplicates_of

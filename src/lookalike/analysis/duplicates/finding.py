@@ -1,4 +1,4 @@
-"""Finding the copies in a collection: exact ones by digest, near ones by pixels.
+"""Find the duplicates in a collection: exact ones by digest, near ones by pixels.
 
 items → one for each digest → signatures → candidates (vector, hash) → compared → groups
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TURNS", "DuplicateReport", "find", "find_duplicates_of"]
 
-# How a copy is turned, as ``signatures.hashes`` numbers it.
+# How a duplicate is turned, as ``signatures.hashes`` numbers it.
 TURNS = (
     "",
     "mirrored",
@@ -65,10 +65,10 @@ _QUARTERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateReport:
-    """Groups of copies, those with most copies first.
+    """Groups of duplicates, largest first.
 
-    ``items`` were looked at. ``unread`` have a file that is gone or cannot be decoded, or came as
-    bytes: only exact duplicates of these are found. ``compared`` pairs were laid upon each other.
+    ``items`` were examined. ``unread`` items have a file that is gone or cannot be decoded, or
+    came as bytes: only their exact duplicates are found. ``compared`` pairs were compared.
     ``interrupted``: stopped early, so near duplicates may be missing.
     """
 
@@ -96,14 +96,14 @@ def find(
     progress: ProgressCallback = ignore_progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> DuplicateReport:
-    """Return the copies among the items, all or those that meet a filter.
+    """Return the duplicates among the items, all or those that meet a filter.
 
     Exact duplicates have the same bytes. Near duplicates are one image resized, recompressed,
     cropped by up to a tenth, mirrored or turned by quarters; with ``marked`` also what is the same
     but in one place, as under a watermark, which another print on one shirt is too. ``keep`` says
-    which of a group is the representative (``grouping.rank``); every copy of a group is a copy of
-    the representative, not only of another copy. ``max_difference``, from 0 to 1, is what a near
-    duplicate may differ by. ``cache`` is a file in which what was decoded is kept for the next
+    which item of a group is the representative (``grouping.rank``); every other item is a duplicate
+    of the representative, not only of another duplicate. ``max_difference``, from 0 to 1, is what a
+    near duplicate may differ by. ``cache`` is a file in which what was decoded is kept for the next
     time. The stage of ``progress`` is what is being compared. Raise ``FilterError``,
     ``StoreError``.
     """
@@ -152,7 +152,7 @@ def find_duplicates_of(
     marked: bool = False,
     cache: Path | None = None,
 ) -> list[Duplicate]:
-    """Return the items that an image is a copy of, the nearest first; the item at its path is none.
+    """Return the items that duplicate an image, the nearest first, without the item at its path.
 
     ``source`` is a file or the bytes of one; ``marked`` as for ``find``. Raises
     ``ImageError``, ``EncoderError``.
@@ -260,7 +260,7 @@ class _Run:
         self._progress(Progress(done=done, total=total, stage=stage))
 
     def read(self) -> None:
-        """Decode what is not kept; leaves only the items that could be read."""
+        """Load or compute the signatures; drop items that could not be read."""
         found: dict[str, Signatures] = {}
         for start in range(0, len(self.items), _BATCH):
             if self._stop():
@@ -280,7 +280,7 @@ class _Run:
             self.signatures = np.stack([found.pop(item.digest) for item in self.items])
 
     def compare(self) -> None:
-        """Lay the candidates upon each other."""
+        """Compare the candidate pairs."""
         if len(self.items) < 2 or self._stop():  # noqa: PLR2004 - a pair
             return
         count = len(self.items)

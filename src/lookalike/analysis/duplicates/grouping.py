@@ -1,4 +1,4 @@
-"""Pairs of copies → groups, each with the one that is to be kept. Pure."""
+"""Pairs of duplicates → groups, each with the item to keep. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ KEEP_RULES: tuple[KeepRule, ...] = ("best", "largest", "oldest", "first")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """A copy of a group's representative.
+    """A duplicate of a group's representative.
 
     ``exact``: the same bytes. ``difference`` is 0 for the same pixels and at most 1; ``turn`` says
     how it must be turned, clockwise, to lie on the other. ``score`` is the cosine of the two.
@@ -35,14 +35,14 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateGroup:
-    """An image and its copies, the nearest first."""
+    """An item to keep and its duplicates, the nearest first."""
 
     kept: Item
     duplicates: tuple[Duplicate, ...]
 
 
 def rank(item: Item, keep: KeepRule) -> tuple[object, ...]:
-    """Return what is smallest for the item to be kept.
+    """Return a sort key; the item with the smallest is kept.
 
     ``best``: most pixels, then the largest file, then the oldest, then the first id. ``largest``:
     the largest file, then as ``best``. ``oldest``: the oldest file, then as ``best``. ``first``:

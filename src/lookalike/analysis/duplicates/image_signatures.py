@@ -47,7 +47,7 @@ def load_signatures(
 
     def made(item: Item) -> Signatures | Skipped:
         if not item.path or item.root not in places:
-            return Skipped(path=item.id, reason="it came as bytes, and there is no file of it")
+            return Skipped(path=item.id, reason="it was added as bytes and has no file")
         place = places[item.root] / item.path
         try:
             data = images.read(place, collection.limits)

@@ -1,4 +1,4 @@
-"""Moving or deleting duplicates. Only what is surely still the duplicate that was found is touched.
+"""Move or delete duplicates: only files that surely still are the duplicates that were found.
 
 both files read → digests → compared in full detail → record → moved → looked at again
 """
@@ -35,7 +35,7 @@ REMOVED = "removed.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateOutcome:
-    """What became of one duplicate: ``moved``, ``trashed``, ``deleted``, or ``left``: why.
+    """What became of one duplicate: ``moved``, ``trashed``, ``deleted``, or ``left`` (and why).
 
     ``path`` is where the file was and ``target`` where it is now; ``record`` is the file in which
     this is written down, to be undone. In a dry run, what would have become of it.
@@ -95,15 +95,15 @@ def _check_target(collection: "Collection", move_to: Path) -> None:
     for root in collection.roots():
         if place.is_relative_to(root.path):
             raise SourceError(
-                f"{move_to} lies in {root.path}, which the collection indexes: the copies would "
-                "come back; move them elsewhere"
+                f"{move_to} lies in {root.path}, which the collection indexes, so the duplicates "
+                "would be indexed again; move them elsewhere"
             )
     if place.exists() and not place.is_dir():
-        raise SourceError(f"{move_to} is a file; give a folder to move copies to")
+        raise SourceError(f"{move_to} is a file; give a folder to move duplicates to")
 
 
 class _LeftError(Exception):
-    """A file is not touched; the reason is a phrase."""
+    """Raised when a file is left untouched; the message is the reason, as a phrase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ class _Run:
     def _read(self, item: Item, path: Path | None, of: str) -> tuple[bytes, tuple[int, int]]:
         """Return a file's bytes with its size and time, if it is the one that was indexed."""
         if path is None:
-            raise _LeftError(f"{of}it came as bytes, and there is no file of it")
+            raise _LeftError(f"{of}it was added as bytes and has no file")
         try:
             before = _state(path)
             data = images.read(path, self._collection.limits)
@@ -210,7 +210,7 @@ class _Run:
         except ItemNotFoundError as error:
             raise _LeftError("one of the two is no longer in the collection") from error
         if (now.digest, item.digest) != (kept.digest, copy.item.digest):
-            raise _LeftError("the collection has another image under its id by now")
+            raise _LeftError("the collection now has another image under its id")
         given = _given(now, item)
         if self._record is None:
             self._record = self._new_record(item)

@@ -1,4 +1,4 @@
-"""Putting back what was moved or thrown away, from its record."""
+"""Put back moved or trashed duplicates, from the record of their removal."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,7 +52,7 @@ def _why_not(removal: Removal) -> str:
     if _is(removal.path, removal.item.digest):
         return ""
     if removal.path.exists() or removal.path.is_symlink():
-        return "something else is in its place by now"
+        return "something else is now in its place"
     if removal.target is None:
         return "it was deleted for good"
     if not removal.target.exists():

@@ -44,7 +44,7 @@ class Verifier:
         self._shows: dict[str, bool] = {}
 
     def verdicts(self, kept: Item, copies: Sequence[Item], turns: Sequence[int]) -> list[Verdict]:
-        """Return what is found of each copy beside ``kept``; ``turns`` bring each to lie on it."""
+        """Return a verdict on each duplicate of ``kept``; ``turns`` orient each to match it."""
         known = self._kept.verdicts(kept.digest, [copy.digest for copy in copies])
         missing = [
             (copy, turn)
@@ -94,7 +94,7 @@ class Verifier:
         """Return an item's image, or why there is none."""
         root, path, digest = place
         if not path or root not in self._roots:
-            return "it came as bytes, and there is no file of it"
+            return "it was added as bytes and has no file"
         try:
             data = images.read(self._roots[root] / path, self._collection.limits)
             if images.digest(data) != digest:

@@ -1,18 +1,18 @@
-"""How good the answers are, on images whose label (or product, or any field) is known.
+"""Evaluation: how good the results are, where a label (or group, or any field) is known.
 
-Every query is an image of the collection; its own item is never an answer, exact duplicates under
-other ids are. An answer is right when it is of the query's class. Answers stand as searches give
-them: descending cosine to nine decimals, equal ones by ascending id. With R right answers in all:
+Every query is an image of the collection; its own item is left out, exact duplicates under other
+ids are not. A result is right if it is of the query's class. Results are sorted as in searches:
+descending cosine to nine decimals, equal ones by ascending id. With R right results in all:
 
 ======================  ==========================================================================
-``P@k``                 precision: right answers among the first k, divided by k
+``P@k``                 precision: right results among the first k, divided by k
 ``R@k``                 hit rate: 1 if one of the first k is right, else 0. Retrieval benchmarks
                         (Stanford Online Products, In-shop) call this Recall@k or CMC@k
-``recall@k``            recall: right answers among the first k, divided by R
+``recall@k``            recall: right results among the first k, divided by R
 ``mAP``                 average precision over the whole ranking: P at the rank of each right
-                        answer, added up and divided by R (Manning, Raghavan, Schütze,
+                        result, added up and divided by R (Manning, Raghavan, Schütze,
                         Introduction to Information Retrieval, 8.4)
-``mAP@R``               likewise over the first R answers only, divided by R (Musgrave, Belongie,
+``mAP@R``               likewise over the first R results only, divided by R (Musgrave, Belongie,
                         Lim, A Metric Learning Reality Check, arXiv 2003.08505, 3.2)
 ``R-precision``         P at k = R (Introduction to Information Retrieval, 8.4)
 ======================  ==========================================================================

@@ -1,4 +1,4 @@
-"""Who asks whom: the queries, what they may find, and the class of each."""
+"""Choose the queries of an evaluation, the gallery that they search, and the class of each."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ __all__ = ["QueryPlan", "class_of", "plan_queries"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPlan:
-    """Who asks whom. Rows count the first collection's items that take part, by ascending id."""
+    """Queries and gallery. Rows index the first collection's items that take part, by id."""
 
     by: str
     where: str | None
@@ -127,7 +127,7 @@ def class_of(item: Item, by: str) -> str | None:
     if isinstance(value, list | dict):
         raise CollectionError(
             f"{by} of {item.id!r} is a {'list' if isinstance(value, list) else 'group'} of values; "
-            "answers can be judged by a field with one value an item"
+            "only a field with one value per item says which results are right"
         )
     if value is None or value == "":
         return None
@@ -166,12 +166,12 @@ def _no_classes(first: "Collection", items: int, by: str, where: str | None) -> 
         reason = text(first.notes(where))
         return f"no item meets {where}: {reason}" if where else reason
     how = {
-        "label": "give them labels with `lookalike label`, or index a catalogue or class folders",
+        "label": "set labels with `lookalike label`, or index a catalogue or class folders",
         "group": "index a catalogue with a group column (`lookalike index --group-column`)",
     }.get(by, "`lookalike info --fields` lists the fields that there are")
     if by not in FIELDS and (why := first.notes(where, field=by)):
         how = f"{text(why)}; {how}"
-    return f"none of the {items:,} items has a {by}, so no answer can be judged; {how}"
+    return f"none of the {items:,} items has a {by}, so nothing says which results are right; {how}"
 
 
 def _nothing_to_find(asking: int, by: str, split: Split | None) -> str:

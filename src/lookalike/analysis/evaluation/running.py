@@ -47,18 +47,18 @@ def evaluate(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Measure how good a collection's answers are, by exact comparison with every item.
+    """Measure how good a collection's results are, by exact search.
 
-    ``by`` says what makes an answer right: ``label``, ``group``, or a metadata field with one
+    ``by`` says what makes a result right: ``label``, ``group``, or a metadata field with one
     value an item, compared as text. Without ``split``, each item that meets ``where`` queries all
     the others; with it, those that meet the first filter query those that meet the second (In-shop:
     ``by="group", split=("split=query", "split=gallery")``). Queries whose class no other item has
     are left out. ``queries`` is the most that are asked, drawn at random; ``None`` asks all.
-    ``distractors`` keeps items without a class as wrong answers. ``worst`` queries are kept with
-    their first answers. ``progress`` hears (queries done, queries in all).
+    ``distractors`` keeps items without a class as wrong results. ``worst`` queries are kept with
+    their first results. ``progress`` counts queries.
 
-    Takes about 5 s per 1,000 queries among 44,441 items of 1,280 values on two cores. Raises
-    ``CollectionError`` where nothing can be judged, and ``FilterError``.
+    Takes about 5 s per 1,000 queries among 44,441 items of 1,280 values on two cores. Raise
+    ``CollectionError`` where nothing can be evaluated, and ``FilterError``.
     """
     found = compare(
         [collection],

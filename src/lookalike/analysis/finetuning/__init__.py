@@ -1,12 +1,12 @@
-"""Fine-tuning: teach a network a collection's labels, and keep it as an encoder.
+"""Fine-tuning: train an encoder on a collection's labels.
 
-    from lookalike.analysis import finetuning as training
+    from lookalike.analysis import finetuning
 
-    report = training.train(shop, Path("shop-encoder"))
+    report = finetuning.finetune(shop, Path("shop-encoder"))
     print(report.before.new, report.after.new, report.card)
 
-Needs PyTorch (``pip install 'lookalike[train]'``), which is imported when a training begins. What
-comes out needs none. ``docs/fine-tuning.md`` tells all.
+Needs PyTorch (``pip install 'lookalike[train]'``), which is imported when fine-tuning starts. The
+encoder that it writes does not need PyTorch. See ``docs/fine-tuning.md``.
 """
 
 from lookalike.analysis.finetuning.finetune_encoder import finetune

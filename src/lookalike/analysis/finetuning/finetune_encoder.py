@@ -52,21 +52,21 @@ def finetune(
     progress: Callable[[FinetuningProgress], None] = lambda now: None,  # noqa: ARG005 - says nothing
     stop: Callable[[], bool] = lambda: False,
 ) -> FinetuningReport:
-    """Teach a network the collection's labels, and write it to the folder ``to`` as an encoder.
+    """Fine-tune an encoder on the collection's labels, and write it to the folder ``to``.
 
     ``by`` is ``label``, ``group`` or a metadata field; items without it are passed over. ``base``
     is an EfficientNet-Lite (Lite0 to Lite2 by name) or a card of one. A fifth of the images and
-    a tenth of the labels take no part: they judge each epoch, the best one is kept, and it ends
-    when nothing gets better. The collection stays as it is.
+    a tenth of the labels are held out: each epoch is evaluated on them, the best one is kept, and
+    training ends when nothing gets better. The collection stays as it is.
 
     What is written lies on the straight line from the first weights to that epoch's (Wortsman et
     al., "Robust fine-tuning of zero-shot models", 2022, arXiv 2109.01903): ``share`` of the way, or
-    where answers are best and no worse than before, neither for the labels that were learned nor
-    for the others. Without such a point nothing is written.
+    where results are best and no worse than before, both for the trained labels and for the
+    others. Without such a point nothing is written.
 
     When ``stop`` returns true, or after ``minutes`` of reading and learning, the best so far is
-    written. A file ``training.pt`` beside it keeps how far it came: the next call with the same
-    images and recipe goes on from the last finished epoch, or writes another ``share``, unless
+    written. A file ``training.pt`` beside it stores the progress: the next call with the same
+    images and recipe continues from the last finished epoch, or writes another ``share``, unless
     ``anew``. Sets PyTorch's number of threads to ``threads``.
 
     Raise ``EncoderError`` without PyTorch and for another kind of network, ``CollectionError``
@@ -79,7 +79,7 @@ def finetune(
     card = find_card(base)
     if card.weights.builder != "efficientnet-lite":
         raise EncoderError(
-            f"{card.name} cannot be trained: only a checkpoint of an EfficientNet-Lite can "
+            f"{card.name} cannot be fine-tuned: only a checkpoint of an EfficientNet-Lite can "
             "(efficientnet-lite0, efficientnet-lite1, efficientnet-lite2)"
         )
     arrays = read_weights(card)
@@ -90,8 +90,7 @@ def finetune(
     sides = split_items(classes, [_keys(item, by) for item in items], seed=seed)
     if find_spec("torch") is None:
         raise EncoderError(
-            "training needs PyTorch, which is not installed; get it by: "
-            "pip install 'lookalike[train]'"
+            "fine-tuning needs PyTorch, which is not installed; run: pip install 'lookalike[train]'"
         )
     # Only now: it takes seconds to import, and every mistake above is found without it.
     from lookalike.analysis.finetuning.maps import Maps, front_of  # noqa: PLC0415 - loads onnx
@@ -126,7 +125,7 @@ def finetune(
             taught = f"{found.pictures:,} images with {found.labels:,} labels"
             written = write_encoder(to, card, found.arrays, taught=taught)
     except OSError as error:
-        raise ExportError(f"the training cannot be kept in {to}: {error.strerror}") from error
+        raise ExportError(f"the encoder cannot be written to {to}: {error.strerror}") from error
     return FinetuningReport(
         card=written,
         base=card.name,
@@ -156,8 +155,8 @@ def _labelled(
     different = len(set(names))
     if different < 2:  # noqa: PLR2004 - one label tells nothing apart
         raise CollectionError(
-            f"at least 2 different values of {by} are needed to learn from, and the items have "
-            f"{different}; `lookalike label` gives labels, and catalogues bring theirs"
+            f"fine-tuning needs at least 2 different values of {by}, but the items have "
+            f"{different}; `lookalike label` sets labels, and catalogues provide them"
             + "".join(f"; {note.message}" for note in collection.notes(where, field=by))
         )
     return items, names

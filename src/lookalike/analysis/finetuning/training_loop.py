@@ -158,8 +158,8 @@ class FinetuningRun:
 
     def _too_few(self) -> str:
         text = (
-            "there are too few images to learn from and to judge by: 2 labels with 8 images "
-            "each are the least"
+            "too few images to train on and to evaluate with: at least 2 labels with 8 images each "
+            "are needed"
         )
         if self._skipped:
             first = self._skipped[0]
@@ -232,7 +232,9 @@ class FinetuningRun:
                 wanted = np.searchsorted(labels, self._classes[rows])
                 loss = head.loss(self._tail.features(maps), wanted)
                 if not torch.isfinite(loss):
-                    raise EncoderError("learning ran away: the loss is no number; lower the rate")
+                    raise EncoderError(
+                        "training diverged: the loss is not a number; lower the rate"
+                    )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
