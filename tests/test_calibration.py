@@ -225,7 +225,7 @@ def test_copies_of_one_picture_have_fixed_levels(shop: Collection) -> None:
     put(shop, np.repeat(kinds(1, of_each=1), 50, axis=0), digest=["ab" * 32] * 50)
     scale = calibration.get_calibration(shop)
     assert scale.reason is not None
-    assert "copies of one another" in scale.reason
+    assert "duplicates of one another" in scale.reason
     assert scale.match(1.0) == "strong"
 
 
@@ -381,7 +381,7 @@ def test_where_chance_says_little_the_reason_is_another(scale: Calibration) -> N
     assert one_kind is not None
     assert few is not None
     assert one_kind.endswith("19 of 20 images here have a neighbour at 0.500 or more")
-    assert few.endswith("a weak match begins at 0.500, whatever is in the collection")
+    assert few.endswith("a weak match begins at 0.500 in any collection")
 
 
 def test_no_answers_at_all_need_no_explanation_of_scores(scale: Calibration) -> None:

@@ -190,7 +190,7 @@ def test_one_of_several_collections_is_chosen_by_name(home: Path, pictures: Path
     "url", ["", "pictures.example", "ftp://pictures.example", "http://", "http://[", "http://a:b"]
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(ServiceError, match="no service's address"):
+    with pytest.raises(ServiceError, match="is not the address of a service"):
         connect(url)
 
 
@@ -358,8 +358,8 @@ def test_a_broken_connection_is_tried_once_more_unless_that_does_harm(pictures: 
         ((200, {}, b"[]"), "does not respond as a lookalike service does"),
         ((200, {}, b"{}"), "does not respond as a lookalike service does"),
         ((200, {}, b'{"default": 7}'), "does not respond as a lookalike service does"),
-        ((302, {"Location": "https://x.example/"}, b""), "leads to https://x.example/; connect"),
-        ((400, {}, b'{"code": "odd", "detail": "so"}'), "answers 400 Bad Request: so"),
+        ((302, {"Location": "https://x.example/"}, b""), "redirects to https://x.example/; connect"),
+        ((400, {}, b'{"code": "odd", "detail": "so"}'), "responds with 400 Bad Request: so"),
     ],
 )
 def test_what_is_no_such_service_is_said_to_be_none(answer: _OneAnswer, says: str) -> None:
@@ -377,7 +377,7 @@ def test_a_service_that_does_not_answer_in_time_is_given_up() -> None:
 def test_the_key_is_not_sent_on_to_another_place() -> None:
     with answering([SHOP]) as other:
         away = (307, {"Location": other.address}, b"")
-        with answering([away]) as there, pytest.raises(ServiceError, match="leads to"):
+        with answering([away]) as there, pytest.raises(ServiceError, match="redirects to"):
             connect(there.address, key="secret")
         assert other.asked == 0
 
