@@ -18,6 +18,7 @@ from contracts.store import DIM, VARIED, an_item, random_rows
 from lookalike.cli.copy import copy_command
 from lookalike.collection import Collection
 from lookalike.config import open_collection
+from lookalike.core.manual_edits import read_edits
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Skipped, Stamp
 from lookalike.errors import CollectionError, EncoderMismatchError, StoreReadOnlyError
@@ -176,6 +177,34 @@ def test_a_collection_with_other_items_is_refused_unless_resumed(place: Place) -
         assert other.store.search.count() == 1
         report = copying.copy(shop.store, other.store, resume=True)
         assert (report.items, report.extra, report.problems) == (310, 1, ())
+
+
+@pytest.mark.parametrize("to", KINDS)
+def test_resuming_never_replaces_what_was_there_before(place: Place, to: str) -> None:
+    with filled(place("embedded")) as shop, opened(place(to)) as other:
+        shop.label(["0003é"], "theirs")
+        other.store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
+        mine = [an_item("0001é", digest="e" * 64), replace(shop.get("0002é"), label="plate")]
+        vectors = random_rows(1, seed=5), shop.store.items.rows(["0002é"]).astype(np.float32)
+        other.store.items.upsert(mine, np.concatenate(vectors))
+        other.label(["0001é", "0002é"], "mine")
+        other.store.settings.set("categories", {"model": [7]})
+        before = other.get("0001é"), other.get("0002é")
+        for _ in range(2):  # the second time it is no copy of its own either
+            report = copying.copy(shop.store, other.store, resume=True)
+            assert (report.kept, report.items) == (2, 309)
+            assert (
+                "'0001\\xe9', '0002\\xe9': there with other content or words"
+                in (report.problems[0])
+            )
+            assert (other.get("0001é"), other.get("0002é")) == before
+            assert other.get("0003é").label == "theirs"
+            assert other.store.settings.get("categories") == {"model": [7]}
+            hands = read_edits(other.store, ["0001é", "0002é", "0003é"])
+            assert [one.fields["label"] for one in hands.values()] == ["mine", "mine", "theirs"]
+        report = copying.copy(shop.store, other.store, resume=True, mirror=True)
+        assert (report.kept, report.problems) == (0, ())
+        assert everything(other.store) == everything(shop.store)
 
 
 def test_a_collection_of_other_folders_is_refused(place: Place) -> None:

@@ -124,3 +124,27 @@ def test_a_sheet_of_a_format_without_marks_is_written_once(tmp_path: Path) -> No
     save_sheet(sheet, tmp_path / "sheet.bmp")
     with pytest.raises(ExportError, match="delete it first"):
         save_sheet(sheet, tmp_path / "sheet.bmp")
+
+
+def test_no_output_replaces_a_file_of_a_data_set(tmp_path: Path, paint: Paint, card: Path) -> None:
+    data = tmp_path / "myntra"
+    header = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
+    row = "1,Men,Apparel,Topwear,Shirts,Blue,Fall,2011,Casual,A shirt"
+    paint(data / "images/1.jpg", 1)
+    table, details = data / "styles.csv", data / "styles/1.json"
+    table.write_text(f"{header}productDisplayName\n{row}\n")
+    details.parent.mkdir()
+    details.write_text("{}")
+    shop = tmp_path / "shop"
+    assert run("index", data, "-c", shop, "--encoder", card).exit_code == 0
+    before = contents(data)
+    for target in (table, details):
+        done = run("export", target, "--format", "csv", "--force", "-c", shop)
+        assert "is a file of a catalogue that" in str(done.exception)
+    assert contents(data) == before
+    new = tmp_path / "moved"
+    data.rename(new)
+    assert run("relocate", data, new, "-c", shop).exit_code == 0
+    done = run("export", new / table.name, "--force", "-c", shop)
+    assert "is a file of a catalogue that" in str(done.exception)
+    assert contents(new) == before

@@ -30,9 +30,10 @@ _SHOWN = {
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue even if TO holds items and was not created by this copy.",
+    help="Continue even if TO holds items and was not created by this copy: add what it lacks. "
+    "Items that are there stay as they are.",
 )
-@click.option("--mirror", is_flag=True, help="Remove the items of TO that FROM does not have.")
+@click.option("--mirror", is_flag=True, help="Make TO like FROM: remove what FROM does not have.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 @click.pass_context
@@ -103,6 +104,8 @@ def summary(report: "CopyReport") -> str:
         parts.append(f"{report.removed:,} removed")
     if report.extra:
         parts.append(f"{report.extra:,} only in the copy")
+    if report.kept:
+        parts.append(f"{report.kept:,} different in the copy and kept")
     if shown := [_SHOWN[name] for name in _SHOWN if name in report.settings]:
         parts.append(f"with {', '.join(shown)}")
     if report.searches and not report.problems:

@@ -10,16 +10,17 @@ __all__ = ["remember_catalogue"]
 
 
 def remember_catalogue(store: Store, source: object) -> None:
-    """Store the path of what was indexed, if it is a catalogue in one file."""
+    """Store the paths of the files that a catalogue is read from: its ``path``, or ``files``."""
     path = getattr(source, "path", None)
-    if not isinstance(path, Path) or not path.is_file():
+    files = (path,) if isinstance(path, Path) else getattr(source, "files", ())
+    names = [str(one.resolve()) for one in files if one.exists()]
+    if not names:
         return
-    name = str(path.resolve())
 
-    def add_name(stored: Json) -> Json:
+    def add_names(stored: Json) -> Json:
         before = stored if isinstance(stored, list) else []
-        return [*before, *([] if name in before else [name])]
+        return [*before, *(name for name in names if name not in before)]
 
     before = store.settings.get(settings_keys.CATALOGUES)
-    if add_name(before) != before:
-        store.settings.change(settings_keys.CATALOGUES, add_name)
+    if add_names(before) != before:
+        store.settings.change(settings_keys.CATALOGUES, add_names)

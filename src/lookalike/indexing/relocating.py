@@ -13,7 +13,7 @@ from pathlib import Path
 from lookalike import images
 from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
-from lookalike.core.records import Item
+from lookalike.core.records import Item, Json
 from lookalike.core.roots import Root, innermost, read_roots, roots_json
 from lookalike.errors import ImageError, RootMovedError, SourceError
 from lookalike.sources.scan import check_folder, stamp_of
@@ -83,6 +83,10 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
             settings_keys.ROOTS,
             lambda stored: roots_json([moved.get(root.name, root) for root in read_roots(stored)]),
         )
+        if store.settings.get(settings_keys.CATALOGUES):
+            store.settings.change(
+                settings_keys.CATALOGUES, lambda stored: _followed(stored, before, place)
+            )
     return Relocation(
         roots=tuple(one for one in after if one.name in moved),
         items=items,
@@ -114,6 +118,15 @@ def check_new(store: Store, place: Path) -> None:
                 f"are here); `lookalike relocate {_quoted(root.path)} {_quoted(place)}` tells the "
                 "collection that the folder was moved, --as-new indexes it as another one"
             )
+
+
+def _followed(catalogues: Json, old: Path, new: Path) -> Json:
+    """Return the paths of catalogue files, with those below ``old`` moved below ``new``."""
+    return [
+        str(new / Path(one).relative_to(old)) if Path(one).is_relative_to(old) else one
+        for one in (catalogues if isinstance(catalogues, list) else ())
+        if isinstance(one, str)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ neighbour table) stay behind: they are made of the rest.
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -19,6 +19,7 @@ from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Item
 from lookalike.core.roots import read_roots
+from lookalike.core.vectors import Matrix
 from lookalike.errors import CollectionError, ItemNotFoundError
 from lookalike.moving.transfer import copy_settings, copy_side_tables, copy_skips
 
@@ -28,6 +29,7 @@ _BATCH = 1000  # items a transaction: 2.5 MB of 1,280 half floats
 _PASSES = 5  # through a source that others write to meanwhile
 _SAMPLES = 20  # items whose answers are compared at the end
 _K = 10
+_NAMED = 3  # in a message
 _CLOSE = 1e-6  # two scores of one image, should stores keep vectors in different precision
 
 
@@ -38,7 +40,8 @@ class CopyReport:
     ``copied`` items came with their vectors, ``told`` were there but for what is said of them,
     ``unchanged`` were there, ``removed`` were not in the source. ``thumbnails`` came with
     items or to items that lacked theirs. ``items`` are in the target now, ``extra`` of them not in
-    the source. ``searches`` were compared; ``problems`` say what differs.
+    the source; ``kept`` have other content or words there, and were left as they were.
+    ``searches`` were compared; ``problems`` say what differs.
     """
 
     copied: int = 0
@@ -48,6 +51,7 @@ class CopyReport:
     thumbnails: int = 0
     items: int = 0
     extra: int = 0
+    kept: int = 0
     skips: int = 0
     settings: tuple[str, ...] = ()
     searches: int = 0
@@ -68,9 +72,11 @@ def copy(
     """Copy everything that ``source`` holds but caches into ``target``, and compare the two.
 
     What is there already, content and all, is left; so a copy that was cut off goes on when it is
-    done again. ``resume`` goes on also in a collection that this copy did not begin; items that
-    only ``target`` has stay, unless ``mirror``. ``stop`` is asked between batches; ``progress``
-    hears (items looked at, items). ``Store.optimize`` is left to the caller.
+    done again. ``resume`` goes on also in a collection that this copy did not begin, and adds what
+    it lacks: items that are there with other content or words stay as they are. Items that only
+    ``target`` has stay. With ``mirror``, ``target`` becomes like ``source`` in all. ``stop`` is
+    asked between batches; ``progress`` hears (items looked at, items). ``Store.optimize`` is left
+    to the caller.
 
     Raises ``CollectionError`` for a target that holds something else, ``EncoderMismatchError``,
     ``StoreError``.
@@ -78,18 +84,27 @@ def copy(
     began = time.monotonic()
     bound = source.bound()
     _check_target(source, target, resume=resume)
-    target.settings.set(settings_keys.COPIED_FROM, str(source.facts()["address"]))
-    report = CopyReport()
+    here = str(source.facts()["address"])
+    known = target.settings.get(settings_keys.COPIED_FROM) == here
+    adding = target.search.count() > 0 and not known and not mirror
+    if not adding:
+        target.settings.set(settings_keys.COPIED_FROM, here)
+    report, kept = CopyReport(), set[str]()
     if bound is not None:
         target.bind(encoder=bound[0], fingerprint=bound[1], dim=bound[2])
-        report = _copy_items(source, target, progress=progress, stop=stop)
+        report, kept = _copy_items(source, target, adding=adding, progress=progress, stop=stop)
     if not report.interrupted:
-        report = replace(report, settings=tuple(copy_settings(source, target)))
+        names = [
+            name
+            for name in source.settings.names()
+            if not adding or target.settings.get(name) is None
+        ]
+        report = replace(report, settings=tuple(copy_settings(source, target, names=names)))
         report = replace(report, skips=copy_skips(source, target))
-        copy_side_tables(source, target, mirror=mirror)
+        copy_side_tables(source, target, mirror=mirror, apart=kept if adding else None)
         if mirror:
             report = replace(report, removed=_remove_others(source, target))
-        report = _compared(report, source, target)
+        report = _compared(report, source, target, kept)
     return replace(report, items=target.search.count(), seconds=time.monotonic() - began)
 
 
@@ -116,42 +131,48 @@ def _copy_items(
     source: Store,
     target: Store,
     *,
+    adding: bool,
     progress: ProgressCallback | None,
     stop: Callable[[], bool],
-) -> CopyReport:
+) -> tuple[CopyReport, set[str]]:
+    """Copy items; with ``adding`` only those that are not there. Return also the ids of others."""
+    kept: set[str] = set()
     copied = told = unchanged = pictured = 0
+    stopped = False
     small = source.thumbnails.state().items > 0
     for turn in range(_PASSES):
         total, done, missed = source.search.count(), 0, 0
         for batch in _batches(source.items.scan()):
             there = target.items.get([item.id for item in batch])
             new, changed = _split(batch, there)
+            new, changed = _apart(new, changed, there, kept) if adding else (new, changed)
             stored, rows = _with_rows(source, new)
-            if stored:
-                target.items.upsert(stored, rows)
-            if changed:
-                target.items.update(changed)
-            if small:
-                pictured += _copy_thumbnails(source, target, batch)
+            _put(target, stored, rows, changed)
+            same = [item for item in batch if item.id not in kept] if small else []
+            pictured += _copy_thumbnails(source, target, same) if small else 0
             copied += len(stored)
             told += len(changed)
             if turn == 0:
                 unchanged += len(batch) - len(new) - len(changed)
+                unchanged -= sum(item.id in kept for item in batch)
             missed += len(new) - len(stored)
             done += len(batch)
             if progress is not None:
                 progress(Progress(done=done, total=total))
-            if stop():
-                return CopyReport(
-                    copied=copied,
-                    told=told,
-                    unchanged=unchanged,
-                    thumbnails=pictured,
-                    interrupted=True,
-                )
-        if not missed:
+            stopped = stop()
+            if stopped:
+                break
+        if stopped or not missed:
             break
-    return CopyReport(copied=copied, told=told, unchanged=unchanged, thumbnails=pictured)
+    report = CopyReport(
+        copied=copied,
+        told=told,
+        unchanged=unchanged,
+        kept=len(kept),
+        thumbnails=pictured,
+        interrupted=stopped,
+    )
+    return report, kept
 
 
 def _copy_thumbnails(source: Store, target: Store, items: Sequence[Item]) -> int:
@@ -180,6 +201,21 @@ def _split(batch: Sequence[Item], there: Mapping[str, Item]) -> tuple[list[Item]
         elif before != item:
             changed.append(item)
     return new, changed
+
+
+def _put(target: Store, new: Sequence[Item], rows: Matrix, changed: Sequence[Item]) -> None:
+    if new:
+        target.items.upsert(new, rows)
+    if changed:
+        target.items.update(changed)
+
+
+def _apart(
+    new: Sequence[Item], changed: Sequence[Item], there: Mapping[str, Item], kept: set[str]
+) -> tuple[list[Item], list[Item]]:
+    """Return new items whose ids are free, and nothing to change; ``kept`` gets the other ids."""
+    kept |= {item.id for item in (*new, *changed) if item.id in there}
+    return [item for item in new if item.id not in there], []
 
 
 def _with_rows(
@@ -222,8 +258,13 @@ def _remove_others(source: Store, target: Store) -> int:
 # -- comparing -----------------------------------------------------------------------------------
 
 
-def _compared(report: CopyReport, source: Store, target: Store) -> CopyReport:
-    """The report with what differs between the two, by count and by samples."""
+def _compared(
+    report: CopyReport, source: Store, target: Store, kept: Collection[str]
+) -> CopyReport:
+    """Return the report with what differs between the two, by count and by samples.
+
+    Of ``kept`` items it is known that they differ.
+    """
     if source.bound() is None:
         return report
     extra = target.search.count() - source.search.count()
@@ -232,9 +273,16 @@ def _compared(report: CopyReport, source: Store, target: Store) -> CopyReport:
         problems.append(
             f"{-extra:,} items are missing; if the source has changed meanwhile, copy again"
         )
-    ids = _sample(source)
+    if kept:
+        names = ", ".join(map(ascii, sorted(kept)[:_NAMED]))
+        more = f" and {len(kept) - _NAMED:,} more" if len(kept) > _NAMED else ""
+        problems.append(
+            f"{names}{more}: there with other content or words, and left as they are; --mirror "
+            "makes them like those that are copied"
+        )
+    ids = [one for one in _sample(source) if one not in kept]
     searches = 0
-    if ids and not extra:  # items that only one side has would take places
+    if ids and not extra and not kept:  # items that only one side has would take places
         queries = source.items.vectors(ids)
         searches = len(ids)
         for one, mine, theirs in zip(

@@ -1,6 +1,6 @@
 """Copying what a collection keeps beside its items: settings, skipped files and side tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from lookalike.core import manual_edits, settings_keys
@@ -49,23 +49,31 @@ def copy_skips(source: Store, target: Store) -> int:
     return copied
 
 
-def copy_side_tables(source: Store, target: Store, *, mirror: bool) -> int:
+def copy_side_tables(
+    source: Store, target: Store, *, mirror: bool, apart: Collection[str] | None = None
+) -> int:
     """Copy manual edits, missing items and recorded failures; return the number of rows.
 
-    With ``mirror``, rows that only ``target`` has are deleted.
+    With ``mirror``, rows that only ``target`` has are deleted. If ``apart`` is given, rows that are
+    there stay as they are, and those of these items are not copied.
     """
     return sum(
-        _copy_table(source.table(name), target.table(name), mirror=mirror) for name in _TABLES
+        _copy_table(source.table(name), target.table(name), mirror=mirror, apart=apart)
+        for name in _TABLES
     )
 
 
-def _copy_table(source: SideTable, target: SideTable, *, mirror: bool) -> int:
+def _copy_table(
+    source: SideTable, target: SideTable, *, mirror: bool, apart: Collection[str] | None
+) -> int:
     if not source.count() and not target.count():
         return 0
     copied = 0
     rows = source.scan()
     while batch := list(islice(rows, _BATCH)):
         there = target.get([row.id for row in batch])
+        if apart is not None:
+            batch = [row for row in batch if row.id not in there and row.id not in apart]
         target.put([row for row in batch if there.get(row.id) != row])
         copied += len(batch)
     others = target.scan() if mirror else iter(())

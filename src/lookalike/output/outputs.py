@@ -47,10 +47,10 @@ def check_output(
     for shop in shops:
         stored = shop.store.settings.get(settings_keys.CATALOGUES)
         names = stored if isinstance(stored, list) else []
-        if any(_is_same(target, Path(one)) for one in names if isinstance(one, str)):
+        if any(_is_of(target, Path(one)) for one in names if isinstance(one, str)):
             raise ExportError(
-                f"{target} is a catalogue that the collection was indexed from, and would be lost; "
-                "give another file"
+                f"{target} is a file of a catalogue that the collection was indexed from, and "
+                "would be lost; give another file"
             )
     if place.is_file() and _is_image(place) and not _is_sheet(place):
         raise ExportError(
@@ -89,6 +89,13 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
+
+
+def _is_of(file: Path, catalogue: Path) -> bool:
+    """Return whether a file is a catalogue's, or lies in a folder of a catalogue's files."""
+    if catalogue.is_dir():
+        return file.resolve().is_relative_to(catalogue.resolve())
+    return _is_same(file, catalogue)
 
 
 def _is_image(path: Path) -> bool:

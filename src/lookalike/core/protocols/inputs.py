@@ -56,7 +56,11 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Catalogue(Protocol):
-    """A list of images with their labels, groups and metadata, in some format."""
+    """A list of images with their labels, groups and metadata, in some format.
+
+    A catalogue that is read from a file has it as ``path``, or several files and folders of files
+    as ``files``. No output of a command replaces them.
+    """
 
     @property
     def format(self) -> str:

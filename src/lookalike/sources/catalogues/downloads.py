@@ -23,6 +23,7 @@ class Downloads:
         if not found_in(path):
             raise SourceError(f"{path} holds no {NAME}; `lookalike download` makes such a folder")
         self.root = path
+        self.files = (path / NAME,)
 
     def entries(self) -> Iterator[Entry | Skipped]:
         there = False

@@ -44,6 +44,8 @@ class InShop:
             raise SourceError(f"{path} holds no Eval/{_LIST} of DeepFashion's in-shop clothes")
         self._list = found
         self.root = found.parent.parent if found.parent.name == "Eval" else found.parent
+        beside = [self._annotations(name) for name in (_BOXES, _WORDS)]
+        self.files = (found, *(place for place in beside if place is not None))
 
     def entries(self) -> Iterator[Entry | Skipped]:
         boxes: dict[str, tuple[int, ...]] = {}

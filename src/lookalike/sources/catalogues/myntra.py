@@ -36,6 +36,7 @@ class Myntra:
         if root is None:
             raise SourceError(f"{path} holds no styles.csv of Myntra's with images beside it")
         self.root = root
+        self.files = (root / "styles.csv", root / "styles")
 
     def entries(self) -> Iterator[Entry | Skipped]:
         path = self.root / "styles.csv"

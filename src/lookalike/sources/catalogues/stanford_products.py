@@ -30,6 +30,7 @@ class StanfordProducts:
         if root is None:
             raise SourceError(f"{path} holds no Ebay_train.txt or Ebay_test.txt of Stanford's")
         self.root = root
+        self.files = tuple(root / name for name in (*_SPLITS, _ALL))
 
     def entries(self) -> Iterator[Entry | Skipped]:
         names = [name for name in _SPLITS if (self.root / name).is_file()]

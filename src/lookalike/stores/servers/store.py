@@ -222,7 +222,9 @@ class ServerStore:
         self.settings.set("encoder", found.encoder)
         return (
             f"{why}; made anew: settings, thumbnails, neighbour lists and the folders' places are "
-            "lost, `lookalike index` of each folder brings them back"
+            "lost, `lookalike index` of each folder brings them back; also lost are what missing "
+            "items were called and which labels, groups and metadata were set by hand: items have "
+            "them still, but the next `lookalike index` of a catalogue replaces them"
         )
 
     def _upgraded(self, found: indexes.Found, bound: Bound) -> str:
