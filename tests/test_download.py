@@ -656,7 +656,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, server: Server) -> None:
         "to, *urls = sys.argv[1:]\n"
         "polite = Politeness(allow_private=True)\n"
         "def get(one, url):\n"
-        "    download([Entry(id=one, picture=Remote((url,)))], Path(to), politeness=polite)\n"
+        "    download([Entry(id=one, image=Remote((url,)))], Path(to), politeness=polite)\n"
         "get('first', urls[0])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
         "try:\n"

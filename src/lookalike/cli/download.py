@@ -18,7 +18,7 @@ from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 if TYPE_CHECKING:
     from lookalike.sources.download.record import Row
-    from lookalike.sources.download.run import DownloadReport
+    from lookalike.sources.download.report import DownloadReport
 
 __all__ = ["download_command"]
 

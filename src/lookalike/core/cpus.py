@@ -1,4 +1,4 @@
-"""How many processor cores there are to use."""
+"""The number of processor cores that may be used."""
 
 import os
 
@@ -6,7 +6,7 @@ __all__ = ["usable_cores"]
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: fewer than the machine has, in many a container."""
+    """Return how many cores this process may use; in a container often fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

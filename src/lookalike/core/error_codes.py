@@ -1,5 +1,5 @@
-"""What each error is over HTTP, as a status and a code for programs: the service says it so, and
-the client raises the same error again.
+"""The HTTP status and the code of each error. The service sends them, and the client raises the
+same error again.
 """
 
 from collections.abc import Mapping
@@ -54,5 +54,5 @@ KINDS: Mapping[str, type[errors.LookalikeError] | type[ValueError]] = {
 
 
 def status_of(error: errors.LookalikeError) -> tuple[int, str]:
-    """The status and code of an error: the most particular class that fits decides."""
+    """Return the status and code of an error, by the most specific class that has one."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)

@@ -1,8 +1,8 @@
-"""Which ids a new item may be given: text that no program on its way takes for something else.
+"""Which ids a new item may have: text that no program on the way misinterprets.
 
-An id travels in addresses, and many programs tidy those: ``…/items/..`` becomes ``…``, which is the
-collection. So an id that could be read as a step in a path is refused where it is given. Items that
-have such an id already keep it; see ``is_plain``.
+Ids are part of URLs, and many programs normalise those: ``…/items/..`` becomes ``…``, which is the
+collection. So new ids that could be read as a step in a path are refused. Items that have such an
+id already keep it; see ``is_plain``.
 """
 
 import unicodedata
@@ -114,9 +114,9 @@ def alternative(text: str, digest: str, attempt: int) -> str:
 
 
 def _has_dots(text: str) -> bool:
-    """Whether some program reads a part as a step: encoded, between backslashes, with parameters.
+    """Return whether a program may read a part as a step: encoded, with backslashes or parameters.
 
-    A program may decode what was encoded, and another one what that made of it.
+    Several programs on the way may each decode it once.
     """
     for _ in range(_ROUNDS):
         for part in text.replace("\\", "/").split("/"):
@@ -130,7 +130,7 @@ def _has_dots(text: str) -> bool:
 
 
 def _shortened(text: str, longest: int) -> str:
-    """The text with its end, and as much of its beginning as there is room for."""
+    """Return the text with its suffix, and as much of its beginning as fits."""
     if len(text.encode()) <= longest:
         return text
     suffix = PurePosixPath(text).suffix

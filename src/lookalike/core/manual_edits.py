@@ -1,7 +1,7 @@
-"""What people set by hand: labels, groups and metadata members that a source must not change.
+"""Labels, groups and metadata members set by hand, which a source must not change.
 
-A row beside the items for each item of which something was set by hand. The row holds the values
-themselves: so whatever writes the item, the next run of `index` can put them back.
+A side table has a row for each item of which something was set by hand. The row holds the values
+themselves, so whatever writes the item, the next run of `index` can restore them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _FIELDS = ("label", "group")
 
 
 class ItemChanges(TypedDict, total=False):
-    """What people may say of an item."""
+    """What can be set by hand of an item."""
 
     label: str | None
     group: str | None
@@ -37,10 +37,10 @@ class ItemChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualEdits:
-    """What of one item was set by hand.
+    """What was set by hand of one item.
 
-    ``fields`` has ``label`` and ``group``, where they were set; ``None`` says that it was taken
-    away. ``members`` are members of the metadata that were set, ``removed`` those taken away.
+    ``fields`` has ``label`` and ``group``, if they were set; ``None`` means removed. ``members``
+    are the metadata members that were set, ``removed`` those that were removed.
     """
 
     fields: Mapping[str, str | None] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class ManualEdits:
         return replace(item, **changes)
 
     def against(self, entry: Entry) -> bool:
-        """Return whether a source says something else than what was set by hand."""
+        """Return whether a source gives another value than the one set by hand."""
         said = entry.metadata
         return any(
             getattr(entry, name) is not None and getattr(entry, name) != value
@@ -73,14 +73,14 @@ class ManualEdits:
         )
 
     def without(self, entry: Entry) -> "ManualEdits":
-        """Return what remains when a source's words replace those set by hand."""
+        """Return what remains once the values of a source have replaced those set by hand."""
         fields = {name: one for name, one in self.fields.items() if getattr(entry, name) is None}
         if entry.metadata is None:
             return replace(self, fields=fields)
         return ManualEdits(fields=fields)
 
     def and_then(self, later: "ManualEdits") -> "ManualEdits":
-        """Return both together; where they differ, ``later`` counts."""
+        """Return both combined; where they differ, ``later`` wins."""
         members = {
             name: one for name, one in self.members.items() if name not in later.removed
         } | dict(later.members)
@@ -100,7 +100,7 @@ class ManualEdits:
 
     @classmethod
     def of_json(cls, value: Json) -> "ManualEdits":
-        """Return what a row's value says; nothing for what is no such value."""
+        """Return what the value of a row holds; nothing for a value of another form."""
         if not isinstance(value, dict):
             return NOTHING
         fields, members, removed = (value.get(one) for one in ("fields", "members", "removed"))
@@ -119,7 +119,7 @@ NOTHING = ManualEdits()
 
 
 def read_edits(store: Store, ids: Sequence[str]) -> dict[str, ManualEdits]:
-    """Return what was set by hand of these items, for those of which something was."""
+    """Return what was set by hand, for those of these items of which something was."""
     found = store.table(TABLE).get(ids)
     return {one: ManualEdits.of_json(row.value) for one, row in found.items()}
 
@@ -127,8 +127,8 @@ def read_edits(store: Store, ids: Sequence[str]) -> dict[str, ManualEdits]:
 def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[Item]:
     """Change ``label``, ``group`` or ``metadata`` of items by hand, and return the items.
 
-    ``metadata`` replaces all of it; the members that differ from before count as set by hand.
-    Raises ``ItemNotFoundError``, and then changes nothing.
+    ``metadata`` replaces all metadata; the members that differ from before count as set by hand.
+    Raise ``ItemNotFoundError``, and then change nothing.
     """
     named = list(dict.fromkeys(ids))
     found = store.items.get(named)
@@ -142,14 +142,14 @@ def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[I
         items.append(replace(item, **changes))
         hand = before.get(one, NOTHING).and_then(_change(item, changes))
         rows.append(SideRow(id=one, value=hand.as_json()))
-    # First the rows: if this is cut off in between, the next `index` brings the items in line.
+    # The rows come first: if this is interrupted, the next `index` updates the items.
     store.table(TABLE).put(rows)
     store.items.update(items)
     return items
 
 
 def forget_edits(store: Store, ids: Sequence[str]) -> None:
-    """Forget what was set by hand of items that are removed for good."""
+    """Delete what was set by hand of items that are removed for good."""
     store.table(TABLE).delete(ids)
 
 

@@ -1,4 +1,4 @@
-"""What passes between the parts: small frozen records."""
+"""The small frozen records that all layers exchange."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -61,10 +61,10 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """An image as a collection knows it; its vector lies beside it in the store.
+    """An image in a collection; the store keeps its vector beside it.
 
     ``id`` is the key. ``digest`` is the SHA-256 of the file's bytes, in hex: two items with one
-    digest are exact copies. ``root`` and ``path`` say where the file lies (``path`` below the
+    digest are exact duplicates. ``root`` and ``path`` say where the file lies (``path`` below the
     root, ``/``-separated); both are empty for an image that came as bytes. ``width`` and
     ``height`` are pixels after the EXIF turn.
     """
@@ -83,20 +83,20 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """An item whose file has gone: ``item`` as it was, and ``since`` when (Unix time) it is so."""
+    """An item whose file has gone: ``item`` as it was, and ``since`` when (Unix time)."""
 
     item: Item
     since: float
 
 
 Outcome: TypeAlias = Literal["created", "replaced", "unchanged"]
-"""What adding an image did: there is a new item, an item has another image now, or it was there
-already, byte for byte."""
+"""What adding an image did: made a new item, gave an item another image, or nothing, because the
+item had the same bytes already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Added(Item):
-    """The item that adding an image made or left, and the ``outcome``; it equals its ``Item``."""
+    """The item of an image that was added, and the ``outcome``. It equals its ``Item``."""
 
     outcome: Outcome
 
@@ -110,9 +110,9 @@ class Added(Item):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """An image that lies elsewhere: the URLs that it can be had from, best first.
+    """An image that must be downloaded: its URLs, best first.
 
-    ``reason`` says why it is not here, where that is known.
+    ``reason`` says why it has not been, if that is known.
     """
 
     urls: tuple[str, ...]
@@ -130,13 +130,13 @@ class Thumbnail:
     side: int
 
     def shows(self, item: Item, side: int) -> bool:
-        """Whether it is as good as the image itself at ``side`` pixels of the longer side."""
+        """Return whether it shows ``item`` at ``side`` pixels as well as the image itself would."""
         return self.side >= min(side, max(item.width, item.height))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThumbnailState:
-    """How many ``items`` have a thumbnail, and the ``bytes`` of all of them."""
+    """How many ``items`` have a thumbnail, and the total ``bytes``."""
 
     items: int
     bytes: int
@@ -144,7 +144,7 @@ class ThumbnailState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An image that is to become an item: where its bytes are and what is said about it.
+    """An image to be indexed: where its bytes are, and its label, group and metadata.
 
     ``image`` is a file, the bytes of one, or ``Remote``: then it must be downloaded before it can
     be indexed. ``None`` for label, group or metadata says nothing
@@ -193,7 +193,7 @@ class SideRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something to tell about results that the results do not show: why there are none, say.
+    """A remark on results that they do not show themselves: for example, why there are none.
 
     ``code`` is for programs (docs/filters.md lists them), ``message`` for people, and ``details``
     has the code's own members, such as ``field``.
@@ -244,10 +244,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A file that was left out, with a plain reason.
+    """A file that could not be used, with the reason.
 
-    ``stamp`` is what the file looked like then (``None`` if even that could not be read): while
-    it stays so, the file is not tried again.
+    ``stamp`` is that of the file then (``None`` if it could not be read); while the file has this
+    stamp, it is not tried again.
     """
 
     path: str
@@ -257,7 +257,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damaged(Skipped):
-    """A place in a catalogue from which it cannot be read on: entries may be missing after it."""
+    """A place after which a catalogue cannot be read, so entries may be missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,19 +300,19 @@ class IndexReport:
 
     @property
     def nothing_usable(self) -> bool:
-        """Whether the source had something, and nothing of it could be used."""
+        """Return whether the source held something, and nothing of it could be used."""
         items = self.indexed + self.reused + self.unchanged + self.kept + self.held_back
         done = items + self.removed + self.moved + self.restored
         return not done and not self.interrupted and bool(self.skipped or self.passed)
 
 
 def id_of(root: str, path: str) -> str:
-    """The id of the file at ``path`` below the root called ``root``: the first root has no name."""
+    """Return the id of the file at ``path`` below a root; the name of the first root is empty."""
     return f"{root}:{path}" if root else path
 
 
 def together(reports: Sequence[IndexReport]) -> IndexReport:
-    """One report of several runs, one after the other."""
+    """Return one report of several runs."""
     return IndexReport(
         indexed=sum(one.indexed for one in reports),
         reused=sum(one.reused for one in reports),

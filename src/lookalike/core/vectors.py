@@ -18,8 +18,8 @@ _ROUNDING = 1e-6
 def unit_rows(rows: NDArray[np.floating]) -> Matrix:
     """Scale each row to length 1, so that a dot product is a cosine.
 
-    ``rows`` is (n, dim) of any float type; the answer is a new (n, dim) float32 array.
-    Raises ``ValueError`` for a row that is zero or not finite: it has no direction, and
+    ``rows`` is (n, dim) of any float type; the result is a new (n, dim) float32 array.
+    Raise ``ValueError`` for a row that is zero or not finite: it has no direction, and
     dividing would store NaN.
     """
     lengths = np.linalg.norm(rows.astype(np.float64, copy=False), axis=1, keepdims=True)
@@ -73,7 +73,7 @@ def cosines(rows: NDArray[np.floating], vector: NDArray[np.floating]) -> NDArray
     """Cosine of each of ``rows`` (n, dim) with ``vector`` (dim,), as (n,) float64 in [-1, 1].
 
     Equal rows give equal scores wherever they stand, which a matrix product does not promise:
-    so every path of a search scores its answers here, to nine decimals, and copies tie exactly.
+    so every search scores its results here, to nine decimals, and duplicates tie exactly.
     """
     narrow = rows.astype(np.float32, copy=False)  # numpy cannot sum half floats in a wider type
     direction = vector.astype(np.float64)

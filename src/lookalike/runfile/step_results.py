@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.evaluation import Comparison
     from lookalike.analysis.neighbours import BuildReport
     from lookalike.output.export import ExportReport
-    from lookalike.sources.download.run import DownloadReport
+    from lookalike.sources.download.report import DownloadReport
 
 __all__ = [
     "Result",

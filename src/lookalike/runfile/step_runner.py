@@ -51,7 +51,7 @@ from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
-    from lookalike.sources.download.run import DownloadReport
+    from lookalike.sources.download.report import DownloadReport
 
 __all__ = ["StepRunner"]
 

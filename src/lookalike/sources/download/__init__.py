@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lookalike.sources.download.politeness import Politeness
     from lookalike.sources.download.record import DownloadRecord, Row
-    from lookalike.sources.download.run import DownloadReport, download
+    from lookalike.sources.download.report import DownloadReport
+    from lookalike.sources.download.run import download
 
 __all__ = ["DownloadRecord", "DownloadReport", "Politeness", "Row", "download"]
 
 # Loaded when asked for: to read a record, for indexing, takes no HTTP client.
 _HOMES = {
     "DownloadRecord": "record",
-    "DownloadReport": "run",
+    "DownloadReport": "report",
     "Politeness": "politeness",
     "Row": "record",
     "download": "run",

@@ -9,11 +9,10 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,55 +24,28 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError
 from lookalike.sources.download import names
+from lookalike.sources.download.entries import (
+    CHUNK,
+    find_problem,
+    make_entry,
+    merge_entries,
+    read_chunk,
+    select_entries,
+    update_row,
+)
 from lookalike.sources.download.fetch import OK, Outcome, bad_url, fetch, judge, open_session
 from lookalike.sources.download.keep import Own, is_there, keep, only_writer, sweep
 from lookalike.sources.download.politeness import Politeness, delay, worth_another_try
 from lookalike.sources.download.record import DownloadRecord, Row
+from lookalike.sources.download.report import DownloadReport
 from lookalike.sources.download.waiting import Waiting
 
-__all__ = ["DownloadReport", "download"]
+__all__ = ["download"]
 
 _READ_AHEAD = 2000  # entries that wait: enough that a slow host among others holds up nobody
-_CHUNK = 250  # entries taken from the catalogue at once
-_MOST_LINES = 5000  # read for a chunk; a rare label must not keep a stop waiting
 _MOST_SKIPS = 1000  # that a report lists
 _TICK_S = 0.1  # between two looks at the wish to stop; and two commits
 _PROGRESS_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadReport:
-    """What was really done, counted as it happened.
-
-    ``already`` were there, of which ``updated`` got new words. ``failed`` is status → entries of
-    this run, ``failed_before`` were not tried again. ``local`` need no download. ``skipped``
-    counts lines that are no entries; ``skips`` holds the first thousand with their reasons.
-    ``bytes`` is the size of the files downloaded. ``interrupted``: the next run goes on.
-    """
-
-    downloaded: int = 0
-    already: int = 0
-    updated: int = 0
-    failed: Mapping[str, int] = field(default_factory=dict)
-    failed_before: int = 0
-    local: int = 0
-    skipped: int = 0
-    skips: tuple[Skipped, ...] = ()
-    interrupted: bool = False
-    seconds: float = 0.0
-    bytes: int = 0
-
-    @property
-    def nothing_usable(self) -> bool:
-        """Whether there was something to fetch, and nothing of it is here."""
-        failed = sum(self.failed.values()) + self.failed_before + self.skipped
-        here = self.downloaded + self.already + self.local
-        return bool(failed) and not here and not self.interrupted
-
-    @property
-    def done(self) -> int:
-        """Entries that are settled."""
-        return self.downloaded + self.already + sum(self.failed.values()) + self.failed_before
 
 
 def download(
@@ -108,33 +80,10 @@ def download(
             ThreadPoolExecutor(usable_cores(), "download") as pool,
             ThreadPoolExecutor(1, "catalogue") as reader,
         ):
-            chosen = _chosen(entries, labels, limit)
+            chosen = select_entries(entries, labels, limit)
             run = _Run(to, record, pool, reader, politeness=politeness, limits=limits, retry=retry)
             asyncio.run(run.go(chosen, progress, stop))
             return run.report()
-
-
-def _chosen(
-    entries: Iterable[Entry | Skipped], labels: Collection[str] | None, limit: int | None
-) -> Iterator[Entry | Skipped | None]:
-    """What is wanted, and ``None`` for each entry that is not: so the reader can pause."""
-    wanted = None if labels is None else frozenset(labels)
-    taken: Counter[str | None] = Counter()
-    for one in entries:
-        if isinstance(one, Skipped):
-            yield one
-            continue
-        kind = None if wanted is None else one.label
-        if wanted is not None and kind not in wanted:
-            yield None
-            continue
-        if limit is None or taken[kind] < limit:
-            taken[kind] += 1
-            yield one
-            if limit is not None and all(taken[label] >= limit for label in (wanted or {None})):
-                return
-        else:
-            yield None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -237,7 +186,7 @@ class _Run:
             if stop():
                 self._interrupted = True
                 return
-            room = len(self._waiting) <= _READ_AHEAD - _CHUNK
+            room = len(self._waiting) <= _READ_AHEAD - CHUNK
             if self._more and not self._reading and room:
                 self._reading = True
                 self._task(self._take(entries))
@@ -278,9 +227,9 @@ class _Run:
     async def _take(self, entries: Iterator[Entry | Skipped | None]) -> None:
         """Read on in the catalogue and queue what is to be requested."""
         loop = asyncio.get_running_loop()
-        chunk, self._more = await loop.run_in_executor(self._reader, _next_chunk, entries)
+        chunk, self._more = await loop.run_in_executor(self._reader, read_chunk, entries)
         wanted = (one for one in chunk if isinstance(one, Entry))
-        known = self._record.known([one.id for one in wanted if _unusable(one) is None])
+        known = self._record.known([one.id for one in wanted if find_problem(one) is None])
 
         def look() -> set[str]:
             rows = (row for row in known.values() if row.status == OK)
@@ -292,13 +241,13 @@ class _Run:
                 self._skip(one)
             elif not isinstance(one.image, Remote):
                 self._counts["local"] += 1
-            elif reason := _unusable(one):
+            elif reason := find_problem(one):
                 self._skip(Skipped(path=one.line or one.id, reason=reason))
             elif one.id in self._active:
                 reason = f"id {one.id!r} again; its words are taken, its URLs are not"
                 self._skip(Skipped(path=one.line or one.id, reason=reason))
                 job = self._active[one.id]
-                job.entry = _with_words(job.entry, one)
+                job.entry = merge_entries(job.entry, one)
             else:
                 self._decide(one, tuple(one.image.urls), known.get(one.id), there=one.id in there)
         self._reading = False
@@ -312,7 +261,7 @@ class _Run:
         if row is not None and row.status == OK:
             if there:
                 self._counts["already"] += 1
-                renewed = _reworded(row, entry)
+                renewed = update_row(row, entry)
                 if renewed != row:
                     self._record.put(renewed)
                     self._counts["updated"] += 1
@@ -321,7 +270,7 @@ class _Run:
             self._counts["failed before"] += 1
             return
         if row is not None:  # what an earlier catalogue said holds where this one says nothing
-            entry = _with_words(_as_entry(row), entry)
+            entry = merge_entries(make_entry(row), entry)
         stem, key = self._claim(entry)
         own, digest = (None, None) if row is None else (row.file, row.digest)
         job = _Job(entry=entry, urls=urls, stem=stem, key=key, own=own, digest=digest)
@@ -424,7 +373,7 @@ class _Run:
             self._counts["downloaded"] += 1
             self._counts["bytes"] += row.bytes or 0
         row = replace(
-            _reworded(row, job.entry),
+            update_row(row, job.entry),
             url=row.url.encode("utf-8", "replace").decode(),  # a bad one may hold anything
             http_status=outcome.http_status,
             attempts=job.requests,
@@ -438,53 +387,3 @@ class _Run:
 def _given_up(job: _Job) -> Outcome:
     reason = "its host could not be reached time and again, and was given up"
     return Outcome(status="unreachable", url=job.urls[job.at], reason=reason, reached=False)
-
-
-def _next_chunk(
-    entries: Iterator[Entry | Skipped | None],
-) -> tuple[list[Entry | Skipped], bool]:
-    """Up to ``_CHUNK`` of what is wanted, and whether there may be more."""
-    chunk: list[Entry | Skipped] = []
-    lines = 0
-    for one in islice(entries, _MOST_LINES):
-        lines += 1
-        if one is not None:
-            chunk.append(one)
-            if len(chunk) == _CHUNK:
-                return chunk, True
-    return chunk, lines == _MOST_LINES
-
-
-def _unusable(entry: Entry) -> str | None:
-    """Why an entry cannot be recorded: half a surrogate pair is no text that can be stored."""
-    words = (entry.id, entry.label or "", entry.group or "")
-    try:
-        for word in words:
-            word.encode()
-    except UnicodeEncodeError:
-        return "its id, label or group is no valid Unicode"
-    return None if entry.id else "it has no id"
-
-
-def _with_words(entry: Entry, newer: Entry) -> Entry:
-    return replace(
-        entry,
-        label=entry.label if newer.label is None else newer.label,
-        group=entry.group if newer.group is None else newer.group,
-        metadata=entry.metadata if newer.metadata is None else newer.metadata,
-    )
-
-
-def _as_entry(row: Row) -> Entry:
-    return Entry(
-        id=row.id,
-        image=Remote(row.urls),
-        label=row.label,
-        group=row.group,
-        metadata=row.metadata,
-    )
-
-
-def _reworded(row: Row, entry: Entry) -> Row:
-    words = _with_words(_as_entry(row), entry)
-    return replace(row, label=words.label, group=words.group, metadata=dict(words.metadata or {}))
