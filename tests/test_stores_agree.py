@@ -17,8 +17,7 @@ from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Item, Skipped, Stamp
 from lookalike.errors import ItemNotFoundError
 from lookalike.stores.embedded.store import EmbeddedStore
-
-pytestmark = pytest.mark.engines
+from memory_store import MemoryStore
 
 _IDS = [*(item.id for item in VARIED), "photos/é 鞋.jpg", "photos2/a", "x" * 600, "a\0b"]
 _FIELDS = ["label", "group", "width", "price", "colour", "tags", "spec.size", "day", "nothing"]
@@ -173,18 +172,30 @@ def emptied(store: Store) -> None:
         store.search.undeclare(field)
 
 
-@pytest.fixture(scope="module", params=["elasticsearch", "opensearch"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "memory",
+        pytest.param("elasticsearch", marks=pytest.mark.engines),
+        pytest.param("opensearch", marks=pytest.mark.engines),
+    ],
+)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Store, Store]]:
-    """The embedded store and one on a server."""
-    url = request.getfixturevalue(f"{request.param}_url")
+    """The embedded store and another: in memory, the plainest there can be, or on a server."""
     here = EmbeddedStore.open(tmp_path_factory.mktemp("agree") / "shop", create=True)
     here.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
-    there = bound(an_address(request.param, url))
-    yield here, there
+    if request.param == "memory":
+        other = MemoryStore({}, "shop", create=True)
+        other.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
+        yield here, other
+    else:
+        url = request.getfixturevalue(f"{request.param}_url")
+        there = bound(an_address(request.param, url))
+        yield here, there
+        removed(there)
     here.close()
-    removed(there)
 
 
 @given(st.lists(_STEPS, min_size=1, max_size=8), CONDITIONS, st.integers(0, 5), st.integers(1, 12))
