@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -24,10 +23,6 @@ from lookalike.stores.declared import DeclaredFields
 from lookalike.stores.fields import FieldCount
 from lookalike.stores.tables import TableNeighbours, TableSettings, TableSkips, TableThumbnails
 
-__all__ = ["Collections", "MemoryStore"]
-
-Jpegs: TypeAlias = Sequence[Thumbnail | None] | None
-
 
 @dataclass
 class Data:
@@ -35,12 +30,12 @@ class Data:
 
     items: dict[str, tuple[int, Item, NDArray[np.float16]]] = field(default_factory=dict)
     tables: dict[str, dict[str, SideRow]] = field(default_factory=dict)
-    own_tables: list[dict[str, SideRow]] = field(default_factory=lambda: [{}, {}, {}, {}])
     bound: binding.Bound | None = None
     last_key: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
+Jpegs: TypeAlias = Sequence[Thumbnail | None] | None
 Collections: TypeAlias = dict[str, Data]
 """Where collections lie: what a folder or a server is to other stores."""
 
@@ -139,11 +134,8 @@ class MemoryItems:
 
     def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
         below = f"{under}/" if under else ""
-        return {
-            item.path: (item.id, item.stamp)
-            for item in self.scan()
-            if item.root == root and item.path.startswith(below)
-        }
+        items = (one for one in self.scan() if one.root == root and one.path.startswith(below))
+        return {item.path: (item.id, item.stamp) for item in items}
 
     def by_key(self, keys: Sequence[int], where: Condition | None = None) -> dict[int, Item]:
         wanted = {*keys}
@@ -153,17 +145,14 @@ class MemoryItems:
 
     def keyed(self, after: int = 0) -> Iterator[Keyed]:
         with self._store.reading():
-            newer = sorted(
-                (one for one in self._data.items.values() if one[0] > after), key=itemgetter(0)
-            )
-        if newer:
+            every = sorted(self._data.items.values(), key=lambda one: one[0])
+        if newer := [one for one in every if one[0] > after]:
             keys, items, rows = zip(*newer, strict=True)
             ids = [item.id for item in items]
             yield Keyed(keys=np.array(keys, np.int64), ids=ids, rows=self._matrix(rows))
 
     def newest(self) -> int:
-        with self._store.reading():
-            return max((key for key, _, _ in self._data.items.values()), default=0)
+        return max((key for key, _, _ in [*self._data.items.values()]), default=0)
 
     def count(self) -> int:
         return len(self._data.items)
@@ -239,7 +228,7 @@ class MemoryStore:
             raise errors.CollectionNotFoundError(f"there is no collection {name}")
         self.begun, self.folder, self.made = name not in place, None, ()
         self.place, self.name, self.data = place, name, place.setdefault(name, Data())
-        own = [Rows(self, rows) for rows in self.data.own_tables]
+        own = [self.table(f".{role}") for role in ("settings", "skips", "thumbnails", "neighbours")]
         self.settings, self.skips = TableSettings(own[0], self.reading), TableSkips(own[1])
         self.items, self.search = MemoryItems(self), MemorySearch(self)
         self.thumbnails = TableThumbnails(own[2], self.reading, self.items.get)
@@ -249,15 +238,14 @@ class MemoryStore:
         return Rows(self, self.data.tables.setdefault(name, {}))
 
     def tables(self) -> dict[str, int]:
-        return {name: len(rows) for name, rows in self.data.tables.items() if rows}
+        every = self.data.tables.items()
+        return {name: len(rows) for name, rows in every if rows and name[0] != "."}
 
     def reading(self) -> threading.RLock:
-        """Return the lock, for several reads of one moment."""
         return self.data.lock
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Let several writes happen together, unless the collection has been replaced."""
         with self.data.lock:
             if not self.is_current():
                 raise errors.CollectionReplacedError(f"{self.name} has been replaced or removed")
@@ -307,5 +295,5 @@ class MemoryStore:
 
 def _check_text(items: Sequence[Item]) -> None:
     """Raise ``UnicodeEncodeError`` for what no other store could write."""
-    for item in items:
-        json.dumps([item.id, item.label, dict(item.metadata)], ensure_ascii=False).encode()
+    texts = [[item.id, item.label, item.group, dict(item.metadata)] for item in items]
+    json.dumps(texts, ensure_ascii=False).encode()

@@ -4,17 +4,14 @@ Every implementation passes the same contract tests: ``tests/contracts/``.
 """
 
 from lookalike.core.protocols.inputs import Catalogue, Encoder, Prepared
-from lookalike.core.protocols.stores import (
-    Items,
-    ItemSearch,
+from lookalike.core.protocols.stores import Items, ItemSearch, Lifecycle, Store
+from lookalike.core.protocols.tables import (
     Keyed,
-    Lifecycle,
     NeighbourLists,
     NeighbourTable,
     SettingTable,
     SideTable,
     SkipTable,
-    Store,
     ThumbnailTable,
 )
 

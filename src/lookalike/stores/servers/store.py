@@ -212,8 +212,23 @@ class ServerStore:
         if bound is None:
             return problems
         if found.format < mappings.FORMAT:
-            problems.append(self._upgraded(found, bound) if repair else _OLD)
-        return problems + self._inspection().run(repair=repair)
+            done = ""
+            if repair:
+                encoder: Json = {"name": bound[0], "fingerprint": bound[1], "dim": bound[2]}
+                upgrade(self._reader, self.address, found, encoder)
+                self._look(create=False)
+                done = f"; copied into {self.index}, which has taken its place"
+            problems.append(f"{_OLD}{done}")
+        inspection = Inspection(
+            items=self._reader,
+            side=self._side,
+            neighbours=self.neighbours,
+            thumbnails=self.thumbnails,
+            vector_field=self.dialect.vector_field(self._side.dim, self.search.vectors.vectors),
+            dim=self._side.dim,
+            whole=self.items.writer.whole,
+        )
+        return problems + inspection.run(repair=repair)
 
     def _restore_beside(self, found: indexes.Found, why: str) -> str:
         if bound_of(found.encoder) is None:
@@ -225,23 +240,6 @@ class ServerStore:
             "lost, `lookalike index` of each folder brings them back; also lost are what missing "
             "items were called and which labels, groups and metadata were set by hand: items have "
             "them still, but the next `lookalike index` of a catalogue replaces them"
-        )
-
-    def _upgraded(self, found: indexes.Found, bound: Bound) -> str:
-        encoder: Json = {"name": bound[0], "fingerprint": bound[1], "dim": bound[2]}
-        upgrade(self._reader, self.address, found, encoder)
-        self._look(create=False)
-        return f"{_OLD}; copied into {self.index}, which has taken its place"
-
-    def _inspection(self) -> Inspection:
-        return Inspection(
-            items=self._reader,
-            side=self._side,
-            neighbours=self.neighbours,
-            thumbnails=self.thumbnails,
-            vector_field=self.dialect.vector_field(self._side.dim, self.search.vectors.vectors),
-            dim=self._side.dim,
-            whole=self.items.writer.whole,
         )
 
     def close(self) -> None:
