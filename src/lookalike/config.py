@@ -58,7 +58,7 @@ class Settings:
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings that an environment makes."""
+    """Return the settings that an environment makes."""
     home = environment.get("LOOKALIKE_HOME")
     cache = environment.get("LOOKALIKE_CACHE")
     return Settings(
@@ -69,9 +69,9 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def collection_folder(address: str | os.PathLike[str], known: Settings) -> Path:
-    """The folder that an address names: ``shop`` lies under ``home``, ``./shop`` is a path.
+    """Return the folder that an address names: ``shop`` lies under ``home``, ``./shop`` is a path.
 
-    Raises ``CollectionError`` for an address that is neither.
+    Raise ``CollectionError`` for an address that is neither.
     """
     text = os.fspath(address)
     if not isinstance(address, str) or re.search(r"[/\\]|^[.~]", text):
@@ -101,7 +101,7 @@ def open_collection(
     ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores
     an encoder on the processor uses, all by default.
 
-    Raises ``CollectionNotFoundError`` (without ``create``), ``FolderInUseError`` (with it, for a
+    Raise ``CollectionNotFoundError`` (without ``create``), ``FolderInUseError`` (with it, for a
     folder that holds other files), ``CollectionFormatError``, ``StoreError``.
     """
     known = settings() if known is None else known
@@ -158,7 +158,7 @@ def named_encoder(
     threads: int | None = None,
     known: Settings | None = None,
 ) -> Encoder:
-    """The encoder of a name or of a model card's path. Raises ``EncoderError``."""
+    """Return the encoder of a name or of a model card's path. Raise ``EncoderError``."""
     from lookalike.encoders import load_encoder  # noqa: PLC0415 - `import lookalike` loads none
 
     return load_encoder(

@@ -93,7 +93,7 @@ class SearchOptions:
     - ``exact``: compare with every vector instead of asking the ANN index.
     - ``include_self``: keep the item that the query is.
 
-    Raises ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
+    Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
     read.
     """
 
@@ -293,7 +293,7 @@ def run(
     looked up, or measured, only for ``min_match``. ``rules`` are the finer settings of a category
     search (``analysis.categories.search``).
 
-    Raises ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``,
+    Raise ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``,
     ``CollectionError`` for a category that no item has, ``EncoderError`` and ``StoreError``, and
     ``ValueError`` for a query without parts or whose parts cancel out.
     """

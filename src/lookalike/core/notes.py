@@ -137,7 +137,7 @@ def _unknown_field(store: Store, name: str) -> Note:
 
 
 def _of_values(store: Store, part: Compare | In) -> Iterator[Note]:
-    """What is wrong with the values of a condition, where no item has them."""
+    """Return what is wrong with the values of a condition, where no item has them."""
     if isinstance(part, Compare) and part.operator not in ("=", "^="):
         return
     operator = part.operator if isinstance(part, Compare) else "="

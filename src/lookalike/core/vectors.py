@@ -89,7 +89,7 @@ def mixed(rows: Matrix, weights: Sequence[float]) -> Vector:
 
     A negative weight leads away from an image. This is Rocchio's way to use what a person likes
     and dislikes of the answers ("Relevance feedback in information retrieval", 1971), on vectors
-    of equal length. Raises ``ValueError`` when the images cancel each other out.
+    of equal length. Raise ``ValueError`` when the images cancel each other out.
     """
     if len(weights) != len(rows):
         raise ValueError(f"{len(rows)} images have {len(weights)} weights")

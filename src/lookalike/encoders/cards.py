@@ -125,7 +125,7 @@ class ModelCard:
     path: Path
 
     def fingerprint(self, *revisions: int) -> str:
-        """The name, and 16 hex digits over all that decides what a vector is.
+        """Return the name, and 16 hex digits over all that decides what a vector is.
 
         That is weights, preprocessing, chosen output, and ``revisions`` of the code that does
         it; not the title, the place of the files or the device.
@@ -150,9 +150,9 @@ def available_encoders() -> tuple[str, ...]:
 
 
 def find_card(name_or_path: str | Path) -> ModelCard:
-    """The card of that name, or in that file if it looks like a path to a ``.toml``.
+    """Return the card of that name, or in that file if it looks like a path to a ``.toml``.
 
-    Raises ``EncoderError`` for an unknown name, ``ModelCardError`` for a card that is no good.
+    Raise ``EncoderError`` for an unknown name, ``ModelCardError`` for a card that is no good.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
@@ -166,7 +166,7 @@ def find_card(name_or_path: str | Path) -> ModelCard:
 
 
 def read_card(path: Path) -> ModelCard:
-    """Parse and check a card. Raises ``ModelCardError`` naming the file and the key."""
+    """Parse and check a card. Raise ``ModelCardError`` naming the file and the key."""
     try:
         parsed = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -132,9 +132,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_checkpoint(data: bytes) -> Arrays:
-    """The arrays of a checkpoint that holds one flat dictionary of tensors, by name.
+    """Return the arrays of a checkpoint that holds one flat dictionary of tensors, by name.
 
-    Each array is contiguous and owns its memory. Raises ``WeightsError`` if ``data`` is damaged,
+    Each array is contiguous and owns its memory. Raise ``WeightsError`` if ``data`` is damaged,
     is no checkpoint, or asks for anything that is not plain data; nothing has been run then.
     """
     try:

@@ -45,10 +45,10 @@ DEVICES = (
 
 
 def choose_devices(wanted: str, available: Sequence[str]) -> list[Device]:
-    """The devices to try in turn, given the providers that ONNX Runtime has.
+    """Return the devices to try in turn, given the providers that ONNX Runtime has.
 
     "auto" is all of them by preference, ending with the CPU; a name is that one only.
-    Raises ``EncoderError`` for a name that is unknown or whose provider is not installed.
+    Raise ``EncoderError`` for a name that is unknown or whose provider is not installed.
     """
     if wanted == "auto":
         return [device for device in DEVICES if device.provider in available]
@@ -65,7 +65,7 @@ def choose_devices(wanted: str, available: Sequence[str]) -> list[Device]:
 
 
 def available_providers() -> list[str]:
-    """The providers of the ONNX Runtime that is installed; the first call imports it."""
+    """Return the providers of the ONNX Runtime that is installed; the first call imports it."""
     import onnxruntime  # noqa: PLC0415  25 ms that listing a collection must not pay
 
     onnxruntime.set_default_logger_severity(_ONLY_FATAL)
@@ -78,7 +78,7 @@ def open_session(
 ) -> "tuple[onnxruntime.InferenceSession, Device]":
     """Open a network on the first of ``devices`` that takes it.
 
-    One that fails is passed over with a warning in the log. Raises ``EncoderError`` when none is
+    One that fails is passed over with a warning in the log. Raise ``EncoderError`` when none is
     left, or the network is none.
     """
     import onnxruntime  # noqa: PLC0415  see available_providers

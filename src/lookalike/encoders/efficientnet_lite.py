@@ -89,12 +89,12 @@ def build_network(
     height: int,
     classifier: bool = False,
 ) -> "onnx.ModelProto":
-    """The network for images of one size.
+    """Return the network for images of one size.
 
     Input ``image`` (n, 3, height, width) float32. Outputs: ``features`` (n, 1280), the mean over
     positions of ``map`` (n, 1280, ceil(height / 32), ceil(width / 32)); with ``classifier`` also
     ``logits`` (n, 1000). ``arrays`` may be any of Lite0 to Lite4: widths, kernels and the number
-    of blocks are read from the shapes. Raises ``WeightsError`` if an array is missing or of
+    of blocks are read from the shapes. Raise ``WeightsError`` if an array is missing or of
     another shape than its neighbours need.
     """
     graph = _Graph(arrays, size=(height, width))

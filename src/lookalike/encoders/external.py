@@ -32,7 +32,7 @@ _TENSOR = "onnx.TensorProto"
 def with_data(content: bytes, path: Path, card: ModelCard) -> bytes | None:
     """Return the network with the tensors of its further files in it; ``None`` if it has none.
 
-    ``content`` is that of the file at ``path``. Raises ``WeightsError`` for a file that the card
+    ``content`` is that of the file at ``path``. Raise ``WeightsError`` for a file that the card
     does not name, that is missing, too short, not the one that the card names, or outside the
     network's folder, and ``ModelCardError`` for a file in the card that the network does not read.
     """
@@ -134,7 +134,7 @@ def _details(tensor: Any) -> dict[str, str]:  # noqa: ANN401 - a TensorProto
 
 
 def _place(network: Path, location: str) -> Path:
-    """Where a further file lies. Raises ``WeightsError`` outside the network's folder."""
+    """Return where a further file lies. Raise ``WeightsError`` outside the network's folder."""
     windows = PureWindowsPath(location)
     parts = {*PurePosixPath(location).parts, *windows.parts}
     if not location or ".." in parts or windows.anchor or location.startswith("/"):

@@ -59,7 +59,7 @@ def load_encoder(
     at once and the network is opened meanwhile on a thread (some 70 ms for the default): a
     network that cannot be opened is then reported by the first ``encode``.
 
-    Raises ``EncoderError`` for an unknown name or device, ``ModelCardError`` for a bad card,
+    Raise ``EncoderError`` for an unknown name or device, ``ModelCardError`` for a bad card,
     ``WeightsError`` for weights that are missing or not the ones that the card names.
     """
     encoder = OnnxEncoder(find_card(name_or_card), device=device, threads=threads, cache=cache)
@@ -190,7 +190,7 @@ class OnnxEncoder:
         return self._classes.result().run(batch, logits.name, lambda rows: rows)
 
     def _pool(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The chosen output as (n, dim), pooled over its positions as the card says."""
+        """Return the chosen output as (n, dim), pooled over its positions as the card says."""
         output = self._card.output
         if output.pooling != "none":
             if rows.ndim != 4:  # noqa: PLR2004  (n, channels, rows, columns), in some order
@@ -296,7 +296,7 @@ class _Later(Generic[_T]):
         self._thread.start()
 
     def done(self) -> bool:
-        """Whether there is a result."""
+        """Return whether there is a result."""
         return bool(self._result)
 
     def result(self) -> _T:

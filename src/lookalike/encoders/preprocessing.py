@@ -32,7 +32,7 @@ _REDUCING_GAP = 2.0
 
 
 def prepare(image: Image.Image, spec: Input) -> Prepared:
-    """The image at the input size, (height, width, 3) uint8, always red, green, blue.
+    """Return the image at the input size, (height, width, 3) uint8, always red, green, blue.
 
     "squash" ignores the image's proportions; "crop" keeps its middle, ``spec.crop`` of the
     shorter side; "pad" shows all of it, in the middle, surrounded by ``spec.fill``.
@@ -54,7 +54,7 @@ def prepare(image: Image.Image, spec: Input) -> Prepared:
 
 
 def tensor(batch: Sequence[Prepared], spec: Input) -> NDArray[np.float32]:
-    """What the network takes: (n, 3, height, width) or (n, height, width, 3) float32.
+    """Return what the network takes: (n, 3, height, width) or (n, height, width, 3) float32.
 
     ``ValueError`` for an image that is not of the input size.
     """

@@ -38,7 +38,7 @@ _SEAL_LENGTH = 86  # bytes: five of protobuf, the name, 64 hex digits; see _seal
 
 
 def default_cache() -> Path:
-    """The folder for files that can be made again: the system's own place for such things.
+    """Return the folder for files that can be made again: the system's own place for such things.
 
     ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS,
     ``%LOCALAPPDATA%`` on Windows; ``lookalike`` below it.
@@ -61,7 +61,7 @@ def network(
     its weights lie in further files.
 
     ``classifier`` asks for the output of classes too, which a built network otherwise lacks: it
-    is a quarter of the file. ``rebuild`` passes over what is cached. Raises ``WeightsError`` for
+    is a quarter of the file. ``rebuild`` passes over what is cached. Raise ``WeightsError`` for
     weights that are missing, damaged or not the ones that the card names.
     """
     if card.weights.builder == "onnx":
@@ -156,7 +156,7 @@ def _seal(model: bytes) -> bytes:
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether the file is there and is what was written: 15 ms for Lite0's 13 MB."""
+    """Return whether the file is there and is what was written: 15 ms for Lite0's 13 MB."""
     try:
         content = path.read_bytes()
     except OSError:

@@ -72,7 +72,7 @@ class _Small:
     limits: images.Limits
 
     def add(self, digest: str, data: bytes, decoded: images.DecodedImage | None = None) -> None:
-        """Make the thumbnail of new content, if there is to be one. Raises ``ImageError``."""
+        """Make the thumbnail of new content, if there is to be one. Raise ``ImageError``."""
         if self.side is not None and digest not in self.batch.thumbnails:
             small = make_thumbnail(data, self.side, limits=self.limits, decoded=decoded)
             self.batch.thumbnails[digest] = small
@@ -219,7 +219,7 @@ def _refused(entry: Entry, before: Item | None) -> Skipped | None:
 
 
 def _is_own(entry: Entry) -> bool:
-    """Whether nobody chose the id: it is the file's path."""
+    """Return whether nobody chose the id: it is the file's path."""
     return bool(entry.path) and entry.id == id_of(entry.root, entry.path)
 
 
@@ -261,7 +261,7 @@ def _in_the_way(entry: Entry, before: Item) -> Skipped | None:
 
 
 def taken(entry: Entry) -> Skipped:
-    """The entry as one that would have replaced an item that nobody meant."""
+    """Return the entry as one that would have replaced an item that nobody meant."""
     return Skipped(path=entry.path or entry.id, reason=TAKEN)
 
 
@@ -368,7 +368,7 @@ def _note(batch: Batch, entry: Entry, before: Item | None) -> None:
 def _new_item(
     words: _Words, entry: Entry, digest: str, size: tuple[int, int], before: Item | None
 ) -> Item:
-    """The item with new content; what was said of the one ``before`` it stays."""
+    """Return the item with new content; what was said of the one ``before`` it stays."""
     width, height = size
     words.batch.arrived[entry.id] = entry
     if before is None:

@@ -43,7 +43,7 @@ def index_catalogue(
     they stay anyway, for it may be theirs. The report says so. With ``shard``, only entries in it
     are looked at, and nothing is removed.
 
-    Raises ``SourceError`` where not one image is there: all are URLs, or lie elsewhere.
+    Raise ``SourceError`` where not one image is there: all are URLs, or lie elsewhere.
     """
     check_folder(catalogue.root)
     # Read before the catalogue: what others index meanwhile has not vanished.

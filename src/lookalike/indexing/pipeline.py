@@ -106,7 +106,7 @@ def index_entries(
 def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | None) -> int:
     """Store what a batch brought; its new and changed items are one transaction.
 
-    Answers how many items were there already and were given a thumbnail.
+    Return how many items were there already and were given a thumbnail.
     """
     new = [item for item, _ in (*batch.encode, *batch.reuse)]
     rows = [vector[None, :] for _, vector in batch.reuse]

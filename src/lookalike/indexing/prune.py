@@ -71,7 +71,7 @@ def prune(
     ``Collection.index``, and so is what is held back, unless ``allow_removals``. A folder that
     cannot be listed keeps what is below it. ``dry_run`` removes nothing.
 
-    Raises ``SourceError`` for a missing folder, and one that was never indexed.
+    Raise ``SourceError`` for a missing folder, and one that was never indexed.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
@@ -195,7 +195,7 @@ def _of_catalogue(
 
 
 def _indexed(collection: "Collection", folder: Path) -> tuple[Root, str]:
-    """The root that a folder is or lies in, and the path below it."""
+    """Return the root that a folder is or lies in, and the path below it."""
     check_folder(folder)
     place = folder.resolve()
     root = innermost(collection.roots(), place)

@@ -43,7 +43,7 @@ class Relocation:
 def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Relocation:
     """Point the roots at or below ``old`` to the same places at or below ``new``.
 
-    Raises ``SourceError``, and then changes nothing: for a folder that is not there, an ``old``
+    Raise ``SourceError``, and then change nothing: for a folder that is not there, an ``old``
     from which nothing was indexed, a ``new`` that the collection indexes already, and where fewer
     than 8 of 10 sampled items have the same file.
     """

@@ -213,7 +213,7 @@ def emptied(root: Path, paths: Mapping[str, str]) -> dict[str, str]:
     known: dict[str, str | None] = {"": None}  # the root itself: then every item is gone
 
     def nearest(folder: str) -> str | None:
-        """The innermost folder that is still there, if it is empty."""
+        """Return the innermost folder that is still there, if it is empty."""
         if folder not in known:
             try:
                 known[folder] = None if holds_anything(root / folder) else folder

@@ -265,7 +265,7 @@ def _read_manifest(folder: Path) -> _Manifest:
 
 
 def _file_of(name: str, said: Json) -> _File | None:
-    """What the list says of a file; ``None`` for a name that no backup has."""
+    """Return what the list says of a file; ``None`` for a name that no backup has."""
     match said:
         case [int(size), str(sha256)] if own_files.is_own(name):
             return _File(size, sha256)
@@ -286,7 +286,7 @@ def _check(file: Path, said: _File, found: _File) -> None:
 
 
 def _target(to: Path) -> Path:
-    """Where to build; ``FolderInUseError`` unless nothing, or an empty folder, is there."""
+    """Return where to build; ``FolderInUseError`` unless nothing, or an empty folder, is there."""
     place = to.resolve()
     if to.is_symlink() or (os.path.lexists(place) and not _is_empty_folder(place)):
         raise FolderInUseError(

@@ -78,7 +78,7 @@ def copy(
     asked between batches; ``progress`` hears (items looked at, items). ``Store.optimize`` is left
     to the caller.
 
-    Raises ``CollectionError`` for a target that holds something else, ``EncoderMismatchError``,
+    Raise ``CollectionError`` for a target that holds something else, ``EncoderMismatchError``,
     ``StoreError``.
     """
     began = time.monotonic()

@@ -97,7 +97,7 @@ def migrate(
     migration that was stopped or killed goes on when it is done again. Afterwards ``collection`` is
     closed: open it again.
 
-    Raises ``CollectionError`` where there is nothing to do or another collection is in the way,
+    Raise ``CollectionError`` where there is nothing to do or another collection is in the way,
     ``SourceError`` for a root that is away, and when more than half of the images cannot be used,
     unless ``most``; ``EncoderError`` and ``StoreError``. Then the live collection is as it was.
     """
@@ -173,17 +173,17 @@ def drop_old(collection: Collection) -> DropReport:
 
 
 def version_name(name: str, fingerprint: str) -> str:
-    """What a collection is called beside the live one: each encoder has its own."""
+    """Return what a collection is called beside the live one: each encoder has its own."""
     return f"{name}-{hashlib.sha256(fingerprint.encode()).hexdigest()[:8]}"
 
 
 def is_version(store: Store) -> bool:
-    """Whether it is one that a migration builds or has kept, beside the live collection."""
+    """Return whether it is one that a migration builds or has kept, beside the live collection."""
     return store.settings.get(settings_keys.VERSION_OF) not in (None, store.name)
 
 
 def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
-    """The store to build in, new or from a try that was cut off."""
+    """Return the store to build in, new or from a try that was cut off."""
     old = collection.store
     bound = old.bound()
     if bound is None or not old.search.count():

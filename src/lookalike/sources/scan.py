@@ -93,7 +93,7 @@ class Listing:
     unlisted: list[str] = field(default_factory=list)
 
     def covers(self, path: str) -> bool:
-        """Whether the scan would have seen ``path``, had it been there."""
+        """Return whether the scan would have seen ``path``, had it been there."""
         return not any(
             folder in ("", path) or path.startswith(f"{folder}/") for folder in self.unlisted
         )
@@ -300,7 +300,7 @@ class _Walk:
         return ignored
 
     def _enter(self, folder: str) -> bool:
-        """Whether a folder is met for the first time: links can lead in circles."""
+        """Return whether a folder is met for the first time: links can lead in circles."""
         stat = os.stat(self._place(folder))  # noqa: PTH116 - a string is at hand
         key = (stat.st_dev, stat.st_ino)
         if key in self._entered:
@@ -328,5 +328,5 @@ def _patterns(lines: Sequence[str]) -> "GitIgnoreSpec":
 
 
 def _printable(path: str) -> str:
-    """The path with bytes that are not UTF-8 written as ``\\xff``."""
+    """Return the path with bytes that are not UTF-8 written as ``\\xff``."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

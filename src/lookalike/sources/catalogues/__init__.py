@@ -38,9 +38,9 @@ _FLAGS = {"pictures": "--root", "columns": "--file-column and the like"}
 
 
 def recognise(path: Path) -> str:
-    """The name of the format of a file or folder, ``"folder"`` for images and nothing else.
+    """Return the name of the format of a file or folder, ``"folder"`` for images and nothing else.
 
-    Raises ``SourceError`` for a file that is none that can be read.
+    Raise ``SourceError`` for a file that is none that can be read.
     """
     if path.is_dir():
         return _folder(path)
@@ -77,7 +77,7 @@ def _folder(path: Path) -> str:
 def open_catalogue(path: Path, format: str, **options: object) -> Catalogue:
     """The catalogue at a path. ``options`` are those of the format's class; ``None`` is not given.
 
-    Raises ``SourceError`` for an option that is another format's.
+    Raise ``SourceError`` for an option that is another format's.
     """
     if format not in FORMATS:
         raise SourceError(f"there is no format {format!r}; there are {', '.join(FORMATS)}, folder")

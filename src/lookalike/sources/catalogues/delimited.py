@@ -79,7 +79,7 @@ def swallows_a_row(
 
 
 def _in_column(value: str, index: int, column: int, width: int, delimiter: str) -> Iterator[str]:
-    """What would stand in ``column``, if the lines of the value at ``index`` were rows."""
+    """Return what would stand in ``column``, if the lines of the value at ``index`` were rows."""
     lines = _LINE_END.split(value)
     for number, line in enumerate(lines):
         cells = next(csv.reader([line], delimiter=delimiter), [])

@@ -53,5 +53,5 @@ class Downloads:
 
 
 def found_in(path: Path) -> bool:
-    """Whether the folder holds a record of downloads."""
+    """Return whether the folder holds a record of downloads."""
     return (path / NAME).is_file()

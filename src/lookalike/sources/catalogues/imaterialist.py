@@ -205,7 +205,7 @@ class IMaterialist:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether the head of a JSON file has the keys; only reading tells which shape it is."""
+    """Return whether the head of a JSON file has the keys; only reading tells which shape it is."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD).replace(b"\0", b"")  # UTF-16 is refused with a better message
@@ -218,7 +218,7 @@ def looks_like(path: Path) -> bool:
 
 
 def _id_of(item: _Item) -> tuple[str, str]:
-    """The key of the id and its text."""
+    """Return the key of the id and its text."""
     for key in _IDS:
         value = item.get(key)
         if value is None:
@@ -257,7 +257,7 @@ def _words(value: _Value) -> _Word | tuple[_Word, ...]:
 def _both(
     first: _Word | tuple[_Word, ...], second: _Word | tuple[_Word, ...]
 ) -> _Word | tuple[_Word, ...]:
-    """The labels of an image that is annotated twice."""
+    """Return the labels of an image that is annotated twice."""
     if first == second:
         return first
     pairs = (one if isinstance(one, tuple) else (one,) for one in (first, second))
@@ -298,7 +298,7 @@ def _walk(node: Mapping[str, object], above: list[str], found: dict[_Word, list[
 
 @contextmanager
 def _events(path: Path) -> Iterator[Iterator[_Event]]:
-    """What the parser meets in a file. What it cannot read is a ``_BrokenError``.
+    """Return what the parser meets in a file. What it cannot read is a ``_BrokenError``.
 
     Not ``ijson.items``: its memory grows with the square of the depth, 200,000 brackets are too
     much. And not without ``use_float``: a whole number of 5,000 digits ends the process.
@@ -343,7 +343,7 @@ def _why(error: str) -> str:
 def _members(
     events: Iterator[_Event], name: str, keys: dict[str, str] | None = None
 ) -> Iterator[_Item | None]:
-    """The elements of the list called ``name``, ``None`` for one that is no object.
+    """Return the elements of the list called ``name``, ``None`` for one that is no object.
 
     ``keys`` hears of each key at the top, and of the event that its value begins with. Goes to the
     end of the file, where there may be something wrong.
@@ -369,7 +369,7 @@ def _members(
 
 
 def _object(events: Iterator[_Event]) -> _Item:
-    """The rest of an object that has begun."""
+    """Return the rest of an object that has begun."""
     item: _Item = {}
     for event, key in events:
         if event == "end_map":

@@ -87,7 +87,7 @@ class InShop:
             )
 
     def _pictures(self, first: str) -> str:
-        """The folder that holds the images, by the folder that the first of them lies in."""
+        """Return the folder that holds the images, by the folder that the first of them lies in."""
         for folder in _PICTURES:
             if (self.root / folder / first).exists():
                 return folder

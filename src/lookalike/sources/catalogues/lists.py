@@ -24,10 +24,10 @@ class Line(NamedTuple):
 
 
 def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    """The lines of a list, in order, in flat memory.
+    """Return the lines of a list, in order, in flat memory.
 
     The header names the columns; before it may stand how many lines there are, and a count that
-    is wrong is told at the end. The last value may have blanks in it. Raises ``SourceError`` for
+    is wrong is told at the end. The last value may have blanks in it. Raise ``SourceError`` for
     a file that cannot be read or has other columns.
     """
     counted: int | None = None
@@ -77,7 +77,7 @@ def left_out(line: Line) -> Skipped:
 
 
 def has_columns(path: Path, columns: Sequence[str]) -> bool:
-    """Whether one of the first two lines of a file names these columns."""
+    """Return whether one of the first two lines of a file names these columns."""
     try:
         with path.open("rb") as file:
             first = [file.readline(4096).decode("utf-8-sig", "replace") for _ in range(2)]

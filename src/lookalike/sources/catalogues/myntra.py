@@ -85,7 +85,7 @@ class Myntra:
         )
 
     def _more(self, one: str) -> dict[str, Json] | None:
-        """What ``styles/<id>.json`` adds; ``None`` where it is there and cannot be read."""
+        """Return what ``styles/<id>.json`` adds; ``None`` where it is there and cannot be read."""
         try:
             text = (self.root / "styles" / f"{one}.json").read_text(encoding="utf-8")
             data = json.loads(text).get("data", {})

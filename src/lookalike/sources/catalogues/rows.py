@@ -47,10 +47,10 @@ _EMPTY = Row(1, "the file is empty: it has no bytes", damaged=True)
 
 
 def rows_of(path: Path, *, encoding: str | None = None) -> Iterator[Row]:
-    """The rows of a table, in order, in flat memory; the format goes by the suffix.
+    """Return the rows of a table, in order, in flat memory; the format goes by the suffix.
 
     ``encoding`` is that of text, by default UTF-8, or UTF-16 where the file says so. A line that
-    cannot be understood comes with the reason. Raises ``SourceError`` where nothing can be read.
+    cannot be understood comes with the reason. Raise ``SourceError`` where nothing can be read.
     """
     suffix = path.suffix.lower()
     if suffix in _PARQUET:
@@ -111,12 +111,12 @@ def _csv(path: Path, encoding: str | None) -> Iterator[Row]:
 
 
 def _delimiter(header: str) -> str:
-    """What separates the columns: what the header has most of."""
+    """Return what separates the columns: what the header has most of."""
     return max(",;\t|", key=header.count)
 
 
 def _header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> list[str]:
-    """The columns' names. ``SourceError`` where they cannot be read: then no row can."""
+    """Return the columns' names. ``SourceError`` where they cannot be read: then no row can."""
     if row is None:
         return []
     if isinstance(row, BadRow):
@@ -179,7 +179,7 @@ def _from_json(number: int, line: str) -> Row:
 
 
 def _half_character(row: dict[str, Value]) -> bool:
-    """Whether a surrogate stands alone: text that no file or database takes."""
+    """Return whether a surrogate stands alone: text that no file or database takes."""
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -211,7 +211,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _opened(path: Path, encoding: str | None) -> TextIO:
-    """The file as text; bytes of another encoding come as surrogates, for ``wrong_byte``."""
+    """Return the file as text; bytes of another encoding come as surrogates, for ``wrong_byte``."""
     try:
         if encoding is None:
             with path.open("rb") as file:

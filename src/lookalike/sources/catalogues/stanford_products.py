@@ -68,7 +68,7 @@ class StanfordProducts:
 
 
 def found_in(path: Path) -> Path | None:
-    """The folder that holds the lists: this one, or the one that the archive makes in it."""
+    """Return the folder that holds the lists: this one, or the one that the archive makes in it."""
     for folder in (path, path / "Stanford_Online_Products"):
         if any(lists.has_columns(folder / name, _COLUMNS) for name in (*_SPLITS, _ALL)):
             return folder

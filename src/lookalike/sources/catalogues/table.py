@@ -114,7 +114,7 @@ class Table:
     def _picture(
         self, said: Mapping[str, Value], columns: Mapping[str, str | None]
     ) -> tuple[Path | bytes | Remote, str]:
-        """The image and its path below the root; ``ValueError`` with the reason for none."""
+        """Return the image and its path below the root; ``ValueError`` with the reason for none."""
         urls, file = said["url"], said["file"]
         if isinstance(urls, list | tuple) and urls and all(isinstance(one, str) for one in urls):
             return Remote(tuple(urls)), ""
@@ -164,7 +164,7 @@ class Table:
 
 
 def _swallows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
-    """Whether a quote that was closed too late has made one row of several."""
+    """Return whether a quote that was closed too late has made one row of several."""
     for use in ("id", "label", "group", "file", "url"):
         name = columns[use]
         if name is not None and _LINE_END.search(str(values[name]).strip()):

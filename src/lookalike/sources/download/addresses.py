@@ -22,7 +22,7 @@ class PrivateAddressError(OSError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address (perhaps with a zone) is one of the public Internet."""
+    """Return whether an IP address (perhaps with a zone) is one of the public Internet."""
     try:
         one = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -229,7 +229,7 @@ async def _read(
 
 
 def _unpacked(data: bytes, coding: str, largest: int) -> bytes:
-    """What a host packed though it was asked not to; never more than ``largest`` bytes."""
+    """Return what a host packed though it was asked not to; never more than ``largest`` bytes."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise _Failure("bad-answer", f"packed as {_printable(coding)}, which was not asked for")
     # 47: gzip or zlib, whichever it is. Some send deflate without zlib's two bytes (-15).

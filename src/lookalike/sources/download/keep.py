@@ -27,7 +27,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     """Make the folder and hold it for writing, until the end of the block or of the process.
 
     The lock is SQLite's, on an empty file of its own: it works on every system and goes with the
-    process however that ends. Raises ``DownloadError`` when another process has it.
+    process however that ends. Raise ``DownloadError`` when another process has it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> int:
-    """Remove half-written files that a killed run left; answers how many."""
+    """Remove half-written files that a killed run left; return how many."""
     left = list(folder.glob(f"*/{_PART}*"))
     for path in left:
         with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def _write(place: Path, data: bytes) -> None:
 
 
 def is_there(folder: Path, file: str | None, size: int | None) -> bool:
-    """Whether a file of the record lies where it should, in its size."""
+    """Return whether a file of the record lies where it should, in its size."""
     if file is None:
         return False
     try:

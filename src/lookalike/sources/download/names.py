@@ -28,7 +28,7 @@ _SUFFIXES = {
 
 
 def suffix_of(kind: str) -> str:
-    """The suffix for a format as ``formats.format_of`` calls it."""
+    """Return the suffix for a format as ``formats.format_of`` calls it."""
     return _SUFFIXES[kind]
 
 
@@ -61,5 +61,5 @@ def candidates(label: str | None, one: str) -> Iterator[str]:
 
 
 def key_of(path: str) -> str:
-    """The same for two paths (without suffix) that some file system takes for one."""
+    """Return the same for two paths (without suffix) that some file system takes for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", path).casefold())

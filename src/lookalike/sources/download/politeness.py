@@ -57,7 +57,7 @@ class Politeness:
 
 
 def worth_another_try(status: str) -> bool:
-    """Whether a failure may pass by itself."""
+    """Return whether a failure may pass by itself."""
     return status in _PASSING or status.startswith("http-5")
 
 

@@ -107,7 +107,7 @@ class DownloadRecord:
             raise DownloadError(f"{self.path} was written by a newer lookalike; update this one")
 
     def known(self, ids: Sequence[str]) -> dict[str, Row]:
-        """The rows of these ids, those that there are."""
+        """Return the rows of these ids, those that there are."""
         rows: dict[str, Row] = {}
         with self._translated():
             for start in range(0, len(ids), _MOST_IDS):
@@ -121,7 +121,7 @@ class DownloadRecord:
         return rows
 
     def owner(self, place: str) -> str | None:
-        """The id whose file has this place (``names.key_of``), if one has."""
+        """Return the id whose file has this place (``names.key_of``), if one has."""
         with self._translated():
             found = self._db.execute("SELECT id FROM downloads WHERE place = ?", (place,))
             row = found.fetchone()

@@ -33,7 +33,7 @@ class DownloadReport:
 
     @property
     def nothing_usable(self) -> bool:
-        """Whether there were entries, and not one of them has a file now."""
+        """Return whether there were entries, and not one of them has a file now."""
         failed = sum(self.failed.values()) + self.failed_before + self.skipped
         here = self.downloaded + self.already + self.local
         return bool(failed) and not here and not self.interrupted

@@ -67,7 +67,7 @@ def download(
     again; failures are with ``retry``, or when the catalogue gives other URLs. ``stop`` is asked
     ten times a second. Nothing that lies in ``to`` is ever removed.
 
-    Memory stays flat whatever the number of entries. Raises ``DownloadError`` when ``to`` cannot
+    Memory stays flat whatever the number of entries. Raise ``DownloadError`` when ``to`` cannot
     be written (what was done stays), and what ``entries`` raises. Not to be called where an event
     loop runs.
     """

@@ -60,7 +60,7 @@ class Waiting(Generic[_Job]):
         return True
 
     def start(self, now: float) -> _Job | None:
-        """The next job that may begin now, which counts as running until ``end``."""
+        """Return the next job that may begin now, which counts as running until ``end``."""
         while self._later and self._later[0][0] <= now:
             _, _, host, job = heapq.heappop(self._later)
             place = self._host(host, now)
@@ -95,7 +95,7 @@ class Waiting(Generic[_Job]):
     def end(self, host: str, *, now: float, reached: bool, pause: float = 0.0) -> list[_Job]:
         """A job of this host has ended. ``pause``: seconds that the host wants to be left alone.
 
-        Answers the host's waiting jobs when this was one failed connection too many.
+        Return the host's waiting jobs when this was one failed connection too many.
         """
         place = self._hosts[host]
         self.running -= 1
