@@ -145,7 +145,7 @@ def test_fewer_than_two_labels_are_an_error(shop: Collection, labels: list[str |
 def test_too_many_labels_are_an_error(shop: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     stock(shop, THREE)
     monkeypatch.setattr(training, "_MOST_LABELS", 2)
-    with pytest.raises(CollectionError, match="3 different values, and 2 can be learned"):
+    with pytest.raises(CollectionError, match="3 different values, but at most 2 can be"):
         categories.train(shop)
 
 
@@ -366,7 +366,7 @@ def test_a_model_of_another_encoder_is_refused(
     categories.train(shop)
     rewrite(tmp_path / "shop", tiny, encoder="other:0123")
     for ask in (categories.predict, categories.search):
-        with pytest.raises(EncoderMismatchError, match=r"learned on vectors of other:0123"):
+        with pytest.raises(EncoderMismatchError, match=r"trained on vectors of other:0123"):
             ask(shop, query("cup"))
 
 
@@ -482,7 +482,7 @@ def test_a_search_notices_that_its_label_has_gone(shop: Collection) -> None:
     assert found.scope.labels == ()
     assert found.scope.reason == (
         "the classifier is out of date: no item has jug as its label any more; "
-        "`lookalike categories train` learns again"
+        "`lookalike categories train` trains it again"
     )
     assert list(found.hits) == shop.search(picture, k=5)
     assert categories.search(shop, query("cup"), k=5).scope.labels == ("cup",)

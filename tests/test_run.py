@@ -197,7 +197,7 @@ def test_a_file_that_another_has_written_is_not_replaced_by_an_export(
     (folder / "items.jsonl").write_text("mine")
     loaded = load("export: {file: items.jsonl}\n")
     failed = outcomes(loaded)[-1]
-    assert failed.why.endswith("is there already; --force export replaces it")
+    assert failed.why.endswith("already exists; --force export replaces it")
     assert (folder / "items.jsonl").read_text() == "mine"
     assert run(loaded, force=["export"])["export"] == "done"
 
