@@ -114,7 +114,7 @@ def test_version_is_an_option_and_a_command() -> None:
 def test_init_and_completion_print_json(tmp_path: Path) -> None:
     file = tmp_path / "shop.yaml"
     done = CliRunner().invoke(cli, ["init", str(file), "--json"])
-    assert json.loads(done.stdout) == {"file": str(file), "note": None}
+    assert json.loads(done.stdout) == {"path": str(file), "note": None}
     shell = json.loads(CliRunner().invoke(cli, ["completion", "zsh", "--json"]).stdout)
     assert shell["shell"] == "zsh"
     assert shell["script"]

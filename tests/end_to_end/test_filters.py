@@ -75,7 +75,7 @@ def test_fields_have_readable_titles_and_their_own_name_for_filters(visit: Visit
     visit.open(QUERY)
     pattern = facet(visit, "surfacePattern").locator("summary")
     expect(pattern).to_have_text("Surface pattern")
-    expect(pattern).to_have_attribute("title", "In a filter: surfacePattern")
+    expect(pattern).to_have_attribute("title", "Name in filters: surfacePattern")
 
 
 def test_a_field_of_any_name_can_be_ticked(visit: Visit, catalogue: list[Drawn]) -> None:

@@ -354,6 +354,6 @@ def init_command(
     if start.note:
         click.echo(plain(start.note), err=True)
     if as_json:
-        print_json({"file": str(target), "note": start.note or None})
+        print_json({"path": str(target), "note": start.note or None})
         return
     click.echo(f"wrote {plain(str(target))}; next: lookalike run {plain(str(target))} --dry-run")
