@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 import engines
 from drawn_catalogue import Drawn, draw
 from lookalike.encoders import OnnxEncoder, load_encoder
 from networks import tiny_card
+
+# A busy machine is slow at times; pytest's own timeout ends what hangs.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

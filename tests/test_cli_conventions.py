@@ -14,7 +14,7 @@ import networks
 from conftest import painted
 from lookalike import __version__
 from lookalike.cli import cli
-from lookalike.cli import run as run_cli
+from lookalike.cli import invoke as run_cli
 from lookalike.cli.output import stdout
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import lookalike
 from drawn_catalogue import draw, draw_query
-from lookalike.cli import run
+from lookalike.cli import invoke
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -126,7 +126,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOOKALIKE_HOME", str(work / "home"))
         patch.chdir(work)
-        assert run(["index", "photos/catalogue.csv", "-c", "shop"]) == 0
+        assert invoke(["index", "photos/catalogue.csv", "-c", "shop"]) == 0
     shutil.move(work, template)
     return work, template
 
@@ -162,7 +162,7 @@ def test_the_examples_run(
 def _exit_code(command: str) -> int:
     words = shlex.split(command)
     if words[0] == "lookalike":
-        return run(words[1:])
+        return invoke(words[1:])
     return subprocess.run(["/bin/sh", "-c", command], check=False).returncode
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import lookalike
 from conftest import painted
-from lookalike.cli import run
+from lookalike.cli import invoke
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.output import stdout
 from lookalike.core.suggestions import closest, did_you_mean
@@ -97,7 +97,7 @@ def cli(place: Path, card: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[
     def called(*words: str) -> Said:
         capfd.readouterr()
         stdout.taken = False
-        code = run([word.format(card=card, place=place) for word in words])
+        code = invoke([word.format(card=card, place=place) for word in words])
         out, err = capfd.readouterr()
         return Said(code, out, err)
 

@@ -15,7 +15,7 @@ import click
 from lookalike.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from lookalike.errors import LookalikeError
 
-__all__ = ["main", "run"]
+__all__ = ["invoke", "main"]
 
 # Task → command → the module of lookalike.cli that defines it, in the order of --help. Loading a
 # module costs what it imports, and a search should not pay for what indexing needs.
@@ -137,10 +137,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit the process with its exit code."""
-    _leave(run(sys.argv[1:]))
+    _leave(invoke(sys.argv[1:]))
 
 
-def run(words: Sequence[str]) -> int:
+def invoke(words: Sequence[str]) -> int:
     """Run a command and return its exit code. Errors of lookalike become one message on stderr."""
     code: object
     try:

@@ -107,8 +107,8 @@ class Inspection:
 
     def run(self, *, repair: bool) -> list[str]:
         """Return what is wrong, as sentences; with ``repair``, mend what can be mended."""
-        for index in (self.items.index, self.side.reader.index):  # others need not have done so
-            self.items.server.ask("POST", f"/{quote(index)}/_refresh")
+        for reader in (self.items, self.side.reader):  # others need not have done so
+            reader.refresh()
         problems = [*self._fields(), *self._strangers()]
         found = self._walk(repair=repair)
         problems += [

@@ -1,12 +1,13 @@
 """Reading an index: searches that are whole or an error, and walks that see one moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from lookalike.core.records import Json
-from lookalike.errors import CollectionReplacedError
+from lookalike.errors import CollectionReplacedError, StoreDeniedError
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import refusal
@@ -135,6 +136,14 @@ class Reader:
                 found.append(one if one.get("found") else None)
             self._check_index(answer["docs"])
         return found
+
+    def refresh(self) -> None:
+        """Make what others wrote visible to searches, where the credentials allow it.
+
+        Without the privilege, searches see what the server's own interval has made visible.
+        """
+        with suppress(StoreDeniedError):
+            self.server.ask("POST", f"/{quote(self.index)}/_refresh")
 
     def by_key(
         self, keys: Sequence[int], source: Sequence[str] = (), where: Query | None = None

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from lookalike.core.records import Json, Skipped
 from lookalike.stores.rows import stamp_of
@@ -47,7 +46,7 @@ class ServerSettings:
     def names(self) -> list[str]:
         reader = self.side.reader
         # They are written without waiting for searches to see them, unlike items.
-        reader.server.ask("POST", f"/{quote(reader.index)}/_refresh")
+        reader.refresh()
         pages = reader.walk(of_kind("setting"), by="name", source=("name",), size=_PAGE)
         return [hit["_source"]["name"] for page in pages for hit in page]
 
