@@ -816,7 +816,7 @@ def test_memory_does_not_grow_with_the_catalogue(tmp_path: Path) -> None:
         "from lookalike.sources.download import download\n"
         "from lookalike.core.records import Entry, Remote\n"
         "def run(count, to):\n"
-        "    entries = (Entry(id=str(n), picture=Remote((f'ftp://{n}',))) for n in range(count))\n"
+        "    entries = (Entry(id=str(n), image=Remote((f'ftp://{n}',))) for n in range(count))\n"
         "    tracemalloc.start()\n"
         "    assert download(entries, Path(to)).failed == {'bad-url': count}\n"
         "    peak = tracemalloc.get_traced_memory()[1]\n"
