@@ -338,7 +338,7 @@ def summary(report: IndexReport) -> str:
     """Return the result of indexing as one line."""
     parts = [f"{report.indexed:,} indexed"]
     if report.reused:
-        parts.append(f"{counted(report.reused, 'duplicate')} not encoded again")
+        parts.append(f"{report.reused:,} reused without encoding")
     parts.append(f"{report.unchanged:,} unchanged")
     parts.append(f"{report.removed:,} removed")
     if report.held_back:

@@ -119,7 +119,7 @@ def _show(report: "MigrateReport") -> None:
         click.echo(f"lost {len(report.lost) - _LOST:,} more (--json lists them)", err=True)
     parts = [f"{report.encoded:,} encoded"]
     if report.reused:
-        parts.append(f"{counted(report.reused, 'duplicate')} not encoded again")
+        parts.append(f"{report.reused:,} reused without encoding")
     if report.told:
         parts.append(f"{report.told:,} updated")
     if report.removed:
