@@ -76,7 +76,7 @@ def test_no_hit_has_a_reason(own: Live) -> None:
     whole = own.client.get("/v1/items/3.png/similar?min_match=weak&min_score=1")
     assert hits(whole) == []
     told = whole.json()["matches"]
-    assert told["nothing"].startswith("nothing here")
+    assert told["nothing"].startswith("the most similar item, ")
     assert -1 <= told["nearest"]["score"] < 1
     assert whole.json()["best"] == told["nearest"]
     (note,) = whole.json()["notes"]
