@@ -60,5 +60,5 @@ def test_few_that_meet_a_condition_are_all_found(store: EmbeddedStore) -> None:
 
 
 def test_a_sample_of_nothing_is_refused(store: EmbeddedStore) -> None:
-    with pytest.raises(ValueError, match="one item or more"):
+    with pytest.raises(ValueError, match="at least one item"):
         sample(store, 0)
