@@ -115,7 +115,7 @@ def test_the_documentation_tells_of_no_route_that_is_not_there() -> None:
 
 def test_every_option_of_a_search_is_in_the_documentation() -> None:
     schemas = app_of(Path("nowhere"), ServiceSettings()).openapi()["components"]["schemas"]
-    table = _told().split("### Asking")[1].split("### Answers")[0]
+    table = _told().split("### Queries")[1].split("### Results")[0]
     told = set(re.findall(r"`(\w+)`", table))
     assert set(schemas["SearchRequest"]["properties"]) - told == set()
 
