@@ -331,13 +331,13 @@ def harm(store: ServerStore, one: str, fields: dict[str, Json]) -> None:
     [
         ({"tokens": []}, "1 item is not found by its metadata (07)"),
         ({"tokens": ["price=sWrong"]}, "1 item is not found by its metadata (07)"),
-        ({"vector": None}, "1 item is not in the search graph (07)"),
+        ({"vector": None}, "1 item is not in the ANN index (07)"),
         (
             {"vector": [1.0, 0, 0, 0, 0, 0, 0, 0]},
-            "1 item has another vector in the search graph (07)",
+            "1 item has another vector in the ANN index (07)",
         ),
-        ({"half": None}, "1 item has its vector in the graph only (07)"),
-        ({"half": "broken!"}, "1 item has its vector in the graph only (07)"),
+        ({"half": None}, "1 item has its vector in the ANN index only (07)"),
+        ({"half": "broken!"}, "1 item has its vector in the ANN index only (07)"),
         ({"key": 3}, "1 item shares its key with another"),
         ({"key": 1_000_000}, "the counter of keys stands at 30, and an item has 1,000,000"),
         ({"root": None}, "1 item lacks fields (07)"),

@@ -51,13 +51,13 @@ _WORDS = {
     "tokens": ("item is not found by its metadata", "items are not found by their metadata"),
     "half": ("item has no usable vector", "items have no usable vector"),
     "rebuilt": (
-        "item has its vector in the graph only",
-        "items have their vectors in the graph only",
+        "item has its vector in the ANN index only",
+        "items have their vectors in the ANN index only",
     ),
-    "graph": ("item is not in the search graph", "items are not in the search graph"),
+    "graph": ("item is not in the ANN index", "items are not in the search graph"),
     "differ": (
-        "item has another vector in the search graph",
-        "items have other vectors in the search graph",
+        "item has another vector in the ANN index",
+        "items have other vectors in the ANN index",
     ),
     "misplaced": (
         "document repeats the id of an item under another key",
@@ -80,7 +80,7 @@ _DONE = {
 
 @dataclass(slots=True)
 class _Found:
-    """What a walk has found: ids by what is wrong, and what would mend it."""
+    """What a walk has found: ids by what is wrong, and what would repair it."""
 
     ids: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _WORDS})
     waiting: list[str] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Inspection:
     whole: bool
 
     def run(self, *, repair: bool) -> list[str]:
-        """Return what is wrong, as sentences; with ``repair``, mend what can be mended."""
+        """Return what is wrong, as sentences; with ``repair``, repair what can be repaired."""
         for reader in (self.items, self.side.reader):  # others need not have done so
             reader.refresh()
         problems = [*self._fields(), *self._strangers()]
