@@ -54,7 +54,7 @@ _WORDS = {
         "item has its vector in the ANN index only",
         "items have their vectors in the ANN index only",
     ),
-    "graph": ("item is not in the ANN index", "items are not in the search graph"),
+    "graph": ("item is not in the ANN index", "items are not in the ANN index"),
     "differ": (
         "item has another vector in the ANN index",
         "items have other vectors in the ANN index",
