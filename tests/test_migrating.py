@@ -61,6 +61,22 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Collection]:
 everywhere = pytest.mark.parametrize("shop", KINDS, indirect=True)
 
 
+@everywhere
+def test_what_was_said_of_an_image_that_has_gone_comes_back_with_it(
+    shop: Collection, pictures: Path, other: OnnxEncoder, tmp_path: Path
+) -> None:
+    address = address_of(shop)
+    (pictures / "1.png").rename(tmp_path / "gone.png")
+    report = migrating.migrate(shop, other)
+    assert len(report.lost) == 1
+    with again(address, other) as new:
+        migrating.drop_old(new)
+        assert [(one.item.id, one.item.label) for one in new.missing()] == [("1.png", "mug")]
+        (tmp_path / "gone.png").rename(pictures / "1.png")
+        assert new.index(pictures).restored == 1
+        assert new.get("1.png").label == "mug"
+
+
 def address_of(shop: Collection) -> str:
     return shop.info().address
 

@@ -41,6 +41,7 @@ __all__ = [
     "Arrivals",
     "Carried",
     "carry_words",
+    "copy_as_missing",
     "forget",
     "mark_missing",
     "missing",
@@ -226,6 +227,19 @@ def mark_missing(store: Store, ids: Sequence[str], *, moved: Collection[str] = (
         gone += store.items.delete(part)
         manual_edits.forget_edits(store, list(hands))
     return gone
+
+
+def copy_as_missing(source: Store, target: Store, items: Sequence[Item]) -> None:
+    """Keep what ``source`` says of items that ``target`` cannot have, as missing items of that."""
+    since = time.time()
+    for part in _parts(items):
+        ids = [item.id for item in part]
+        hands = manual_edits.read_edits(source, ids)
+        rows = [_missing_row(item, hands.get(item.id, NOTHING), since) for item in part]
+        target.table(TABLE).put(rows)
+        small = source.thumbnails.get(ids)
+        target.table(THUMBNAILS).put([_thumbnail_row(one, kept) for one, kept in small.items()])
+        manual_edits.forget_edits(target, list(hands))
 
 
 def forget(store: Store, ids: Sequence[str]) -> int:

@@ -25,6 +25,7 @@ from lookalike.core.records import (
 )
 from lookalike.errors import CollectionError, CollectionNotFoundError, SourceError
 from lookalike.images.limits import Limits
+from lookalike.indexing.missing import copy_as_missing
 from lookalike.indexing.pipeline import index_entries
 from lookalike.indexing.unfinished import abandon
 from lookalike.moving.transfer import (
@@ -65,8 +66,8 @@ class MigrateReport:
 
     ``encoded`` images were read, ``reused`` took the vector of an exact copy, ``told`` and
     ``removed`` followed changes of the live collection. ``lost`` items have no image that can be
-    used; they are in the old collection alone, which is called ``kept`` now. ``left`` settings must
-    be made anew. ``items`` are in the new one.
+    used; they are missing items of the new collection, and in the old one, which is called ``kept``
+    now. ``left`` settings must be made anew. ``items`` are in the new one.
     """
 
     encoded: int = 0
@@ -130,6 +131,9 @@ def migrate(
             copy_settings(old, build.new, names=_MOVED)
             copy_skips(old, build.new)
             copy_side_tables(old, build.new, mirror=True)
+            pairs = paired(old.items.scan(), build.new.items.scan()) if build.lost else ()
+            lost = [item for item, there in pairs if item is not None and there is None]
+            copy_as_missing(old, build.new, lost)
             build.new.settings.set(
                 settings_keys.NEIGHBOURS, old.settings.get(settings_keys.NEIGHBOURS)
             )  # how many, not which
