@@ -22,7 +22,13 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 import lookalike
 from conftest import painted
@@ -131,7 +137,11 @@ class Nothing(RuleBasedStateMachine):
         assert told.code == 0, told
         self.write_table()
         assert self.run("index", self.list, "--json").code == 0
-        if self.kind == "embedded":  # somebody keeps things there too, from now on
+
+    @initialize(shared=st.booleans())
+    def share_the_folder(self, *, shared: bool) -> None:
+        """Somebody keeps files in the collection's folder too, or nobody does."""
+        if shared and self.kind == "embedded":
             self.own(Path(self.address) / "diary.txt", b"today")
             self.own(Path(self.address) / "holiday/1.png", (self.photos / "a.png").read_bytes())
 
@@ -410,9 +420,11 @@ class Nothing(RuleBasedStateMachine):
             "migrate", "--yes", "--json", "--encoder", self.cards[1 - self.encoder],
             *(["--drop-old"] if drop else []),
         )  # fmt: skip
-        if told.error is not None:
+        if any(path.is_relative_to(Path(self.address)) for path in self.files):
+            assert told.error is not None, told  # the folder holds what is not the collection's
             self.check()
             return
+        assert told.error is None, told
         assert told.code == 0, told
         self.encoder = 1 - self.encoder
         after, missing = self.state()
