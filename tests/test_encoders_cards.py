@@ -128,9 +128,14 @@ def test_the_fingerprint_of_the_default_encoder_is_kept() -> None:
 
 
 def test_the_example_in_the_docs_is_a_sound_card(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    example, data = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "card.toml").write_text(example, encoding="utf-8")
-    assert read_card(tmp_path / "card.toml").output.pooling == "avg"
+    card = read_card(tmp_path / "card.toml")
+    assert card.output.pooling == "avg"
+    assert not card.weights.data
+    (tmp_path / "card.toml").write_text(f"{example}\n{data}", encoding="utf-8")
+    ((name, _),) = read_card(tmp_path / "card.toml").weights.data
+    assert name == "net.onnx.data"
 
 
 @pytest.mark.parametrize("record", [ModelCard, Weights, Input, Output, PatchMap, Logits])

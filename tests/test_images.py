@@ -723,8 +723,8 @@ def test_the_transparent_parts_of_an_array_become_white() -> None:
         (np.full((3, 4), np.nan), "from 0 to 1"),
     ],
 )
-def test_arrays_that_are_no_picture_say_why(array: NDArray[np.uint8], words: str) -> None:
-    with pytest.raises(ValueError, match="picture") as caught:
+def test_arrays_that_are_no_image_say_why(array: NDArray[np.uint8], words: str) -> None:
+    with pytest.raises(ValueError, match="image") as caught:
         from_array(array)
 
     assert words in str(caught.value)

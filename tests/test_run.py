@@ -378,7 +378,7 @@ def test_a_failure_is_one_message_and_exit_code_1(
     load("categories: {by: season}\n")
     done = command("run", "shop.yaml", "--quiet")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: categories: at least 2 different labels")
+    assert done.stderr.startswith("error: categories: training needs at least 2 different labels")
     assert done.stderr.count("\n") == 1
     assert done.stdout.splitlines()[-1].strip().startswith("1 done, 1 failed, in")
 
