@@ -574,3 +574,23 @@ def test_the_database_is_known_as_ours_from_its_first_moment(tmp_path: Path) -> 
     shutil.copytree(old.parent, tmp_path / "killed")
     db.close()
     assert own_files.holds_collection(tmp_path / "killed")
+
+
+def test_files_that_a_service_renames_meanwhile_are_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration looks at a folder while uploads come and go there."""
+    folder = tmp_path / "shop" / "uploads" / ("a" * 24)
+    folder.mkdir(parents=True)
+    gone = folder / f"{'b' * 16}.part"
+    there = folder / f"{'c' * 24}.jpg"
+    there.write_bytes(b"image")
+    monkeypatch.setattr(
+        own_files,
+        "_entries",
+        lambda path: [gone, there] if path == folder else sorted(path.iterdir()),
+    )
+    assert list(own_files.other_files(tmp_path / "shop")) == []
+    (folder / "letter.txt").touch()
+    monkeypatch.undo()
+    assert list(own_files.other_files(tmp_path / "shop")) == [f"uploads/{'a' * 24}/letter.txt"]

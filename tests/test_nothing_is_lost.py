@@ -578,7 +578,8 @@ def _reindexed(store: ServerStore, ask: Callable[..., Any]) -> None:
         for source, target in ((index, aside), (aside, index)):
             if target == index:
                 ask("DELETE", f"/{index}")
-            ask("PUT", f"/{target}", body)
+            # An alias goes with its index: who replaces the index has to bring it along.
+            ask("PUT", f"/{target}", body | {"aliases": made["aliases"] if target == index else {}})
             copy = {"source": {"index": source}, "dest": {"index": target}}
             ask("POST", "/_reindex?refresh=true", copy)
         ask("DELETE", f"/{aside}")

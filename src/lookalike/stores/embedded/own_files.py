@@ -105,7 +105,7 @@ def upload_files(uploads: Path) -> list[Path]:
         file
         for folder in _entries(uploads)
         if _UPLOAD_FOLDER.fullmatch(folder.name) and _is_folder(folder)
-        for file in _entries(folder)
+        for file in _entries_if_there(folder)
         if is_upload(f"{folder.name}/{file.name}") and _is_file(file)
     ]
 
@@ -130,21 +130,31 @@ def size(folder: Path) -> int:
 
 def other_files(folder: Path) -> Iterator[str]:
     """Names in ``folder``, and in its uploads, that are not lookalike's; without systems' own."""
-    own = {path for path in own_files(folder) if path.parent == folder}
+    # Each entry is judged by itself: a service writes and renames files at the same time.
+    named = {MANIFEST, *(_DATABASE_FILES if _is_ours(folder / DATABASE) else ())}
     for path in _entries(folder):
         if path.name == UPLOADS and _is_folder(path):
-            kept = set(upload_files(path))
             for below in _entries(path):
                 if _UPLOAD_FOLDER.fullmatch(below.name) and _is_folder(below):
                     yield from (
                         f"{UPLOADS}/{below.name}/{file.name}"
-                        for file in _entries(below)
-                        if file not in kept and not _is_system_file(file)
+                        for file in _entries_if_there(below)
+                        if _is_other(file, named=is_upload(f"{below.name}/{file.name}"))
                     )
-                elif not _is_system_file(below):
+                elif _is_other(below, named=False):
                     yield f"{UPLOADS}/{below.name}"
-        elif path not in own and not _is_system_file(path):
+        elif _is_other(path, named=path.name in named or bool(_GRAPH.fullmatch(path.name))):
             yield path.name
+
+
+def _is_other(path: Path, *, named: bool) -> bool:
+    """Whether an entry is somebody else's; ``named``: its name is one that lookalike gives.
+
+    What has vanished since it was listed is nobody's.
+    """
+    if not os.path.lexists(path) or _is_system_file(path):
+        return False
+    return not (named and (_is_file(path) or not os.path.lexists(path)))
 
 
 def check_new(folder: Path, *, what: str = "no collection is made there") -> None:
@@ -271,6 +281,14 @@ def _reading(path: Path, *options: str) -> sqlite3.Connection:
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
+
+
+def _entries_if_there(folder: Path) -> list[Path]:
+    """Return the entries of a folder that a service may remove at the same time."""
+    try:
+        return _entries(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _is_file(path: Path) -> bool:
