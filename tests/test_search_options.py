@@ -297,3 +297,20 @@ def test_the_client_sends_filters_as_text(live: Live) -> None:
         condition = lookalike.SearchOptions(where="label=mug").condition
         with pytest.raises(ValueError, match="takes a filter as text"):
             remote.similar("0.png", where=condition)
+
+
+def test_an_item_has_no_vote_on_its_own_category(
+    tmp_path: Path, card: Path, paint: Callable[[Path, int], Path]
+) -> None:
+    for number in range(4):
+        paint(tmp_path / "images" / f"{number}.png", number)
+    with lookalike.open(tmp_path / "shop", encoder=card, create=True) as shop:
+        shop.index(tmp_path / "images")
+        shop.label(["0.png"], "unique")
+        shop.label(["1.png", "2.png", "3.png"], "mug")
+        for found in (
+            shop.similar("0.png", category="auto"),
+            shop.search(tmp_path / "images" / "0.png", category="auto"),
+        ):
+            assert found.category is not None
+            assert [one.label for one in found.category.predictions] == ["mug"]

@@ -16,7 +16,7 @@ from lookalike import images
 from lookalike.collection_info import CollectionInfo, Description, describe, list_skipped, read_info
 from lookalike.core import manual_edits, settings_keys
 from lookalike.core import notes as reasons
-from lookalike.core.filters import FIELDS, Condition, parse
+from lookalike.core.filters import FIELDS, Condition, to_condition
 from lookalike.core.ids import check_id, is_text
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Catalogue, Encoder, Prepared, Store
@@ -414,11 +414,11 @@ class Collection:
 
     def count(self, where: str | Condition | None = None) -> int:
         """Return how many items there are, or how many meet a filter."""
-        return self._store.search.count(_condition(where))
+        return self._store.search.count(to_condition(where))
 
     def items(self, where: str | Condition | None = None) -> Iterator[Item]:
         """Yield items by ascending id, all or those that meet a filter."""
-        return self._store.items.scan(_condition(where))
+        return self._store.items.scan(to_condition(where))
 
     def sample(self, k: int, *, seed: int = 0, where: str | Condition | None = None) -> list[Item]:
         """Return ``k`` random items that meet a filter; of exact duplicates only one.
@@ -427,7 +427,7 @@ class Collection:
         than ``k`` are returned only when there are not that many. Raise ``ValueError`` for ``k``
         below 1.
         """
-        return sample(self._store, k, seed=seed, where=_condition(where))
+        return sample(self._store, k, seed=seed, where=to_condition(where))
 
     def facets(
         self, field: str, where: str | Condition | None = None, *, limit: int = 100
@@ -437,7 +437,7 @@ class Collection:
 
         Each element of a list counts. Raise ``FilterError``.
         """
-        return self._store.search.facets(field, _condition(where), limit=limit)
+        return self._store.search.facets(field, to_condition(where), limit=limit)
 
     def notes(
         self, where: str | Condition | None = None, *, field: str | None = None
@@ -446,7 +446,7 @@ class Collection:
 
         They are empty where some item does. Raise ``FilterError``.
         """
-        condition = _condition(where)
+        condition = to_condition(where)
         if field is None:
             return reasons.explain_filter(self._store, condition)
         return reasons.explain_field(self._store, field, condition)
@@ -596,12 +596,6 @@ class Collection:
         if error is not None:
             abandon(self._store)
         self.close()
-
-
-def _condition(where: str | Condition | None) -> Condition | None:
-    if isinstance(where, str):
-        return parse(where) if where.strip() else None
-    return where
 
 
 def _check_texts(ids: Iterable[str]) -> None:

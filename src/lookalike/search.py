@@ -21,7 +21,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.core import notes
-from lookalike.core.filters import Condition, all_of, parse
+from lookalike.core.filters import Condition, all_of, to_condition
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import Vector, mixed, reaches, unit_rows
 from lookalike.errors import ItemNotFoundError, UnreadableImageError
@@ -123,10 +123,7 @@ class SearchOptions:
             raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")
         if isinstance(self.collapse, bool):
             object.__setattr__(self, "collapse", "exact" if self.collapse else None)
-        where = self.where
-        if isinstance(where, str):
-            where = parse(where) if where.strip() else None
-        object.__setattr__(self, "condition", where)
+        object.__setattr__(self, "condition", to_condition(self.where))
 
     @classmethod
     def names(cls) -> list[str]:
@@ -387,13 +384,11 @@ class _Search:
             least = options.min_score
             hits = [hit for hit in found if least is None or reaches(hit.score, least)]
             said: tuple[Note, ...] = ()
-            best = found[0] if found and not hits else None
         else:
             judged = scale.match_hits(
                 found, min_match=options.min_match, min_score=options.min_score
             )
             hits, matches, said = list(judged.hits), judged.matches, judged.notes
-            best = found[0] if found and not hits else None
         if not said:
             said = notes.explain_search(
                 self._store,
@@ -407,7 +402,7 @@ class _Search:
             hits,
             notes=said,
             left_out=tuple(self._own_ids),
-            best=best,
+            best=found[0] if found and not hits else None,
             matches=matches,
             scale=scale,
             category=choice,
@@ -481,7 +476,12 @@ class _Search:
     def _vector(self) -> Encoded:
         if self._encoded is None:
             assert self._item_id is not None  # noqa: S101 - the only query that is not encoded
-            self._encoded = Encoded(vector=self._store.items.vectors([self._item_id])[0])
+            # Where labels are voted for, the item itself must not be among those that vote.
+            voted = self._options.category != "off"
+            self._encoded = Encoded(
+                vector=self._store.items.vectors([self._item_id])[0],
+                item=self._collection.get(self._item_id) if voted else None,
+            )
         return self._encoded
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "Value",
     "all_of",
     "parse",
+    "to_condition",
     "value_of",
 ]
 
@@ -112,6 +113,13 @@ class Or:
 
 
 Condition: TypeAlias = Compare | In | Exists | Not | And | Or
+
+
+def to_condition(where: str | Condition | None) -> Condition | None:
+    """Return a filter as a condition; blank text is none. Raise ``FilterError``."""
+    if isinstance(where, str):
+        return parse(where) if where.strip() else None
+    return where
 
 
 def all_of(*conditions: Condition | None) -> Condition | None:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from lookalike.collection import Collection
-from lookalike.core.filters import parse
+from lookalike.core.filters import to_condition
 from lookalike.core.records import Json, Note
 from lookalike.encoders import available_encoders
 from lookalike.output.json_documents import notes_json, when
@@ -172,7 +172,7 @@ async def facets(
 
 
 def _facets(shop: Collection, fields: list[str], where: str | None, limit: int) -> dict[str, Json]:
-    condition = parse(where) if where and where.strip() else None
+    condition = to_condition(where)
     found: list[Json] = []
     notes: dict[str, Note] = {}
     for field in fields:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from lookalike.collection import Collection
-from lookalike.core.filters import Compare, Condition, Value, all_of, parse
+from lookalike.core.filters import Compare, Condition, Value, all_of, to_condition
 from lookalike.core.ids import check_id
 from lookalike.core.records import Item, Json
 from lookalike.errors import ImageError, ItemNotFoundError
@@ -78,7 +78,7 @@ async def list_items(
 
     ``total`` is null where items were not counted, which takes longer than the page itself.
     """
-    condition = parse(where) if where and where.strip() else None
+    condition = to_condition(where)
     if sample is not None:
         return await in_thread(_sample, service, opened, condition, sample, seed)
     items = await in_thread(_page, opened.aside, condition, after, limit + 1)
