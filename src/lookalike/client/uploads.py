@@ -18,7 +18,7 @@ from lookalike.errors import (
     NotAnImageError,
     UnreadableImageError,
 )
-from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart
+from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart, is_vector
 
 __all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]
 
@@ -27,9 +27,8 @@ _BATCH_BYTES = 64 * 2**20  # a quarter of it
 
 
 def is_image(source: object) -> TypeGuard[ImageSource]:
-    """Say whether a part of a query is an image, rather than an item or a vector."""
-    is_vector = isinstance(source, np.ndarray) and source.ndim == 1
-    return not is_vector and not isinstance(source, ItemRef | Encoded)
+    """Return whether a part of a query is an image, rather than an item or an embedding."""
+    return not is_vector(source) and not isinstance(source, ItemRef | Encoded)
 
 
 def part_json(part: QueryPart) -> dict[str, Json]:

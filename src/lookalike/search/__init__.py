@@ -1,0 +1,42 @@
+"""Search: what is asked, and the one engine that carries it out for every way in.
+
+    options = SearchOptions(k=5, where="price<20")
+    results = run(shop, Query.of("query.jpg"), options)
+
+``Collection``, the client, the command line, the service, run files and Django build a ``Query``
+and ``SearchOptions``. Only this folder decides what is left out, folded, widened or asked again.
+"""
+
+from lookalike.search.engine import run
+from lookalike.search.options import Collapse, SearchKeywords, SearchOptions
+from lookalike.search.parts import bytes_of
+from lookalike.search.query import (
+    Encoded,
+    ImageSource,
+    ItemRef,
+    Query,
+    QueryLike,
+    QueryPart,
+    feedback,
+    is_vector,
+    liked_and_disliked,
+)
+from lookalike.search.results import Results
+
+__all__ = [
+    "Collapse",
+    "Encoded",
+    "ImageSource",
+    "ItemRef",
+    "Query",
+    "QueryLike",
+    "QueryPart",
+    "Results",
+    "SearchKeywords",
+    "SearchOptions",
+    "bytes_of",
+    "feedback",
+    "is_vector",
+    "liked_and_disliked",
+    "run",
+]

@@ -1,0 +1,235 @@
+"""The one engine that carries out every search.
+
+parts → one unit vector → store.search → exclude the query → fold duplicates and groups
+      → k best → thresholds → Results
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from lookalike.core import notes
+from lookalike.core.filters import Condition, all_of
+from lookalike.core.records import Hit, Item, Note
+from lookalike.core.vectors import reaches
+from lookalike.search.options import SearchOptions
+from lookalike.search.parts import check_parts, encode_part, mix
+from lookalike.search.query import Encoded, Query
+from lookalike.search.results import Results
+
+if TYPE_CHECKING:
+    from lookalike.analysis.calibration import Calibration, Match
+    from lookalike.analysis.categories.category_search import CategoryChoice, CategoryRules
+    from lookalike.analysis.duplicates.collapsing import NearDuplicateFold
+    from lookalike.collection import Collection
+
+__all__ = ["run"]
+
+_WIDEN = 4  # times as many hits are asked for when too few are left of those that came
+
+
+def run(
+    collection: "Collection",
+    query: Query,
+    options: SearchOptions,
+    *,
+    scale: "Calibration | None" = None,
+    rules: "CategoryRules | None" = None,
+) -> Results:
+    """Carry out a search; all that ``search`` and ``similar`` do is done here.
+
+    ``scale`` is the calibration that gives each result its match level. Without one, levels are
+    looked up, or measured, only for ``min_match``. ``rules`` are the finer settings of a category
+    search (``analysis.categories.search``).
+
+    Raise ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``,
+    ``CollectionError`` for a category that no item has, ``EncoderError`` and ``StoreError``, and
+    ``ValueError`` for a query without parts or whose parts cancel out.
+    """
+    if not query.parts:
+        raise ValueError("the query has no parts; give an image, an item or a vector")
+    if collection.store.bound() is None:
+        check_parts(collection, query)
+        return Results(notes=notes.explain_filter(collection.store, None))
+    return _Search(collection, query, options).results(scale, rules)
+
+
+class _Found(NamedTuple):
+    """Hits that a store proposes, best first: all that there are when ``complete``.
+
+    Without ``more``, asking for a greater number finds no others although they may exist.
+    """
+
+    hits: list[Hit]
+    complete: bool
+    more: bool = True
+
+
+_Find: TypeAlias = Callable[[int], _Found | None]
+
+
+class _Search:
+    """One search of one collection."""
+
+    def __init__(self, collection: "Collection", query: Query, options: SearchOptions) -> None:
+        self._collection = collection
+        self._store = collection.store
+        self._options = options
+        self._folded: Mapping[str, int] | None = None
+        own: list[Item] = []
+        # An item alone needs no more than its id, where the neighbour table has its list.
+        self._item_id = query.item_id
+        self._encoded: Encoded | None = None
+        if self._item_id is None:
+            encoded = [encode_part(collection, part) for part in query.parts]
+            self._encoded = mix(encoded, query.parts)
+            own = [one.item for one in encoded if one.item is not None]
+        elif options.per_group:
+            own = [collection.get(self._item_id)]
+        ids = {} if self._item_id is None else {self._item_id: None}
+        ids |= {item.id: None for item in own}
+        if options.include_self:
+            own, ids = [], {}
+        self._own_ids = ids
+        self._own_groups = {item.group for item in own if item.group and options.per_group}
+
+    def results(self, scale: "Calibration | None", rules: "CategoryRules | None") -> Results:
+        options, choice = self._options, None
+        if options.category == "off":
+            found = self._best(options.condition, options.k)
+        else:
+            from lookalike.analysis.categories import category_search  # noqa: PLC0415 - rarely used
+
+            found, choice = category_search.search_within(
+                self._collection,
+                self._vector(),
+                options.category,
+                find=lambda scope, k: self._best(all_of(scope, options.condition), k),
+                k=options.k,
+                mass=options.mass,
+                # Folding needs all of a scope; without it the nearest of all mostly suffice.
+                quick=not (options.exact or options.collapse or options.per_group),
+                rules=rules,
+            )
+        return self._judged(found, choice, scale)
+
+    def _judged(
+        self, found: Sequence[Hit], choice: "CategoryChoice | None", scale: "Calibration | None"
+    ) -> Results:
+        """Drop what is below the thresholds, and say what there is to say."""
+        options = self._options
+        if scale is None and options.min_match is not None:
+            from lookalike.analysis.calibration import get_calibration  # noqa: PLC0415 - only for a level
+
+            scale = get_calibration(self._collection)
+        matches: Sequence[Match | None] = ()
+        if scale is None:
+            least = options.min_score
+            hits = [hit for hit in found if least is None or reaches(hit.score, least)]
+            said: tuple[Note, ...] = ()
+        else:
+            judged = scale.match_hits(
+                found, min_match=options.min_match, min_score=options.min_score
+            )
+            hits, matches, said = list(judged.hits), judged.matches, judged.notes
+        if not said:
+            said = notes.explain_search(
+                self._store,
+                found=found,
+                kept=hits,
+                where=options.condition,
+                min_score=options.min_score,
+                per_group=options.per_group,
+            )
+        return Results(
+            hits,
+            notes=said,
+            left_out=tuple(self._own_ids),
+            best=found[0] if found and not hits else None,
+            matches=matches,
+            scale=scale,
+            category=choice,
+            folded=self._folded,
+        )
+
+    def _best(self, where: Condition | None, k: int) -> list[Hit]:
+        """Return the ``k`` best hits that meet a filter, the query left out and the rest folded."""
+        hits = None
+        if self._item_id is not None and self._own_ids:
+            hits = self._widen(self._table(self._item_id, where), k, spare=0)
+        if hits is None:
+            vector = self._vector().vector[None, :]
+            exact = self._options.exact
+
+            def search(ask: int) -> _Found:
+                (found,) = self._store.search.nearest(vector, k=ask, exact=exact, where=where)
+                return _Found(found, complete=len(found) < ask)
+
+            hits = self._widen(search, k, spare=max(len(self._own_ids), 1))
+        return hits or []
+
+    def _table(self, id: str, where: Condition | None) -> _Find:
+        """Return what reads the neighbour table; it gives ``None`` where only a search can say."""
+
+        def read(ask: int) -> _Found | None:
+            found = self._store.neighbours.get(id, k=ask, exact=self._options.exact, where=where)
+            if found is None:
+                return None
+            return _Found(found.hits, found.complete, more=len(found.hits) >= ask)
+
+        return read
+
+    def _widen(self, find: _Find, k: int, *, spare: int) -> list[Hit] | None:
+        """Ask for more until ``k`` of the hits are wanted; ``None`` where ``find`` cannot say."""
+        fold = self._fold(k)
+        ask = k + spare
+        while True:
+            found = find(ask)
+            if found is None:
+                return None
+            hits = self._wanted(found.hits)
+            if fold is not None:
+                hits = fold.look(hits)
+            if len(hits) >= k or found.complete:
+                self._folded = None if fold is None else fold.folded
+                return hits[:k]
+            if not found.more:
+                return None
+            ask *= _WIDEN  # the query, duplicates and items of one group took the places
+
+    def _wanted(self, hits: Sequence[Hit]) -> list[Hit]:
+        wanted = [
+            hit
+            for hit in hits
+            if hit.item.id not in self._own_ids and hit.item.group not in self._own_groups
+        ]
+        if self._options.collapse == "exact":  # near duplicates include them
+            wanted = _firsts(wanted, lambda item: item.digest)
+        if self._options.per_group:
+            wanted = _firsts(wanted, lambda item: (item.group, None if item.group else item.id))
+        return wanted
+
+    def _fold(self, k: int) -> "NearDuplicateFold | None":
+        if self._options.collapse != "near":
+            return None
+        from lookalike.analysis.duplicates.collapsing import NearDuplicateFold  # noqa: PLC0415 - rarely
+
+        return NearDuplicateFold(self._collection, k)
+
+    def _vector(self) -> Encoded:
+        if self._encoded is None:
+            assert self._item_id is not None  # noqa: S101 - the only query that is not encoded
+            # Where labels are voted for, the item itself must not be among those that vote.
+            voted = self._options.category != "off"
+            self._encoded = Encoded(
+                vector=self._store.items.vectors([self._item_id])[0],
+                item=self._collection.get(self._item_id) if voted else None,
+            )
+        return self._encoded
+
+
+def _firsts(hits: Sequence[Hit], key: Callable[[Item], object]) -> list[Hit]:
+    """Return the first hit of each kind."""
+    seen: dict[object, Hit] = {}
+    for hit in hits:
+        seen.setdefault(key(hit.item), hit)
+    return list(seen.values())

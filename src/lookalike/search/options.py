@@ -1,0 +1,90 @@
+"""Which results are wanted: ``SearchOptions``, the same in every way in."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, get_args
+
+from lookalike.core.filters import Condition, to_condition
+
+if TYPE_CHECKING:
+    from lookalike.analysis.calibration import Match
+
+__all__ = ["Collapse", "SearchKeywords", "SearchOptions"]
+
+Collapse: TypeAlias = Literal["exact", "near"]
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The fields of ``SearchOptions`` as keywords of ``search`` and ``similar``."""
+
+    k: int
+    min_score: float | None
+    min_match: "Match | None"
+    where: str | Condition | None
+    category: str
+    mass: float
+    per_group: bool
+    collapse: "Collapse | bool | None"
+    exact: bool
+    include_self: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """Which results are wanted. Every way in has these options, by these names.
+
+    - ``k``: how many results, 1 or more.
+    - ``min_score``: drop results with a lower cosine, in [-1, 1].
+    - ``min_match``: drop results below this calibrated level: ``strong``, ``fair`` or ``weak``.
+      With ``min_score`` the stricter of the two counts.
+    - ``where``: only items that meet a filter, as text or as a condition. It comes before the
+      search, so there are ``k`` results while ``k`` items meet it.
+    - ``category``: ``auto`` predicts the label and searches among its items; a label searches among
+      the items that have it; ``off`` searches everywhere. ``mass``, in (0, 1], is the probability
+      that the predicted labels must have together.
+    - ``per_group``: only the best item of each group.
+    - ``collapse``: one item stands for its ``exact`` duplicates, or for its ``near`` ones too.
+      ``True`` means ``exact``.
+    - ``exact``: compare with every vector instead of asking the ANN index.
+    - ``include_self``: keep the item that the query is.
+
+    Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
+    read.
+    """
+
+    k: int = 10
+    min_score: float | None = None
+    min_match: "Match | None" = None
+    where: str | Condition | None = None
+    category: str = "off"
+    mass: float = 0.9
+    per_group: bool = False
+    collapse: "Collapse | bool | None" = None
+    exact: bool = False
+    include_self: bool = False
+    condition: Condition | None = field(init=False, repr=False, compare=False)
+    """``where``, parsed."""
+
+    def __post_init__(self) -> None:
+        if type(self.k) is not int or self.k < 1:
+            raise ValueError(f"k is {self.k!r}, but must be a whole number of at least 1")
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise ValueError(f"min_score is {self.min_score}, but must be from -1 to 1")
+        if self.min_match not in (None, "strong", "fair", "weak"):
+            raise ValueError(f"min_match is {self.min_match!r}, but must be strong, fair or weak")
+        if not 0 < self.mass <= 1:
+            raise ValueError(f"mass is {self.mass}, but must lie above 0 and up to 1")
+        if self.collapse not in (None, True, False, *get_args(Collapse)):
+            raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")
+        if isinstance(self.collapse, bool):
+            object.__setattr__(self, "collapse", "exact" if self.collapse else None)
+        object.__setattr__(self, "condition", to_condition(self.where))
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of the options."""
+        return [one.name for one in fields(cls) if one.init]
+
+    @classmethod
+    def of(cls, options: Self | None, keywords: SearchKeywords) -> Self:
+        """Return options with keywords on top: what ``search`` and ``similar`` are called with."""
+        return cls(**keywords) if options is None else replace(options, **keywords)

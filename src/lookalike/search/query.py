@@ -1,0 +1,136 @@
+"""What is searched for: ``Query`` and its weighted parts."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.core.records import Item
+from lookalike.core.vectors import Vector
+from lookalike.images.cropping import Box
+
+__all__ = [
+    "Encoded",
+    "ImageSource",
+    "ItemRef",
+    "Query",
+    "QueryLike",
+    "QueryPart",
+    "feedback",
+    "is_vector",
+    "liked_and_disliked",
+]
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | Image.Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoded:
+    """An image that has been encoded, to be searched more than once.
+
+    ``vector`` (dim,) float32 has length 1. ``digest`` is of the image's bytes, if it had any.
+    ``item`` is the one whose file it is; it is left out of its own results.
+    """
+
+    vector: Vector
+    digest: str | None = None
+    item: Item | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRef:
+    """An item of the collection, as a query."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QueryPart:
+    """One part of a query.
+
+    ``source`` is an image (a path, the bytes of a file, a PIL image, an (h, w, 3) array), an
+    ``ItemRef``, something ``Encoded``, or a vector: an array of one dimension. ``crop`` (left, top,
+    right, bottom), each in [0, 1] of the upright image, takes a part of it. ``weight`` is how much
+    the part counts; below 0, results are less like it.
+    """
+
+    source: ImageSource | ItemRef | Encoded
+    weight: float = 1.0
+    crop: Box | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What is searched for: one part, or several that are mixed by weight."""
+
+    parts: tuple[QueryPart, ...]
+
+    @classmethod
+    def of(cls, query: "QueryLike", *, crop: Box | None = None) -> Self:
+        """Return a query of whatever ``search`` takes; ``crop`` takes a part of its one image."""
+        if isinstance(query, cls):
+            made = query
+        elif isinstance(query, QueryPart):
+            made = cls((query,))
+        elif isinstance(query, list | tuple):
+            made = cls(
+                tuple(one if isinstance(one, QueryPart) else QueryPart(source=one) for one in query)
+            )
+        else:
+            made = cls((QueryPart(source=query),))  # type: ignore[arg-type]
+        if crop is None:
+            return made
+        if len(made.parts) != 1 or made.parts[0].crop is not None:
+            raise ValueError("crop belongs to a query of one image; give each QueryPart its own")
+        return cls((replace(made.parts[0], crop=crop),))
+
+    @property
+    def item_id(self) -> str | None:
+        """The id of the item that the query is, where it is one whole item and nothing else."""
+        if len(self.parts) != 1:
+            return None
+        (part,) = self.parts
+        plain = isinstance(part.source, ItemRef) and part.crop is None and part.weight > 0
+        return part.source.id if plain and isinstance(part.source, ItemRef) else None
+
+
+QueryLike: TypeAlias = (
+    ImageSource
+    | ItemRef
+    | Encoded
+    | QueryPart
+    | Query
+    | Sequence["QueryPart | ItemRef | ImageSource"]
+)
+
+
+def liked_and_disliked(liked: int, disliked: int, *, alone: bool) -> tuple[float, float]:
+    """Return the weight of each part that is liked and of each that is disliked.
+
+    Beside a query of weight 1, what is liked weighs 0.75 together and what is disliked -0.5;
+    ``alone``, without a query, what is liked weighs 1. Manning, Raghavan and Schütze (Introduction
+    to Information Retrieval, 2008, 9.1.1) advise 0.75 and 0.15; on images more of the second is
+    better (docs/decisions/0016-service.md).
+    """
+    return (1.0 if alone else 0.75) / max(liked, 1), -0.5 / max(disliked, 1)
+
+
+def feedback(
+    positive: Sequence[ImageSource | ItemRef], negative: Sequence[ImageSource | ItemRef]
+) -> list[QueryPart]:
+    """Return the parts that what is liked and disliked adds to a query of weight 1."""
+    liked, disliked = liked_and_disliked(len(positive), len(negative), alone=False)
+    return [
+        QueryPart(source=source, weight=weight)
+        for sources, weight in ((positive, liked), (negative, disliked))
+        for source in sources
+    ]
+
+
+def is_vector(source: object) -> bool:
+    """Return whether a source is an embedding: an array of one dimension."""
+    return isinstance(source, np.ndarray) and source.ndim == 1
