@@ -168,7 +168,7 @@ def main() -> None:
     cost = f"{learned.seconds:,.0f} s ({busy:,.0f} s of processor time, {given.threads} threads)"
     report.notes = [
         f"{pictures.source}: {', '.join(f'{count:,} {side}' for side, count in counts.items())}",
-        f"learned {learned.labels} labels from {learned.pictures:,} images in {cost}",
+        f"learned {learned.labels} labels from {learned.images:,} images in {cost}",
         f"chosen: {learned.share:.0%} of the way to epoch {learned.best}",
         f"torch {importlib.metadata.version('torch')}",
     ]

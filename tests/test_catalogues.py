@@ -147,7 +147,7 @@ def test_columns_and_the_folder_of_pictures_can_be_said(tmp_path: Path) -> None:
     table = tmp_path / "t.tsv"
     table.write_text("what\twhere\nmug\ta.png\n")
     columns = {"file": "where", "label": "what"}
-    entries, _ = split(Table(table, pictures=tmp_path / "elsewhere", columns=columns))
+    entries, _ = split(Table(table, root=tmp_path / "elsewhere", columns=columns))
     assert entries["a.png"].label == "mug"
     with pytest.raises(SourceError, match=r"which column names the image's file\? It has what"):
         split(Table(table))

@@ -834,7 +834,7 @@ def test_a_product_tree_is_learned_and_searched_level_by_level(
     (tmp_path / "product_tree.json").write_text(json.dumps(tree))
     with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
         catalogue = open_catalogue(
-            tmp_path / "train.json", "imaterialist", pictures=tmp_path / "pictures"
+            tmp_path / "train.json", "imaterialist", root=tmp_path / "pictures"
         )
         assert shop.index(catalogue).indexed == 48
         report = categories.train(shop, by, levels=by == "category_path")

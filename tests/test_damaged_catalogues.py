@@ -286,12 +286,12 @@ def test_a_json_catalogue_that_became_nothing_removes_nothing(
     path = pictures / "train.json"
     whole = {"images": [{"id": f"{n}.png", "class": "7", "url": "u"} for n in range(9)]}
     path.write_text(json.dumps(whole))
-    shop.index(open_catalogue(path, "imaterialist", pictures=pictures))
+    shop.index(open_catalogue(path, "imaterialist", root=pictures))
     path.write_text(content)
     with pytest.raises(SourceError):
-        shop.index(open_catalogue(path, "imaterialist", pictures=pictures))
+        shop.index(open_catalogue(path, "imaterialist", root=pictures))
     path.write_text('{"images": []}')
-    catalogue = open_catalogue(path, "imaterialist", pictures=pictures)
+    catalogue = open_catalogue(path, "imaterialist", root=pictures)
     assert shop.index(catalogue).held_back == 9
     path.write_text(json.dumps(whole)[:-50])
     for report in (shop.index(catalogue, allow_removals=True), pruning.prune(shop, catalogue)):
@@ -309,9 +309,7 @@ def test_half_of_the_annotations_change_no_label(
     labels = [{"image_id": n, "label_id": label} for n in range(6) for label in (n, 50)]
     text = json.dumps({"images": images, "annotations": labels})
     (tmp_path / "train.json").write_text(text)
-    catalogue = open_catalogue(
-        tmp_path / "train.json", "imaterialist", pictures=tmp_path / "images"
-    )
+    catalogue = open_catalogue(tmp_path / "train.json", "imaterialist", root=tmp_path / "images")
     shop.index(catalogue)
     before = list(shop)
     (tmp_path / "train.json").write_text(text[: text.rindex('"label_id"')])

@@ -281,7 +281,7 @@ def test_with_pictures_the_files_are_named_by_the_id(tmp_path: Path) -> None:
         (FURNITURE, "1.jpg", 5),
     ):
         file = write(tmp_path / "train.json", content)
-        catalogue = IMaterialist(file, pictures=tmp_path / "pics")
+        catalogue = IMaterialist(file, root=tmp_path / "pics")
         assert catalogue.root == tmp_path / "pics"
         (one,), _ = split(catalogue)
         assert (one.image, one.path) == (tmp_path / "pics" / name, name)
@@ -294,7 +294,7 @@ def test_a_file_outside_the_pictures_is_never_named(tmp_path: Path) -> None:
     names = ["../x.jpg", "/etc/passwd", "..", ".", "a\\b", "a\0b", "a/b"]
     images = [{"id": name, "class": 1} for name in [*names, "fine.jpg"]]
     file = write(tmp_path / "train.json", {"images": images})
-    entries, odd = split(IMaterialist(file, pictures=tmp_path))
+    entries, odd = split(IMaterialist(file, root=tmp_path))
     assert [(entry.id, entry.stamp) for entry in entries] == [("fine.jpg", None)]
     assert len(odd) == len(names)
     assert odd[0][1] == "id '../x.jpg' is not the name of a file"
@@ -682,15 +682,15 @@ def test_a_list_of_that_name_alone_is_no_data_set(tmp_path: Path) -> None:
 def test_an_option_of_another_format_is_refused(tmp_path: Path) -> None:
     root = stanford(tmp_path)
     with pytest.raises(SourceError) as caught:
-        open_catalogue(root, "stanford-online-products", pictures=tmp_path)
+        open_catalogue(root, "stanford-online-products", root=tmp_path)
     assert str(caught.value) == (
         f"--root is for imaterialist and table; {root} is read as stanford-online-products"
     )
     with pytest.raises(SourceError, match="--no-such is no catalogue's"):
         open_catalogue(root, "imaterialist", no_such=1)
-    assert open_catalogue(root, "stanford-online-products", pictures=None).root == root
+    assert open_catalogue(root, "stanford-online-products", root=None).root == root
     file = write(tmp_path / "train.json", PRODUCT)
-    assert open_catalogue(file, "imaterialist", pictures=root).root == root
+    assert open_catalogue(file, "imaterialist", root=root).root == root
 
 
 def test_every_format_is_known_by_the_name_that_it_has(tmp_path: Path) -> None:

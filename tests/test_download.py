@@ -478,14 +478,14 @@ def test_ids_that_fall_together_share_no_file(server: Server, tmp_path: Path) ->
 
 
 def test_a_file_that_is_not_ours_is_not_overwritten(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    mine = tmp_path / "pictures/a.jpg"
+    (tmp_path / "images").mkdir()
+    mine = tmp_path / "images/a.jpg"
     mine.write_bytes(b"mine")
     row = one_status(tmp_path, server.url("ok"))
-    assert row.file == "pictures/x.jpg"
+    assert row.file == "images/x.jpg"
     download([entry("a", server.url("ok"))], tmp_path, politeness=FAST)
     assert mine.read_bytes() == b"mine"
-    assert str(rows(tmp_path)["a"].file).startswith("pictures/a-")
+    assert str(rows(tmp_path)["a"].file).startswith("images/a-")
 
 
 # --- runs --------------------------------------------------------------------------------------
@@ -506,21 +506,21 @@ def test_a_second_run_requests_nothing(server: Server, tmp_path: Path) -> None:
 def test_a_file_that_went_or_shrank_is_fetched_again(server: Server, tmp_path: Path) -> None:
     entries = [entry("a", server.url("ok/a")), entry("b", server.url("ok/b"))]
     download(entries, tmp_path, politeness=FAST)
-    (tmp_path / "pictures/a.jpg").unlink()
-    (tmp_path / "pictures/b.jpg").write_bytes(b"")
+    (tmp_path / "images/a.jpg").unlink()
+    (tmp_path / "images/b.jpg").write_bytes(b"")
     assert download(entries, tmp_path, politeness=FAST).downloaded == 2
-    assert files(tmp_path) == ["pictures/a.jpg", "pictures/b.jpg"]
+    assert files(tmp_path) == ["images/a.jpg", "images/b.jpg"]
     assert all((tmp_path / path).stat().st_size > 0 for path in files(tmp_path))
 
 
 def test_a_file_that_somebody_has_edited_since_stays(server: Server, tmp_path: Path) -> None:
     entries = [entry("a", server.url("ok/a"))]
     download(entries, tmp_path, politeness=FAST)
-    edited = tmp_path / "pictures/a.jpg"
+    edited = tmp_path / "images/a.jpg"
     edited.write_bytes(b"retouched by hand")
     assert download(entries, tmp_path, politeness=FAST).downloaded == 1
     assert edited.read_bytes() == b"retouched by hand"
-    assert str(rows(tmp_path)["a"].file).startswith("pictures/a-")
+    assert str(rows(tmp_path)["a"].file).startswith("images/a-")
     assert download(entries, tmp_path, politeness=FAST).already == 1
 
 
@@ -629,11 +629,11 @@ def test_an_error_of_the_catalogue_keeps_what_was_done(server: Server, tmp_path:
 
 
 def test_what_a_killed_run_left_half_written_is_swept(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures/.lookalike-part-0123").write_bytes(b"half")
-    (tmp_path / "pictures/note.txt").write_bytes(b"mine")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/.lookalike-part-0123").write_bytes(b"half")
+    (tmp_path / "images/note.txt").write_bytes(b"mine")
     one_status(tmp_path, server.url("ok"))
-    assert files(tmp_path) == ["pictures/note.txt", "pictures/x.jpg"]
+    assert files(tmp_path) == ["images/note.txt", "images/x.jpg"]
 
 
 def test_two_runs_into_one_folder_do_not_meet(server: Server, tmp_path: Path) -> None:
@@ -673,7 +673,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, server: Server) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
-    assert files(tmp_path) == ["pictures/first.jpg"]
+    assert files(tmp_path) == ["images/first.jpg"]
 
 
 # --- the record --------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _say(shop: Collection, said: dict[str, dict[str, Json]]) -> None:
 def _again(path: Path, pictures: Path, place: Path, tiny: OnnxEncoder) -> dict[str, Item]:
     """The items of a new collection that has indexed an exported file."""
     with lookalike.open(place, encoder=tiny, create=True) as other:
-        report = other.index(Table(path, pictures=pictures))
+        report = other.index(Table(path, root=pictures))
         assert report.skipped == ()
         return {item.id: item for item in other}
 

@@ -340,7 +340,9 @@ def weights(path: Path) -> dict[str, np.ndarray]:
 @pytest.fixture
 def train() -> Callable[[Config, float | None], dict[str, np.ndarray]]:
     """Trains, for so long or to the end, and returns the averaged weights."""
-    pytest.importorskip("torch", reason="PyTorch is not installed; pip install 'lookalike[train]'")
+    pytest.importorskip(
+        "torch", reason="PyTorch is not installed; pip install 'lookalike[finetune]'"
+    )
     from training.train import Run  # noqa: PLC0415 - loads PyTorch
 
     def run(config: Config, seconds: float | None) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ from lookalike.errors import CollectionError, EncoderError, ExportError
 from lookalike.sources.catalogues import open_catalogue
 
 torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed; pip install 'lookalike[train]' for these tests"
+    "torch", reason="PyTorch is not installed; pip install 'lookalike[finetune]' for these tests"
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -225,7 +225,7 @@ def test_a_training_ends_in_an_encoder_that_answers_better(drawn: Path, tmp_path
     assert report.card == to / "discs-encoder.toml"
     assert report.labels == 11
     assert report.new_labels == 1
-    assert report.pictures == 11 * 10
+    assert report.images == 11 * 10
     assert report.before.held is not None
     assert report.after.held is not None
     assert report.after.held.map > report.before.held.map + 0.05
@@ -274,7 +274,7 @@ def test_a_training_that_was_interrupted_comes_to_the_same_end(
     second = trained(to)
     assert not second.interrupted
     assert [one.number for one in second.epochs] == [1, 2, 3]
-    assert second.pictures == whole.pictures
+    assert second.images == whole.images
     assert whole.card is not None
     assert second.card is not None
     for name, array in weights_in(whole.card).items():
@@ -293,7 +293,7 @@ def test_another_share_is_written_without_learning_again(
     )
     assert all(one.reading for one in heard)
     assert report.share == 0.5
-    assert report.pictures == 110
+    assert report.images == 110
     half = weights_in(to / "e.toml")
     assert not np.array_equal(half["_conv_head.weight"], whole["_conv_head.weight"])
     assert np.array_equal(half["_conv_stem.weight"], whole["_conv_stem.weight"])
@@ -406,7 +406,7 @@ def test_groups_can_be_learned_and_stand_on_one_side(
     ]
     table.write_text("\n".join(["file,label,group", *lines]), encoding="utf-8")
     with lookalike.open(tmp_path / "shop", encoder=small, create=True) as shop:
-        shop.index(open_catalogue(table, "table", pictures=drawn))
+        shop.index(open_catalogue(table, "table", root=drawn))
         recipe = Recipe(epochs=1)
         report = training.finetune(shop, tmp_path / "e", by="group", base=small, recipe=recipe)
     assert report.labels + report.new_labels == 24

@@ -1,4 +1,4 @@
-"""Visual search: index pictures, hand in a picture, get the ones that look alike.
+"""Visual search: index images, search with an image, and get the most similar ones.
 
 import lookalike
 

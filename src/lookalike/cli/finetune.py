@@ -107,7 +107,7 @@ def finetune_command(
 
     Reads the images; the collection itself is not changed. A fifth of the images and a tenth of
     the labels are held out to measure the quality. Ctrl-C keeps the best result so far, and the
-    same command continues from there. Needs PyTorch: pip install 'lookalike[train]'
+    same command continues from there. Needs PyTorch: pip install 'lookalike[finetune]'
 
     \b
       lookalike finetune -c shop --to shop-encoder/ --minutes 30
@@ -199,7 +199,7 @@ def _print_report(report: "FinetuningReport") -> None:
     if not report.epochs:
         print_table(("", ""), [("encoder", "none: no epoch was finished")])
         return
-    data = f"{counted(report.labels, 'label')}, {counted(report.pictures, 'image')}"
+    data = f"{counted(report.labels, 'label')}, {counted(report.images, 'image')}"
     epochs = counted(len(report.epochs), "epoch")
     rows = [("trained on", f"{data} in {report.seconds:,.0f} s, {epochs}")]
     for what, was, now in _sides(report.before, report.after):

@@ -293,7 +293,7 @@ class Source(NamedTuple):
                     "read as a folder of images; set --format to read it as something else"
                 )
             return cls(plain(word), kind, path, kind)
-        catalogue = open_catalogue(path, kind, pictures=files, columns=columns, encoding=encoding)
+        catalogue = open_catalogue(path, kind, root=files, columns=columns, encoding=encoding)
         return cls(plain(word), kind, catalogue, _reads_as(catalogue))
 
 

@@ -49,9 +49,9 @@ def part_json(part: QueryPart) -> dict[str, Json]:
 def upload(query: ImageSource) -> tuple[bytes, str | None]:
     """Return an image's bytes, and its name for messages."""
     if isinstance(query, Image.Image):
-        return _png(images.from_image(query)), None
+        return _encode_png(images.from_image(query)), None
     if isinstance(query, np.ndarray):
-        return _png(images.from_array(query)), None
+        return _encode_png(images.from_array(query)), None
     if isinstance(query, bytes):
         return query, None
     path = os.fspath(query)
@@ -60,15 +60,15 @@ def upload(query: ImageSource) -> tuple[bytes, str | None]:
     return images.read(Path(os.path.expanduser(path))), path  # noqa: PTH111 - as Collection has it
 
 
-def _png(picture: images.DecodedImage) -> bytes:
+def _encode_png(decoded: images.DecodedImage) -> bytes:
     file = io.BytesIO()
-    picture.image.save(file, "PNG", compress_level=1, icc_profile=None)  # its colours are sRGB now
+    decoded.image.save(file, "PNG", compress_level=1, icc_profile=None)  # its colours are sRGB now
     return file.getvalue()
 
 
-def form(pictures: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, str]:
-    files = [("image", ("image", data, "application/octet-stream")) for data in pictures]
-    return urllib3.encode_multipart_formdata([*fields.items(), *files])
+def form(files: Sequence[bytes], fields: Mapping[str, str]) -> tuple[bytes, str]:
+    parts = [("image", ("image", data, "application/octet-stream")) for data in files]
+    return urllib3.encode_multipart_formdata([*fields.items(), *parts])
 
 
 def batches(

@@ -349,10 +349,10 @@ def _add_new(
         _note(batch, entry, before)
         batch.reuse.append((item, copy.vector))
     else:
-        picture = images.decode(file.data, limits=small.limits, at_least=encoder.decode_size)
-        prepared = encoder.prepare(picture.image)
-        small.add(digest, file.data, picture)
-        size = picture.width, picture.height
+        decoded = images.decode(file.data, limits=small.limits, at_least=encoder.decode_size)
+        prepared = encoder.prepare(decoded.image)
+        small.add(digest, file.data, decoded)
+        size = decoded.width, decoded.height
         item = _new_item(words, entry, digest, size, before)
         _note(batch, entry, before)
         batch.encode.append((item, prepared))

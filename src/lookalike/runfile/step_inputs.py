@@ -27,9 +27,9 @@ def open_sources(
         kind = recognise(path) if wanted.format == "auto" else wanted.format
         columns = wanted.columns.given()
         if kind != "folder":
-            pictures = loaded.place(wanted.root) if wanted.root else None
+            root = loaded.place(wanted.root) if wanted.root else None
             catalogue = open_catalogue(
-                path, kind, pictures=pictures, columns=columns, encoding=wanted.encoding
+                path, kind, root=root, columns=columns, encoding=wanted.encoding
             )
             found.append((word, kind, catalogue))
         elif wanted.root or columns or wanted.encoding:

@@ -6,7 +6,7 @@
     found = scale.match_hits(shop.search("query.jpg"), min_match="fair")
     print(found.hits, found.matches, found.nothing)
 
-A cosine of 0.6 is much among photographs of anything and little among shoes on white. So a sample
+A cosine of 0.6 is high among images of anything and low among shoes on white. So a sample
 of the collection says two things: how alike two of its images are by chance, and how alike a
 image is to its nearest. Exact duplicates and images of one group are passed over in both: they say
 how alike a product is to itself.

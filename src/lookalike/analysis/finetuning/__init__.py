@@ -5,8 +5,8 @@
     report = finetuning.finetune(shop, Path("shop-encoder"))
     print(report.before.new, report.after.new, report.card)
 
-Needs PyTorch (``pip install 'lookalike[train]'``), which is imported when fine-tuning starts. The
-encoder that it writes does not need PyTorch. See ``docs/fine-tuning.md``.
+Needs PyTorch (``pip install 'lookalike[finetune]'``), which is imported when fine-tuning starts.
+The encoder that it writes does not need PyTorch. See ``docs/fine-tuning.md``.
 """
 
 from lookalike.analysis.finetuning.finetune_encoder import finetune

@@ -90,7 +90,8 @@ def finetune(
     sides = split_items(classes, [_keys(item, by) for item in items], seed=seed)
     if find_spec("torch") is None:
         raise EncoderError(
-            "fine-tuning needs PyTorch, which is not installed; run: pip install 'lookalike[train]'"
+            "fine-tuning needs PyTorch, which is not installed; "
+            "run: pip install 'lookalike[finetune]'"
         )
     # Only now: it takes seconds to import, and every mistake above is found without it.
     from lookalike.analysis.finetuning.maps import Maps, front_of  # noqa: PLC0415 - loads onnx
@@ -122,14 +123,14 @@ def finetune(
                 found = run.go()
         written = None
         if found.arrays is not None:
-            taught = f"{found.pictures:,} images with {found.labels:,} labels"
+            taught = f"{found.images:,} images with {found.labels:,} labels"
             written = write_encoder(to, card, found.arrays, taught=taught)
     except OSError as error:
         raise ExportError(f"the encoder cannot be written to {to}: {error.strerror}") from error
     return FinetuningReport(
         card=written,
         base=card.name,
-        pictures=found.pictures,
+        images=found.images,
         labels=found.labels,
         new_labels=len(np.unique(classes[sides.new])),
         before=found.before,

@@ -129,14 +129,14 @@ class FinetuningReport:
     """What was learned, and what it is good for.
 
     ``card`` is the new encoder's, ``None`` when nothing better than the network as it was came
-    out. ``pictures`` of ``labels`` were learned from, and ``new_labels`` were held out whole.
+    out. ``images`` of ``labels`` were learned from, and ``new_labels`` were held out whole.
     ``best`` is the number of the best epoch; ``share`` how far the weights went towards its.
     ``interrupted``: stopped before the end; the next call goes on.
     """
 
     card: Path | None
     base: str
-    pictures: int
+    images: int
     labels: int
     new_labels: int
     before: SplitQuality

@@ -42,7 +42,7 @@ class FinetuningOutcome:
     """``arrays`` is the whole checkpoint; ``None`` when nothing was better than it was before."""
 
     arrays: Arrays | None
-    pictures: int
+    images: int
     labels: int
     before: SplitQuality
     after: SplitQuality
@@ -196,12 +196,12 @@ class FinetuningRun:
             self._tell(len(self._epochs) * len(learned), len(learned), None)
         return False
 
-    def _tell(self, done: int, pictures: int, loss: float | None) -> None:
+    def _tell(self, done: int, images: int, loss: float | None) -> None:
         self._progress(
             FinetuningProgress(
                 reading=False,
                 done=done,
-                total=self._recipe.epochs * pictures,
+                total=self._recipe.epochs * images,
                 loss=loss,
                 before=self._before,
                 epoch=self._epochs[-1] if self._epochs else None,
@@ -286,7 +286,7 @@ class FinetuningRun:
     ) -> FinetuningOutcome:
         return FinetuningOutcome(
             arrays=self._tail.arrays() if share else None,
-            pictures=self._taught[0],
+            images=self._taught[0],
             labels=self._taught[1],
             before=self._before,
             after=after,

@@ -34,7 +34,7 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
 }
 
 # What an option is called on the command line, where that is not its own name.
-_FLAGS = {"pictures": "--root", "columns": "--file-column and the like"}
+_FLAGS = {"root": "--root", "columns": "--file-column and the like"}
 
 
 def recognise(path: Path) -> str:

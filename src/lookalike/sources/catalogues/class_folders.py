@@ -42,5 +42,5 @@ class ClassFolders:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether this is Caltech-101: other class folders cannot be told from a photo archive."""
+    """Return whether this is Caltech-101. Other class folders look like any archive of folders."""
     return (path / _NO_CLASS).is_dir()

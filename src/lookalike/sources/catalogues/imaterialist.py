@@ -38,7 +38,7 @@ _NESTED = _Nested()
 
 
 class IMaterialist:
-    """Yield an entry for each of ``images``, to be downloaded or found below ``pictures``.
+    """Yield an entry for each of ``images``, to be downloaded or found below ``root``.
 
     Product 2019: ``id`` is the file's name, ``class`` the label. Furniture 2018: ``annotations``
     give the label by ``image_id``, and the file is ``<image_id>.jpg``. The Fashion variants write
@@ -54,12 +54,10 @@ class IMaterialist:
 
     format = "imaterialist"
 
-    def __init__(
-        self, path: Path, *, pictures: Path | None = None, tree: Path | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, root: Path | None = None, tree: Path | None = None) -> None:
         self.path = path
-        self.root = path.parent if pictures is None else pictures
-        self._pictures = pictures
+        self.root = path.parent if root is None else root
+        self._folder = root
         self._tree = tree
 
     def entries(self) -> Iterator[Entry | Skipped]:
@@ -115,17 +113,17 @@ class IMaterialist:
             metadata["category"] = list(names)
             metadata["category_path"] = "/".join(names)
         path = ""
-        picture: Path | Remote
-        if self._pictures is None:
-            picture = Remote(_urls(item.get("url")))
+        image: Path | Remote
+        if self._folder is None:
+            image = Remote(_urls(item.get("url")))
         else:
             path = one if key == "id" and isinstance(item["id"], str) else f"{one}.jpg"
-            picture = self._pictures / _inside(path)
+            image = self._folder / _inside(path)
         return Entry(
             id=one,
-            image=picture,
+            image=image,
             path=path,
-            stamp=stamp_of(picture) if isinstance(picture, Path) else None,
+            stamp=stamp_of(image) if isinstance(image, Path) else None,
             label=None if label is None else str(label),
             metadata=metadata or None,
             line=where,

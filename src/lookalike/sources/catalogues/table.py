@@ -33,7 +33,7 @@ Columns = Mapping[str, str | None]
 class Table:
     """A table of images: CSV, TSV, JSON lines or Parquet.
 
-    ``columns`` says which column is the ``file`` (a path below ``pictures``, by default the
+    ``columns`` says which column is the ``file`` (a path below ``root``, by default the
     table's folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by
     default the file or URL), the ``label`` and the ``group``; the usual names are found by
     themselves, whatever their case. All other columns are metadata. In CSV and TSV a value that
@@ -47,12 +47,12 @@ class Table:
         self,
         path: Path,
         *,
-        pictures: Path | None = None,
+        root: Path | None = None,
         columns: Columns | None = None,
         encoding: str | None = None,
     ) -> None:
         self.path = path
-        self.root = path.parent if pictures is None else pictures
+        self.root = path.parent if root is None else root
         self._resolved = self.root.resolve()
         self._wanted = dict(columns or {})
         self._encoding = encoding
@@ -95,23 +95,23 @@ class Table:
         said = {use: row.get(name) if name else None for use, name in columns.items()}
         try:
             named = {use: _text(use, said[use]) for use in ("id", "label", "group")}
-            picture, path = self._picture(said, columns)
+            image, path = self._read_image(said, columns)
         except ValueError as error:
             return Skipped(path=where, reason=str(error))
         used = {name for name in columns.values() if name}
-        own = path or (picture.urls[0] if isinstance(picture, Remote) else where)
+        own = path or (image.urls[0] if isinstance(image, Remote) else where)
         return Entry(
             id=named["id"] or own,
-            image=picture,
+            image=image,
             path=path,
-            stamp=stamp_of(picture) if isinstance(picture, Path) else None,
+            stamp=stamp_of(image) if isinstance(image, Path) else None,
             label=named["label"] or None,
             group=named["group"] or None,
             metadata=self._metadata(row, used),
             line=where,
         )
 
-    def _picture(
+    def _read_image(
         self, said: Mapping[str, Value], columns: Mapping[str, str | None]
     ) -> tuple[Path | bytes | Remote, str]:
         """Return the image and its path below the root; ``ValueError`` with the reason for none."""
@@ -170,10 +170,10 @@ def _swallows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
         if name is not None and _LINE_END.search(str(values[name]).strip()):
             return True
     names = list(values)
-    picture = columns["file"] or columns["url"]
-    if picture is None or len(names) != len(row.cells):
+    image_column = columns["file"] or columns["url"]
+    if image_column is None or len(names) != len(row.cells):
         return False
-    column = names.index(picture)
+    column = names.index(image_column)
     suffix = _suffix(row.cells[column])
 
     def names_image(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 __all__ = ["UNLABELLED", "candidates", "key_of", "slug", "suffix_of"]
 
-UNLABELLED = "pictures"
+UNLABELLED = "images"
 
 _LONGEST_LABEL = 80  # bytes of UTF-8; file systems allow 255 for a name
 _LONGEST_ID = 120  # leaves room for a hash, a suffix and the name while it is being written
@@ -55,9 +55,9 @@ def candidates(label: str | None, one: str) -> Iterator[str]:
         yield f"{folder}/{name}"
     digest = hashlib.sha256(one.encode("utf-8", "surrogatepass")).hexdigest()
     for length in range(8, len(digest)):
-        yield f"{folder}/{name or 'picture'}-{digest[:length]}"
+        yield f"{folder}/{name or 'image'}-{digest[:length]}"
     for number in range(2, 2**31):
-        yield f"{folder}/{name or 'picture'}-{digest}-{number}"
+        yield f"{folder}/{name or 'image'}-{digest}-{number}"
 
 
 def key_of(path: str) -> str:

@@ -96,7 +96,7 @@ def _neighbours(db: sqlite3.Connection) -> None:
 
 
 def _thumbnails(db: sqlite3.Connection) -> None:
-    """Small pictures of items: what is asked of many at once apart from the bytes, as above."""
+    """Create the tables of thumbnails: sizes are read for many at once, so bytes stand apart."""
     db.execute("""
         CREATE TABLE thumbnails (
             seq INTEGER PRIMARY KEY,

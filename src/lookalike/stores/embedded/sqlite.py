@@ -81,6 +81,6 @@ def translated(where: Path) -> Iterator[None]:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StoreDamagedError(
                 f"{where} is damaged or no SQLite database ({error}); restore it from a copy, or "
-                "delete it and index the pictures again"
+                "delete it and index the images again"
             ) from error
         raise StoreError(f"{where}: {error}") from error

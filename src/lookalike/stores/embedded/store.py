@@ -128,7 +128,7 @@ class EmbeddedStore:
         except StoreDamagedError as error:
             return [str(error)]
         if found != ["ok"]:
-            remedy = "restore the folder from a copy, or index the pictures again"
+            remedy = "restore the folder from a backup, or index the images again"
             return [*(f"the database is damaged: {one}" for one in found), remedy]
         if self.bound() is None:
             return []
