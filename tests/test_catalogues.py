@@ -374,9 +374,9 @@ def test_of_lines_with_one_id_the_last_wins_and_it_is_told(
     for _ in range(2):  # and again, over what is stored
         report = index(tmp_path / "shop", table, tiny)
         assert [(skip.path, skip.reason) for skip in report.skipped] == [
-            ("t.csv:3", "id '1' again; the last wins"),
-            ("t.csv:5", "id '2' again; the last wins"),
-            ("t.csv:6", "id '2' again; the last wins"),
+            ("t.csv:3", "id '1' appears again; the last line wins"),
+            ("t.csv:5", "id '2' appears again; the last line wins"),
+            ("t.csv:6", "id '2' appears again; the last line wins"),
         ]
         with lookalike.open(tmp_path / "shop", encoder=tiny, create=True) as shop:
             assert (shop.get("1").label, shop.get("1").path) == ("last", "a.png")

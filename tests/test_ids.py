@@ -207,7 +207,7 @@ def test_indexing_a_folder_replaces_no_item_that_was_added_by_itself(
         report = shop.index(tmp_path / "photos")
         assert shop.get("a.png") == mine
         assert [one.path for one in report.skipped] == ["a.png"]
-        assert "added by itself" in report.skipped[0].reason
+        assert "added individually" in report.skipped[0].reason
         assert shop.get("b.png").path == "b.png"  # the very image: now it has a file
 
 

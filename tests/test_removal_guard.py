@@ -353,7 +353,7 @@ def test_index_says_what_it_held_back_and_exits_with_4(emptied: Path, tmp_path: 
     assert done.exit_code == 4
     assert done.stdout.startswith("0 indexed, 0 unchanged, 0 removed, 9 missing but not removed")
     assert f"warning: {emptied}: none of its 9 items is there any more" in done.stderr
-    assert "say --allow-removals" in done.stderr
+    assert "pass --allow-removals" in done.stderr
     done = run(index_command, emptied, "-c", tmp_path / "shop", "-q", "--json")
     report = json.loads(done.stdout)
     assert (done.exit_code, report["removed"], report["held_back"]) == (4, 0, 9)
@@ -396,7 +396,7 @@ def test_a_run_file_fails_at_what_was_held_back(emptied: Path, tmp_path: Path) -
     done = run(run_command, file, "-q")
     assert done.exit_code == 4
     assert "none of its 9 items" in done.stderr
-    assert "say index.allow_removals" in done.stderr
+    assert "pass index.allow_removals" in done.stderr
     assert "index failed: 0 indexed" in " ".join(done.stdout.split())
     assert "not run: index failed" in done.stdout
     done = run(run_command, file, "-q", "--json")
@@ -433,7 +433,7 @@ def test_a_job_fails_at_what_was_held_back(
         job = ended()
         assert (job["state"], job["report"]["held_back"]) == ("failed", 9)
         assert "none of its 9 items is there any more" in job["error"]
-        assert 'say "allow_removals": true' in job["error"]
+        assert 'pass "allow_removals": true' in job["error"]
         assert (str(pictures) in json.dumps(job)) is show_paths
         assert live.client.get("/v1/items").json()["total"] == 9
         job = ended(allow_removals=True)

@@ -42,7 +42,7 @@ def replace_file(
     If the block fails, the temporary file is removed, and a file that was at ``path`` stays as it
     was. ``temporary`` is a new name in the same folder, by default a random one. ``check`` runs
     just before the renaming. With ``durable``, the content is on the disk before the file has its
-    name. An existing file passes its permissions on. Of several writers the last wins. Raise
+    name. Permissions of an existing file are kept. Of several writers, the last one wins. Raise
     ``OSError``.
     """
     # The default is short whatever the length of the name, which may be all that a disk allows.

@@ -1,1 +1,1 @@
-"""Images into a store: plan what to do, then read, decode, encode and store."""
+"""Index images: plan what to do, then read, decode, encode and store."""

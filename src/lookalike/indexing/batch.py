@@ -1,8 +1,8 @@
-"""Entries to a batch: what each is to the store, and new images ready for the encoder.
+"""Turn entries into a batch: compare each with the store, and prepare new images for the encoder.
 
     entries → read → digest → (known? keep, or reuse) → decode → prepare
 
-The store is asked by the batch, not by the image: on a server each question is a journey.
+The store is queried once per batch, not once per image: on a server, each request is a round trip.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,22 +23,24 @@ __all__ = ["REMOTE", "TAKEN", "Batch", "load", "taken"]
 REMOTE = "its image is a URL; `lookalike download` fetches it"
 TAKEN = "another image has its id"
 
-# Bytes of files that are held until the store has been asked about them, and one file more: 64
-# product images are some MB, but 64 photos of 10 MB would be much for each thread.
+# Files are held in memory, up to this many bytes and one file more, until the store has been
+# queried about them: 64 product images are a few MB, but 64 of 10 MB are too much per thread.
 _HELD = 16 * 2**20
 _SHOWN = 100  # characters of an id in a message
 
 
 @dataclass(slots=True)
 class Batch:
-    """Entries after reading: those to encode, those whose vector is known, those left out.
+    """The entries of a batch after reading.
 
-    ``update`` have new words for the content that they had, of ``same`` nothing is new.
-    ``arrived`` are the entries of new content, ``before`` the items that it replaces. The source
-    changed the words of ``relabelled`` items and said something else than people did of
-    ``kept_by_hand``; ``overwritten`` has what remains set by hand of others.
-    ``thumbnails`` are by the digest of what they show; ``bare`` items are there and lack theirs.
-    ``replaced`` are ids of items that had other content, ``fresh`` entries must replace nothing.
+    ``encode`` are new images, ``reuse`` images whose vector is known, ``update`` items with new
+    annotations only, and ``same`` counts the unchanged ones. ``arrived`` maps ids to the entries of
+    new content, ``before`` to the items that it replaces. ``relabelled`` counts items whose label,
+    group or metadata changed; ``kept_by_hand`` items for which the source disagrees with manual
+    edits, which were kept; ``overwritten`` holds the manual edits that remain for other items.
+    ``thumbnails`` are keyed by the digest of their image; ``bare`` items exist and lack theirs.
+    ``replaced`` are ids of items that had other content; ``fresh`` entries must not replace
+    anything.
     """
 
     encode: list[tuple[Item, Prepared]]
@@ -59,11 +61,12 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Small:
-    """The thumbnails that a batch is to have: of ``side`` pixels; ``have`` are the items' own.
+class _Thumbnailer:
+    """Makes the thumbnails of a batch, of ``side`` pixels; ``have`` holds the sides of existing
+    ones.
 
-    They are made of the image that is decoded for the encoder if they can be: never is that
-    decoded larger for them, which would change its vector a little.
+    They are made from the image that is decoded for the encoder, where possible. That image is
+    never decoded larger for their sake, which would slightly change its vector.
     """
 
     batch: Batch
@@ -72,36 +75,38 @@ class _Small:
     limits: images.Limits
 
     def add(self, digest: str, data: bytes, decoded: images.DecodedImage | None = None) -> None:
-        """Make the thumbnail of new content, if there is to be one. Raise ``ImageError``."""
+        """Make the thumbnail of new content, if one is wanted. Raise ``ImageError``."""
         if self.side is not None and digest not in self.batch.thumbnails:
-            small = make_thumbnail(data, self.side, limits=self.limits, decoded=decoded)
-            self.batch.thumbnails[digest] = small
+            thumbnail = make_thumbnail(data, self.side, limits=self.limits, decoded=decoded)
+            self.batch.thumbnails[digest] = thumbnail
 
     def complete(self, before: Item, entry: Entry, data: bytes | None = None) -> None:
-        """Make the one that an item lacks, if the entry still has what was encoded."""
+        """Make the thumbnail that an item lacks, if the entry still has the content that was
+        encoded.
+        """
         if self.side is None or self.have.get(before.id) == self.side:
             return
         try:
-            data = _bytes(entry, self.limits) if data is None else data
+            data = _read_bytes(entry, self.limits) if data is None else data
             if images.digest(data) == before.digest:
                 self.add(before.digest, data)
                 self.batch.bare.append(before)
         except ImageError as error:
-            self.batch.skipped.append((entry, _skipped(entry, error)))
+            self.batch.skipped.append((entry, _skip(entry, error)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Words:
-    """What of a batch's items was set ``by_hand``, and whether the source may ``overwrite`` it."""
+class _Annotator:
+    """Applies annotations: manual edits win unless the source may ``overwrite`` them."""
 
     batch: Batch
     by_hand: Mapping[str, ManualEdits]
     overwrite: bool
 
-    def described(self, item: Item, entry: Entry) -> Item:
-        """Return the item with what the entry says anew; what it does not say stays."""
-        entry = _counting(item, entry)
-        told = replace(
+    def describe(self, item: Item, entry: Entry) -> Item:
+        """Return the item with the label, group and metadata that the entry gives; others stay."""
+        entry = _drop_cut_annotations(item, entry)
+        updated = replace(
             item,
             root=entry.root,
             path=entry.path,
@@ -111,13 +116,13 @@ class _Words:
             metadata=item.metadata if entry.metadata is None else entry.metadata,
         )
         hand = self.by_hand.get(item.id, NOTHING)
-        return (hand.without(entry) if self.overwrite else hand).over(told)
+        return (hand.without(entry) if self.overwrite else hand).over(updated)
 
     def count(self, before: Item, item: Item, entry: Entry) -> None:
-        """Count what became of the words of an item that is there."""
-        entry = _counting(before, entry)
-        words = [(one.label, one.group, dict(one.metadata)) for one in (before, item)]
-        self.batch.relabelled += words[0] != words[1]
+        """Count what happened to the annotations of an existing item."""
+        entry = _drop_cut_annotations(before, entry)
+        values = [(one.label, one.group, dict(one.metadata)) for one in (before, item)]
+        self.batch.relabelled += values[0] != values[1]
         hand = self.by_hand.get(item.id, NOTHING)
         if hand.against(entry) and not self.overwrite:
             self.batch.kept_by_hand += 1
@@ -126,7 +131,7 @@ class _Words:
 
 
 class _Copy(NamedTuple):
-    """An item with its vector and, if it is as large as wanted, its thumbnail."""
+    """An item with the same bytes: its vector and, if it has the right size, its thumbnail."""
 
     item: Item
     vector: Vector
@@ -141,8 +146,8 @@ class _File(NamedTuple):
 
 
 _Read: TypeAlias = Item | Skipped | _File
-"""What an entry is before others are looked at: an item whose content is as it was, with what is
-now said of it; left out; or new content."""
+"""The result of reading an entry by itself: an item with unchanged content and current annotations;
+a skipped entry; or new content."""
 
 
 def load(
@@ -154,18 +159,18 @@ def load(
     side: int | None = None,
     overwrite_by_hand: bool = False,
 ) -> Batch:
-    """Read, recognise, decode and prepare one batch. Runs on a reader thread.
+    """Read, compare, decode and prepare one batch. Runs on a reader thread.
 
-    With ``side``, each item is to have a thumbnail of so many pixels. What was set by hand stays
-    whatever the entries say, unless ``overwrite_by_hand``.
+    With ``side``, each item gets a thumbnail of this many pixels. Manual edits are kept unless
+    ``overwrite_by_hand``.
     """
     batch = Batch([], [], [], 0, [], len(entries))
     known = store.items.get([entry.id for entry in entries if is_text(entry.id)])
     have = store.thumbnails.sides([*known]) if side is not None else {}
-    small = _Small(batch=batch, side=side, have=have, limits=limits)
-    told = [one.id for one in entries if one.id in known and _says(one)]
-    hands = read_edits(store, told) if told else {}
-    words = _Words(batch=batch, by_hand=hands, overwrite=overwrite_by_hand)
+    thumbnailer = _Thumbnailer(batch=batch, side=side, have=have, limits=limits)
+    annotated = [one.id for one in entries if one.id in known and _has_annotations(one)]
+    hands = read_edits(store, annotated) if annotated else {}
+    annotator = _Annotator(batch=batch, by_hand=hands, overwrite=overwrite_by_hand)
     waiting: list[tuple[Entry, _Read]] = []
     held = 0
     seen: set[str] = set()
@@ -174,7 +179,7 @@ def load(
         if entry.fresh and entry.id in seen:
             read: _Read = taken(entry)
         else:
-            read = _refused(entry, before) or _read(entry, before, small, words)
+            read = _refuse_bad_id(entry, before) or _read(entry, before, thumbnailer, annotator)
         seen.add(entry.id)
         waiting.append((entry, read))
         if isinstance(read, _File):
@@ -182,30 +187,30 @@ def load(
         if held < _HELD and place < len(entries):
             continue
         files = [read for _, read in waiting if isinstance(read, _File)]
-        copies = _copies(store, {file.digest for file in files}, side) if files else {}
+        copies = _find_copies(store, {file.digest for file in files}, side) if files else {}
         for one, found in waiting:
             copy = copies.get(found.digest) if isinstance(found, _File) else None
             before = known.get(one.id)
-            _add(small, words, one, found, before=before, copy=copy, encoder=encoder)
+            _add(thumbnailer, annotator, one, found, before=before, copy=copy, encoder=encoder)
         waiting, files, held = [], [], 0
     return batch
 
 
-def _counting(item: Item, entry: Entry) -> Entry:
-    """Return the entry without its words, where they may be cut off and the item has some."""
+def _drop_cut_annotations(item: Item, entry: Entry) -> Entry:
+    """Return the entry without annotations if they may be cut off and the item already has some."""
     if entry.partial and (item.label is not None or item.group is not None or item.metadata):
         return replace(entry, label=None, group=None, metadata=None)
     return entry
 
 
-def _says(entry: Entry) -> bool:
+def _has_annotations(entry: Entry) -> bool:
     return any(one is not None for one in (entry.label, entry.group, entry.metadata))
 
 
-def _refused(entry: Entry, before: Item | None) -> Skipped | None:
-    """Leave out a new item whose id none may have. One that is there, from before, stays in use.
+def _refuse_bad_id(entry: Entry, before: Item | None) -> Skipped | None:
+    """Return a skip for a new item with an invalid id; an existing item with that id stays in use.
 
-    The id of a file in a folder is its path: whoever named the file gave it no id.
+    The id of a file in a folder is its path, which is not a chosen id and is always allowed.
     """
     if before is not None or (_is_own(entry) and is_text(entry.id)):
         return None
@@ -213,18 +218,20 @@ def _refused(entry: Entry, before: Item | None) -> Skipped | None:
     if problem is None:
         return None
     shown = entry.id if len(entry.id) <= _SHOWN else f"{entry.id[:_SHOWN]}…"
-    # No stamp: the same file is looked at again when it is given another id.
+    # No stamp: the same file is tried again when it gets another id.
     path = entry.line or entry.path or shown.encode("utf-8", "backslashreplace").decode()
     return Skipped(path=path, reason=f"its id {shown!a} {problem}")
 
 
 def _is_own(entry: Entry) -> bool:
-    """Return whether nobody chose the id: it is the file's path."""
+    """Return whether the id is just the file's path, so that nobody chose it."""
     return bool(entry.path) and entry.id == id_of(entry.root, entry.path)
 
 
-def _read(entry: Entry, before: Item | None, small: _Small, words: _Words) -> _Read:
-    """Read an entry's file, where that is needed; ``before`` is the item of its id."""
+def _read(
+    entry: Entry, before: Item | None, thumbnailer: _Thumbnailer, annotator: _Annotator
+) -> _Read:
+    """Read an entry's file if needed; ``before`` is the item with its id."""
     if before is not None and not entry.fresh and before.path and before.root != entry.root:
         place = ": ".join(part for part in (before.root, before.path) if part)
         reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
@@ -232,40 +239,40 @@ def _read(entry: Entry, before: Item | None, small: _Small, words: _Words) -> _R
     # Two files may have one size and time, so it must also be the same file.
     same = before is not None and (before.root, before.path) == (entry.root, entry.path)
     if before is not None and same and before.stamp == entry.stamp is not None:
-        small.complete(before, entry)
-        return words.described(before, entry)
+        thumbnailer.complete(before, entry)
+        return annotator.describe(before, entry)
     try:
-        data = _bytes(entry, small.limits)
+        data = _read_bytes(entry, thumbnailer.limits)
     except ImageError as error:
-        return _skipped(entry, error)
+        return _skip(entry, error)
     digest = images.digest(data)
     if before is None:
         return _File(data, digest)
     if before.digest == digest:
-        small.complete(before, entry, data)
-        # What replaces nothing does not move the item's file either.
+        thumbnailer.complete(before, entry, data)
+        # An entry that must not replace anything does not move the item's file either.
         at = before if entry.fresh else entry
         entry = replace(entry, root=at.root, path=at.path, stamp=at.stamp)
-        return words.described(before, entry)
-    return _in_the_way(entry, before) or _File(data, digest)
+        return annotator.describe(before, entry)
+    return _refuse_replacing(entry, before) or _File(data, digest)
 
 
-def _in_the_way(entry: Entry, before: Item) -> Skipped | None:
-    """Leave out new content for an item that nobody meant by the id."""
+def _refuse_replacing(entry: Entry, before: Item) -> Skipped | None:
+    """Return a skip for new content that would replace an item by accident."""
     if entry.fresh:
         return taken(entry)
     if not before.path and _is_own(entry):
-        reason = f"its id {entry.id!r} is taken by an image that was added by itself; rename it"
+        reason = f"its id {entry.id!r} is taken by an image that was added individually; rename it"
         return Skipped(path=entry.path, reason=reason)
     return None
 
 
 def taken(entry: Entry) -> Skipped:
-    """Return the entry as one that would have replaced an item that nobody meant."""
+    """Return a skip for an entry that would replace another item by accident."""
     return Skipped(path=entry.path or entry.id, reason=TAKEN)
 
 
-def _bytes(entry: Entry, limits: images.Limits) -> bytes:
+def _read_bytes(entry: Entry, limits: images.Limits) -> bytes:
     if isinstance(entry.image, Remote):
         raise UnreadableImageError(REMOTE)
     if isinstance(entry.image, bytes):
@@ -273,23 +280,23 @@ def _bytes(entry: Entry, limits: images.Limits) -> bytes:
     return images.read(entry.image, limits=limits)
 
 
-def _copies(store: Store, digests: Collection[str], side: int | None) -> dict[str, _Copy]:
-    """Digest → an item of that very content with what is stored of it, as they belong together.
+def _find_copies(store: Store, digests: Collection[str], side: int | None) -> dict[str, _Copy]:
+    """Return digest → an item with exactly this content, and its stored vector and thumbnail.
 
-    The vectors are taken now: by the time that the batch is written, an item may have got other
-    content (``mv a.jpg b.jpg; cp new.jpg a.jpg``).
+    Vectors are read now: by the time the batch is written, an item may have other content (``mv
+    a.jpg b.jpg; cp new.jpg a.jpg``).
     """
     sources = store.items.with_digest([*digests])
     while sources:
         ids = [*sources.values()]
         try:
             vectors = dict(zip(ids, store.items.vectors(ids), strict=True))
-        except ItemNotFoundError:  # one has gone just now
+        except ItemNotFoundError:  # one has just been removed
             there = store.items.get(ids)
             sources = {digest: one for digest, one in sources.items() if one in there}
             continue
-        small = store.thumbnails.get(ids) if side is not None else {}
-        fitting = {one: kept for one, kept in small.items() if kept.side == side}
+        stored = store.thumbnails.get(ids) if side is not None else {}
+        fitting = {one: kept for one, kept in stored.items() if kept.side == side}
         # Read after the vectors: an item that still has the digest had it when its vector was read.
         items = store.items.get(ids)
         return {
@@ -301,8 +308,8 @@ def _copies(store: Store, digests: Collection[str], side: int | None) -> dict[st
 
 
 def _add(
-    small: _Small,
-    words: _Words,
+    thumbnailer: _Thumbnailer,
+    annotator: _Annotator,
     entry: Entry,
     read: _Read,
     *,
@@ -310,27 +317,29 @@ def _add(
     copy: _Copy | None,
     encoder: Encoder,
 ) -> None:
-    """Put an entry where it belongs, given the item ``before`` and a ``copy``, if there are."""
-    batch = small.batch
+    """Add an entry to the right part of the batch, given the item ``before`` and a ``copy``, if
+    any.
+    """
+    batch = thumbnailer.batch
     if isinstance(read, Skipped):
         batch.skipped.append((entry, read))
     elif isinstance(read, Item):
         if before is not None:
-            words.count(before, read, entry)
+            annotator.count(before, read, entry)
         if read == before:
             batch.same += 1
         else:
             batch.update.append(read)
     else:
         try:
-            _add_new(small, words, entry, read, before=before, copy=copy, encoder=encoder)
+            _add_new(thumbnailer, annotator, entry, read, before=before, copy=copy, encoder=encoder)
         except ImageError as error:
-            batch.skipped.append((entry, _skipped(entry, error)))
+            batch.skipped.append((entry, _skip(entry, error)))
 
 
 def _add_new(
-    small: _Small,
-    words: _Words,
+    thumbnailer: _Thumbnailer,
+    annotator: _Annotator,
     entry: Entry,
     file: _File,
     *,
@@ -338,53 +347,53 @@ def _add_new(
     copy: _Copy | None,
     encoder: Encoder,
 ) -> None:
-    """Bring new content: the vector of a ``copy``, or what the encoder makes one of."""
-    batch, digest = small.batch, file.digest
+    """Add new content: with the vector of a ``copy``, or prepared for the encoder."""
+    batch, digest = thumbnailer.batch, file.digest
     if copy is not None:
         if copy.thumbnail is not None:
             batch.thumbnails[digest] = copy.thumbnail
-        small.add(digest, file.data)
+        thumbnailer.add(digest, file.data)
         size = copy.item.width, copy.item.height
-        item = _new_item(words, entry, digest, size, before)
-        _note(batch, entry, before)
+        item = _make_item(annotator, entry, digest, size, before)
+        _note_replaced(batch, entry, before)
         batch.reuse.append((item, copy.vector))
     else:
-        decoded = images.decode(file.data, limits=small.limits, at_least=encoder.decode_size)
+        decoded = images.decode(file.data, limits=thumbnailer.limits, at_least=encoder.decode_size)
         prepared = encoder.prepare(decoded.image)
-        small.add(digest, file.data, decoded)
+        thumbnailer.add(digest, file.data, decoded)
         size = decoded.width, decoded.height
-        item = _new_item(words, entry, digest, size, before)
-        _note(batch, entry, before)
+        item = _make_item(annotator, entry, digest, size, before)
+        _note_replaced(batch, entry, before)
         batch.encode.append((item, prepared))
 
 
-def _note(batch: Batch, entry: Entry, before: Item | None) -> None:
+def _note_replaced(batch: Batch, entry: Entry, before: Item | None) -> None:
     if before is not None:
         batch.replaced.add(entry.id)
     elif entry.fresh:
         batch.fresh[entry.id] = entry
 
 
-def _new_item(
-    words: _Words, entry: Entry, digest: str, size: tuple[int, int], before: Item | None
+def _make_item(
+    annotator: _Annotator, entry: Entry, digest: str, size: tuple[int, int], before: Item | None
 ) -> Item:
-    """Return the item with new content; what was said of the one ``before`` it stays."""
+    """Return the item with new content; it keeps the annotations of the item ``before``."""
     width, height = size
-    words.batch.arrived[entry.id] = entry
+    annotator.batch.arrived[entry.id] = entry
     if before is None:
         item = Item(id=entry.id, digest=digest, width=width, height=height)
-        return words.described(item, entry)
-    words.batch.before[before.id] = before
-    item = words.described(replace(before, digest=digest, width=width, height=height), entry)
-    words.count(before, item, entry)
+        return annotator.describe(item, entry)
+    annotator.batch.before[before.id] = before
+    item = annotator.describe(replace(before, digest=digest, width=width, height=height), entry)
+    annotator.count(before, item, entry)
     return item
 
 
-def _skipped(entry: Entry, error: ImageError) -> Skipped:
-    # A file that could not be read may be readable next time without having changed: permission,
-    # a failing network share. So nothing is remembered that would keep it from being tried.
+def _skip(entry: Entry, error: ImageError) -> Skipped:
+    # A file that could not be read may become readable without changing (permissions, a network
+    # share), so no stamp is stored that would prevent the next try.
     stamp = None if isinstance(error, UnreadableImageError) else entry.stamp
     path = entry.path or entry.id
-    if entry.line and entry.stamp is None:  # no file to look at, so say who names it
+    if entry.line and entry.stamp is None:  # there is no file, so give the line that names it
         path = f"{path} ({entry.line})"
     return Skipped(path=path, reason=error.reason, stamp=stamp)

@@ -1,4 +1,4 @@
-"""Which catalogue files a collection was indexed from."""
+"""Remember which catalogue files a collection was indexed from."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Indexing a catalogue: what is stored of it becomes what it names now."""
+"""Index a catalogue: bring the stored items in line with what it names now."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,21 +32,24 @@ def index_catalogue(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring what is stored of root ``name`` in line with a catalogue.
+    """Bring the stored items of root ``name`` in line with a catalogue.
 
-    What was set by hand stays, unless ``overwrite_by_hand``. Unchanged files are not read: where
-    only the table has changed, the items are told what is new.
-    Of lines with one id the last wins, and each earlier one is reported; ids that differ only by
-    case or Unicode form are items of their own, and noted. Items that the catalogue no longer names
-    are removed at the end, unless ``keep_missing`` or the run was stopped. Where they are too many
-    (``indexing.removals``) they stay, unless ``allow_removals``; while a line cannot be understood
-    they stay anyway, for it may be theirs. The report says so. With ``shard``, only entries in it
-    are looked at, and nothing is removed.
+    Manual edits are kept unless ``overwrite_by_hand``. Unchanged files are not read: where only the
+    table has changed, only the items' annotations are updated. If several lines have one id, the
+    last one wins and each earlier one is reported. Ids that differ only by case or Unicode form are
+    separate items, and noted.
 
-    Raise ``SourceError`` where not one image is there: all are URLs, or lie elsewhere.
+    Items that the catalogue no longer names are removed at the end, unless ``keep_missing`` or the
+    run was stopped. If they are too many (``indexing.removals``), they stay unless
+    ``allow_removals``. While a line cannot be understood they stay in any case, because the line
+    may name one of them. The report says so. With ``shard``, only entries in it are processed, and
+    nothing is removed.
+
+    Raise ``SourceError`` if no image of the catalogue is available: all are URLs, or their files do
+    not exist.
     """
     check_folder(catalogue.root)
-    # Read before the catalogue: what others index meanwhile has not vanished.
+    # Read before the catalogue: items that others index meanwhile have not vanished.
     known = {one: path for path, (one, _) in store.items.stamps(name).items() if path}
     reader = CatalogueReader(
         catalogue,
@@ -66,7 +69,7 @@ def index_catalogue(
         stop=stop,
     )
     if reader.last and not report.interrupted:
-        # After all others: the earlier line of an id may still be on its way through the readers.
+        # After all others: an earlier line with the same id may still be in the pipeline.
         again = index_entries(
             store,
             encoder,

@@ -1,4 +1,4 @@
-"""Reading a catalogue for indexing: which entries to look at, and what is wrong with the others."""
+"""Read a catalogue for indexing: which entries to process, and what is wrong with the others."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
@@ -14,11 +14,11 @@ from lookalike.indexing.batch import REMOTE
 
 __all__ = ["CatalogueReader"]
 
-_NONE_OF = 1000  # if so many images of a catalogue are not there, none is
+_NONE_OF = 1000  # after this many absent images, no image is assumed to exist
 
 
 class CatalogueReader:
-    """A catalogue on its way to the readers: what of it is to be looked at, and what is odd."""
+    """Yields the entries of a catalogue that are to be processed, and collects problems."""
 
     def __init__(
         self,
@@ -34,13 +34,13 @@ class CatalogueReader:
         self._shard = shard
         self._is_cut_off = is_cut_off
         self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
-        self._absent = 0  # files that are not there, as long as none was
+        self._absent = 0  # absent files, counted until the first one exists
         self.seen: set[str] = set()
-        self.named: set[str] = set()  # those of images that are not here too
-        self.has_lines = False  # a list names the images; else they lie in folders
-        self.last: dict[str, Entry] = {}  # of ids that came again
-        self.odd: list[Skipped] = []  # lines that are no entries
-        self.left: list[Skipped] = []  # twice the same id; unusable before and the same now
+        self.named: set[str] = set()  # includes entries whose image is absent
+        self.has_lines = False  # a list names the images; otherwise they are files in folders
+        self.last: dict[str, Entry] = {}  # of repeated ids
+        self.odd: list[Skipped] = []  # lines that are not entries
+        self.left: list[Skipped] = []  # repeated ids; unusable before and unchanged now
         self.notes: list[str] = []
 
     def entries(self) -> Iterator[Entry]:
@@ -60,29 +60,32 @@ class CatalogueReader:
                 if not self.seen and len(remote) == _NONE_OF:
                     break
             elif self._shard is None or one.id in self._shard:
-                yield from self._looked_at(one)
+                yield from self._filter_entry(one)
         if remote and not self.seen:
             raise SourceError(
-                f"{self._catalogue.format} lists URLs, and images must be here to be indexed; "
+                f"{self._catalogue.format} lists URLs, and only local images can be indexed; "
                 "fetch them with `lookalike download … --to DIR`, then index DIR"
             )
         if self._absent and self._absent == len(self.seen):
-            self._none_there()
+            self._report_none_found()
         self.left += remote
 
-    def _looked_at(self, one: Entry) -> Iterator[Entry]:
+    def _filter_entry(self, one: Entry) -> Iterator[Entry]:
         if isinstance(one.image, Path):
             if one.stamp is not None:
                 self._absent = -1
             elif self._absent >= 0:
                 self._absent += 1
                 if self._absent == _NONE_OF:
-                    self._none_there()
+                    self._report_none_found()
         skip = self._skips.get(one.path)
         entry = replace(one, root=self._name)
         if one.id in self.seen:
             self.left.append(
-                Skipped(path=one.line or one.path, reason=f"id {one.id!r} again; the last wins")
+                Skipped(
+                    path=one.line or one.path,
+                    reason=f"id {one.id!r} appears again; the last line wins",
+                )
             )
             self.last[one.id] = entry
             return
@@ -101,7 +104,7 @@ class CatalogueReader:
                 f"from {other!a}; both are kept"
             )
 
-    def _none_there(self) -> None:
+    def _report_none_found(self) -> None:
         raise SourceError(
             f"none of the {self._absent:,} images looked for lies below {self._catalogue.root}; "
             "say where they lie with --root"

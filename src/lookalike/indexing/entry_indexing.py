@@ -1,4 +1,4 @@
-"""Indexing entries that are given one by one: nothing else is removed."""
+"""Index single entries; nothing else is removed."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -22,9 +22,9 @@ def index_listed(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Add or replace ``entries``, which are all that is meant; nothing vanishes.
+    """Add or replace ``entries``, and nothing else: no item vanishes.
 
-    What is back from among the missing items gets its words again.
+    Missing items whose file is back get their annotations back.
     """
     awaited = count(store) > 0
     ids: dict[str, set[str]] = {}  # by root

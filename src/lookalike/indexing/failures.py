@@ -1,8 +1,8 @@
-"""What an import could not use and that has no file to look at again: lines, URLs, missing files.
+"""Failures of an import that have no file to try again: lines, URLs, absent files.
 
-A file that could not be used is remembered with its stamp (``Store.skips``), and is not tried again
-while it stays as it is. What has no stamp is tried again by every run. It is kept here only so that
-it can be shown afterwards.
+A file that could not be used is stored with its stamp (``Store.skips``) and is not tried again
+while it stays unchanged. Failures without a stamp are tried again by every run. They are stored
+here only so that they can be listed later.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ _BATCH = 1000
 def remember(
     store: Store, source: str, skipped: Sequence[Skipped], *, whole: bool, kind: str = ""
 ) -> None:
-    """Keep those of ``skipped`` that have no stamp.
+    """Store those of ``skipped`` that have no stamp.
 
-    With ``whole`` the run has looked at all of ``source``, so what earlier runs left is dropped.
-    ``kind`` is ``id`` where the paths are ids: they are forgotten once there is such an item.
-    At most 10,000 of a source are kept.
+    With ``whole``, the run has processed all of ``source``, so failures of earlier runs are
+    dropped. ``kind`` is ``id`` if the paths are ids: they are forgotten once such an item exists.
+    At most 10,000 failures of a source are stored.
     """
     table, key = store.table(TABLE), _hashed(source)
     rows = [
@@ -46,7 +46,7 @@ def remember(
 
 
 def remembered(store: Store) -> list[Skipped]:
-    """Return what is kept, by path, but for ids of items that are there by now."""
+    """Return the stored failures by path, except those of ids that now exist."""
     by_id: list[Skipped] = []
     others: list[Skipped] = []
     for one, kind in _read(store):

@@ -1,4 +1,4 @@
-"""Indexing a folder: what is stored of it becomes what is there now."""
+"""Index a folder: bring the stored items in line with its files."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -38,12 +38,12 @@ def index_folder(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring what is stored of folder ``root`` (called ``name``) in line with what is there.
+    """Bring the stored items of folder ``root`` (called ``name``) in line with its files.
 
-    ``encoder`` is only called when there is an image to encode. Items whose file has gone are
-    removed at the end, after a scan that saw everything and a run that was not stopped, unless
-    ``keep_missing``. Where they are too many (``indexing.removals``) they stay, and the report
-    says so, unless ``allow_removals``. With ``shard``, only what is in it is looked at, and nothing
+    ``encoder`` is called only if an image must be encoded. Items whose file has vanished are
+    removed at the end, after a complete scan and a run that was not stopped, unless
+    ``keep_missing``. If they are too many (``indexing.removals``), they stay and the report says
+    so, unless ``allow_removals``. With ``shard``, only files in it are processed, and nothing is
     removed. The other arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
     """
     began = time.monotonic()
@@ -55,13 +55,13 @@ def index_folder(
         }
         known = {path: one for path, one in known.items() if one[0] in shard}
         skips = {path: skip for path, skip in skips.items() if id_of(name, path) in shard}
-    plan = plan_folder(listing, known, skips, retry=retry, bare=_bare(store, known))
+    plan = plan_folder(listing, known, skips, retry=retry, bare=_find_bare(store, known))
     report = IndexReport()
     if plan.work:
         report = index_entries(
             store,
             encoder(),
-            _entries(root, name, listing, plan.work),
+            _make_entries(root, name, listing, plan.work),
             total=len(plan.work),
             limits=limits,
             journal=True,
@@ -92,7 +92,7 @@ def index_folder(
                 followed=carried.moved,
                 allow=allow_removals,
             )
-        # The record of a file that has gone goes as its item would.
+        # A skip of a vanished file is deleted under the same conditions as an item would be.
         all_there = allow_removals or (bool(listing.files) and not going.held_back)
         recovered = [path for path in plan.recovered if all_there or path in listing.files]
         if recovered:
@@ -110,8 +110,8 @@ def index_folder(
     seen = bool(used) or shard is not None or report.interrupted
     passed = {} if seen else dict(listing.passed)
     if not passed and (listing.files or listing.skipped):
-        seen = True  # the reasons of those say it all
-    notes = () if seen else (_no_images(root / under, passed),)
+        seen = True  # their reasons explain it
+    notes = () if seen else (_note_no_images(root / under, passed),)
     return replace(
         report,
         notes=(*report.notes, *notes),
@@ -126,14 +126,14 @@ def index_folder(
     )
 
 
-def _no_images(folder: Path, passed: Mapping[str, int]) -> str:
-    """A note on a folder in which a scan found no image."""
+def _note_no_images(folder: Path, passed: Mapping[str, int]) -> str:
+    """Return a note on a folder in which a scan found no image."""
     there = f"passed over {passed_text(passed)}" if passed else "the folder is empty"
     return f"no usable images in {folder}: {there}"
 
 
-def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:
-    """Ids of those that lack the thumbnail which the collection keeps of each item."""
+def _find_bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:
+    """Return the ids of items that lack a thumbnail, if the collection keeps thumbnails."""
     side = thumbnail_side(store)
     if side is None:
         return ()
@@ -142,8 +142,8 @@ def _bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collec
     return {one for one in ids if have.get(one) != side}
 
 
-def _entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:
-    """Entries of a scanned folder. ``name`` is the root's: later roots' ids begin with it."""
+def _make_entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:
+    """Yield the entries of a scanned folder. Ids begin with ``name``, the root's, if it has one."""
     for path in paths:
         yield Entry(
             id=id_of(name, path),

@@ -1,4 +1,4 @@
-"""What a scan of a folder means for what is stored of it. Pure."""
+"""Compare a scan of a folder with what is stored. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ __all__ = ["FolderPlan", "plan_folder"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderPlan:
-    """What a folder's scan means for what is stored of it.
+    """What a folder's scan means for the stored items.
 
-    ``work`` are paths to read, ``vanished`` ids of items whose file has gone, ``kept`` counts
-    items that were not found but could not be looked for. ``skipped`` failed before and are still
-    the same. ``recovered`` are paths whose remembered skip no longer holds.
+    ``work`` are paths to read; ``vanished`` are ids of items whose file no longer exists; ``kept``
+    counts items that were not found but whose place could not be searched. ``skipped`` failed
+    before and are unchanged. ``recovered`` are paths whose stored skip no longer applies.
     """
 
     work: tuple[str, ...]
@@ -34,11 +34,11 @@ def plan_folder(
     retry: bool = False,
     bare: Collection[str] = (),
 ) -> FolderPlan:
-    """Compare a scan with what is stored; touches nothing.
+    """Compare a scan with what is stored; change nothing.
 
     ``known`` and ``skips`` are the store's items and skips of the same root and folder, by path.
-    ``retry`` tries files again that could not be used although they are unchanged. ``bare`` are ids
-    of items that lack a thumbnail, for which an unchanged file is read too.
+    With ``retry``, unusable files are tried again even if they are unchanged. ``bare`` are ids of
+    items that lack a thumbnail; their files are read even if unchanged.
     """
     work, again = [], []
     unchanged = 0
@@ -50,7 +50,7 @@ def plan_folder(
             again.append(skip)
         else:
             work.append(path)
-    # An item without a path came as bytes: no file of it can have gone.
+    # An item without a path was added as bytes: it has no file that could vanish.
     gone = [(path, known[path][0]) for path in known.keys() - listing.files.keys() if path]
     vanished = sorted(one for path, one in gone if listing.covers(path))
     recovered = [

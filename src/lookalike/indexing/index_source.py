@@ -1,4 +1,4 @@
-"""Indexing any source: a folder, a catalogue, or single entries."""
+"""Index any source: a folder, a catalogue, or single entries."""
 
 import os
 import time
@@ -37,7 +37,7 @@ __all__ = ["IndexOptions", "index_source"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexOptions:
-    """How to index; the fields are the keywords of ``Collection.index``."""
+    """Options of indexing; the fields are the keywords of ``Collection.index``."""
 
     format: str = "auto"
     options: ScanOptions | None = None
@@ -61,7 +61,7 @@ def index_source(
     progress: ProgressCallback | None,
     stop: Callable[[], bool],
 ) -> IndexReport:
-    """Bring a store in line with a source. Errors are those of ``Collection.index``.
+    """Bring a store in line with a source. Raise as ``Collection.index`` does.
 
     ``encoder`` is called when an image must be encoded, and binds the store.
     """
@@ -133,7 +133,7 @@ def index_source(
 
 
 def _register_root(store: Store, folder: Path, *, as_new: bool) -> tuple[Root, str]:
-    """Return the root that a folder is or lies in, and the path below it; add a root if needed."""
+    """Return the root that contains a folder, and the path below it; add a root if needed."""
     place = folder.resolve()
     around = innermost(read_roots(store.settings.get(settings_keys.ROOTS)), place)
     below_root = place.name if around is None else str(place.relative_to(around.path))

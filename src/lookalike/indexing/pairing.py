@@ -1,8 +1,8 @@
-"""Which file that is new is one that was there before, under another name. Pure.
+"""Decide which new file is an earlier one under another name. Pure.
 
-Both have the same digest. Where several exact duplicates moved at once, their paths decide; where
-paths can't decide and something different was said of the duplicates, nothing is paired, for a
-wrong label is worse than one that waits among the missing items.
+Both have the same digest. If several exact duplicates moved at once, their paths decide. If paths
+cannot decide and the duplicates had different annotations, nothing is paired: a wrong label is
+worse than one that waits among the missing items.
 """
 
 import json
@@ -21,11 +21,11 @@ _Key: TypeAlias = Callable[[Item], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """Content that has left its place: ``item`` as it was, and what of it was set ``by_hand``.
+    """Content that has left its place: ``item`` as it was, and its manual edits (``by_hand``).
 
-    ``origin`` is ``vanished`` (its file has gone), ``replaced`` (other content has taken its
-    place), ``missing`` (gone since an earlier run) or ``elsewhere`` (its file has gone from a
-    folder that this run doesn't look at). A missing one has its ``row`` in a ``table``.
+    ``origin`` is ``vanished`` (its file no longer exists), ``replaced`` (its place has other
+    content), ``missing`` (gone since an earlier run) or ``elsewhere`` (its file has gone from a
+    folder that this run does not scan). A missing one has its ``row`` in a ``table``.
     """
 
     item: Item
@@ -37,14 +37,14 @@ class Former:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """``moved`` are (what was there before, the new item); ``unclear`` new items have several."""
+    """``moved`` are pairs of (former, new item); ``unclear`` new items could have been several."""
 
     moved: tuple[tuple[Former, Item], ...]
     unclear: tuple[Item, ...]
 
 
 def pair(formers: Sequence[Former], arrivals: Sequence[Item]) -> Pairs:
-    """Pair each new item with what was there before; each former item is used once at most."""
+    """Pair each new item with what it was before; each former item is used at most once."""
     before: dict[str, list[Former]] = defaultdict(list)
     for former in formers:
         before[former.item.digest].append(former)
@@ -55,14 +55,14 @@ def pair(formers: Sequence[Former], arrivals: Sequence[Item]) -> Pairs:
     moved: list[tuple[Former, Item]] = []
     unclear: list[Item] = []
     for digest, items in now.items():
-        found = _of_one_digest(before[digest], items)
+        found = _pair_one_digest(before[digest], items)
         moved += found.moved
         unclear += found.unclear
     return Pairs(moved=tuple(moved), unclear=tuple(unclear))
 
 
-def _of_one_digest(formers: Sequence[Former], arrivals: Sequence[Item]) -> Pairs:
-    """Pair by the strongest evidence first; who has an equal claim is in one bucket."""
+def _pair_one_digest(formers: Sequence[Former], arrivals: Sequence[Item]) -> Pairs:
+    """Pair by the strongest evidence first; candidates with equal evidence share a bucket."""
     waiting = sorted(formers, key=lambda one: (one.item.id, one.origin))
     new = sorted(arrivals, key=lambda one: one.id)
     moved: list[tuple[Former, Item]] = []
@@ -93,7 +93,7 @@ def _of_one_digest(formers: Sequence[Former], arrivals: Sequence[Item]) -> Pairs
 
 
 def _evidence(formers: Sequence[Former], arrivals: Sequence[Item]) -> list[_Key]:
-    """Return what two items may have in common, strongest first; ``None`` is nothing."""
+    """Yield what two items may have in common, strongest first; ``None`` is nothing."""
     yours, theirs = [one.item for one in formers], arrivals
     deepest = min(max(len(_parts(item)) for item in items) for items in (yours, theirs))
 

@@ -1,9 +1,9 @@
-"""The first of the two data flows: images into a store.
+"""The indexing data flow: images into a store.
 
     entries → read → digest, (known? reuse) → decode → prepare → encode → upsert
 
 Reading and decoding run on threads, a bounded number of batches ahead of the encoder, so memory
-stays flat however many images there are.
+stays flat for any number of images.
 """
 
 import time
@@ -44,15 +44,15 @@ def index_entries(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Read, encode and store ``entries``; one transaction a batch.
+    """Read, encode and store ``entries``, one transaction per batch.
 
     With ``journal``, new content that was known under another id is journalled for
-    ``missing.settle``, which must follow. ``overwrite_by_hand`` lets entries change what was set by
-    hand.
+    ``missing.carry_words``, which must follow. With ``overwrite_by_hand``, entries may change
+    manual edits. If the collection keeps thumbnails (``images.thumbnails``), each item gets one.
 
-    Where the collection keeps thumbnails (``images.thumbnails``), each item is given its own.
-    An image that cannot be used is skipped with its reason and the rest goes on. An encoder or a
-    store that fails raises, and what was stored before stays. ``stop`` is asked between batches.
+    An image that cannot be used is skipped with its reason and the run continues. An error of the
+    encoder or the store is raised, and what was stored before stays. ``stop`` is called between
+    batches.
     """
     began = time.monotonic()
     indexed = reused = replaced = same = done = pictured = relabelled = kept_by_hand = 0
@@ -64,12 +64,12 @@ def index_entries(
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="lookalike-read") as pool,
         closing(
-            _ahead(
+            _load_ahead(
                 pool,
                 lambda batch: load(
                     batch, store, encoder, limits, side=side, overwrite_by_hand=overwrite_by_hand
                 ),
-                _batches(entries, BATCH),
+                _iterate_batches(entries, BATCH),
                 workers + _AHEAD,
             )
         ) as batches,
@@ -104,9 +104,9 @@ def index_entries(
 
 
 def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | None) -> int:
-    """Store what a batch brought; its new and changed items are one transaction.
+    """Store the results of a batch; its new and changed items are one transaction.
 
-    Return how many items were there already and were given a thumbnail.
+    Return the number of existing items that were given a thumbnail.
     """
     new = [item for item, _ in (*batch.encode, *batch.reuse)]
     rows = [vector[None, :] for _, vector in batch.reuse]
@@ -118,7 +118,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
     if new:
         _store(batch, store, new, np.concatenate(rows))
     if batch.update:
-        # An item may have changed or gone since it was read: then the next run looks at it again.
+        # An item may have changed or vanished since it was read; then the next run handles it.
         there = store.items.get([item.id for item in batch.update])
         store.items.update(
             [
@@ -138,7 +138,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
         pictured = store.thumbnails.put(batch.bare, small)
     left_out: dict[str, list[Skipped]] = {}
     for entry, skip in batch.skipped:
-        if entry.stamp is not None:  # only a file has a state to remember
+        if entry.stamp is not None:  # only a file has a stamp to store
             left_out.setdefault(entry.root, []).append(skip)
     for root, skips in left_out.items():
         store.skips.put(root, skips)
@@ -146,7 +146,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
 
 
 def _store(batch: Batch, store: Store, new: list[Item], vectors: Matrix) -> None:
-    """Write new and changed items; those that replace nothing only where their ids are free."""
+    """Write new and changed items; ``fresh`` ones only if their ids are free."""
     for fresh in (False, True):
         places = [place for place, one in enumerate(new) if (one.id in batch.fresh) == fresh]
         if not places:
@@ -163,19 +163,19 @@ def _store(batch: Batch, store: Store, new: list[Item], vectors: Matrix) -> None
         batch.skipped += [(entry, taken(entry)) for entry in left_out]
 
 
-def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+def _iterate_batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
     iterator = iter(entries)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
-def _ahead(
+def _load_ahead(
     pool: ThreadPoolExecutor,
     load: Callable[[list[Entry]], Batch],
     batches: Iterator[list[Entry]],
     depth: int,
 ) -> Generator[Batch, None, None]:
-    """Results of ``load`` in order, with at most ``depth`` under way or waiting."""
+    """Yield the results of ``load`` in order, with at most ``depth`` in progress or waiting."""
     waiting: deque[Future[Batch]] = deque()
     try:
         for batch in batches:

@@ -1,7 +1,7 @@
-"""Removing what has vanished from a source, as a step of its own.
+"""Remove items that have vanished from a source, as a separate step.
 
-``index`` does it at its end. Where several machines index parts of a source, none of them knows
-what the others saw; so afterwards one looks at the whole, and removes.
+``index`` does it at its end. If several machines index shards of a source, none of them knows what
+the others saw; so afterwards one run compares the whole source and removes.
 """
 
 import os
@@ -31,18 +31,17 @@ __all__ = ["ForgetReport", "PruneReport", "forget_missing", "prune"]
 _BATCH = 1000
 
 _Carry: TypeAlias = Callable[[Sequence[str]], frozenset[str]]
-"""Gives the words of vanished items to where their files are now; returns the ids of these."""
+"""Carries the annotations of vanished items to where their files are now; returns these ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneReport:
-    """``vanished`` ids, in order; ``removed`` of them went (none in a dry run).
+    """What pruning did: ``vanished`` ids, in order; ``removed`` of them (none in a dry run).
 
-    ``checked`` items were looked for. ``kept`` of them were not found, but could not be looked for
-    either.
-    ``held_back`` have vanished and stay, as in an ``IndexReport``; ``problems`` say why.
-    ``moved`` files were found at another path and took their words along, ``restored`` missing
-    items are back.
+    ``checked`` counts the items that were compared with the source. ``kept`` were not found, but
+    their place could not be searched. ``held_back`` have vanished and stay, as in an
+    ``IndexReport``; ``problems`` say why. ``moved`` files were found at another path and kept their
+    annotations; ``restored`` missing items are back.
     """
 
     checked: int
@@ -64,20 +63,20 @@ def prune(
     dry_run: bool = False,
     allow_removals: bool = False,
 ) -> PruneReport:
-    """Remove the items whose file has gone from a folder, or whose line from a catalogue.
+    """Remove the items whose file has vanished from a folder, or whose line from a catalogue.
 
-    As at the end of ``Collection.index``: words follow a file that was moved, and those of the
-    others are kept (``Collection.missing``). ``source``, ``format`` and ``options`` are those of
-    ``Collection.index``, and so is what is held back, unless ``allow_removals``. A folder that
-    cannot be listed keeps what is below it. ``dry_run`` removes nothing.
+    Works as at the end of ``Collection.index``: annotations follow a moved file, and those of
+    removed items are kept (``Collection.missing``). ``source``, ``format`` and ``options`` are
+    those of ``Collection.index``. Too many removals are held back unless ``allow_removals``. Items
+    below a folder that cannot be listed stay. ``dry_run`` removes nothing.
 
-    Raise ``SourceError`` for a missing folder, and one that was never indexed.
+    Raise ``SourceError`` for a folder that does not exist or was never indexed.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         format = recognise(path) if format == "auto" else format
         source = path if format == "folder" else open_catalogue(path, format)
-    root, under = _indexed(collection, source.root if isinstance(source, Catalogue) else source)
+    root, under = _find_root(collection, source.root if isinstance(source, Catalogue) else source)
     store, carried = collection.store, missing.Carried()
 
     def carry(vanished: Sequence[str]) -> frozenset[str]:
@@ -87,9 +86,9 @@ def prune(
         return carried.moved
 
     if isinstance(source, Catalogue):
-        report, going = _of_catalogue(collection, source, carry, allow=allow_removals)
+        report, going = _prune_catalogue(collection, source, carry, allow=allow_removals)
     else:
-        report, going = _of_folder(collection, source, options, carry, allow=allow_removals)
+        report, going = _prune_folder(collection, source, options, carry, allow=allow_removals)
     report = replace(report, held_back=going.held_back, problems=going.problems)
     if dry_run:
         return report
@@ -110,10 +109,10 @@ class ForgetReport:
 def forget_missing(
     collection: "Collection", *, older_than: float = 0.0, dry_run: bool = False
 ) -> ForgetReport:
-    """Forget what was said of the items that have been missing for ``older_than`` days or longer.
+    """Forget the annotations of items that have been missing for ``older_than`` days or longer.
 
-    When their files come back later, they are new. Nothing else does this by itself. ``dry_run``
-    only tells which.
+    If their files come back later, they are new items. Nothing else forgets them automatically.
+    ``dry_run`` only lists them.
     """
     latest = time.time() - 86_400 * older_than
     gone, kept = [], 0
@@ -128,11 +127,11 @@ def forget_missing(
     return ForgetReport(forgotten=tuple(gone), missing=kept)
 
 
-def _of_folder(
+def _prune_folder(
     collection: "Collection", folder: Path, options: ScanOptions, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
-    root, under = _indexed(collection, folder)
-    # Read before the scan: what others index meanwhile has not vanished.
+    root, under = _find_root(collection, folder)
+    # Read before the scan: items that others index meanwhile have not vanished.
     known = collection.store.items.stamps(root.name, under)
     listing = scan(
         root.path,
@@ -142,7 +141,7 @@ def _of_folder(
         apart=below(collection.roots(), root),
     )
     plan = plan_folder(listing, known, {})
-    items = sum(bool(path) for path in known)  # an item without a path came as bytes
+    items = sum(bool(path) for path in known)  # an item without a path was added as bytes
     vanished = set(plan.vanished)
     going = removals.settle(
         collection.store,
@@ -156,10 +155,10 @@ def _of_folder(
     return PruneReport(checked=items, vanished=plan.vanished, kept=plan.kept), going
 
 
-def _of_catalogue(
+def _prune_catalogue(
     collection: "Collection", catalogue: Catalogue, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
-    root, under = _indexed(collection, catalogue.root)
+    root, under = _find_root(collection, catalogue.root)
     if under:
         raise SourceError(
             f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
@@ -194,8 +193,8 @@ def _of_catalogue(
     return PruneReport(checked=len(known), vanished=tuple(sorted(gone))), going
 
 
-def _indexed(collection: "Collection", folder: Path) -> tuple[Root, str]:
-    """Return the root that a folder is or lies in, and the path below it."""
+def _find_root(collection: "Collection", folder: Path) -> tuple[Root, str]:
+    """Return the root that contains a folder, and the folder's path below it."""
     check_folder(folder)
     place = folder.resolve()
     root = innermost(collection.roots(), place)

@@ -1,6 +1,6 @@
-"""A folder that was moved: recognised by its files, and pointed at again.
+"""Recognise a folder that was moved by its files, and point the collection at it.
 
-A collection keeps where its folders lie and, below them, each item's path, stamp and digest. So a
+A collection stores where its folders are and, below them, each item's path, stamp and digest. A
 moved folder is one where the same relative paths lead to the same files.
 """
 
@@ -20,17 +20,17 @@ from lookalike.sources.scan import check_folder, stamp_of
 
 __all__ = ["Relocation", "check_new", "relocate"]
 
-_SAMPLE = 200  # items that are looked for
-_SHARE = 0.8  # of them that must be found, the same: some may have changed since
-_LIMITS = images.Limits(max_pixels=10**10, max_bytes=10**10)  # only digests are wanted
+_SAMPLE = 200  # sampled items
+_SHARE = 0.8  # share of them that must have the same file; some may have changed
+_LIMITS = images.Limits(max_pixels=10**10, max_bytes=10**10)  # only digests are needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relocation:
-    """What a relocation did, or would do: ``roots`` as they are now, of ``items`` in all.
+    """What a relocation did, or would do: ``roots`` as they are now, with ``items`` in all.
 
-    Of ``looked_at`` items by chance, ``same`` have the same file at the new place, ``other`` have
-    a different one, and the files of the rest are not there.
+    Of ``looked_at`` randomly sampled items, ``same`` have the same file at the new place, ``other``
+    have a different file, and the files of the rest do not exist there.
     """
 
     roots: tuple[Root, ...]
@@ -43,16 +43,16 @@ class Relocation:
 def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Relocation:
     """Point the roots at or below ``old`` to the same places at or below ``new``.
 
-    Raise ``SourceError``, and then change nothing: for a folder that is not there, an ``old``
-    from which nothing was indexed, a ``new`` that the collection indexes already, and where fewer
-    than 8 of 10 sampled items have the same file.
+    Raise ``SourceError``, and change nothing, if ``new`` does not exist, nothing was indexed from
+    ``old``, ``new`` is already indexed by the collection, or fewer than 8 of 10 sampled items have
+    the same file.
     """
     check_folder(new)
     before, place = old.resolve(), new.resolve()
     roots = read_roots(store.settings.get(settings_keys.ROOTS))
     moving = {root.name: root for root in roots if root.path.is_relative_to(before)}
     if not moving:
-        raise SourceError(_never_indexed(old, before, roots))
+        raise SourceError(_explain_never_indexed(old, before, roots))
     moved = {
         name: Root(name=name, path=place / root.path.relative_to(before))
         for name, root in moving.items()
@@ -70,7 +70,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
     for name, root in moved.items():
         ids = [one for path, (one, _) in store.items.stamps(name).items() if path]
         items += len(ids)
-        found = found.and_in(store, root.path, ids)
+        found = found.add_sample(store, root.path, ids)
     if items and found.same < _SHARE * found.looked_at:
         raise SourceError(
             f"{new} does not hold the files that were indexed from {old}: of {found.looked_at:,} "
@@ -85,7 +85,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
         )
         if store.settings.get(settings_keys.CATALOGUES):
             store.settings.change(
-                settings_keys.CATALOGUES, lambda stored: _followed(stored, before, place)
+                settings_keys.CATALOGUES, lambda stored: _move_paths(stored, before, place)
             )
     return Relocation(
         roots=tuple(one for one in after if one.name in moved),
@@ -99,28 +99,28 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool = False) -> Re
 def check_new(store: Store, place: Path) -> None:
     """Raise ``RootMovedError`` if ``place`` is a root that was moved.
 
-    That is: all files of the root have vanished from where they were, and are here.
+    That is: all sampled files of the root have vanished from their old place and exist here.
     """
     for root in read_roots(store.settings.get(settings_keys.ROOTS)):
-        # A folder within the new one, or around it, is none that was moved here.
+        # A folder inside the new one, or around it, cannot have been moved here.
         if root.path.is_relative_to(place):
             continue
         ids = [one for path, (one, _) in store.items.stamps(root.name).items() if path]
-        if not ids or not any(_exists(place, item) for item in _sample(store, ids)):
-            continue  # the quickest look comes first: nearly always it settles the matter
-        if any(_exists(root.path, item) for item in _sample(store, ids)):
+        if not ids or not any(_file_exists(place, item) for item in _sample(store, ids)):
+            continue  # the cheapest check first: it nearly always decides
+        if any(_file_exists(root.path, item) for item in _sample(store, ids)):
             continue
-        found = _Match().and_in(store, place, ids)
+        found = _Match().add_sample(store, place, ids)
         if found.same >= _SHARE * found.looked_at:
             raise RootMovedError(
                 f"{place} holds the files of {root.path}, which this collection indexes and where "
                 f"they have all gone ({found.same:,} of {found.looked_at:,} that were looked for "
-                f"are here); `lookalike relocate {_quoted(root.path)} {_quoted(place)}` tells the "
+                f"are here); `lookalike relocate {_quote(root.path)} {_quote(place)}` tells the "
                 "collection that the folder was moved, --as-new indexes it as another one"
             )
 
 
-def _followed(catalogues: Json, old: Path, new: Path) -> Json:
+def _move_paths(catalogues: Json, old: Path, new: Path) -> Json:
     """Return the paths of catalogue files, with those below ``old`` moved below ``new``."""
     return [
         str(new / Path(one).relative_to(old)) if Path(one).is_relative_to(old) else one
@@ -131,7 +131,7 @@ def _followed(catalogues: Json, old: Path, new: Path) -> Json:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Match:
-    """Of how many items the file was looked for, and found."""
+    """How many sampled items have the same file, another file, or none."""
 
     looked_at: int = 0
     same: int = 0
@@ -141,8 +141,8 @@ class _Match:
     def absent(self) -> int:
         return self.looked_at - self.same - self.other
 
-    def and_in(self, store: Store, folder: Path, ids: Sequence[str]) -> "_Match":
-        """Return this and what a sample of items finds in a folder."""
+    def add_sample(self, store: Store, folder: Path, ids: Sequence[str]) -> "_Match":
+        """Return this match plus a sample of items in another folder."""
         looked, same, other = self.looked_at, self.same, self.other
         for item in _sample(store, ids):
             looked += 1
@@ -153,20 +153,20 @@ class _Match:
 
 
 def _sample(store: Store, ids: Sequence[str]) -> Iterator[Item]:
-    """Yield some items, each time the same."""
+    """Yield a sample of items, the same one each time."""
     chance = random.Random(0)  # noqa: S311 - a sample
     some = chance.sample(sorted(ids), min(_SAMPLE, len(ids)))
     yield from store.items.get(some).values()
 
 
-def _exists(folder: Path, item: Item) -> bool:
+def _file_exists(folder: Path, item: Item) -> bool:
     return stamp_of(folder / item.path) is not None
 
 
 def _is_same(folder: Path, item: Item) -> bool | None:
-    """Return whether an item's file is the same there; ``None`` if there is none.
+    """Return whether an item's file is the same there; ``None`` if there is no file.
 
-    A file that was copied has another time, so then its bytes are compared.
+    A copied file has another modification time, so its bytes are compared then.
     """
     file = folder / item.path
     stamp = stamp_of(file)
@@ -182,7 +182,7 @@ def _is_same(folder: Path, item: Item) -> bool | None:
         return None
 
 
-def _never_indexed(old: Path, place: Path, roots: Sequence[Root]) -> str:
+def _explain_never_indexed(old: Path, place: Path, roots: Sequence[Root]) -> str:
     around = innermost(roots, place)
     if around is not None:
         return (
@@ -193,6 +193,6 @@ def _never_indexed(old: Path, place: Path, roots: Sequence[Root]) -> str:
     return f"nothing was indexed from {old}; the collection's folders: {known}"
 
 
-def _quoted(path: Path) -> str:
-    """Return a path as a shell takes it."""
+def _quote(path: Path) -> str:
+    """Return a path quoted for the shell."""
     return shlex.quote(str(path))

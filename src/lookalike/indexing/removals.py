@@ -1,4 +1,4 @@
-"""Which of the items that have vanished from a source may be removed: absence is not deletion.
+"""Decide which vanished items may be removed: absence is not deletion.
 
 An unmounted disk looks like an empty folder, and half a table like a short one. So a run that would
 remove more than a small share of a source's items removes none of them, and says so.
@@ -28,16 +28,16 @@ __all__ = [
     "settle",
 ]
 
-ONE_IN = 10  # more than one item in so many is no small share
-LEAST = 3  # so many items may go whatever their share, unless none is left
-ALLOW = "--allow-removals (allow_removals=True)"  # in messages; each way in puts its own word
-_BATCH = 1000  # items asked for at once
-_FOLDERS = 5  # emptied ones that are named
+ONE_IN = 10  # more than one item in this many is not a small share
+LEAST = 3  # so many may always be removed, unless none is left
+ALLOW = "--allow-removals (allow_removals=True)"  # in messages; each interface names its own
+_BATCH = 1000  # items per request
+_FOLDERS = 5  # emptied folders that a message names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removals:
-    """What becomes of vanished items: ``remove`` are the ids that go, ``held_back`` counts others.
+    """What happens to vanished items: ids to ``remove``, and how many are ``held_back``.
 
     ``problems`` are sentences that say what was held back, why, and what to do.
     """
@@ -48,9 +48,9 @@ class Removals:
 
 
 def is_too_many(gone: int, known: int) -> bool:
-    """Return whether ``gone`` of a source's ``known`` items are too many to remove unasked.
+    """Return whether ``gone`` of a source's ``known`` items are too many to remove by default.
 
-    They are when nothing is left, or when they are more than one in ten and more than three.
+    They are if nothing is left, or if they are more than one in ten and more than three.
     """
     return gone > 0 and (gone >= known or (gone > LEAST and gone * ONE_IN > known))
 
@@ -65,12 +65,12 @@ def decide(
     malformed: Sequence[Skipped] = (),
     allow: bool = False,
 ) -> Removals:
-    """Decide what becomes of the items that are gone from a source of ``known`` items.
+    """Decide what happens to the items that have vanished from a source of ``known`` items.
 
-    ``gone`` are their ids. ``moved`` are those whose bytes the same run found under a new id: they
-    are no loss. ``emptied`` maps the ids that lay in a folder which is still there, but empty, to
-    that folder. ``malformed`` are the places of a catalogue that cannot be understood: each may be
-    any item's, so nothing is removed while there is one, not even with ``allow``. ``place`` names
+    ``gone`` are their ids. ``moved`` are those whose bytes the same run found under a new id;
+    removing them loses nothing. ``emptied`` maps ids to the folder that held them, if it still
+    exists but is empty. ``malformed`` are places of a catalogue that cannot be understood: each may
+    name any item, so nothing is removed while there is one, even with ``allow``. ``place`` names
     the source in messages.
     """
     if not gone:
@@ -100,9 +100,10 @@ def decide(
 
 
 def looks_cut_off(entry: Entry, before: Item | None, gone: Mapping[str, str]) -> bool:
-    """Return whether a last line without a line break is the beginning of what was said before.
+    """Return whether a last line without a line break is the beginning of an earlier version.
 
-    ``before`` is the item of its id, ``gone`` maps ids that the catalogue no longer names to paths.
+    ``before`` is the item with its id; ``gone`` maps ids that the catalogue no longer names to
+    paths.
     """
     if any(one.startswith(entry.id) or path == entry.path != "" for one, path in gone.items()):
         return True
@@ -131,12 +132,12 @@ def is_cut_off(
     *,
     allow: bool = False,
 ) -> bool:
-    """Return whether a catalogue seems to break off in its last line, which has no line break.
+    """Return whether a catalogue seems to end in the middle of its last line.
 
-    ``entry`` is what that line says, ``known`` maps the ids of the source's items to their paths,
-    ``named`` are the ids that the lines before it name. Many files end without a line break and are
-    whole, so there must be more to it: too many items that are not named, or a line that is the
-    beginning of another.
+    ``entry`` is that line, which has no line break; ``known`` maps the ids of the source's items to
+    their paths; ``named`` are the ids of the lines before it. Many complete files end without a
+    line break, so there must be further evidence: too many items are no longer named, or the line
+    is the beginning of an earlier version.
     """
     if entry.ended:
         return False
@@ -149,7 +150,7 @@ def is_cut_off(
 
 
 def cut_off(entry: Entry) -> Damaged:
-    """Return what is said of a line for which ``is_cut_off``."""
+    """Return the problem to report for a line for which ``is_cut_off`` is true."""
     return Damaged(
         path=entry.line or entry.path,
         reason="the file ends in this line, without a line break, and seems to be cut off; if it "
@@ -170,14 +171,14 @@ def settle(
     malformed: Sequence[Skipped] = (),
     allow: bool = False,
 ) -> Removals:
-    """Look at what ``decide`` needs to know, decide, and leave the removing to the caller.
+    """Collect what ``decide`` needs, decide, and leave the removal to the caller.
 
-    ``gone`` maps ids to paths below ``root``, ``new`` are the ids that this run saw for the first
-    time, ``followed`` those of ``gone`` that are known to be under another id. ``in_folders`` says
-    that an image is there because its file is, and not because a list names it.
+    ``gone`` maps ids to paths below ``root``; ``new`` are the ids that this run saw for the first
+    time; ``followed`` are those of ``gone`` that are known under another id. ``in_folders`` means
+    that images are listed because their file exists, not because a list names them.
     """
     left = emptied(root, gone) if in_folders and not allow else {}
-    # What may go anyway need not be looked for under another id.
+    # Items that may be removed anyway need not be searched for under another id.
     look = (left or is_too_many(len(gone), known)) and not malformed and not allow
     return decide(
         gone,
@@ -191,29 +192,29 @@ def settle(
 
 
 def problems(places: Iterable[Skipped], going: Removals) -> tuple[str, ...]:
-    """Return a sentence for each place where a catalogue is damaged, and those of ``going``."""
+    """Return a sentence for each damaged place of a catalogue, and the problems of ``going``."""
     damage = (f"{one.path}: {one.reason}" for one in places if isinstance(one, Damaged))
     new = [one for one in damage if not any(one in told for told in going.problems)]
     return (*new, *going.problems)
 
 
 def moved(store: Store, gone: Iterable[str], new: Iterable[str]) -> set[str]:
-    """Return those of the items ``gone`` whose bytes one of the ``new`` items has."""
+    """Return those of the ``gone`` items whose bytes one of the ``new`` items has."""
     there = {digest for _, digest in _digests(store, new)}
     return {one for one, digest in _digests(store, gone) if digest in there} if there else set()
 
 
 def emptied(root: Path, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return, of items that are gone, the ids that lay in a folder which is now empty.
+    """Return the ids of vanished items whose folder still exists but is now empty.
 
-    ``paths`` maps ids to paths below ``root``; the result maps ids to the emptied folder, below
-    ``root`` too. A folder that has gone itself was deleted by somebody; the place of a disk that is
-    not mounted stays, with nothing in it.
+    ``paths`` maps ids to paths below ``root``; the result maps ids to the emptied folder, also
+    below ``root``. A folder that no longer exists was deleted by somebody; the mount point of a
+    disk stays, with nothing in it.
     """
-    known: dict[str, str | None] = {"": None}  # the root itself: then every item is gone
+    known: dict[str, str | None] = {"": None}  # the root itself: then every item has vanished
 
     def nearest(folder: str) -> str | None:
-        """Return the innermost folder that is still there, if it is empty."""
+        """Return the innermost folder that still exists, if it is empty."""
         if folder not in known:
             try:
                 known[folder] = None if holds_anything(root / folder) else folder
@@ -236,7 +237,7 @@ def _digests(store: Store, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 # -- messages -----------------------------------------------------------------------------------
 
-_ALLOW = f"if the images are really gone, say {ALLOW}"
+_ALLOW = f"if the images are really gone, pass {ALLOW}"
 
 
 def _too_many(place: str, gone: int, known: int) -> str:

@@ -1,4 +1,4 @@
-"""A collection that was begun and never filled leaves nothing behind."""
+"""Remove a collection that was created and never filled."""
 
 from contextlib import suppress
 
@@ -11,10 +11,11 @@ __all__ = ["abandon"]
 
 
 def abandon(store: Store) -> bool:
-    """Remove a collection again that ``store`` has begun, and close it; return whether it did.
+    """Remove the collection that ``store`` has created, and close it; return whether it was
+    removed.
 
-    One that was there before, or that anybody has put an item or a left-out file into, stays. To
-    be called when what was to fill the collection has failed: raises nothing.
+    A collection that existed before, or that anybody has put an item or a skip into, stays. Call it
+    when filling the collection has failed. Never raises.
     """
     if not store.begun:
         return False
