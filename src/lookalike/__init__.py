@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.images.limits import Limits
     from lookalike.moving import backups, copying, migrating
+    from lookalike.moving.encoder_comparison import compare_encoders
     from lookalike.output import contact_sheet, export
     from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions
     from lookalike.sources import catalogues
@@ -78,6 +79,7 @@ __all__ = [
     "calibration",
     "catalogues",
     "categories",
+    "compare_encoders",
     "connect",
     "contact_sheet",
     "copying",
@@ -124,6 +126,7 @@ _HOMES = {
     "Skipped": "core.records",
     "Stamp": "core.records",
     "available_encoders": "encoders",
+    "compare_encoders": "moving.encoder_comparison",
     "connect": "client",
     "load_encoder": "encoders",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.analysis.evaluation import SAMPLE, Comparison, compare
+from lookalike.cli.encoder_comparison import encoder_names, run_comparison
 from lookalike.cli.options import json_option, opened, where_option
 from lookalike.cli.output import counted, plain, print_json, print_table
 from lookalike.cli.progress import Meter
@@ -86,6 +87,20 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
     help="How many results the measures look at.",
 )
 @click.option("--distractors", is_flag=True, help="Keep items without a label, as wrong results.")
+@click.option(
+    "--encoders",
+    callback=encoder_names,
+    metavar="NAME,...",
+    help="Compare the collection's encoder with these on a sample of its images. Each is a name or "
+    "the path of a model card.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(2),
+    default=1000,
+    show_default=True,
+    help="With --encoders: how many images each encoder encodes.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option(
     "--report",
@@ -108,7 +123,9 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and only the table.")
 @json_option
+@click.pass_context
 def evaluate_command(
+    ctx: click.Context,
     *,
     collections: tuple[str, ...],
     by: str,
@@ -118,6 +135,8 @@ def evaluate_command(
     queries: int | None,
     ks: tuple[int, ...],
     distractors: bool,
+    encoders: tuple[str, ...],
+    sample: int,
     seed: int,
     report: Path | None,
     worst: int,
@@ -138,7 +157,24 @@ def evaluate_command(
       lookalike evaluate --by group -k 1,10,100 --where 'split=test'
       lookalike evaluate --by group --query-where 'split=query' --gallery-where 'split=gallery'
       lookalike evaluate -c shop -c shop-lite2 --json
+      lookalike evaluate -c shop --encoders efficientnet-lite1,efficientnet-lite2
     """
+    if encoders:
+        _check_alone(ctx)
+        with opened(collections[0] if collections else None) as shop:
+            run_comparison(
+                ctx,
+                shop,
+                encoders,
+                by=by,
+                where=where,
+                sample=sample,
+                ks=ks,
+                seed=seed,
+                quiet=quiet,
+                as_json=as_json,
+            )
+        return
     split = None
     if query_where is not None or gallery_where is not None:
         split = (query_where, gallery_where)
@@ -168,6 +204,29 @@ def evaluate_command(
     if not quiet:
         click.echo(_description(found), err=True)
     _print(found)
+
+
+_WITH_ENCODERS = {
+    "collections": "several collections",
+    "query_where": "--query-where",
+    "gallery_where": "--gallery-where",
+    "queries": "--queries",
+    "distractors": "--distractors",
+    "report": "--report",
+    "worst": "--worst",
+    "sheets": "--sheets",
+}
+
+
+def _check_alone(ctx: click.Context) -> None:
+    """Raise ``UsageError`` for options that a comparison of encoders does not have."""
+    for name, option in _WITH_ENCODERS.items():
+        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and (name != "collections" or len(ctx.params[name]) > 1):
+            raise click.UsageError(
+                f"--encoders cannot be combined with {option}; it compares encoders on a sample "
+                "of one collection"
+            )
 
 
 def _description(found: Comparison) -> str:
