@@ -188,7 +188,7 @@ def test_a_move_is_known_although_the_run_was_cut_off(
     monkeypatch.setattr(indexing, "BATCH", 2)
     stops = iter([False, True])
     assert shelf.index(stop=lambda: next(stops)).interrupted
-    monkeypatch.setattr(folder_indexing, "carry_words", _cut_off)
+    monkeypatch.setattr(folder_indexing, "carry_annotations", _cut_off)
     with pytest.raises(KeyboardInterrupt):
         shelf.index()
     monkeypatch.undo()

@@ -9,7 +9,7 @@ import click
 from lookalike.cli.options import collection_option, json_option, opened, where_option
 from lookalike.cli.output import counted, leftover_text, print_json, print_notes
 from lookalike.errors import ItemNotFoundError
-from lookalike.indexing.missing import TABLE as MISSING
+from lookalike.indexing.missing_rows import TABLE as MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

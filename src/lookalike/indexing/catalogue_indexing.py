@@ -9,8 +9,9 @@ from lookalike.core.protocols import Catalogue, Encoder, Store
 from lookalike.core.records import IndexReport
 from lookalike.core.shards import Shard
 from lookalike.indexing import failures, removals
+from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.catalogue_reader import CatalogueReader
-from lookalike.indexing.missing import Carried, carry_words, mark_missing
+from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
 from lookalike.sources.scan import check_folder
 
@@ -100,7 +101,7 @@ def index_catalogue(
             for one, path in known.items()
             if one not in reader.named and (shard is None or one in shard)
         }
-        carried = carry_words(
+        carried = carry_annotations(
             store,
             name,
             [*gone] if whole else (),

@@ -6,7 +6,8 @@ from lookalike import images
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import Entry, IndexReport
-from lookalike.indexing.missing import carry_words, count
+from lookalike.indexing.carry_over import carry_annotations
+from lookalike.indexing.missing import count
 from lookalike.indexing.pipeline import index_entries
 
 __all__ = ["index_listed"]
@@ -45,6 +46,6 @@ def index_listed(
         stop=stop,
     )
     for root, some in ids.items():
-        carried = carry_words(store, root, (), ids=some, overwrite_by_hand=overwrite_by_hand)
+        carried = carry_annotations(store, root, (), ids=some, overwrite_by_hand=overwrite_by_hand)
         report = carried.add_to(report)
     return report

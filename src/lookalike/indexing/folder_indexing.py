@@ -12,8 +12,9 @@ from lookalike.core.records import Entry, IndexReport, Stamp, id_of
 from lookalike.core.shards import Shard
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing import failures, removals
+from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.folder_plan import plan_folder
-from lookalike.indexing.missing import Carried, carry_words, mark_missing
+from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
 from lookalike.sources.scan import Listing, ScanOptions, passed_text, scan
 
@@ -71,7 +72,7 @@ def index_folder(
         )
     going, carried = removals.Removals(), Carried()
     if not report.interrupted:
-        carried = carry_words(
+        carried = carry_annotations(
             store,
             name,
             plan.vanished if shard is None else (),

@@ -23,8 +23,8 @@ from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import Entry, IndexReport, Item, SideRow, Skipped
 from lookalike.core.vectors import Matrix
 from lookalike.images.thumbnails import thumbnail_side
+from lookalike.indexing.arrivals import Arrivals
 from lookalike.indexing.batch import Batch, load, taken
-from lookalike.indexing.missing import Arrivals
 
 __all__ = ["BATCH", "index_entries"]
 
@@ -47,8 +47,9 @@ def index_entries(
     """Read, encode and store ``entries``, one transaction per batch.
 
     With ``journal``, new content that was known under another id is journalled for
-    ``missing.carry_words``, which must follow. With ``overwrite_by_hand``, entries may change
-    manual edits. If the collection keeps thumbnails (``images.thumbnails``), each item gets one.
+    ``carry_over.carry_annotations``, which must follow. With ``overwrite_by_hand``, entries may
+    change manual edits. If the collection keeps thumbnails (``images.thumbnails``), each item gets
+    one.
 
     An image that cannot be used is skipped with its reason and the run continues. An error of the
     encoder or the store is raised, and what was stored before stays. ``stop`` is called between

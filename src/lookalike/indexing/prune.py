@@ -18,6 +18,7 @@ from lookalike.core.records import Entry, Skipped
 from lookalike.core.roots import Root, below, innermost
 from lookalike.errors import SourceError
 from lookalike.indexing import missing, removals
+from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.scan import ScanOptions, check_folder, scan
@@ -77,12 +78,12 @@ def prune(
         format = recognise(path) if format == "auto" else format
         source = path if format == "folder" else open_catalogue(path, format)
     root, under = _find_root(collection, source.root if isinstance(source, Catalogue) else source)
-    store, carried = collection.store, missing.Carried()
+    store, carried = collection.store, Carried()
 
     def carry(vanished: Sequence[str]) -> frozenset[str]:
         nonlocal carried
         if not dry_run:
-            carried = missing.carry_words(store, root.name, vanished, under=under)
+            carried = carry_annotations(store, root.name, vanished, under=under)
         return carried.moved
 
     if isinstance(source, Catalogue):

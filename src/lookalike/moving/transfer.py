@@ -6,17 +6,17 @@ from itertools import islice
 from lookalike.core import manual_edits, settings_keys
 from lookalike.core.protocols import SideTable, Store
 from lookalike.core.roots import read_roots
-from lookalike.indexing import failures, missing
+from lookalike.indexing import arrivals, failures, missing_rows
 
 __all__ = ["copy_settings", "copy_side_tables", "copy_skips"]
 
 _BATCH = 1000
 _TABLES = (
     manual_edits.TABLE,
-    missing.TABLE,
-    missing.REPLACED,
-    missing.THUMBNAILS,
-    missing.ARRIVALS,
+    missing_rows.TABLE,
+    missing_rows.REPLACED,
+    missing_rows.THUMBNAILS,
+    arrivals.ARRIVALS,
     failures.TABLE,
 )
 
