@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["replace_file", "write_file"]
+__all__ = ["DISK_FULL", "replace_file", "write_file"]
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The errors of a disk, a quota or a file that is full."""
 
 
 def write_file(path: Path, content: bytes | str, *, durable: bool = False) -> None:

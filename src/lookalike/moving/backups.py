@@ -1,56 +1,54 @@
-"""Backups of collections in folders: made while the collection is in use, checked, restored.
+"""Back up collections in folders while they are in use; verify and restore backups.
 
     backups.backup(shop, Path("/backups/shop-monday"))
     backups.restore(Path("/backups/shop-monday"), Path("./shop"))
 
-A backup is a collection's folder: it can be opened and searched. Beside the database lies a list of
-its files with their SHA-256, by which a damaged or changed backup is recognised.
+A backup is a collection's folder: it can be opened and searched. A list of its files with their
+SHA-256 lies beside the database (``backup_manifest``), so damage and changes are recognised.
 """
 
-import errno
-import hashlib
-import json
-import os
-import secrets
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lookalike.collection import Collection
 from lookalike.core import settings_keys
-from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
+from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.records import Json
 from lookalike.core.roots import Root, read_roots, roots_json
 from lookalike.errors import (
     CollectionError,
-    CollectionFormatError,
     CollectionReplacedError,
     FolderInUseError,
     StoreDamagedError,
-    StoreError,
-    StoreFullError,
 )
+from lookalike.moving.backup_manifest import (
+    Manifest,
+    check_file,
+    file_missing,
+    hash_file,
+    hash_folder,
+    read_manifest,
+    write_manifest,
+)
+from lookalike.moving.file_copying import ByteCounter, FileDigest, StopRequested, copy_file
+from lookalike.moving.new_folder import build_folder, check_target, put_in_place
 from lookalike.stores.embedded import own_files
-from lookalike.stores.embedded.own_files import DATABASE, MANIFEST, UPLOADS
+from lookalike.stores.embedded.own_files import UPLOADS
 from lookalike.stores.embedded.snapshot import check_database, copy_database
 from lookalike.stores.embedded.store import EmbeddedStore
 
 __all__ = ["BackupReport", "RestoreReport", "VerifyReport", "backup", "restore", "verify"]
-
-_FORMAT = 1
-_CHUNK = 1 << 20
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupReport:
     """A backup in ``folder``: ``items``, and ``files`` of ``bytes`` together.
 
-    ``uploads`` images that a service keeps came along; ``missing`` ones had gone.
+    ``uploads`` images that a service stores were copied; ``missing`` ones no longer existed.
     """
 
     folder: str
@@ -87,10 +85,6 @@ class RestoreReport:
     seconds: float = 0.0
 
 
-class _Stopped(Exception):  # noqa: N818 - no error
-    """The wish to stop, out of the copying of a file."""
-
-
 def backup(
     collection: Collection,
     to: Path,
@@ -118,32 +112,25 @@ def backup(
             f"{store.folder} has been replaced or removed since it was opened; open it again"
         )
     source = store.folder.resolve()
-    place = _target(to)
+    place = check_target(to)
     if place.is_relative_to(source):
         raise FolderInUseError(
             f"{to} lies in the collection's own folder; give a folder elsewhere, best on another "
             "disk"
         )
-    with _built(place) as draft:
+    with build_folder(place) as draft:
         try:
-            # Before the database and again after it: what is deleted in between is there, too.
+            # Before the database and again after it: so what is deleted in between is there too.
             _copy_uploads(source, draft, stop)
             if not copy_database(source, draft, progress=progress, stop=stop):
                 return BackupReport(folder=str(to), interrupted=True)
-            items, missing = _settle(source, draft, place, stop)
-            files = _hashed(draft, stop)
-        except _Stopped:
+            items, missing = _complete(source, draft, place, stop)
+            files = hash_folder(draft, stop)
+        except StopRequested:
             return BackupReport(folder=str(to), interrupted=True)
-        document: Json = {
-            "lookalike-backup": _FORMAT,
-            "of": str(source),
-            "made_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "items": items,
-            "files": {name: [one.bytes, one.sha256] for name, one in files.items()},
-        }
-        (draft / MANIFEST).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        _flush(draft / MANIFEST)
-        _place(draft, place)
+        made_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        write_manifest(draft, Manifest(of=str(source), made_at=made_at, items=items, files=files))
+        put_in_place(draft, place)
     return BackupReport(
         folder=str(to),
         items=items,
@@ -161,10 +148,10 @@ def verify(backup: Path, *, progress: ProgressCallback = ignore_progress) -> Ver
     Raise ``CollectionFormatError`` for a folder that is no backup or a newer version's, and
     ``StoreDamagedError`` for a file that is missing, damaged or was changed since.
     """
-    manifest = _read_manifest(backup)
-    heard = ProgressCallbackd(progress, sum(one.bytes for one in manifest.files.values()))
-    for name, said in manifest.files.items():
-        _check(backup / name, said, _digest(backup / name, heard))
+    manifest = read_manifest(backup)
+    counter = ByteCounter(progress, sum(one.bytes for one in manifest.files.values()))
+    for name, listed in manifest.files.items():
+        check_file(backup / name, listed, hash_file(backup / name, counter))
     return VerifyReport(
         folder=str(backup),
         of=manifest.of,
@@ -189,15 +176,17 @@ def restore(
     ``StoreError``.
     """
     began = time.monotonic()
-    manifest = _read_manifest(backup)
-    place = _target(to)
+    manifest = read_manifest(backup)
+    place = check_target(to)
     total = sum(one.bytes for one in manifest.files.values())
-    heard = ProgressCallbackd(progress, total, stop)
-    with _built(place) as draft:
+    counter = ByteCounter(progress, total, stop)
+    with build_folder(place) as draft:
         try:
-            for name, said in manifest.files.items():
-                _check(backup / name, said, _restored(backup / name, draft / name, heard))
-        except _Stopped:
+            for name, listed in manifest.files.items():
+                check_file(
+                    backup / name, listed, _restore_file(backup / name, draft / name, counter)
+                )
+        except StopRequested:
             return RestoreReport(folder=str(to), interrupted=True)
         check_database(draft)
         items = _point_at(draft, place)
@@ -206,7 +195,7 @@ def restore(
                 f"{backup} holds {items:,} items, not the {manifest.items:,} that were backed up; "
                 "restore another backup"
             )
-        _place(draft, place)
+        put_in_place(draft, place)
     return RestoreReport(
         folder=str(to),
         items=items,
@@ -216,124 +205,7 @@ def restore(
     )
 
 
-# -- the list of files ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Manifest:
-    of: str
-    made_at: str
-    items: int
-    files: Mapping[str, _File]
-
-
-def _read_manifest(folder: Path) -> _Manifest:
-    path = folder / MANIFEST
-    try:
-        stored: Json = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise CollectionFormatError(
-            f"{folder} is no backup: it holds no {MANIFEST}; `lookalike backup` makes one"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreDamagedError(f"{path} is damaged ({error}); restore another backup") from error
-    match stored:
-        case {"lookalike-backup": int(number)} if number > _FORMAT:
-            raise CollectionFormatError(
-                f"{folder} was made by a newer lookalike (format {number}; this one reads "
-                f"{_FORMAT}); upgrade lookalike"
-            )
-        case {
-            "lookalike-backup": 1,
-            "of": str(of),
-            "made_at": str(made_at),
-            "items": int(items),
-            "files": dict(files),
-        }:
-            found = {name: one for name, said in files.items() if (one := _file_of(name, said))}
-            if len(found) == len(files) and DATABASE in found:
-                return _Manifest(of=of, made_at=made_at, items=items, files=found)
-    raise StoreDamagedError(f"{path} is damaged; restore another backup")
-
-
-def _file_of(name: str, said: Json) -> _File | None:
-    """Return what the list says of a file; ``None`` for a name that no backup has."""
-    match said:
-        case [int(size), str(sha256)] if own_files.is_own(name):
-            return _File(size, sha256)
-        case _:
-            return None
-
-
-def _check(file: Path, said: _File, found: _File) -> None:
-    if said != found:
-        raise StoreDamagedError(
-            f"{file} is not what was backed up: it is damaged, or was changed since; restore "
-            "another backup (one that was opened and written to can still be copied by "
-            "`lookalike copy`)"
-        )
-
-
-# -- building ------------------------------------------------------------------------------------
-
-
-def _target(to: Path) -> Path:
-    """Return where to build; ``FolderInUseError`` unless nothing, or an empty folder, is there."""
-    place = to.resolve()
-    if to.is_symlink() or (os.path.lexists(place) and not _is_empty_folder(place)):
-        raise FolderInUseError(
-            f"{to} exists already, and is never overwritten; give a folder that does not exist"
-        )
-    return place
-
-
-def _is_empty_folder(place: Path) -> bool:
-    try:
-        return place.is_dir() and next(place.iterdir(), None) is None
-    except OSError:
-        return False
-
-
-@contextmanager
-def _built(place: Path) -> Iterator[Path]:
-    """A folder beside ``place`` to build in; it goes at the end, unless it was put in place."""
-    made = own_files.make_folder(place.parent)
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    try:
-        draft.mkdir()
-        yield draft
-    except OSError as error:
-        kind = StoreFullError if error.errno in _FULL else StoreError
-        raise kind(f"{place} cannot be written: {error.strerror or error}") from error
-    finally:
-        # Whole, for it was made here under a name by chance, and holds what may be damaged.
-        shutil.rmtree(draft, ignore_errors=True)
-        own_files.remove_empty(made)  # which what was put in place keeps from being empty
-
-
-def _place(draft: Path, place: Path) -> None:
-    """Give what was built its name; no folder that holds something is ever replaced."""
-    _flush(draft)
-    try:
-        draft.rename(place)
-    except OSError as error:
-        if not os.path.lexists(place):
-            raise
-        raise FolderInUseError(
-            f"{place} was made by somebody else meanwhile; give another folder"
-        ) from error
-    _flush(place.parent)
-
-
-def _settle(
+def _complete(
     source: Path, draft: Path, place: Path, stop: Callable[[], bool]
 ) -> tuple[int, tuple[str, ...]]:
     """Bring what lies beside the database in line with it: uploads, ANN index, settings.
@@ -347,7 +219,7 @@ def _settle(
         known = set(store.items.stamps(name)) if isinstance(name, str) else set()
         graph = store.settings.get(settings_keys.GRAPH)
         file = graph.get("file") if isinstance(graph, dict) else None
-        if isinstance(file, str) and own_files.is_own(file) and not _taken(source, draft, file):
+        if isinstance(file, str) and own_files.is_own(file) and not _copied(source, draft, file):
             store.settings.set(settings_keys.GRAPH, None)  # it is built again by the next `index`
     finally:
         store.close()
@@ -361,16 +233,16 @@ def _settle(
     return items, tuple(sorted(filter(own_files.is_upload, known)))
 
 
-def _taken(source: Path, draft: Path, file: str) -> bool:
+def _copied(source: Path, draft: Path, file: str) -> bool:
     try:
-        _copy_file(source / file, draft / file, ProgressCallbackd())
+        copy_file(source / file, draft / file, ByteCounter())
     except FileNotFoundError:  # a newer one has taken its place
         return False
     return True
 
 
 def _point_at(draft: Path, place: Path) -> int:
-    """Let a copy's settings be those of a collection in ``place``; how many items it holds."""
+    """Change a copy's settings to those of a collection in ``place``. Return its item count."""
     uploads = place / UPLOADS
 
     def moved(stored: Json) -> Json:
@@ -386,10 +258,8 @@ def _point_at(draft: Path, place: Path) -> int:
         name = store.settings.get(settings_keys.UPLOADS)
         if isinstance(name, str):
             store.settings.change(settings_keys.ROOTS, moved)
-        for own in (
-            settings_keys.VERSION_OF,
-            settings_keys.REPLACED,
-        ):  # of migrations in the other place
+        # Migrations of the original are none of the copy's.
+        for own in (settings_keys.VERSION_OF, settings_keys.REPLACED):
             if store.settings.get(own) is not None:
                 store.settings.set(own, None)
         return store.search.count()
@@ -402,95 +272,19 @@ def _copy_uploads(
 ) -> None:
     """Copy the uploads that are there, of ``known`` paths, and not in the draft yet."""
     folder = (source / UPLOADS).resolve()  # which may lie on another disk
-    heard = ProgressCallbackd(stop=stop)
+    counter = ByteCounter(stop=stop)
     for upload in own_files.upload_files(folder):
         path = upload.relative_to(folder).as_posix()
         target = draft / UPLOADS / path
         if upload.suffix != ".part" and not target.exists() and (known is None or path in known):
             with suppress(FileNotFoundError):  # deleted meanwhile
-                _copy_file(upload, target, heard)
+                copy_file(upload, target, counter)
 
 
-# -- files ---------------------------------------------------------------------------------------
-
-
-class ProgressCallbackd:
-    """Adds up the bytes of several files, and asks whether to stop."""
-
-    def __init__(
-        self,
-        progress: ProgressCallback = ignore_progress,
-        total: int = 0,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._progress, self._total, self._stop = progress, total, stop
-        self._done = 0
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        self._progress(Progress(done=self._done, total=self._total))
-        if self._stop():
-            raise _Stopped
-
-
-def _hashed(draft: Path, stop: Callable[[], bool]) -> dict[str, _File]:
-    heard = ProgressCallbackd(stop=stop)
-    found = {}
-    for file in own_files.own_files(draft):
-        found[file.relative_to(draft).as_posix()] = _digest(file, heard)
-        _flush(file)
-    return found
-
-
-def _digest(file: Path, heard: ProgressCallbackd) -> _File:
-    digest, size = hashlib.sha256(), 0
+def _restore_file(file: Path, target: Path, counter: ByteCounter) -> FileDigest:
     try:
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                heard(len(chunk))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise _missing(file) from error
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror}") from error
-    return _File(size, digest.hexdigest())
-
-
-def _copy_file(file: Path, target: Path, heard: ProgressCallbackd) -> _File:
-    """Copy a file and answer what was read."""
-    digest, size = hashlib.sha256(), 0
-    with file.open("rb") as stream:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as out:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                out.write(chunk)
-                heard(len(chunk))
-            out.flush()
-            os.fsync(out.fileno())
-    return _File(size, digest.hexdigest())
-
-
-def _restored(file: Path, target: Path, heard: ProgressCallbackd) -> _File:
-    try:
-        return _copy_file(file, target, heard)
+        return copy_file(file, target, counter)
     except (FileNotFoundError, NotADirectoryError) as error:
         if file.exists():
             raise
-        raise _missing(file) from error
-
-
-def _missing(file: Path) -> StoreDamagedError:
-    return StoreDamagedError(f"{file} is missing; restore another backup")
-
-
-def _flush(path: Path) -> None:
-    """See to it that a file's bytes, or a folder's names, are on the disk."""
-    with suppress(OSError):  # not every system lets a folder be opened
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        raise file_missing(file) from error

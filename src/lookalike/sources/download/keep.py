@@ -1,7 +1,6 @@
 """A folder of downloads on the disk: one writer at a time, and whole files only."""
 
 import contextlib
-import errno
 import os
 import secrets
 import sqlite3
@@ -12,14 +11,13 @@ from itertools import chain
 from pathlib import Path
 
 from lookalike import images
-from lookalike.core.atomic_files import replace_file
+from lookalike.core.atomic_files import DISK_FULL, replace_file
 from lookalike.errors import DownloadError
 
 __all__ = ["Own", "is_there", "keep", "only_writer", "sweep"]
 
 _LOCK = "downloads.lock"
 _PART = ".lookalike-part-"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -89,7 +87,7 @@ def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None =
             _write(place, data)
             return path
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise DownloadError(
                 f"no room is left on the disk of {folder} ({error.strerror}); what was downloaded "
                 "stays, and the next run goes on"
