@@ -139,5 +139,5 @@ def test_pictures_that_cancel_each_other_out_ask_for_nothing() -> None:
         mixed(rows, [1, -1])
     with pytest.raises(ValueError, match="cancel each other out"):
         mixed(rows[:0], [])
-    with pytest.raises(ValueError, match="2 images have 1 weights"):
+    with pytest.raises(ValueError, match="2 rows have 1 weights"):
         mixed(rows, [1])

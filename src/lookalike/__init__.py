@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from lookalike.moving import backups, copying, migrating
     from lookalike.moving.encoder_comparison import compare_encoders
     from lookalike.output import contact_sheet, export
-    from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions
+    from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions, Words
     from lookalike.sources import catalogues
     from lookalike.sources.scan import ScanOptions
 
@@ -73,6 +73,7 @@ __all__ = [
     "SearchOptions",
     "Skipped",
     "Stamp",
+    "Words",
     "__version__",
     "available_encoders",
     "backups",
@@ -125,6 +126,7 @@ _HOMES = {
     "SearchOptions": "search",
     "Skipped": "core.records",
     "Stamp": "core.records",
+    "Words": "search",
     "available_encoders": "encoders",
     "compare_encoders": "moving.encoder_comparison",
     "connect": "client",

@@ -13,7 +13,14 @@ from lookalike.collection_items import CollectionItems, check_ids
 from lookalike.core import settings_keys
 from lookalike.core.ids import check_id, is_text
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import Catalogue, Encoder, Prepared, Store
+from lookalike.core.protocols import (
+    Catalogue,
+    Encoder,
+    Prepared,
+    Store,
+    TextEncoder,
+    text_encoder_of,
+)
 from lookalike.core.records import (
     Added,
     Entry,
@@ -41,7 +48,9 @@ from lookalike.search import (
     Results,
     SearchKeywords,
     SearchOptions,
+    Words,
     run,
+    words_vector,
 )
 
 if TYPE_CHECKING:
@@ -269,33 +278,43 @@ class Collection(CollectionItems):
 
             shop.search("query.jpg", k=5, where="price<20")
             shop.search([QueryPart(source="a.jpg"), QueryPart(source=ItemRef("b"), weight=-1)])
+            shop.search("red leather bag")
 
         ``query`` is an image: a file, the bytes of one, a PIL image, or an (h, w, 3) uint8 RGB
-        array and the like; an ``ItemRef``; a vector (an array of one dimension); or several of
-        these, with weights and crops as ``QueryPart``. ``crop`` (left, top, right, bottom), each in
-        [0, 1] of the upright image, searches with a part of a single image. The keywords are the
-        fields of ``SearchOptions``, on top of ``options``. ``rules`` belong to ``category``.
+        array and the like; an ``ItemRef``; ``Words``; a vector (an array of one dimension); or
+        several of these, with weights and crops as ``QueryPart``. A ``str`` is the path of an image
+        if it names a file or looks like a path; otherwise it is words. ``crop`` (left, top, right,
+        bottom), each in [0, 1] of the upright image, searches with a part of a single image. The
+        keywords are the fields of ``SearchOptions``, on top of ``options``. ``rules`` belong to
+        ``category``.
 
         Where the query is the file of an item, that item is left out unless ``include_self``, and
         ``Results.left_out`` names it; any other image finds its exact duplicates. Where nothing is
         found, ``Results.notes`` say why.
 
-        Raise ``ImageError``, ``ItemNotFoundError``, ``EncoderError``, ``FilterError``,
-        ``CollectionError`` for a category that no item has, and ``ValueError`` for options out of
-        range.
+        Raise ``ImageError``, ``ItemNotFoundError``, ``WordsError`` where the encoder has no words,
+        ``EncoderError``, ``FilterError``, ``CollectionError`` for a category that no item has, and
+        ``ValueError`` for options out of range.
         """
         wanted = SearchOptions.of(options, keywords)
         return run(self, Query.of(query, crop=crop), wanted, rules=rules)
 
-    def encode(self, query: ImageSource | Encoded, *, crop: images.Box | None = None) -> Encoded:
-        """Encode an image once for several searches; ``search`` accepts the result as a query.
+    def encode(
+        self, query: ImageSource | Words | Encoded, *, crop: images.Box | None = None
+    ) -> Encoded:
+        """Encode an image or words for several searches; ``search`` accepts the result as a query.
 
         ``crop`` (left, top, right, bottom), each in [0, 1] of the upright image, encodes only that
-        part. Raise ``ImageError``, ``EncoderError``, ``CollectionError`` for an empty collection,
-        and ``ValueError`` for an impossible crop.
+        part. A ``str`` is a path here; words are ``Words``. Raise ``ImageError``, ``WordsError``,
+        ``EncoderError``, ``CollectionError`` for an empty collection, and ``ValueError`` for an
+        impossible crop.
         """
         if isinstance(query, Encoded):
             return query
+        if isinstance(query, Words):
+            if crop is not None:
+                raise ValueError("a crop needs an image; words have no parts")
+            return Encoded(vector=words_vector(self, query))
         return self.encode_prepared([self.prepare(query, crop=crop)])[0]
 
     def prepare(self, query: ImageSource, *, crop: images.Box | None = None) -> PreparedQuery:
@@ -355,6 +374,14 @@ class Collection(CollectionItems):
             self._encoder = encoder
         return self._encoder
 
+    @property
+    def text_encoder(self) -> TextEncoder | None:
+        """What turns words into vectors in the space of the images; ``None`` without words.
+
+        Raise ``EncoderError``.
+        """
+        return text_encoder_of(self._bound_encoder())
+
     def check_image(self, query: ImageSource) -> None:
         """Raise ``ImageError`` for what cannot be decoded, as ``encode`` does."""
         self._load(query)
@@ -362,9 +389,7 @@ class Collection(CollectionItems):
     def _load(
         self, query: ImageSource, crop: images.Box | None = None
     ) -> tuple[bytes | None, images.DecodedImage]:
-        return load_query(
-            self._store, query, crop=crop, limits=self.limits, decode_size=self._decode_size
-        )
+        return load_query(query, crop=crop, limits=self.limits, decode_size=self._decode_size)
 
     def _decode_size(self) -> tuple[int, int] | None:
         if self._store.bound() is None:

@@ -14,7 +14,8 @@
     ├── RunFileError                 a run file cannot be read, or is invalid
     ├── EncoderError                 an encoder cannot be found, opened or run
     │   ├── ModelCardError           a model card cannot be read, or is invalid
-    │   └── WeightsError             weights are missing, or are not those that the card names
+    │   ├── WeightsError             weights are missing, or are not those that the card names
+    │   └── WordsError               words cannot be searched with, by this encoder or in this way
     ├── CollectionError              a collection cannot do what was requested
     │   ├── CollectionNotFoundError  no collection there
     │   ├── CollectionReplacedError  another collection has taken its place since it was opened
@@ -71,6 +72,7 @@ __all__ = [
     "StoreUnreachableError",
     "UnreadableImageError",
     "WeightsError",
+    "WordsError",
 ]
 
 
@@ -144,6 +146,10 @@ class ModelCardError(EncoderError):
 
 class WeightsError(EncoderError):
     """The weights of an encoder are missing, or are not those that its card names."""
+
+
+class WordsError(EncoderError):
+    """Words cannot be searched with: not by this encoder, or not in this way."""
 
 
 class CollectionError(LookalikeError):

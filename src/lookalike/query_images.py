@@ -1,9 +1,7 @@
 """The image of a query: read and decoded, and the item whose file it is."""
 
 import os
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -13,14 +11,13 @@ from lookalike.core import settings_keys
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item, id_of
 from lookalike.core.roots import expand_home, innermost, read_roots
-from lookalike.errors import ImageError, NotAnImageError, UnreadableImageError
+from lookalike.errors import ImageError, NotAnImageError
 from lookalike.search import ImageSource
 
 __all__ = ["find_own_item", "load_query"]
 
 
 def load_query(
-    store: Store,
     query: ImageSource,
     *,
     crop: images.Box | None,
@@ -43,7 +40,7 @@ def load_query(
         path = os.fspath(query)
         if path.lower().startswith(("http://", "https://")):
             raise NotAnImageError("is a URL; save the image first and give the file", path=path)
-        data = _read_file(store, path, limits)
+        data = images.read(expand_home(path), limits=limits)
     try:
         at_least = decode_size()
         if crop is not None and at_least is not None:
@@ -52,26 +49,6 @@ def load_query(
     except ImageError as error:
         raise type(error)(error.reason, path=error.path or path) from error
     return data, _crop(decoded, crop)
-
-
-def _read_file(store: Store, path: str, limits: images.Limits) -> bytes:
-    """Return the bytes of a query's file. Raise ``ImageError``."""
-    place = expand_home(path)
-    try:
-        return images.read(place, limits=limits)
-    except UnreadableImageError as error:
-        if os.path.lexists(place) or not _reads_as_words(path):
-            raise
-        bound = store.bound()
-        encoder = "this encoder" if bound is None else f"the encoder {bound[0]}"
-        raise UnreadableImageError(
-            f"there is no such file, and {encoder} does not support search by words", path=path
-        ) from error
-
-
-def _reads_as_words(query: str) -> bool:
-    """Return whether a query that is not a file looks like words rather than a path."""
-    return not re.search(r"[/\\]", query) and not Path(query).suffix
 
 
 def find_own_item(store: Store, query: ImageSource) -> Item | None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from lookalike.analysis.calibration import Calibration, Match
     from lookalike.analysis.categories.category_search import CategoryChoice
     from lookalike.collection import Collection
-    from lookalike.search import Results, SearchOptions
+    from lookalike.search import QueryPart, Results, SearchOptions
 
-__all__ = ["Failure", "Limits", "Success", "View", "show"]
+__all__ = ["Failure", "Limits", "Success", "View", "query_json", "show"]
 
 _SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
@@ -41,10 +41,14 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Success:
-    """The results of one query; ``image`` is the query itself: a file, its bytes, or an item."""
+    """The results of one query, whose name is ``text``.
 
+    ``image`` is what to show of the query: a file, its bytes, an item, or nothing for words.
+    """
+
+    text: str
     query: dict[str, Json]
-    image: Path | bytes | Item
+    image: Path | bytes | Item | None
     found: "Results"
     seconds: float
 
@@ -56,8 +60,9 @@ class Success:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A query that failed."""
+    """A query that failed, and its name."""
 
+    text: str
     query: dict[str, Json]
     error: LookalikeError
     has_results: None = None
@@ -112,18 +117,14 @@ def show(
     else:
         for outcome in outcomes:
             if several:
-                click.echo(plain(_name(outcome)))
+                click.echo(plain(outcome.text))
             if isinstance(outcome, Success):
                 if outcome.found.category is not None:
                     click.echo(_category_text(outcome.found.category), err=True)
                 _print_table(shop, outcome, preview=not view.no_preview)
     for outcome in outcomes:
         for line in _messages(outcome, left_out=not view.as_json):
-            click.echo(plain(f"{_name(outcome)}: {line}" if several else line), err=True)
-
-
-def _name(outcome: Success | Failure) -> str:
-    return str(next(iter(outcome.query.values())))
+            click.echo(plain(f"{outcome.text}: {line}" if several else line), err=True)
 
 
 def _messages(outcome: Success | Failure, *, left_out: bool) -> Iterator[str]:
@@ -136,9 +137,30 @@ def _messages(outcome: Success | Failure, *, left_out: bool) -> Iterator[str]:
         yield f"nothing found: {text(notes)}" if notes else "nothing found"
     elif notes:
         yield f"note: {text(notes)}"
-    if left_out and outcome.found.left_out and "path" in outcome.query:  # of an item, that is clear
+    if left_out and outcome.found.left_out and "id" not in outcome.query:  # of an item, it is clear
         names = ", ".join(outcome.found.left_out)
         yield f"left out the query itself: {names} (show it with --include-self)"
+
+
+def query_json(parts: "Sequence[QueryPart]") -> dict[str, Json]:
+    """Return how a document describes a query: its one part, or its parts with their weights."""
+    if len(parts) == 1 and parts[0].weight == 1:
+        return _part_json(parts[0])
+    return {"parts": [_part_json(part) | {"weight": part.weight} for part in parts]}
+
+
+def _part_json(part: "QueryPart") -> dict[str, Json]:
+    from lookalike.search import ItemRef, Words
+
+    source = part.source
+    document: dict[str, Json] = (
+        {"id": source.id}
+        if isinstance(source, ItemRef)
+        else {"text": source.text}
+        if isinstance(source, Words)
+        else {"path": str(source)}
+    )
+    return document if part.crop is None else document | {"crop": [*part.crop]}
 
 
 def _documents(
@@ -235,7 +257,7 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
         sheet = contact_sheet(
             _own_image(shop, outcome),
             cells,
-            title=str(next(iter(outcome.query.values()))).rpartition("/")[2],
+            title=outcome.text.rpartition("/")[2] if "parts" not in outcome.query else outcome.text,
         )
         try:
             save_sheet(sheet, target, [shop], inputs=queries)
@@ -251,6 +273,8 @@ def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | 
 
 
 def _own_image(shop: "Collection", outcome: Success) -> "Image.Image | None":
+    if outcome.image is None:
+        return None
     if isinstance(outcome.image, Item):
         return next(shop.previews([outcome.image], side=_SIDE))
     from lookalike import images

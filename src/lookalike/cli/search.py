@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,13 +11,15 @@ import click
 
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.results import Failure, Limits, Success, View, show
-from lookalike.errors import ImageError, ItemNotFoundError
+from lookalike.cli.results import Failure, Limits, Success, View, query_json, show
+from lookalike.errors import ImageError, ItemNotFoundError, WordsError
 
 if TYPE_CHECKING:
-    from lookalike.core.records import Item, Json
+    from lookalike.collection import Collection
+    from lookalike.core.records import Item
     from lookalike.images.cropping import Box
-    from lookalike.search import ItemRef
+    from lookalike.search import Query, QueryPart
+    from lookalike.search.query_language import ParsedQuery
 
 __all__ = ["search_command", "similar_command"]
 
@@ -115,18 +118,19 @@ def _search_options(command: _Command) -> _Command:
             "--crop",
             type=_Crop(),
             metavar="L,T,R,B",
-            help="Search with a part of the image: left, top, right, bottom from 0 to 1.",
+            help="Search with a part of the query's first image: left, top, right, bottom from 0 "
+            "to 1.",
         ),
         click.option(
             "--positive",
             multiple=True,
-            metavar="IMAGE|@ID",
+            metavar="IMAGE|@ID|WORDS",
             help="Return results more like this image or item too. Repeat for several.",
         ),
         click.option(
             "--negative",
             multiple=True,
-            metavar="IMAGE|@ID",
+            metavar="IMAGE|@ID|WORDS",
             help="Return results less like this image or item. Repeat for several.",
         ),
         click.option(
@@ -160,14 +164,14 @@ class _SearchCommand(click.Command):
 
 
 @click.command("search", cls=_SearchCommand)
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("query", nargs=-1, required=True, metavar="QUERY...")
 @_search_options
 @encoder_options
 @click.pass_context
 def search_command(
     ctx: click.Context,
     /,
-    images: tuple[str, ...],
+    query: tuple[str, ...],
     *,
     collection: str | None,
     encoder: str | None,
@@ -175,11 +179,11 @@ def search_command(
     threads: int | None,
     **asked: Any,  # noqa: ANN401 - the options of _search_options
 ) -> None:
-    """Find the items that look most like each IMAGE ('-' reads one from stdin).
+    """Find the items that look most like each QUERY: an image ('-' reads one from stdin), or words.
 
-    Scores are cosines: 1 is the same image, around 0 has nothing in common. An IMAGE that is the
+    Scores are cosines: 1 is the same image, around 0 has nothing in common. An image that is the
     file of an item is left out of its own results (--include-self shows it). Any other image finds
-    its exact duplicates, so they outcome "do I have this one already?".
+    its exact duplicates, so they show "do I have this one already?".
 
     \b
       lookalike search query.jpg
@@ -189,6 +193,14 @@ def search_command(
       lookalike search query.jpg --category auto
       lookalike search query.jpg --crop 0.2,0.1,0.6,0.9 --negative other.jpg
 
+    What names no file and does not look like a path is words, if the encoder supports them. '+' and
+    '-' between two parts make one query of them: results are more like the first and more, or less,
+    like the second. A part is an image, an item (@ID) or words, and may have a weight (2:a.jpg).
+
+    \b
+      lookalike search "red leather bag"
+      lookalike search a.jpg + "in blue" - 0.5:b.jpg
+
     --min-match drops results that are not alike enough in this collection: from weak on, an item
     is more alike than images are by chance here; strong is as alike as nearest neighbours usually
     are. `lookalike calibrate` shows the thresholds.
@@ -196,16 +208,19 @@ def search_command(
     \b
       lookalike search query.jpg --min-match fair
 
-    With several images, --json prints an array with an entry for each, also for those that failed.
-    Exits with 5 when an image found nothing, with 1 when none could be read, and with 3 when only
-    some could.
+    With several queries, --json prints an array with an entry for each, also for those that failed.
+    Exits with 5 when a query found nothing, with 1 when all failed, and with 3 when only some did.
     """
+    from lookalike.search.query_language import parse_queries
+
+    try:
+        queries = parse_queries(query)
+    except ValueError as error:
+        raise click.UsageError(str(error), ctx) from error
     _search_each(
         ctx,
-        images,
+        queries,
         asked,
-        key="path",
-        source=lambda name: sys.stdin.buffer.read() if name == "-" else name,
         collection=collection,
         encoder=encoder,
         device=device,
@@ -234,56 +249,105 @@ def similar_command(
       lookalike similar 2024/cat.jpg
       lookalike similar 2024/cat.jpg 2024/dog.jpg --json
     """
-    from lookalike.search import ItemRef
+    from lookalike.search import ItemRef, Query
+    from lookalike.search.query_language import ParsedQuery
 
-    _search_each(ctx, ids, asked, key="id", source=ItemRef, collection=collection)
+    queries = [ParsedQuery(text=one, query=Query.of(ItemRef(one))) for one in ids]
+    _search_each(ctx, queries, asked, collection=collection)
 
 
 def _search_each(
     ctx: click.Context,
-    names: tuple[str, ...],
+    queries: "Sequence[ParsedQuery]",
     asked: dict[str, Any],
     *,
-    key: str,
-    source: "Callable[[str], str | bytes | ItemRef]",
     collection: str | None,
     **opening: Any,  # noqa: ANN401 - as `opened` takes them
 ) -> None:
     """Search for each of several queries, and show what they find."""
-    from lookalike.search import ItemRef, Query, QueryPart, SearchOptions, feedback, run
+    from lookalike.search import Query, SearchOptions, run
 
     view = View(**{name: asked.pop(name) for name in _VIEW})
     crop, liked, disliked = (asked.pop(name) for name in ("crop", "positive", "negative"))
     options = SearchOptions(**asked)
-    more = feedback([*map(_named, liked)], [*map(_named, disliked)])
+    more = _feedback(ctx, liked, disliked)
     outcomes: list[Success | Failure] = []
     with opened(collection, **opening) as shop:
         limits = Limits.of(shop, options.min_match)
-        for name in names:
+        for one in queries:
             began = time.perf_counter()
-            query: dict[str, Json] = {key: name}
-            if crop is not None:
-                query["crop"] = [*crop]
+            query = one.query if crop is None else _cropped(ctx, one, crop)
+            document = query_json(one.query.parts if crop is None else query.parts)
             try:
-                image = source(name)
-                first = QueryPart(source=image, crop=crop)
-                results = run(shop, Query((first, *more)), options, scale=limits.scale)
-                own: Item | Path | bytes
-                if isinstance(image, ItemRef):
-                    own = shop.get(name)
-                else:
-                    own = image if isinstance(image, bytes) else Path(image)
-            except (ImageError, ItemNotFoundError) as error:
-                outcomes.append(Failure(query=query, error=error))
+                query = _with_stdin(query)
+                results = run(shop, Query((*query.parts, *more)), options, scale=limits.scale)
+                own = _own_image(shop, query)
+            except (ImageError, ItemNotFoundError, WordsError) as error:
+                outcomes.append(Failure(text=one.text, query=document, error=error))
                 continue
+            except ValueError as error:  # parts that cancel each other out
+                raise click.UsageError(f"{one.text}: {error}", ctx) from error
             seconds = time.perf_counter() - began
-            outcomes.append(Success(query=query, image=own, found=results, seconds=seconds))
+            outcomes.append(
+                Success(text=one.text, query=document, image=own, found=results, seconds=seconds)
+            )
         show(shop, outcomes, options, view)
     ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
 
 
-def _named(source: str) -> "ItemRef | str":
-    """Return an image's path, or the item of an id that is written ``@ID``."""
+def _feedback(
+    ctx: click.Context, liked: Sequence[str], disliked: Sequence[str]
+) -> "list[QueryPart]":
+    """Return the parts that --positive and --negative add; a weight multiplies the usual one."""
+    from lookalike.search import feedback
+    from lookalike.search.query_language import parse_part
+
+    try:
+        parts = [[parse_part(one) for one in given] for given in (liked, disliked)]
+    except ValueError as error:
+        raise click.UsageError(str(error), ctx) from error
+    added = feedback(*([part.source for part in given] for given in parts))  # type: ignore[arg-type]
+    weights = [part.weight for given in parts for part in given]
+    return [
+        replace(part, weight=part.weight * weight)
+        for part, weight in zip(added, weights, strict=True)
+    ]
+
+
+def _cropped(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
+    """Return the query with the crop of its first image."""
+    from lookalike.search import Query, Words
+
+    parts = [*one.query.parts]
+    first = next((at for at, part in enumerate(parts) if not isinstance(part.source, Words)), None)
+    if first is None:
+        raise click.UsageError(f"{one.text}: --crop needs an image, and this query is words", ctx)
+    parts[first] = replace(parts[first], crop=crop)
+    return Query(tuple(parts))
+
+
+def _with_stdin(query: "Query") -> "Query":
+    """Return the query with what stdin holds in place of '-'."""
+    from lookalike.search import Query
+    from lookalike.search.query_language import STDIN
+
+    return Query(
+        tuple(
+            replace(part, source=sys.stdin.buffer.read()) if part.source == STDIN else part
+            for part in query.parts
+        )
+    )
+
+
+def _own_image(shop: "Collection", query: "Query") -> "Item | Path | bytes | None":
+    """Return the image to show as the query: its first part that is an image or an item."""
     from lookalike.search import ItemRef
 
-    return ItemRef(source[1:]) if source.startswith("@") else source
+    for part in query.parts:
+        if isinstance(part.source, ItemRef):
+            return shop.get(part.source.id)
+        if isinstance(part.source, bytes):
+            return part.source
+        if isinstance(part.source, str):
+            return Path(part.source)
+    return None

@@ -51,7 +51,14 @@ from lookalike.errors import (
     ItemNotFoundError,
     ServiceError,
 )
-from lookalike.search import Query, QueryLike, Results, SearchKeywords, SearchOptions
+from lookalike.search import (
+    Query,
+    QueryLike,
+    Results,
+    SearchKeywords,
+    SearchOptions,
+    named_query,
+)
 
 __all__ = ["RemoteCollection", "connect"]
 
@@ -262,7 +269,7 @@ class RemoteCollection:
         text.
         """
         wanted = SearchOptions.of(options, keywords)
-        parts = Query.of(query, crop=crop).parts
+        parts = named_query(Query.of(query, crop=crop)).parts
         if len(parts) == 1 and parts[0].weight > 0 and is_image(parts[0].source):
             data, about = upload(parts[0].source)
             asked = _query(wanted)

@@ -18,7 +18,7 @@ from lookalike.errors import (
     NotAnImageError,
     UnreadableImageError,
 )
-from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart, is_vector
+from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart, Words, is_vector
 
 __all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]
 
@@ -27,8 +27,8 @@ _BATCH_BYTES = 64 * 2**20  # a quarter of it
 
 
 def is_image(source: object) -> TypeGuard[ImageSource]:
-    """Return whether a part of a query is an image, rather than an item or an embedding."""
-    return not is_vector(source) and not isinstance(source, ItemRef | Encoded)
+    """Return whether a part of a query is an image, rather than an item, words or an embedding."""
+    return not is_vector(source) and not isinstance(source, ItemRef | Words | Encoded)
 
 
 def part_json(part: QueryPart) -> dict[str, Json]:
@@ -38,6 +38,8 @@ def part_json(part: QueryPart) -> dict[str, Json]:
         document["crop"] = [float(side) for side in part.crop]
     if isinstance(part.source, ItemRef):
         return document | {"id": part.source.id}
+    if isinstance(part.source, Words):
+        return document | {"text": part.source.text}
     if is_image(part.source):
         data, _ = upload(part.source)
         return document | {"image_base64": base64.b64encode(data).decode()}

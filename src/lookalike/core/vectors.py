@@ -85,17 +85,17 @@ def cosines(rows: NDArray[np.floating], vector: NDArray[np.floating]) -> NDArray
 
 
 def mixed(rows: Matrix, weights: Sequence[float]) -> Vector:
-    """One direction for several images: the weighted sum of unit ``rows`` (n, dim), unit again.
+    """Return one direction for several: the weighted sum of unit ``rows`` (n, dim), unit again.
 
-    A negative weight leads away from an image. This is Rocchio's way to use what a person likes
-    and dislikes of the answers ("Relevance feedback in information retrieval", 1971), on vectors
-    of equal length. Raise ``ValueError`` when the images cancel each other out.
+    A negative weight leads away from a row. This is Rocchio's way to use what a person likes
+    and dislikes of the results ("Relevance feedback in information retrieval", 1971), on vectors
+    of equal length. Raise ``ValueError`` when the rows cancel each other out.
     """
     if len(weights) != len(rows):
-        raise ValueError(f"{len(rows)} images have {len(weights)} weights")
+        raise ValueError(f"{len(rows)} rows have {len(weights)} weights")
     total = np.asarray(weights, dtype=np.float64) @ rows.astype(np.float64)  # (dim,)
     # what rounding leaves of vectors that cancel points anywhere
     if not np.linalg.norm(total) > 1e-4 * np.abs(weights).max(initial=0):
-        raise ValueError("the images cancel each other out, so nothing is asked for")
+        raise ValueError("the parts of the query cancel each other out; change a weight")
     one: Vector = unit_rows(total[None, :])[0]
     return one

@@ -17,11 +17,13 @@ from lookalike.search.query import (
     Query,
     QueryLike,
     QueryPart,
+    Words,
     feedback,
     is_vector,
     liked_and_disliked,
 )
 from lookalike.search.results import Results
+from lookalike.search.words import named_query, words_vector
 
 __all__ = [
     "Collapse",
@@ -34,9 +36,12 @@ __all__ = [
     "Results",
     "SearchKeywords",
     "SearchOptions",
+    "Words",
     "bytes_of",
     "feedback",
     "is_vector",
     "liked_and_disliked",
+    "named_query",
     "run",
+    "words_vector",
 ]

@@ -11,10 +11,12 @@ from lookalike.core import notes
 from lookalike.core.filters import Condition, all_of
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import reaches
+from lookalike.errors import WordsError
 from lookalike.search.options import SearchOptions
 from lookalike.search.parts import check_parts, encode_part, mix
 from lookalike.search.query import Encoded, Query
 from lookalike.search.results import Results
+from lookalike.search.words import has_words, named_query
 
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Calibration, Match
@@ -38,15 +40,25 @@ def run(
     """Carry out a search; all that ``search`` and ``similar`` do is done here.
 
     ``scale`` is the calibration that gives each result its match level. Without one, levels are
-    looked up, or measured, only for ``min_match``. ``rules`` are the finer settings of a category
-    search (``analysis.categories.search``).
+    looked up, or measured, only for ``min_match``. Words have no match level: levels are measured
+    between images. ``rules`` are the finer settings of a category search
+    (``analysis.categories.search``).
 
-    Raise ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``,
-    ``CollectionError`` for a category that no item has, ``EncoderError`` and ``StoreError``, and
-    ``ValueError`` for a query without parts or whose parts cancel out.
+    Raise ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``, ``WordsError`` for
+    an encoder without words or for words with ``min_match``, ``CollectionError`` for a category
+    that no item has, ``EncoderError`` and ``StoreError``, and ``ValueError`` for a query without
+    parts or whose parts cancel out.
     """
     if not query.parts:
-        raise ValueError("the query has no parts; give an image, an item or a vector")
+        raise ValueError("the query has no parts; give an image, an item, words or a vector")
+    query = named_query(query)
+    if has_words(query):
+        if options.min_match is not None:
+            raise WordsError(
+                "match levels are measured between images, so they say nothing about words; "
+                "use min_score instead of min_match"
+            )
+        scale = None
     if collection.store.bound() is None:
         check_parts(collection, query)
         return Results(notes=notes.explain_filter(collection.store, None))

@@ -9,7 +9,7 @@ from lookalike import images
 from lookalike.core.records import Item
 from lookalike.core.vectors import mixed, unit_rows
 from lookalike.errors import ItemNotFoundError, UnreadableImageError
-from lookalike.search.query import Encoded, ItemRef, Query, QueryPart, is_vector
+from lookalike.search.query import Encoded, ItemRef, Query, QueryPart, Words, is_vector
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -22,11 +22,12 @@ def check_parts(collection: "Collection", query: Query) -> None:
     for part in query.parts:
         if isinstance(part.source, ItemRef):
             raise ItemNotFoundError(f"there is no item {part.source.id!r}: the collection is empty")
-        if not isinstance(part.source, Encoded) and not is_vector(part.source):
+        if not isinstance(part.source, Encoded | Words) and not is_vector(part.source):
             collection.check_image(part.source)
 
 
 def encode_part(collection: "Collection", part: QueryPart) -> Encoded:
+    """Return the vector of a part, and the item that it is, if it is one."""
     source = part.source
     if isinstance(source, ItemRef):
         item = collection.get(source.id)

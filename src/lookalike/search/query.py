@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.core.ids import is_text
 from lookalike.core.records import Item
 from lookalike.core.vectors import Vector
 from lookalike.images.cropping import Box
@@ -20,6 +21,7 @@ __all__ = [
     "Query",
     "QueryLike",
     "QueryPart",
+    "Words",
     "feedback",
     "is_vector",
     "liked_and_disliked",
@@ -48,17 +50,33 @@ class ItemRef:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words, as a query. ``guessed`` where text was given that could have named a file.
+
+    Raise ``ValueError`` for text that is empty or cannot be stored.
+    """
+
+    text: str
+    guessed: bool = field(default=False, compare=False, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not is_text(self.text) or not self.text.strip():
+            raise ValueError(f"{self.text!r} are no words to search by; give text")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QueryPart:
     """One part of a query.
 
     ``source`` is an image (a path, the bytes of a file, a PIL image, an (h, w, 3) array), an
-    ``ItemRef``, something ``Encoded``, or a vector: an array of one dimension. ``crop`` (left, top,
-    right, bottom), each in [0, 1] of the upright image, takes a part of it. ``weight`` is how much
-    the part counts; below 0, results are less like it.
+    ``ItemRef``, ``Words``, something ``Encoded``, or a vector: an array of one dimension. A ``str``
+    that neither looks like a path nor names a file is words (``search.words``). ``crop`` (left,
+    top, right, bottom), each in [0, 1] of the upright image, takes a part of it. ``weight`` is how
+    much the part counts; below 0, results are less like it.
     """
 
-    source: ImageSource | ItemRef | Encoded
+    source: ImageSource | ItemRef | Words | Encoded
     weight: float = 1.0
     crop: Box | None = None
 
@@ -101,10 +119,11 @@ class Query:
 QueryLike: TypeAlias = (
     ImageSource
     | ItemRef
+    | Words
     | Encoded
     | QueryPart
     | Query
-    | Sequence["QueryPart | ItemRef | ImageSource"]
+    | Sequence["QueryPart | ItemRef | Words | ImageSource"]
 )
 
 
@@ -120,7 +139,8 @@ def liked_and_disliked(liked: int, disliked: int, *, alone: bool) -> tuple[float
 
 
 def feedback(
-    positive: Sequence[ImageSource | ItemRef], negative: Sequence[ImageSource | ItemRef]
+    positive: Sequence[ImageSource | ItemRef | Words],
+    negative: Sequence[ImageSource | ItemRef | Words],
 ) -> list[QueryPart]:
     """Return the parts that what is liked and disliked adds to a query of weight 1."""
     liked, disliked = liked_and_disliked(len(positive), len(negative), alone=False)

@@ -10,7 +10,7 @@ from lookalike.core.vectors import Vector
 from lookalike.images.cropping import Box
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.output.json_documents import hits_json, search_json
-from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, bytes_of, run
+from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, Words, bytes_of, run
 from lookalike.service.collections import Opened
 from lookalike.service.paths import item_address
 from lookalike.service.problems import Problem
@@ -25,7 +25,7 @@ __all__ = ["Part", "add_links", "search_document"]
 class Part:
     """A part of a query. ``weight`` is below zero for what is disliked."""
 
-    source: Upload | str | Vector  # bytes, an item's id, or a vector
+    source: Upload | ItemRef | Words | Vector
     crop: Box | None
     weight: float
 
@@ -33,8 +33,10 @@ class Part:
         """Return how the response describes the part."""
         source = self.source
         document: dict[str, Json] = (
-            {"id": source}
-            if isinstance(source, str)
+            {"id": source.id}
+            if isinstance(source, ItemRef)
+            else {"text": source.text}
+            if isinstance(source, Words)
             else {"path": source.name or None}
             if isinstance(source, Upload)
             else {"vector": len(source)}
@@ -89,9 +91,9 @@ def _documents(parts: Sequence[Part]) -> list[Json]:
 
 def _as_sent(part: Part) -> QueryPart:
     source = part.source
-    if isinstance(source, str):
-        return QueryPart(source=ItemRef(source), weight=part.weight)
-    return QueryPart(source=source.data if isinstance(source, Upload) else source)
+    return QueryPart(
+        source=source.data if isinstance(source, Upload) else source, weight=part.weight
+    )
 
 
 async def _encoded(opened: Opened, part: Part) -> QueryPart:
@@ -99,15 +101,13 @@ async def _encoded(opened: Opened, part: Part) -> QueryPart:
     shop, source = opened.collection, part.source
     if isinstance(source, Upload):
         found = await opened.encoding.encode(source.data, crop=part.crop)
-    elif isinstance(source, str) and part.crop is not None:
-        item = await in_thread(shop.get, source)
+    elif isinstance(source, ItemRef) and part.crop is not None:
+        item = await in_thread(shop.get, source.id)
         data = await in_thread(bytes_of, shop, item)
         cropped = await opened.encoding.encode(data, crop=part.crop)
         found = Encoded(vector=cropped.vector, digest=item.digest, item=item)
     else:  # nothing to encode
-        return QueryPart(
-            source=ItemRef(source) if isinstance(source, str) else source, weight=part.weight
-        )
+        return QueryPart(source=source, crop=part.crop, weight=part.weight)
     return QueryPart(source=found, weight=part.weight)
 
 

@@ -3,7 +3,13 @@
 Every implementation passes the same contract tests: ``tests/contracts/``.
 """
 
-from lookalike.core.protocols.inputs import Catalogue, Encoder, Prepared
+from lookalike.core.protocols.inputs import (
+    Catalogue,
+    Encoder,
+    Prepared,
+    TextEncoder,
+    text_encoder_of,
+)
 from lookalike.core.protocols.stores import Items, ItemSearch, Lifecycle, Store
 from lookalike.core.protocols.tables import (
     Keyed,
@@ -29,5 +35,7 @@ __all__ = [
     "SideTable",
     "SkipTable",
     "Store",
+    "TextEncoder",
     "ThumbnailTable",
+    "text_encoder_of",
 ]

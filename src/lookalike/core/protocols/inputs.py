@@ -11,7 +11,7 @@ from PIL import Image
 from lookalike.core.records import Entry, Skipped
 from lookalike.core.vectors import Matrix
 
-__all__ = ["Catalogue", "Encoder", "Prepared"]
+__all__ = ["Catalogue", "Encoder", "Prepared", "TextEncoder", "text_encoder_of"]
 
 Prepared: TypeAlias = NDArray[np.uint8]
 """One image at the encoder's input size, (height, width, 3)."""
@@ -51,7 +51,29 @@ class Encoder(Protocol):
 
         An encoder may also have a number ``batch_size``: the batch that it runs best, if that is
         not 32. A service then encodes that many images together.
+
+        An encoder of words too is a ``TextEncoder`` itself, or has one as ``text_encoder``.
         """
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Turns words into unit vectors in the space of an encoder's images."""
+
+    def encode_words(self, texts: Sequence[str], /) -> Matrix:
+        """Return the vectors of texts, (n, dim) float32 with unit rows, in order.
+
+        Thread-safe. A long text is cut to what the encoder takes. Raise ``EncoderError`` when the
+        text encoder cannot be opened or run.
+        """
+
+
+def text_encoder_of(encoder: Encoder) -> TextEncoder | None:
+    """Return what encodes words for the images of ``encoder``; ``None`` if nothing does."""
+    if isinstance(encoder, TextEncoder):
+        return encoder
+    found: TextEncoder | None = getattr(encoder, "text_encoder", None)
+    return found
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from lookalike.core.records import Json
 from lookalike.core.vectors import Vector
 from lookalike.errors import CollectionReplacedError, LookalikeError
-from lookalike.search import liked_and_disliked
+from lookalike.search import ItemRef, Words, liked_and_disliked
 from lookalike.service import schemas
 from lookalike.service.problems import Problem, safe_problem, validate
 from lookalike.service.retry import RetryRoute
@@ -132,7 +132,7 @@ async def similar(
     options: Annotated[Options, Query()],
 ) -> JSONResponse:
     """Needs no encoding: the item's embedding is stored."""
-    part = Part(source=id, crop=None, weight=1.0)
+    part = Part(source=ItemRef(id), crop=None, weight=1.0)
     return JSONResponse(
         await search_document(service, opened, [part], options, time.perf_counter())
     )
@@ -158,7 +158,9 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     given = [*_query_images(wanted, uploads)]
     if not given and not wanted.positive and not wanted.parts:
         raise Problem(
-            422, "no-image", "send an image, or give id, image_base64, vector, parts or positive"
+            422,
+            "no-image",
+            "send an image, or give id, image_base64, text, vector, parts or positive",
         )
     weights = wanted.weights or [wanted.weight or 1.0] * len(given)
     if len(weights) != len(given):
@@ -176,7 +178,7 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     for refs, sign, share in zip((wanted.positive, wanted.negative), (1, -1), shares, strict=True):
         for ref in refs:
             if isinstance(ref, str):
-                parts.append(Part(source=ref, crop=None, weight=share))
+                parts.append(Part(source=ItemRef(ref), crop=None, weight=share))
             else:
                 weight = share if ref.weight is None else sign * ref.weight
                 source = await _source(ref, service)
@@ -192,11 +194,13 @@ def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[Imag
     return [*uploads] if uploads else [wanted] if wanted.sources() else []
 
 
-async def _source(ref: ImageRef | Upload, service: Service) -> Upload | str | Vector:
+async def _source(ref: ImageRef | Upload, service: Service) -> Upload | ItemRef | Words | Vector:
     if isinstance(ref, Upload):
         return ref
     if ref.id is not None:
-        return ref.id
+        return ItemRef(ref.id)
+    if ref.text is not None:
+        return Words(ref.text)
     if ref.vector is not None:
         return np.array(ref.vector, dtype=np.float32)
     if ref.image_base64 is not None:

@@ -130,7 +130,8 @@ class SearchOptions(Options):
 
 
 class ImageRef(_Strict):
-    """An image or a vector: one of ``id``, ``image_base64``, ``image_url`` and ``vector``.
+    """An image, words or a vector: one of ``id``, ``image_base64``, ``image_url``, ``text`` and
+    ``vector``.
 
     ``crop`` takes a part of an image.
     """
@@ -139,6 +140,10 @@ class ImageRef(_Strict):
     image_base64: Annotated[str | None, Field(description="An image file's bytes.")] = None
     image_url: Annotated[
         str | None, Field(max_length=8192, description="Only where the service allows URLs.")
+    ] = None
+    text: Annotated[
+        str | None,
+        Field(max_length=4000, description="Words, where the encoder supports them."),
     ] = None
     vector: Annotated[
         list[Annotated[float, Field(allow_inf_nan=False)]] | None,
@@ -156,6 +161,11 @@ class ImageRef(_Strict):
         Field(gt=0, le=1000, allow_inf_nan=False, description="Its weight in the query."),
     ] = None
 
+    @field_validator("text")
+    @classmethod
+    def _words(cls, value: str | None) -> str | None:
+        return None if value is None else lookalike.search.Words(value).text
+
     @field_validator("crop", mode="before")
     @classmethod
     def _typed(cls, value: object) -> object:
@@ -172,7 +182,7 @@ class ImageRef(_Strict):
 
     def sources(self) -> list[str]:
         """Return which of the sources are given."""
-        names = ("id", "image_base64", "image_url", "vector")
+        names = ("id", "image_base64", "image_url", "text", "vector")
         return [name for name in names if getattr(self, name) is not None]
 
 
@@ -180,7 +190,7 @@ class _OneSource(ImageRef):
     @model_validator(mode="after")
     def _one(self) -> "_OneSource":
         if len(self.sources()) != 1:
-            raise ValueError("give one of id, image_base64, image_url and vector")
+            raise ValueError("give one of id, image_base64, image_url, text and vector")
         return self
 
 
@@ -215,7 +225,7 @@ class SearchRequest(ImageRef, Options):
     def _at_most_one(self) -> "SearchRequest":
         if len(self.sources()) > 1:
             raise ValueError(
-                "give one of id, image_base64, image_url and vector; others go into parts"
+                "give one of id, image_base64, image_url, text and vector; others go into parts"
             )
         return self
 

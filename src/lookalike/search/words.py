@@ -1,0 +1,67 @@
+"""Words as a query: when text is words rather than the path of an image, and their vector."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lookalike.core.roots import expand_home
+from lookalike.core.vectors import Vector
+from lookalike.errors import WordsError
+from lookalike.search.query import Encoded, ImageSource, ItemRef, Query, Words
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+__all__ = ["has_words", "is_file", "named_query", "named_source", "words_vector"]
+
+# A path has a slash, a backslash or a suffix that begins with a letter: "size 2.5" has none.
+_PATH = re.compile(r"[/\\]|^~|\.[A-Za-z]\w{0,4}$")
+
+
+def is_file(name: str) -> bool:
+    """Return whether there is a file of this name, readable or not. A folder is none."""
+    place = expand_home(name)
+    return os.path.lexists(place) and not os.path.isdir(place)  # noqa: PTH112 - never raises
+
+
+def named_source(
+    source: ImageSource | ItemRef | Words | Encoded, *, is_file: Callable[[str], bool] = is_file
+) -> ImageSource | ItemRef | Words | Encoded:
+    """Return ``Words`` for a ``str`` that neither names a file nor looks like a path.
+
+    Everything else is returned as it is; a ``Path`` is always an image.
+    """
+    if not isinstance(source, str) or not source.strip():
+        return source
+    if _PATH.search(source) or is_file(source):
+        return source
+    return Words(source, guessed=True)
+
+
+def named_query(query: Query) -> Query:
+    """Return the query with ``named_source`` of each of its parts."""
+    return Query(tuple(replace(part, source=named_source(part.source)) for part in query.parts))
+
+
+def has_words(query: Query) -> bool:
+    """Return whether words are a part of a query that ``named_query`` has returned."""
+    return any(isinstance(part.source, Words) for part in query.parts)
+
+
+def words_vector(collection: "Collection", words: Words) -> Vector:
+    """Return the vector of words in the space of the collection's images, (dim,) of length 1.
+
+    Raise ``WordsError`` if the encoder does not support words, and ``EncoderError``.
+    """
+    encoder = collection.text_encoder
+    if encoder is None:
+        bound = collection.store.bound()
+        name = "the encoder" if bound is None else f"the encoder {bound[0]}"
+        what = f"{name} does not support search by words"
+        if words.guessed:
+            what = f"there is no such file, and {what}"
+        raise WordsError(f"{words.text}: {what}")
+    vector: Vector = encoder.encode_words([words.text])[0]
+    return vector

@@ -1,0 +1,150 @@
+"""What the arguments of ``lookalike search`` mean."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.search import ItemRef, Query, QueryPart, Words
+from lookalike.search.query_language import STDIN, parse_part, parse_queries
+from lookalike.search.words import named_query, named_source
+
+FILES = {"a.jpg", "b.jpg", "red", "2:a.jpg", "@2024", "words:red", "+.jpg"}
+
+
+def _read(arguments: Sequence[str]) -> list[list[tuple[float, Any]]]:
+    parsed = parse_queries(arguments, is_file=FILES.__contains__)
+    return [[(part.weight, part.source) for part in one.query.parts] for one in parsed]
+
+
+def test_arguments_that_stand_alone_are_queries_of_their_own() -> None:
+    assert _read(["a.jpg", "red leather bag", "@2024/cat.jpg"]) == [
+        [(1.0, "a.jpg")],
+        [(1.0, Words("red leather bag"))],
+        [(1.0, ItemRef("2024/cat.jpg"))],
+    ]
+
+
+def test_plus_and_minus_join_parts_to_one_query() -> None:
+    assert _read(["a.jpg", "+", "in blue", "-", "b.jpg", "b.jpg"]) == [
+        [(1.0, "a.jpg"), (1.0, Words("in blue")), (-1.0, "b.jpg")],
+        [(1.0, "b.jpg")],
+    ]
+
+
+def test_a_part_may_have_a_weight() -> None:
+    assert _read(["3:a.jpg", "-", "0.5:in blue", "+", ".25:@x", "-", "2.:words:1:2"]) == [
+        [(3.0, "a.jpg"), (-0.5, Words("in blue")), (0.25, ItemRef("x")), (-2.0, Words("1:2"))]
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_that_exists_is_that_file_whatever_its_name_means(name: str) -> None:
+    assert _read([name]) == [[(1.0, name)]]
+
+
+@pytest.mark.parametrize(
+    ("argument", "meaning"),
+    [
+        ("words:a.jpg", Words("a.jpg")),  # words, though a file of that name exists
+        ("words:@home", Words("@home")),
+        ("words:words:red", Words("words:red")),
+        ("./@2024", "./@2024"),  # a path with a slash is a path
+        ("./1:x", "./1:x"),
+        ("./red", "./red"),
+    ],
+)
+def test_every_meaning_can_be_written_in_spite_of_files(argument: str, meaning: object) -> None:
+    assert _read([argument]) == [[(1.0, meaning)]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meaning"),
+    [
+        (["-"], [[(1.0, STDIN)]]),
+        (["a.jpg", "-"], [[(1.0, "a.jpg")], [(1.0, STDIN)]]),
+        (["-", "a.jpg"], [[(1.0, STDIN)], [(1.0, "a.jpg")]]),
+        (["-", "+", "a.jpg"], [[(1.0, STDIN), (1.0, "a.jpg")]]),
+        (["a.jpg", "-", "-"], [[(1.0, "a.jpg"), (-1.0, STDIN)]]),
+        (["a.jpg", "+", "-", "b.jpg"], [[(1.0, "a.jpg"), (1.0, STDIN)], [(1.0, "b.jpg")]]),
+        (["a.jpg", "-", "+", "b.jpg"], [[(1.0, "a.jpg")], [(1.0, STDIN), (1.0, "b.jpg")]]),
+    ],
+)
+def test_a_minus_that_joins_nothing_is_standard_input(
+    arguments: list[str], meaning: object
+) -> None:
+    assert _read(arguments) == meaning
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["+", "a.jpg"], "nothing before"),
+        (["a.jpg", "+", "+", "b.jpg"], "nothing before"),
+        (["a.jpg", "+"], "nothing after"),
+        (["0:a.jpg"], "weight of '0:a.jpg' must be above 0"),
+        (["1001:x.jpg"], "at most 1000"),
+        (["@"], "needs the id"),
+        (["words:"], "no words"),
+        (["words:  "], "no words"),
+        (["red \udcff"], "no words"),
+    ],
+)
+def test_what_means_nothing_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        _read(arguments)
+
+
+@pytest.mark.parametrize(
+    "text", ["red leather bag", "t-shirt", "size 2.5", "St. Pauli", "50% off", "röd väska", "C++"]
+)
+def test_text_without_a_slash_or_a_suffix_is_words(text: str) -> None:
+    assert named_source(text, is_file=lambda _: False) == Words(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["q.jpg", "q.JPEG", "photos/q", "~me", "a\\b", "https://x.example/a", "list.txt", ""]
+)
+def test_text_that_looks_like_a_path_is_a_path(text: str) -> None:
+    assert named_source(text, is_file=lambda _: False) == text
+
+
+def test_a_folder_is_no_file_and_a_path_is_never_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "mug").write_bytes(b"")
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert named_source("bag") == Words("bag")
+    assert named_source("mug") == "mug"
+    assert named_source("gone") == "gone"
+    assert named_source(Path("bag")) == Path("bag")
+    query = named_query(Query((QueryPart(source="bag", weight=-2.0),)))
+    assert (query.parts[0].source, query.parts[0].weight) == (Words("bag"), -2.0)
+
+
+@given(st.lists(st.sampled_from(["a.jpg", "red shoe", "@x", "+", "-", "2:mug", "0:x", "@", ""])))
+def test_arguments_are_parsed_or_refused_and_never_lost(arguments: list[str]) -> None:
+    try:
+        parsed = parse_queries(arguments, is_file=FILES.__contains__)
+    except ValueError:
+        return
+    assert " ".join(one.text for one in parsed).split() == " ".join(arguments).split()
+    assert all(one.query.parts for one in parsed)
+
+
+@given(st.floats(0.01, 1000), st.text(min_size=1))
+def test_a_weight_before_words_is_read_back(weight: float, text: str) -> None:
+    argument = f"{weight:.4f}:words:{text}"
+    try:
+        part = parse_part(argument, sign=-1, is_file=lambda _: False)
+    except ValueError:
+        assert not text.strip()
+        return
+    assert part.source == Words(text)
+    assert part.weight == pytest.approx(-weight, abs=1e-4)
