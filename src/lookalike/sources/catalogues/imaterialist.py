@@ -2,39 +2,30 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from lookalike.core.records import Damaged, Entry, Json, Remote, Skipped
 from lookalike.errors import SourceError
+from lookalike.sources.catalogues.json_stream import (
+    BrokenJsonError,
+    JsonObject,
+    Value,
+    members,
+    open_json,
+)
 from lookalike.sources.scan import stamp_of
 
 __all__ = ["IMaterialist", "looks_like"]
+
 
 _TREE = "product_tree.json"
 _HEAD = 8192  # bytes of a file that say what it is
 _UNDECIDED = 100  # entries that may be damaged before the file is taken for something else
 _IDS = ("image_id", "imageId", "id")
 _LABELS = ("class", "label_id", "labelId")
-_MARK = b"\xef\xbb\xbf"  # what Windows puts before UTF-8
-
-_Value: TypeAlias = object  # what the parser gives: text, number, bool, None; or a list of these
-_Item: TypeAlias = dict[str, _Value]
 _Word: TypeAlias = int | str  # an id or label; text that reads as a whole number is held as one
-_Event: TypeAlias = tuple[str, _Value]
-
-
-class _BrokenError(Exception):
-    """The parser cannot go on; the text says why and what to do."""
-
-
-class _Nested:
-    """Stands for a value that is too deep to be any that is looked for."""
-
-
-_NESTED = _Nested()
 
 
 class IMaterialist:
@@ -72,8 +63,8 @@ class IMaterialist:
                 yield skipped
         number = 0
         try:
-            with _events(self.path) as events:
-                for item in _members(events, "images"):
+            with open_json(self.path) as events:
+                for item in members(events, "images"):
                     number += 1
                     where = f"{self.path.name}, entry {number:,}"
                     try:
@@ -82,14 +73,14 @@ class IMaterialist:
                         yield one if whole else replace(one, partial=True)
                     except ValueError as error:
                         yield Skipped(path=where, reason=str(error))
-        except _BrokenError as error:
+        except BrokenJsonError as error:
             after = f", after entry {number:,}" if number else ""
             yield Damaged(path=f"{self.path.name}{after}", reason=str(error))
 
     def _entry(
         self,
         where: str,
-        item: _Item | None,
+        item: JsonObject | None,
         labels: Mapping[_Word, _Word | tuple[_Word, ...]],
         categories: Mapping[_Word, list[str]],
     ) -> Entry:
@@ -134,8 +125,8 @@ class IMaterialist:
         keys: dict[str, str] = {}
         number = 0
         try:
-            with _events(self.path) as events:
-                for number, item in enumerate(_members(events, "images", keys), 1):
+            with open_json(self.path) as events:
+                for number, item in enumerate(members(events, "images", keys), 1):
                     if item is not None:
                         if "class" in item:
                             return False
@@ -144,7 +135,7 @@ class IMaterialist:
                         keys |= {f"images.{name}": "" for name in item}
                     if number == _UNDECIDED:
                         break
-        except _BrokenError as error:
+        except BrokenJsonError as error:
             raise SourceError(f"{self.path}: {error}") from error
         if not number and keys.get("images") == "start_array":
             return False  # a list of nothing
@@ -162,8 +153,8 @@ class IMaterialist:
         number = 0
         known: dict[_Word, _Word] = {}  # one object for a label, however many have it
         try:
-            with _events(self.path) as events:
-                for item in _members(events, "annotations"):
+            with open_json(self.path) as events:
+                for item in members(events, "annotations"):
                     number += 1
                     try:
                         if item is None:
@@ -180,7 +171,7 @@ class IMaterialist:
                     if not isinstance(words, tuple):
                         words = known.setdefault(words, words)
                     labels[one] = _both(labels[one], words) if one in labels else words
-        except _BrokenError as error:
+        except BrokenJsonError as error:
             where = f"{self.path.name}, after annotation {number:,}"
             yield Damaged(path=where, reason=str(error))
 
@@ -212,10 +203,7 @@ def looks_like(path: Path) -> bool:
     return b'"images"' in head or b'"annotations"' in head
 
 
-# --- values ------------------------------------------------------------------------------------
-
-
-def _id_of(item: _Item) -> tuple[str, str]:
+def _id_of(item: JsonObject) -> tuple[str, str]:
     """Return the key of the id and its text."""
     for key in _IDS:
         value = item.get(key)
@@ -230,7 +218,7 @@ def _id_of(item: _Item) -> tuple[str, str]:
     raise ValueError("no id (or image_id)")
 
 
-def _word(value: _Value) -> _Word:
+def _word(value: Value) -> _Word:
     """An id or label, equal whether it was written as a number or as text."""
     match value:
         case bool():
@@ -245,7 +233,7 @@ def _word(value: _Value) -> _Word:
     raise ValueError("its label is neither text nor a number")
 
 
-def _words(value: _Value) -> _Word | tuple[_Word, ...]:
+def _words(value: Value) -> _Word | tuple[_Word, ...]:
     """A label, or several where there is a list; an empty tuple where there is none."""
     if isinstance(value, list):
         return tuple(dict.fromkeys(_word(one) for one in value if one not in (None, "")))
@@ -262,7 +250,7 @@ def _both(
     return tuple(dict.fromkeys(word for words in pairs for word in words))
 
 
-def _urls(value: _Value) -> tuple[str, ...]:
+def _urls(value: Value) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [value]
     urls: tuple[str, ...] = ()
@@ -289,116 +277,3 @@ def _walk(node: Mapping[str, object], above: list[str], found: dict[_Word, list[
             found.update((_word(label), names) for label in below)
         else:
             raise ValueError(f"{name} is neither a list of labels nor an object of names")  # noqa: TRY004 - told as such
-
-
-# --- JSON as it is read ------------------------------------------------------------------------
-
-
-@contextmanager
-def _events(path: Path) -> Iterator[Iterator[_Event]]:
-    """Return what the parser meets in a file. What it cannot read is a ``_BrokenError``.
-
-    Not ``ijson.items``: its memory grows with the square of the depth, 200,000 brackets are too
-    much. And not without ``use_float``: a whole number of 5,000 digits ends the process.
-    """
-    import ijson  # noqa: PLC0415 - only this format needs it
-
-    try:
-        with path.open("rb") as file:
-            _to_the_text(file, path)
-            yield ijson.basic_parse(file, use_float=True)
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise _BrokenError(_why(str(error))) from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _to_the_text(file: BinaryIO, path: Path) -> None:
-    head = file.read(64)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:4]:
-        raise SourceError(f"{path} is UTF-16 or UTF-32, and JSON is UTF-8; save it as UTF-8")
-    text = head.removeprefix(_MARK)
-    begins = text.lstrip()[:20]
-    if begins and not begins.startswith(b"{"):
-        what = "is a list, not an object with images" if begins[:1] == b"[" else "is not JSON"
-        start = begins.decode("utf-8", "backslashreplace")
-        raise SourceError(f"{path} {what}; it begins with {start!r}. Is it the right file?")
-    file.seek(len(head) - len(text))
-
-
-def _why(error: str) -> str:
-    if "premature EOF" in error or "ncomplete" in error:
-        return "the file ends in the middle; download it again"
-    if "UTF8" in error or "utf-8" in error:
-        return "a byte that is not UTF-8; save the file as UTF-8, or download it again"
-    if "overflow" in error:
-        return "a number too large to be read; put it in quotes"
-    if "trailing garbage" in error:
-        return "something follows the end; download it again"
-    return "not JSON from here on; download it again"
-
-
-def _members(
-    events: Iterator[_Event], name: str, keys: dict[str, str] | None = None
-) -> Iterator[_Item | None]:
-    """Return the elements of the list called ``name``, ``None`` for one that is no object.
-
-    ``keys`` hears of each key at the top, and of the event that its value begins with. Goes to the
-    end of the file, where there may be something wrong.
-    """
-    next(events)  # the opening brace
-    for event, key in events:
-        if event != "map_key":
-            continue
-        event, _ = next(events)  # noqa: PLW2901 - what the key stands for
-        if keys is not None:
-            keys[str(key)] = event
-        if key != name or event != "start_array":
-            _skip(events, event)
-            continue
-        for event, _ in events:  # noqa: PLW2901 - its elements
-            if event == "start_map":
-                yield _object(events)
-            elif event == "end_array":
-                break
-            else:
-                _skip(events, event)
-                yield None
-
-
-def _object(events: Iterator[_Event]) -> _Item:
-    """Return the rest of an object that has begun."""
-    item: _Item = {}
-    for event, key in events:
-        if event == "end_map":
-            break
-        event, value = next(events)  # noqa: PLW2901 - what the key stands for
-        if event == "start_array":
-            value = list(_elements(events))
-        elif event == "start_map":
-            _skip(events, event)
-            value = _NESTED
-        item[str(key)] = value
-    return item
-
-
-def _elements(events: Iterator[_Event]) -> Iterator[_Value]:
-    for event, value in events:
-        if event == "end_array":
-            return
-        if event in ("start_array", "start_map"):
-            _skip(events, event)
-            yield _NESTED
-        else:
-            yield value
-
-
-def _skip(events: Iterator[_Event], event: str) -> None:
-    """Pass over the rest of a value that begins with ``event``."""
-    depth = 1 if event in ("start_array", "start_map") else 0
-    while depth:
-        event, _ = next(events)
-        if event in ("start_array", "start_map"):
-            depth += 1
-        elif event in ("end_array", "end_map"):
-            depth -= 1
