@@ -123,7 +123,7 @@ def run_command(
 def _serve(loaded: "LoadedRunFile") -> None:
     from lookalike.cli.serve import serve
     from lookalike.runfile.known_state import address_of
-    from lookalike.runfile.model import ServiceSection
+    from lookalike.runfile.sections import ServiceSection
 
     service = loaded.file.service or ServiceSection()
     serve(

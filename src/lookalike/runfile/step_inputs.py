@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lookalike.core.protocols import Catalogue
 from lookalike.errors import SourceError
-from lookalike.runfile.model import DownloadSection, EvaluateSection, IndexSection
 from lookalike.runfile.reading import LoadedRunFile
+from lookalike.runfile.sections import DownloadSection, EvaluateSection, IndexSection
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.download.politeness import Politeness
 from lookalike.sources.scan import check_folder

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lookalike.core.records import IndexReport
-from lookalike.runfile.model import Columns, RunFile
+from lookalike.runfile.model import RunFile
+from lookalike.runfile.sections import Columns
 from lookalike.runfile.steps import Step
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ from lookalike.runfile.known_state import (
     record_step,
     stamp_files,
 )
-from lookalike.runfile.model import IndexSection
 from lookalike.runfile.plan import KnownState, PlannedStep, decide, outputs_of
 from lookalike.runfile.reading import LoadedRunFile
+from lookalike.runfile.sections import IndexSection
 from lookalike.runfile.step_inputs import (
     list_inputs,
     make_politeness,

@@ -14,8 +14,9 @@ from pydantic.fields import FieldInfo
 
 from lookalike.core.records import Entry, Remote
 from lookalike.errors import SourceError
-from lookalike.runfile.model import Columns, RunFile
+from lookalike.runfile.model import RunFile
 from lookalike.runfile.reading import keys_of
+from lookalike.runfile.sections import Columns
 from lookalike.sources.catalogues import open_catalogue, recognise
 
 __all__ = ["Start", "start_with", "template"]
