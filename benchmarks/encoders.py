@@ -175,7 +175,7 @@ def measure(
     return sorted(points, key=lambda point: point.time)
 
 
-def rows_of(point: Point, reference: Point) -> list[dict[str, Json]]:
+def read_rows(point: Point, reference: Point) -> list[dict[str, Json]]:
     """Return a row for each set and space; ``gain`` is on the same queries, with its interval."""
     return [
         {
@@ -278,7 +278,7 @@ def main() -> None:
     )
     reference = next(point for point in points if point.name == _REFERENCE)
     for point in points:
-        report.tables["frontier"] += rows_of(point, reference)
+        report.tables["frontier"] += read_rows(point, reference)
     if options.plot:
         draw(report.tables["frontier"], options.plot)
     report.notes = [

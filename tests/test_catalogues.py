@@ -13,7 +13,7 @@ from lookalike.core.records import Entry, IndexReport, Remote, Skipped
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import open_catalogue, recognise
-from lookalike.sources.catalogues.rows import csv_value
+from lookalike.sources.catalogues.rows import convert_csv_value
 from lookalike.sources.catalogues.table import Table
 
 MYNTRA = """\
@@ -72,7 +72,7 @@ def test_myntra_is_read_with_its_quirks(myntra: Path) -> None:
     assert "season" not in third
     assert "year" not in third
     assert [(one.path, one.reason) for one in odd] == [
-        ("styles.csv:6", "'five' is no number of a product"),
+        ("styles.csv:6", "'five' is not a product number"),
         ("styles.csv:7", "3 values for 10 columns"),
     ]
 
@@ -89,7 +89,7 @@ def test_formats_are_recognised_by_their_content(myntra: Path, tmp_path: Path) -
     with pytest.raises(SourceError, match="does not exist"):
         recognise(tmp_path / "nowhere")
     paint(tmp_path / "a.jpg", 1)
-    with pytest.raises(SourceError, match="no table"):
+    with pytest.raises(SourceError, match="not a table"):
         recognise(tmp_path / "a.jpg")
     with pytest.raises(SourceError, match="there is no format 'coco'"):
         open_catalogue(tmp_path, "coco")
@@ -137,7 +137,7 @@ def test_a_table_finds_its_columns_and_types_its_values(tmp_path: Path) -> None:
         ("shop.csv:5", "no image in column 'image'"),
         (
             "shop.csv:6",
-            f"../../etc/passwd lies outside {tmp_path}; --root says where the files lie",
+            f"../../etc/passwd is outside {tmp_path}; give the folder of the files with --root",
         ),
     ]
 
@@ -178,7 +178,7 @@ def test_lines_in_another_encoding_are_left_out_and_the_rest_goes_on(tmp_path: P
         entries, odd = split(Table(table))
         assert sorted(entries) == ["b.png"]
         assert odd[0].path == f"{table.name}:{number}"
-        assert odd[0].reason.startswith("byte 0xe9 is not UTF-8; save the table as UTF-8, or say")
+        assert odd[0].reason.startswith("byte 0xe9 is not UTF-8; save the table as UTF-8, or give")
     entries, odd = split(Table(csv, encoding="cp1252"))
     assert (dict(entries["a.png"].metadata or {}), odd) == ({"name": "café"}, [])
     with pytest.raises(SourceError, match="there is no encoding 'klingon'"):
@@ -214,7 +214,7 @@ def test_ids_and_labels_stay_as_they_are_written(tmp_path: Path) -> None:
         *(("1", "12"), ("2", "true"), ("3", None))
     ]
     assert [(skip.path, skip.reason) for skip in odd] == [
-        ("t.jsonl:4", "its label is no text: ['a']"),
+        ("t.jsonl:4", "its label is not text: ['a']"),
         ("t.jsonl:5", "holds half a character (an escape \\ud800 to \\udfff alone)"),
         ("t.jsonl:6", "no image in column 'file'"),
     ]
@@ -296,7 +296,7 @@ def test_parquet_that_cannot_be_used_is_said(tmp_path: Path) -> None:
 
 def test_csv_values() -> None:
     values = ["", " ", "7", "007", "-1.50", "1e5", "NA", "2024-01-31", "1,5", "9" * 30]
-    assert [csv_value(text) for text in values] == [
+    assert [convert_csv_value(text) for text in values] == [
         *(None, None, 7, "007", -1.5, "1e5", "NA", "2024-01-31", "1,5", "9" * 30)
     ]
 

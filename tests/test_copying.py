@@ -94,7 +94,7 @@ def test_a_copy_that_is_done_again_brings_only_what_has_changed(place: Place, to
         shop.store.items.upsert([an_item("0002é", digest="f" * 64)], random_rows(1, seed=8))
         shop.store.items.upsert([an_item("new")], random_rows(1, seed=9))
         report = copying.copy(shop.store, other.store)
-        assert (report.copied, report.told, report.unchanged) == (2, 1, 307)
+        assert (report.copied, report.updated, report.unchanged) == (2, 1, 307)
         assert everything(other.store) == everything(shop.store)
 
 
@@ -194,7 +194,7 @@ def test_resuming_never_replaces_what_was_there_before(place: Place, to: str) ->
             report = copying.copy(shop.store, other.store, resume=True)
             assert (report.kept, report.items) == (2, 309)
             assert (
-                "'0001\\xe9', '0002\\xe9': there with other content or words"
+                "'0001\\xe9', '0002\\xe9': have other content, labels or metadata there"
                 in (report.problems[0])
             )
             assert (other.get("0001é"), other.get("0002é")) == before
@@ -276,16 +276,16 @@ def test_answers_are_the_same_up_to_the_order_of_equals(
         (Hit(item=an_item(str(number)), score=score) for number, score in dict(pairs).items()),
         key=lambda hit: -hit.score,
     )
-    assert copying.differences(hits, hits) == []
+    assert copying.describe_differences(hits, hits) == []
     if hits:
         place = data.draw(st.integers(0, len(hits) - 1))
         other = [*hits]
         other[place] = replace(hits[place], item=an_item("another"))
         level = hits[place].score == hits[-1].score
-        assert (copying.differences(hits, other) == []) == level
+        assert (copying.describe_differences(hits, other) == []) == level
         other[place] = replace(hits[place], score=hits[place].score + 0.01)
-        assert copying.differences(hits, other)
-        assert copying.differences(hits, hits[:-1])
+        assert copying.describe_differences(hits, other)
+        assert copying.describe_differences(hits, hits[:-1])
 
 
 def test_the_command_tells_what_it_did(place: Place) -> None:

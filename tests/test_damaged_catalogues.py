@@ -17,7 +17,7 @@ from lookalike.core.records import Damaged, Entry, IndexReport, Skipped
 from lookalike.errors import DownloadError, LookalikeError, SourceError
 from lookalike.indexing import prune as pruning
 from lookalike.sources.catalogues import open_catalogue
-from lookalike.sources.catalogues.delimited import BadRow, delimited_rows
+from lookalike.sources.catalogues.delimited import BadRow, read_delimited
 from lookalike.sources.catalogues.table import Table
 
 Paint = Callable[[Path, int], Path]
@@ -122,7 +122,7 @@ def test_a_file_cut_off_at_any_byte_costs_no_item_and_no_label(
     """But where the cut cannot be told from lines that were taken out, at the end of a row."""
     shop, table, text = indexed
     ends = {0}
-    reader = delimited_rows(iter(text.splitlines(keepends=True)), ",")
+    reader = read_delimited(iter(text.splitlines(keepends=True)), ",")
     lines = text.splitlines(keepends=True)
     for row in reader:
         assert not isinstance(row, BadRow)
@@ -151,7 +151,7 @@ def again(shop: Collection, table: Path, text: str) -> None:
 
 
 def swallowed(text: str) -> list[tuple[int, str]]:
-    rows = delimited_rows(text.splitlines(keepends=True), ",")
+    rows = read_delimited(text.splitlines(keepends=True), ",")
     return [(row.line, row.reason) for row in rows if isinstance(row, BadRow)]
 
 
@@ -164,7 +164,10 @@ def test_the_line_is_told_in_which_a_quote_opens() -> None:
     (inner,) = swallowed('file,text\n"a\n",x"y\nb.png,"z\nc.png,w')
     assert inner[0] == 4
     (one,) = swallowed('file,text\na.png,"5"" and "6"\nb.png,x\n')
-    assert one == (2, "a quote within a value is not doubled, or its value not quoted as a whole")
+    assert one == (
+        2,
+        "a quote within a value is not doubled, or the value is not quoted as a whole",
+    )
 
 
 @pytest.mark.parametrize(

@@ -504,7 +504,7 @@ def test_odd_lines_of_stanfords_lists_are_left_out_with_their_place(tmp_path: Pa
     assert (one.id, one.label) == ("loose.JPG", None)
     assert odd == [
         ("Ebay_train.txt:2", "3 values for 4 columns"),
-        ("Ebay_train.txt:3", "'x' is no number of an image, class or super class"),
+        ("Ebay_train.txt:3", "'x' is not the number of an image, class or super class"),
         ("Ebay_train.txt:4", "'../1.JPG' does not lie in the folder"),
         ("Ebay_train.txt:5", "'/etc/x' does not lie in the folder"),
         ("Ebay_train.txt:6", "byte 0xff is not UTF-8; save the file as UTF-8"),
@@ -516,7 +516,7 @@ def test_odd_lines_of_stanfords_lists_are_left_out_with_their_place(tmp_path: Pa
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"a b c d\n1 1 1 x\n", "has not the columns image_id .* but 'a b c d'"),
+        (b"a b c d\n1 1 1 x\n", "does not have the columns image_id .* but 'a b c d'"),
         (b"\xff\xfei\0", "Ebay_test.txt: byte 0xff is not UTF-8"),
     ],
 )
@@ -596,7 +596,7 @@ def test_a_count_that_differs_from_the_lines_is_told(tmp_path: Path) -> None:
     write(place, PARTITION.replace("3\n", "52712\n", 1))
     entries, odd = split(InShop(root))
     assert len(entries) == 3
-    assert odd == [("list_eval_partition.txt", "says that it has 52,712 lines, and has 3")]
+    assert odd == [("list_eval_partition.txt", "says that it has 52,712 lines, but has 3")]
     write(place, PARTITION.removeprefix("3\n"))
     assert split(InShop(root))[1] == []
 
@@ -613,9 +613,9 @@ def test_odd_lines_of_in_shop_are_left_out_with_their_place(tmp_path: Path) -> N
     entries, odd = split(InShop(root))
     assert [one.label for one in entries] == ["WOMEN/Dresses", "WOMEN/Dresses", "MEN/Denim", None]
     assert odd == [
-        ("list_bbox_inshop.txt:3", "'3 1 fifty 49 208 235' are no six numbers"),
+        ("list_bbox_inshop.txt:3", "'3 1 fifty 49 208 235' are not six numbers"),
         ("list_bbox_inshop.txt:4", "3 values for 7 columns"),
-        ("list_bbox_inshop.txt", "says that it has 1 lines, and has 2"),
+        ("list_bbox_inshop.txt", "says that it has 1 line, but has 2"),
         ("list_eval_partition.txt:6", "'train more' is none of train, query, gallery"),
         ("list_eval_partition.txt:7", "2 values for 3 columns"),
         ("list_eval_partition.txt:8", "'../x.jpg' does not lie in the folder"),
@@ -686,7 +686,7 @@ def test_an_option_of_another_format_is_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"--root is for imaterialist and table; {root} is read as stanford-online-products"
     )
-    with pytest.raises(SourceError, match="--no-such is no catalogue's"):
+    with pytest.raises(SourceError, match="--no-such belongs to no format"):
         open_catalogue(root, "imaterialist", no_such=1)
     assert open_catalogue(root, "stanford-online-products", root=None).root == root
     file = write(tmp_path / "train.json", PRODUCT)

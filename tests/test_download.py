@@ -25,12 +25,12 @@ import misbehaving
 from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError, SourceError
 from lookalike.images.formats import format_of
-from lookalike.sources.catalogues.downloads import Downloads, found_in
+from lookalike.sources.catalogues.downloads import Downloads, find_in
 from lookalike.sources.download import DownloadRecord, DownloadReport, Politeness, Row, download
-from lookalike.sources.download.addresses import is_public, open_socket, public_socket
+from lookalike.sources.download.addresses import is_public, open_public_socket, open_socket
 from lookalike.sources.download.fetch import fetch
-from lookalike.sources.download.names import candidates, key_of, slug
-from lookalike.sources.download.politeness import delay, worth_another_try
+from lookalike.sources.download.names import key_of, make_slug, propose_paths
+from lookalike.sources.download.politeness import compute_delay, is_temporary
 from lookalike.sources.download.waiting import Waiting
 from misbehaving import Server
 
@@ -78,8 +78,8 @@ ENDS = {
     "bomb": "too-large",
     "huge": "too-large",
     "endless": "too-large",
-    "brotli": "bad-answer",
-    "garbage": "bad-answer",
+    "brotli": "bad-response",
+    "garbage": "bad-response",
     "circle": "redirects",
     "circle-back": "redirects",
     "farther": "redirects",
@@ -165,7 +165,7 @@ def test_half_a_picture_is_none_though_its_length_was_announced(
     server: Server, tmp_path: Path
 ) -> None:
     # Whether the rest comes in time to be taken for another answer is left to the network.
-    assert one_status(tmp_path, server.url("understated")).status in {"broken", "bad-answer"}
+    assert one_status(tmp_path, server.url("understated")).status in {"broken", "bad-response"}
 
 
 def test_what_may_pass_is_tried_again_and_nothing_else(server: Server, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_hosts_are_told_who_asks(server: Server, tmp_path: Path) -> None:
 def test_a_wait_is_never_longer_than_allowed(
     attempt: int, header: str | None, chance: float
 ) -> None:
-    wait = delay(attempt, header, politeness=FAST, now=1e9, chance=chance)
+    wait = compute_delay(attempt, header, politeness=FAST, now=1e9, chance=chance)
     assert wait is None or 0 <= wait <= FAST.longest_wait_s
     if header is not None and header.isascii() and header.isdigit():
         asked = int(header)
@@ -278,7 +278,7 @@ def test_a_wait_is_never_longer_than_allowed(
 @given(attempt=st.integers(1, 30), chance=st.floats(0, 1, exclude_max=True))
 def test_waits_double_up_to_the_longest(attempt: int, chance: float) -> None:
     polite = Politeness(backoff_s=0.5, longest_wait_s=30)
-    wait = delay(attempt, None, politeness=polite, now=0, chance=chance)
+    wait = compute_delay(attempt, None, politeness=polite, now=0, chance=chance)
     full = min(0.5 * 2 ** (attempt - 1), 30)
     assert wait is not None
     assert full / 2 <= wait <= full
@@ -286,16 +286,16 @@ def test_waits_double_up_to_the_longest(attempt: int, chance: float) -> None:
 
 def test_a_date_says_when_to_come_back_too() -> None:
     date = email.utils.formatdate(1_000_000_010, usegmt=True)
-    assert delay(1, date, politeness=FAST, now=1e9, chance=0) == 10
+    assert compute_delay(1, date, politeness=FAST, now=1e9, chance=0) == 10
     past = email.utils.formatdate(1_000_000_010 - 3600, usegmt=True)
-    assert delay(1, past, politeness=FAST, now=1e9, chance=0) == FAST.backoff_s / 2
+    assert compute_delay(1, past, politeness=FAST, now=1e9, chance=0) == FAST.backoff_s / 2
 
 
 def test_permanent_failures_are_not_worth_another_try() -> None:
     passing = ["timeout", "unreachable", "cut-off", "http-408", "http-425", "http-429", "http-503"]
     lasting = ["http-404", "http-403", "not-an-image", "empty", "broken", "too-large", "bad-url"]
-    assert all(map(worth_another_try, passing))
-    assert not any(map(worth_another_try, [*lasting, "redirects", "private-address", "bad-answer"]))
+    assert all(map(is_temporary, passing))
+    assert not any(map(is_temporary, [*lasting, "redirects", "private-address", "bad-response"]))
 
 
 @given(
@@ -356,7 +356,7 @@ def test_a_redirect_is_no_way_to_a_private_address(server: Server) -> None:
     async def ask(host: str) -> tuple[str, str]:
         def but_for_the_first(info: tuple[object, ...]) -> socket.socket:
             here = info[4] == ("127.0.0.1", server.port)
-            return open_socket(info) if here else public_socket(info)
+            return open_socket(info) if here else open_public_socket(info)
 
         connector = aiohttp.TCPConnector(socket_factory=but_for_the_first)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
@@ -410,7 +410,7 @@ _WINDOWS = set('<>:"/\\|?*')
 
 @given(st.text(max_size=300), st.sampled_from([20, 80, 120]))
 def test_a_name_is_safe_everywhere(text: str, longest: int) -> None:
-    name = slug(text, longest)
+    name = make_slug(text, longest)
     assert len(name.encode()) <= longest + 1
     assert not _WINDOWS & set(name)
     assert name.isprintable()
@@ -433,12 +433,12 @@ def test_a_name_is_safe_everywhere(text: str, longest: int) -> None:
     ],
 )
 def test_names_stay_readable(text: str, name: str) -> None:
-    assert slug(text) == name
+    assert make_slug(text) == name
 
 
 @given(st.one_of(st.none(), st.text(max_size=200)), st.text(min_size=1, max_size=200))
 def test_a_path_stays_below_the_folder(label: str | None, one: str) -> None:
-    for _, stem in zip(range(3), candidates(label, one), strict=False):
+    for _, stem in zip(range(3), propose_paths(label, one), strict=False):
         folder, name = stem.split("/")
         assert folder not in {"", ".", ".."}
         assert name not in {"", ".", ".."}
@@ -447,9 +447,9 @@ def test_a_path_stays_below_the_folder(label: str | None, one: str) -> None:
 
 @given(st.lists(st.text(max_size=4), min_size=2, max_size=2, unique=True))
 def test_two_ids_have_names_that_differ_in_time(ids: list[str]) -> None:
-    taken = key_of(next(candidates("l", ids[0])))
+    taken = key_of(next(propose_paths("l", ids[0])))
     assert any(
-        key_of(stem) != taken for _, stem in zip(range(2), candidates("l", ids[1]), strict=False)
+        key_of(stem) != taken for _, stem in zip(range(2), propose_paths("l", ids[1]), strict=False)
     )
 
 
@@ -705,7 +705,7 @@ def test_a_newer_record_and_a_damaged_one_say_so(tmp_path: Path) -> None:
 
 
 def test_downloads_are_a_catalogue_of_what_came(server: Server, tmp_path: Path) -> None:
-    assert not found_in(tmp_path)
+    assert not find_in(tmp_path)
     with pytest.raises(SourceError):
         Downloads(tmp_path)
     one = Entry(
@@ -716,7 +716,7 @@ def test_downloads_are_a_catalogue_of_what_came(server: Server, tmp_path: Path) 
         metadata={"price": 3.5, "tags": ["x"]},
     )
     download([one, entry("b", server.url("404"))], tmp_path, politeness=FAST)
-    assert found_in(tmp_path)
+    assert find_in(tmp_path)
     found, failed = Downloads(tmp_path).entries()
     assert isinstance(found, Entry)
     assert isinstance(failed, Entry)

@@ -161,7 +161,7 @@ def test_back_again_needs_no_encoding(
         new.label(["3.png"], "cup")
         new.remove("4.png")
         report = migrating.migrate(new, tiny)
-    assert (report.encoded, report.told, report.removed, report.items) == (0, 1, 1, 8)
+    assert (report.encoded, report.updated, report.removed, report.items) == (0, 1, 1, 8)
     with again(address) as back:
         assert back.info().fingerprint == tiny.fingerprint
         assert back.get("3.png").label == "cup"
@@ -234,7 +234,7 @@ def test_pictures_that_have_gone_are_listed_and_stay_behind(
     (pictures / "4.png").write_bytes(b"no picture at all")
     report = migrating.migrate(shop, other)
     assert sorted(one.path for one in report.lost) == ["3.png", "4.png", "bytes"]
-    assert {one.path: one.reason for one in report.lost}["3.png"] == "its file has gone"
+    assert {one.path: one.reason for one in report.lost}["3.png"] == "its file no longer exists"
     with again(address, other) as new:
         assert len(new) == 7
 
@@ -405,7 +405,7 @@ _IDS = st.sets(st.text(min_size=1, max_size=3), max_size=12)
 @given(_IDS, _IDS)
 def test_two_scans_are_laid_side_by_side(mine: set[str], theirs: set[str]) -> None:
     pairs = list(
-        migrating.paired(
+        migrating.pair_items(
             (an_item(one) for one in sorted(mine)), (an_item(one) for one in sorted(theirs))
         )
     )
@@ -421,8 +421,8 @@ def test_the_command_tells_what_it_did(shop: Collection, other_card: Path, pictu
     answer = CliRunner().invoke(migrate_command, ["-c", address, "--encoder", str(other_card)])
     assert answer.exit_code == 0, answer.output
     assert "8 encoded, 1 lost, 8 items in use, old collection kept as" in answer.stdout
-    assert "lost 3.png: its file has gone" in answer.stderr
-    assert "to be made again, as they rest on the old embeddings: " in answer.stderr
+    assert "lost 3.png: its file no longer exists" in answer.stderr
+    assert "computed from the old embeddings, so run again: " in answer.stderr
     assert "categories" in answer.stderr
     with again(address) as new:  # by the card that it remembers
         assert new.search(pictures / "1.png", include_self=True)[0].item.id == "1.png"

@@ -208,7 +208,7 @@ def test_a_failure_names_keys_and_not_the_flags_of_commands(folder: Path, card: 
         f"collection: ./shop\nencoder: {card}\nindex: {{source: table.csv}}\n"
     )
     (failed,) = outcomes(read_run_file(folder / "shop.yaml", {}))
-    assert "say it with index.columns.file, or index.columns.url" in failed.why
+    assert "name it with index.columns.file, or index.columns.url" in failed.why
     (folder / "shop.yaml").write_text(
         f"collection: ./shop\nencoder: {card}\n"
         "index: {source: photos, format: class-folders, root: photos}\n"

@@ -289,7 +289,7 @@ def test_what_cannot_be_looked_at_is_reported_and_not_taken_for_gone(
     seen = json.loads(as_nobody(_UNREADABLE))
     assert seen["files"] == ["a.jpg", "z/f.jpg"]
     assert sorted(seen["said"]) == [
-        ["blind/c.jpg", "cannot be looked at: Permission denied"],
+        ["blind/c.jpg", "cannot be read: Permission denied"],
         ["blind/d/", "the folder cannot be listed: Permission denied"],
         ["locked/", "the folder cannot be listed: Permission denied"],
     ]

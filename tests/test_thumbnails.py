@@ -385,7 +385,7 @@ def test_a_migration_makes_them_as_it_goes(
     shop = open_collection(address, encoder=tiny, create=True)
     shop.index(pictures, thumbnails=64)
     report = migrating.migrate(shop, other)
-    assert report.left == ()
+    assert report.outdated == ()
     with open_collection(address, encoder=other, create=True) as new:
         assert sides(new) == dict.fromkeys((item.id for item in new), 64)
         again = new.index(pictures)

@@ -18,7 +18,7 @@ from lookalike.cli import invoke
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.output import stdout
 from lookalike.core.suggestions import closest, did_you_mean
-from lookalike.sources.scan import passed_text
+from lookalike.sources.scan import describe_passed
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ CASES = [
         "index ignored -c ./new --encoder {card}",
         1,
         "0 indexed",
-        "1 left out by --exclude or a .look",
+        "1 excluded by --exclude or a .look",
     ),
     ("index pictures -c ./new --include *.bmp", 1, "0 indexed", "5 not matched by --include"),
     (
@@ -449,10 +449,11 @@ def test_a_word_that_differs_by_case_is_the_closest() -> None:
 
 def test_what_was_passed_over_is_counted_by_kind_most_first() -> None:
     assert (
-        passed_text({"links": 1, ".cr2": 1200}) == "1,200 .cr2, 1 links (--follow-links takes them)"
+        describe_passed({"links": 1, ".cr2": 1200})
+        == "1,200 .cr2, 1 link (--follow-links takes it)"
     )
     many = {f".{number}": number for number in range(1, 10)}
-    assert passed_text(many).endswith(", 6 others")
+    assert describe_passed(many).endswith(", 6 others")
 
 
 def test_a_label_is_suggested_by_its_words_before_its_letters() -> None:

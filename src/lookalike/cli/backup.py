@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import counted, plain, print_json, size_text
+from lookalike.cli.output import plain, print_json, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import collection_folder, settings
+from lookalike.core.plurals import count_noun
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.errors import CollectionError
 
@@ -57,9 +58,9 @@ def backup_command(
     if as_json:
         print_json(asdict(report))
     elif not report.interrupted:
-        kept = f", {counted(report.uploads, 'upload')}" if report.uploads else ""
+        kept = f", {count_noun(report.uploads, 'upload')}" if report.uploads else ""
         click.echo(
-            f"{counted(report.items, 'item')}{kept} ({size_text(report.bytes)}) backed up to "
+            f"{count_noun(report.items, 'item')}{kept} ({size_text(report.bytes)}) backed up to "
             f"{plain(report.folder)} in {report.seconds:.1f} s"
         )
     for path in report.missing[:_SHOWN]:
@@ -106,7 +107,7 @@ def restore_command(
             print_json(asdict(found))
         else:
             click.echo(
-                f"undamaged: {counted(found.items, 'item')} ({size_text(found.bytes)}) "
+                f"undamaged: {count_noun(found.items, 'item')} ({size_text(found.bytes)}) "
                 f"of {plain(found.of)}, backed up {found.made_at}"
             )
         return
@@ -128,7 +129,7 @@ def restore_command(
         print_json(asdict(report))
     elif not report.interrupted:
         click.echo(
-            f"{counted(report.items, 'item')} ({size_text(report.bytes)}) restored to "
+            f"{count_noun(report.items, 'item')} ({size_text(report.bytes)}) restored to "
             f"{plain(report.folder)} in {report.seconds:.1f} s"
         )
     if report.interrupted:

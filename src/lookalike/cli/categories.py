@@ -16,8 +16,9 @@ from lookalike.cli.options import (
     opened,
     where_option,
 )
-from lookalike.cli.output import counted, plain, print_json, print_table
+from lookalike.cli.output import plain, print_json, print_table
 from lookalike.core.atomic_files import write_file
+from lookalike.core.plurals import count_noun
 from lookalike.errors import ExportError, ImageError
 from lookalike.output.json_documents import error_json, when
 
@@ -120,11 +121,11 @@ def _write_report(found: "CategoryReport", collection: str, target: Path) -> Non
 
 def trained_on(report: "CategoryReport") -> str:
     """Return the number of items and labels of a training."""
-    return f"{counted(report.items, 'item')} of {counted(report.classes, 'label')}"
+    return f"{count_noun(report.items, 'item')} of {count_noun(report.classes, 'label')}"
 
 
 def _print_report(report: "CategoryReport") -> None:
-    untested = counted(report.unjudged, "label")
+    untested = count_noun(report.unjudged, "label")
     rows = [
         (
             "trained on",
@@ -132,7 +133,7 @@ def _print_report(report: "CategoryReport") -> None:
         ),
         (
             "evaluated on",
-            f"{counted(report.held_out, 'held-out item')}; {untested} without one",
+            f"{count_noun(report.held_out, 'held-out item')}; {untested} without one",
         ),
     ]
     right, top5, macro = report.accuracy, report.top5, report.macro_accuracy
@@ -294,10 +295,11 @@ def standing_text(since: "ClassifierStatus") -> str:
     """Return what has changed since the classifier was trained, in one line."""
     if since.current:
         return (
-            f"unchanged: {counted(since.items_now, 'item')}, {counted(since.labels_now, 'label')}"
+            f"unchanged: {count_noun(since.items_now, 'item')}, "
+            f"{count_noun(since.labels_now, 'label')}"
         )
-    items = f"{counted(since.items_now, 'item')} (was {since.items_then:,})"
-    labels = f"{counted(since.labels_now, 'label')} (was {since.labels_then:,})"
+    items = f"{count_noun(since.items_now, 'item')} (was {since.items_then:,})"
+    labels = f"{count_noun(since.labels_now, 'label')} (was {since.labels_then:,})"
     parts = [f"{items}, {labels}"]
     for names, what in ((since.added, "new"), (since.gone, "removed")):
         if names:
@@ -306,7 +308,7 @@ def standing_text(since: "ClassifierStatus") -> str:
             parts.append(f"{what}: {some}{more}")
     if since.changed:
         verb = "has" if since.changed == 1 else "have"
-        parts.append(f"{counted(since.changed, 'label')} {verb} more or fewer items")
+        parts.append(f"{count_noun(since.changed, 'label')} {verb} more or fewer items")
     return "; ".join(parts) + "; train again with `lookalike categories train`"
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.options import json_option, opened
-from lookalike.cli.output import counted, plain, print_json
+from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core.plurals import count_noun
 from lookalike.indexing.unfinished import abandon
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def copy_command(
     if as_json:
         print_json(asdict(report))
     else:
-        click.echo(summary(report))
+        click.echo(summarise(report))
     if report.interrupted:
         click.echo("interrupted; run the same command again to continue", err=True)
         ctx.exit(130)
@@ -93,13 +94,13 @@ def copy_command(
         ctx.exit(1)
 
 
-def summary(report: "CopyReport") -> str:
+def summarise(report: "CopyReport") -> str:
     """Return the result of a copy as one line."""
     parts = [f"{report.copied:,} copied", f"{report.unchanged:,} unchanged"]
-    if report.told:
-        parts.append(f"{report.told:,} updated")
+    if report.updated:
+        parts.append(f"{report.updated:,} updated")
     if report.thumbnails:
-        parts.append(counted(report.thumbnails, "thumbnail"))
+        parts.append(count_noun(report.thumbnails, "thumbnail"))
     if report.removed:
         parts.append(f"{report.removed:,} removed")
     if report.extra:
@@ -109,7 +110,7 @@ def summary(report: "CopyReport") -> str:
     if shown := [_SHOWN[name] for name in _SHOWN if name in report.settings]:
         parts.append(f"with {', '.join(shown)}")
     if report.searches and not report.problems:
-        parts.append(f"{counted(report.searches, 'search', 'searches')} compared: same results")
+        parts.append(f"{count_noun(report.searches, 'search', 'searches')} compared: same results")
     elif report.extra:
         parts.append("searches not compared, as the copy has more items")
     rate = f", {report.copied / report.seconds:.0f} items/s" if report.copied else ""

@@ -10,8 +10,9 @@ import click
 
 from lookalike.cli.exit_codes import FAILED, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import json_option, table_options
-from lookalike.cli.output import counted, plain, print_json, print_table, reasons_text, size_text
+from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core.plurals import count_noun
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
 from lookalike.sources.download.politeness import USER_AGENT, Politeness
@@ -209,7 +210,7 @@ def _show(report: "DownloadReport", folder: Path, to: str, *, as_json: bool) -> 
     for skip in report.skips[:_SKIPS]:
         click.echo(f"skipped {plain(skip.path)}: {plain(skip.reason)}", err=True)
     if report.skipped > _SKIPS:
-        click.echo(f"and {counted(report.skipped - _SKIPS, 'more line')} skipped", err=True)
+        click.echo(f"and {count_noun(report.skipped - _SKIPS, 'more line')} skipped", err=True)
     if as_json:
         skips = [{"path": one.path, "reason": one.reason} for one in report.skips]
         failures = _failures(folder, _MOST_FAILURES) if failed else []
@@ -246,7 +247,7 @@ def done(report: "DownloadReport") -> str:
     if report.local:
         parts.append(f"{report.local:,} without a URL")
     if report.skipped:
-        parts.append(f"{counted(report.skipped, 'line')} skipped")
+        parts.append(f"{count_noun(report.skipped, 'line')} skipped")
     return f"{', '.join(parts)} in {report.seconds:.1f} s"
 
 

@@ -11,9 +11,10 @@ import click
 from lookalike.analysis.duplicates import KeepRule, act, find, find_duplicates_of, undo
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, json_option, opened, where_option
-from lookalike.cli.output import counted, plain, print_json, print_notes, print_table
+from lookalike.cli.output import plain, print_json, print_notes, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
+from lookalike.core.plurals import count_noun
 from lookalike.core.progress import Progress
 from lookalike.core.records import Json
 from lookalike.errors import ImageError
@@ -248,8 +249,8 @@ def _acted(
         how = "Delete for good" if todo.permanently else f"Move to {TRASH}:"
         sure = sum(duplicate.sure for group in found.groups for duplicate in group.duplicates)
         click.confirm(
-            f"{how} {counted(sure, 'file')}, keeping one of each group "
-            f"({counted(len(found.groups), 'group')})?",
+            f"{how} {count_noun(sure, 'file')}, keeping one of each group "
+            f"({count_noun(len(found.groups), 'group')})?",
             abort=True,
             err=True,
         )
@@ -334,13 +335,13 @@ def _summary(
 ) -> str:
     exact = sum(duplicate.exact for group in found.groups for duplicate in group.duplicates)
     text = (
-        f"{counted(found.items, 'item')}, {counted(len(found.groups), 'group')}: "
-        f"{counted(exact, 'exact duplicate')}, {found.copies - exact:,} near, "
+        f"{count_noun(found.items, 'item')}, {count_noun(len(found.groups), 'group')}: "
+        f"{count_noun(exact, 'exact duplicate')}, {found.copies - exact:,} near, "
         f"in {found.seconds:.1f} s"
     )
     if found.unread:
         text += (
-            f"; {counted(len(found.unread), 'image')} could not be read "
+            f"; {count_noun(len(found.unread), 'image')} could not be read "
             f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
         )
     unsure = sum(not duplicate.sure for group in found.groups for duplicate in group.duplicates)

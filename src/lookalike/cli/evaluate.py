@@ -10,8 +10,9 @@ import click
 from lookalike.analysis.evaluation import SAMPLE, Comparison, compare
 from lookalike.cli.encoder_comparison import encoder_names, run_comparison
 from lookalike.cli.options import json_option, opened, where_option
-from lookalike.cli.output import counted, plain, print_json, print_table
+from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter
+from lookalike.core.plurals import count_noun
 from lookalike.errors import ExportError
 from lookalike.output.result_files import document, write_report
 
@@ -232,22 +233,23 @@ def _check_alone(ctx: click.Context) -> None:
 def _description(found: Comparison) -> str:
     """Return what was evaluated as one line."""
     one = found.evaluations[0]
-    text = counted(one.queries, "query", "queries")
+    text = count_noun(one.queries, "query", "queries")
     if one.queries < one.eligible:
         text += f" of {one.eligible:,} (drawn with seed {one.seed}; use --queries all for all)"
-    classes = counted(len(one.classes), "class", "classes")
-    text += f", {counted(one.items, 'item')}, {classes} by {plain(one.by)}"
+    classes = count_noun(len(one.classes), "class", "classes")
+    text += f", {count_noun(one.items, 'item')}, {classes} by {plain(one.by)}"
     if one.alone:
         whose = "its" if one.alone == 1 else "their"
         unused = (
-            f"{counted(one.alone, 'item')} not used as {'a query' if one.alone == 1 else 'queries'}"
+            f"{count_noun(one.alone, 'item')} not used as "
+            f"{'a query' if one.alone == 1 else 'queries'}"
         )
         text += f"; {unused} (no other item shares {whose} {plain(one.by)})"
     if one.unclassed:
         what = "kept as wrong results" if one.distractors else "left out"
-        text += f"; {counted(one.unclassed, 'item')} without {plain(one.by)} {what}"
+        text += f"; {count_noun(one.unclassed, 'item')} without {plain(one.by)} {what}"
     if len(found.evaluations) > 1:
-        text += f"; {counted(found.common, 'image')} in common"
+        text += f"; {count_noun(found.common, 'image')} in common"
     return text
 
 
@@ -325,4 +327,4 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
                     f"the sheet cannot be written to {target}: {error.strerror}"
                 ) from error
             count += 1
-    click.echo(f"wrote {counted(count, 'sheet')} to {plain(str(folder))}", err=True)
+    click.echo(f"wrote {count_noun(count, 'sheet')} to {plain(str(folder))}", err=True)

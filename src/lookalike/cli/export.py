@@ -15,8 +15,9 @@ from lookalike.cli.options import (
     opened,
     where_option,
 )
-from lookalike.cli.output import counted, plain, print_json, stdout
+from lookalike.cli.output import plain, print_json, stdout
 from lookalike.cli.progress import Meter
+from lookalike.core.plurals import count_noun
 from lookalike.output.export import FORMATS, VECTORS, ExportReport, Vectors, export, format_of
 
 __all__ = ["export_command"]
@@ -110,7 +111,7 @@ def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
         click.echo(f"note: {plain(note)}", err=True)
     if report.removed and not quiet:
         click.echo(
-            f"{counted(report.removed, 'item')} removed during the export and left out", err=True
+            f"{count_noun(report.removed, 'item')} removed during the export and left out", err=True
         )
     to_stderr = report.path is None
     if as_json and not to_stderr:
@@ -120,7 +121,7 @@ def _show(report: ExportReport, *, quiet: bool, as_json: bool) -> None:
         return
     what = "stdout" if report.path is None else plain(str(report.path))
     vectors = f" (embeddings in {plain(str(report.vectors))})" if report.vectors else ""
-    click.echo(f"{counted(report.items, 'item')} written to {what}{vectors}", err=to_stderr)
+    click.echo(f"{count_noun(report.items, 'item')} written to {what}{vectors}", err=to_stderr)
     if not quiet and not to_stderr and report.root is not None:
         folder = plain(str(report.root))
         click.echo(

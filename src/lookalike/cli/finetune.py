@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened, where_option
-from lookalike.cli.output import counted, plain, print_json, print_table
+from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core.plurals import count_noun
 
 if TYPE_CHECKING:
     from lookalike.analysis.finetuning import (
@@ -199,13 +200,13 @@ def _print_report(report: "FinetuningReport") -> None:
     if not report.epochs:
         print_table(("", ""), [("encoder", "none: no epoch was finished")])
         return
-    data = f"{counted(report.labels, 'label')}, {counted(report.images, 'image')}"
-    epochs = counted(len(report.epochs), "epoch")
+    data = f"{count_noun(report.labels, 'label')}, {count_noun(report.images, 'image')}"
+    epochs = count_noun(len(report.epochs), "epoch")
     rows = [("trained on", f"{data} in {report.seconds:,.0f} s, {epochs}")]
     for what, was, now in _sides(report.before, report.after):
         pairs = (("R@1", was.r1, now.r1), ("P@10", was.p10, now.p10), ("mAP", was.map, now.map))
         text = ", ".join(f"{name} {one:.3f} to {other:.3f}" for name, one, other in pairs)
-        rows.append((what, f"{text} ({counted(now.queries, 'query', 'queries')})"))
+        rows.append((what, f"{text} ({count_noun(now.queries, 'query', 'queries')})"))
     if report.skipped:
         first = report.skipped[0]
         rows.append(

@@ -20,9 +20,10 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import counted, plain, print_json, reasons_text
+from lookalike.cli.output import plain, print_json, reasons_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core import settings_keys
+from lookalike.core.plurals import count_noun
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
@@ -352,14 +353,14 @@ def summary(report: IndexReport) -> str:
     if report.kept_by_hand:
         parts.append(f"{report.kept_by_hand:,} kept as set by hand")
     if report.thumbnails:
-        parts.append(f"{counted(report.thumbnails, 'thumbnail')} added to existing items")
+        parts.append(f"{count_noun(report.thumbnails, 'thumbnail')} added to existing items")
     if report.kept:
         parts.append(f"{report.kept:,} missing but kept")
     if report.skipped:
         reasons = Counter(skip.reason for skip in report.skipped)
         rest = len(reasons) - 5
         shown = reasons_text(dict(reasons.most_common(5))) + (
-            f", and {counted(rest, 'other reason')}" if rest > 0 else ""
+            f", and {count_noun(rest, 'other reason')}" if rest > 0 else ""
         )
         parts.append(f"{len(report.skipped):,} skipped ({shown})")
     rate = f", {report.indexed / report.seconds:.0f} images/s" if report.indexed else ""

@@ -8,7 +8,6 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened, where_option
 from lookalike.cli.output import (
-    counted,
     lines,
     plain,
     print_json,
@@ -19,6 +18,7 @@ from lookalike.cli.output import (
 )
 from lookalike.config import collections, settings
 from lookalike.core import settings_keys
+from lookalike.core.plurals import count_noun
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
 from lookalike.output.json_documents import item_json, missing_json, when
 
@@ -143,7 +143,7 @@ def _categories(shop: "Collection") -> _Categories | None:
     if model is None:
         return None
     now = "unknown (trained with a filter object)" if since is None else standing_text(since)
-    trained = counted(len(model.labels), "value")
+    trained = count_noun(len(model.labels), "value")
     return _Categories(
         text=f"trained on {trained} of {plain(model.by)}; now {now}",
         document={
@@ -306,5 +306,5 @@ def label_command(
     if as_json:
         print_json({"labelled": len(chosen)})
     else:
-        click.echo(f"{counted(len(chosen), 'item')} labelled")
+        click.echo(f"{count_noun(len(chosen), 'item')} labelled")
     print_notes(notes, as_json=as_json)

@@ -8,9 +8,10 @@ import click
 
 from lookalike.cli.index import update_neighbours
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.output import counted, leftover_text, plain, print_json
+from lookalike.cli.output import leftover_text, plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import named_encoder
+from lookalike.core.plurals import count_noun
 
 if TYPE_CHECKING:
     from lookalike.moving.migrating import DropReport, MigrateReport
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["migrate_command"]
 
 _LOST = 10  # lost items to show
+# Commands that compute what depends on the embeddings, by the setting that holds it.
+_OUTDATED = {
+    "calibration": "`lookalike calibrate`",
+    "categories": "`lookalike categories train`",
+    "run": "`lookalike run`",
+}
 
 
 @click.command("migrate")
@@ -120,19 +127,17 @@ def _show(report: "MigrateReport") -> None:
     parts = [f"{report.encoded:,} encoded"]
     if report.reused:
         parts.append(f"{report.reused:,} reused without encoding")
-    if report.told:
-        parts.append(f"{report.told:,} updated")
+    if report.updated:
+        parts.append(f"{report.updated:,} updated")
     if report.removed:
         parts.append(f"{report.removed:,} removed")
     if report.lost:
         parts.append(f"{len(report.lost):,} lost")
     if report.kept:
         parts.append(
-            f"{counted(report.items, 'item')} in use, old collection kept as {report.kept}"
+            f"{count_noun(report.items, 'item')} in use, old collection kept as {report.kept}"
         )
     click.echo(f"{', '.join(parts)} in {report.seconds:.1f} s")
-    if report.left:
-        click.echo(
-            f"to be made again, as they rest on the old embeddings: {', '.join(report.left)}",
-            err=True,
-        )
+    if report.outdated:
+        outdated = ", ".join(_OUTDATED.get(one, one) for one in report.outdated)
+        click.echo(f"computed from the old embeddings, so run again: {outdated}", err=True)

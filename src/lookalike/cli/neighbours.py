@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.options import Renamed, collection_option, json_option, opened
-from lookalike.cli.output import counted, print_json, print_table, size_text
+from lookalike.cli.output import print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core.plurals import count_noun
 
 if TYPE_CHECKING:
     from lookalike.analysis.neighbours import BuildReport
@@ -78,7 +79,7 @@ def build_command(
 def summary(report: "BuildReport") -> str:
     """Return the result of a build as one line."""
     parts = [
-        f"{counted(report.made, 'list')} built",
+        f"{count_noun(report.made, 'list')} built",
         f"{report.merged:,} updated",
         f"{report.kept:,} unchanged",
     ]
@@ -111,10 +112,10 @@ def info_command(*, collection: str | None, as_json: bool) -> None:
             ("", ""),
             [
                 ("neighbours", f"{kept} for each of {state.rows:,} of {state.items:,} items"),
-                ("exact", f"{counted(state.exact, 'list')}; the others come from the ANN index"),
+                ("exact", f"{count_noun(state.exact, 'list')}; the others come from the ANN index"),
                 (
                     "up to date",
-                    f"no: {counted(behind, 'item')} to update, searched until then"
+                    f"no: {count_noun(behind, 'item')} to update, searched until then"
                     if behind
                     else "yes",
                 ),

@@ -10,7 +10,6 @@ from lookalike.core.records import Leftover, Note
 from lookalike.output.json_documents import notes_json
 
 __all__ = [
-    "counted",
     "leftover_text",
     "lines",
     "plain",
@@ -30,11 +29,6 @@ class _Stdout:
 
 
 stdout = _Stdout()
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a count with its noun in the right number: ``1 group``, ``1,200 groups``."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def print_json(value: object) -> None:
@@ -63,7 +57,7 @@ def size_text(count: int) -> str:
 
 
 def reasons_text(reasons: Mapping[str, int]) -> str:
-    """Return counted reasons as one phrase: ``3 broken, 1 empty``."""
+    """Return count_noun reasons as one phrase: ``3 broken, 1 empty``."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 

@@ -18,8 +18,9 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import counted, plain, print_json
+from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.core.plurals import count_noun
 from lookalike.errors import SourceError
 from lookalike.indexing import prune as pruning
 from lookalike.sources.scan import ScanOptions
@@ -240,7 +241,7 @@ def _forget(collection: str | None, older_than: float, *, dry_run: bool, as_json
         for one in report.forgotten:
             click.echo(plain(one))
     what = "would be forgotten" if dry_run else "forgotten"
-    forgotten = counted(len(report.forgotten), "missing item")
+    forgotten = count_noun(len(report.forgotten), "missing item")
     click.echo(f"{forgotten} {what}, {report.missing:,} kept", err=dry_run)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import counted, plain, print_json
+from lookalike.cli.output import plain, print_json
+from lookalike.core.plurals import count_noun
 
 __all__ = ["relocate_command"]
 
@@ -47,6 +48,6 @@ def relocate_command(
     places = ", ".join(plain(str(one.path)) for one in found.roots)
     verb = "would now be read from" if dry_run else "are now read from"
     click.echo(
-        f"{counted(found.items, 'item')} {verb} {places} "
+        f"{count_noun(found.items, 'item')} {verb} {places} "
         f"(checked {found.looked_at:,}, found {found.same:,})"
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.options import collection_option, json_option, opened, where_option
-from lookalike.cli.output import counted, leftover_text, print_json, print_notes
+from lookalike.cli.output import leftover_text, print_json, print_notes
+from lookalike.core.plurals import count_noun
 from lookalike.errors import ItemNotFoundError
 from lookalike.indexing.missing_rows import TABLE as MISSING
 
@@ -73,7 +74,7 @@ def remove_command(
             missing = []
             found = [item.id for item in shop.items(where)]
             if found and not yes:
-                _confirm(f"{counted(len(found), 'item')} from {shop.info().address}")
+                _confirm(f"{count_noun(len(found), 'item')} from {shop.info().address}")
             removed = shop.remove(found)
             notes = () if found else shop.notes(where)
         else:

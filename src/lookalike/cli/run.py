@@ -9,8 +9,9 @@ import click
 
 from lookalike.cli.exit_codes import HELD_BACK
 from lookalike.cli.options import format_option, json_option
-from lookalike.cli.output import counted, plain, print_json
+from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, duration, stop_on_signal
+from lookalike.core.plurals import count_noun
 from lookalike.errors import RunFileError
 from lookalike.runfile.steps import STEPS, Step
 
@@ -259,14 +260,14 @@ def _result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR091
             return _evaluated(result, loaded)
         case ExportReport():
             place = plain(str(result.path))
-            return f"{counted(result.items, 'item')} written to {place} in {one.seconds:.1f} s"
+            return f"{count_noun(result.items, 'item')} written to {place} in {one.seconds:.1f} s"
     return download.done(result).replace("--retry-failed", "--force download")
 
 
 def _learned(report: "CategoryReport") -> str:
-    text = f"trained on {counted(report.items, 'item')} of {counted(report.classes, 'label')}"
+    text = f"trained on {count_noun(report.items, 'item')} of {count_noun(report.classes, 'label')}"
     if report.accuracy is not None:
-        text += f", {report.accuracy:.1%} of {counted(report.held_out, 'held-out item')} correct"
+        text += f", {report.accuracy:.1%} of {count_noun(report.held_out, 'held-out item')} correct"
     return f"{text} in {report.seconds:.1f} s"
 
 
@@ -278,7 +279,7 @@ def _evaluated(found: "Comparison", loaded: "LoadedRunFile") -> str:
     ]
     if first is not None and one.headline != "P@1":
         parts.insert(0, f"{first.micro:.0%} of first results correct")
-    text = f"{', '.join(parts)} ({counted(one.queries, 'query', 'queries')})"
+    text = f"{', '.join(parts)} ({count_noun(one.queries, 'query', 'queries')})"
     if wanted is None:
         return text
     files = [plain(str(loaded.place(name))) for name in (wanted.report, wanted.json_) if name]

@@ -16,7 +16,7 @@ from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
-from lookalike.sources.scan import Listing, ScanOptions, passed_text, scan
+from lookalike.sources.scan import Listing, ScanOptions, describe_passed, scan
 
 __all__ = ["index_folder"]
 
@@ -129,7 +129,7 @@ def index_folder(
 
 def _note_no_images(folder: Path, passed: Mapping[str, int]) -> str:
     """Return a note on a folder in which a scan found no image."""
-    there = f"passed over {passed_text(passed)}" if passed else "the folder is empty"
+    there = f"passed over {describe_passed(passed)}" if passed else "the folder is empty"
     return f"no usable images in {folder}: {there}"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from lookalike.core.plurals import count_noun
 from lookalike.core.protocols import Store
 from lookalike.core.records import Damaged, Entry, Item, Skipped
 from lookalike.sources.scan import holds_anything
@@ -256,14 +257,16 @@ def _too_many(place: str, gone: int, known: int) -> str:
 def _emptied(folders: Mapping[str, int], place: str) -> Iterator[str]:
     for folder, count in islice(folders.items(), _FOLDERS):
         yield (
-            f"{place}: the folder {folder} is there, but empty, and had {count:,} items, so they "
+            f"{place}: the folder {folder} is there, but empty, and had "
+            f"{count_noun(count, 'item')}, so they "
             "stay. If a disk belongs there, mount it and run again; if the images are really gone, "
-            f"delete the folder too, or say {ALLOW}"
+            f"delete the folder too, or pass {ALLOW}"
         )
     if len(folders) > _FOLDERS:
         rest = [*folders.values()][_FOLDERS:]
         yield (
-            f"{place}: {len(rest):,} more folders are there, but empty, and had {sum(rest):,} "
+            f"{place}: {count_noun(len(rest), 'more folder is', 'more folders are')} there, but "
+            f"empty, and had {sum(rest):,} "
             "items, which stay too"
         )
 
@@ -272,7 +275,8 @@ def _malformed(place: str, gone: int, malformed: Sequence[Skipped]) -> str:
     first, more = malformed[0], len(malformed) - 1
     others = f" (and {more:,} more like it)" if more else ""
     return (
-        f"{place}: {gone:,} items are no longer named, but stay, because a part of it cannot be "
+        f"{place}: {count_noun(gone, 'item is', 'items are')} no longer named but not removed, "
+        "because a part of it cannot be "
         f"understood and may name them: {first.path}: {first.reason}{others}. Correct that and run "
         "again"
     )

@@ -1,1 +1,1 @@
-"""A collection to another store, or to another encoder."""
+"""Move a collection to another store or another encoder, and back it up."""

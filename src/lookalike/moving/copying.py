@@ -1,9 +1,9 @@
-"""A collection from one store into another: items, vectors, and what is kept beside them.
+"""Copy a collection from one store into another: items, vectors, and the data beside them.
 
     copying.copy(shop.store, other.store)
 
-Nothing is encoded, and vectors keep every bit that both stores can hold. Caches (search graph,
-neighbour table) stay behind: they are made of the rest.
+Nothing is encoded, and vectors keep every bit that both stores can hold. Caches (ANN index,
+neighbour table) are not copied: they are built from the rest.
 """
 
 import random
@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 
 from lookalike.core import settings_keys
+from lookalike.core.plurals import count_noun
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Item
@@ -23,29 +24,30 @@ from lookalike.core.vectors import Matrix
 from lookalike.errors import CollectionError, ItemNotFoundError
 from lookalike.moving.transfer import copy_settings, copy_side_tables, copy_skips
 
-__all__ = ["CopyReport", "copy", "differences"]
+__all__ = ["CopyReport", "copy", "describe_differences"]
 
-_BATCH = 1000  # items a transaction: 2.5 MB of 1,280 half floats
-_PASSES = 5  # through a source that others write to meanwhile
-_SAMPLES = 20  # items whose answers are compared at the end
+_BATCH = 1000  # items per transaction: 2.5 MB of 1,280 half floats
+_PASSES = 5  # over a source that others write to meanwhile
+_SAMPLES = 20  # items whose results are compared at the end
 _K = 10
 _NAMED = 3  # in a message
-_CLOSE = 1e-6  # two scores of one image, should stores keep vectors in different precision
+_CLOSE = 1e-6  # tolerance for scores, as stores may hold vectors in different precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
-    """What was done, counted as it happened.
+    """What a copy did.
 
-    ``copied`` items came with their vectors, ``told`` were there but for what is said of them,
-    ``unchanged`` were there, ``removed`` were not in the source. ``thumbnails`` came with
-    items or to items that lacked theirs. ``items`` are in the target now, ``extra`` of them not in
-    the source; ``kept`` have other content or words there, and were left as they were.
-    ``searches`` were compared; ``problems`` say what differs.
+    ``copied`` items were written with their vectors; ``updated`` items existed and got other
+    labels, groups or metadata; ``unchanged`` items existed; ``removed`` items are not in the
+    source. ``thumbnails`` were written with items or added to items that lacked theirs. ``items``
+    are in the target now, ``extra`` of them not in the source; ``kept`` have other content or
+    annotations in the target and were not changed. ``searches`` were compared; ``problems`` say
+    what differs.
     """
 
     copied: int = 0
-    told: int = 0
+    updated: int = 0
     unchanged: int = 0
     removed: int = 0
     thumbnails: int = 0
@@ -69,16 +71,16 @@ def copy(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> CopyReport:
-    """Copy everything that ``source`` holds but caches into ``target``, and compare the two.
+    """Copy everything but caches from ``source`` into ``target``, and compare the two.
 
-    What is there already, content and all, is left; so a copy that was cut off goes on when it is
-    done again. ``resume`` goes on also in a collection that this copy did not begin, and adds what
-    it lacks: items that are there with other content or words stay as they are. Items that only
-    ``target`` has stay. With ``mirror``, ``target`` becomes like ``source`` in all. ``stop`` is
-    asked between batches; ``progress`` hears (items looked at, items). ``Store.optimize`` is left
-    to the caller.
+    Items that the target already has are not copied again, so repeating an interrupted copy
+    continues it. ``resume`` also continues in a collection that this copy did not create, and adds
+    what it lacks: existing items with other content or annotations stay as they are. Items that
+    only ``target`` has stay. With ``mirror``, ``target`` becomes equal to ``source``. ``stop`` is
+    called between batches; ``progress`` gets the number of compared items. Calling
+    ``Store.optimize`` is left to the caller.
 
-    Raise ``CollectionError`` for a target that holds something else, ``EncoderMismatchError``,
+    Raise ``CollectionError`` for a target that holds something else, ``EncoderMismatchError``, and
     ``StoreError``.
     """
     began = time.monotonic()
@@ -104,7 +106,7 @@ def copy(
         copy_side_tables(source, target, mirror=mirror, apart=kept if adding else None)
         if mirror:
             report = replace(report, removed=_remove_others(source, target))
-        report = _compared(report, source, target, kept)
+        report = _compare(report, source, target, kept)
     return replace(report, items=target.search.count(), seconds=time.monotonic() - began)
 
 
@@ -116,14 +118,14 @@ def _check_target(source: Store, target: Store, *, resume: bool) -> None:
         return
     if target.search.count() and not resume:
         raise CollectionError(
-            f"{there} is not empty, and no copy of {here}; give another place, or --resume to add "
-            "what it lacks"
+            f"{there} is not empty and not a copy of {here}; give another place, or --resume to "
+            "add what it lacks"
         )
     roots = read_roots(target.settings.get(settings_keys.ROOTS))
     if roots and roots != read_roots(source.settings.get(settings_keys.ROOTS)):
         raise CollectionError(
-            f"{there} indexes other folders than {here}; give another place, or items would be "
-            "looked for in the wrong ones"
+            f"{there} indexes other folders than {here}, where the files of the copied items are "
+            "not; give another place"
         )
 
 
@@ -135,23 +137,23 @@ def _copy_items(
     progress: ProgressCallback | None,
     stop: Callable[[], bool],
 ) -> tuple[CopyReport, set[str]]:
-    """Copy items; with ``adding`` only those that are not there. Return also the ids of others."""
+    """Copy items; with ``adding``, only new ones. Also return the ids that were not changed."""
     kept: set[str] = set()
-    copied = told = unchanged = pictured = 0
+    copied = updated = unchanged = thumbnails = 0
     stopped = False
     small = source.thumbnails.state().items > 0
     for turn in range(_PASSES):
         total, done, missed = source.search.count(), 0, 0
-        for batch in _batches(source.items.scan()):
+        for batch in _iterate_batches(source.items.scan()):
             there = target.items.get([item.id for item in batch])
             new, changed = _split(batch, there)
-            new, changed = _apart(new, changed, there, kept) if adding else (new, changed)
-            stored, rows = _with_rows(source, new)
+            new, changed = _keep_existing(new, changed, there, kept) if adding else (new, changed)
+            stored, rows = _read_rows(source, new)
             _put(target, stored, rows, changed)
             same = [item for item in batch if item.id not in kept] if small else []
-            pictured += _copy_thumbnails(source, target, same) if small else 0
+            thumbnails += _copy_thumbnails(source, target, same) if small else 0
             copied += len(stored)
-            told += len(changed)
+            updated += len(changed)
             if turn == 0:
                 unchanged += len(batch) - len(new) - len(changed)
                 unchanged -= sum(item.id in kept for item in batch)
@@ -166,22 +168,22 @@ def _copy_items(
             break
     report = CopyReport(
         copied=copied,
-        told=told,
+        updated=updated,
         unchanged=unchanged,
         kept=len(kept),
-        thumbnails=pictured,
+        thumbnails=thumbnails,
         interrupted=stopped,
     )
     return report, kept
 
 
 def _copy_thumbnails(source: Store, target: Store, items: Sequence[Item]) -> int:
-    """Give items of ``target`` the thumbnails that ``source`` has of the same content."""
+    """Copy the thumbnails of items that have the same content in both stores."""
     mine = source.thumbnails.sides([item.id for item in items])
     theirs = target.thumbnails.sides(list(mine))
     lacking = [item for item in items if mine.get(item.id) != theirs.get(item.id)]
     found = source.thumbnails.get([item.id for item in lacking if item.id in mine])
-    # Whoever replaces an item in the source just now gives it another digest: looked at afterwards.
+    # Digests are read afterwards: an item that is being replaced in the source has another one.
     now = source.items.get(list(found))
     same = [
         item
@@ -192,7 +194,7 @@ def _copy_thumbnails(source: Store, target: Store, items: Sequence[Item]) -> int
 
 
 def _split(batch: Sequence[Item], there: Mapping[str, Item]) -> tuple[list[Item], list[Item]]:
-    """Items of new content, and items of which only something else is said."""
+    """Return the items with new content, and those with other labels, groups or metadata only."""
     new, changed = [], []
     for item in batch:
         before = there.get(item.id)
@@ -210,20 +212,20 @@ def _put(target: Store, new: Sequence[Item], rows: Matrix, changed: Sequence[Ite
         target.items.update(changed)
 
 
-def _apart(
+def _keep_existing(
     new: Sequence[Item], changed: Sequence[Item], there: Mapping[str, Item], kept: set[str]
 ) -> tuple[list[Item], list[Item]]:
-    """Return new items whose ids are free, and nothing to change; ``kept`` gets the other ids."""
+    """Return new items whose ids are free; the ids of all others are added to ``kept``."""
     kept |= {item.id for item in (*new, *changed) if item.id in there}
     return [item for item in new if item.id not in there], []
 
 
-def _with_rows(
+def _read_rows(
     source: Store, items: Sequence[Item]
 ) -> tuple[list[Item], "np.ndarray[tuple[int, int], np.dtype[np.float32]]"]:
-    """Items with their vectors as they are stored.
+    """Return items with their vectors as stored, float32 of shape (n, dim).
 
-    Those that somebody removes or replaces at this moment are left out: a vector must be that of
+    Items that are being removed or replaced at this moment are left out: a vector must belong to
     its item's content.
     """
     kept = list(items)
@@ -245,9 +247,9 @@ def _with_rows(
 
 
 def _remove_others(source: Store, target: Store) -> int:
-    """Remove the items of ``target`` that ``source`` has not."""
+    """Remove the items of ``target`` that ``source`` does not have; return how many."""
     removed = 0
-    for batch in _batches(target.items.scan()):
+    for batch in _iterate_batches(target.items.scan()):
         there = source.items.get([item.id for item in batch])
         gone = [item.id for item in batch if item.id not in there]
         if gone:
@@ -258,12 +260,10 @@ def _remove_others(source: Store, target: Store) -> int:
 # -- comparing -----------------------------------------------------------------------------------
 
 
-def _compared(
-    report: CopyReport, source: Store, target: Store, kept: Collection[str]
-) -> CopyReport:
-    """Return the report with what differs between the two, by count and by samples.
+def _compare(report: CopyReport, source: Store, target: Store, kept: Collection[str]) -> CopyReport:
+    """Return the report with the describe_differences between the two, by count and by samples.
 
-    Of ``kept`` items it is known that they differ.
+    ``kept`` items are known to differ.
     """
     if source.bound() is None:
         return report
@@ -271,18 +271,19 @@ def _compared(
     problems = []
     if extra < 0:
         problems.append(
-            f"{-extra:,} items are missing; if the source has changed meanwhile, copy again"
+            f"{count_noun(-extra, 'item is', 'items are')} missing; if the source has changed "
+            "meanwhile, copy again"
         )
     if kept:
         names = ", ".join(map(ascii, sorted(kept)[:_NAMED]))
         more = f" and {len(kept) - _NAMED:,} more" if len(kept) > _NAMED else ""
         problems.append(
-            f"{names}{more}: there with other content or words, and left as they are; --mirror "
-            "makes them like those that are copied"
+            f"{names}{more}: have other content, labels or metadata there and were not changed; "
+            "--mirror replaces them"
         )
     ids = [one for one in _sample(source) if one not in kept]
     searches = 0
-    if ids and not extra and not kept:  # items that only one side has would take places
+    if ids and not extra and not kept:  # items that only one store has would displace others
         queries = source.items.vectors(ids)
         searches = len(ids)
         for one, mine, theirs in zip(
@@ -291,7 +292,7 @@ def _compared(
             target.search.nearest(queries, k=_K, exact=True),
             strict=True,
         ):
-            problems += [f"{one!a}: {words}" for words in differences(mine, theirs)]
+            problems += [f"{one!a}: {words}" for words in describe_differences(mine, theirs)]
     missing = set(ids) - target.items.get(ids).keys()
     problems += [f"{one!a} is missing" for one in sorted(missing)]
     there = [one for one in ids if one not in missing]
@@ -300,26 +301,26 @@ def _compared(
     return replace(report, extra=max(extra, 0), searches=searches, problems=tuple(problems))
 
 
-def differences(hits: Sequence[Hit], others: Sequence[Hit]) -> list[str]:
-    """How two answers to one exact search differ, in words; of those level with the last, any."""
+def describe_differences(hits: Sequence[Hit], others: Sequence[Hit]) -> list[str]:
+    """Describe how two results of one exact search differ. Ties with the last hit may differ."""
     if len(hits) != len(others):
-        return [f"{len(hits)} answers, and {len(others)} in the copy"]
+        return [f"{count_noun(len(hits), 'result')}, but {len(others)} in the copy"]
     found = []
     least = max(hits[-1].score, others[-1].score) if hits else 0.0
     for rank, (one, other) in enumerate(zip(hits, others, strict=True), start=1):
         if abs(one.score - other.score) > _CLOSE:
-            found.append(f"answer {rank} has {one.score:.6f}, and {other.score:.6f} in the copy")
+            found.append(f"result {rank} has {one.score:.6f}, and {other.score:.6f} in the copy")
     clear = [
         {hit.item.id: hit.item for hit in some if hit.score > least + _CLOSE}
         for some in (hits, others)
     ]
     if clear[0] != clear[1]:
-        found.append("other items are nearest in the copy")
+        found.append("the nearest items differ in the copy")
     return found
 
 
 def _sample(store: Store) -> list[str]:
-    """Ids of some items, from everywhere, each time the same."""
+    """Return the ids of a uniform sample of items, the same one each time."""
     chance = random.Random(0)  # noqa: S311 - a sample
     some: list[str] = []
     for number, item in enumerate(store.items.scan()):
@@ -330,6 +331,6 @@ def _sample(store: Store) -> list[str]:
     return sorted(some)
 
 
-def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
+def _iterate_batches(items: Iterator[Item]) -> Iterator[list[Item]]:
     while batch := list(islice(items, _BATCH)):
         yield batch

@@ -1,10 +1,10 @@
-"""A collection for another encoder, built beside the live one and put in its place at the end.
+"""Build a collection for another encoder beside the live one, and replace it at the end.
 
     migrating.migrate(shop, load_encoder("efficientnet-lite2"))
 
-Vectors of one encoder cannot be turned into those of another, so the images are read again.
-Searches go on meanwhile, and so may indexing: what has changed is caught up with, the last of it
-while nobody writes.
+Vectors of one encoder cannot be converted into those of another, so the images are read again.
+Searches go on meanwhile, and so may indexing: the migration catches up with changes, with the last
+of them while writing is locked.
 """
 
 import hashlib
@@ -41,13 +41,13 @@ __all__ = [
     "drop_old",
     "is_version",
     "migrate",
-    "paired",
+    "pair_items",
     "version_name",
 ]
 
-_FEW = 64  # changes that may wait for the moment in which nobody else writes
+_FEW = 64  # changes that may be left for the moment in which writing is locked
 _TURNS = 5
-# The other settings are made of the old encoder's vectors.
+# The other settings depend on the old encoder's vectors.
 _MOVED = (
     settings_keys.ROOTS,
     settings_keys.THUMBNAILS,
@@ -55,29 +55,29 @@ _MOVED = (
     settings_keys.UPDATED_AT,
     settings_keys.UPLOADS,
 )
-_NO_FILE = "came as bytes; its image is not kept"
-_GONE = "its file has gone"
-_LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # what was taken once is taken again
+_NO_FILE = "was added as bytes; its image is not kept"
+_GONE = "its file no longer exists"
+_LIMITS = Limits(max_pixels=10**10, max_bytes=10**10)  # accepted once, so accepted again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrateReport:
-    """What was done, counted as it happened.
+    """What a migration did.
 
-    ``encoded`` images were read, ``reused`` took the vector of an exact copy, ``told`` and
-    ``removed`` followed changes of the live collection. ``lost`` items have no image that can be
-    used; they are missing items of the new collection, and in the old one, which is called ``kept``
-    now. ``left`` settings must be made anew. ``items`` are in the new one.
+    ``encoded`` images were read; ``reused`` got the vector of an exact duplicate; ``updated`` and
+    ``removed`` items followed changes of the live collection. ``lost`` items have no usable image;
+    they are missing items of the new collection, and items of the old one, which is now called
+    ``kept``. ``outdated`` settings must be computed again. ``items`` are in the new collection.
     """
 
     encoded: int = 0
     reused: int = 0
-    told: int = 0
+    updated: int = 0
     removed: int = 0
     lost: tuple[Skipped, ...] = ()
     items: int = 0
     kept: str = ""
-    left: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
 
@@ -92,19 +92,19 @@ def migrate(
     optimizing: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> MigrateReport:
-    """Encode a collection's images with another encoder, and let that take its place.
+    """Encode a collection's images with another encoder, and replace the collection by the result.
 
-    ``card`` is the path of a model card to remember, for an encoder that has no name of its own. A
-    migration that was stopped or killed goes on when it is done again. Afterwards ``collection`` is
-    closed: open it again.
+    ``card`` is the path of a model card to store, for an encoder that has no name of its own. An
+    interrupted migration continues when it is repeated. With ``most``, it proceeds even if more
+    than half of the images cannot be used. Afterwards ``collection`` is closed: open it again.
 
-    Raise ``CollectionError`` where there is nothing to do or another collection is in the way,
-    ``SourceError`` for a root that is away, and when more than half of the images cannot be used,
-    unless ``most``; ``EncoderError`` and ``StoreError``. Then the live collection is as it was.
+    Raise ``CollectionError`` if there is nothing to do or another collection is in the way;
+    ``SourceError`` if a root is not available, or more than half of the images cannot be used;
+    ``EncoderError`` and ``StoreError``. The live collection is then unchanged.
     """
     began = time.monotonic()
     old = collection.store
-    build = _Build(live=collection, new=_begun(collection, encoder, card), encoder=encoder)
+    build = _Build(live=collection, new=_start(collection, encoder, card), encoder=encoder)
     try:
         _catch_up(build, progress=progress, stop=stop)
         if not stop():
@@ -117,57 +117,59 @@ def migrate(
             _check_lost(build.lost, old.search.count())
         bound = old.bound()
         keep = version_name(old.name, bound[1] if bound else "")
-        left = [
+        outdated = [
             one for one in old.settings.names() if one not in (*_MOVED, *settings_keys.NOT_COPIED)
         ]
         before = [
             one
-            for one in _names(old.settings.get(settings_keys.REPLACED))
+            for one in _read_names(old.settings.get(settings_keys.REPLACED))
             if one not in (keep, build.new.name)
         ]
 
-        def last() -> None:
-            build.turn()
+        def finish_locked() -> None:
+            build.sync_once()
             copy_settings(old, build.new, names=_MOVED)
             copy_skips(old, build.new)
             copy_side_tables(old, build.new, mirror=True)
-            pairs = paired(old.items.scan(), build.new.items.scan()) if build.lost else ()
+            pairs = pair_items(old.items.scan(), build.new.items.scan()) if build.lost else ()
             lost = [item for item, there in pairs if item is not None and there is None]
             copy_as_missing(old, build.new, lost)
             build.new.settings.set(
                 settings_keys.NEIGHBOURS, old.settings.get(settings_keys.NEIGHBOURS)
-            )  # how many, not which
+            )  # their number; the neighbours themselves are computed again
             build.new.settings.set(settings_keys.REPLACED, [*before, keep])
             build.items = build.new.search.count()
 
-        kept = old.replace(build.new, keep=keep, last=last)
+        kept = old.replace(build.new, keep=keep, last=finish_locked)
     except BaseException:
         abandon(build.new)
         build.new.close()
         raise
-    return build.report(kept=kept, left=tuple(left), seconds=time.monotonic() - began)
+    return build.report(kept=kept, outdated=tuple(outdated), seconds=time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropReport:
-    """``dropped`` collections are removed; folders that hold other files stay: ``left``."""
+    """``dropped`` collections were removed; folders that hold other files stay: ``left``."""
 
     dropped: tuple[str, ...] = ()
     left: tuple[Leftover, ...] = ()
 
 
 def drop_old(collection: Collection) -> DropReport:
-    """Remove what migrations of this collection have replaced; other files in the folders stay."""
+    """Remove the collections that migrations have replaced; other files in their folders stay."""
     store = collection.store
     gone, left = [], []
-    for name in _names(store.settings.get(settings_keys.REPLACED)):
+    for name in _read_names(store.settings.get(settings_keys.REPLACED)):
         try:
             old = store.sibling(name, create=False)
         except CollectionNotFoundError:
-            continue  # somebody was quicker
+            continue  # another process has removed it
         if old.settings.get(settings_keys.VERSION_OF) != store.name:
             old.close()
-            raise CollectionError(f"{name} is not what was replaced here; it is left alone")
+            raise CollectionError(
+                f"{name} is not a replaced version of this collection; it was not removed"
+            )
         stays = old.drop()
         gone.append(name)
         if stays is not None:
@@ -177,23 +179,23 @@ def drop_old(collection: Collection) -> DropReport:
 
 
 def version_name(name: str, fingerprint: str) -> str:
-    """Return what a collection is called beside the live one: each encoder has its own."""
+    """Return the name of a version of a collection: each encoder has its own."""
     return f"{name}-{hashlib.sha256(fingerprint.encode()).hexdigest()[:8]}"
 
 
 def is_version(store: Store) -> bool:
-    """Return whether it is one that a migration builds or has kept, beside the live collection."""
+    """Return whether a migration builds or has kept this collection beside the live one."""
     return store.settings.get(settings_keys.VERSION_OF) not in (None, store.name)
 
 
-def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
-    """Return the store to build in, new or from a try that was cut off."""
+def _start(collection: Collection, encoder: Encoder, card: str | None) -> Store:
+    """Return the store to build in: a new one, or that of an interrupted migration."""
     old = collection.store
     bound = old.bound()
     if bound is None or not old.search.count():
         raise CollectionError("the collection is empty; index into it with the other encoder")
     if bound[1] == encoder.fingerprint:
-        raise CollectionError(f"the collection is of {bound[0]} already; there is nothing to do")
+        raise CollectionError(f"the collection already uses {bound[0]}; there is nothing to do")
     for root in collection.roots():
         if not root.path.is_dir():
             raise SourceError(
@@ -205,7 +207,7 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
     new = old.sibling(version_name(old.name, encoder.fingerprint), create=True)
     if new.search.count() and new.settings.get(settings_keys.VERSION_OF) != old.name:
         new.close()
-        raise CollectionError(f"there is a collection called {new.name} already; rename that one")
+        raise CollectionError(f"a collection called {new.name} exists already; rename it")
     try:
         new.settings.set(settings_keys.VERSION_OF, old.name)
         new.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
@@ -223,49 +225,53 @@ def _begun(collection: Collection, encoder: Encoder, card: str | None) -> Store:
 
 @dataclass(slots=True, kw_only=True)
 class _Build:
-    """A collection on its way from the live one's images, and what was done for it."""
+    """A new version of the live collection that is being built, and what was done so far."""
 
     live: Collection
     new: Store
     encoder: Encoder
     encoded: int = 0
     reused: int = 0
-    told: int = 0
+    updated: int = 0
     removed: int = 0
     items: int = 0
     lost: list[Skipped] = field(default_factory=list)
 
-    def turn(
+    def sync_once(
         self,
         *,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Compare both, and do what the new one lacks; how many changes that were."""
+        """Compare both collections and copy the differences; return the number of changes."""
         self.lost = []
         gone: list[str] = []
         other: list[str] = []
         places = {root.name: root.path for root in self.live.roots()}
         skips = {name: self.new.skips.below(name) for name in ("", *places)}
 
-        def wanted() -> Iterator[Entry]:
-            for item, there in paired(self.live.items(), self.new.items.scan()):
+        def find_changes() -> Iterator[Entry]:
+            for item, there in pair_items(self.live.items(), self.new.items.scan()):
                 if item is None and there is not None:
                     gone.append(there.id)
                 elif item is not None and (there is None or there.digest != item.digest):
-                    found = _entry(item, places, skips)
+                    found = _make_entry(item, places, skips)
                     if isinstance(found, Entry):
                         yield found
                     elif there is None:
                         self.lost.append(found)
-                elif item is not None and there is not None and _told(item, there) != there:
+                elif (
+                    item is not None
+                    and there is not None
+                    and _with_annotations(item, there) != there
+                ):
                     other.append(item.id)
 
         total = max(self.live.store.search.count() - self.new.search.count(), 0)
         report = index_entries(
             self.new,
             self.encoder,
-            wanted(),
+            find_changes(),
             total=total,
             limits=_LIMITS,
             progress=progress,
@@ -277,35 +283,39 @@ class _Build:
         if report.interrupted:
             return 0
         self.removed += self.new.items.delete(gone) if gone else 0
-        self._tell(other)
+        self._copy_annotations(other)
         return report.indexed + report.reused + len(gone) + len(other)
 
-    def _tell(self, ids: list[str]) -> None:
-        """Let items say what the live ones say."""
+    def _copy_annotations(self, ids: list[str]) -> None:
+        """Copy the annotations of live items."""
         for start in range(0, len(ids), 1000):
             some = ids[start : start + 1000]
             live, there = self.live.store.items.get(some), self.new.items.get(some)
-            changed = [_told(live[one], there[one]) for one in some if one in live and one in there]
+            changed = [
+                _with_annotations(live[one], there[one])
+                for one in some
+                if one in live and one in there
+            ]
             self.new.items.update(changed)
-            self.told += len(changed)
+            self.updated += len(changed)
 
     def report(
         self,
         *,
         kept: str = "",
-        left: tuple[str, ...] = (),
+        outdated: tuple[str, ...] = (),
         interrupted: bool = False,
         seconds: float,
     ) -> MigrateReport:
         return MigrateReport(
             encoded=self.encoded,
             reused=self.reused,
-            told=self.told,
+            updated=self.updated,
             removed=self.removed,
             lost=tuple(self.lost),
             items=self.items,
             kept=kept,
-            left=left,
+            outdated=outdated,
             interrupted=interrupted,
             seconds=seconds,
         )
@@ -316,23 +326,23 @@ def _check_lost(lost: Sequence[Skipped], items: int) -> None:
         raise SourceError(
             f"{len(lost):,} of the {items:,} images cannot be used, for example "
             f"{lost[0].path}: {lost[0].reason}; they would not be in the new collection. If that "
-            "is right, say --yes"
+            "is right, pass --yes"
         )
 
 
 def _catch_up(
     build: _Build, *, progress: ProgressCallback | None, stop: Callable[[], bool]
 ) -> None:
-    """Take turns until little is left; somebody may be indexing all the while."""
+    """Repeat until few changes are left; others may be indexing all the while."""
     for _ in range(_TURNS):
-        if build.turn(progress=progress, stop=stop) <= _FEW or stop():
+        if build.sync_once(progress=progress, stop=stop) <= _FEW or stop():
             return
 
 
-def paired(
+def pair_items(
     mine: Iterator[Item], theirs: Iterator[Item]
 ) -> Iterator[tuple[Item | None, Item | None]]:
-    """Items of two scans side by side: those of one id together, ``None`` where one has none."""
+    """Yield the items of two scans in pairs with equal ids; ``None`` where one scan has none."""
     one, other = next(mine, None), next(theirs, None)
     while one is not None or other is not None:
         if other is None or (one is not None and one.id < other.id):
@@ -346,10 +356,10 @@ def paired(
             one, other = next(mine, None), next(theirs, None)
 
 
-def _entry(
+def _make_entry(
     item: Item, places: Mapping[str, Path], skips: Mapping[str, Mapping[str, Skipped]]
 ) -> Entry | Skipped:
-    """An item's image with all that is said of it, or why there is none."""
+    """Return the entry to encode for an item, or why it has no usable image."""
     if not item.path or item.root not in places:
         return Skipped(path=item.id, reason=_NO_FILE)
     file = places[item.root] / item.path
@@ -371,8 +381,8 @@ def _entry(
     )
 
 
-def _told(item: Item, there: Item) -> Item:
-    """``there`` with what is said of ``item``."""
+def _with_annotations(item: Item, there: Item) -> Item:
+    """Return ``there`` with the place and annotations of ``item``."""
     return replace(
         there,
         root=item.root,
@@ -383,5 +393,5 @@ def _told(item: Item, there: Item) -> Item:
     )
 
 
-def _names(stored: object) -> list[str]:
+def _read_names(stored: object) -> list[str]:
     return [one for one in stored if isinstance(one, str)] if isinstance(stored, list) else []

@@ -1,4 +1,4 @@
-"""Copying what a collection keeps beside its items: settings, skipped files and side tables."""
+"""Copy what a collection keeps beside its items: settings, skipped files and side tables."""
 
 from collections.abc import Collection, Sequence
 from itertools import islice
@@ -24,7 +24,7 @@ _TABLES = (
 def copy_settings(source: Store, target: Store, *, names: Sequence[str] | None = None) -> list[str]:
     """Declare the same fields and copy settings; return the names of those copied.
 
-    All settings are copied but ``settings_keys.NOT_COPIED``, or only ``names``.
+    Copies all settings except ``settings_keys.NOT_COPIED``, or only ``names``.
     """
     for field in source.search.declared():
         target.search.declare(field)
@@ -54,8 +54,8 @@ def copy_side_tables(
 ) -> int:
     """Copy manual edits, missing items and recorded failures; return the number of rows.
 
-    With ``mirror``, rows that only ``target`` has are deleted. If ``apart`` is given, rows that are
-    there stay as they are, and those of these items are not copied.
+    With ``mirror``, rows that only ``target`` has are deleted. If ``apart`` is given, existing rows
+    stay as they are, and those of the items in ``apart`` are not copied.
     """
     return sum(
         _copy_table(source.table(name), target.table(name), mirror=mirror, apart=apart)

@@ -1,1 +1,1 @@
-"""What is indexed: folders, catalogues and tables, and what is downloaded first."""
+"""Read what is indexed: folders, catalogues and tables, and what is downloaded first."""

@@ -1,4 +1,4 @@
-"""A folder → the image files that are there, with their stamps. Opens none of them."""
+"""List the image files of a folder, with their stamps. Opens none of them."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookalike.core.plurals import count_noun
 from lookalike.core.records import Skipped, Stamp
 from lookalike.errors import SourceError
 
@@ -20,22 +21,22 @@ __all__ = [
     "Listing",
     "ScanOptions",
     "check_folder",
+    "describe_passed",
     "holds_anything",
-    "passed_text",
     "scan",
     "stamp_of",
 ]
 
 IGNORE_FILE = ".lookalikeignore"
 TRASH = ".lookalike-trash"
-"""The folder in an indexed one that takes its deleted duplicates; never indexed."""
+"""The folder inside an indexed one to which deleted duplicates are moved; never indexed."""
 
-# Where services keep what they are sent, in a collection's folder (stores/own_files.py). Those
-# images are items already.
+# Where services store uploads in a collection's folder (stores/embedded/own_files.py). Those images
+# are items already.
 _UPLOAD_NAME = 24
 _UPLOADS = re.compile(rf"(^|/)uploads/[0-9a-f]{{{_UPLOAD_NAME}}}$")
 
-# Folders that systems and tools make for themselves; images in them are copies or icons.
+# Folders that systems and tools create for themselves; images in them are previews or icons.
 _SYSTEM_FOLDERS = frozenset(
     {
         "@eadir",
@@ -50,24 +51,26 @@ _SYSTEM_FOLDERS = frozenset(
     }
 )
 
-# What a scan passed over, in words. Suffixes stand for themselves.
+# What a scan passed over, in messages. Suffixes stand for themselves.
 _KINDS = {
     "hidden": "hidden (--hidden takes them)",
-    "ignored": f"left out by --exclude or a {IGNORE_FILE} file",
-    "links": "links (--follow-links takes them)",
+    "ignored": f"excluded by --exclude or a {IGNORE_FILE} file",
     "not included": "not matched by --include",
-    "system": "system folders",
-    "without": "files without a suffix",
+}
+_NOUNS = {
+    "links": ("link (--follow-links takes it)", "links (--follow-links takes them)"),
+    "system": ("system folder", "system folders"),
+    "without": ("file without a suffix", "files without a suffix"),
 }
 _MOST_KINDS = 6  # named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
-    """Which files of a folder are meant.
+    """Which files of a folder to list.
 
-    ``include`` and ``exclude`` are patterns in the manner of ``.gitignore``, below the root. With
-    ``include``, files that match are taken whatever their suffix, and no others.
+    ``include`` and ``exclude`` are patterns as in ``.gitignore``, below the root. With ``include``,
+    exactly the matching files are listed, whatever their suffix.
     """
 
     include: Sequence[str] = ()
@@ -80,11 +83,11 @@ class ScanOptions:
 class Listing:
     """What a scan found. ``files``: path below the root → stamp, in the order of the walk.
 
-    ``unlisted`` are folders that could not be looked into (``""``: parts of the root itself), and
-    files that could not be looked at: nothing can be said about what is there, least of all that
-    it has gone. ``passed`` counts files and folders that were passed over, by kind: a suffix that
-    is no image's (``.pdf``), ``without`` one, ``links``, ``hidden``, ``ignored``, ``not included``,
-    ``system``.
+    ``unlisted`` are folders that could not be listed (``""``: parts of the root itself) and files
+    that could not be examined: nothing is known about their content, least of all that it has
+    vanished. ``passed`` counts files and folders that were passed over, by kind: a suffix that is
+    not an image's (``.pdf``), ``without`` a suffix, ``links``, ``hidden``, ``ignored``, ``not
+    included``, ``system``.
     """
 
     passed: Counter[str] = field(default_factory=Counter)
@@ -93,7 +96,7 @@ class Listing:
     unlisted: list[str] = field(default_factory=list)
 
     def covers(self, path: str) -> bool:
-        """Return whether the scan would have seen ``path``, had it been there."""
+        """Return whether the scan would have found ``path`` if it existed."""
         return not any(
             folder in ("", path) or path.startswith(f"{folder}/") for folder in self.unlisted
         )
@@ -108,17 +111,17 @@ def scan(
     apart: Collection[str] = (),
     found: Callable[[int], None] = lambda _count: None,
 ) -> Listing:
-    """Walk ``root`` (only below ``under``, if given) and list the images.
+    """List the images below ``root`` (only those below ``under``, if given).
 
-    ``suffixes`` are lower case with their dot. Folders whose resolved path is in ``apart`` are
-    not entered. ``found`` hears the number of files so far, a folder at a time. Raises
-    ``SourceError`` when the folder itself is missing, no folder, or cannot be listed: an unplugged
-    disk must not look like an empty one.
+    ``suffixes`` are lower case and include the dot. Folders whose resolved path is in ``apart`` are
+    not entered. ``found`` is called after each folder with the number of files so far. Raise
+    ``SourceError`` if the folder itself does not exist, is not a folder, or cannot be listed: an
+    unplugged disk must not look like an empty one.
     """
     start = root / under if under else root
     check_folder(start)
     walk = _Walk(root, frozenset(suffixes), options, frozenset(apart))
-    if under:  # the ignore files of the folders above count as well
+    if under:  # ignore files of the folders above also apply
         above = ""
         for part in under.split("/"):
             walk.read_ignore_file(above)
@@ -136,7 +139,7 @@ def scan(
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """A file's stamp, or ``None`` when it cannot be had."""
+    """Return a file's stamp, or ``None`` if it cannot be read."""
     try:
         stat = path.stat()
     except OSError:
@@ -145,16 +148,16 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ``SourceError`` unless ``folder`` is one."""
+    """Raise ``SourceError`` unless ``folder`` is a folder."""
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"{folder} {what}; give the folder that holds the images")
 
 
 def holds_anything(folder: Path) -> bool:
-    """Return whether a folder holds anything but hidden files and folders of the system.
+    """Return whether a folder holds anything but hidden files and system folders.
 
-    Raise ``OSError`` when it is not there or cannot be listed.
+    Raise ``OSError`` if it does not exist or cannot be listed.
     """
     with os.scandir(folder) as entries:
         return any(
@@ -162,12 +165,17 @@ def holds_anything(folder: Path) -> bool:
         )
 
 
-def passed_text(passed: Mapping[str, int]) -> str:
-    """Return what a scan passed over, as ``12 .cr2, 3 links (--follow-links)``; most first."""
+def describe_passed(passed: Mapping[str, int]) -> str:
+    """Describe what a scan passed over, as ``12 .cr2, 3 links (--follow-links)``; most first."""
     ranked = sorted(passed.items(), key=lambda one: (-one[1], one[0]))
-    parts = [f"{count:,} {_KINDS.get(kind, kind)}" for kind, count in ranked[:_MOST_KINDS]]
+    parts = [
+        count_noun(count, *_NOUNS[kind])
+        if kind in _NOUNS
+        else f"{count:,} {_KINDS.get(kind, kind)}"
+        for kind, count in ranked[:_MOST_KINDS]
+    ]
     if rest := sum(count for _, count in ranked[_MOST_KINDS:]):
-        parts.append(f"{rest:,} others")
+        parts.append(count_noun(rest, "other"))
     return ", ".join(parts)
 
 
@@ -180,13 +188,13 @@ class _Walk:
         self._suffixes = suffixes
         self._options = options
         self._apart = apart
-        self._include = _patterns(options.include) if options.include else None
-        self._exclude = _patterns(options.exclude) if options.exclude else None
+        self._include = _compile_patterns(options.include) if options.include else None
+        self._exclude = _compile_patterns(options.exclude) if options.exclude else None
         self._ignores: dict[str, GitIgnoreSpec] = {}
         self._entered: set[tuple[int, int]] = set()
 
     def folder(self, folder: str, entries: list[os.DirEntry[str]] | None) -> list[str]:
-        """List one folder into ``listing``; answer the folders below it."""
+        """List one folder into ``listing``; return the folders below it."""
         below: list[str] = []
         try:
             if self._options.follow_links and not self._enter(folder):
@@ -195,7 +203,7 @@ class _Walk:
                 with os.scandir(self._place(folder)) as listed:
                     entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as error:
-            self._unlisted(folder, error)
+            self._note_unlisted(folder, error)
             return below
         if any(entry.name == IGNORE_FILE for entry in entries):
             self.read_ignore_file(folder)
@@ -210,17 +218,17 @@ class _Walk:
                     below.append(path)
             except OSError as error:
                 self.listing.skipped.append(
-                    Skipped(path=_printable(path), reason=f"cannot be looked at: {error.strerror}")
+                    Skipped(path=_escape(path), reason=f"cannot be read: {error.strerror}")
                 )
                 if not isinstance(error, FileNotFoundError):
-                    self.listing.unlisted.append(path)  # it may well be there
+                    self.listing.unlisted.append(path)  # it may exist
         return below
 
     def _entry(self, path: str, entry: os.DirEntry[str]) -> bool:
-        """List one entry, if it is an image file; say if it is a folder to go into."""
+        """List one entry if it is an image file; return whether it is a folder to enter."""
         if entry.is_dir(follow_symlinks=self._options.follow_links):
-            return self._wanted_folder(path, entry)
-        unwanted = self._unwanted(path, entry.name)
+            return self._is_wanted_folder(path, entry)
+        unwanted = self._why_passed(path, entry.name)
         if unwanted is None:
             self._file(path, entry)
         else:
@@ -232,7 +240,7 @@ class _Walk:
         file = Path(self._place(folder)) / IGNORE_FILE
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
-            self._ignores[folder] = _patterns(lines)
+            self._ignores[folder] = _compile_patterns(lines)
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
@@ -248,16 +256,16 @@ class _Walk:
                 path.encode()
             except UnicodeEncodeError:
                 self.listing.skipped.append(
-                    Skipped(path=_printable(path), reason="its name is not UTF-8; rename it")
+                    Skipped(path=_escape(path), reason="its name is not UTF-8; rename it")
                 )
                 return
         self.listing.files[path] = Stamp(stat.st_size, stat.st_mtime_ns)
 
-    def _wanted_folder(self, path: str, entry: os.DirEntry[str]) -> bool:
+    def _is_wanted_folder(self, path: str, entry: os.DirEntry[str]) -> bool:
         if entry.name.lower() in _SYSTEM_FOLDERS:
             self.listing.passed["system"] += 1
             return False
-        if self._ignored(f"{path}/"):
+        if self._is_ignored(f"{path}/"):
             self.listing.passed["ignored"] += 1
             return False
         if _UPLOADS.search(path) and self._holds_collection(path):
@@ -265,12 +273,12 @@ class _Walk:
         return not self._apart or os.path.realpath(entry.path) not in self._apart
 
     def _holds_collection(self, path: str) -> bool:
-        """Whether the folder above ``uploads/…`` is a collection's, which a service adds to."""
+        """Return whether the folder above ``uploads/…`` is a collection's."""
         folder = path[: -len("uploads/") - _UPLOAD_NAME]
         return os.path.isfile(os.path.join(self._root, folder, "collection.sqlite"))  # noqa: PTH113, PTH118 - as above
 
-    def _unwanted(self, path: str, name: str) -> str | None:
-        """Why a file is not meant; ``None`` if it is."""
+    def _why_passed(self, path: str, name: str) -> str | None:
+        """Return why a file is not listed; ``None`` if it is."""
         if self._include is not None:
             if not self._include.match_file(path):
                 return "not included"
@@ -279,15 +287,15 @@ class _Walk:
             suffix = name[dot:].lower()
             if suffix not in self._suffixes:
                 return suffix if 0 < dot < len(name) - 1 else "without"
-        return "ignored" if self._ignored(path) else None
+        return "ignored" if self._is_ignored(path) else None
 
-    def _ignored(self, path: str) -> bool:
+    def _is_ignored(self, path: str) -> bool:
         if self._exclude is not None and self._exclude.match_file(path):
             return True
         if not self._ignores:
             return False
         ignored = False
-        for folder, spec in self._ignores.items():  # outer first: the innermost has the last word
+        for folder, spec in self._ignores.items():  # outer first: the innermost decides
             if not folder:
                 inside = path
             elif path.startswith(f"{folder}/"):
@@ -300,7 +308,7 @@ class _Walk:
         return ignored
 
     def _enter(self, folder: str) -> bool:
-        """Return whether a folder is met for the first time: links can lead in circles."""
+        """Return whether a folder is entered for the first time: links can form circles."""
         stat = os.stat(self._place(folder))  # noqa: PTH116 - a string is at hand
         key = (stat.st_dev, stat.st_ino)
         if key in self._entered:
@@ -308,11 +316,11 @@ class _Walk:
         self._entered.add(key)
         return True
 
-    def _unlisted(self, folder: str, error: OSError) -> None:
+    def _note_unlisted(self, folder: str, error: OSError) -> None:
         self.listing.unlisted.append(folder)
         self.listing.skipped.append(
             Skipped(
-                path=_printable(folder) + "/",
+                path=_escape(folder) + "/",
                 reason=f"the folder cannot be listed: {error.strerror}",
             )
         )
@@ -321,12 +329,12 @@ class _Walk:
         return os.path.join(self._root, folder) if folder else self._root  # noqa: PTH118 - speed
 
 
-def _patterns(lines: Sequence[str]) -> "GitIgnoreSpec":
+def _compile_patterns(lines: Sequence[str]) -> "GitIgnoreSpec":
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - 12 ms that a search would pay as well
 
     return GitIgnoreSpec.from_lines(lines)
 
 
-def _printable(path: str) -> str:
+def _escape(path: str) -> str:
     """Return the path with bytes that are not UTF-8 written as ``\\xff``."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""What a shop or a data set says about its images: one file per format, read as entries.
+"""Read the labels and metadata that a shop or data set has for its images: one file per format.
 
 catalogue = open_catalogue(Path("fashion-dataset"))     # recognised by its content
 for entry in catalogue.entries(): ...                   # Entry, or Skipped with a reason
@@ -22,7 +22,7 @@ from lookalike.sources.catalogues import (
 
 __all__ = ["FORMATS", "open_catalogue", "recognise"]
 
-# name → what opens it. Plain folders are no catalogue: `index_folder` sees to them.
+# name → class. A plain folder is not a catalogue: `index_folder` reads it.
 FORMATS: dict[str, Callable[..., Catalogue]] = {
     "class-folders": class_folders.ClassFolders,
     "deepfashion-in-shop": in_shop.InShop,
@@ -33,17 +33,17 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
     "table": table.Table,
 }
 
-# What an option is called on the command line, where that is not its own name.
+# Names of options on the command line that differ from those in Python.
 _FLAGS = {"root": "--root", "columns": "--file-column and the like"}
 
 
 def recognise(path: Path) -> str:
-    """Return the name of the format of a file or folder, ``"folder"`` for images and nothing else.
+    """Return the name of the format of a file or folder, ``"folder"`` if it holds only images.
 
-    Raise ``SourceError`` for a file that is none that can be read.
+    Raise ``SourceError`` for a file of no known format.
     """
     if path.is_dir():
-        return _folder(path)
+        return _recognise_folder(path)
     suffix = path.suffix.lower()
     if suffix in table.SUFFIXES:
         return "table"
@@ -58,39 +58,40 @@ def recognise(path: Path) -> str:
         )
     known = ", ".join(sorted(table.SUFFIXES))
     raise SourceError(
-        f"{path} is a file, and no table ({known}); give the folder that holds the images"
+        f"{path} is a file, but not a table ({known}); give the folder that holds the images"
     )
 
 
-def _folder(path: Path) -> str:
-    if downloads.found_in(path):
+def _recognise_folder(path: Path) -> str:
+    if downloads.find_in(path):
         return "downloads"
-    if myntra.found_in(path) is not None:
+    if myntra.find_in(path) is not None:
         return "myntra"
-    if stanford_products.found_in(path) is not None:
+    if stanford_products.find_in(path) is not None:
         return "stanford-online-products"
-    if in_shop.found_in(path) is not None:
+    if in_shop.find_in(path) is not None:
         return "deepfashion-in-shop"
     return "class-folders" if class_folders.looks_like(path) else "folder"
 
 
 def open_catalogue(path: Path, format: str, **options: object) -> Catalogue:
-    """The catalogue at a path. ``options`` are those of the format's class; ``None`` is not given.
+    """Return the catalogue at a path. ``options`` are those of the format's class; ``None`` is
+    ignored.
 
-    Raise ``SourceError`` for an option that is another format's.
+    Raise ``SourceError`` for an option of another format.
     """
     if format not in FORMATS:
         raise SourceError(f"there is no format {format!r}; there are {', '.join(FORMATS)}, folder")
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        if name not in _options(format):
-            having = [other for other in FORMATS if name in _options(other)]
+        if name not in _list_options(format):
+            having = [other for other in FORMATS if name in _list_options(other)]
             flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
-            whose = f"is for {' and '.join(having)}" if having else "is no catalogue's"
+            whose = f"is for {' and '.join(having)}" if having else "belongs to no format"
             raise SourceError(f"{flag} {whose}; {path} is read as {format}")
     return FORMATS[format](path, **given)
 
 
-def _options(format: str) -> set[str]:
+def _list_options(format: str) -> set[str]:
     parameters = inspect.signature(FORMATS[format]).parameters.values()
     return {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}

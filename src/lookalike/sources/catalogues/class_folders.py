@@ -1,4 +1,4 @@
-"""Images in a folder for each class: the label is the first folder's name."""
+"""Read images in one folder per class: the label is the name of the first folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +14,10 @@ _NO_CLASS = "BACKGROUND_Google"
 
 
 class ClassFolders:
-    """``accordion/image_0001.jpg`` becomes an entry labelled ``accordion``.
+    """A folder of class folders: ``accordion/image_0001.jpg`` has the label ``accordion``.
 
-    Images that lie in no folder have no label. Caltech's background folder is left out.
+    Images that are not in a class folder have no label. Caltech-101's background folder is
+    excluded.
     """
 
     format = "class-folders"

@@ -1,21 +1,28 @@
-"""CSV and TSV, row by row, so that an open quote never makes one value of many lines."""
+"""Read CSV and TSV row by row, so that an open quote never merges many lines into one value."""
 
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["LARGEST_VALUE", "BadRow", "GoodRow", "delimited_rows", "quote_opened", "swallows_a_row"]
+__all__ = [
+    "LARGEST_VALUE",
+    "BadRow",
+    "GoodRow",
+    "find_open_quote",
+    "read_delimited",
+    "swallows_a_row",
+]
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 LARGEST_VALUE = 1_000_000  # characters; the csv module's own limit is 131,072
 
 
 class GoodRow(NamedTuple):
-    """A row that begins in ``line``, counted from 1, and is ``lines`` long.
+    """A row that begins at ``line``, counted from 1, and spans ``lines`` lines.
 
-    ``ended`` says that a line break follows: without one the file may be cut off in this row.
-    ``stray`` says that a quote stands in a value that is not quoted, and was taken as part of it.
+    ``ended`` means that a line break follows; without one, the file may be cut off in this row.
+    ``stray`` means that an unquoted value contains a quote, which was read as part of it.
     """
 
     line: int
@@ -26,18 +33,18 @@ class GoodRow(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """What is no row: ``line`` is where it went wrong. ``swallowed`` lines are lost with it."""
+    """Lines that are not a row: ``line`` is where it went wrong; ``swallowed`` lines are lost."""
 
     line: int
     reason: str
     swallowed: bool
 
 
-def delimited_rows(file: Iterable[str], delimiter: str) -> Iterator[GoodRow | BadRow]:
+def read_delimited(file: Iterable[str], delimiter: str) -> Iterator[GoodRow | BadRow]:
     """Yield the rows of a table, the header first.
 
-    A quote that is closed by none, or by one in the middle of a later value, is a ``BadRow`` of
-    the line where it opens; reading goes on after the lines that it swallowed.
+    A quote that is never closed, or closed in the middle of a later value, is a ``BadRow`` at the
+    line where it opens; reading continues after the lines that it swallowed.
     """
     csv.field_size_limit(LARGEST_VALUE)
     lines = _Lines(file)
@@ -50,7 +57,7 @@ def delimited_rows(file: Iterable[str], delimiter: str) -> Iterator[GoodRow | Ba
         except StopIteration:
             return
         except csv.Error as error:
-            yield _bad(error, begin, lines, delimiter)
+            yield _make_bad_row(error, begin, lines, delimiter)
         except UnicodeDecodeError as error:
             reason = f"not {error.encoding} from here on ({error.reason}); is the file cut off?"
             yield BadRow(lines.number + 1, reason, swallowed=True)
@@ -64,22 +71,22 @@ def delimited_rows(file: Iterable[str], delimiter: str) -> Iterator[GoodRow | Ba
 def swallows_a_row(
     values: Sequence[str], column: int, names_image: Callable[[str], bool], *, delimiter: str
 ) -> bool:
-    """Return whether a value holds what looks like another row: its quote was closed too late.
+    """Return whether a value contains what looks like another row: its quote was closed too late.
 
-    ``values`` are a row's. The lines within each of them are split as rows are; one that has
-    ``names_image`` say yes to what then stands in ``column`` was a row. Of the first and the last
-    line of a value, which are parts of rows, only the columns that they would have are looked at.
+    ``values`` are those of one row. The lines within each value are split like rows; one whose
+    ``column`` satisfies ``names_image`` was a row. The first and last lines of a value are parts of
+    rows, so only the columns that they would contain are checked.
     """
     return any(
         names_image(cell)
         for index, value in enumerate(values)
         if "\n" in value or "\r" in value
-        for cell in _in_column(value, index, column, len(values), delimiter)
+        for cell in _guess_cells(value, index, column, len(values), delimiter)
     )
 
 
-def _in_column(value: str, index: int, column: int, width: int, delimiter: str) -> Iterator[str]:
-    """Return what would stand in ``column``, if the lines of the value at ``index`` were rows."""
+def _guess_cells(value: str, index: int, column: int, width: int, delimiter: str) -> Iterator[str]:
+    """Yield what ``column`` would hold if the lines of the value at ``index`` were rows."""
     lines = _LINE_END.split(value)
     for number, line in enumerate(lines):
         cells = next(csv.reader([line], delimiter=delimiter), [])
@@ -93,8 +100,8 @@ def _in_column(value: str, index: int, column: int, width: int, delimiter: str) 
             yield cells[column]
 
 
-def _bad(error: csv.Error, begin: int, lines: "_Lines", delimiter: str) -> BadRow:
-    opened = begin + quote_opened(lines.taken, delimiter)
+def _make_bad_row(error: csv.Error, begin: int, lines: "_Lines", delimiter: str) -> BadRow:
+    opened = begin + find_open_quote(lines.taken, delimiter)
     many = len(lines.taken) > 1
     if "unexpected end" in str(error):
         reason = "a quote opens here and is never closed, so nothing after it can be read"
@@ -105,23 +112,24 @@ def _bad(error: csv.Error, begin: int, lines: "_Lines", delimiter: str) -> BadRo
     if many:
         reason = f"a quote opens here and is closed wrongly in line {lines.number:,}"
         return BadRow(opened, reason, swallowed=True)
-    reason = "a quote within a value is not doubled, or its value not quoted as a whole"
+    reason = "a quote within a value is not doubled, or the value is not quoted as a whole"
     return BadRow(opened, reason, swallowed=False)
 
 
 def has_stray(lines: Sequence[str], delimiter: str) -> bool:
-    """Return whether a quote stands within a value that does not begin with one."""
+    """Return whether a quote appears within a value that does not begin with one."""
     quoted = re.compile(rf'(?:^|(?<=[{re.escape(delimiter)}\r\n]))"(?:[^"]|"")*+"')
     return '"' in quoted.sub("", "".join(lines))
 
 
-def quote_opened(lines: Sequence[str], delimiter: str) -> int:
-    """Return in which of a row's lines, from 0, the last quote opens that spans lines.
+def find_open_quote(lines: Sequence[str], delimiter: str) -> int:
+    """Return the line of a row, counted from 0, where the last quoted value that spans lines
+    begins.
 
-    The last quote of all where none does.
+    If none spans lines, return that of the last quote.
     """
     number, opened, spans = 0, 0, -1
-    for state, char in _states("".join(lines), delimiter):
+    for state, char in _iterate_states("".join(lines), delimiter):
         if char == '"' and state == "start":
             opened = number
         elif char == "\n":
@@ -130,11 +138,11 @@ def quote_opened(lines: Sequence[str], delimiter: str) -> int:
     return opened if spans < 0 else spans
 
 
-def _states(text: str, delimiter: str) -> Iterator[tuple[str, str]]:
-    """Each character of rows, with where it stands.
+def _iterate_states(text: str, delimiter: str) -> Iterator[tuple[str, str]]:
+    """Yield each character of the rows with its state.
 
-    At the ``start`` of a value, in one that is ``quoted``, after the quote that ``closed`` it, or
-    in a ``value`` that is not quoted.
+    States: the ``start`` of a value, in a ``quoted`` one, after the quote that ``closed`` it, or in
+    an unquoted ``value``.
     """
     state = "start"
     for char in text:
@@ -142,7 +150,7 @@ def _states(text: str, delimiter: str) -> Iterator[tuple[str, str]]:
         if state == "quoted":
             state = "closed" if char == '"' else state
         elif char == '"' and state in ("start", "closed"):
-            state = "quoted"  # two quotes in one that is quoted mean one
+            state = "quoted"  # a doubled quote in a quoted value stands for one quote
         elif char == delimiter or char in "\r\n":
             state = "start"
         else:
@@ -150,7 +158,7 @@ def _states(text: str, delimiter: str) -> Iterator[tuple[str, str]]:
 
 
 class _Lines:
-    """The lines of a file; those of the row in hand are kept in ``taken``."""
+    """The lines of a file; those of the current row are kept in ``taken``."""
 
     def __init__(self, file: Iterable[str]) -> None:
         self._file = iter(file)

@@ -1,4 +1,4 @@
-"""A folder that ``lookalike download`` filled: its record says what each image is."""
+"""Read a folder that ``lookalike download`` filled: its record describes each image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +8,20 @@ from lookalike.errors import SourceError
 from lookalike.sources.download.record import NAME, DownloadRecord
 from lookalike.sources.scan import stamp_of
 
-__all__ = ["Downloads", "found_in"]
+__all__ = ["Downloads", "find_in"]
 
 
 class Downloads:
-    """The images that were downloaded, with label, group and metadata of the catalogue they came
-    from and the ``url`` that they were had from. What failed is an entry that is not here, with the
-    reason.
+    """The downloaded images, with the label, group and metadata of their catalogue, and their
+    ``url``.
+
+    A failed download is an entry that is skipped, with the reason.
     """
 
     format = "downloads"
 
     def __init__(self, path: Path) -> None:
-        if not found_in(path):
+        if not find_in(path):
             raise SourceError(f"{path} holds no {NAME}; `lookalike download` makes such a folder")
         self.root = path
         self.files = (path / NAME,)
@@ -52,6 +53,6 @@ class Downloads:
                 )
 
 
-def found_in(path: Path) -> bool:
+def find_in(path: Path) -> bool:
     """Return whether the folder holds a record of downloads."""
     return (path / NAME).is_file()

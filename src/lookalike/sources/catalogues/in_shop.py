@@ -1,4 +1,4 @@
-"""DeepFashion's In-shop Clothes Retrieval Benchmark: images of clothes, several of each."""
+"""Read DeepFashion's In-shop Clothes Retrieval Benchmark: several images of each garment."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from lookalike.errors import SourceError
 from lookalike.sources.catalogues import lists
 from lookalike.sources.scan import stamp_of
 
-__all__ = ["InShop", "found_in"]
+__all__ = ["InShop", "find_in"]
 
 _LIST = "list_eval_partition.txt"
 _COLUMNS = ["image_name", "item_id", "evaluation_status"]
@@ -20,31 +20,31 @@ _BOX_COLUMNS = ["image_name", "clothes_type", "pose_type", "x_1", "y_1", "x_2", 
 _WORDS = "list_description_inshop.json"
 _CLOTHES = {1: "upper", 2: "lower", 3: "full"}
 _POSES = {1: "front", 2: "side", 3: "back", 4: "zoom-out", 5: "zoom-in", 6: "stand-alone"}
-# Where what the lists call img/ lies, as img.zip is unpacked beside itself, above, or without it.
-_PICTURES = ("Img/img", "img", "Img")
+# Where the lists' folder img/ may be: img.zip is unpacked beside itself, above, or without it.
+_IMAGE_FOLDERS = ("Img/img", "img", "Img")
 _NESTED = ("", "In-shop Clothes Retrieval Benchmark", "In-shop_Clothes_Retrieval_Benchmark")
 
 _Details: TypeAlias = dict[str, Json]
 
 
 class InShop:
-    """A line of ``Eval/list_eval_partition.txt`` is an entry.
+    """Each line of ``Eval/list_eval_partition.txt`` is an entry.
 
-    The label is the kind of clothes (``WOMEN/Dresses``), the group the ``item_id``, and metadata
-    the ``split``: train, query or gallery. Where ``Anno/`` has them, ``clothes``, ``pose`` and
-    ``box`` (left, top, right, bottom, counted from 1) of the image come along, ``color`` and
-    ``description`` of the item.
+    The label is the kind of clothes (``WOMEN/Dresses``), the group the ``item_id``; metadata are
+    the ``split`` (train, query or gallery) and, if ``Anno/`` has them, ``clothes``, ``pose`` and
+    ``box`` of the image (left, top, right, bottom, counted from 1), ``color`` and ``description``
+    of the item.
     """
 
     format = "deepfashion-in-shop"
 
     def __init__(self, path: Path) -> None:
-        found = found_in(path)
+        found = find_in(path)
         if found is None:
             raise SourceError(f"{path} holds no Eval/{_LIST} of DeepFashion's in-shop clothes")
         self._list = found
         self.root = found.parent.parent if found.parent.name == "Eval" else found.parent
-        beside = [self._annotations(name) for name in (_BOXES, _WORDS)]
+        beside = [self._find_annotations(name) for name in (_BOXES, _WORDS)]
         self.files = (found, *(place for place in beside if place is not None))
 
     def entries(self) -> Iterator[Entry | Skipped]:
@@ -55,9 +55,9 @@ class InShop:
             damaged = True
             yield skipped
         folder: str | None = None
-        for line in lists.lines_of(self._list, _COLUMNS):
+        for line in lists.read_lines(self._list, _COLUMNS):
             if isinstance(line.values, str):
-                yield lists.left_out(line)
+                yield lists.skip_line(line)
                 continue
             where, (name, item, split) = line.where, line.values
             if split not in _SPLITS:
@@ -70,9 +70,9 @@ class InShop:
                 yield Skipped(path=where, reason=str(error))
                 continue
             if folder is None:
-                folder = self._pictures(inside.partition("/")[0])
+                folder = self._find_images(inside.partition("/")[0])
             path = f"{folder}/{inside}"
-            metadata = {"split": split, **_of_picture(boxes.get(name)), **words.get(item, {})}
+            metadata = {"split": split, **_image_metadata(boxes.get(name)), **words.get(item, {})}
             yield Entry(
                 id=name,
                 image=self.root / path,
@@ -86,37 +86,37 @@ class InShop:
                 partial=damaged,
             )
 
-    def _pictures(self, first: str) -> str:
-        """Return the folder that holds the images, by the folder that the first of them lies in."""
-        for folder in _PICTURES:
+    def _find_images(self, first: str) -> str:
+        """Return the folder that holds the images, given the folder of the first of them."""
+        for folder in _IMAGE_FOLDERS:
             if (self.root / folder / first).exists():
                 return folder
         raise SourceError(
-            f"{self.root} holds no images: there is no {first} in {', '.join(_PICTURES)}; "
+            f"{self.root} holds no images: there is no {first} in {', '.join(_IMAGE_FOLDERS)}; "
             "unpack Img/img.zip there"
         )
 
     def _read_boxes(self, boxes: dict[str, tuple[int, ...]]) -> Iterator[Skipped]:
-        """Fill ``boxes``: an image's name → clothes, pose, and the box's four numbers."""
-        place = self._annotations(_BOXES)
+        """Fill ``boxes``: image name → clothes, pose, and the four numbers of the box."""
+        place = self._find_annotations(_BOXES)
         if place is None:
             return
         try:
-            for line in lists.lines_of(place, _BOX_COLUMNS):
+            for line in lists.read_lines(place, _BOX_COLUMNS):
                 if isinstance(line.values, str):
-                    yield lists.left_out(line)
+                    yield lists.skip_line(line)
                     continue
                 where, (name, *numbers) = line.where, line.values
                 try:
                     boxes[name] = tuple(int(number) for number in numbers)
                 except ValueError:
-                    yield Skipped(path=where, reason=f"{' '.join(numbers)!r} are no six numbers")
+                    yield Skipped(path=where, reason=f"{' '.join(numbers)!r} are not six numbers")
         except SourceError as error:
             yield Damaged(path=_BOXES, reason=f"{error}; so no clothes, poses and boxes")
 
     def _read_words(self, words: dict[str, _Details]) -> Iterator[Skipped]:
-        """Fill ``words``: an item → its color and description. The file is 8,000 items small."""
-        place = self._annotations(_WORDS)
+        """Fill ``words``: item → its color and description. The file has only 8,000 items."""
+        place = self._find_annotations(_WORDS)
         if place is None:
             return
         try:
@@ -134,18 +134,18 @@ class InShop:
                 continue
             known = words.setdefault(one["item"], {})
             for key, joint in (("color", ", "), ("description", " ")):
-                text = _text(one.get(key), joint)
+                text = _join_text(one.get(key), joint)
                 if text and text != known.get(key):
-                    # an item that is listed by color: all of them
-                    known[key] = _more(known[key], text) if key in known else text
+                    # an item that is listed once per color: keep all
+                    known[key] = _item_metadata(known[key], text) if key in known else text
 
-    def _annotations(self, name: str) -> Path | None:
+    def _find_annotations(self, name: str) -> Path | None:
         places = (self.root / "Anno" / name, self.root / name)
         return next((place for place in places if place.is_file()), None)
 
 
-def found_in(path: Path) -> Path | None:
-    """The list of the images below a folder: the data set itself, or one that it is nested in."""
+def find_in(path: Path) -> Path | None:
+    """Return the list of images below a folder: the data set itself, or one nested in it."""
     for nested in _NESTED:
         for place in (path / nested / "Eval" / _LIST, path / nested / _LIST):
             if lists.has_columns(place, _COLUMNS):
@@ -153,7 +153,7 @@ def found_in(path: Path) -> Path | None:
     return None
 
 
-def _of_picture(numbers: tuple[int, ...] | None) -> _Details:
+def _image_metadata(numbers: tuple[int, ...] | None) -> _Details:
     if numbers is None:
         return {}
     clothes, pose, *box = numbers
@@ -165,12 +165,12 @@ def _of_picture(numbers: tuple[int, ...] | None) -> _Details:
     return details
 
 
-def _text(value: object, joint: str) -> str:
-    """Text, or a list of it in one."""
+def _join_text(value: object, joint: str) -> str:
+    """Return a text, or a list of texts joined into one."""
     parts = value if isinstance(value, list) else [value]
     return joint.join(part.strip() for part in parts if isinstance(part, str) and part.strip())
 
 
-def _more(known: Json, text: str) -> Json:
+def _item_metadata(known: Json, text: str) -> Json:
     several: list[Json] = known if isinstance(known, list) else [known]
     return several if text in several else [*several, text]

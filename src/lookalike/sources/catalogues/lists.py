@@ -1,19 +1,20 @@
-"""The text files in which data sets list their images: columns with blanks between them."""
+"""Read the text files in which data sets list their images: columns separated by blanks."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from lookalike.core.plurals import count_noun
 from lookalike.core.records import Damaged, Skipped
 from lookalike.errors import SourceError
 
-__all__ = ["Line", "below", "has_columns", "left_out", "lines_of"]
+__all__ = ["Line", "below", "has_columns", "read_lines", "skip_line"]
 
 
 class Line(NamedTuple):
-    """``values`` are one for each column, or the reason why the line has none.
+    """A line: ``values`` has one per column, or is the reason why the line has none.
 
-    ``damaged`` says that lines may be missing. The last line is not ``ended`` where the file ends
+    ``damaged`` means that lines may be missing. The last line is not ``ended`` if the file ends
     without a line break.
     """
 
@@ -23,12 +24,12 @@ class Line(NamedTuple):
     ended: bool = True
 
 
-def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    """Return the lines of a list, in order, in flat memory.
+def read_lines(path: Path, columns: Sequence[str]) -> Iterator[Line]:
+    """Yield the lines of a list in order; memory stays flat.
 
-    The header names the columns; before it may stand how many lines there are, and a count that
-    is wrong is told at the end. The last value may have blanks in it. Raise ``SourceError`` for
-    a file that cannot be read or has other columns.
+    The header names the columns. The number of lines may stand before it; a wrong number is
+    reported at the end. The last value may contain blanks. Raise ``SourceError`` for a file that
+    cannot be read or has other columns.
     """
     counted: int | None = None
     found = number = 0
@@ -62,7 +63,7 @@ def lines_of(path: Path, columns: Sequence[str]) -> Iterator[Line]:
     if not header:
         raise SourceError(f"{path} is empty; unpack it again")
     if counted is not None and counted != found:
-        said = f"says that it has {counted:,} lines, and has {found:,}"
+        said = f"says that it has {count_noun(counted, 'line')}, but has {found:,}"
         yield Line(path.name, said, damaged=True)
 
 
@@ -70,8 +71,8 @@ def _cut(line: Line) -> Line:
     return line._replace(values="the file ends in the middle of this line", damaged=True)
 
 
-def left_out(line: Line) -> Skipped:
-    """Return what is reported of a line without values."""
+def skip_line(line: Line) -> Skipped:
+    """Return the skip to report for a line without values."""
     kind = Damaged if line.damaged else Skipped
     return kind(path=line.where, reason=str(line.values))
 
@@ -87,7 +88,7 @@ def has_columns(path: Path, columns: Sequence[str]) -> bool:
 
 
 def below(path: str) -> str:
-    """A path of a list, if it does lie below the list's folder; else ``ValueError``."""
+    """Return a path of a list. Raise ``ValueError`` if it is not below the list's folder."""
     place = PurePosixPath(path)
     if place.is_absolute() or ".." in place.parts or not place.parts or "\0" in path:
         raise ValueError(f"{path!r} does not lie in the folder")
@@ -101,4 +102,6 @@ def _values(text: str, count: int) -> list[str] | str:
 
 def _check_header(path: Path, text: str, columns: Sequence[str]) -> None:
     if text.split() != list(columns):
-        raise SourceError(f"{path} has not the columns {' '.join(columns)}, but {text[:100]!r}")
+        raise SourceError(
+            f"{path} does not have the columns {' '.join(columns)}, but {text[:100]!r}"
+        )

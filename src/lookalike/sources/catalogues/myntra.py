@@ -1,4 +1,4 @@
-"""Myntra's Fashion Product Images, as Kaggle gives it: styles.csv and images/<id>.jpg."""
+"""Read Myntra's Fashion Product Images, as Kaggle has it: styles.csv and images/<id>.jpg."""
 
 import json
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lookalike.core.records import Entry, Json, Skipped
 from lookalike.errors import SourceError
-from lookalike.sources.catalogues.rows import wrong_byte
+from lookalike.sources.catalogues.rows import find_wrong_byte
 from lookalike.sources.scan import stamp_of
 
-__all__ = ["Myntra", "found_in"]
+__all__ = ["Myntra", "find_in"]
 
 # fmt: off
 _COLUMNS = [
@@ -22,17 +22,17 @@ _COLUMNS = [
 
 
 class Myntra:
-    """A product a line of ``styles.csv``: the label is its ``articleType``, the rest metadata.
+    """Each line of ``styles.csv`` is a product: ``articleType`` is the label, the rest is metadata.
 
-    The original has names with unquoted commas: a line is split at the first nine, and the rest is
-    the name. ``NA`` is a value, an empty field is missing, years like ``2014.0`` are whole. Where
-    ``styles/<id>.json`` lies beside it, price, brand and attributes are taken from there.
+    The original has names with unquoted commas: a line is split at the first nine commas, and the
+    rest is the name. ``NA`` is a value, an empty field is missing, and years like ``2014.0`` are
+    whole numbers. If ``styles/<id>.json`` exists, price, brand and attributes are read from it.
     """
 
     format = "myntra"
 
     def __init__(self, path: Path) -> None:
-        root = found_in(path)
+        root = find_in(path)
         if root is None:
             raise SourceError(f"{path} holds no styles.csv of Myntra's with images beside it")
         self.root = root
@@ -41,22 +41,22 @@ class Myntra:
     def entries(self) -> Iterator[Entry | Skipped]:
         path = self.root / "styles.csv"
         try:
-            # A byte that is not UTF-8 comes as half a character, and is told with its line.
+            # A byte that is not UTF-8 becomes half a character, and is reported with its line.
             with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
                 next(file, None)
                 for number, line in enumerate(file, 2):
                     text = line.rstrip("\r\n")
                     if text.strip():
-                        one = self._entry(number, text)
+                        one = self._parse_line(number, text)
                         if isinstance(one, Entry) and not line.endswith("\n"):
                             one = replace(one, ended=False)
                         yield one
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
-    def _entry(self, number: int, line: str) -> Entry | Skipped:
+    def _parse_line(self, number: int, line: str) -> Entry | Skipped:
         where = f"styles.csv:{number}"
-        if (wrong := wrong_byte([line])) is not None:
+        if (wrong := find_wrong_byte([line])) is not None:
             return Skipped(path=where, reason=wrong)
         fields = line.split(",", len(_COLUMNS) - 1)
         if len(fields) != len(_COLUMNS):
@@ -67,12 +67,12 @@ class Myntra:
         values = {column: text for column, text in zip(_COLUMNS, fields, strict=True) if text}
         one = values.pop("id", "")
         if not one.isdigit():
-            return Skipped(path=where, reason=f"{one!r} is no number of a product")
+            return Skipped(path=where, reason=f"{one!r} is not a product number")
         path = f"images/{one}.jpg"
         metadata: dict[str, Json] = dict(values)
         with suppress(KeyError, ValueError):  # missing, or text that stays as it is
             metadata["year"] = int(float(values["year"]))
-        more = self._more(one)
+        more = self._read_details(one)
         return Entry(
             id=one,
             image=self.root / path,
@@ -84,8 +84,8 @@ class Myntra:
             partial=more is None,
         )
 
-    def _more(self, one: str) -> dict[str, Json] | None:
-        """Return what ``styles/<id>.json`` adds; ``None`` where it is there and cannot be read."""
+    def _read_details(self, one: str) -> dict[str, Json] | None:
+        """Return the fields of ``styles/<id>.json``; ``None`` if it exists and cannot be read."""
         try:
             text = (self.root / "styles" / f"{one}.json").read_text(encoding="utf-8")
             data = json.loads(text).get("data", {})
@@ -107,8 +107,10 @@ class Myntra:
         return more
 
 
-def found_in(path: Path) -> Path | None:
-    """The folder that holds styles.csv and images/: this one, or one nested by the archive."""
+def find_in(path: Path) -> Path | None:
+    """Return the folder that holds styles.csv and images/: this one, or one nested by the
+    archive.
+    """
     for folder in (path, path / "fashion-dataset", path / "fashion-dataset" / "fashion-dataset"):
         table = folder / "styles.csv"
         if table.is_file() and (folder / "images").is_dir():

@@ -1,4 +1,4 @@
-"""The rows of a table file, one by one: CSV, TSV, JSON lines, Parquet."""
+"""Read the rows of a table file one by one: CSV, TSV, JSON lines, Parquet."""
 
 import datetime as dt
 import decimal
@@ -12,26 +12,34 @@ from typing import NamedTuple, TextIO, TypeAlias
 
 from lookalike.core.records import Json
 from lookalike.errors import SourceError
-from lookalike.sources.catalogues.delimited import BadRow, GoodRow, delimited_rows
+from lookalike.sources.catalogues.delimited import BadRow, GoodRow, read_delimited
 
-__all__ = ["SUFFIXES", "Row", "Value", "csv_value", "json_value", "rows_of", "wrong_byte"]
+__all__ = [
+    "SUFFIXES",
+    "Row",
+    "Value",
+    "convert_csv_value",
+    "convert_json_value",
+    "find_wrong_byte",
+    "read_rows",
+]
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = frozenset({".csv", ".tsv", *_JSON_LINES, *_PARQUET})
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?")
-_BATCH = 256  # rows of a Parquet file in memory at a time; each may hold an image
+_BATCH = 256  # rows of a Parquet file in memory at once; each may hold an image
 
-Value: TypeAlias = object  # as the format has it: text in CSV, typed elsewhere
+Value: TypeAlias = object  # as in the format: text in CSV, typed elsewhere
 
 
 class Row(NamedTuple):
-    """``line`` counts from 1 (in Parquet: the row). ``values`` is a reason where it is no row.
+    """A row. ``line`` counts from 1 (rows, in Parquet). ``values`` is a reason if it is not a row.
 
-    ``damaged`` says that rows may be lost after it. Of a row that spans lines ``cells`` are its
-    values in order, as text. A row is not ``ended`` where the file ends without a line break, and
-    has a ``stray`` quote where one stands in a value that is not quoted.
+    ``damaged`` means that rows may be lost after it. For a row that spans lines, ``cells`` are its
+    values in order, as text. A row is not ``ended`` if the file ends without a line break, and has
+    a ``stray`` quote if an unquoted value contains one.
     """
 
     line: int
@@ -46,23 +54,24 @@ class Row(NamedTuple):
 _EMPTY = Row(1, "the file is empty: it has no bytes", damaged=True)
 
 
-def rows_of(path: Path, *, encoding: str | None = None) -> Iterator[Row]:
-    """Return the rows of a table, in order, in flat memory; the format goes by the suffix.
+def read_rows(path: Path, *, encoding: str | None = None) -> Iterator[Row]:
+    """Yield the rows of a table in order; memory stays flat. The suffix decides the format.
 
-    ``encoding`` is that of text, by default UTF-8, or UTF-16 where the file says so. A line that
-    cannot be understood comes with the reason. Raise ``SourceError`` where nothing can be read.
+    ``encoding`` is that of text files, by default UTF-8, or UTF-16 with a byte order mark. A line
+    that cannot be understood is yielded with the reason. Raise ``SourceError`` if nothing can be
+    read.
     """
     suffix = path.suffix.lower()
     if suffix in _PARQUET:
-        yield from _parquet(path)
+        yield from _read_parquet(path)
     elif suffix in _JSON_LINES:
-        yield from _json_lines(path, encoding)
+        yield from _read_json_lines(path, encoding)
     else:
-        yield from _csv(path, encoding)
+        yield from _read_csv(path, encoding)
 
 
-def csv_value(text: str) -> Json:
-    """A CSV field: a number if it reads as a plain one, ``None`` if it is empty, else text."""
+def convert_csv_value(text: str) -> Json:
+    """Convert a CSV field: a plain number to a number, an empty field to ``None``."""
     text = text.strip()
     if not text:
         return None
@@ -71,69 +80,69 @@ def csv_value(text: str) -> Json:
     return text
 
 
-def json_value(value: Value) -> Json:  # noqa: PLR0911 - a case each
-    """A typed value as JSON has it: dates as ISO 8601, bytes and not-a-number as missing."""
+def convert_json_value(value: Value) -> Json:  # noqa: PLR0911 - a case each
+    """Convert a typed value to JSON: dates to ISO 8601, bytes and NaN to ``None``."""
     match value:
         case None | bool() | int() | str():
             return value
         case float():
             return value if math.isfinite(value) else None
         case decimal.Decimal():
-            return json_value(float(value))
+            return convert_json_value(float(value))
         case dt.date() | dt.time():
             return value.isoformat()
         case dict():
-            return {str(name): json_value(one) for name, one in value.items()}
+            return {str(name): convert_json_value(one) for name, one in value.items()}
         case list() | tuple():
-            return [json_value(one) for one in value]
+            return [convert_json_value(one) for one in value]
         case _:
             return None
 
 
-def _csv(path: Path, encoding: str | None) -> Iterator[Row]:
-    with _opened(path, encoding) as file:
+def _read_csv(path: Path, encoding: str | None) -> Iterator[Row]:
+    with _open_text(path, encoding) as file:
         try:
             first = file.readline()
         except UnicodeDecodeError as error:
             raise SourceError(f"{path}, its first line: not {error.encoding}") from error
         if not first:
             yield _EMPTY
-        delimiter = _delimiter(first)
-        rows = delimited_rows(chain([first], file), delimiter)
-        header = _header(path, next(rows, None), delimiter)
+        delimiter = _find_delimiter(first)
+        rows = read_delimited(chain([first], file), delimiter)
+        header = _read_header(path, next(rows, None), delimiter)
         for row in rows:
             if isinstance(row, BadRow):
                 yield Row(row.line, row.reason, damaged=row.swallowed)
-            elif (wrong := wrong_byte(row.values)) is not None:
+            elif (wrong := find_wrong_byte(row.values)) is not None:
                 yield Row(row.line, wrong)
             elif any(row.values):
-                yield _named(header, row, delimiter)
+                yield _name_values(header, row, delimiter)
 
 
-def _delimiter(header: str) -> str:
-    """Return what separates the columns: what the header has most of."""
+def _find_delimiter(header: str) -> str:
+    """Return the delimiter of the columns: the candidate that the header has most of."""
     return max(",;\t|", key=header.count)
 
 
-def _header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> list[str]:
-    """Return the columns' names. ``SourceError`` where they cannot be read: then no row can."""
+def _read_header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> list[str]:
+    """Return the column names. Raise ``SourceError`` if they cannot be read: then no row can."""
     if row is None:
         return []
     if isinstance(row, BadRow):
         raise SourceError(f"{path}, line {row.line}, its header: {row.reason}")
-    if (wrong := wrong_byte(row.values)) is not None:
+    if (wrong := find_wrong_byte(row.values)) is not None:
         raise SourceError(f"{path}, its first line: {wrong}")
     header = [name.strip() for name in row.values]
     while header and not header[-1]:
         header.pop()
     if row.stray:
-        raise SourceError(f"{path}, line 1, its header: a quote stands in the middle of a name")
+        raise SourceError(f"{path}, line 1, its header: a quote in the middle of a name")
     if row.lines > 1 and any(delimiter in name for name in header):
         raise SourceError(f"{path}, line 1, its header: a name has several lines; is a quote open?")
     return header
 
 
-def _named(header: list[str], row: GoodRow, delimiter: str) -> Row:
+def _name_values(header: list[str], row: GoodRow, delimiter: str) -> Row:
     cells = row.values[: len(header)]
     if len(cells) < len(header) or any(row.values[len(header) :]):
         if not row.ended and len(row.values) < len(header):
@@ -147,8 +156,8 @@ def _named(header: list[str], row: GoodRow, delimiter: str) -> Row:
     return found if row.lines == 1 else found._replace(cells=tuple(cells), delimiter=delimiter)
 
 
-def _json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
-    with _opened(path, encoding) as file:
+def _read_json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
+    with _open_text(path, encoding) as file:
         number = 0
         try:
             for number, line in enumerate(file, 1):
@@ -163,7 +172,7 @@ def _json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
 
 
 def _from_json(number: int, line: str) -> Row:
-    if (wrong := wrong_byte([line])) is not None:
+    if (wrong := find_wrong_byte([line])) is not None:
         return Row(number, wrong)
     try:
         row = json.loads(line)
@@ -173,13 +182,13 @@ def _from_json(number: int, line: str) -> Row:
         return Row(number, f"not JSON: {error}")
     if not isinstance(row, dict):
         return Row(number, "not a JSON object")
-    if "\\u" in line and _half_character(row):
+    if "\\u" in line and _has_half_character(row):
         return Row(number, "holds half a character (an escape \\ud800 to \\udfff alone)")
     return Row(number, row)
 
 
-def _half_character(row: dict[str, Value]) -> bool:
-    """Return whether a surrogate stands alone: text that no file or database takes."""
+def _has_half_character(row: dict[str, Value]) -> bool:
+    """Return whether a text holds a lone surrogate, which no file or database accepts."""
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -187,7 +196,7 @@ def _half_character(row: dict[str, Value]) -> bool:
     return False
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path) -> Iterator[Row]:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra, and 60 ms
         from pyarrow import parquet  # noqa: PLC0415 - likewise
@@ -210,12 +219,14 @@ def _parquet(path: Path) -> Iterator[Row]:
         raise SourceError(f"{path}{after}: not a whole Parquet file ({what})") from error
 
 
-def _opened(path: Path, encoding: str | None) -> TextIO:
-    """Return the file as text; bytes of another encoding come as surrogates, for ``wrong_byte``."""
+def _open_text(path: Path, encoding: str | None) -> TextIO:
+    """Open the file as text. Bytes of other encodings become surrogates, for
+    ``find_wrong_byte``.
+    """
     try:
         if encoding is None:
             with path.open("rb") as file:
-                wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")  # what Excel calls Unicode text
+                wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
             encoding = "utf-16" if wide else "utf-8-sig"
         return path.open(encoding=encoding, errors="surrogateescape", newline="")
     except LookupError as error:
@@ -224,14 +235,14 @@ def _opened(path: Path, encoding: str | None) -> TextIO:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def wrong_byte(texts: Iterable[str]) -> str | None:
-    """Say so if a text holds a byte that its encoding does not have."""
+def find_wrong_byte(texts: Iterable[str]) -> str | None:
+    """Return the problem if a text holds a byte that its encoding does not have, else ``None``."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
         byte = ord(error.object[error.start]) & 0xFF
         return (
-            f"byte {byte:#x} is not UTF-8; save the table as UTF-8, or say its encoding "
+            f"byte {byte:#x} is not UTF-8; save the table as UTF-8, or give its encoding "
             "(--encoding cp1252)"
         )
     return None

@@ -1,4 +1,4 @@
-"""Tables with a line an image: which column is what."""
+"""Read tables with one line per image."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,19 @@ from lookalike import images
 from lookalike.core.records import Damaged, Entry, Json, Remote, Skipped
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues.delimited import swallows_a_row
-from lookalike.sources.catalogues.rows import SUFFIXES, Row, Value, csv_value, json_value, rows_of
+from lookalike.sources.catalogues.rows import (
+    SUFFIXES,
+    Row,
+    Value,
+    convert_csv_value,
+    convert_json_value,
+    read_rows,
+)
 from lookalike.sources.scan import stamp_of
 
 __all__ = ["SUFFIXES", "Columns", "Table"]
 
-# What a column is for when nobody says: the first of these names that the table has.
+# Default columns: the first of these names that the table has.
 _USUAL = {
     "file": ("file", "path", "image", "picture", "filename", "file_name", "image_path"),
     "url": ("url", "image_url", "picture_url", "imageurl", "link"),
@@ -33,12 +40,12 @@ Columns = Mapping[str, str | None]
 class Table:
     """A table of images: CSV, TSV, JSON lines or Parquet.
 
-    ``columns`` says which column is the ``file`` (a path below ``root``, by default the
-    table's folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by
-    default the file or URL), the ``label`` and the ``group``; the usual names are found by
-    themselves, whatever their case. All other columns are metadata. In CSV and TSV a value that
-    reads as a plain number is one (``007`` is not), and an empty one is missing. A Parquet file
-    may hold the images themselves in its file column, as bytes or as ``{bytes, path}``.
+    ``columns`` names the column of the ``file`` (a path below ``root``, by default the table's
+    folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by default
+    the file or URL), the ``label`` and the ``group``; usual names are found automatically, in any
+    case. All other columns are metadata. In CSV and TSV, a plain number becomes a number (``007``
+    does not), and an empty field is missing. A Parquet file may hold the images themselves in its
+    file column, as bytes or as ``{bytes, path}``.
     """
 
     format = "table"
@@ -59,43 +66,43 @@ class Table:
         self._typed = path.suffix.lower() not in (".csv", ".tsv")
 
     def columns(self) -> dict[str, str]:
-        """Return the column for each use that has one, by the table's first readable row.
+        """Return the column of each field that has one, from the first readable row.
 
         Return nothing for a table without rows. Raise ``SourceError`` as ``entries`` does.
         """
-        for row in rows_of(self.path, encoding=self._encoding):
+        for row in read_rows(self.path, encoding=self._encoding):
             if not isinstance(row.values, str):
-                found = self._columns(list(row.values))
+                found = self._choose_columns(list(row.values))
                 return {use: name for use, name in found.items() if name is not None}
         return {}
 
     def entries(self) -> Iterator[Entry | Skipped]:
         columns: dict[str, str | None] | None = None
-        for row in rows_of(self.path, encoding=self._encoding):
+        for row in read_rows(self.path, encoding=self._encoding):
             where = f"{self.path.name}:{row.line}"
             if isinstance(row.values, str):
                 kind = Damaged if row.damaged else Skipped
                 yield kind(path=where, reason=row.values)
                 continue
             if columns is None:
-                columns = self._columns(list(row.values))
-            if row.cells and _swallows(row, row.values, columns):
+                columns = self._choose_columns(list(row.values))
+            if row.cells and _swallows_rows(row, row.values, columns):
                 yield Damaged(path=where, reason=_SWALLOWED)
                 continue
             names = [columns[use] for use in ("id", "file", "url")]
             if row.stray and any('"' in str(row.values[name]) for name in names if name):
                 yield Skipped(path=where, reason=_STRAY)
                 continue
-            one = self._entry(where, row.values, columns)
+            one = self._parse_row(where, row.values, columns)
             yield one if row.ended or isinstance(one, Skipped) else replace(one, ended=False)
 
-    def _entry(
+    def _parse_row(
         self, where: str, row: Mapping[str, Value], columns: Mapping[str, str | None]
     ) -> Entry | Skipped:
-        said = {use: row.get(name) if name else None for use, name in columns.items()}
+        fields = {use: row.get(name) if name else None for use, name in columns.items()}
         try:
-            named = {use: _text(use, said[use]) for use in ("id", "label", "group")}
-            image, path = self._read_image(said, columns)
+            named = {use: _to_text(use, fields[use]) for use in ("id", "label", "group")}
+            image, path = self._read_image(fields, columns)
         except ValueError as error:
             return Skipped(path=where, reason=str(error))
         used = {name for name in columns.values() if name}
@@ -112,15 +119,15 @@ class Table:
         )
 
     def _read_image(
-        self, said: Mapping[str, Value], columns: Mapping[str, str | None]
+        self, fields: Mapping[str, Value], columns: Mapping[str, str | None]
     ) -> tuple[Path | bytes | Remote, str]:
-        """Return the image and its path below the root; ``ValueError`` with the reason for none."""
-        urls, file = said["url"], said["file"]
+        """Return the image and its path below the root. Raise ``ValueError`` with the reason."""
+        urls, file = fields["url"], fields["file"]
         if isinstance(urls, list | tuple) and urls and all(isinstance(one, str) for one in urls):
             return Remote(tuple(urls)), ""
         if isinstance(urls, str) and urls.strip():
             return Remote((urls.strip(),)), ""
-        if isinstance(file, dict):  # as Hugging Face's data sets keep them
+        if isinstance(file, dict):  # as in Hugging Face's data sets
             file = file.get("bytes") or file.get("path")
         if isinstance(file, bytes):
             return file, ""
@@ -133,38 +140,40 @@ class Table:
             return place, place.resolve().relative_to(self._resolved).as_posix()
         except (ValueError, OSError) as error:
             raise ValueError(
-                f"{file} lies outside {self.root}; --root says where the files lie"
+                f"{file} is outside {self.root}; give the folder of the files with --root"
             ) from error
 
     def _metadata(self, row: Mapping[str, Value], used: set[str]) -> dict[str, Json]:
         values = {
-            name: json_value(value) if self._typed else csv_value(str(value))
+            name: convert_json_value(value) if self._typed else convert_csv_value(str(value))
             for name, value in row.items()
             if name not in used
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def _columns(self, names: list[str]) -> dict[str, str | None]:
-        """Use → name of the column, for the uses that there is one for."""
+    def _choose_columns(self, names: list[str]) -> dict[str, str | None]:
+        """Return field → column name, for the fields that have a column."""
         found: dict[str, str | None] = {}
         for use, usual in _USUAL.items():
             wanted = self._wanted.get(use)
             if wanted is not None and wanted not in names:
-                raise SourceError(f"{self.path} has no column {wanted!r}; it has {_listed(names)}")
+                raise SourceError(
+                    f"{self.path} has no column {wanted!r}; it has {_join_names(names)}"
+                )
             lower = {name.lower(): name for name in reversed(names)}
             found[use] = wanted or next((lower[one] for one in usual if one in lower), None)
         if found["file"] is not None and self._wanted.get("url") is None:
-            found["url"] = None  # files that are here come first; the URL is metadata then
+            found["url"] = None  # local files come first; the URL is then metadata
         elif found["file"] is None and found["url"] is None:
             raise SourceError(
-                f"{self.path}: which column names the image's file? It has {_listed(names)}; "
-                "say it with --file-column, or --url-column for images to be downloaded"
+                f"{self.path}: which column names the image's file? It has {_join_names(names)}; "
+                "name it with --file-column, or --url-column for images to be downloaded"
             )
         return found
 
 
-def _swallows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
-    """Return whether a quote that was closed too late has made one row of several."""
+def _swallows_rows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
+    """Return whether a quote that was closed too late has merged several rows into one."""
     for use in ("id", "label", "group", "file", "url"):
         name = columns[use]
         if name is not None and _LINE_END.search(str(values[name]).strip()):
@@ -189,16 +198,16 @@ def _suffix(text: str) -> str:
     return PurePath(text.strip()).suffix.lower()
 
 
-def _text(use: str, value: Value) -> str:
-    """A value as an id, label or group; ``ValueError`` for one that cannot be."""
+def _to_text(use: str, value: Value) -> str:
+    """Return a value as an id, label or group. Raise ``ValueError`` if it cannot be one."""
     if isinstance(value, list | tuple | dict | bytes):
-        raise ValueError(f"its {use} is no text: {str(value)[:40]}")  # noqa: TRY004 - bad input
+        raise ValueError(f"its {use} is not text: {str(value)[:40]}")  # noqa: TRY004 - bad input
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # pandas makes floats of whole numbers where one is missing
+        return str(int(value))  # pandas turns whole numbers into floats if one is missing
     return "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return ", ".join(names[:40]) + (", …" if len(names) > 40 else "")  # noqa: PLR2004 - a screen

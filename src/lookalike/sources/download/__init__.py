@@ -1,4 +1,4 @@
-"""Images that lie elsewhere → files in a folder, with a record of every one that was asked for.
+"""Download images to files in a folder, with a record of every entry.
 
 download(catalogue.entries(), Path("images"), labels=["12"])
 Downloads(Path("images"))                        # of lookalike.sources.catalogues: to index them
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DownloadRecord", "DownloadReport", "Politeness", "Row", "download"]
 
-# Loaded when asked for: to read a record, for indexing, takes no HTTP client.
+# Loaded on first use: reading a record for indexing needs no HTTP client.
 _HOMES = {
     "DownloadRecord": "record",
     "DownloadReport": "report",

@@ -1,28 +1,28 @@
-"""Which addresses may be connected to: the check sits where the socket is made.
+"""Decide which addresses may be connected to: the check happens where the socket is created.
 
-A name is resolved once, and what is checked is the very address that is connected to next: no
-answer of a name server can slip in between. Literals and redirects pass here too.
+A name is resolved once, and the address that is checked is the one that is connected to, so no
+later response of a name server can slip in between. Literal addresses and redirects pass here too.
 """
 
 import ipaddress
 import socket
 from typing import Any
 
-__all__ = ["PrivateAddressError", "is_public", "open_socket", "public_socket"]
+__all__ = ["PrivateAddressError", "is_public", "open_public_socket", "open_socket"]
 
 # 64:ff9b::/96 carries an IPv4 address in its last four bytes, for networks without IPv4.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class PrivateAddressError(OSError):
-    """The address is not of the public Internet. Never leaves ``sources.download``.
+    """The address is not on the public Internet. Never leaves ``sources.download``.
 
-    An ``OSError``, for then aiohttp goes on to the name's next address.
+    It is an ``OSError`` because aiohttp then tries the name's next address.
     """
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address (perhaps with a zone) is one of the public Internet."""
+    """Return whether an IP address (perhaps with a zone) is on the public Internet."""
     try:
         one = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -37,14 +37,14 @@ def is_public(address: str) -> bool:
 
 
 def open_socket(info: tuple[Any, ...]) -> socket.socket:
-    """A socket for what ``getaddrinfo`` says: (family, type, protocol, name, address)."""
+    """Return a socket for a result of ``getaddrinfo``: (family, type, protocol, name, address)."""
     family, kind, protocol, _, _ = info
     return socket.socket(family=family, type=kind, proto=protocol)
 
 
-def public_socket(info: tuple[Any, ...]) -> socket.socket:
-    """As ``open_socket``; raises ``PrivateAddressError`` for an address that is not public."""
+def open_public_socket(info: tuple[Any, ...]) -> socket.socket:
+    """Return a socket, as ``open_socket``. Raise ``PrivateAddressError`` for a private address."""
     if not is_public(str(info[4][0])):
-        # Without the address: aiohttp joins different texts into another error.
+        # Without the address: aiohttp joins differing texts into another error.
         raise PrivateAddressError("it leads to a private address")
     return open_socket(info)

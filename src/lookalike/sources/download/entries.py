@@ -1,4 +1,4 @@
-"""The entries of a catalogue that are to be downloaded, and what is recorded of each."""
+"""Select the entries of a catalogue to download, and convert them to rows of the record."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -18,7 +18,7 @@ __all__ = [
     "update_row",
 ]
 
-CHUNK = 250  # entries taken from the catalogue at once
+CHUNK = 250  # entries read from the catalogue at once
 _MOST_LINES = 5000  # read for a chunk; a rare label must not delay a stop
 
 
@@ -67,7 +67,7 @@ def find_problem(entry: Entry) -> str | None:
         for word in words:
             word.encode()
     except UnicodeEncodeError:
-        return "its id, label or group is no valid Unicode"
+        return "its id, label or group is not valid Unicode"
     return None if entry.id else "it has no id"
 
 
@@ -82,7 +82,7 @@ def merge_entries(entry: Entry, newer: Entry) -> Entry:
 
 
 def make_entry(row: Row) -> Entry:
-    """Return the entry that a row of the record was made of."""
+    """Return the entry that a row of the record was made from."""
     return Entry(
         id=row.id,
         image=Remote(row.urls),

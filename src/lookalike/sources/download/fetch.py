@@ -1,4 +1,4 @@
-"""One URL → the bytes of an image, or a plain word and sentence for what came instead."""
+"""Fetch one URL: the bytes of an image, or a status and a reason for the failure."""
 
 import asyncio
 import zlib
@@ -18,27 +18,32 @@ from lookalike.errors import (
     NotAnImageError,
 )
 from lookalike.images.formats import format_of
-from lookalike.sources.download.addresses import PrivateAddressError, open_socket, public_socket
+from lookalike.sources.download.addresses import (
+    PrivateAddressError,
+    open_public_socket,
+    open_socket,
+)
 from lookalike.sources.download.politeness import Politeness
 
-__all__ = ["OK", "Outcome", "bad_url", "fetch", "judge", "open_session"]
+__all__ = ["OK", "Outcome", "check_image", "fetch", "find_url_problem", "open_session"]
 
 OK = "ok"
 
 _HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_AT_LEAST = (224, 224)  # a JPEG's every byte is read, but at an eighth of the cost
+_AT_LEAST = (224, 224)  # every byte of a JPEG is read, at an eighth of the cost
 _LONGEST_URL = 8192
 _PIECE = 2**16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a request.
+    """The result of a request.
 
     ``status`` is ``ok`` or one word for the failure (docs/downloads.md lists them), ``reason`` a
-    plain phrase. ``url`` is the one asked for, ``http_status`` that of the last answer.
-    ``reached`` says that there was a connection. ``kind`` is the image's format by its content.
+    short phrase. ``url`` is the requested one, ``http_status`` that of the last response.
+    ``reached`` means that a connection was made. ``kind`` is the image's format according to its
+    content.
     """
 
     status: str
@@ -61,12 +66,12 @@ class _Failure(Exception):  # noqa: N818 - carries an outcome to the one place t
 
 @asynccontextmanager
 async def open_session(politeness: Politeness) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session that keeps connections, takes no cookies and connects only where it may."""
+    """Return a session that keeps connections, takes no cookies and checks every address."""
     connector = aiohttp.TCPConnector(
         limit=politeness.concurrent,
-        limit_per_host=politeness.per_host,  # redirects come to hosts that nobody queued for
+        limit_per_host=politeness.per_host,  # redirects lead to hosts that have no queue
         ttl_dns_cache=60,
-        socket_factory=open_socket if politeness.allow_private else public_socket,
+        socket_factory=open_socket if politeness.allow_private else open_public_socket,
     )
     session = aiohttp.ClientSession(
         connector=connector,
@@ -81,16 +86,16 @@ async def open_session(politeness: Politeness) -> AsyncIterator[aiohttp.ClientSe
         yield session
 
 
-def bad_url(url: str) -> str | None:
-    """Why a URL cannot be asked for, or ``None``."""
+def find_url_problem(url: str) -> str | None:
+    """Return why a URL cannot be requested, or ``None``."""
     try:
-        _url(url)
+        _parse_url(url)
     except _Failure as failure:
         return failure.reason
     return None
 
 
-def _url(text: str) -> URL:
+def _parse_url(text: str) -> URL:
     if len(text) > _LONGEST_URL:
         raise _Failure("bad-url", f"a URL of {len(text):,} characters")
     try:
@@ -98,11 +103,11 @@ def _url(text: str) -> URL:
         if scheme not in {"http", "https"}:
             what = f"{scheme}: is not downloaded from" if scheme else "it does not begin with http"
             raise _Failure("bad-url", what)
-        text.encode()  # raises for half a surrogate pair
+        text.encode()  # raises for a lone surrogate
         url = URL(text)
         if not url.host:
             raise _Failure("bad-url", "it names no host")
-        _ = url.port  # raises where it is no number
+        _ = url.port  # raises if it is not a number
         url.host.encode("idna" if not url.host.isascii() else "ascii")
     except (ValueError, UnicodeError) as error:
         raise _Failure("bad-url", "it is not a URL") from error
@@ -110,9 +115,9 @@ def _url(text: str) -> URL:
 
 
 async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness) -> Outcome:
-    """Ask for a URL and read the answer; never raises for what a host does.
+    """Request a URL and read the response; never raise for what a host does.
 
-    ``ok`` says that bytes have come, as they are meant to be: what they are, ``judge`` tells.
+    ``ok`` means that all bytes have arrived; whether they are an image, ``check_image`` decides.
     """
     outcome = Outcome(status=OK, url=url)
     try:
@@ -121,7 +126,7 @@ async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness
     except _Failure as failure:
         status, reason, reached = failure.status, failure.reason, failure.reached
     except TimeoutError as error:
-        # aiohttp's own are told apart by their class; the rest is ours, for the whole.
+        # aiohttp's own timeouts have classes of their own; any other is the total limit.
         reached = not isinstance(error, aiohttp.ConnectionTimeoutError)
         silent = reached and isinstance(error, aiohttp.ServerTimeoutError)
         status = "timeout"
@@ -133,12 +138,12 @@ async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness
             else f"no connection in {politeness.connect_s:g} s"
         )
     except aiohttp.ClientConnectorError as error:
-        status, reason, reached = _no_connection(error)
+        status, reason, reached = _describe_no_connection(error)
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError):
         status, reason, reached = "cut-off", "the connection was closed midway", True
     except aiohttp.ClientResponseError:
-        status, reason, reached = "bad-answer", "what answered does not speak HTTP", True
-    except ValueError:  # aiohttp's InvalidURL, and a host that cannot be a name
+        status, reason, reached = "bad-response", "the host does not speak HTTP", True
+    except ValueError:  # aiohttp's InvalidURL, and an impossible host name
         status, reason, reached = "bad-url", "it is not a URL", True
     except aiohttp.ClientError as error:
         status, reached = "cut-off", True
@@ -149,9 +154,9 @@ async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness
     return replace(outcome, status=status, reason=reason, reached=reached)
 
 
-def _no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, str, bool]:
+def _describe_no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, str, bool]:
     cause = error.os_error
-    # The second: a name with several private addresses, whose errors aiohttp has joined.
+    # The second case: a name with several private addresses, whose errors aiohttp joins.
     if isinstance(cause, PrivateAddressError) or "a private address" in str(cause):
         return "private-address", "it leads to a private address", True
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -159,22 +164,22 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, str, bool]
     if isinstance(error, aiohttp.ClientSSLError):
         return "unreachable", "no secure connection (its certificate or TLS)", False
     words = cause.strerror or type(cause).__name__
-    # asyncio's own text holds the address, and strerror is then the whole of it.
+    # asyncio's own text contains the address, and strerror is then all of it.
     return "unreachable", "connection refused" if "refused" in str(cause) else words[:120], False
 
 
 async def _follow(
     session: aiohttp.ClientSession, outcome: Outcome, politeness: Politeness
 ) -> Outcome:
-    url = _url(outcome.url)
+    url = _parse_url(outcome.url)
     seen = {url}
     while True:
-        # A fragment and the user's name are aiohttp's to see to.
+        # aiohttp handles fragments and user names.
         async with session.get(url, allow_redirects=False) as response:
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or not target:
                 return await _read(response, outcome, politeness)
-        url = _target(url, target)
+        url = _resolve_redirect(url, target)
         if url in seen:
             raise _Failure("redirects", "it redirects in a circle")
         if len(seen) > politeness.redirects:
@@ -182,7 +187,7 @@ async def _follow(
         seen.add(url)
 
 
-def _target(url: URL, location: str) -> URL:
+def _resolve_redirect(url: URL, location: str) -> URL:
     try:
         target = url.join(URL(location))
     except ValueError as error:
@@ -203,18 +208,18 @@ async def _read(
         return replace(
             outcome,
             status=f"http-{status}",
-            reason=_printable(response.reason or "") or f"HTTP status {status}",
+            reason=_escape(response.reason or "") or f"HTTP status {status}",
             retry_after=response.headers.get("Retry-After"),
         )
     largest = politeness.max_bytes
     if (response.content_length or 0) > largest:
-        return replace(outcome, status="too-large", reason=_over(largest))
+        return replace(outcome, status="too-large", reason=_describe_limit(largest))
     data = bytearray()
     try:
         async for piece in response.content.iter_chunked(_PIECE):
             data += piece
             if len(data) > largest:
-                return replace(outcome, status="too-large", reason=_over(largest))
+                return replace(outcome, status="too-large", reason=_describe_limit(largest))
     except aiohttp.ClientPayloadError:
         reason = f"the connection was closed after {len(data):,} bytes"
         return replace(outcome, status="cut-off", reason=reason)
@@ -222,17 +227,17 @@ async def _read(
     body = bytes(data)
     if coding not in {"", "identity"} and format_of(body) is None:
         try:
-            body = await asyncio.to_thread(_unpacked, body, coding, largest)
+            body = await asyncio.to_thread(_decompress, body, coding, largest)
         except _Failure as failure:
             return replace(outcome, status=failure.status, reason=failure.reason)
     return replace(outcome, data=body)
 
 
-def _unpacked(data: bytes, coding: str, largest: int) -> bytes:
-    """Return what a host packed though it was asked not to; never more than ``largest`` bytes."""
+def _decompress(data: bytes, coding: str, largest: int) -> bytes:
+    """Decompress data that was compressed against the request, to at most ``largest`` bytes."""
     if coding not in {"gzip", "x-gzip", "deflate"}:
-        raise _Failure("bad-answer", f"packed as {_printable(coding)}, which was not asked for")
-    # 47: gzip or zlib, whichever it is. Some send deflate without zlib's two bytes (-15).
+        raise _Failure("bad-response", f"compressed as {_escape(coding)}, which was not requested")
+    # 47: gzip or zlib. Some hosts send deflate without zlib's two bytes (-15).
     for window in (47, -15) if coding == "deflate" else (47,):
         unpacker = zlib.decompressobj(window)
         try:
@@ -240,17 +245,17 @@ def _unpacked(data: bytes, coding: str, largest: int) -> bytes:
         except zlib.error:
             continue
         if len(unpacked) > largest:
-            raise _Failure("too-large", f"unpacked, {_over(largest)}")
+            raise _Failure("too-large", f"decompressed, {_describe_limit(largest)}")
         if not unpacker.eof:
-            raise _Failure("cut-off", "its packed bytes end too early")
+            raise _Failure("cut-off", "its compressed bytes end too early")
         return unpacked
-    raise _Failure("broken", f"it does not unpack as {coding}")
+    raise _Failure("broken", f"it cannot be decompressed as {coding}")
 
 
-def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
-    """Look at the bytes of an ``ok`` outcome: it stays so if they are a whole image."""
+def check_image(outcome: Outcome, limits: images.Limits) -> Outcome:
+    """Check the bytes of an ``ok`` outcome: it stays ``ok`` if they are a complete image."""
     if not outcome.data:
-        return replace(outcome, status="empty", reason="no bytes came")
+        return replace(outcome, status="empty", reason="no bytes were sent")
     try:
         images.decode(outcome.data, limits=limits, at_least=_AT_LEAST)
     except ImageError as error:
@@ -259,11 +264,11 @@ def judge(outcome: Outcome, limits: images.Limits) -> Outcome:
         if known:
             thing = "a web page" if "HTML" in thing else thing
             reason = f"{thing} instead of an image"
-        return replace(outcome, status=_status(error), reason=reason, data=b"")
+        return replace(outcome, status=_classify_error(error), reason=reason, data=b"")
     return replace(outcome, kind=format_of(outcome.data))
 
 
-def _status(error: ImageError) -> str:
+def _classify_error(error: ImageError) -> str:
     for kind, status in (
         (NotAnImageError, "not-an-image"),
         (ImageTooLargeError, "too-large"),
@@ -274,9 +279,9 @@ def _status(error: ImageError) -> str:
     return "broken"
 
 
-def _over(largest: int) -> str:
+def _describe_limit(largest: int) -> str:
     return f"over the limit of {largest / 1e6:.3g} MB"
 
 
-def _printable(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(char for char in text if char.isprintable())[:120]

@@ -1,4 +1,4 @@
-"""A folder of downloads on the disk: one writer at a time, and whole files only."""
+"""Write to a folder of downloads: one writer at a time, and complete files only."""
 
 import contextlib
 import os
@@ -14,18 +14,18 @@ from lookalike import images
 from lookalike.core.atomic_files import DISK_FULL, replace_file
 from lookalike.errors import DownloadError
 
-__all__ = ["Own", "is_there", "keep", "only_writer", "sweep"]
+__all__ = ["Own", "is_there", "keep", "lock_folder", "remove_partial_files"]
 
 _LOCK = "downloads.lock"
 _PART = ".lookalike-part-"
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it for writing, until the end of the block or of the process.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Create the folder and lock it for writing, until the block or the process ends.
 
-    The lock is SQLite's, on an empty file of its own: it works on every system and goes with the
-    process however that ends. Raise ``DownloadError`` when another process has it.
+    The lock is SQLite's, on an empty file of its own: it works on every system and is released when
+    the process ends, however it ends. Raise ``DownloadError`` if another process holds it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,8 +42,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def sweep(folder: Path) -> int:
-    """Remove half-written files that a killed run left; return how many."""
+def remove_partial_files(folder: Path) -> int:
+    """Remove partial files that a killed run left; return how many."""
     left = list(folder.glob(f"*/{_PART}*"))
     for path in left:
         with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ class Own:
     digest: str | None
 
     def is_untouched(self, folder: Path, data: bytes) -> bool:
-        """Whether nobody has edited it since; one that is only cut off, by ``data``, is not edited.
+        """Return whether nobody has edited the file since; a prefix of ``data`` counts as unedited.
 
         Raise ``OSError``.
         """
@@ -68,11 +68,10 @@ class Own:
 
 
 def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None = None) -> str:
-    """Write a file as a whole; answers its path below ``folder``: ``stem + suffix``.
+    """Write a file completely; return its path below ``folder``: ``stem + suffix``.
 
-    A file that lies there already stays, unless it is the same or its ``own`` as it was written:
-    then the name gets a part of the digest. Raise ``DownloadError`` when the disk is full or may
-    not be written.
+    An existing file stays, unless it is the same or its ``own`` as it was written; then the name
+    gets a part of the digest. Raise ``DownloadError`` if the disk is full or not writable.
     """
     digest = images.digest(data)
     stems = chain((stem,), (f"{stem}-{digest[:length]}" for length in range(12, len(digest))))
@@ -82,7 +81,7 @@ def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None =
             known = own if own is not None and own.path == path and place.is_file() else None
             if place.exists() and not (known and known.is_untouched(folder, data)):
                 if place.is_file() and images.digest(place.read_bytes()) == digest:
-                    return path  # a killed run's, which did not come to say so
+                    return path  # left by a killed run, which could not record it
                 continue
             _write(place, data)
             return path
@@ -99,14 +98,16 @@ def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None =
 
 
 def _write(place: Path, data: bytes) -> None:
-    part = place.with_name(_PART + secrets.token_hex(8))  # a name that ``sweep`` recognises
+    part = place.with_name(
+        _PART + secrets.token_hex(8)
+    )  # a name that ``remove_partial_files`` recognises
     place.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(place, temporary=part) as file:
         file.write(data)
 
 
 def is_there(folder: Path, file: str | None, size: int | None) -> bool:
-    """Return whether a file of the record lies where it should, in its size."""
+    """Return whether a file of the record exists with its recorded size."""
     if file is None:
         return False
     try:

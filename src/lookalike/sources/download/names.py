@@ -1,18 +1,18 @@
-"""What a downloaded image's file is called: safe on every file system, never one for two."""
+"""Name downloaded files: safe on every file system, never one name for two images."""
 
 import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
 
-__all__ = ["UNLABELLED", "candidates", "key_of", "slug", "suffix_of"]
+__all__ = ["UNLABELLED", "key_of", "make_slug", "propose_paths", "suffix_of"]
 
 UNLABELLED = "images"
 
-_LONGEST_LABEL = 80  # bytes of UTF-8; file systems allow 255 for a name
-_LONGEST_ID = 120  # leaves room for a hash, a suffix and the name while it is being written
+_LONGEST_LABEL = 80  # bytes of UTF-8; file systems allow 255 per name
+_LONGEST_ID = 120  # leaves room for a hash, a suffix and the temporary name
 _UNSAFE = re.compile(r'[\\/:*?"<>|\s]+')
-# Windows takes these for devices, whatever the suffix.
+# Windows treats these as devices, whatever the suffix.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)")
 _SUFFIXES = {
     "AVIF": ".avif",
@@ -28,13 +28,14 @@ _SUFFIXES = {
 
 
 def suffix_of(kind: str) -> str:
-    """Return the suffix for a format as ``formats.format_of`` calls it."""
+    """Return the suffix for a format name of ``formats.format_of``."""
     return _SUFFIXES[kind]
 
 
-def slug(text: str, longest: int = _LONGEST_ID) -> str:
-    """``text`` as one name of at most ``longest`` bytes: NFC, no separators, no control
-    characters, no dot at either end, no name of a device. Empty if nothing is left of it.
+def make_slug(text: str, longest: int = _LONGEST_ID) -> str:
+    """Return ``text`` as one file name of at most ``longest`` bytes; empty if nothing is left.
+
+    NFC, without separators, control characters, dots at either end, or names of devices.
     """
     text = unicodedata.normalize("NFC", text)
     text = "".join(char if char.isprintable() or char.isspace() else "-" for char in text)
@@ -44,12 +45,14 @@ def slug(text: str, longest: int = _LONGEST_ID) -> str:
     return f"_{text}" if _RESERVED.match(text) else text
 
 
-def candidates(label: str | None, one: str) -> Iterator[str]:
-    """Paths without a suffix for the image of an id, best first: ``label/id``, then with more
-    and more of the id's hash. An endless supply of which one is free.
+def propose_paths(label: str | None, one: str) -> Iterator[str]:
+    """Yield paths without a suffix for the image of an id, best first.
+
+    First ``label/id``, then with more and more of the id's hash; an endless supply, so that one is
+    free.
     """
-    folder = slug(label, _LONGEST_LABEL) if label else ""
-    name = slug(one)
+    folder = make_slug(label, _LONGEST_LABEL) if label else ""
+    name = make_slug(one)
     folder = folder or UNLABELLED
     if name:
         yield f"{folder}/{name}"
@@ -61,5 +64,5 @@ def candidates(label: str | None, one: str) -> Iterator[str]:
 
 
 def key_of(path: str) -> str:
-    """Return the same for two paths (without suffix) that some file system takes for one."""
+    """Return the same key for two paths (without suffix) that some file system treats as one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", path).casefold())

@@ -1,4 +1,4 @@
-"""What has been asked for and what came of it: ``downloads.sqlite`` beside the images."""
+"""The record of requested images and their outcomes: ``downloads.sqlite`` beside the images."""
 
 import json
 import sqlite3
@@ -19,9 +19,9 @@ NAME = "downloads.sqlite"
 _APPLICATION_ID = 0x6C6B646C  # "lkdl"
 _VERSION = 1
 _BUSY_TIMEOUT_S = 30.0
-_MOST_IDS = 500  # in one question; SQLite allows 999 at the least
+_MOST_IDS = 500  # parameters per query; SQLite allows at least 999
 
-# place: the file without its suffix, equal for files that some file system takes for one.
+# place: the file without its suffix, equal for files that some file system treats as one.
 _SCHEMA = """
 CREATE TABLE downloads (
     id TEXT PRIMARY KEY, urls TEXT NOT NULL, url TEXT NOT NULL, file TEXT, place TEXT,
@@ -40,9 +40,11 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An entry's state. ``file`` (below the folder, ``/``-separated), ``kind``, ``bytes`` and
-    ``digest`` (SHA-256 in hex) are there if ``status`` is ``ok``. ``url`` is the one used last,
-    ``attempts`` counts requests for all of them, ``tried_at`` is seconds since 1970.
+    """The state of an entry.
+
+    ``file`` (below the folder, ``/``-separated), ``kind``, ``bytes`` and ``digest`` (SHA-256 in
+    hex) are set if ``status`` is ``ok``. ``url`` is the one used last, ``attempts`` counts the
+    requests for all URLs, ``tried_at`` is in seconds since 1970.
     """
 
     id: str
@@ -65,8 +67,8 @@ class Row:
 class DownloadRecord:
     """The record of a folder of downloads; one process writes, any number may read.
 
-    Writes gather in a transaction until ``flush``; this object sees them at once.
-    All methods raise ``DownloadError`` for a database that cannot be used.
+    Writes are collected in a transaction until ``flush``; this object sees them at once. All
+    methods raise ``DownloadError`` for a database that cannot be used.
     """
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
@@ -75,10 +77,10 @@ class DownloadRecord:
             raise DownloadError(
                 f"{folder} holds no {NAME}; `lookalike download` makes such a folder"
             )
-        with self._translated():
+        with self._translate_errors():
             self._db = _connect(self.path, create=create)
         try:
-            with self._translated():
+            with self._translate_errors():
                 self._check(create=create)
         except BaseException:
             self._db.close()
@@ -107,9 +109,9 @@ class DownloadRecord:
             raise DownloadError(f"{self.path} was written by a newer lookalike; update this one")
 
     def known(self, ids: Sequence[str]) -> dict[str, Row]:
-        """Return the rows of these ids, those that there are."""
+        """Return the rows of these ids that exist."""
         rows: dict[str, Row] = {}
-        with self._translated():
+        with self._translate_errors():
             for start in range(0, len(ids), _MOST_IDS):
                 some = ids[start : start + _MOST_IDS]
                 marks = ",".join("?" * len(some))
@@ -117,12 +119,12 @@ class DownloadRecord:
                     f"SELECT {_COLUMNS} FROM downloads WHERE id IN ({marks})",  # noqa: S608 - marks only
                     some,
                 )
-                rows.update((values[0], _row(values)) for values in found)
+                rows.update((values[0], _read_row(values)) for values in found)
         return rows
 
     def owner(self, place: str) -> str | None:
-        """Return the id whose file has this place (``names.key_of``), if one has."""
-        with self._translated():
+        """Return the id whose file has this place (``names.key_of``), or ``None``."""
+        with self._translate_errors():
             found = self._db.execute("SELECT id FROM downloads WHERE place = ?", (place,))
             row = found.fetchone()
         return None if row is None else str(row[0])
@@ -131,12 +133,12 @@ class DownloadRecord:
         """Insert or replace a row."""
         values = (
             row.id,
-            _packed(row.urls),
+            _pack(row.urls),
             row.url,
             row.file,
             row.label,
             row.group,
-            _packed(row.metadata),
+            _pack(row.metadata),
             row.status,
             row.reason,
             row.kind,
@@ -148,7 +150,7 @@ class DownloadRecord:
             None if row.file is None else key_of(str(PurePosixPath(row.file).with_suffix(""))),
         )
         marks = ",".join("?" * len(values))
-        with self._translated():
+        with self._translate_errors():
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
@@ -157,24 +159,24 @@ class DownloadRecord:
             )
 
     def flush(self) -> None:
-        """Commit what was put."""
-        with self._translated():
+        """Commit pending writes."""
+        with self._translate_errors():
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
     def rows(self, *, ok: bool) -> Iterator[Row]:
-        """Rows that are ``ok``, or all others, in the order of their ids. Memory stays flat."""
+        """Yield the rows that are ``ok``, or all others, by ascending id. Memory stays flat."""
         sign = "=" if ok else "!="
-        with self._translated():
+        with self._translate_errors():
             found = self._db.execute(
                 f"SELECT {_COLUMNS} FROM downloads WHERE status {sign} 'ok' ORDER BY id"  # noqa: S608 - a sign
             )
             for values in found:
-                yield _row(values)
+                yield _read_row(values)
 
     def counts(self) -> dict[str, int]:
-        """Status → rows, the most frequent first."""
-        with self._translated():
+        """Return status → number of rows, the most frequent first."""
+        with self._translate_errors():
             return dict(
                 self._db.execute(
                     "SELECT status, count(*) FROM downloads GROUP BY status ORDER BY 2 DESC, 1"
@@ -195,15 +197,15 @@ class DownloadRecord:
         self.close()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            raise DownloadError(f"{self.path} {_harm(code, error)}") from error
+            raise DownloadError(f"{self.path} {_describe_error(code, error)}") from error
 
 
-def _harm(code: int, error: sqlite3.Error) -> str:
+def _describe_error(code: int, error: sqlite3.Error) -> str:
     if code == sqlite3.SQLITE_FULL:
         return "cannot be written: no room is left on the disk; what was downloaded stays"
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -217,7 +219,7 @@ def _harm(code: int, error: sqlite3.Error) -> str:
 
 
 def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    def opened(mode: str) -> sqlite3.Connection:
+    def open_with(mode: str) -> sqlite3.Connection:
         db = sqlite3.connect(
             f"{path.resolve().as_uri()}?{mode}",
             uri=True,
@@ -234,10 +236,10 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
 
     if not create:
         with suppress(sqlite3.OperationalError):
-            return opened("mode=ro")
-        # Where nobody may write, WAL's own files cannot be made: read it as one that stays.
-        return opened("mode=ro&immutable=1")
-    db = opened("mode=rwc")
+            return open_with("mode=ro")
+        # In a read-only folder, WAL's files cannot be created: open the database as immutable.
+        return open_with("mode=ro&immutable=1")
+    db = open_with("mode=rwc")
     try:
         ours = db.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
         if ours or not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -249,13 +251,13 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
     return db
 
 
-def _packed(value: object) -> str:
+def _pack(value: object) -> str:
     if isinstance(value, Mapping):
         value = dict(value)
-    return json.dumps(value, separators=(",", ":"))  # ASCII: even half a surrogate pair can go in
+    return json.dumps(value, separators=(",", ":"))  # ASCII: even a lone surrogate can be stored
 
 
-def _row(values: tuple[Any, ...]) -> Row:
+def _read_row(values: tuple[Any, ...]) -> Row:
     (one, urls, url, file, label, group, metadata, *rest) = values
     status, reason, kind, size, digest, http_status, attempts, tried_at = rest
     return Row(

@@ -1,4 +1,4 @@
-"""What a download did."""
+"""The report of a download."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ __all__ = ["DownloadReport"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadReport:
-    """What a download did, counted as it happened.
+    """What a download did.
 
-    ``already`` files existed; of these, ``updated`` were given another label, group or metadata.
-    ``failed`` is status → entries of this run; ``failed_before`` were not tried again. ``local``
-    need no download. ``skipped`` counts lines that are no entries; ``skips`` holds the first
-    thousand with their reasons. ``bytes`` is the size of the downloaded files. ``interrupted``: the
-    next run continues.
+    ``already`` files existed; ``updated`` of them got another label, group or metadata. ``failed``
+    is status → entries of this run; ``failed_before`` were not tried again. ``local`` entries need
+    no download. ``skipped`` counts lines that are not entries; ``skips`` holds the first thousand
+    with their reasons. ``bytes`` is the size of the downloaded files. ``interrupted``: the next run
+    continues.
     """
 
     downloaded: int = 0

@@ -1,8 +1,8 @@
-"""Entries with URLs → files in a folder, and a record of what came of each.
+"""Download entries with URLs to files, and record the outcome of each.
 
-    entries → (known? pass over) → waiting, host by host → fetch → judge → keep → record
+    entries → (known? skip) → wait, per host → fetch → check the image → write → record
 
-Requests run in one event loop; what costs time (decoding, hashing, writing) runs on threads.
+Requests run in one event loop; expensive work (decoding, hashing, writing) runs on threads.
 """
 
 import asyncio
@@ -33,18 +33,25 @@ from lookalike.sources.download.entries import (
     select_entries,
     update_row,
 )
-from lookalike.sources.download.fetch import OK, Outcome, bad_url, fetch, judge, open_session
-from lookalike.sources.download.keep import Own, is_there, keep, only_writer, sweep
-from lookalike.sources.download.politeness import Politeness, delay, worth_another_try
+from lookalike.sources.download.fetch import (
+    OK,
+    Outcome,
+    check_image,
+    fetch,
+    find_url_problem,
+    open_session,
+)
+from lookalike.sources.download.keep import Own, is_there, keep, lock_folder, remove_partial_files
+from lookalike.sources.download.politeness import Politeness, compute_delay, is_temporary
 from lookalike.sources.download.record import DownloadRecord, Row
 from lookalike.sources.download.report import DownloadReport
 from lookalike.sources.download.waiting import Waiting
 
 __all__ = ["download"]
 
-_READ_AHEAD = 2000  # entries that wait: enough that a slow host among others holds up nobody
+_READ_AHEAD = 2000  # waiting entries: enough that a slow host does not delay the others
 _MOST_SKIPS = 1000  # that a report lists
-_TICK_S = 0.1  # between two looks at the wish to stop; and two commits
+_TICK_S = 0.1  # between two checks of ``stop``; and two commits
 _PROGRESS_S = 0.2
 
 
@@ -60,21 +67,21 @@ def download(
     progress: Callable[[DownloadReport], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> DownloadReport:
-    """Fetch the images of entries into ``to`` and record what came of each.
+    """Fetch the images of entries into ``to`` and record the outcome of each.
 
-    ``labels`` takes only entries with one of these labels; ``limit`` the first so many of each
-    label, or of all if no labels are named. What is there already, in its size, is not requested
-    again; failures are with ``retry``, or when the catalogue gives other URLs. ``stop`` is asked
-    ten times a second. Nothing that lies in ``to`` is ever removed.
+    ``labels`` selects entries with one of these labels; ``limit`` the first so many of each label,
+    or of all if no labels are given. Files that exist with their recorded size are not requested
+    again; failures are requested again with ``retry``, or when the catalogue gives other URLs.
+    ``stop`` is called ten times a second. Existing files in ``to`` are never removed.
 
-    Memory stays flat whatever the number of entries. Raise ``DownloadError`` when ``to`` cannot
-    be written (what was done stays), and what ``entries`` raises. Not to be called where an event
-    loop runs.
+    Memory stays flat for any number of entries. Raise ``DownloadError`` if ``to`` cannot be written
+    (what was downloaded stays), and what ``entries`` raises. Must not be called while an event loop
+    is running.
     """
     if limit is not None and limit < 1:
         raise ValueError("a limit must be at least 1")
-    with only_writer(to):
-        sweep(to)
+    with lock_folder(to):
+        remove_partial_files(to)
         with (
             DownloadRecord(to, create=True) as record,
             ThreadPoolExecutor(usable_cores(), "download") as pool,
@@ -82,21 +89,21 @@ def download(
         ):
             chosen = select_entries(entries, labels, limit)
             run = _Run(to, record, pool, reader, politeness=politeness, limits=limits, retry=retry)
-            asyncio.run(run.go(chosen, progress, stop))
+            asyncio.run(run.run(chosen, progress, stop))
             return run.report()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Job:
-    """An entry on its way. ``key`` is its claim on a place; ``stem`` the path without suffix."""
+    """An entry to download. ``key`` is its claim on a place; ``stem`` the path without suffix."""
 
     entry: Entry
     urls: tuple[str, ...]
     stem: str
     key: str
-    own: str | None = None  # its file in the record, that may be replaced
-    digest: str | None = None  # of that file, as it was written
-    at: int = 0  # which URL
+    own: str | None = None  # its file in the record, which may be replaced
+    digest: str | None = None  # digest of that file, as it was written
+    at: int = 0  # index of the URL
     attempt: int = 0  # for this URL
     requests: int = 0
 
@@ -128,7 +135,7 @@ class _Run:
         self._active: dict[str, _Job] = {}  # by id
         self._claims: dict[str, str] = {}  # key of a place → id
         self._tasks: set[asyncio.Task[None]] = set()
-        self._storing: set[asyncio.Task[Any]] = set()  # a stop lets these come to their end
+        self._storing: set[asyncio.Task[Any]] = set()  # these finish even after a stop
         self._wake = asyncio.Event()
         self._fault: BaseException | None = None
         self._began = self._flushed = self._shown = time.monotonic()
@@ -157,7 +164,7 @@ class _Run:
 
     # --- the loop ------------------------------------------------------------------------------
 
-    async def go(
+    async def run(
         self,
         entries: Iterator[Entry | Skipped | None],
         progress: Callable[[DownloadReport], None] | None,
@@ -165,7 +172,7 @@ class _Run:
     ) -> None:
         async with open_session(self._politeness) as session:
             try:
-                await self._all(session, entries, progress, stop)
+                await self._process_all(session, entries, progress, stop)
             finally:
                 for task in self._tasks - self._storing:
                     task.cancel()
@@ -175,7 +182,7 @@ class _Run:
         if progress is not None:
             progress(self.report())
 
-    async def _all(
+    async def _process_all(
         self,
         session: aiohttp.ClientSession,
         entries: Iterator[Entry | Skipped | None],
@@ -189,9 +196,9 @@ class _Run:
             room = len(self._waiting) <= _READ_AHEAD - CHUNK
             if self._more and not self._reading and room:
                 self._reading = True
-                self._task(self._take(entries))
+                self._start_task(self._take(entries))
             while (job := self._waiting.start(time.monotonic())) is not None:
-                self._task(self._one(session, job))
+                self._start_task(self._request(session, job))
             if not self._more and not self._waiting and not self._tasks:
                 return
             wait = self._waiting.wait(time.monotonic())
@@ -199,9 +206,9 @@ class _Run:
                 async with asyncio.timeout(_TICK_S if wait is None else min(wait, _TICK_S)):
                     await self._wake.wait()
             self._wake.clear()
-            self._tick(progress)
+            self._run_ticks(progress)
 
-    def _tick(self, progress: Callable[[DownloadReport], None] | None) -> None:
+    def _run_ticks(self, progress: Callable[[DownloadReport], None] | None) -> None:
         now = time.monotonic()
         if now - self._flushed >= _TICK_S:
             self._flushed = now
@@ -210,12 +217,12 @@ class _Run:
             self._shown = now
             progress(self.report())
 
-    def _task(self, work: Coroutine[None, None, None]) -> None:
+    def _start_task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_end)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._storing.discard(task)
         self._wake.set()
@@ -225,7 +232,7 @@ class _Run:
     # --- from the catalogue --------------------------------------------------------------------
 
     async def _take(self, entries: Iterator[Entry | Skipped | None]) -> None:
-        """Read on in the catalogue and queue what is to be requested."""
+        """Read more of the catalogue and queue what is to be requested."""
         loop = asyncio.get_running_loop()
         chunk, self._more = await loop.run_in_executor(self._reader, read_chunk, entries)
         wanted = (one for one in chunk if isinstance(one, Entry))
@@ -244,7 +251,7 @@ class _Run:
             elif reason := find_problem(one):
                 self._skip(Skipped(path=one.line or one.id, reason=reason))
             elif one.id in self._active:
-                reason = f"id {one.id!r} again; its words are taken, its URLs are not"
+                reason = f"id {one.id!r} appears again; its fields are used, its URLs are not"
                 self._skip(Skipped(path=one.line or one.id, reason=reason))
                 job = self._active[one.id]
                 job.entry = merge_entries(job.entry, one)
@@ -269,7 +276,7 @@ class _Run:
         elif row is not None and row.urls == urls and not self._retry:
             self._counts["failed before"] += 1
             return
-        if row is not None:  # what an earlier catalogue said holds where this one says nothing
+        if row is not None:  # fields that this catalogue does not give keep their earlier values
             entry = merge_entries(make_entry(row), entry)
         stem, key = self._claim(entry)
         own, digest = (None, None) if row is None else (row.file, row.digest)
@@ -278,8 +285,8 @@ class _Run:
         self._queue(job)
 
     def _claim(self, entry: Entry) -> tuple[str, str]:
-        """A place (path without suffix, and its key) that no other id has."""
-        for stem in names.candidates(entry.label, entry.id):
+        """Return a place (path without suffix, and its key) that no other id has."""
+        for stem in names.propose_paths(entry.label, entry.id):
             key = names.key_of(stem)
             if (self._claims.get(key) or self._record.owner(key)) in {None, entry.id}:
                 self._claims[key] = entry.id
@@ -287,24 +294,24 @@ class _Run:
         raise DownloadError(f"there is no name left for {entry.id}")
 
     def _queue(self, job: _Job, failed: Outcome | None = None) -> None:
-        """Have the job's next URL requested that can be; settle it if there is none.
+        """Queue the job's next usable URL; settle the job if there is none.
 
-        ``failed`` is what came of the one before.
+        ``failed`` is the outcome of the previous URL.
         """
         while job.at < len(job.urls):
-            reason = bad_url(job.urls[job.at])
+            reason = find_url_problem(job.urls[job.at])
             if reason is not None:
                 failed = Outcome(status="bad-url", url=job.urls[job.at], reason=reason)
             elif self._waiting.add(job, job.host, now=time.monotonic()):
                 return
             else:
-                failed = _given_up(job)
+                failed = _describe_given_up(job)
             job.at += 1
         self._settle(job, failed or Outcome(status="bad-url", url="", reason="it has no URL"))
 
     # --- one request ---------------------------------------------------------------------------
 
-    async def _one(self, session: aiohttp.ClientSession, job: _Job) -> None:
+    async def _request(self, session: aiohttp.ClientSession, job: _Job) -> None:
         job.attempt += 1
         job.requests += 1
         host = job.host
@@ -316,15 +323,15 @@ class _Run:
                 self._storing.add(task)
             outcome, row = await loop.run_in_executor(self._pool, self._store, outcome, job)
         wait: float | None = None
-        if worth_another_try(outcome.status) and job.attempt < self._politeness.attempts:
-            wait = delay(
+        if is_temporary(outcome.status) and job.attempt < self._politeness.attempts:
+            wait = compute_delay(
                 job.attempt,
                 outcome.retry_after,
                 politeness=self._politeness,
                 now=time.time(),
                 chance=random.random(),  # noqa: S311 - spreads requests, keeps no secret
             )
-        # Who says when to come back means all of us.
+        # A requested wait applies to all requests to the host.
         pause = wait if outcome.retry_after and wait is not None else 0.0
         now = time.monotonic()
         given_up = self._waiting.end(host, now=now, reached=outcome.reached, pause=pause)
@@ -333,7 +340,7 @@ class _Run:
         elif wait is None or not self._waiting.add(job, host, now=now, wait=wait):
             self._next_url(job, outcome)
         for other in given_up:
-            self._next_url(other, _given_up(other))
+            self._next_url(other, _describe_given_up(other))
 
     def _next_url(self, job: _Job, failed: Outcome) -> None:
         job.at += 1
@@ -341,8 +348,8 @@ class _Run:
         self._queue(job, failed)
 
     def _store(self, outcome: Outcome, job: _Job) -> tuple[Outcome, Row | None]:
-        """On a thread: the image into its place, if it is one."""
-        outcome = judge(outcome, self._limits)
+        """Write the image to its place, if it is one. Runs on a thread."""
+        outcome = check_image(outcome, self._limits)
         if outcome.kind is None:
             return outcome, None
         suffix = names.suffix_of(outcome.kind)
@@ -374,7 +381,7 @@ class _Run:
             self._counts["bytes"] += row.bytes or 0
         row = replace(
             update_row(row, job.entry),
-            url=row.url.encode("utf-8", "replace").decode(),  # a bad one may hold anything
+            url=row.url.encode("utf-8", "replace").decode(),  # an invalid URL may contain anything
             http_status=outcome.http_status,
             attempts=job.requests,
             tried_at=time.time(),
@@ -384,6 +391,6 @@ class _Run:
         self._claims.pop(job.key, None)
 
 
-def _given_up(job: _Job) -> Outcome:
-    reason = "its host could not be reached time and again, and was given up"
+def _describe_given_up(job: _Job) -> Outcome:
+    reason = "its host could not be reached repeatedly and was given up"
     return Outcome(status="unreachable", url=job.urls[job.at], reason=reason, reached=False)

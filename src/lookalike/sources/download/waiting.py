@@ -1,4 +1,4 @@
-"""What waits to be requested, host by host: who is next, and when. Touches no network, no clock."""
+"""Schedule requests host by host: which is next, and when. Uses no network and no clock."""
 
 import heapq
 import itertools
@@ -21,13 +21,13 @@ class _Host(Generic[_Job]):
         self.jobs: deque[_Job] = deque()
         self.running = 0
         self.free_at = 0.0  # the next request may begin
-        self.failures = 0  # connections that failed in a row
+        self.failures = 0  # consecutive failed connections
         self.dead = False
-        self.listed = False  # has its place among those that are ready
+        self.listed = False  # is in the queue of ready hosts
 
 
 class Waiting(Generic[_Job]):
-    """Jobs by host. Hosts take turns, so that one with many jobs does not hold up the others.
+    """Jobs by host. Hosts take turns, so that one with many jobs does not delay the others.
 
     All times are seconds of one clock that the caller reads.
     """
@@ -43,11 +43,11 @@ class Waiting(Generic[_Job]):
         self.running = 0
 
     def __len__(self) -> int:
-        """Jobs that wait or run."""
+        """Return the number of jobs that wait or run."""
         return self._queued + self.running
 
     def add(self, job: _Job, host: str, *, now: float, wait: float = 0.0) -> bool:
-        """Take a job, to be begun after ``wait``; ``False`` if its host has been given up."""
+        """Add a job to start after ``wait`` seconds; ``False`` if its host has been given up."""
         place = self._host(host, now)
         if place.dead:
             return False
@@ -60,7 +60,7 @@ class Waiting(Generic[_Job]):
         return True
 
     def start(self, now: float) -> _Job | None:
-        """Return the next job that may begin now, which counts as running until ``end``."""
+        """Return the next job that may start now; it counts as running until ``end``."""
         while self._later and self._later[0][0] <= now:
             _, _, host, job = heapq.heappop(self._later)
             place = self._host(host, now)
@@ -73,7 +73,7 @@ class Waiting(Generic[_Job]):
             place.listed = False
             if not place.jobs:
                 continue  # it was given up
-            if place.free_at > now:  # it asked for a pause since
+            if place.free_at > now:  # it has asked for a pause since
                 self._list(place, now)
                 continue
             job = place.jobs.popleft()
@@ -86,16 +86,19 @@ class Waiting(Generic[_Job]):
         return None
 
     def wait(self, now: float) -> float | None:
-        """Seconds until another job may begin; ``None`` if one must end, or be added, first."""
+        """Return the seconds until another job may start; ``None`` if one must end or be added
+        first.
+        """
         times = [self._later[0][0]] if self._later else []
         if self._ready and self.running < self._politeness.concurrent:
             times.append(self._ready[0][0])
         return max(min(times) - now, 0.0) if times else None
 
     def end(self, host: str, *, now: float, reached: bool, pause: float = 0.0) -> list[_Job]:
-        """A job of this host has ended. ``pause``: seconds that the host wants to be left alone.
+        """Note that a job of this host has ended; ``pause`` is how many seconds the host asked to
+        wait.
 
-        Return the host's waiting jobs when this was one failed connection too many.
+        Return the host's waiting jobs if it is given up because of this failed connection.
         """
         place = self._hosts[host]
         self.running -= 1
@@ -130,7 +133,7 @@ class Waiting(Generic[_Job]):
         return place
 
     def _forget(self, now: float) -> None:
-        """Let go of hosts of which nothing need be remembered."""
+        """Forget hosts that have no state left."""
         delayed = {one[2] for one in self._later}
         self._hosts = {
             name: place
