@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import exit_codes
-from lookalike.cli.output import counted, plain, print_json, print_table, size_text
+from lookalike.cli.output import plain, print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import encoder_of, named_encoder
+from lookalike.core.plurals import count_noun
 from lookalike.output.result_files import document
 
 if TYPE_CHECKING:
@@ -78,11 +79,11 @@ def run_comparison(
 
 
 def _description(found: "EncoderComparison", by: str) -> str:
-    text = f"{counted(found.images, 'image')} of the collection, compared by {plain(by)}"
+    text = f"{count_noun(found.images, 'image')} of the collection, compared by {plain(by)}"
     if found.without_file:
-        text += f"; {counted(found.without_file, 'item')} left out (no file to encode)"
+        text += f"; {count_noun(found.without_file, 'item')} left out (no file to encode)"
     if found.skipped:
-        text += f"; {counted(len(found.skipped), 'image')} could not be used"
+        text += f"; {count_noun(len(found.skipped), 'image')} could not be used"
     return text
 
 

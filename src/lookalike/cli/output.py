@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from lookalike.core.plurals import count_noun
 from lookalike.core.records import Leftover, Note
 from lookalike.output.json_documents import notes_json
 
 __all__ = [
+    "counted",
     "leftover_text",
     "lines",
     "plain",
@@ -20,6 +22,9 @@ __all__ = [
     "size_text",
     "stdout",
 ]
+
+
+counted = count_noun
 
 
 class _Stdout:
