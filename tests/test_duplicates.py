@@ -21,7 +21,7 @@ from lookalike.analysis.duplicates import (
     act,
     find,
     find_duplicates_of,
-    finding,
+    near_search,
 )
 from lookalike.analysis.duplicates.candidates import alike_by_hash, alike_by_vector, united
 from lookalike.analysis.duplicates.comparing import compare
@@ -272,7 +272,7 @@ def test_collections_too_large_to_compare_whole_are_searched(
     shop: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = find(shop).groups
-    monkeypatch.setattr(finding, "EXACT_FLOATS", 0)
+    monkeypatch.setattr(near_search, "EXACT_FLOATS", 0)
     assert find(shop).groups == plain
 
 

@@ -1,6 +1,5 @@
 """``lookalike duplicates``."""
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,15 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from lookalike.analysis.duplicates import KeepRule, act, find, find_duplicates_of, undo
+from lookalike.cli.duplicate_results import (
+    duplicate_json,
+    duplicates_json,
+    kind_text,
+    print_duplicates,
+    print_undone,
+    size_text,
+    summary,
+)
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, json_option, opened, where_option
 from lookalike.cli.output import plain, print_json, print_notes, print_table
@@ -16,18 +24,17 @@ from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.config import settings
 from lookalike.core.plurals import count_noun
 from lookalike.core.progress import Progress
-from lookalike.core.records import Json
 from lookalike.errors import ImageError
-from lookalike.output.json_documents import error_json, item_json, notes_json
+from lookalike.output.json_documents import error_json, notes_json
 from lookalike.output.result_files import write_duplicates
 from lookalike.sources.scan import TRASH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lookalike.analysis.duplicates import Duplicate, DuplicateOutcome, DuplicateReport
+    from lookalike.analysis.duplicates import DuplicateOutcome, DuplicateReport
     from lookalike.collection import Collection
-    from lookalike.core.records import Item
+    from lookalike.core.records import Json
 
 __all__ = ["duplicates_command"]
 
@@ -37,7 +44,7 @@ _ACTING = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Act:
+class _Removal:
     """What to do with the duplicates besides reporting them."""
 
     move_to: Path | None
@@ -155,7 +162,7 @@ def duplicates_command(
       lookalike duplicates --undo ../duplicates/moved.jsonl
       lookalike duplicates new.jpg && echo "already indexed"
     """
-    todo = _Act(**acting)  # type: ignore[arg-type] # as click has read them
+    todo = _Removal(**acting)  # type: ignore[arg-type] # as click has read them
     todo.check()
     if max_difference is None:
         max_difference = _ACTING if todo.wanted else 1.0
@@ -163,7 +170,7 @@ def duplicates_command(
     if todo.undo is not None:
         if images or report is not None or where is not None or exact_only or marked:
             raise click.UsageError("--undo can only be combined with -c, --dry-run and --json")
-        ctx.exit(_undone(collection, todo.undo, dry_run=todo.dry_run, as_json=as_json))
+        ctx.exit(_undo(collection, todo.undo, dry_run=todo.dry_run, as_json=as_json))
     if images:
         if todo.wanted or report is not None or where is not None or exact_only:
             raise click.UsageError("images can only be combined with -c, --marked and --json")
@@ -184,7 +191,7 @@ def duplicates_command(
             stop=stop,
         )
         meters.end()
-        acted = _shown(shop, found, todo, stop, report=report, as_json=as_json, where=where)
+        acted = _report(shop, found, todo, stop, report=report, as_json=as_json, where=where)
     if found.interrupted or stop.asked:
         click.echo("interrupted; the work so far is kept for the next run", err=True)
         ctx.exit(130)
@@ -195,10 +202,10 @@ def duplicates_command(
         ctx.exit(1)
 
 
-def _shown(
+def _report(
     shop: "Collection",
     found: "DuplicateReport",
-    todo: _Act,
+    todo: _Removal,
     stop: "Callable[[], bool]",
     *,
     report: Path | None,
@@ -211,14 +218,14 @@ def _shown(
         click.echo(f"wrote {plain(str(report))}", err=True)
     acted: list[DuplicateOutcome] | None = None
     if todo.wanted and not found.interrupted:
-        acted = _acted(shop, found, todo, stop)
+        acted = _remove(shop, found, todo, stop)
     notes = () if found.items else shop.notes(where)
     if as_json:
-        document = _document(shop, found, acted, dry_run=todo.dry_run)
+        document = duplicates_json(shop, found, acted, dry_run=todo.dry_run)
         print_json({**document, "notes": notes_json(notes)})
     else:
-        _print(found, acted)
-        click.echo(_summary(found, acted, dry_run=todo.dry_run), err=True)
+        print_duplicates(found, acted)
+        click.echo(summary(found, acted, dry_run=todo.dry_run), err=True)
         print_notes(notes)
     return acted or []
 
@@ -239,11 +246,11 @@ class _Meters:
 
     def end(self) -> None:
         if self._meter is not None:
-            self._meter.__exit__()
+            self._meter.stop()
 
 
-def _acted(
-    shop: "Collection", found: "DuplicateReport", todo: _Act, stop: "Callable[[], bool]"
+def _remove(
+    shop: "Collection", found: "DuplicateReport", todo: _Removal, stop: "Callable[[], bool]"
 ) -> "list[DuplicateOutcome]":
     if todo.delete and not todo.dry_run and not todo.yes and found.copies:
         how = "Delete for good" if todo.permanently else f"Move to {TRASH}:"
@@ -266,154 +273,12 @@ def _acted(
     )
 
 
-def _undone(collection: str | None, record: Path, *, dry_run: bool, as_json: bool) -> int:
+def _undo(collection: str | None, record: Path, *, dry_run: bool, as_json: bool) -> int:
     """Put files back. Return the exit code."""
     with opened(collection) as shop:
         outcomes = list(undo(shop, record, dry_run=dry_run))
-    _print_undone(outcomes, as_json=as_json, dry_run=dry_run)
+    print_undone(outcomes, as_json=as_json, dry_run=dry_run)
     return int(any(one.done == "left" for one in outcomes))
-
-
-def _print_undone(outcomes: "Sequence[DuplicateOutcome]", *, as_json: bool, dry_run: bool) -> None:
-    counts = {what: sum(one.done == what for one in outcomes) for what in ("restored", "left")}
-    if as_json:
-        files: list[Json] = [
-            {
-                "id": one.item.id,
-                "done": one.done,
-                "path": str(one.target),
-                "from": None if one.path is None else str(one.path),
-                "reason": one.reason or None,
-            }
-            for one in outcomes
-        ]
-        print_json({"dry_run": dry_run, **counts, "files": files})
-    elif outcomes:
-        rows = [(one.done, plain(str(one.target)), plain(one.reason)) for one in outcomes]
-        print_table(("done", "file", ""), rows)
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    dry = "dry run, nothing changed: " if dry_run else ""
-    click.echo(f"{dry}{said or 'nothing to restore'}", err=True)
-
-
-def _print(found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | None") -> None:
-    done = {one.item.id: one for one in outcomes or ()}
-    rows: list[list[object]] = []
-    for number, group in enumerate(found.groups, 1):
-        rows.append([number, "kept", "", plain(group.kept.id), _size(group.kept), ""])
-        for duplicate in group.duplicates:
-            one = done.get(duplicate.item.id)
-            what = (
-                duplicate.reason
-                if one is None
-                else f"{one.done} {one.target or one.reason}".strip()
-            )
-            rows.append(
-                [
-                    number,
-                    _kind(duplicate),
-                    duplicate.turn,
-                    plain(duplicate.item.id),
-                    _size(duplicate.item),
-                    plain(what),
-                ]
-            )
-    if rows:
-        print_table(("#", "duplicate", "rotation", "image", "size", ""), rows)
-
-
-def _kind(duplicate: "Duplicate") -> str:
-    return "exact" if duplicate.exact else f"near, difference {duplicate.difference:.2f}"
-
-
-def _size(item: "Item") -> str:
-    return f"{item.width} x {item.height}"
-
-
-def _summary(
-    found: "DuplicateReport", outcomes: "Sequence[DuplicateOutcome] | None", *, dry_run: bool
-) -> str:
-    exact = sum(duplicate.exact for group in found.groups for duplicate in group.duplicates)
-    text = (
-        f"{count_noun(found.items, 'item')}, {count_noun(len(found.groups), 'group')}: "
-        f"{count_noun(exact, 'exact duplicate')}, {found.copies - exact:,} near, "
-        f"in {found.seconds:.1f} s"
-    )
-    if found.unread:
-        text += (
-            f"; {count_noun(len(found.unread), 'image')} could not be read "
-            f"({plain(found.unread[0].path)}: {found.unread[0].reason})"
-        )
-    unsure = sum(not duplicate.sure for group in found.groups for duplicate in group.duplicates)
-    if unsure:
-        text += f"; {unsure:,} not certain enough to be moved or deleted"
-    if outcomes is not None:
-        counts = {what: sum(one.done == what for one in outcomes) for what in _DONE}
-        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        text += f"\n{'dry run, nothing changed: ' if dry_run else ''}{said or 'nothing to do'}"
-        record = _record(outcomes)
-        if record is not None and not dry_run:
-            text += f"\nto undo: lookalike duplicates --undo {shlex.quote(plain(str(record)))}"
-    return text
-
-
-def _record(outcomes: "Sequence[DuplicateOutcome]") -> Path | None:
-    return next((one.record for one in outcomes if one.record is not None), None)
-
-
-_DONE = ("moved", "trashed", "deleted", "left")
-
-
-def _document(
-    shop: "Collection",
-    found: "DuplicateReport",
-    outcomes: "Sequence[DuplicateOutcome] | None",
-    *,
-    dry_run: bool,
-) -> dict[str, Json]:
-    done = {one.item.id: one for one in outcomes or ()}
-    record = _record(outcomes or ())
-
-    def with_outcome(duplicate: "Duplicate") -> dict[str, Json]:
-        one = done.get(duplicate.item.id)
-        acted: dict[str, Json] = {}
-        if one is not None:
-            acted = {
-                "done": one.done,
-                "target": None if one.target is None else str(one.target),
-                "reason": one.reason or None,
-            }
-        return {**_duplicate_json(shop, duplicate), **acted}
-
-    return {
-        "items": found.items,
-        "duplicates": found.copies,
-        "compared": found.compared,
-        "interrupted": found.interrupted,
-        "dry_run": dry_run,
-        "record": None if record is None else str(record),
-        "seconds": round(found.seconds, 3),
-        "groups": [
-            {
-                "kept": item_json(shop, group.kept),
-                "duplicates": [with_outcome(duplicate) for duplicate in group.duplicates],
-            }
-            for group in found.groups
-        ],
-        "unread": [{"path": one.path, "reason": one.reason} for one in found.unread],
-    }
-
-
-def _duplicate_json(shop: "Collection", duplicate: "Duplicate") -> dict[str, Json]:
-    return {
-        "kind": "exact" if duplicate.exact else "near",
-        "difference": duplicate.difference,
-        "turn": duplicate.turn or None,
-        "score": round(duplicate.score, 6),
-        "sure": duplicate.sure,
-        "unsure_because": duplicate.reason or None,
-        **item_json(shop, duplicate.item),
-    }
 
 
 def _print_duplicates_of(
@@ -435,10 +300,10 @@ def _print_duplicates_of(
             documents.append({"path": image, "duplicates": [], "error": error_json(error)})
             continue
         outcomes.append(bool(found))
-        duplicates: list[Json] = [_duplicate_json(shop, one) for one in found]
+        duplicates: list[Json] = [duplicate_json(shop, one) for one in found]
         documents.append({"path": image, "duplicates": duplicates, "error": None})
         rows += [
-            [plain(image), _kind(one), one.turn, plain(one.item.id), _size(one.item)]
+            [plain(image), kind_text(one), one.turn, plain(one.item.id), size_text(one.item)]
             for one in found
         ]
         if not found:

@@ -14,9 +14,9 @@ from lookalike import images
 from lookalike.analysis.duplicates import removal_record
 from lookalike.analysis.duplicates.confirming import SIDE_SURE, ImageView, confirm
 from lookalike.analysis.duplicates.file_moves import free, move
-from lookalike.analysis.duplicates.finding import TURNS
 from lookalike.analysis.duplicates.grouping import Duplicate, DuplicateGroup
 from lookalike.analysis.duplicates.image_signatures import load_view
+from lookalike.analysis.duplicates.near_duplicate import TURNS
 from lookalike.analysis.duplicates.removal_record import InheritedValues
 from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.core.records import Item
