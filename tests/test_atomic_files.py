@@ -55,3 +55,16 @@ def test_a_name_as_long_as_a_disk_allows_is_written(tmp_path: Path) -> None:
     file = tmp_path / ("n" * 255)
     write_file(file, b"content")
     assert file.read_bytes() == b"content"
+
+
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    write_file(place, "first", exclusive=True)
+    with pytest.raises(FileExistsError):
+        write_file(place, "second", exclusive=True)
+    dangling = tmp_path / "link"
+    dangling.symlink_to(tmp_path / "nothing")
+    with pytest.raises(FileExistsError):
+        write_file(dangling, "second", exclusive=True)
+    assert place.read_text() == "first"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "link"]

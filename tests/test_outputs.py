@@ -126,6 +126,17 @@ def test_a_sheet_of_a_format_without_marks_is_written_once(tmp_path: Path) -> No
         save_sheet(sheet, tmp_path / "sheet.bmp")
 
 
+def test_a_sheet_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
+    place = tmp_path / "sheet.png"
+    save_sheet(Image.new("RGB", (8, 8)), place)
+    before = contents(tmp_path)
+    with pytest.raises(TypeError):
+        save_sheet(Image.new("RGB", (9, 9)), place, compress_level="none")
+    with pytest.raises(ValueError, match="unknown file extension"):
+        save_sheet(Image.new("RGB", (9, 9)), tmp_path / "sheet.nothing")
+    assert contents(tmp_path) == before
+
+
 def test_no_output_replaces_a_file_of_a_data_set(tmp_path: Path, paint: Paint, card: Path) -> None:
     data = tmp_path / "myntra"
     header = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"

@@ -11,6 +11,7 @@ from lookalike.cli.exit_codes import HELD_BACK
 from lookalike.cli.options import format_option, json_option
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, duration, stop_on_signal
+from lookalike.core.atomic_files import write_file
 from lookalike.core.plurals import count_noun
 from lookalike.errors import RunFileError
 from lookalike.runfile.steps import STEPS, Step
@@ -346,8 +347,7 @@ def init_command(
     start = start_with(path, kind=format_, folder=target.parent, name=name)
     text = template(start.values, name=plain(target.name), toml=suffix == ".toml")
     try:
-        with target.open("w" if force else "x", encoding="utf-8") as out:
-            out.write(text)
+        write_file(target, text, exclusive=not force)
     except FileExistsError as error:
         raise RunFileError(f"{target} already exists; use --force to overwrite it") from error
     except OSError as error:

@@ -15,12 +15,21 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The errors of a disk, a quota or a file that is full."""
 
 
-def write_file(path: Path, content: bytes | str, *, durable: bool = False) -> None:
+def write_file(
+    path: Path, content: bytes | str, *, exclusive: bool = False, durable: bool = False
+) -> None:
     """Write a whole file, text as UTF-8. Options and errors are those of ``replace_file``.
 
     A link stays, and the file that it leads to is replaced. A device or a pipe, such as
-    ``/dev/stdout``, is written directly. Raise ``PermissionError`` for a read-only file.
+    ``/dev/stdout``, is written directly. Raise ``PermissionError`` for a read-only file and, with
+    ``exclusive``, ``FileExistsError`` if there is anything at ``path``.
     """
+
+    def check() -> None:
+        if exclusive and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+    check()
     data = content.encode() if isinstance(content, str) else content
     place = path.resolve()
     if place.exists() and not place.is_file():
@@ -28,7 +37,7 @@ def write_file(path: Path, content: bytes | str, *, durable: bool = False) -> No
         return
     if place.exists() and not os.access(place, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    with replace_file(place, durable=durable) as file:
+    with replace_file(place, check=check, durable=durable) as file:
         file.write(data)
 
 

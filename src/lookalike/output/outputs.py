@@ -5,6 +5,7 @@ an image, an indexed catalogue, an input of the command, or a collection's own f
 named only by mistake. Contact sheets are images; those that lookalike wrote carry its mark.
 """
 
+import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 from lookalike.collection import Collection
 from lookalike.core import settings_keys
+from lookalike.core.atomic_files import write_file
 from lookalike.errors import ExportError
 from lookalike.images.formats import format_of
 from lookalike.stores.embedded import own_files
@@ -67,7 +69,7 @@ def save_sheet(
     inputs: Iterable[Path] = (),
     **options: Any,  # noqa: ANN401 - Pillow's
 ) -> None:
-    """Write a contact sheet, with a mark by which a later one may replace it.
+    """Write a contact sheet whole, with a mark by which a later one may replace it.
 
     Raise ``ExportError`` as ``check_output``, ``OSError``, and ``ValueError`` for a suffix that no
     image format has.
@@ -75,7 +77,10 @@ def save_sheet(
     check_output(target, shops, inputs=inputs)
     exif = Image.Exif()
     exif[_SOFTWARE] = _MARK
-    sheet.save(target, exif=exif, **options)
+    content = io.BytesIO()
+    content.name = str(target)  # Pillow chooses the format by its suffix
+    sheet.save(content, exif=exif, **options)
+    write_file(target, content.getvalue())
 
 
 def _own(folder: Path) -> list[Path]:
