@@ -131,7 +131,7 @@ def test_items_of_many_pages_come_once_each(
     live: Live, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pictures.is_dir()
-    monkeypatch.setattr("lookalike.client.collection._PAGE", 3)
+    monkeypatch.setattr("lookalike.client.items._PAGE", 3)
     with live.opened() as here, connect(live.address) as there:
         assert [item.id for item in there] == [item.id for item in here]
         assert [item.id for item in there.items("label=mug")] == [
