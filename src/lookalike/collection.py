@@ -1,7 +1,6 @@
 """``Collection``: the public face. Images go in, similar images come out."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from lookalike import images
 from lookalike.collection_items import CollectionItems, check_ids
-from lookalike.core import settings_keys
-from lookalike.core.ids import check_id, is_text
+from lookalike.core.ids import check_id
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import (
     Catalogue,
@@ -29,14 +27,13 @@ from lookalike.core.records import (
     Json,
     Outcome,
 )
-from lookalike.core.roots import Root, read_roots, roots_json
+from lookalike.core.roots import Root
 from lookalike.core.shards import Shard
 from lookalike.errors import (
     CollectionError,
     ImageError,
-    SourceError,
 )
-from lookalike.indexing import missing as absent
+from lookalike.indexing import deletion
 from lookalike.indexing.unfinished import abandon
 from lookalike.query_images import find_own_item, load_query
 from lookalike.search import (
@@ -225,32 +222,11 @@ class Collection(CollectionItems):
         They are removed for good, missing items (``missing``) too: no label, group or metadata is
         kept.
         """
-        named = (
-            [one for one in [ids] if is_text(one)]
-            if isinstance(ids, str)
-            else [one for one in ids if is_text(one)]
-        )
-        removed = self._store.items.delete(named)
-        if removed:
-            self._store.settings.set(settings_keys.UPDATED_AT, time.time())
-        return removed + absent.forget(self._store, named)
+        return deletion.remove_items(self._store, [ids] if isinstance(ids, str) else ids)
 
     def remove_root(self, name: str) -> int:
         """Remove a root with all its items, and return how many there were. No file is touched."""
-        if name not in (root.name for root in self.roots()):
-            raise SourceError(f"the collection has no root called {name!r}")
-        # Items that came as bytes have no path. They belong to no root, not to the first.
-        gone = [one.item.id for one in self.missing() if one.item.root == name]
-        absent.forget(self._store, gone)
-        removed = self.remove(
-            [one for path, (one, _) in self._store.items.stamps(name).items() if path]
-        )
-        self._store.skips.delete(name, list(self._store.skips.below(name)))
-        self._store.settings.change(
-            settings_keys.ROOTS,
-            lambda stored: roots_json([root for root in read_roots(stored) if root.name != name]),
-        )
-        return removed
+        return deletion.remove_root(self._store, name)
 
     def bind(self) -> None:
         """Bind an empty collection to its encoder now, before the first image is indexed.
