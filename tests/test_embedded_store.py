@@ -34,7 +34,7 @@ from lookalike.stores.embedded import ann_cache, database, schema
 from lookalike.stores.embedded.items import EmbeddedItems
 from lookalike.stores.embedded.own_files import DATABASE
 from lookalike.stores.embedded.store import EmbeddedStore
-from lookalike.stores.where import where_sql
+from lookalike.stores.embedded.where import where_sql
 
 
 def opened(folder: Path) -> EmbeddedStore:

@@ -3,7 +3,7 @@
 from lookalike.core.filters import FIELDS
 from lookalike.core.protocols import SettingTable
 from lookalike.core.records import Json
-from lookalike.stores.where import json_path, metadata_name
+from lookalike.stores.field_names import json_path, metadata_name
 
 __all__ = ["DeclaredFields", "declarable_name"]
 

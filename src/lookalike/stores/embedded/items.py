@@ -14,7 +14,8 @@ from lookalike.errors import ItemNotFoundError
 from lookalike.stores.binding import check_thumbnails, check_vectors, no_vector
 from lookalike.stores.embedded import database, thumbnails
 from lookalike.stores.embedded.database import Database
-from lookalike.stores.rows import COLUMNS, item_of, matrix_of, row_of, stamp_of
+from lookalike.stores.embedded.rows import COLUMNS, item_of, row_of
+from lookalike.stores.stored_values import matrix_of, stamp_of
 
 __all__ = ["EmbeddedItems"]
 

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from lookalike.core.filters import Condition
 from lookalike.core.protocols import Keyed, NeighbourLists
 from lookalike.core.records import Hit, Neighbours, NeighbourState
-from lookalike.stores import neighbour_rows
+from lookalike.stores import neighbour_lists
+from lookalike.stores.embedded import neighbour_sql
 from lookalike.stores.binding import check_k
 from lookalike.stores.embedded import database
 from lookalike.stores.embedded.database import Database
-from lookalike.stores.rows import item_of, matrix_of
+from lookalike.stores.embedded.rows import item_of
+from lookalike.stores.stored_values import matrix_of
 
 __all__ = ["EmbeddedNeighbours"]
 
@@ -28,10 +30,10 @@ class EmbeddedNeighbours:
     ) -> Neighbours | None:
         check_k(k)
         with self._db.moment() as db:
-            row = db.execute(neighbour_rows.ROW, (id,)).fetchone()
+            row = db.execute(neighbour_sql.ROW, (id,)).fetchone()
             if row is None or (exact and not row[1]):
                 return None
-            entries = neighbour_rows.scores_of(row[0])
+            entries = neighbour_lists.scores_of(row[0])
             sql, values = self._db.where(where)
             # A few more at once than are asked for: some may have gone.
             step = k + 2 if where is None else database.PARAMETERS
@@ -40,7 +42,7 @@ class EmbeddedNeighbours:
                 if len(hits) > k:
                     break
                 part = dict(entries[start : start + step])
-                select = neighbour_rows.items_sql(len(part))
+                select = neighbour_sql.items_sql(len(part))
                 select += sql.replace(" WHERE ", " AND (", 1) + ")" if sql else ""
                 found = {one[0]: one[1:] for one in db.execute(select, [*part, *values])}
                 hits += [
@@ -69,18 +71,18 @@ class EmbeddedNeighbours:
     def lists(self, *, k: int) -> Iterator[NeighbourLists]:
         after = 0
         while True:
-            rows = self._db.read(neighbour_rows.CHUNK, (k, after, database.CHUNK))
+            rows = self._db.read(neighbour_sql.CHUNK, (k, after, database.CHUNK))
             if not rows:
                 return
             after = rows[-1][0]
-            yield neighbour_rows.lists_of(rows, k)
+            yield neighbour_lists.lists_of(rows, k)
 
     def put(self, lists: NeighbourLists) -> None:
-        rows = neighbour_rows.rows_of(lists)
+        rows = neighbour_lists.rows_of(lists)
         with self._db.transaction() as db:
             for row, entries in rows:
-                if db.execute(neighbour_rows.PUT, row).rowcount:
-                    db.execute(neighbour_rows.PUT_LIST, (row[0], entries))
+                if db.execute(neighbour_sql.PUT, row).rowcount:
+                    db.execute(neighbour_sql.PUT_LIST, (row[0], entries))
 
     def confirm(self, keys: NDArray[np.int64], marks: NDArray[np.int64], mark: int) -> None:
         rows = zip(keys.tolist(), marks.tolist(), strict=True)
@@ -96,6 +98,6 @@ class EmbeddedNeighbours:
             db.execute("DELETE FROM neighbour_lists")
 
     def state(self) -> NeighbourState:
-        rows, current, exact, k, size = self._db.read(neighbour_rows.STATE)[0]
+        rows, current, exact, k, size = self._db.read(neighbour_sql.STATE)[0]
         items = self._db.read("SELECT count(*) FROM items")[0][0]
         return NeighbourState(items=items, rows=rows, current=current, exact=exact, k=k, bytes=size)

@@ -11,7 +11,8 @@ from lookalike.stores.embedded.ann_cache import AnnCache
 from lookalike.stores.embedded.database import Database
 from lookalike.stores.embedded.vector_search import VectorSearch
 from lookalike.stores.fields import FieldCount
-from lookalike.stores.where import BOOLEANS, FILL, facets_sql, json_path, metadata_name
+from lookalike.stores.embedded.where import BOOLEANS, FILL, facets_sql
+from lookalike.stores.field_names import json_path, metadata_name
 
 __all__ = ["EmbeddedSearch"]
 

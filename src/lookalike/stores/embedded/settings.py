@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from lookalike.core.records import Json, Skipped
 from lookalike.stores.embedded.database import Database
-from lookalike.stores.rows import stamp_of
+from lookalike.stores.stored_values import stamp_of
 
 __all__ = ["SET", "EmbeddedSettings", "EmbeddedSkips"]
 

@@ -28,7 +28,7 @@ from lookalike.stores.embedded.settings import EmbeddedSettings, EmbeddedSkips
 from lookalike.stores.embedded.side_rows import SideRows
 from lookalike.stores.embedded.sqlite import connect, translated
 from lookalike.stores.embedded.thumbnails import EmbeddedThumbnails
-from lookalike.stores.inspection import inspect
+from lookalike.stores.embedded.inspection import inspect
 
 __all__ = ["EmbeddedStore"]
 

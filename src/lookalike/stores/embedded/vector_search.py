@@ -17,7 +17,8 @@ from lookalike.stores.embedded import ann_cache
 from lookalike.stores.embedded.ann_cache import AnnCache
 from lookalike.stores.embedded.database import Database, Row
 from lookalike.stores.embedded.resident import Chosen, Resident
-from lookalike.stores.rows import COLUMNS, item_of, matrix_of
+from lookalike.stores.embedded.rows import COLUMNS, item_of
+from lookalike.stores.stored_values import matrix_of
 
 if TYPE_CHECKING:
     from lookalike.stores.embedded.ann_index import AnnIndex

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.core.records import Item, Json
 from lookalike.errors import StoreDamagedError, StoreError
-from lookalike.stores.rows import matrix_of, stamp_of
+from lookalike.stores.stored_values import matrix_of, stamp_of
 from lookalike.stores.servers.tokens import tokens
 
 __all__ = [

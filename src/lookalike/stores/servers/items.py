@@ -12,7 +12,7 @@ from lookalike.core.filters import Condition
 from lookalike.core.records import Item, Stamp, Thumbnail
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.stores.binding import check_thumbnails, check_vectors, no_vector
-from lookalike.stores.rows import stamp_of
+from lookalike.stores.stored_values import stamp_of
 from lookalike.stores.servers import documents
 from lookalike.stores.servers.documents import document_id, item_of
 from lookalike.stores.servers.queries import below, condition_query

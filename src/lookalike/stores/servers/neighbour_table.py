@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lookalike.core.filters import Condition
 from lookalike.core.protocols import Keyed, NeighbourLists
 from lookalike.core.records import Hit, Neighbours, NeighbourState
-from lookalike.stores import neighbour_rows
+from lookalike.stores import neighbour_lists
 from lookalike.stores.binding import check_k
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import ITEM, document_id, halves, item_of
@@ -59,7 +59,7 @@ class ServerNeighbours:
         if row is None or (exact and not row["_source"]["exact"]):
             return None
         listed = row["_source"]
-        entries = neighbour_rows.scores_of(base64.b64decode(listed["entries"]))
+        entries = neighbour_lists.scores_of(base64.b64decode(listed["entries"]))
         # A few more at once than are asked for: some may have gone.
         step = min(k + 2 if query is None else _STEP, KEYS)
         parts = [dict(entries[start : start + step]) for start in range(0, len(entries), step)]
@@ -108,10 +108,10 @@ class ServerNeighbours:
                 (one["key"], one["mark"], one["exact"], base64.b64decode(one["entries"]))
                 for one in (hit["_source"] for hit in page)
             ]
-            yield neighbour_rows.lists_of(rows, k)
+            yield neighbour_lists.lists_of(rows, k)
 
     def put(self, lists: NeighbourLists) -> None:
-        rows = neighbour_rows.rows_of(lists)
+        rows = neighbour_lists.rows_of(lists)
         ids = {key: one["id"] for key, one in self.items.by_key(lists.keys.tolist(), ("id",))}
         self.side.server.write(
             [

@@ -12,7 +12,7 @@ from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, 
 from lookalike.core.records import Json
 from lookalike.errors import FilterError
 from lookalike.stores.servers import tokens
-from lookalike.stores.where import json_path, metadata_name
+from lookalike.stores.field_names import json_path, metadata_name
 
 __all__ = [
     "HAS_VECTOR",

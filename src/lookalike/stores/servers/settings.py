@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookalike.core.records import Json, Skipped
-from lookalike.stores.rows import stamp_of
+from lookalike.stores.stored_values import stamp_of
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import document_id
 from lookalike.stores.servers.queries import below

@@ -1,16 +1,16 @@
-"""Items and vectors as the embedded store's rows, and back. The bytes: docs/storage.md."""
+"""Items as rows of the embedded store, and back. The bytes: docs/storage.md."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-
 from lookalike.core.records import Item, Json, Stamp
 from lookalike.errors import StoreDamagedError
 
-__all__ = ["COLUMNS", "item_of", "matrix_of", "row_of", "stamp_of"]
+from lookalike.stores.stored_values import stamp_of
+__all__ = ["COLUMNS", "item_of", "row_of"]
+
 
 COLUMNS = 'id, digest, width, height, root, path, size, mtime_ns, label, "group", metadata'
 
@@ -60,18 +60,3 @@ def _metadata(one: str, text: str) -> dict[str, Json]:
             "them as text"
         )
     return found
-
-
-def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:
-    return None if size is None or mtime_ns is None else Stamp(size, mtime_ns)
-
-
-def matrix_of(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
-    """Stored vectors as (n, dim) float16."""
-    try:
-        return np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
-    except ValueError as error:
-        raise StoreDamagedError(
-            "a stored vector has the wrong length; `lookalike doctor --repair` says whose, and "
-            "`lookalike index` then encodes it again"
-        ) from error

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
-
 from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 from lookalike.errors import FilterError
 
-__all__ = ["BOOLEANS", "FILL", "facets_sql", "json_path", "metadata_name", "where_sql"]
+from lookalike.stores.field_names import json_path, metadata_name
+__all__ = ["BOOLEANS", "FILL", "facets_sql", "where_sql"]
+
 
 BOOLEANS = frozenset({"true", "false"})  # as JSON types, in the third column of facets
 
@@ -94,20 +95,6 @@ def facets_sql(field: str, declared: Collection[str] = ()) -> tuple[str, Paramet
     if (name := metadata_name(field)) in declared:
         return _DECLARED_FACETS, [name]
     return _METADATA_FACETS, [json_path(field)]
-
-
-def metadata_name(field: str) -> str:
-    """A metadata field's name, however it was written."""
-    return field.removeprefix("metadata.")
-
-
-def json_path(field: str) -> str:
-    """SQLite's path of a metadata field: its parts are joined by dots."""
-    parts = metadata_name(field).split(".")
-    # SQLite's paths end at a NUL
-    if any(not part or not {'"', "\\", "\0"}.isdisjoint(part) for part in parts):
-        raise FilterError("cannot be the name of a field", text=field, at=0)
-    return "$" + "".join(f'."{part}"' for part in parts)
 
 
 def _joined(

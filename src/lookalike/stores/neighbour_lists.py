@@ -1,57 +1,20 @@
-"""The neighbour table as the embedded store's rows, and back. The bytes: docs/storage.md."""
+"""Neighbour lists as the bytes that every store keeps, and back. The bytes: docs/storage.md."""
 
 import struct
 from collections.abc import Sequence
 from typing import Any
-
 import numpy as np
-
 from lookalike.core.protocols import NeighbourLists
 from lookalike.errors import StoreDamagedError
-from lookalike.stores.rows import COLUMNS
+from lookalike.stores.embedded.rows import COLUMNS
 
-__all__ = [
-    "CHUNK",
-    "PUT",
-    "PUT_LIST",
-    "ROW",
-    "STATE",
-    "items_sql",
-    "lists_of",
-    "rows_of",
-    "scores_of",
-]
+__all__ = ["lists_of","rows_of","scores_of"]
+
 
 # Scores are whole billionths: cosines are rounded to nine decimals, so they come back bit by bit.
 _BILLION = 1e9
 _ENTRY = np.dtype([("seq", "<i8"), ("score", "<i4")])
 _UNPACK = struct.Struct("<qi").iter_unpack
-
-# An item's list, whether it is exact, and its K; nothing when there is a newer item than it knows.
-ROW = (
-    "SELECT entries, exact, k FROM items JOIN neighbours USING (seq) JOIN neighbour_lists "
-    "USING (seq) WHERE id = ? AND mark >= (SELECT max(seq) FROM items)"
-)
-CHUNK = (
-    "SELECT seq, mark, exact, entries FROM neighbours JOIN neighbour_lists USING (seq) "
-    "WHERE k = ? AND seq > ? ORDER BY seq LIMIT ?"
-)
-PUT = (
-    "INSERT OR REPLACE INTO neighbours SELECT ?1, ?2, ?3, ?4 "
-    "WHERE EXISTS (SELECT 1 FROM items WHERE seq = ?1)"
-)
-PUT_LIST = "INSERT OR REPLACE INTO neighbour_lists VALUES (?, ?)"
-STATE = (
-    "SELECT count(*), coalesce(sum(mark >= (SELECT max(seq) FROM items)), 0), "
-    "coalesce(sum(exact), 0), coalesce(max(k), 0), "
-    "coalesce((SELECT sum(length(entries)) FROM neighbour_lists), 0) FROM neighbours"
-)
-_ITEMS = f"SELECT seq, {COLUMNS} FROM items WHERE seq IN "  # noqa: S608 - constants
-
-
-def items_sql(count: int) -> str:
-    """The items of so many rows."""
-    return f"{_ITEMS}({','.join('?' * count)})"
 
 
 def scores_of(entries: bytes) -> list[tuple[int, float]]:
