@@ -1,12 +1,8 @@
 """The names of metadata fields, as filters give them."""
 
-import re
-from collections.abc import Collection, Sequence
-from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 from lookalike.errors import FilterError
 
 __all__ = ["json_path", "metadata_name"]
-
 
 
 def metadata_name(field: str) -> str:

@@ -3,12 +3,13 @@
 import struct
 from collections.abc import Sequence
 from typing import Any
+
 import numpy as np
+
 from lookalike.core.protocols import NeighbourLists
 from lookalike.errors import StoreDamagedError
-from lookalike.stores.embedded.rows import COLUMNS
 
-__all__ = ["lists_of","rows_of","scores_of"]
+__all__ = ["lists_of", "rows_of", "scores_of"]
 
 
 # Scores are whole billionths: cosines are rounded to nine decimals, so they come back bit by bit.

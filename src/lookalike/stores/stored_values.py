@@ -1,15 +1,14 @@
 """Vectors and file stamps as every store keeps them."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from lookalike.core.records import Item, Json, Stamp
+
+from lookalike.core.records import Stamp
 from lookalike.errors import StoreDamagedError
 
 __all__ = ["matrix_of", "stamp_of"]
-
 
 
 def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:

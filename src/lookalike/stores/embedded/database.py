@@ -22,8 +22,8 @@ from lookalike.errors import (
 from lookalike.stores.binding import Bound, bound_of
 from lookalike.stores.embedded.own_files import DATABASE
 from lookalike.stores.embedded.sqlite import connect, translated
-from lookalike.stores.stored_values import matrix_of
 from lookalike.stores.embedded.where import where_sql
+from lookalike.stores.stored_values import matrix_of
 
 __all__ = ["CHUNK", "PARAMETERS", "Database", "Row"]
 

@@ -1,15 +1,8 @@
 """The SQL of the embedded store's neighbour table."""
 
-import struct
-from collections.abc import Sequence
-from typing import Any
-import numpy as np
-from lookalike.core.protocols import NeighbourLists
-from lookalike.errors import StoreDamagedError
 from lookalike.stores.embedded.rows import COLUMNS
 
-from lookalike.stores.embedded.rows import COLUMNS
-__all__ = ["CHUNK","PUT","PUT_LIST","ROW","STATE","items_sql"]
+__all__ = ["CHUNK", "PUT", "PUT_LIST", "ROW", "STATE", "items_sql"]
 
 
 # An item's list, whether it is exact, and its K; nothing when there is a newer item than it knows.

@@ -9,9 +9,8 @@ from lookalike.core.filters import Condition
 from lookalike.core.protocols import Keyed, NeighbourLists
 from lookalike.core.records import Hit, Neighbours, NeighbourState
 from lookalike.stores import neighbour_lists
-from lookalike.stores.embedded import neighbour_sql
 from lookalike.stores.binding import check_k
-from lookalike.stores.embedded import database
+from lookalike.stores.embedded import database, neighbour_sql
 from lookalike.stores.embedded.database import Database
 from lookalike.stores.embedded.rows import item_of
 from lookalike.stores.stored_values import matrix_of

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Sequence
 from typing import Any
-import numpy as np
-from numpy.typing import NDArray
-from lookalike.core.records import Item, Json, Stamp
-from lookalike.errors import StoreDamagedError
 
+from lookalike.core.records import Item, Json
+from lookalike.errors import StoreDamagedError
 from lookalike.stores.stored_values import stamp_of
+
 __all__ = ["COLUMNS", "item_of", "row_of"]
 
 

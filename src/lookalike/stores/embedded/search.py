@@ -10,9 +10,9 @@ from lookalike.stores.declared import declarable_name
 from lookalike.stores.embedded.ann_cache import AnnCache
 from lookalike.stores.embedded.database import Database
 from lookalike.stores.embedded.vector_search import VectorSearch
-from lookalike.stores.fields import FieldCount
 from lookalike.stores.embedded.where import BOOLEANS, FILL, facets_sql
 from lookalike.stores.field_names import json_path, metadata_name
+from lookalike.stores.fields import FieldCount
 
 __all__ = ["EmbeddedSearch"]
 

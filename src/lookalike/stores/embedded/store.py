@@ -20,6 +20,7 @@ from lookalike.stores.binding import Bound, check_encoder
 from lookalike.stores.embedded import own_files, schema
 from lookalike.stores.embedded.database import Database
 from lookalike.stores.embedded.exchange import exchange, finish_exchange, share_folder
+from lookalike.stores.embedded.inspection import inspect
 from lookalike.stores.embedded.items import EmbeddedItems
 from lookalike.stores.embedded.neighbours import EmbeddedNeighbours
 from lookalike.stores.embedded.own_files import DATABASE, UPLOADS
@@ -28,7 +29,6 @@ from lookalike.stores.embedded.settings import EmbeddedSettings, EmbeddedSkips
 from lookalike.stores.embedded.side_rows import SideRows
 from lookalike.stores.embedded.sqlite import connect, translated
 from lookalike.stores.embedded.thumbnails import EmbeddedThumbnails
-from lookalike.stores.embedded.inspection import inspect
 
 __all__ = ["EmbeddedStore"]
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Sequence
-from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
-from lookalike.errors import FilterError
 
+from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 from lookalike.stores.field_names import json_path, metadata_name
+
 __all__ = ["BOOLEANS", "FILL", "facets_sql", "where_sql"]
 
 

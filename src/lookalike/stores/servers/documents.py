@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lookalike.core.records import Item, Json
 from lookalike.errors import StoreDamagedError, StoreError
-from lookalike.stores.stored_values import matrix_of, stamp_of
 from lookalike.stores.servers.tokens import tokens
+from lookalike.stores.stored_values import matrix_of, stamp_of
 
 __all__ = [
     "IS_ITEM",

@@ -12,13 +12,13 @@ from lookalike.core.filters import Condition
 from lookalike.core.records import Item, Stamp, Thumbnail
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.stores.binding import check_thumbnails, check_vectors, no_vector
-from lookalike.stores.stored_values import stamp_of
 from lookalike.stores.servers import documents
 from lookalike.stores.servers.documents import document_id, item_of
 from lookalike.stores.servers.queries import below, condition_query
 from lookalike.stores.servers.reading import LIMIT, Reader, both
 from lookalike.stores.servers.side_index import SideIndex
 from lookalike.stores.servers.writing import Writer, no_item
+from lookalike.stores.stored_values import stamp_of
 
 __all__ = ["ServerItems"]
 

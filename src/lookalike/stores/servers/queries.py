@@ -11,8 +11,8 @@ from typing import TypeAlias
 from lookalike.core.filters import FIELDS, And, Compare, Condition, Exists, In, Not, Or, Value
 from lookalike.core.records import Json
 from lookalike.errors import FilterError
-from lookalike.stores.servers import tokens
 from lookalike.stores.field_names import json_path, metadata_name
+from lookalike.stores.servers import tokens
 
 __all__ = [
     "HAS_VECTOR",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookalike.core.records import Json, Skipped
-from lookalike.stores.stored_values import stamp_of
 from lookalike.stores.servers.bulk import Action
 from lookalike.stores.servers.documents import document_id
 from lookalike.stores.servers.queries import below
 from lookalike.stores.servers.reading import both
 from lookalike.stores.servers.side_index import SideIndex, of_kind
+from lookalike.stores.stored_values import stamp_of
 
 __all__ = ["ServerSettings", "ServerSkips", "skip_deletion"]
 
