@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from filter_semantics import facets, meets
 from lookalike import errors
 from lookalike.core.filters import Condition
+from lookalike.core.keywords import KeywordCounts, Term, Wanted, WordHit, words_of
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Keyed
 from lookalike.core.records import Field, Hit, Item, Json, SideRow, Stamp, Thumbnail
@@ -220,6 +221,31 @@ class MemorySearch(DeclaredFields):
         return False
 
 
+class MemoryKeywords:
+    """Words by looking at those of every item."""
+
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+
+    def counts(self, terms: Sequence[Term]) -> KeywordCounts:
+        words = [sum(words_of(item), ()) for item in self._store.items.scan()]
+        having = [sum(_has(one, term) for one in words) for term in terms]
+        return KeywordCounts(items=len(words), lacking=0, having=having)
+
+    def ranked(
+        self, wanted: Sequence[Wanted], *, k: int, where: Condition | None = None
+    ) -> list[WordHit]:
+        found = []
+        for item in self._store.items.scan(where):
+            label, others = words_of(item)
+            score = sum(
+                score * _has(label + others, term) + label_score * _has(label, term)
+                for term, score, label_score in wanted
+            )
+            found += [WordHit(item, score)] if score else []
+        return sorted(found, key=lambda hit: (-hit.score, hit.item.id))[:k]
+
+
 class MemoryStore:
     """A collection in ``place``; several stores may have the same one open."""
 
@@ -231,6 +257,7 @@ class MemoryStore:
         own = [self.table(f".{role}") for role in ("settings", "skips", "thumbnails", "neighbours")]
         self.settings, self.skips = TableSettings(own[0], self.reading), TableSkips(own[1])
         self.items, self.search = MemoryItems(self), MemorySearch(self)
+        self.keywords = MemoryKeywords(self)
         self.thumbnails = TableThumbnails(own[2], self.reading, self.items.get)
         self.neighbours = TableNeighbours(own[3], self.reading, self.items)
 
@@ -291,6 +318,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: there are no files."""
+
+
+def _has(words: Sequence[str], term: Term) -> bool:
+    return any(one == term.word or (term.prefix and one.startswith(term.word)) for one in words)
 
 
 def _check_text(items: Sequence[Item]) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from contracts.store import DIM, StoreContract, an_item, random_rows, rows
 from lookalike.core.filters import parse
+from lookalike.core.keywords import match
 from lookalike.core.records import SideRow
 from lookalike.core.vectors import unit_rows
 from lookalike.errors import (
@@ -441,6 +442,8 @@ def test_every_released_format_opens(dump: Path, tmp_path: Path) -> None:
     assert [one.item.label for one in missing(store)] == ["jug"] * bool(kept)
     store.table("by_hand").put([SideRow(id="b.jpg", value={"label": "cup"})])
     assert store.table("by_hand").get(["b.jpg"])["b.jpg"].value == {"label": "cup"}
+    for text, one in (("mugs", "a.jpg"), ("5", "a.jpg"), ("b", "b.jpg")):
+        assert [hit.item.id for hit in match(store.keywords, text, k=2).hits] == [one]
     assert store.check() == []
     store.close()
 
@@ -484,4 +487,58 @@ def test_stored_vectors_are_close_to_what_was_given(tmp_path: Path) -> None:
     store.items.upsert([an_item(f"{number:03d}") for number in range(100)], vectors)
     back = store.items.vectors([f"{number:03d}" for number in range(100)])
     assert np.max(1 - (back * vectors).sum(axis=1)) < 1e-6
+    store.close()
+
+
+def test_words_that_another_program_changes_are_found_by_the_next_search(tmp_path: Path) -> None:
+    store = opened(tmp_path / "shop")
+    store.items.upsert([an_item("a", label="mug"), an_item("b")], random_rows(2))
+    with closing(sqlite3.connect(tmp_path / "shop" / DATABASE)) as db, db:
+        db.execute("UPDATE items SET label = 'cup' WHERE id = 'a'")
+        db.execute("DELETE FROM items WHERE id = 'b'")
+    assert match(store.keywords, "mug", k=1).hits == []
+    assert match(store.keywords, "cup", k=1).hits[0].item.id == "a"
+    store.close()
+
+
+def test_a_collection_that_may_only_be_read_says_how_many_items_lack_their_words(
+    tmp_path: Path,
+) -> None:
+    store = opened(tmp_path / "shop")
+    store.items.upsert([an_item("a", label="mug"), an_item("b", label="mug")], random_rows(2))
+    store.database.connection.execute("UPDATE items SET label = 'old mug' WHERE id = 'a'")
+    store.database.read_only = True
+    matches = match(store.keywords, "mug", k=2)
+    assert [hit.item.id for hit in matches.hits] == ["b"]
+    assert matches.lacking == 1
+    store.database.read_only = False
+    assert store.search.optimize()
+    store.database.read_only = True
+    assert [hit.item.id for hit in match(store.keywords, "mug", k=2).hits] == ["a", "b"]
+    store.close()
+
+
+def test_an_item_whose_metadata_cannot_be_read_waits_for_its_words(tmp_path: Path) -> None:
+    store = opened(tmp_path / "shop")
+    store.items.upsert([an_item("a", label="mug"), an_item("b", label="mug")], random_rows(2))
+    store.database.connection.execute("UPDATE items SET metadata = 'no JSON' WHERE id = 'a'")
+    matches = match(store.keywords, "mug", k=2)
+    assert ([hit.item.id for hit in matches.hits], matches.lacking) == (["b"], 1)
+    store.check(repair=True)
+    assert [hit.item.id for hit in match(store.keywords, "mug", k=2).hits] == ["a", "b"]
+    store.close()
+
+
+def test_words_that_are_lost_are_noticed_and_written_anew(tmp_path: Path) -> None:
+    store = opened(tmp_path / "shop")
+    store.items.upsert([an_item("a", label="mug"), an_item("b", label="mug")], random_rows(2))
+    store.database.connection.execute("DELETE FROM item_words WHERE rowid = 1")
+    store.database.connection.execute("INSERT INTO item_words (rowid, label) VALUES (99, 'mug')")
+    assert store.check() == [
+        "1 item is not found by its words (a)",
+        "1 row of words has no item (row 99)",
+    ]
+    assert all(one.endswith(("written anew", "removed")) for one in store.check(repair=True))
+    assert store.check() == []
+    assert [hit.item.id for hit in match(store.keywords, "mug", k=3).hits] == ["a", "b"]
     store.close()

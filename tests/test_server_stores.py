@@ -13,6 +13,7 @@ from contracts.store import an_item, random_rows, rows, small
 from lookalike.analysis import neighbours
 from lookalike.collection import Collection
 from lookalike.core.filters import parse
+from lookalike.core.keywords import match
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import (
@@ -361,3 +362,42 @@ def test_thumbnails_that_outlived_their_item_are_not_shown_and_mended(
         assert "2 thumbnails have no item" in str(store.check())
         store.check(repair=True)
         assert store.thumbnails.state().items == 1
+
+
+def test_an_index_from_before_keyword_search_says_so_and_is_mended(
+    place: Callable[[str], ServerAddress],
+) -> None:
+    with begun(place("")) as store:
+        ask, name = store.server.ask, store.address.name
+        store.items.upsert([an_item("a", label="mug"), an_item("b", label="mug")], random_rows(2))
+        (whole,) = ask("GET", f"/{name}/_mapping").body.values()
+        documents = [ask("GET", f"/{name}/_doc/{one}").body["_source"] for one in ("a", "b")]
+        settings = {"index": store.dialect.index_settings("hnsw")}
+        for field in ("words", "label_words"):
+            del whole["mappings"]["properties"][field]
+        ask("DELETE", f"/{name}")
+        ask("PUT", f"/{name}", {"mappings": whole["mappings"], "settings": settings})
+        for one in documents:
+            bare = {key: value for key, value in one.items() if "words" not in key}
+            ask("PUT", f"/{name}/_doc/{one['id']}?refresh=true", bare)
+        older = opened(store.address)
+        assert match(older.keywords, "mug", k=3).lacking == 2
+        assert match(older.keywords, "mug", k=3).hits == []
+        older.items.upsert([an_item("c", label="mug")], random_rows(1))
+        matches = match(older.keywords, "mug", k=3)
+        assert ([hit.item.id for hit in matches.hits], matches.lacking) == (["c"], 2)
+        # Elasticsearch from 9.2 on shows no vectors, so that the copies lack theirs, too.
+        assert older.check()[-1] == "2 items are not found by their words (a, b)"
+        assert older.check(repair=True)[-1] == "2 items are not found by their words (a, b); mended"
+        assert older.check() == []
+        matches = match(older.keywords, "mug", k=3)
+        assert ([hit.item.id for hit in matches.hits], matches.lacking) == (["a", "b", "c"], 0)
+        older.close()
+
+
+def test_a_search_for_words_is_two_requests(place: Callable[[str], ServerAddress]) -> None:
+    with begun(place("")) as store:
+        store.items.upsert([an_item("a", label="red mug"), an_item("b")], random_rows(2))
+        with heard(store) as asked:
+            assert [hit.item.id for hit in match(store.keywords, "red mugs", k=3).hits] == ["a"]
+        assert len(asked) == 2, asked

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from contracts.server import an_address, bound, removed
 from contracts.store import CONDITIONS, DIM, VARIED, an_item, random_rows, small
 from lookalike.core.filters import Condition
+from lookalike.core.keywords import match
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Item, Skipped, Stamp
 from lookalike.errors import ItemNotFoundError
@@ -20,6 +21,7 @@ from lookalike.stores.embedded.store import EmbeddedStore
 from memory_store import MemoryStore
 
 _IDS = [*(item.id for item in VARIED), "photos/é 鞋.jpg", "photos2/a", "x" * 600, "a\0b"]
+_TEXTS = ["mug", "red mugs p2", "10 sal", "blu* 鞋 nothing", "photos"]
 _FIELDS = ["label", "group", "width", "price", "colour", "tags", "spec.size", "day", "nothing"]
 
 Step: TypeAlias = Callable[[Store], object]
@@ -149,6 +151,11 @@ def asked(store: Store, where: Condition) -> dict[str, Any]:
         "thumbnails": store.thumbnails.get(_IDS),
         "sides": store.thumbnails.sides(_IDS),
         "pictured": store.thumbnails.state(),
+        "words": [
+            match(store.keywords, text, k=4, where=given)
+            for text in _TEXTS
+            for given in (None, where)
+        ],
         "problems": store.check(),
     }
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from filter_semantics import meets
 from lookalike.core.filters import And, Compare, Condition, Exists, In, Not, Or, Value, parse
+from lookalike.core.keywords import KeywordMatches, Term, match
 from lookalike.core.protocols import NeighbourLists, Store
 from lookalike.core.records import (
     Field,
@@ -150,6 +151,11 @@ def together(work: Callable[[Store], None], stores: list[Store]) -> None:
     with ThreadPoolExecutor(len(stores)) as pool:
         for result in [pool.submit(work, store) for store in stores]:
             result.result()
+
+
+def found(store: Store, text: str, where: Condition | None = None) -> list[str]:
+    """The ids of the items that have a word of the text, sorted."""
+    return sorted(hit.item.id for hit in match(store.keywords, text, k=50, where=where).hits)
 
 
 class StoreContract:
@@ -519,6 +525,129 @@ class StoreContract:
         store.items.upsert([an_item("a")], rows((1, 0)))
         with pytest.raises(ValueError, match="queries are"):
             store.search.nearest(unit_rows(np.ones((1, DIM + 1))), k=1)
+
+    # -- keywords --------------------------------------------------------------------------
+
+    def test_items_are_found_by_the_words_of_all_that_is_said_of_them(self, store: Store) -> None:
+        said = [
+            an_item("a", label="Flip Flops"),
+            an_item("b", group="set-7"),
+            an_item("c", path="men/sandals/Beach_Walk.jpg"),
+            an_item("vendor:wedge 12.png", path=""),
+            an_item(
+                "d", metadata={"note": {"long": ["Crêpe sole", {"x": "rubber"}]}, "year": 2011}
+            ),
+            an_item("e", metadata={"price": 12.5, "new": True, "none": None}),
+        ]
+        store.items.upsert(said, random_rows(len(said)))
+        for text, ids in {
+            "flip": ["a"],
+            "FLOP": ["a"],
+            "set-7": ["b"],
+            "sandal": ["c"],
+            "beachwalk": [],
+            "walk": ["c"],
+            "wedges": ["vendor:wedge 12.png"],
+            "crepe": ["d"],
+            "rubber": ["d"],
+            "2011": ["d"],
+            "jpg": [],
+            "note": [],
+            "true": [],
+            "12": ["vendor:wedge 12.png"],
+        }.items():
+            assert found(store, text) == ids, text
+
+    def test_items_with_more_of_the_words_come_first_and_rare_words_count_more(
+        self, store: Store
+    ) -> None:
+        items = [
+            *(an_item(f"bag {number}", metadata={"colour": "red"}) for number in range(8)),
+            an_item("x1", metadata={"colour": "red", "kind": "satchel"}),
+            an_item("x2", metadata={"kind": "satchel"}),
+            an_item("x3", metadata={"colour": "red"}),
+        ]
+        store.items.upsert(items, random_rows(len(items)))
+        matches = match(store.keywords, "Red satchels, please", k=4)
+        assert [hit.item.id for hit in matches.hits] == ["x1", "x2", "bag 0", "bag 1"]
+        shares = [hit.share for hit in matches.hits]
+        assert 1 > shares[0] > shares[1] > shares[2] == shares[3] > 0
+        assert matches.unknown == ("please",)
+        assert match(store.keywords, "satchel red", k=1).hits[0].share == 1
+
+    def test_items_whose_label_has_the_word_come_before_others(self, store: Store) -> None:
+        items = [
+            an_item("a", metadata={"text": "goes with every shoe"}),
+            an_item("b", label="Casual Shoes"),
+            an_item("c", group="shoe"),
+        ]
+        store.items.upsert(items, random_rows(3))
+        hits = match(store.keywords, "shoes", k=5).hits
+        assert [(hit.item.id, hit.share) for hit in hits] == [("b", 1), ("a", 1), ("c", 1)]
+
+    def test_a_word_that_no_item_has_is_the_beginning_of_words(self, store: Store) -> None:
+        items = [an_item("a", label="bandana"), an_item("b", label="band"), an_item("c")]
+        store.items.upsert(items, random_rows(3))
+        assert found(store, "band") == ["b"]
+        assert found(store, "bandan") == ["a"]
+        assert match(store.keywords, "bandan", k=1).beginnings == ("bandan",)
+        assert found(store, "band*") == ["a", "b"]
+        assert found(store, "ba") == []
+        assert found(store, "ba*") == ["a", "b"]
+
+    def test_words_are_searched_among_the_items_that_meet_a_filter(self, store: Store) -> None:
+        store.items.upsert(VARIED, random_rows(len(VARIED)))
+        assert found(store, "mug", where=parse("group=p1")) == ["00"]
+        assert found(store, "red", where=parse("label=mug and not group=p2")) == ["01"]
+        assert found(store, "red", where=parse("label=nothing")) == []
+        # what a word counts is the same with a filter
+        hits = match(store.keywords, "mug red", k=9).hits
+        among = match(store.keywords, "mug red", k=9, where=parse("label=mug")).hits
+        assert among == [hit for hit in hits if hit.item.label == "mug"]
+
+    def test_the_words_of_an_item_change_with_it(self, store: Store) -> None:
+        store.items.upsert([an_item("a", label="mug"), an_item("b", label="mug")], random_rows(2))
+        store.items.update([an_item("a", label="cup")])
+        assert (found(store, "mug"), found(store, "cup")) == (["b"], ["a"])
+        store.items.upsert([an_item("b", label="jug")], random_rows(1))
+        assert (found(store, "mug"), found(store, "jug")) == ([], ["b"])
+        assert store.items.insert([an_item("b", label="can")], random_rows(1)) == {"b"}
+        store.items.insert([an_item("c", label="can")], random_rows(1))
+        assert found(store, "can") == ["c"]
+        store.items.delete(["a", "b", "c"])
+        assert found(store, "cup jug can") == []
+        assert store.keywords.counts([Term("cup"), Term("c", prefix=True)]).having == [0, 0]
+        assert not store.check()
+
+    def test_k_matches_are_returned_in_the_order_of_ids(self, store: Store) -> None:
+        items = [an_item(f"{number:03}", label="mug") for number in range(150)]
+        store.items.upsert(items[::-1], random_rows(150))
+        hits = match(store.keywords, "mug", k=120).hits
+        assert [hit.item for hit in hits] == items[:120]
+        with pytest.raises(ValueError, match="at least 1"):
+            match(store.keywords, "mug", k=0)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("", " ", "* ** -'&", "\0", '"', "(", "{label}:x", "label : x", "\ud800"),
+            *("a AND NOT b", "NEAR(a b, 2)", "^a + b", "a'; DROP TABLE items; --", "x" * 100_000),
+            "word " * 50_000 + " ".join(map(str, range(10_000))),
+        ],
+    )
+    def test_no_text_is_taken_for_anything_but_words(self, store: Store, text: str) -> None:
+        items = [an_item("one", label="label x"), an_item("two", label="drop near")]
+        store.items.upsert(items, random_rows(2))
+        matches = match(store.keywords, text, k=5)
+        assert {hit.item.id for hit in matches.hits} <= {"one", "two"}
+        assert matches.cut == (len(text) > 200_000)
+        assert bool(matches.hits) == any(one in text.lower() for one in ("label", "drop", "near"))
+        assert store.search.count() == 2
+
+    def test_a_store_without_items_or_an_encoder_matches_nothing(self, store: Store) -> None:
+        assert match(store.keywords, "red mug", k=3) == KeywordMatches(
+            hits=[], unknown=("red", "mug")
+        )
 
     # -- filters ---------------------------------------------------------------------------
 

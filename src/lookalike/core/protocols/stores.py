@@ -1,8 +1,9 @@
 """What stores items and vectors: a ``Store`` is a set of small roles.
 
-``store.items`` writes and reads items, ``store.search`` finds them, and ``store.settings``,
-``store.skips``, ``store.thumbnails``, ``store.neighbours`` and ``store.table(name)`` hold what is
-stored with them. The store itself only has its lifecycle. How to write one: docs/write-a-store.md.
+``store.items`` writes and reads items, ``store.search`` and ``store.keywords`` find them, and
+``store.settings``, ``store.skips``, ``store.thumbnails``, ``store.neighbours`` and
+``store.table(name)`` hold what is stored with them. The store itself only has its lifecycle. How to
+write one: docs/write-a-store.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.core.filters import Condition
+from lookalike.core.keywords import WordIndex
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols.tables import (
     NeighbourTable,
@@ -228,6 +230,10 @@ class Store(Lifecycle, Protocol):
     @property
     def search(self) -> ItemSearch:
         """Search, counts, and the fields that filters know."""
+
+    @property
+    def keywords(self) -> WordIndex:
+        """Search by the words of items: ``core.keywords.match``."""
 
     @property
     def settings(self) -> SettingTable:

@@ -40,6 +40,10 @@ _TOLD = """
     ) AS each
     WHERE typeof(each.key) != 'text' AND each.type NOT IN ('null', 'array', 'object')"""
 _KEPT = "SELECT seq, field, type, value FROM field_values"
+_WORDLESS = """
+    SELECT id FROM items WHERE seq NOT IN (SELECT rowid FROM item_words)
+    AND seq NOT IN (SELECT seq FROM words_due) ORDER BY id"""
+_STRAY = "SELECT rowid FROM item_words WHERE rowid NOT IN (SELECT seq FROM items)"
 _MARK = """
     UPDATE items SET digest = ?, size = NULL, mtime_ns = NULL,
         width = CASE WHEN typeof(width) = 'integer' THEN max(width, 1) ELSE 1 END,
@@ -72,6 +76,7 @@ def inspect(db: sqlite3.Connection, *, dim: int, repair: bool) -> list[str]:
         *_items(db, dim, repair=repair),
         *_hanging(db, repair=repair),
         *_fields(db, repair=repair),
+        *_words(db, repair=repair),
     ]
 
 
@@ -212,6 +217,24 @@ def _fields(db: sqlite3.Connection, *, repair: bool) -> list[str]:
     words = ("item is found by other values", "items are found by other values")
     told = sentence(*words, [name for (name,) in rows])
     return [f"{told} of declared fields than it has" + ("; looked up anew" if repair else "")]
+
+
+def _words(db: sqlite3.Connection, *, repair: bool) -> list[str]:
+    """Whether each item has its words, or is to be given them by the next search for words."""
+    names = [name for (name,) in db.execute(_WORDLESS)]
+    stray = [f"row {row}" for (row,) in db.execute(_STRAY)]
+    if repair and (names or stray):
+        db.execute("DELETE FROM item_words")
+        db.execute("INSERT OR IGNORE INTO words_due SELECT seq FROM items")
+    done = "written anew" if repair else ""
+    problems = []
+    if names:
+        words = ("item is not found by its words", "items are not found by their words")
+        problems.append(sentence(*words, names, done=done))
+    if stray:
+        words = ("row of words has no item", "rows of words have no item")
+        problems.append(sentence(*words, stray, done="removed" if repair else ""))
+    return problems
 
 
 def _settings(db: sqlite3.Connection) -> list[str]:

@@ -12,7 +12,7 @@ from lookalike.core.records import Item, Stamp, Thumbnail
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.errors import ItemNotFoundError
 from lookalike.stores.binding import check_thumbnails, check_vectors, no_vector
-from lookalike.stores.embedded import database, thumbnails
+from lookalike.stores.embedded import database, keywords, thumbnails
 from lookalike.stores.embedded.database import Database
 from lookalike.stores.embedded.rows import COLUMNS, item_of, row_of
 from lookalike.stores.stored_values import matrix_of, stamp_of
@@ -72,6 +72,7 @@ class EmbeddedItems:
                 )
                 if done.rowcount == 0:
                     raise _no_item(item.id)
+            keywords.put_changed(db, items)
 
     def delete(self, ids: Sequence[str]) -> int:
         with self._db.transaction() as db:
@@ -125,12 +126,16 @@ def _insert(
     positions: Sequence[int],
 ) -> None:
     """Write those of ``items`` at ``positions``, whose ids are free."""
+    written: list[tuple[int, Item]] = []
     for position in positions:
         seq = db.execute(_INSERT, row_of(items[position])).lastrowid
+        assert seq is not None  # noqa: S101 - of an INSERT
+        written.append((seq, items[position]))
         db.execute("INSERT INTO vectors VALUES (?, ?)", (seq, blobs[position].tobytes()))
         thumbnail = jpegs[position]
         if thumbnail is not None:
             thumbnails.put(db, seq, thumbnail)
+    keywords.put(db, written)
     db.executemany(
         "DELETE FROM skips WHERE root = ? AND path = ?",
         [(items[position].root, items[position].path) for position in positions],

@@ -124,12 +124,45 @@ def _beside(db: sqlite3.Connection) -> None:
     db.execute('CREATE INDEX beside_digest ON beside ("table", digest) WHERE digest IS NOT NULL')
 
 
+def _words(db: sqlite3.Connection) -> None:
+    """The words of items, as an FTS5 table whose rowid is ``seq``.
+
+    Code finds the words (``core.keywords``) and separates them by spaces, so the tokenizer only
+    splits there: ``ascii`` takes every other character for a part of a word. Whatever changes an
+    item puts it into ``words_due``, until code has written its words.
+    """
+    db.execute("""
+        CREATE VIRTUAL TABLE item_words USING fts5 (
+            label, others, tokenize = 'ascii', detail = column
+        )""")
+    db.execute("CREATE TABLE words_due (seq INTEGER PRIMARY KEY)")
+    db.execute("INSERT INTO words_due SELECT seq FROM items")
+    db.execute("""
+        CREATE TRIGGER words_added AFTER INSERT ON items BEGIN
+            INSERT INTO words_due VALUES (new.seq);
+        END""")
+    db.execute("""
+        CREATE TRIGGER words_gone AFTER DELETE ON items BEGIN
+            DELETE FROM item_words WHERE rowid = old.seq;
+            DELETE FROM words_due WHERE seq = old.seq;
+        END""")
+    db.execute("""
+        CREATE TRIGGER words_changed AFTER UPDATE OF id, path, label, "group", metadata ON items
+        WHEN (old.id, old.path, old.label, old."group", old.metadata)
+            IS NOT (new.id, new.path, new.label, new."group", new.metadata)
+        BEGIN
+            DELETE FROM item_words WHERE rowid = old.seq;
+            INSERT OR IGNORE INTO words_due VALUES (new.seq);
+        END""")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _first,
     _declared_fields,
     _neighbours,
     _thumbnails,
     _beside,
+    _words,
 )
 VERSION = len(MIGRATIONS)
 

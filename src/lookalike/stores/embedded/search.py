@@ -9,6 +9,7 @@ from lookalike.core.vectors import Matrix
 from lookalike.stores.declared import declarable_name
 from lookalike.stores.embedded.ann_cache import AnnCache
 from lookalike.stores.embedded.database import Database
+from lookalike.stores.embedded.keywords import EmbeddedKeywords
 from lookalike.stores.embedded.vector_search import VectorSearch
 from lookalike.stores.embedded.where import BOOLEANS, FILL, facets_sql
 from lookalike.stores.field_names import json_path, metadata_name
@@ -79,7 +80,8 @@ class EmbeddedSearch:
         self.vectors.warm()
 
     def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
+        caught_up = EmbeddedKeywords(self._db).catch_up()
         done = self.ann.optimize(progress=progress)
         if done:
             self.vectors.forget_rows()
-        return done
+        return done or caught_up > 0

@@ -22,6 +22,7 @@ from lookalike.stores.embedded.database import Database
 from lookalike.stores.embedded.exchange import exchange, finish_exchange, share_folder
 from lookalike.stores.embedded.inspection import inspect
 from lookalike.stores.embedded.items import EmbeddedItems
+from lookalike.stores.embedded.keywords import EmbeddedKeywords
 from lookalike.stores.embedded.neighbours import EmbeddedNeighbours
 from lookalike.stores.embedded.own_files import DATABASE, UPLOADS
 from lookalike.stores.embedded.search import EmbeddedSearch
@@ -48,6 +49,7 @@ class EmbeddedStore:
         self.database = Database(folder, db, read_only=read_only)
         self.items = EmbeddedItems(self.database)
         self.search = EmbeddedSearch(self.database)
+        self.keywords = EmbeddedKeywords(self.database)
         self.settings = EmbeddedSettings(self.database)
         self.skips = EmbeddedSkips(self.database)
         self.thumbnails = EmbeddedThumbnails(self.database)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.core.keywords import NONE, words_of
 from lookalike.core.records import Item, Json
 from lookalike.errors import StoreDamagedError, StoreError
 from lookalike.stores.servers.tokens import tokens
@@ -30,6 +31,7 @@ __all__ = [
     "metadata_of",
     "query_vector",
     "told",
+    "word_fields",
 ]
 
 ITEM = (
@@ -76,6 +78,16 @@ def told(item: Item) -> dict[str, Json]:
         # As text: numbers, names and nesting come back as they went in, whatever they are.
         "metadata": json.dumps(metadata, ensure_ascii=False),
         "tokens": [*tokens(metadata)],
+        **word_fields(item),
+    }
+
+
+def word_fields(item: Item) -> dict[str, list[Json]]:
+    """The fields that keyword search looks in. ``words`` is never empty: see ``NONE``."""
+    words = words_of(item)
+    return {
+        "words": [*words.label, *words.others] or [NONE],
+        "label_words": [*words.label],
     }
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "add_side_tables",
     "add_thumbnails",
     "add_vectors",
+    "add_words",
     "blank_copy",
     "block",
     "drop",
@@ -33,6 +34,8 @@ __all__ = [
 class Found:
     """The collection that an address leads to: its items' index, and how that indexes vectors.
 
+    ``words`` says that the index has the fields of keyword search.
+
     The index has the address's name, unless that is an alias. ``begun`` is another one for a
     collection that was begun in the place of one that was removed.
     """
@@ -42,6 +45,7 @@ class Found:
     begun: str
     format: int = field(default=mappings.FORMAT, compare=False)
     encoder: Json = field(default=None, compare=False)
+    words: bool = field(default=False, compare=False)
 
 
 def found(server: Server, address: ServerAddress) -> Found | None:
@@ -49,7 +53,7 @@ def found(server: Server, address: ServerAddress) -> Found | None:
     mapping = _mapping(server, address)
     if mapping is None:
         return None
-    vectors, _ = mappings.made_with(mapping, address=str(address))
+    vectors, fields = mappings.made_with(mapping, address=str(address))
     form, encoder = mappings.format_of(mapping)
     return Found(
         index=next(iter(mapping)),
@@ -57,6 +61,7 @@ def found(server: Server, address: ServerAddress) -> Found | None:
         begun=mappings.begun_as(mapping),
         format=form,
         encoder=encoder,
+        words="words" in fields,
     )
 
 
@@ -124,19 +129,24 @@ def blank_copy(server: Server, dialect: Dialect, found: Found, name: str, encode
 
 def add_thumbnails(server: Server, beside: str) -> None:
     """Give the index beside the items its fields of thumbnails, if it has none."""
-    _add_beside(server, beside, "jpeg", mappings.thumbnail_properties())
+    _add_fields(server, beside, "jpeg", mappings.thumbnail_properties())
 
 
 def add_side_tables(server: Server, beside: str) -> None:
     """Give the index beside the items the field of side tables, if it has none."""
-    _add_beside(server, beside, "digest", mappings.side_table_properties())
+    _add_fields(server, beside, "digest", mappings.side_table_properties())
 
 
-def _add_beside(server: Server, beside: str, field: str, body: dict[str, Json]) -> None:
-    answer = server.ask("GET", f"/{quote(beside)}/_mapping")
+def add_words(server: Server, index: str) -> None:
+    """Give the items' index the fields of keyword search, if it has none."""
+    _add_fields(server, index, "words", mappings.word_properties())
+
+
+def _add_fields(server: Server, index: str, field: str, body: dict[str, Json]) -> None:
+    answer = server.ask("GET", f"/{quote(index)}/_mapping")
     (mapping,) = answer.body.values()
     if field not in mapping["mappings"].get("properties", {}):
-        server.ask("PUT", f"/{quote(beside)}/_mapping", body)
+        server.ask("PUT", f"/{quote(index)}/_mapping", body)
 
 
 def shards(server: Server, index: str) -> int:

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import numpy as np
@@ -27,8 +27,11 @@ from lookalike.stores.servers.documents import (
     graph_vector,
     half_of,
     halves,
+    item_of,
     metadata_of,
+    word_fields,
 )
+from lookalike.stores.servers.keywords import ServerKeywords
 from lookalike.stores.servers.neighbour_table import ServerNeighbours
 from lookalike.stores.servers.queries import HAS_VECTOR, Query
 from lookalike.stores.servers.reading import Reader
@@ -42,6 +45,8 @@ _PAGE = 500  # documents with both vectors: 7 MB of 1,280 values
 _SHOWN = 10
 _ALIKE = 0.999  # least cosine of two forms of one vector
 
+_Change: TypeAlias = dict[str, Json]
+_WORD_FIELDS = ("words", "label_words")
 _WORDS = {
     "partial": ("item lacks fields", "items lack fields"),
     "metadata": (
@@ -64,11 +69,13 @@ _WORDS = {
         "documents repeat the ids of items under other keys",
     ),
     "keys": ("item shares its key with another", "items share their keys with others"),
+    "words": ("item is not found by its words", "items are not found by their words"),
 }
 _DONE = {
     "partial": "filled in, and marked where only encoding helps: `lookalike index` does",
     "metadata": "kept as text, as the field `unreadable`",
     "tokens": "mended",
+    "words": "mended",
     "half": "marked: `lookalike index` encodes them again",
     "rebuilt": "mended",
     "graph": "mended",
@@ -101,6 +108,7 @@ class Inspection:
     side: SideIndex
     neighbours: ServerNeighbours
     thumbnails: ServerThumbnails
+    words: ServerKeywords
     vector_field: Mapping[str, Json]
     dim: int
     whole: bool
@@ -109,6 +117,8 @@ class Inspection:
         """Return what is wrong, as sentences; with ``repair``, repair what can be repaired."""
         for reader in (self.items, self.side.reader):  # others need not have done so
             reader.refresh()
+        if repair:
+            self.words.prepare()
         problems = [*self._fields(), *self._strangers()]
         found = self._walk(repair=repair)
         problems += [
@@ -169,7 +179,10 @@ class Inspection:
             for hit in page
         }
         found = _Found()
-        extra: dict[str, Json] = {"docvalue_fields": ["tokens"], "seq_no_primary_term": True}
+        extra: dict[str, Json] = {
+            "docvalue_fields": ["tokens", *_WORD_FIELDS],
+            "seq_no_primary_term": True,
+        }
         shown = self.items.dialect.shown_vectors() if self.whole else {}
         source = [*ITEM, "key", "half", *shown.pop("_source", [])]  # type: ignore[misc]
         for page in self.items.walk(
@@ -200,12 +213,19 @@ class Inspection:
         if set(hit.get("fields", {}).get("tokens", [])) != set(wanted):
             ids["tokens"].append(one)
             change["tokens"] = [*wanted]
+        change |= _word_change({**source, **change}, hit.get("fields", {}), ids["words"])
         change |= self._vectors(hit, one, found, outside=hit["_id"] in outside)
         self._keys(source.get("key"), one, hit, found)
         if change:
             # An index of the first format loses what it leaves out of `_source` otherwise.
             if not self.whole:
-                change = {**graph_vector(source.get("half")), "tokens": [*wanted], **change}
+                words = _word_change({**source, **change}, {}, [])
+                change = {
+                    **graph_vector(source.get("half")),
+                    "tokens": [*wanted],
+                    **words,
+                    **change,
+                }
             found.mending.append(self._change(hit["_id"], change, hit))
 
     def _vectors(
@@ -313,6 +333,18 @@ def _filled(source: Mapping[str, Any]) -> dict[str, Json]:
         if None in numbers:
             change |= {"width": 1, "height": 1}
     return change
+
+
+def _word_change(source: Mapping[str, Any], shown: Mapping[str, Any], ids: list[str]) -> _Change:
+    """What mends the fields of an item's words, of which the server has ``shown`` those it has."""
+    try:
+        wanted = word_fields(item_of(source))
+    except StoreDamagedError:
+        return {}
+    if all(set(shown.get(name, [])) == set(wanted[name]) for name in _WORD_FIELDS):
+        return {}
+    ids.append(str(source["id"]))
+    return {**wanted}
 
 
 def _row(half: Any, dim: int) -> NDArray[np.float16] | None:  # noqa: ANN401 - JSON

@@ -23,6 +23,7 @@ __all__ = [
     "side_table_properties",
     "thumbnail_properties",
     "vector_properties",
+    "word_properties",
 ]
 
 FORMAT = 2
@@ -49,6 +50,7 @@ _ITEM: dict[str, Json] = {
     "tokens": _WORD,
     "half": _KEPT,
 }
+_WORDS: dict[str, Json] = {"words": _WORD, "label_words": _WORD}
 OUR_FIELDS: dict[str, str] = {
     name: str(field["type"]) for name, field in _ITEM.items() if isinstance(field, dict)
 }
@@ -78,7 +80,7 @@ def items_body(
             },
             # Nothing is left out of `_source`: whatever rewrites a document (`_update`,
             # `_update_by_query`, `_reindex`) makes the new one of that.
-            "properties": {**_ITEM},
+            "properties": {**_ITEM, **_WORDS},
         },
     }
 
@@ -146,6 +148,14 @@ def thumbnail_properties() -> dict[str, Json]:
     It comes with the first thumbnail, so also to indexes made before there were any.
     """
     return {"properties": {"side": {"type": "integer"}, "jpeg": {"type": "binary"}}}
+
+
+def word_properties() -> dict[str, Json]:
+    """Return the body of ``PUT …/_mapping`` that adds what keyword search needs to the items.
+
+    An index that was made before there was any gets it with the next items that are written.
+    """
+    return {"properties": {**_WORDS}}
 
 
 def side_table_properties() -> dict[str, Json]:

@@ -18,6 +18,7 @@ __all__ = [
     "HAS_VECTOR",
     "NOTHING",
     "Query",
+    "beginning",
     "below",
     "condition_query",
     "facet_terms",
@@ -90,7 +91,12 @@ def facet_terms(field: str, limit: int) -> Query:
 
 def below(under: str) -> Query:
     """Paths below a folder; of one with a very long name, also others that begin like it."""
-    return _range("path", *_beginning(f"{under}/"[:_FOLDER]))
+    return beginning("path", f"{under}/"[:_FOLDER])
+
+
+def beginning(field: str, start: str) -> Query:
+    """Terms of a field that begin so."""
+    return _range(field, *_beginning(start))
 
 
 def _check(depth: int) -> None:

@@ -22,6 +22,7 @@ from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.dialect import Dialect
 from lookalike.stores.servers.inspection import Inspection
 from lookalike.stores.servers.items import ServerItems
+from lookalike.stores.servers.keywords import ServerKeywords
 from lookalike.stores.servers.neighbour_table import ServerNeighbours
 from lookalike.stores.servers.reading import Reader
 from lookalike.stores.servers.search import ServerSearch
@@ -81,7 +82,9 @@ class ServerStore:
         self._version = ""
         self._point(address.name, vectors=address.vectors or dialect.default_vectors)
 
-    def _point(self, index: str, *, vectors: str, form: int = mappings.FORMAT) -> None:
+    def _point(
+        self, index: str, *, vectors: str, form: int = mappings.FORMAT, words: bool = False
+    ) -> None:
         """Read and write this index and its side index."""
         reader = Reader(
             server=self.server, dialect=self.dialect, index=index, only=documents.IS_ITEM
@@ -94,11 +97,13 @@ class ServerStore:
         self.skips = ServerSkips(side=side)
         self.neighbours = ServerNeighbours(items=reader, index=side)
         self.thumbnails = ServerThumbnails(items=reader, side=beside)
+        self.keywords = ServerKeywords(items=reader, ready=words)
         writer = Writer(
             items=reader,
             side=side,
             neighbours=self.neighbours,
             thumbnails=self.thumbnails,
+            words=self.keywords,
             whole=form > 1,
         )
         self.items = ServerItems(
@@ -148,7 +153,7 @@ class ServerStore:
             )
         # What an alias means may change (`replace`), and vectors of two encoders must not mix: so
         # it is followed once.
-        self._point(found.index, vectors=found.vectors, form=found.format)
+        self._point(found.index, vectors=found.vectors, form=found.format, words=found.words)
         self._found = found
 
     def table(self, name: str) -> ServerSideTable:
@@ -224,6 +229,7 @@ class ServerStore:
             side=self._side,
             neighbours=self.neighbours,
             thumbnails=self.thumbnails,
+            words=self.keywords,
             vector_field=self.dialect.vector_field(self._side.dim, self.search.vectors.vectors),
             dim=self._side.dim,
             whole=self.items.writer.whole,

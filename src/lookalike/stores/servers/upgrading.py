@@ -15,7 +15,12 @@ from lookalike.errors import LookalikeError, StoreDamagedError, StoreError
 from lookalike.stores.servers import indexes, mappings
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.bulk import Action
-from lookalike.stores.servers.documents import graph_vector, metadata_of
+from lookalike.stores.servers.documents import (
+    graph_vector,
+    item_of,
+    metadata_of,
+    word_fields,
+)
 from lookalike.stores.servers.reading import Reader
 from lookalike.stores.servers.tokens import tokens
 
@@ -73,4 +78,5 @@ def _copy(index: str, hit: Any) -> Action:  # noqa: ANN401 - JSON
     source |= graph_vector(half if isinstance(half, str) else None)
     with suppress(StoreDamagedError):  # not an item, or one that is mended afterwards
         source["tokens"] = [*tokens(metadata_of(source))]
+        source |= word_fields(item_of(source))
     return Action(verb="index", index=index, id=hit["_id"], source=source)

@@ -15,6 +15,7 @@ from lookalike.stores.servers.documents import (
     half_of,
     told,
 )
+from lookalike.stores.servers.keywords import ServerKeywords
 from lookalike.stores.servers.neighbour_table import ServerNeighbours
 from lookalike.stores.servers.reading import Reader
 from lookalike.stores.servers.settings import skip_deletion
@@ -50,6 +51,7 @@ class Writer:
     side: SideIndex
     neighbours: ServerNeighbours
     thumbnails: ServerThumbnails
+    words: ServerKeywords
     whole: bool = True
 
     def upsert(
@@ -62,6 +64,7 @@ class Writer:
             _Draft(item=items[place], half=half_of(rows[place]), thumbnail=thumbnails[place])
             for place in sorted(last.values())
         ]
+        self.words.prepare()
         if any(one.thumbnail is not None for one in drafts):
             self.thumbnails.prepare()
         gone = [self.neighbours.forgetting(one.item.id) for one in drafts]
@@ -106,6 +109,7 @@ class Writer:
         drafts = list(first.values())
         if not drafts:
             return taken
+        self.words.prepare()
         start = self.side.claim_keys(len(drafts))
         puts = [self._make((key, one)) for key, one in enumerate(drafts, start)]
         found = self.items.server.write(puts)
@@ -179,6 +183,7 @@ class Writer:
 
     def update(self, items: Sequence[Item]) -> None:
         check_texts(items)
+        self.words.prepare()
         waiting = list({item.id: item for item in items}.values())
         # An index of the first format keeps no vector in `_source`, so it is sent again.
         source = ("key",) if self.whole else ("key", "half")
