@@ -9,6 +9,7 @@ import pytest
 
 from lookalike.encoders import ModelCard, available_encoders, find_card, read_card
 from lookalike.encoders.cards import Input, Logits, Output, PatchMap, Weights
+from lookalike.encoders.text import TextCard
 from lookalike.errors import EncoderError, ModelCardError
 from networks import tiny_card
 
@@ -128,7 +129,9 @@ def test_the_fingerprint_of_the_default_encoder_is_kept() -> None:
 
 
 def test_the_example_in_the_docs_is_a_sound_card(tmp_path: Path) -> None:
-    example, data = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    example, data, words = re.findall(
+        r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "card.toml").write_text(example, encoding="utf-8")
     card = read_card(tmp_path / "card.toml")
     assert card.output.pooling == "avg"
@@ -136,9 +139,18 @@ def test_the_example_in_the_docs_is_a_sound_card(tmp_path: Path) -> None:
     (tmp_path / "card.toml").write_text(f"{example}\n{data}", encoding="utf-8")
     ((name, _),) = read_card(tmp_path / "card.toml").weights.data
     assert name == "net.onnx.data"
+    (tmp_path / "card.toml").write_text(f"{example}\n{words}", encoding="utf-8")
+    text = read_card(tmp_path / "card.toml").words
+    assert text is not None
+    assert (text.file, text.cleaning, text.length, text.eos) == (
+        "text_model.onnx",
+        "clip",
+        77,
+        None,
+    )
 
 
-@pytest.mark.parametrize("record", [ModelCard, Weights, Input, Output, PatchMap, Logits])
+@pytest.mark.parametrize("record", [ModelCard, Weights, Input, Output, PatchMap, Logits, TextCard])
 def test_every_key_and_every_encoder_is_in_the_docs(record: type[Any]) -> None:
     text = DOCS.read_text(encoding="utf-8")
     for key in (field.name for field in fields(record) if field.name != "path"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from lookalike.core.suggestions import did_you_mean
+from lookalike.encoders.text.card import TextCard, read_text_card
 from lookalike.errors import EncoderError, ModelCardError
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ModelCard",
     "Output",
     "PatchMap",
+    "Table",
     "Weights",
     "available_encoders",
     "find_card",
@@ -111,7 +113,10 @@ class Logits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """A network and how to feed it. ``path`` is the card's own file."""
+    """A network and how to feed it. ``path`` is the card's own file.
+
+    ``words`` is its text encoder, if it has one.
+    """
 
     name: str
     title: str
@@ -123,12 +128,14 @@ class ModelCard:
     map: PatchMap | None
     logits: Logits | None
     path: Path
+    words: TextCard | None = None
 
     def fingerprint(self, *revisions: int) -> str:
         """Return the name, and 16 hex digits over all that decides what a vector is.
 
         That is weights, preprocessing, chosen output, and ``revisions`` of the code that does
-        it; not the title, the place of the files or the device.
+        it; not the title, the place of the files, the device, or the text encoder, whose vectors
+        are not stored.
         """
         given, output = self.input, self.output
         # Spelt out, so that a key added to the records later leaves old fingerprints alone.
@@ -173,7 +180,7 @@ def read_card(path: Path) -> ModelCard:
         raise ModelCardError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelCardError(f"{path}: not TOML: {error}") from error
-    top = _Table(parsed, path, "", ModelCard)
+    top = Table(parsed, path, "", ModelCard)
     return ModelCard(
         name=top.text("name", pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
         title=top.text("title"),
@@ -185,10 +192,19 @@ def read_card(path: Path) -> ModelCard:
         map=_map(top.table("map", PatchMap)) if "map" in top else None,
         logits=_logits(top.table("logits", Logits)) if "logits" in top else None,
         path=path,
+        words=_words(top) if "words" in top else None,
     )
 
 
-def _weights(table: "_Table") -> Weights:
+def _words(top: "Table") -> TextCard:
+    table = top.table("words", TextCard)
+    built = top.table("weights", Weights).text("builder") != "onnx"
+    if built and "file" not in table:
+        raise table.error("file", "is missing; only an ONNX file can hold both halves")
+    return read_text_card(table)
+
+
+def _weights(table: "Table") -> Weights:
     packaged = "package" in table
     if "install" in table and not packaged:
         raise table.error("install", "says how to get a package, but no package is named")
@@ -205,7 +221,7 @@ def _weights(table: "_Table") -> Weights:
     )
 
 
-def _input(table: "_Table") -> Input:
+def _input(table: "Table") -> Input:
     resize: Resize = table.choice("resize", get_args(Resize))
     for key, mode in (("crop", "crop"), ("fill", "pad")):
         if key in table and resize != mode:
@@ -238,7 +254,7 @@ def _input(table: "_Table") -> Input:
     )
 
 
-def _output(table: "_Table") -> Output:
+def _output(table: "Table") -> Output:
     return Output(
         name=table.text("name"),
         dim=table.count("dim", _LARGEST_DIM),
@@ -247,15 +263,15 @@ def _output(table: "_Table") -> Output:
     )
 
 
-def _map(table: "_Table") -> PatchMap:
+def _map(table: "Table") -> PatchMap:
     return PatchMap(name=table.text("name"), layout=table.choice("layout", get_args(Layout)))
 
 
-def _logits(table: "_Table") -> Logits:
+def _logits(table: "Table") -> Logits:
     return Logits(name=table.text("name"), classes=table.count("classes", _LARGEST_DIM))
 
 
-class _Table:
+class Table:
     """One table of a card, whose keys are the fields of ``record`` (and ``name`` of a path)."""
 
     def __init__(self, values: object, path: Path, prefix: str, record: type[Any]) -> None:
@@ -272,8 +288,8 @@ class _Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
-    def table(self, key: str, record: type[Any]) -> "_Table":
-        return _Table(self._get(key), self._path, f"{self._prefix}{key}.", record)
+    def table(self, key: str, record: type[Any]) -> "Table":
+        return Table(self._get(key), self._path, f"{self._prefix}{key}.", record)
 
     def text(self, key: str, *, pattern: str | None = None) -> str:
         value = self._get(key)
@@ -293,6 +309,12 @@ class _Table:
                 raise self.error(key, what)
         return tuple(sorted(value.items()))
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._get(key)
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.error(key, f"must be a list of texts, not {value!r}")
+        return tuple(value)
+
     def choice(self, key: str, choices: tuple[_Choice, ...], default: str | None = None) -> _Choice:
         value = self._get(key, default)
         for choice in choices:
@@ -301,9 +323,12 @@ class _Table:
         raise self.error(key, f"must be one of {', '.join(map(repr, choices))}, not {value!r}")
 
     def count(self, key: str, limit: int) -> int:
+        return self.whole(key, 1, limit)
+
+    def whole(self, key: str, least: int, limit: int) -> int:
         value = self._get(key)
-        if type(value) is not int or not 0 < value <= limit:
-            raise self.error(key, f"must be a whole number from 1 to {limit}, not {value!r}")
+        if type(value) is not int or not least <= value <= limit:
+            raise self.error(key, f"must be a whole number from {least} to {limit}, not {value!r}")
         return value
 
     def number(self, key: str, default: float) -> float:

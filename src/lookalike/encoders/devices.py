@@ -74,11 +74,12 @@ def available_providers() -> list[str]:
 
 
 def open_session(
-    network: Network, devices: Sequence[Device]
+    network: Network, devices: Sequence[Device], threads: int = 1
 ) -> "tuple[onnxruntime.InferenceSession, Device]":
     """Open a network on the first of ``devices`` that takes it.
 
-    One that fails is passed over with a warning in the log. Raise ``EncoderError`` when none is
+    ``threads`` is how many cores one run on the processor may use. A device that fails is passed
+    over with a warning in the log. Raise ``EncoderError`` when none is
     left, or the network is none.
     """
     import onnxruntime  # noqa: PLC0415  see available_providers
@@ -88,7 +89,7 @@ def open_session(
         try:
             session = onnxruntime.InferenceSession(
                 network,
-                _options(device),
+                _options(device, threads),
                 providers=[device.provider],
                 enable_fallback=0,  # it would print, and fall back without saying so
             )
@@ -104,14 +105,14 @@ def open_session(
     raise EncoderError(f"the network cannot be opened: {reason}")
 
 
-def _options(device: Device) -> "onnxruntime.SessionOptions":
+def _options(device: Device, threads: int) -> "onnxruntime.SessionOptions":
     import onnxruntime  # noqa: PLC0415  see open_session
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ONLY_FATAL
     # Parallelism comes from several runs at a time, each on one thread, and not from threads
-    # inside a run: docs/decisions/0002-encoder-runtime.md.
-    options.intra_op_num_threads = 1
+    # inside a run: docs/decisions/0002-encoder-runtime.md. A text is mostly alone.
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     if device.name == "directml":
         options.enable_mem_pattern = False  # it refuses to start otherwise

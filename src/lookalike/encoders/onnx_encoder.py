@@ -13,10 +13,12 @@ from PIL import Image
 from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix, unit_rows
-from lookalike.encoders.cards import Input, ModelCard, find_card
+from lookalike.encoders.cards import ModelCard, find_card
 from lookalike.encoders.devices import Device, available_providers, choose_devices, open_session
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
+from lookalike.encoders.inputs import TEXT_INPUTS, stand_ins
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare, tensor
+from lookalike.encoders.text.encoder import OnnxTextEncoder
 from lookalike.encoders.weights import Network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
 
@@ -94,6 +96,7 @@ class OnnxEncoder:
         self._devices = choose_devices(device, available_providers())
         self._vectors = _Later(lambda: self._open(reading, classifier=False))
         self._classes: _Later[_OpenNetwork] | None = None
+        self._text = self._text_encoder()
 
     @property
     def card(self) -> ModelCard:
@@ -118,6 +121,11 @@ class OnnxEncoder:
         spec = self._card.input
         margin = _DECODE_MARGIN / spec.crop  # what is cropped away is decoded too
         return round(spec.width * margin), round(spec.height * margin)
+
+    @property
+    def text_encoder(self) -> OnnxTextEncoder | None:
+        """What encodes words in the space of the images; ``None`` if the card has no [words]."""
+        return self._text
 
     @property
     def device(self) -> str:
@@ -208,6 +216,18 @@ class OnnxEncoder:
             )
         return rows
 
+    def _text_encoder(self) -> OnnxTextEncoder | None:
+        if self._card.words is None:
+            return None
+        return OnnxTextEncoder(
+            self._card,
+            self._card.words,
+            cache=self._cache,
+            # One text is encoded at a time, so it may use the cores that a batch of images shares.
+            open_session=lambda found: open_session(found, self._devices, self._threads)[0],
+            shared=lambda: self._vectors.result().session,
+        )
+
     def _read(self, *, classifier: bool) -> "_Later[Network]":
         return _Later(lambda: network(self._card, cache=self._cache, classifier=classifier))
 
@@ -223,7 +243,7 @@ class OnnxEncoder:
             found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
             session, device = open_session(found, devices)
         _check_names(card, session, classifier=classifier or card.weights.builder == "onnx")
-        return _OpenNetwork(session, device, card.input, threads=self._threads)
+        return _OpenNetwork(session, device, card, threads=self._threads)
 
 
 class _OpenNetwork:
@@ -233,13 +253,16 @@ class _OpenNetwork:
         self,
         session: "onnxruntime.InferenceSession",
         device: Device,
-        spec: Input,
+        card: ModelCard,
         *,
         threads: int,
     ) -> None:
         self.device = device
-        self._session = session
-        self._spec = spec
+        self.session = session
+        self._spec = card.input
+        words = card.words
+        own = {} if words is None else {words.input: 0, words.mask: 1}
+        self._others = stand_ins(session, {card.input.name}, text={**TEXT_INPUTS, **own})
         self._threads = threads if device.name == "cpu" else 1
         self._lock = threading.Lock()  # guards the making of the pool
         self._pool: ThreadPoolExecutor | None = None
@@ -269,7 +292,8 @@ class _OpenNetwork:
         pixels = tensor(part, self._spec)
         try:
             with self._turn:
-                (result,) = self._session.run([output], {self._spec.name: pixels})
+                feed = {self._spec.name: pixels, **self._others}
+                (result,) = self.session.run([output], feed)
         except Exception as error:
             raise EncoderError(f"the network failed on {self.device.name}: {error}") from error
         if not (isinstance(result, np.ndarray) and result.shape[:1] == (len(part),)):

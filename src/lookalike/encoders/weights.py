@@ -27,7 +27,7 @@ from lookalike.errors import WeightsError
 if TYPE_CHECKING:
     from lookalike.encoders.checkpoint import Arrays
 
-__all__ = ["Network", "default_cache", "network", "read_weights"]
+__all__ = ["Network", "default_cache", "network", "read_checked", "read_weights"]
 
 Network: TypeAlias = Path | bytes  # an ONNX file, or its content
 
@@ -127,10 +127,15 @@ def read_weights(card: ModelCard) -> "Arrays":
     # Needed once per user and machine; a search must not pay for its imports.
     from lookalike.encoders.checkpoint import read_checkpoint  # noqa: PLC0415
 
+    return read_checkpoint(read_checked(card))
+
+
+def read_checked(card: ModelCard) -> bytes:
+    """Return the content of a card's file. Raise ``WeightsError`` as ``network`` does."""
     path = _find(card)
     content = _read(path)
     _check(content, path, card)  # before a byte of it is interpreted
-    return read_checkpoint(content)
+    return content
 
 
 def _build(card: ModelCard, *, classifier: bool) -> bytes:
