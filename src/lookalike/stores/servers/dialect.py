@@ -6,7 +6,7 @@ from typing import Protocol
 from lookalike.core.records import Json
 from lookalike.stores.servers.queries import Query
 
-__all__ = ["Dialect", "Nearest"]
+__all__ = ["Dialect", "Nearest", "score_by_script"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +77,18 @@ class Dialect(Protocol):
 
     def close_moment(self, moment: str) -> tuple[str, dict[str, Json]]:
         """The path and body that let it go."""
+
+
+def score_by_script(script: dict[str, Json], where: Query | None) -> dict[str, Json]:
+    """Return the part of a search body that scores every vector which meets a filter, best first.
+
+    Of equal scores the lower id comes first.
+    """
+    filters: list[Json] = [{"exists": {"field": "vector"}}]
+    if where is not None:
+        filters.append(where)
+    scored: dict[str, Json] = {"query": {"bool": {"filter": filters}}, "script": script}
+    return {
+        "query": {"script_score": scored},
+        "sort": [{"_score": "desc"}, {"id": "asc"}],
+    }

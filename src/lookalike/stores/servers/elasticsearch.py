@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from lookalike.core.records import Json
 from lookalike.errors import CollectionError
 from lookalike.stores.servers.addresses import Secrets, ServerAddress
-from lookalike.stores.servers.dialect import Nearest
+from lookalike.stores.servers.dialect import Nearest, score_by_script
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import not_json, unreachable
-from lookalike.stores.servers.server import Answer, authority
+from lookalike.stores.servers.server import Answer, client_options
 from lookalike.stores.servers.store import ServerStore
 
 if TYPE_CHECKING:
@@ -80,25 +80,11 @@ class Elasticsearch:
             knn: dict[str, Json] = {"field": "vector", "query_vector": vector}
             knn |= {"k": k, "num_candidates": max(k, 1)}
             return {"knn": knn if where is None else {**knn, "filter": where}}
-        return {
-            "query": {
-                "script_score": {
-                    "query": {
-                        "bool": {
-                            "filter": [
-                                {"exists": {"field": "vector"}},
-                                *([] if where is None else [where]),
-                            ]
-                        }
-                    },
-                    "script": {
-                        "source": "cosineSimilarity(params.query, 'vector') + 1.0",
-                        "params": {"query": vector},
-                    },
-                }
-            },
-            "sort": [{"_score": "desc"}, {"id": "asc"}],
+        script: dict[str, Json] = {
+            "source": "cosineSimilarity(params.query, 'vector') + 1.0",
+            "params": {"query": vector},
         }
+        return score_by_script(script, where)
 
     def shown_vectors(self) -> dict[str, Json]:
         return {"fields": ["vector"]}  # from 9.2 on, `_source` shows none unless asked to
@@ -171,19 +157,9 @@ def open_elasticsearch(
 
 
 def _options(address: ServerAddress, secrets: Secrets) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "request_timeout": address.timeout_s,
-        "max_retries": address.retries,
-        "retry_on_timeout": address.retries > 0,
-        "retry_on_status": (),  # our own patience grows (Server)
-    }
+    options: dict[str, Any] = {"request_timeout": address.timeout_s, **client_options(address)}
     if secrets.api_key is not None:
         options["api_key"] = secrets.api_key
     if secrets.user is not None and secrets.password is not None:
         options["basic_auth"] = (secrets.user, secrets.password)
-    if address.tls:
-        options["verify_certs"] = address.verify
-        options["ssl_show_warn"] = False
-        if authority(address) is not None:
-            options["ca_certs"] = address.ca
     return options

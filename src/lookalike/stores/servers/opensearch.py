@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from lookalike.core.records import Json
 from lookalike.errors import CollectionError
 from lookalike.stores.servers.addresses import Secrets, ServerAddress
-from lookalike.stores.servers.dialect import Nearest
+from lookalike.stores.servers.dialect import Nearest, score_by_script
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import not_json, unreachable
-from lookalike.stores.servers.server import Answer, authority
+from lookalike.stores.servers.server import Answer, client_options
 from lookalike.stores.servers.store import ServerStore
 
 if TYPE_CHECKING:
@@ -69,30 +69,13 @@ class OpenSearch:
         return vectors != "int8_hnsw"  # its Lucene engine answers in the order of bytes
 
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query:  # noqa: ARG002 - the dialect's
-        return {
-            "query": {
-                "script_score": {
-                    "query": {
-                        "bool": {
-                            "filter": [
-                                {"exists": {"field": "vector"}},
-                                *([] if where is None else [where]),
-                            ]
-                        }
-                    },
-                    "script": {
-                        "lang": "knn",
-                        "source": "knn_score",
-                        "params": {
-                            "field": "vector",
-                            "query_value": vector,
-                            "space_type": "cosinesimil",
-                        },
-                    },
-                }
-            },
-            "sort": [{"_score": "desc"}, {"id": "asc"}],
+        params: dict[str, Json] = {
+            "field": "vector",
+            "query_value": vector,
+            "space_type": "cosinesimil",
         }
+        script: dict[str, Json] = {"lang": "knn", "source": "knn_score", "params": params}
+        return score_by_script(script, where)
 
     def shown_vectors(self) -> dict[str, Json]:
         return {"_source": ["vector"]}
@@ -166,10 +149,9 @@ def open_opensearch(
 def _options(address: ServerAddress, secrets: Secrets) -> dict[str, Any]:
     options: dict[str, Any] = {
         "timeout": address.timeout_s,
-        "max_retries": address.retries,
-        "retry_on_timeout": address.retries > 0,
-        "retry_on_status": (),  # our own patience grows (Server)
         "http_compress": False,
+        "use_ssl": address.tls,
+        **client_options(address),
     }
     if secrets.api_key is not None:
         raise CollectionError(
@@ -180,10 +162,6 @@ def _options(address: ServerAddress, secrets: Secrets) -> dict[str, Any]:
         options["http_auth"] = _signing(address, address.aws)
     elif secrets.user is not None and secrets.password is not None:
         options["http_auth"] = (secrets.user, secrets.password)
-    if address.tls:
-        options |= {"use_ssl": True, "verify_certs": address.verify, "ssl_show_warn": False}
-        if authority(address) is not None:
-            options["ca_certs"] = address.ca
     return options
 
 

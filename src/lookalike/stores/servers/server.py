@@ -12,7 +12,7 @@ from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.bulk import Action, Outcome, again, as_json, chunks, outcomes
 from lookalike.stores.servers.refusals import refusal
 
-__all__ = ["Answer", "Server", "Wire", "authority", "pauses"]
+__all__ = ["Answer", "Server", "Wire", "client_options", "pauses"]
 
 _LATER = frozenset({429, 502, 503, 504})
 _BUSY = 429
@@ -28,11 +28,23 @@ class Answer:
     body: Any
 
 
-def authority(address: ServerAddress) -> str | None:
-    """The file of the certificate authority that an address names; ``CollectionError`` for none."""
-    if address.ca is not None and not Path(address.ca).is_file():
-        raise CollectionError(f"ca={address.ca} in the address is no file; give a PEM file")
-    return address.ca
+def client_options(address: ServerAddress) -> dict[str, Any]:
+    """Return the options that both official clients know by the same name.
+
+    Raise ``CollectionError`` if the file of the certificate authority is not there.
+    """
+    options: dict[str, Any] = {
+        "max_retries": address.retries,
+        "retry_on_timeout": address.retries > 0,
+        "retry_on_status": (),  # ``Server`` repeats these requests itself, after growing pauses
+    }
+    if address.tls:
+        options |= {"verify_certs": address.verify, "ssl_show_warn": False}
+        if address.ca is not None:
+            if not Path(address.ca).is_file():
+                raise CollectionError(f"ca={address.ca} in the address is no file; give a PEM file")
+            options["ca_certs"] = address.ca
+    return options
 
 
 class Wire(Protocol):
