@@ -37,6 +37,7 @@ from lookalike.encoders import OnnxEncoder
 from lookalike.errors import EncoderError, SourceError
 from lookalike.indexing import batch as batches
 from lookalike.indexing import pipeline as indexing
+from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.pipeline import index_entries
@@ -109,7 +110,8 @@ def index(
     """``index(...)`` brings ``store`` in line with ``pictures``."""
 
     def run(**options: object) -> IndexReport:
-        return index_folder(store, lambda: encoder, pictures, **options)  # type: ignore[arg-type]
+        bind = EncoderBinding(store=store, open_encoder=lambda: encoder)
+        return index_folder(store, bind, pictures, **options)  # type: ignore[arg-type]
 
     return run
 
@@ -143,7 +145,7 @@ def fresh_content(
 ) -> dict[str, tuple[str, Stamp | None, bytes]]:
     """What a new collection of ``pictures`` holds."""
     store = opened(folder, tiny)
-    index_folder(store, lambda: tiny, pictures)
+    index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
     found = content(store)
     store.close()
     return found
@@ -276,7 +278,9 @@ def test_nothing_to_do_loads_no_network(
 
     index()
     (pictures / "8.png").unlink()
-    assert counts(index_folder(store, refuse, pictures)) == {"unchanged": 8, "removed": 1}
+    assert counts(
+        index_folder(store, EncoderBinding(store=store, open_encoder=refuse), pictures)
+    ) == {"unchanged": 8, "removed": 1}
 
 
 @pytest.mark.parametrize("what", ["size", "time"])
@@ -449,11 +453,15 @@ def test_a_store_is_asked_by_the_batch_not_by_the_picture(
     opened(tmp_path / "shop", tiny).close()
     store = EmbeddedStore.open(tmp_path / "shop")
     store.items = items = Asked(store.database)
-    assert counts(index_folder(store, lambda: tiny, pictures)) == {"indexed": 30}
+    assert counts(
+        index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
+    ) == {"indexed": 30}
     assert items.questions == {"get": 3, "with_digest": 3}
     items.questions.clear()
     shutil.copytree(pictures, pictures / "copies")
-    assert counts(index_folder(store, lambda: tiny, pictures)) == {"reused": 30, "unchanged": 30}
+    assert counts(
+        index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
+    ) == {"reused": 30, "unchanged": 30}
     # once more at the end: have any of them moved here?
     assert items.questions == {"get": 7, "with_digest": 3, "vectors": 3}
     store.close()
@@ -625,7 +633,7 @@ def test_the_hostile_corpus_stops_nothing(
     folder = tmp_path / "hostile"
     folder.mkdir()
     cases = {case.name: case for case in hostile.build(folder) if not case.left_out}
-    report = index_folder(store, lambda: encoder, folder)
+    report = index_folder(store, EncoderBinding(store=store, open_encoder=lambda: encoder), folder)
     items, skipped = set(ids(store)), {skip.path: skip.reason for skip in report.skipped}
     assert skipped.pop("caf\\xe9.png") == "its name is not UTF-8; rename it"
     assert items | set(skipped) == set(cases)
@@ -636,7 +644,7 @@ def test_the_hostile_corpus_stops_nothing(
     assert all(reason and "\n" not in reason for reason in skipped.values())
     assert report.indexed + report.reused == len(items)
     assert store.check() == []
-    again = index_folder(store, lambda: encoder, folder)
+    again = index_folder(store, EncoderBinding(store=store, open_encoder=lambda: encoder), folder)
     assert counts(again) == {"unchanged": len(items), "skipped": len(skipped) + 1}
 
 
@@ -644,6 +652,7 @@ _PERMISSIONS = """
 import json
 import numpy as np, pathspec
 from lookalike import images
+from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.embedded.store import EmbeddedStore
 from lookalike.core.vectors import unit_rows
@@ -666,7 +675,7 @@ store = EmbeddedStore.open(folder / "shop", create=True)
 store.bind(encoder="mean", fingerprint="mean-1", dim=3)
 said = []
 def index():
-    r = index_folder(store, Mean, pictures)
+    r = index_folder(store, EncoderBinding(store=store, open_encoder=Mean), pictures)
     said.append([r.indexed, r.unchanged, r.removed, r.kept, len(r.skipped), store.search.count()])
 index()
 (pictures / "locked").chmod(0)
@@ -781,6 +790,7 @@ _INDEX = """
 import sys
 from pathlib import Path
 from lookalike.indexing import pipeline
+from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.encoders import load_encoder
 from lookalike.stores.embedded.store import EmbeddedStore
@@ -790,7 +800,8 @@ encoder = load_encoder(card, threads=1)
 store = EmbeddedStore.open(folder)
 print("ready", flush=True)
 sys.stdin.readline()
-index_folder(store, lambda: encoder, pictures, allow_removals=True)
+bind = EncoderBinding(store=store, open_encoder=lambda: encoder)
+index_folder(store, bind, pictures, allow_removals=True)
 store.close()
 print("done", flush=True)
 """
@@ -832,7 +843,7 @@ def test_killing_the_run_at_any_moment_costs_nothing_but_the_run(
     for file in files[::2]:
         file.rename(away / file.name)
     store = opened(before, tiny)
-    index_folder(store, lambda: tiny, pictures)
+    index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
     store.close()
     for number, file in enumerate(files[::2]):
         (away / file.name).rename(file)
@@ -864,7 +875,12 @@ def test_killing_the_run_at_any_moment_costs_nothing_but_the_run(
         assert store.check() == []
         there = content(store)
         assert all(there[one] == expected[one] for one in there.keys() & expected.keys())
-        index_folder(store, lambda: tiny, pictures, allow_removals=True)
+        index_folder(
+            store,
+            EncoderBinding(store=store, open_encoder=lambda: tiny),
+            pictures,
+            allow_removals=True,
+        )
         assert content(store) == expected
         store.close()
     waiting.kill()
@@ -895,7 +911,7 @@ def test_reading_runs_ahead_of_the_encoder_by_a_few_batches_only(
     for number in range(100, 100 + 4 * (os.cpu_count() or 1) + 20):
         paint(pictures / f"{number}.png", number)
     encoder = Slow(tiny)
-    index_folder(store, lambda: encoder, pictures)
+    index_folder(store, EncoderBinding(store=store, open_encoder=lambda: encoder), pictures)
     assert 2 <= encoder.most <= (os.cpu_count() or 1) + indexing._AHEAD + 1
 
 
@@ -914,7 +930,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     process = psutil.Process()
     report = index_folder(
         store,
-        lambda: tiny,
+        EncoderBinding(store=store, open_encoder=lambda: tiny),
         folder,
         progress=lambda _: memory.append(process.memory_info().rss),
     )
@@ -934,7 +950,7 @@ def test_two_processes_index_different_folders_into_one_collection(
             target = both / f"{number % 2}" / kind.name / picture.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(picture, target)
-    script = _INDEX.replace("encoder, pictures,", "encoder, pictures.parent, under=pictures.name,")
+    script = _INDEX.replace("bind, pictures,", "bind, pictures.parent, under=pictures.name,")
     children = [
         subprocess.Popen(
             [sys.executable, "-c", script, str(card), str(store.folder), str(both / part)],

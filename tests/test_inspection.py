@@ -14,6 +14,7 @@ from contracts.store import an_item, random_rows, small
 from lookalike.core.filters import parse
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import StoreDamagedError
+from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.embedded.own_files import DATABASE
 from lookalike.stores.embedded.store import EmbeddedStore
@@ -165,13 +166,13 @@ def test_index_encodes_again_what_was_marked_and_keeps_what_was_said(
 ) -> None:
     store = EmbeddedStore.open(tmp_path / "shop", create=True)
     store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
-    index_folder(store, lambda: tiny, pictures)
+    index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
     item = store.items.get(["3.png"])["3.png"]
     store.items.update([replace(item, label="mine", metadata={"price": 3})])
     vector = store.items.vectors(["3.png"])
     harm(store, "DELETE FROM vectors WHERE seq = (SELECT seq FROM items WHERE id = '3.png')")
     store.check(repair=True)
-    report = index_folder(store, lambda: tiny, pictures)
+    report = index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
     assert (report.indexed, report.unchanged, report.removed) == (1, 8, 0)
     assert store.check() == []
     again = store.items.get(["3.png"])["3.png"]

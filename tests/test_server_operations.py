@@ -22,6 +22,7 @@ from lookalike.core.filters import parse
 from lookalike.core.records import Item, Json
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import CollectionFormatError, LookalikeError, StoreDamagedError, StoreError
+from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.servers import mappings
 from lookalike.stores.servers.addresses import ServerAddress
@@ -386,20 +387,27 @@ def test_index_encodes_again_what_doctor_has_marked(
     store = opened(address, create=True)
     try:
         store.bind(encoder=tiny.name, fingerprint=tiny.fingerprint, dim=tiny.dim)
-        index_folder(store, lambda: tiny, pictures)
+        index_folder(store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures)
         item = store.items.get(["3.png"])["3.png"]
         store.items.update([replace(item, label="mine", metadata={"price": 3})])
         vector = store.items.vectors(["3.png"])
         harm(store, "3.png", {"half": None, "vector": None})
         store.check(repair=True)
-        report = index_folder(store, lambda: tiny, pictures)
+        report = index_folder(
+            store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures
+        )
         assert (report.indexed, report.unchanged, report.removed) == (1, 8, 0)
         assert store.check() == []
         again = store.items.get(["3.png"])["3.png"]
         assert (again.label, again.metadata) == ("mine", {"price": 3})
         assert again.digest == item.digest
         np.testing.assert_allclose(store.items.vectors(["3.png"]), vector, atol=1e-3)
-        assert index_folder(store, lambda: tiny, pictures).unchanged == 9
+        assert (
+            index_folder(
+                store, EncoderBinding(store=store, open_encoder=lambda: tiny), pictures
+            ).unchanged
+            == 9
+        )
     finally:
         removed(store)
 

@@ -23,6 +23,7 @@ from lookalike.errors import (
     StoreReadOnlyError,
 )
 from lookalike.indexing import pipeline as indexing
+from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.server import Answer, Wire
@@ -319,7 +320,9 @@ def test_indexing_asks_by_the_batch_not_by_the_picture(
         store.bound()
         for known in (0, 60):
             with heard(store) as asked:
-                report = index_folder(store, lambda: tiny, folder)
+                report = index_folder(
+                    store, EncoderBinding(store=store, open_encoder=lambda: tiny), folder
+                )
             assert (report.indexed, report.reused) == (60 - known, known)
             # A walk each over stamps and skips, with its beginning and end; twice whether
             # thumbnails are kept, twice which tables beside the items have rows, and what earlier

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -14,7 +13,6 @@ from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import (
     Catalogue,
     Encoder,
-    Prepared,
     Store,
     TextEncoder,
     text_encoder_of,
@@ -34,8 +32,9 @@ from lookalike.errors import (
     ImageError,
 )
 from lookalike.indexing import deletion
+from lookalike.indexing.fitting import ProjectionDim, check_dim, projected
 from lookalike.indexing.unfinished import abandon
-from lookalike.query_images import find_own_item, load_query
+from lookalike.query_images import PreparedQuery, find_own_item, load_query
 from lookalike.search import (
     Encoded,
     ImageSource,
@@ -59,18 +58,6 @@ __all__ = [
     "PreparedQuery",
     "Root",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PreparedQuery:
-    """An image at its encoder's input size, to be encoded together with others.
-
-    ``digest`` and ``item`` are those of ``Encoded``.
-    """
-
-    prepared: Prepared
-    digest: str | None = None
-    item: Item | None = None
 
 
 _BATCH = 32  # images that an encoder is given at once, unless it has a ``batch_size``
@@ -98,6 +85,7 @@ class Collection(CollectionItems):
     ) -> None:
         super().__init__(store, limits=limits)
         self._make_encoder = encoder
+        self._base: Encoder | None = None
         self._encoder: Encoder | None = None
         self.cache = cache
         """Folder for what can be computed again, such as signatures of images. None by default."""
@@ -117,6 +105,7 @@ class Collection(CollectionItems):
         overwrite_by_hand: bool = False,
         as_new: bool = False,
         thumbnails: int | None = None,
+        dim: ProjectionDim = "auto",
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
         optimize: bool = True,
@@ -141,6 +130,10 @@ class Collection(CollectionItems):
         existing ones. The collection remembers this for later runs and for ``add``. Items of this
         source without a thumbnail are given one, and are not encoded again.
 
+        ``dim`` is for a new collection: its embeddings are projected to so many dimensions, on the
+        principal components of a sample of these images, which are stored and never change.
+        ``auto`` projects to 128 where there are at least 384 images, ``off`` never projects.
+
         A catalogue (``sources.catalogues``) also gives the label, group and metadata of an image.
         Those set by hand (``label``, ``edit``) stay, unless ``overwrite_by_hand``. ``format`` is
         the name of its format, ``folder`` for a folder of images alone, or ``auto`` to recognise it
@@ -161,7 +154,7 @@ class Collection(CollectionItems):
 
         return index_source(
             self._store,
-            self._bound_encoder,
+            self._base_encoder,
             source,
             IndexOptions(
                 format=format,
@@ -173,6 +166,7 @@ class Collection(CollectionItems):
                 overwrite_by_hand=overwrite_by_hand,
                 as_new=as_new,
                 thumbnails=thumbnails,
+                dim=check_dim(dim),
                 optimize=optimize,
             ),
             limits=self.limits,
@@ -345,7 +339,7 @@ class Collection(CollectionItems):
     def _bound_encoder(self) -> Encoder:
         """Return the encoder, after checking that it is the one of the stored embeddings."""
         if self._encoder is None:
-            encoder = self._make_encoder(self._store)
+            encoder = projected(self._store, self._base_encoder())
             self._store.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
             self._encoder = encoder
         return self._encoder
@@ -357,6 +351,12 @@ class Collection(CollectionItems):
         Raise ``EncoderError``.
         """
         return text_encoder_of(self._bound_encoder())
+
+    def _base_encoder(self) -> Encoder:
+        """Return the encoder without the collection's projection; it is opened once."""
+        if self._base is None:
+            self._base = self._make_encoder(self._store)
+        return self._base
 
     def check_image(self, query: ImageSource) -> None:
         """Raise ``ImageError`` for what cannot be decoded, as ``encode`` does."""

@@ -2,19 +2,32 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from lookalike import images
 from lookalike.core import settings_keys
-from lookalike.core.protocols import Store
+from lookalike.core.protocols import Prepared, Store
 from lookalike.core.records import Item, id_of
 from lookalike.core.roots import expand_home, innermost, read_roots
 from lookalike.errors import ImageError, NotAnImageError
 from lookalike.search import ImageSource
 
-__all__ = ["find_own_item", "load_query"]
+__all__ = ["PreparedQuery", "find_own_item", "load_query"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedQuery:
+    """An image at its encoder's input size, to be encoded together with others.
+
+    ``digest`` and ``item`` are those of ``Encoded``.
+    """
+
+    prepared: Prepared
+    digest: str | None = None
+    item: Item | None = None
 
 
 def load_query(

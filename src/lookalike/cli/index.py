@@ -13,6 +13,7 @@ from lookalike.cli.options import (
     Renamed,
     allow_removals_option,
     collection_option,
+    dim_option,
     encoder_options,
     format_option,
     json_option,
@@ -37,6 +38,7 @@ from lookalike.sources.scan import ScanOptions
 if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.core.protocols import Catalogue
+    from lookalike.indexing.fitting import ProjectionDim
 
 __all__ = ["Source", "index_command", "update_neighbours"]
 
@@ -119,6 +121,7 @@ def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -
     "machines without access to the files. Later runs use the same setting. 0 stores none and "
     "drops existing ones.",
 )
+@dim_option("For a new collection:")
 @click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),
@@ -165,6 +168,7 @@ def index_command(
     overwrite_by_hand: bool,
     as_new: bool,
     thumbnails: int | None,
+    dim: "ProjectionDim",
     max_megapixels: float,
     max_megabytes: float,
     strict: bool,
@@ -224,6 +228,7 @@ def index_command(
                     overwrite_by_hand=overwrite_by_hand,
                     as_new=as_new,
                     thumbnails=thumbnails,
+                    dim=dim,
                     progress=meter,
                     stop=stop,
                     optimize=False,  # once, at the end, with its own progress

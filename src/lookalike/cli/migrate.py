@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.index import update_neighbours
-from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.cli.options import (
+    collection_option,
+    dim_option,
+    encoder_options,
+    json_option,
+    opened,
+)
 from lookalike.cli.output import leftover_text, plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
-from lookalike.config import named_encoder
+from lookalike.config import encoder_of, named_encoder
 from lookalike.core.plurals import count_noun
 
 if TYPE_CHECKING:
+    from lookalike.indexing.fitting import ProjectionDim
     from lookalike.moving.migrating import DropReport, MigrateReport
 
 __all__ = ["migrate_command"]
@@ -30,6 +37,7 @@ _OUTDATED = {
 @click.command("migrate")
 @collection_option
 @encoder_options
+@dim_option("Without --encoder, with the collection's own:")
 @click.option(
     "--drop-old",
     is_flag=True,
@@ -49,40 +57,45 @@ def migrate_command(
     encoder: str | None,
     device: str,
     threads: int | None,
+    dim: "ProjectionDim",
     drop_old: bool,
     yes: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Move a collection to another encoder, while it is in use.
+    """Move a collection to another encoder or projection, while it is in use.
 
     The images are encoded into a second collection, which replaces the first one at the end in one
     step. Items whose image is missing are listed and not moved. The old collection is kept under
     the name that is printed, until --drop-old. Run the same command again to continue an
-    interrupted migration.
+    interrupted migration. --dim N without --encoder projects stored embeddings, without reading
+    images, or fits the projection again.
 
     \b
       lookalike migrate -c shop --encoder efficientnet-lite2
+      lookalike migrate -c shop --dim 128
       lookalike migrate -c shop --drop-old
     """
     from lookalike.moving import migrating
 
-    if encoder is None and not drop_old:
-        raise click.UsageError("give the encoder to move to with --encoder")
+    if encoder is None and dim == "auto" and not drop_old:
+        raise click.UsageError("give the encoder to move to with --encoder, or --dim")
     report = None
-    if encoder is not None:
-        target = named_encoder(encoder, device=device, threads=threads)
-        card = str(Path(encoder).resolve()) if Path(encoder).suffix == ".toml" else None
+    if encoder is not None or dim != "auto":
         with (
             opened(collection) as shop,
             stop_on_signal() as stop,
             Meter("encode", quiet=quiet) as meter,
             Meter("ANN index", quiet=quiet) as optimizing,
         ):
+            chosen = encoder_of(shop.store) if encoder is None else encoder
+            target = named_encoder(chosen, device=device, threads=threads)
+            card = str(Path(chosen).resolve()) if Path(chosen).suffix == ".toml" else None
             report = migrating.migrate(
                 shop,
                 target,
                 card=card,
+                dim=dim,
                 most=yes,
                 progress=meter,
                 optimizing=optimizing,

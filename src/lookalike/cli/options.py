@@ -10,11 +10,13 @@ from lookalike.config import open_collection
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
+    from lookalike.indexing.fitting import ProjectionDim
 
 __all__ = [
     "Renamed",
     "allow_removals_option",
     "collection_option",
+    "dim_option",
     "encoder_options",
     "format_option",
     "json_option",
@@ -66,6 +68,30 @@ def collection_option(command: _Command) -> _Command:
         "(elasticsearch://localhost:9200/shop).  "
         "[default: $LOOKALIKE_COLLECTION, or 'default']",
     )(command)
+
+
+def _dim(ctx: click.Context, option: click.Parameter, text: str) -> "ProjectionDim":
+    """Return ``auto``, ``off`` or a number. Raise ``BadParameter``."""
+    from lookalike.indexing.fitting import parse_dim
+
+    try:
+        return parse_dim(text)
+    except ValueError:
+        message = f"{text!r} is neither auto, off, nor a number from 1 up"
+        raise click.BadParameter(message, ctx, option) from None
+
+
+def dim_option(what: str) -> Callable[[_Command], _Command]:
+    """Return the option ``--dim``; ``what`` says to which collection it applies."""
+    return click.option(
+        "--dim",
+        callback=_dim,
+        default="auto",
+        show_default=True,
+        metavar="auto|off|N",
+        help=f"{what} project its embeddings to N dimensions, fitted on a sample of its images. "
+        "auto: 128 from 384 images on.",
+    )
 
 
 def json_option(command: _Command) -> _Command:

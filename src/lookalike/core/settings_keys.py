@@ -15,6 +15,7 @@ __all__ = [
     "GRAPH",
     "NEIGHBOURS",
     "NOT_COPIED",
+    "PROJECTION",
     "REPLACED",
     "ROOTS",
     "RUN",
@@ -42,6 +43,8 @@ GRAPH = "graph"
 """State of the embedded store's ANN index."""
 NEIGHBOURS = "neighbours"
 """How many nearest neighbours of each item are kept."""
+PROJECTION = "projection"
+"""Mean and principal components that embeddings are projected on."""
 REPLACED = "replaced"
 """Names of the versions that migrations have replaced."""
 ROOTS = "roots"

@@ -5,9 +5,11 @@
 The store is queried once per batch, not once per image: on a server, each request is a round trip.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from lookalike import images
 from lookalike.core.ids import id_problem, is_text
@@ -15,8 +17,9 @@ from lookalike.core.manual_edits import NOTHING, ManualEdits, read_edits
 from lookalike.core.protocols import Encoder, Prepared, Store
 from lookalike.core.records import Entry, Item, Remote, Skipped, Thumbnail, id_of
 from lookalike.core.vectors import Vector
-from lookalike.errors import ImageError, ItemNotFoundError, UnreadableImageError
+from lookalike.errors import ImageError, UnreadableImageError
 from lookalike.images.thumbnails import make_thumbnail
+from lookalike.indexing.stored_copies import StoredCopy, find_copies
 
 __all__ = ["REMOTE", "TAKEN", "Batch", "load", "taken"]
 
@@ -26,6 +29,7 @@ TAKEN = "another image has its id"
 # Files are held in memory, up to this many bytes and one file more, until the store has been
 # queried about them: 64 product images are a few MB, but 64 of 10 MB are too much per thread.
 _HELD = 16 * 2**20
+_NOTHING: Prepared = np.empty((0, 0, 3), np.uint8)  # of an image that was encoded before
 _SHOWN = 100  # characters of an id in a message
 
 
@@ -33,14 +37,15 @@ _SHOWN = 100  # characters of an id in a message
 class Batch:
     """The entries of a batch after reading.
 
-    ``encode`` are new images, ``reuse`` images whose vector is known, ``update`` items with new
-    annotations only, and ``same`` counts the unchanged ones. ``arrived`` maps ids to the entries of
-    new content, ``before`` to the items that it replaces. ``relabelled`` counts items whose label,
-    group or metadata changed; ``kept_by_hand`` items for which the source disagrees with manual
-    edits, which were kept; ``overwritten`` holds the manual edits that remain for other items.
-    ``thumbnails`` are keyed by the digest of their image; ``bare`` items exist and lack theirs.
-    ``replaced`` are ids of items that had other content; ``fresh`` entries must not replace
-    anything.
+    ``encode`` are new images; ``vectors`` are the embeddings of those that were encoded before,
+    to fit a projection, by digest. ``reuse`` are copies whose vector is stored, ``update``
+    items with new annotations only, and ``same`` counts the unchanged ones. ``arrived`` maps
+    ids to the entries of new content, ``before`` to the items that it replaces. ``relabelled``
+    counts items whose label, group or metadata changed; ``kept_by_hand`` items for which the
+    source disagrees with manual edits, which were kept; ``overwritten`` holds the manual edits
+    that remain for other items. ``thumbnails`` are keyed by the digest of their image; ``bare``
+    items exist and lack theirs. ``replaced`` are ids of items that had other content; ``fresh``
+    entries must not replace anything.
     """
 
     encode: list[tuple[Item, Prepared]]
@@ -58,6 +63,7 @@ class Batch:
     overwritten: dict[str, ManualEdits] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     fresh: dict[str, Entry] = field(default_factory=dict)
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +136,6 @@ class _Annotator:
             self.batch.overwritten[item.id] = rest
 
 
-class _Copy(NamedTuple):
-    """An item with the same bytes: its vector and, if it has the right size, its thumbnail."""
-
-    item: Item
-    vector: Vector
-    thumbnail: Thumbnail | None
-
-
 class _File(NamedTuple):
     """The bytes of an entry that its item does not have yet."""
 
@@ -158,13 +156,14 @@ def load(
     *,
     side: int | None = None,
     overwrite_by_hand: bool = False,
+    vectors: Mapping[str, Vector] | None = None,
 ) -> Batch:
     """Read, compare, decode and prepare one batch. Runs on a reader thread.
 
-    With ``side``, each item gets a thumbnail of this many pixels. Manual edits are kept unless
-    ``overwrite_by_hand``.
+    ``vectors`` are embeddings that are known already, by digest. With ``side``, each item gets a
+    thumbnail of this many pixels. Manual edits are kept unless ``overwrite_by_hand``.
     """
-    batch = Batch([], [], [], 0, [], len(entries))
+    batch = Batch([], [], [], 0, [], len(entries), vectors=vectors or {})
     known = store.items.get([entry.id for entry in entries if is_text(entry.id)])
     have = store.thumbnails.sides([*known]) if side is not None else {}
     thumbnailer = _Thumbnailer(batch=batch, side=side, have=have, limits=limits)
@@ -187,7 +186,7 @@ def load(
         if held < _HELD and place < len(entries):
             continue
         files = [read for _, read in waiting if isinstance(read, _File)]
-        copies = _find_copies(store, {file.digest for file in files}, side) if files else {}
+        copies = find_copies(store, {file.digest for file in files}, side) if files else {}
         for one, found in waiting:
             copy = copies.get(found.digest) if isinstance(found, _File) else None
             before = known.get(one.id)
@@ -280,33 +279,6 @@ def _read_bytes(entry: Entry, limits: images.Limits) -> bytes:
     return images.read(entry.image, limits=limits)
 
 
-def _find_copies(store: Store, digests: Collection[str], side: int | None) -> dict[str, _Copy]:
-    """Return digest → an item with exactly this content, and its stored vector and thumbnail.
-
-    Vectors are read now: by the time the batch is written, an item may have other content (``mv
-    a.jpg b.jpg; cp new.jpg a.jpg``).
-    """
-    sources = store.items.with_digest([*digests])
-    while sources:
-        ids = [*sources.values()]
-        try:
-            vectors = dict(zip(ids, store.items.vectors(ids), strict=True))
-        except ItemNotFoundError:  # one has just been removed
-            there = store.items.get(ids)
-            sources = {digest: one for digest, one in sources.items() if one in there}
-            continue
-        stored = store.thumbnails.get(ids) if side is not None else {}
-        fitting = {one: kept for one, kept in stored.items() if kept.side == side}
-        # Read after the vectors: an item that still has the digest had it when its vector was read.
-        items = store.items.get(ids)
-        return {
-            digest: _Copy(items[one], vectors[one], fitting.get(one))
-            for digest, one in sources.items()
-            if one in items and items[one].digest == digest
-        }
-    return {}
-
-
 def _add(
     thumbnailer: _Thumbnailer,
     annotator: _Annotator,
@@ -314,7 +286,7 @@ def _add(
     read: _Read,
     *,
     before: Item | None,
-    copy: _Copy | None,
+    copy: StoredCopy | None,
     encoder: Encoder,
 ) -> None:
     """Add an entry to the right part of the batch, given the item ``before`` and a ``copy``, if
@@ -344,7 +316,7 @@ def _add_new(
     file: _File,
     *,
     before: Item | None,
-    copy: _Copy | None,
+    copy: StoredCopy | None,
     encoder: Encoder,
 ) -> None:
     """Add new content: with the vector of a ``copy``, or prepared for the encoder."""
@@ -359,7 +331,7 @@ def _add_new(
         batch.reuse.append((item, copy.vector))
     else:
         decoded = images.decode(file.data, limits=thumbnailer.limits, at_least=encoder.decode_size)
-        prepared = encoder.prepare(decoded.image)
+        prepared = _NOTHING if digest in batch.vectors else encoder.prepare(decoded.image)
         thumbnailer.add(digest, file.data, decoded)
         size = decoded.width, decoded.height
         item = _make_item(annotator, entry, digest, size, before)

@@ -1,16 +1,17 @@
 """Index a catalogue: bring the stored items in line with what it names now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lookalike import images
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import Catalogue, Encoder, Store
-from lookalike.core.records import IndexReport
+from lookalike.core.protocols import Catalogue, Store
+from lookalike.core.records import Entry, IndexReport
 from lookalike.core.shards import Shard
 from lookalike.indexing import failures, removals
 from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.catalogue_reader import CatalogueReader
+from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
 from lookalike.sources.scan import check_folder
@@ -18,9 +19,16 @@ from lookalike.sources.scan import check_folder
 __all__ = ["index_catalogue"]
 
 
+def _indexable(catalogue: Catalogue, shard: Shard | None) -> Iterator[Entry]:
+    """Yield the entries whose image is a file that exists."""
+    for one in catalogue.entries():
+        if isinstance(one, Entry) and one.stamp is not None and (shard is None or one.id in shard):
+            yield one
+
+
 def index_catalogue(
     store: Store,
-    encoder: Encoder,
+    encoder: EncoderBinding,
     catalogue: Catalogue,
     *,
     name: str = "",
@@ -59,21 +67,25 @@ def index_catalogue(
         shard,
         lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
     )
-    report = index_entries(
-        store,
-        encoder,
-        reader.entries(),
-        limits=limits,
-        journal=True,
-        overwrite_by_hand=overwrite_by_hand,
-        progress=progress,
-        stop=stop,
-    )
-    if reader.last and not report.interrupted:
+    bound = encoder.bind(lambda count: draw(_indexable(catalogue, shard), count))
+    report = IndexReport(interrupted=True)
+    if bound is not None:
+        report = index_entries(
+            store,
+            bound,
+            reader.entries(),
+            limits=limits,
+            journal=True,
+            overwrite_by_hand=overwrite_by_hand,
+            vectors=encoder.known,
+            progress=progress,
+            stop=stop,
+        )
+    if bound is not None and reader.last and not report.interrupted:
         # After all others: an earlier line with the same id may still be in the pipeline.
         again = index_entries(
             store,
-            encoder,
+            bound,
             reader.last.values(),
             limits=limits,
             journal=True,

@@ -1,21 +1,25 @@
 """Index single entries; nothing else is removed."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 from lookalike import images
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import Encoder, Store
+from lookalike.core.protocols import Store
 from lookalike.core.records import Entry, IndexReport
 from lookalike.indexing.carry_over import carry_annotations
-from lookalike.indexing.missing import count
+from lookalike.indexing.fitting import EncoderBinding, draw
+from lookalike.indexing.missing import count as count_missing
 from lookalike.indexing.pipeline import index_entries
 
 __all__ = ["index_listed"]
 
+_HEAD = 4000  # entries of a list that a projection is fitted on a sample of
+
 
 def index_listed(
     store: Store,
-    encoder: Encoder,
+    encoder: EncoderBinding,
     entries: Iterable[Entry],
     *,
     limits: images.Limits = images.Limits(),
@@ -27,7 +31,15 @@ def index_listed(
 
     Missing items whose file is back get their annotations back.
     """
-    awaited = count(store) > 0
+    head: list[Entry] = []
+    if store.bound() is None:
+        entries = iter(entries)
+        head = list(islice(entries, _HEAD))
+        entries = chain(head, entries)
+    bound = encoder.bind(lambda count: draw(head, count))
+    if bound is None:
+        return IndexReport(interrupted=True)
+    awaited = count_missing(store) > 0
     ids: dict[str, set[str]] = {}  # by root
 
     def noted() -> Iterator[Entry]:
@@ -37,11 +49,12 @@ def index_listed(
 
     report = index_entries(
         store,
-        encoder,
+        bound,
         noted() if awaited else entries,
         limits=limits,
         journal=awaited,
         overwrite_by_hand=overwrite_by_hand,
+        vectors=encoder.known,
         progress=progress,
         stop=stop,
     )

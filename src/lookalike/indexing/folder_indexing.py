@@ -1,18 +1,19 @@
 """Index a folder: bring the stored items in line with its files."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lookalike import images
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import Encoder, Store
+from lookalike.core.protocols import Store
 from lookalike.core.records import Entry, IndexReport, Stamp, id_of
 from lookalike.core.shards import Shard
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing import failures, removals
 from lookalike.indexing.carry_over import Carried, carry_annotations
+from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
@@ -23,7 +24,7 @@ __all__ = ["index_folder"]
 
 def index_folder(
     store: Store,
-    encoder: Callable[[], Encoder],
+    encoder: EncoderBinding,
     root: Path,
     *,
     name: str = "",
@@ -41,7 +42,7 @@ def index_folder(
 ) -> IndexReport:
     """Bring the stored items of folder ``root`` (called ``name``) in line with its files.
 
-    ``encoder`` is called only if an image must be encoded. Items whose file has vanished are
+    ``encoder`` is bound only if an image must be encoded. Items whose file has vanished are
     removed at the end, after a complete scan and a run that was not stopped, unless
     ``keep_missing``. If they are too many (``indexing.removals``), they stay and the report says
     so, unless ``allow_removals``. With ``shard``, only files in it are processed, and nothing is
@@ -58,15 +59,19 @@ def index_folder(
         skips = {path: skip for path, skip in skips.items() if id_of(name, path) in shard}
     plan = plan_folder(listing, known, skips, retry=retry, bare=_find_bare(store, known))
     report = IndexReport()
-    if plan.work:
+    bound = encoder.bind(_sampler(root, name, listing, plan.work)) if plan.work else None
+    if plan.work and bound is None:
+        report = IndexReport(interrupted=True)
+    elif bound is not None:
         report = index_entries(
             store,
-            encoder(),
+            bound,
             _make_entries(root, name, listing, plan.work),
             total=len(plan.work),
             limits=limits,
             journal=True,
             overwrite_by_hand=overwrite_by_hand,
+            vectors=encoder.known,
             progress=progress,
             stop=stop,
         )
@@ -141,6 +146,12 @@ def _find_bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> C
     ids = [one for one, _ in known.values()]
     have = store.thumbnails.sides(ids)
     return {one for one in ids if have.get(one) != side}
+
+
+def _sampler(
+    root: Path, name: str, listing: Listing, paths: Sequence[str]
+) -> Callable[[int], list[Entry]]:
+    return lambda count: draw(_make_entries(root, name, listing, paths), count)
 
 
 def _make_entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:

@@ -27,6 +27,7 @@ from lookalike.indexing import failures
 from lookalike.indexing.catalogue_files import remember_catalogue
 from lookalike.indexing.catalogue_indexing import index_catalogue
 from lookalike.indexing.entry_indexing import index_listed
+from lookalike.indexing.fitting import EncoderBinding, ProjectionDim
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.indexing.relocating import check_new
 from lookalike.sources.catalogues import open_catalogue, recognise
@@ -48,12 +49,13 @@ class IndexOptions:
     overwrite_by_hand: bool = False
     as_new: bool = False
     thumbnails: int | None = None
+    dim: ProjectionDim = "auto"
     optimize: bool = True
 
 
 def index_source(
     store: Store,
-    encoder: Callable[[], Encoder],
+    open_encoder: Callable[[], Encoder],
     source: str | os.PathLike[str] | Catalogue | Iterable[Entry],
     options: IndexOptions,
     *,
@@ -63,8 +65,17 @@ def index_source(
 ) -> IndexReport:
     """Bring a store in line with a source. Raise as ``Collection.index`` does.
 
-    ``encoder`` is called when an image must be encoded, and binds the store.
+    ``open_encoder`` is called when an image must be encoded; the store is then bound to it, with a
+    projection where ``options.dim`` says so.
     """
+    encoder = EncoderBinding(
+        store=store,
+        open_encoder=open_encoder,
+        dim=options.dim,
+        limits=limits,
+        progress=progress,
+        stop=stop,
+    )
     if options.thumbnails is not None:
         set_thumbnail_side(store, options.thumbnails)
     if isinstance(source, str | os.PathLike):
@@ -100,7 +111,7 @@ def index_source(
             )
         report = index_catalogue(
             store,
-            encoder(),
+            encoder,
             source,
             name=root.name,
             keep_missing=options.keep_missing,
@@ -116,7 +127,7 @@ def index_source(
         shard = options.shard
         report = index_listed(
             store,
-            encoder(),
+            encoder,
             source if shard is None else (entry for entry in source if entry.id in shard),
             overwrite_by_hand=options.overwrite_by_hand,
             limits=limits,

@@ -8,7 +8,7 @@ stays flat for any number of images.
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -21,7 +21,7 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import Entry, IndexReport, Item, SideRow, Skipped
-from lookalike.core.vectors import Matrix
+from lookalike.core.vectors import Matrix, Vector
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing.arrivals import Arrivals
 from lookalike.indexing.batch import Batch, load, taken
@@ -41,10 +41,13 @@ def index_entries(
     limits: images.Limits = images.Limits(),
     journal: bool = False,
     overwrite_by_hand: bool = False,
+    vectors: Mapping[str, Vector] | None = None,
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
     """Read, encode and store ``entries``, one transaction per batch.
+
+    ``vectors`` are embeddings of images that were encoded before, by digest.
 
     With ``journal``, new content that was known under another id is journalled for
     ``carry_over.carry_annotations``, which must follow. With ``overwrite_by_hand``, entries may
@@ -68,7 +71,13 @@ def index_entries(
             _load_ahead(
                 pool,
                 lambda batch: load(
-                    batch, store, encoder, limits, side=side, overwrite_by_hand=overwrite_by_hand
+                    batch,
+                    store,
+                    encoder,
+                    limits,
+                    side=side,
+                    overwrite_by_hand=overwrite_by_hand,
+                    vectors=vectors,
                 ),
                 _iterate_batches(entries, BATCH),
                 workers + _AHEAD,
@@ -112,7 +121,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
     new = [item for item, _ in (*batch.encode, *batch.reuse)]
     rows = [vector[None, :] for _, vector in batch.reuse]
     if batch.encode:
-        rows.insert(0, encoder.encode([prepared for _, prepared in batch.encode]))
+        rows.insert(0, _encode(batch, encoder))
     if new and arrivals is not None:
         known = {item.digest for item, _ in batch.reuse}
         arrivals.write(batch.arrived, new, batch.before, known)
@@ -144,6 +153,18 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
     for root, skips in left_out.items():
         store.skips.put(root, skips)
     return pictured
+
+
+def _encode(batch: Batch, encoder: Encoder) -> Matrix:
+    """Return the embeddings of a batch's new images, those that are known and the others."""
+    unknown = [prepared for item, prepared in batch.encode if item.digest not in batch.vectors]
+    encoded = iter(encoder.encode(unknown) if unknown else ())
+    return np.stack(
+        [
+            batch.vectors[item.digest] if item.digest in batch.vectors else next(encoded)
+            for item, _ in batch.encode
+        ]
+    )
 
 
 def _store(batch: Batch, store: Store, new: list[Item], vectors: Matrix) -> None:

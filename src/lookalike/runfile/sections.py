@@ -15,6 +15,7 @@ from pydantic import (
 from lookalike.analysis.evaluation import SAMPLE
 from lookalike.core.filters import FIELDS
 from lookalike.images.thumbnails import check_side
+from lookalike.indexing.fitting import ProjectionDim, parse_dim
 from lookalike.output.export import FORMATS as TABLES
 from lookalike.output.export import VECTORS, Vectors, format_of
 from lookalike.runfile.values import (
@@ -166,6 +167,12 @@ class IndexSection(Section):
         default=None,
         description="store thumbnails with the items, 32 to 1024 pixels a side; 0: none",
         examples=[256],
+    )
+    dim: Annotated[ProjectionDim, BeforeValidator(parse_dim)] = Field(
+        default="auto",
+        description="for a new collection: project its embeddings to so many dimensions; auto: 128 "
+        "from 384 images on; off: not at all",
+        examples=[128],
     )
     max_megapixels: Size = Field(default=100.0, description="skip larger images")
     max_megabytes: Size = Field(default=100.0, description="skip larger files")

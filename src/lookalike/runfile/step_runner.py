@@ -215,6 +215,7 @@ class StepRunner:
                 overwrite_by_hand=wanted.overwrite_by_hand,
                 as_new=wanted.as_new,
                 thumbnails=wanted.thumbnails,
+                dim=wanted.dim,
                 progress=shown,
                 stop=self.stop,
                 optimize=False,  # once, at the end
