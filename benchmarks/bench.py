@@ -44,7 +44,7 @@ BENCHMARKS = {
     "encoders": (),
     "robustness": (),
 }
-SERVERS = ("servers", "server_recall")  # left out where no server is told of
+SERVERS = ("servers", "server_recall")  # left out if no server is configured
 PROGRAMS = ("decode", "encode")  # print tables of their own, kept as text
 # Cores' worth of other programs that a run bears. With one core taken, a product over two threads
 # waits for whole slices of the scheduler: 1 ms became 8 and 12, in multiples of 4.
@@ -266,7 +266,7 @@ def draw_search(axes: Any, rows: Sequence[Result]) -> None:  # noqa: ANN401 - ma
     axes.set_yscale("log")
     axes.set_xticks(list(counts.values()), [size.replace(" x ", "\nx ") for size in sizes])
     axes.minorticks_off()
-    axes.set_title("One query, ten answers: median", loc="left")
+    axes.set_title("One query, ten results: median", loc="left")
     axes.set_xlabel("items x dimensions")
     axes.set_ylabel("ms")
     axes.legend(frameon=False, fontsize=8.5)

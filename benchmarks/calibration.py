@@ -9,7 +9,7 @@ images of anything (BACKGROUND_Google); images of the other set; plain colours a
 - levels: how many of each reach weak, fair and strong, as `analysis.calibration` measures them.
   Of what is not there that is the false-accept rate; of what is there, 1 less it is the
   false-reject rate.
-- scores: AUROC of five ways to score a query by its answers, that is how often one that is there
+- scores: AUROC of five ways to score a query by its results, that is how often one that is there
   scores higher than one that is not.
 
 The levels were chosen looking at the first two tens of classes; the figures are of the others.
@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import (
     Figure,
+    ImageSet,
     Json,
-    Pictures,
     Report,
     arguments,
     caltech,
     indexed,
+    large_images,
     myntra,
-    photographs,
     scratch,
 )
 from benchmarks.quality import encoders
@@ -140,13 +140,13 @@ def calibrated(
 
 
 def vectors_of(
-    pictures: Pictures, encoder: str | Path | None = None
+    image_set: ImageSet, encoder: str | Path | None = None
 ) -> tuple[Matrix, NDArray[np.str_]]:
     """Vectors (n, dim) and labels (n,) of the images that have a label."""
-    with indexed(pictures, encoder=encoder, graph=False) as collection:
+    with indexed(image_set, encoder=encoder, graph=False) as collection:
         known = {item.id for item in collection}
-        ids = [path for path, label in pictures.labels.items() if label and path in known]
-        return collection.vectors(ids), np.array([pictures.labels[one] for one in ids])
+        ids = [path for path, label in image_set.labels.items() if label and path in known]
+        return collection.vectors(ids), np.array([image_set.labels[one] for one in ids])
 
 
 def drawn(encoder: OnnxEncoder) -> dict[str, Matrix]:
@@ -168,7 +168,7 @@ def drawn(encoder: OnnxEncoder) -> dict[str, Matrix]:
     }
 
 
-def photographed(large: Pictures, encoder: OnnxEncoder) -> Matrix:
+def encode_large(large: ImageSet, encoder: OnnxEncoder) -> Matrix:
     return encoder.encode(
         [
             encoder.prepare(images.decode(images.read(path), at_least=encoder.decode_size).image)
@@ -325,9 +325,9 @@ def main() -> None:
         )
     ]
     if real:
-        large = photographed(photographs(), encoder)
+        large = encode_large(large_images(), encoder)
         others = {
-            ("large photographs of its products", True): large,
+            ("large images of its products", True): large,
             ("Caltech-101", False): vectors,
             **odd,
         }

@@ -1,10 +1,10 @@
-"""What searching in two steps does to the answers and to the time.
+"""What searching in two steps does to the results and to the time.
 
     python -m benchmarks.categories [--quick] [--all] [--json]
 
-Some images are queries; they and their copies are not in the collection. A model learns the
-labels of the rest. An answer is right when it has the query's label. Each query is asked three
-ways, from its vector, so that the network's time is in none:
+Some images are queries; they and their duplicates are not in the collection. A classifier is
+trained on the labels of the rest. A result is right if it has the query's label. Each query is
+asked three ways, from its vector, so that no encoding is measured:
 
 - global: the ten most alike of all;
 - two steps: the label is predicted, and the ten most alike of the labels that together have 0.9;
@@ -23,8 +23,8 @@ import numpy as np
 import lookalike
 from benchmarks.machine import (
     Figure,
+    ImageSet,
     Json,
-    Pictures,
     Report,
     arguments,
     caltech,
@@ -53,25 +53,25 @@ def measured(
     took: dict[str, list[float]] = {}
     counts: dict[str, list[int]] = {}
     scopes: list[str] = []
-    for number, (label, picture) in enumerate(queries):
+    for number, (label, image) in enumerate(queries):
         ways = ["global", "two steps", "post-filter"]
         for way in ways[number % 3 :] + ways[: number % 3]:
             began = time.perf_counter()
             if way == "two steps":
-                found = categories.search(shop, picture, k=K)
+                found = categories.search(shop, image, k=K)
                 hits = list(found.hits)
                 scopes.append("all" if not found.scope.labels else "category")
             elif way == "global":
-                hits = shop.search(picture, k=K)
+                hits = shop.search(image, k=K)
             else:
-                first = categories.predict(shop, picture)[0].label
-                hits = [hit for hit in shop.search(picture, k=K) if hit.item.label == first][:FEW]
+                first = categories.predict(shop, image)[0].label
+                hits = [hit for hit in shop.search(image, k=K) if hit.item.label == first][:FEW]
             took.setdefault(way, []).append(time.perf_counter() - began)
             shares.setdefault(way, []).append((right(hits, label, K), right(hits, label, FEW)))
             counts.setdefault(way, []).append(len(hits))
     return [
         {
-            "pictures": title,
+            "images": title,
             "way": way,
             "queries": len(queries),
             "P@10": None if way == "post-filter" else round(float(np.mean(shares[way], 0)[0]), 4),
@@ -85,13 +85,13 @@ def measured(
     ]
 
 
-def compare(pictures: Pictures, count: int, report: Report) -> None:
+def compare(image_set: ImageSet, count: int, report: Report) -> None:
     ids = [
         path
-        for path, label in pictures.labels.items()
+        for path, label in image_set.labels.items()
         if label and not path.startswith(f"{_NOT_A_CLASS}/")
     ]
-    with indexed(pictures, graph=False) as source:
+    with indexed(image_set, graph=False) as source:
         vectors = source.vectors(ids)
         known = {item.id: item for item in source}
         bound = source.store.bound()
@@ -99,7 +99,7 @@ def compare(pictures: Pictures, count: int, report: Report) -> None:
     is_query = np.zeros(len(ids), dtype=bool)
     is_query[np.random.default_rng(7).permutation(len(ids))[:count]] = True
     queries = [
-        (pictures.labels[ids[one]], Encoded(vector=vectors[one]))
+        (image_set.labels[ids[one]], Encoded(vector=vectors[one]))
         for one in np.flatnonzero(is_query).tolist()
     ]
     asked = {known[ids[one]].digest for one in np.flatnonzero(is_query).tolist()}
@@ -119,27 +119,27 @@ def compare(pictures: Pictures, count: int, report: Report) -> None:
                     digest=known[ids[one]].digest,
                     width=1,
                     height=1,
-                    label=pictures.labels[ids[one]],
+                    label=image_set.labels[ids[one]],
                 )
                 for one in some
             ]
             shop.store.items.upsert(items, vectors[some])
         shop.optimize()
-        learned = categories.train(shop)
-        rows = measured(shop, pictures.name, queries)
-    report.tables.setdefault("learning", []).append(
+        trained = categories.train(shop)
+        rows = measured(shop, image_set.name, queries)
+    report.tables.setdefault("training", []).append(
         {
-            "pictures": pictures.name,
-            "items": learned.items,
-            "labels": learned.classes,
-            "held out": learned.held_out,
-            "seconds": round(learned.seconds, 2),
-            "accuracy": learned.accuracy,
-            "top 5": learned.top5,
-            "macro": learned.macro_accuracy,
-            "log-loss": learned.log_loss,
-            "ECE": learned.ece,
-            "ECE before": learned.ece_before,
+            "images": image_set.name,
+            "items": trained.items,
+            "labels": trained.classes,
+            "held out": trained.held_out,
+            "seconds": round(trained.seconds, 2),
+            "accuracy": trained.accuracy,
+            "top 5": trained.top5,
+            "macro": trained.macro_accuracy,
+            "log-loss": trained.log_loss,
+            "ECE": trained.ece,
+            "ECE before": trained.ece_before,
         }
     )
     report.tables.setdefault("searching", []).extend(rows)
@@ -148,7 +148,7 @@ def compare(pictures: Pictures, count: int, report: Report) -> None:
     assert isinstance(ours, float)
     report.figures.append(
         Figure(
-            name=f"P@10, {pictures.name}",
+            name=f"P@10, {image_set.name}",
             ratio=ours / reference,
             reference=reference,
             measured=ours,
@@ -167,8 +167,8 @@ def main() -> None:
     if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn images
         sets.pop()
     report = Report(name="categories", question="What does searching in two steps do?")
-    for pictures in sets:
-        compare(pictures, min(100 if options.quick else 600, len(pictures) // 5), report)
+    for image_set in sets:
+        compare(image_set, min(100 if options.quick else 600, len(image_set) // 5), report)
     report.notes = sorted({one.source for one in sets})
     report.print(as_json=options.json)
 

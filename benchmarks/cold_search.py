@@ -3,7 +3,7 @@
     python -m benchmarks.cold_search [--quick] [--large] [--profile] [--json]
 
 The whole time of ``lookalike search PICTURE`` as a person's shell sees it, and of a bare Python
-process that imports numpy, ONNX Runtime and Pillow, opens the same network, decodes the same
+process that imports numpy, ONNX Runtime and Pillow, opens the same model, decodes the same
 image and encodes it. Files are in the system's cache for both. ``--large`` adds a collection of
 44,442 items, which are indexed at the first time. ``--profile`` shows which imports take long.
 """
@@ -110,13 +110,13 @@ def main() -> None:
     options = parser.parse_args()
     rounds = options.rounds or (5 if options.quick else 21)
 
-    load_encoder()  # builds the network, if that has not been done
+    load_encoder()  # builds the model, if that has not been done
     found = network(find_card(DEFAULT_ENCODER), cache=settings().cache)
     if not isinstance(found, Path):
         sys.exit(f"the cache folder {settings().cache} cannot be written")
-    pictures = caltech()
-    query = str(pictures.paths()[len(pictures) // 2])
-    sets = [myntra(640)] if options.quick else [pictures]
+    image_set = caltech()
+    query = str(image_set.paths()[len(image_set) // 2])
+    sets = [myntra(640)] if options.quick else [image_set]
     if options.large:
         sets.append(myntra())
     report = Report(

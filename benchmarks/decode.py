@@ -2,7 +2,7 @@
 
     python benchmarks/decode.py [--json] [--side 224] [--repeat 5]
 
-Takes the 18 product photographs of 1800 x 2400. An encoder of 224 px sees each as 224 x 224
+Takes the 18 product images of 1800 x 2400. An encoder of 224 px sees each as 224 x 224
 pixels; ``at_least`` of once, twice and three times that lets libjpeg decode at a fraction.
 """
 
@@ -21,7 +21,7 @@ from PIL import Image
 
 from lookalike.images.decoding import decode
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "product-photos-hires.zip"
+ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "product-photos-hires.zip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +47,14 @@ def prepared(image: Image.Image, side: int) -> NDArray[np.float32]:
     return np.asarray(small, dtype=np.float32)
 
 
-def measure(photos: list[bytes], *, side: int, repeat: int) -> list[Row]:
-    full = [prepared(decode(data).image, side) for data in photos]
+def measure(files: list[bytes], *, side: int, repeat: int) -> list[Row]:
+    full = [prepared(decode(data).image, side) for data in files]
     rows: list[Row] = []
     for factor in (None, 3, 2, 1):
         at_least = None if factor is None else (side * factor, side * factor)
         times, prepares, differences = [], [], []
         size = (0, 0)
-        for data, reference in zip(photos, full, strict=True):
+        for data, reference in zip(files, full, strict=True):
             best = best_prepare = float("inf")
             for _ in range(repeat):
                 start = time.perf_counter()
@@ -90,16 +90,16 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=224, help="pixels that the encoder takes")
     parser.add_argument("--repeat", type=int, default=5, help="times each image is decoded")
     options = parser.parse_args()
-    if not PHOTOS.exists():
-        sys.exit(f"{PHOTOS} is not there; this benchmark needs the photographs in it")
-    with zipfile.ZipFile(PHOTOS) as archive:
-        photos = [archive.read(name) for name in archive.namelist() if name.endswith(".jpg")]
-    rows = measure(photos, side=options.side, repeat=options.repeat)
+    if not ARCHIVE.exists():
+        sys.exit(f"{ARCHIVE} is not there; this benchmark needs the images in it")
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        files = [archive.read(name) for name in archive.namelist() if name.endswith(".jpg")]
+    rows = measure(files, side=options.side, repeat=options.repeat)
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    print(f"{len(photos)} photographs, for an encoder of {options.side} px")
-    print("at least   decoded at  decode ms  resize ms   ratio  mean diff  worst picture")
+    print(f"{len(files)} images, for an encoder of {options.side} px")
+    print("at least   decoded at  decode ms  resize ms   ratio  mean diff  worst image")
     for row in rows:
         name = "full" if row.factor is None else f"{row.factor} x {options.side}"
         decoded = f"{row.size[0]}x{row.size[1]}"

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import lookalike
-from benchmarks.machine import Figure, Json, Pictures, Report, arguments, caltech, myntra, scratch
+from benchmarks.machine import Figure, ImageSet, Json, Report, arguments, caltech, myntra, scratch
 from lookalike.analysis import duplicates
 
 Change = Callable[[Image.Image], Image.Image]
@@ -79,12 +79,12 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def make(pictures: Pictures, count: int, folder: Path) -> int:
-    """Originals and their copies as JPEGs, ``<original>-<change>.jpg``; answers how many."""
-    paths = sorted(pictures.labels)
+def make(image_set: ImageSet, count: int, folder: Path) -> int:
+    """Write originals and changed duplicates as ``<original>-<change>.jpg``; return how many."""
+    paths = sorted(image_set.labels)
     chosen = np.random.default_rng(11).permutation(len(paths))[:count]
     for number in chosen.tolist():
-        with Image.open(pictures.folder / paths[number]) as opened:
+        with Image.open(image_set.folder / paths[number]) as opened:
             image = opened.convert("RGB")
         image.save(folder / f"{number:06d}-original.jpg", quality=92)
         for place, change in enumerate(CHANGES.values()):
@@ -109,7 +109,7 @@ def row(
     }
     copies = sum(found[f"{place}.jpg"] for place in range(len(CHANGES)))
     return {
-        "pictures": title,
+        "images": title,
         "program": program,
         "precision": round(len(right) / len(every), 4) if every else None,
         "recall": round(copies / (count * len(CHANGES)), 4),
@@ -159,9 +159,9 @@ def theirs(folder: Path, python: str, *, title: str, count: int) -> list[dict[st
             text=True,
             env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"},
         )
-        answer = json.loads(done.stdout.splitlines()[-1])
-        pairs = [(one, other) for one, others in answer["found"].items() for other in others]
-        rows.append(row(title, f"imagededup {method}", pairs, count, answer["s"]))
+        output = json.loads(done.stdout.splitlines()[-1])
+        pairs = [(one, other) for one, others in output["found"].items() for other in others]
+        rows.append(row(title, f"imagededup {method}", pairs, count, output["s"]))
     return rows
 
 
@@ -181,13 +181,13 @@ def main() -> None:
         ],
     )
     rows: list[dict[str, Json]] = []
-    for pictures in (caltech(), myntra()):
-        title = pictures.name
+    for image_set in (caltech(), myntra()):
+        title = image_set.name
         with scratch() as place:
-            folder = place / "pictures"
+            folder = place / "images"
             folder.mkdir()
-            made = make(pictures, count, folder)
-            print(f"{title}: {made} pictures", file=sys.stderr)
+            made = make(image_set, count, folder)
+            print(f"{title}: {made} images", file=sys.stderr)
             mine = ours(folder, place / "shop", title=title, count=count)
             rows += mine
             if python is None:

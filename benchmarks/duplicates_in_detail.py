@@ -70,7 +70,7 @@ def copies(title: str, files: list[Path], count: int, seed: int) -> list[dict[st
             found[change] += Counter(near=verdict.same, sure=verdict.sure)
     return [
         {
-            "pictures": title,
+            "images": title,
             "copy": change,
             "shown as near": round(counts["near"] / len(order), 3),
             "sure": round(counts["sure"] / len(order), 3),
@@ -111,10 +111,10 @@ def main() -> None:
         "hard pairs": rows,
         "copies": [
             row
-            for pictures in (caltech(), myntra())
+            for image_set in (caltech(), myntra())
             for row in copies(
-                pictures.name,
-                [pictures.folder / path for path in sorted(pictures.labels)],
+                image_set.name,
+                [image_set.folder / path for path in sorted(image_set.labels)],
                 count,
                 options.seed,
             )

@@ -4,9 +4,9 @@
     python benchmarks/encode.py path/to/card.toml
     python benchmarks/encode.py --runs              # ways of using the cores, to choose one
 
-Without options: one picture's latency, the throughput of ``encode`` beside the best that the bare
-ONNX Runtime session reaches, and a cold start, each the median of several rounds. Other programs
-on the machine show: run it when it is quiet.
+Without options: the latency of one image, the throughput of ``encode`` beside the best that the
+bare ONNX Runtime session reaches, and a cold start, each the median of several rounds. Other
+programs on the machine show: run it when it is quiet.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from lookalike.encoders import OnnxEncoder, default_cache, load_encoder
 from lookalike.encoders.preprocessing import tensor
 from lookalike.encoders.weights import network
 
-PICTURES = 96
+IMAGES = 96
 ROUNDS = 5
 COLD = """
 import time; start = time.perf_counter()
@@ -59,10 +59,10 @@ def session(encoder: OnnxEncoder, *, threads: int, spin: bool) -> onnxruntime.In
 
 
 def compare_runs(encoder: OnnxEncoder, cores: int) -> None:
-    """Pictures per second for images in a run, runs at a time and threads in a run."""
+    """ImageSet per second for images in a run, runs at a time and threads in a run."""
     spec, wanted = encoder.card.input, [encoder.card.output.name]
     random = np.random.default_rng(0)
-    shape = (PICTURES, spec.height, spec.width, 3)
+    shape = (IMAGES, spec.height, spec.width, 3)
     pixels = tensor(list(random.integers(0, 256, shape, dtype=np.uint8)), spec)
     for inside, spin, at_a_time in (
         (1, False, cores),
@@ -78,13 +78,13 @@ def compare_runs(encoder: OnnxEncoder, cores: int) -> None:
             for size in (1, 2, 4, 8, 16, 32):
 
                 def everything(s: onnxruntime.InferenceSession = opened, size: int = size) -> None:
-                    parts = [pixels[i : i + size] for i in range(0, PICTURES, size)]
+                    parts = [pixels[i : i + size] for i in range(0, IMAGES, size)]
                     list(pool.map(lambda part: s.run(wanted, {spec.name: part}), parts))
 
-                rates.append(f"{PICTURES / median_ms(everything, 3) * 1e3:5.0f} at {size}")
+                rates.append(f"{IMAGES / median_ms(everything, 3) * 1e3:5.0f} at {size}")
         print(
             f"{at_a_time} runs at a time of {inside} threads{', spinning' if spin else '':10}"
-            f" one image {one:5.2f} ms; pictures/s {', '.join(rates)}"
+            f" one image {one:5.2f} ms; images/s {', '.join(rates)}"
         )
 
 
@@ -102,11 +102,11 @@ def main() -> None:
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (600, 800, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
-    batch = [encoder.prepare(image)] * PICTURES
+    batch = [encoder.prepare(image)] * IMAGES
     print(f"prepare, 800 x 600:   {median_ms(lambda: encoder.prepare(image), 20):6.2f} ms")
     print(f"encode, one image:  {median_ms(lambda: encoder.encode(batch[:1]), 30):6.2f} ms")
-    rate = PICTURES / median_ms(lambda: encoder.encode(batch)) * 1e3
-    print(f"encode, {PICTURES} images:  {rate:6.0f} pictures/s")
+    rate = IMAGES / median_ms(lambda: encoder.encode(batch)) * 1e3
+    print(f"encode, {IMAGES} images:  {rate:6.0f} images/s")
     program = COLD.format(name=str(Path(arguments.encoder)))
     starts = [
         [

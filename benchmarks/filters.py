@@ -3,9 +3,9 @@
     python -m benchmarks.filters [--quick] [--json]
 
 Vectors as in ``search_scale``. A third of the metadata's fields are what shops have: a price, a
-colour, a list of tags. The first query of a filter is told apart: it asks SQLite for the rows that
-meet it, which the next queries of the same filter need not; and again with the field declared.
-Recall is against an exact search through the same filter by numpy.
+colour, a list of tags. The first query of a filter is measured separately: it asks SQLite for the
+rows that meet it, which the next queries of the same filter need not; and again with the field
+declared. Recall is against an exact search through the same filter by numpy.
 """
 
 import statistics

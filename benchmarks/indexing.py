@@ -18,15 +18,15 @@ from pathlib import Path
 import lookalike
 from benchmarks.machine import (
     Figure,
+    ImageSet,
     Json,
-    Pictures,
     Report,
     alternate,
     arguments,
     caltech,
     compared,
+    large_images,
     myntra,
-    photographs,
     scratch,
     seconds,
 )
@@ -69,32 +69,32 @@ def bare_work(paths: Sequence[Path], encoder: OnnxEncoder, parts: Parts) -> floa
     return parts.decode[-1] + parts.encode[-1]
 
 
-def indexing(pictures: Pictures, encoder: OnnxEncoder) -> float:
+def indexing(image_set: ImageSet, encoder: OnnxEncoder) -> float:
     """Seconds that a fresh collection takes to index them all."""
     with (
         scratch() as folder,
         lookalike.open(folder / "collection", encoder=encoder, create=True) as collection,
     ):
-        report = collection.index(pictures.folder, format="folder")
+        report = collection.index(image_set.folder, format="folder")
     done = report.indexed + report.reused
-    assert done == len(pictures), f"{done} of {len(pictures)} were indexed"
+    assert done == len(image_set), f"{done} of {len(image_set)} were indexed"
     return report.seconds
 
 
 def measure(
-    pictures: Pictures, encoder: OnnxEncoder, rounds: int
+    image_set: ImageSet, encoder: OnnxEncoder, rounds: int
 ) -> tuple[Figure, dict[str, Json]]:
     parts = Parts([], [])
-    paths = pictures.paths()
-    bare_work(paths[: 4 * BATCH], encoder, parts)  # threads, caches, the network's first run
+    paths = image_set.paths()
+    bare_work(paths[: 4 * BATCH], encoder, parts)  # threads, caches, the model's first run
     parts = Parts([], [])
     reference, measured = alternate(
         rounds,
         lambda: bare_work(paths, encoder, parts),
-        lambda: indexing(pictures, encoder),
+        lambda: indexing(image_set, encoder),
     )
     figure = compared(
-        f"indexing {pictures.name}",
+        f"indexing {image_set.name}",
         reference,
         measured,
         unit="s",
@@ -105,14 +105,14 @@ def measure(
     )
     decode, encode = statistics.median(parts.decode), statistics.median(parts.encode)
     return figure, {
-        "pictures": pictures.name,
-        "count": len(pictures),
+        "images": image_set.name,
+        "count": len(image_set),
         "decode s": round(decode, 3),
         "encode s": round(encode, 3),
         "index s": round(figure.measured, 3),
-        "pictures/s": round(len(pictures) / figure.measured, 1),
-        "decode alone/s": round(len(pictures) / decode, 1),
-        "encode alone/s": round(len(pictures) / encode, 1),
+        "images/s": round(len(image_set) / figure.measured, 1),
+        "decode alone/s": round(len(image_set) / decode, 1),
+        "encode alone/s": round(len(image_set) / encode, 1),
     }
 
 
@@ -136,8 +136,8 @@ def main() -> None:
         ],
     )
     rows = []
-    for pictures in sets if options.quick else [*sets, photographs()]:
-        figure, row = measure(pictures, encoder, rounds)
+    for image_set in sets if options.quick else [*sets, large_images()]:
+        figure, row = measure(image_set, encoder, rounds)
         report.figures.append(figure)
         rows.append(row)
     report.tables["parts"] = rows

@@ -37,7 +37,7 @@ __all__ = [
     "ROOT",
     "SHARED",
     "Figure",
-    "Pictures",
+    "ImageSet",
     "Report",
     "alternate",
     "arguments",
@@ -45,8 +45,8 @@ __all__ = [
     "compared",
     "describe",
     "indexed",
+    "large_images",
     "myntra",
-    "photographs",
     "scratch",
     "seconds",
     "workplace",
@@ -200,7 +200,7 @@ def arguments(text: str | None) -> argparse.ArgumentParser:
 def alternate(
     rounds: int, reference: Callable[[], float], measured: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """What both answer in turn, so that whatever else the machine does meets both alike.
+    """Return what both return in turn, so that other load on the machine affects both.
 
     The order changes each round. Run both once before if the first run is not meant.
     """
@@ -257,7 +257,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
+class ImageSet:
     """A folder of images; ``labels``: path below it → category.
 
     ``key`` names what is made of them, ``name`` and ``source`` are for people.
@@ -290,7 +290,7 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def caltech() -> Pictures:
+def caltech() -> ImageSet:
     """The Caltech-101 sample: 3,060 images by class."""
     archive = SHARED / "data" / "caltech-101-sample.zip"
     if not archive.exists():
@@ -303,7 +303,7 @@ def caltech() -> Pictures:
         (path := name.removeprefix("101_ObjectCategories/")): path.partition("/")[0]
         for name in members
     }
-    return Pictures(
+    return ImageSet(
         key="caltech-101",
         name="Caltech-101 sample",
         source=archive.name,
@@ -312,7 +312,7 @@ def caltech() -> Pictures:
     )
 
 
-def myntra(count: int | None = None) -> Pictures:
+def myntra(count: int | None = None) -> ImageSet:
     """Myntra's small product images by article type: a seeded sample, or all 44,442."""
     archive = SHARED / "data" / "myntra-small.zip"
     if not archive.exists():
@@ -332,7 +332,7 @@ def myntra(count: int | None = None) -> Pictures:
         (path := name.removeprefix("images/")): kinds.get(path.removesuffix(".jpg"), "")
         for name in names
     }
-    return Pictures(
+    return ImageSet(
         key=folder.name,
         name=f"Myntra, {'all' if count is None else 'a sample of'} {len(names):,}",
         source=archive.name,
@@ -341,20 +341,20 @@ def myntra(count: int | None = None) -> Pictures:
     )
 
 
-def photographs() -> Pictures:
-    """18 product photographs of 1800 x 2400; the label is the product's id in Myntra.
+def large_images() -> ImageSet:
+    """18 product images of 1800 x 2400; the label is the product's id in Myntra.
 
     Elsewhere drawn images enlarged to that size, labelled with their kind.
     """
     archive = SHARED / "data" / "product-photos-hires.zip"
     if archive.exists():
-        folder = workplace() / "photographs"
+        folder = workplace() / "large_images"
         names = [path.name for path in _hires_names()]
         with zipfile.ZipFile(archive) as zipped:
             _unpack(zipped, names, folder)
-        return Pictures(
-            key="photographs",
-            name="product photographs, 1800 x 2400",
+        return ImageSet(
+            key="large_images",
+            name="product images, 1800 x 2400",
             source=archive.name,
             folder=folder,
             labels={name: name.removesuffix(".jpg") for name in names},
@@ -369,7 +369,7 @@ def photographs() -> Pictures:
             with Image.open(drawn.folder / path) as image:
                 image.convert("RGB").resize((1800, 2400)).save(folder / name, quality=90)
         labels[name] = drawn.labels[path]
-    return Pictures(
+    return ImageSet(
         key="drawn-large",
         name="drawn images, enlarged to 1800 x 2400",
         source=drawn.source,
@@ -386,7 +386,7 @@ def _hires_names() -> list[Path]:
         return sorted(Path(name) for name in zipped.namelist() if name.endswith(".jpg"))
 
 
-def _drawn() -> Pictures:
+def _drawn() -> ImageSet:
     """The catalogue of ``examples/``, for machines without the real images."""
     sys.path.insert(0, str(ROOT / "examples"))
     import drawn_catalogue  # noqa: PLC0415 - examples/ is no package
@@ -396,9 +396,9 @@ def _drawn() -> Pictures:
         drawn_catalogue.draw(folder, products=240)
     with (folder / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         rows = [list(row.values()) for row in csv.DictReader(file)]
-    return Pictures(
+    return ImageSet(
         key="drawn",
-        name=f"{len(rows)} drawn pictures",
+        name=f"{len(rows)} drawn images",
         source="examples/drawn_catalogue.py, because ../shared/data is not there",
         folder=folder,
         labels={row[0]: row[1] for row in rows},
@@ -414,17 +414,17 @@ def _unpack(archive: zipfile.ZipFile, members: Sequence[str], folder: Path) -> N
 
 
 def indexed(
-    pictures: Pictures, *, encoder: str | Path | None = None, graph: bool = True
+    image_set: ImageSet, *, encoder: str | Path | None = None, graph: bool = True
 ) -> lookalike.Collection:
     """A collection of the images, kept from run to run and brought up to date."""
     network = Path(encoder).stem if encoder else "default"
-    folder = workplace() / "collections" / f"{pictures.key}-{network}"
+    folder = workplace() / "collections" / f"{image_set.key}-{network}"
 
     def update() -> lookalike.Collection:
         collection = lookalike.open(folder, encoder=encoder, create=True)
         try:
-            collection.index(pictures.folder, format="folder", progress=_tell)
-            collection.search(pictures.paths()[0], k=1)  # notices another encoder
+            collection.index(image_set.folder, format="folder", progress=_tell)
+            collection.search(image_set.paths()[0], k=1)  # notices another encoder
             if graph:
                 collection.optimize()
         except BaseException:

@@ -17,12 +17,12 @@ import psutil
 
 from benchmarks.machine import (
     Figure,
+    ImageSet,
     Json,
-    Pictures,
     Report,
     arguments,
     caltech,
-    photographs,
+    large_images,
     scratch,
 )
 
@@ -49,7 +49,7 @@ class Course:
 
     start: float
     values: list[float]
-    pictures: int
+    images: int
     seconds: float
 
     @property
@@ -75,29 +75,29 @@ def watched(folder: Path, collection: Path) -> Course:
                 values.append(memory.memory_info().rss / 2**20)
             else:
                 break
-        word, pictures, took = child.stdout.read().split()
+        word, count, took = child.stdout.read().split()
     assert word == "done"
     return Course(
         start=values[0],
         # a process that is just ending may have given its memory back already
         values=[value for value in values if value],
-        pictures=int(pictures),
+        images=int(count),
         seconds=float(took),
     )
 
 
-def part(pictures: Pictures, count: int, folder: Path) -> Path:
+def part(image_set: ImageSet, count: int, folder: Path) -> Path:
     """Copies of ``count`` images, taken evenly from all of them."""
-    paths = pictures.paths()
+    paths = image_set.paths()
     for number in range(count):
         path = paths[number * len(paths) // count]
         shutil.copyfile(path, folder / f"{number}{path.suffix}")
     return folder
 
 
-def variants(pictures: Pictures, count: int, folder: Path) -> Path:
+def variants(image_set: ImageSet, count: int, folder: Path) -> Path:
     """``count`` JPEG files of different content: the images again and again, with a comment."""
-    paths = pictures.paths()
+    paths = image_set.paths()
     for number in range(count):
         data = paths[number % len(paths)].read_bytes()
         text = f"copy {number}".encode()
@@ -108,7 +108,7 @@ def variants(pictures: Pictures, count: int, folder: Path) -> Path:
 
 def main() -> None:
     options = arguments(__doc__).parse_args()
-    small, large = caltech(), photographs()
+    small, large = caltech(), large_images()
     # Even the few fill the pipeline: batches of 64, cores + 3 of them ahead of the encoder.
     few, many = (448, 1344) if options.quick else (500, len(small))
     few_large, many_large = (384, 768) if options.quick else (384, 1536)
@@ -118,35 +118,35 @@ def main() -> None:
         question="Does indexing take more memory when there are more images?",
         notes=[
             f"resident memory, read every {STEP_S * 1000:.0f} ms from outside",
-            "start: Python, the open network and one batch encoded",
+            "start: Python, the open encoder and one batch encoded",
             *{one.source for one in (small, large)},
         ],
     )
     rows: list[dict[str, Json]] = []
-    for pictures, counts, make in (
+    for image_set, counts, make in (
         (small, (few, many), part),
         (large, (few_large, many_large), variants),
     ):
         courses = []
         for count in counts:
             with scratch() as place:
-                folder = place / "pictures"
+                folder = place / "images"
                 folder.mkdir()
-                course = watched(make(pictures, count, folder), place / "collection")
+                course = watched(make(image_set, count, folder), place / "collection")
             courses.append(course)
             rows.append(
                 {
-                    "pictures": pictures.name,
-                    "count": course.pictures,
+                    "images": image_set.name,
+                    "count": course.images,
                     "start MB": round(course.start, 1),
                     "at half MB": round(course.values[len(course.values) // 2], 1),
                     "peak MB": round(course.peak, 1),
-                    "pictures/s": round(course.pictures / course.seconds, 1),
+                    "images/s": round(course.images / course.seconds, 1),
                 }
             )
         report.figures.append(
             Figure(
-                name=f"{pictures.name}: {counts[1]:,} against {counts[0]:,}",
+                name=f"{image_set.name}: {counts[1]:,} against {counts[0]:,}",
                 ratio=courses[1].peak / courses[0].peak,
                 reference=courses[0].peak,
                 measured=courses[1].peak,

@@ -3,12 +3,12 @@
     python -m benchmarks.neighbours [--quick] [--json]
 
 The three variants of an earlier system (VGG16, 1,000 to 5,000 images, means of 100 as it
-published them): everything worked out again for each query (8.3 s; with its network, which is left
+published them): everything worked out again for each query (8.3 s; with its encoder, which is left
 out here), saved vectors (9 ms), a saved table of all by all (4 ms). Here on 100 random items of one
 collection in one run, wall time, loading apart; all three must name the same items. The vectors are
 drawn as in `benchmarks.search_scale`.
 
-That system left its labels unused. Here the lists of real images are judged by them: P@K is the
+That system left its labels unused. Here the lists of real images are evaluated by them: P@K is the
 share of the first K neighbours that have the item's label.
 """
 
@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.machine import (
     Figure,
+    ImageSet,
     Json,
-    Pictures,
     Report,
     arguments,
     caltech,
@@ -75,12 +75,12 @@ def ranked(ids: list[str], rows: Matrix, asked: str) -> list[str]:
 
 
 def timed(ask: Callable[[str], list[str]], asked: list[str]) -> tuple[list[float], list[list[str]]]:
-    times, answers = [], []
+    times, results = [], []
     for one in asked:
         began = time.perf_counter()
-        answers.append(ask(one))
+        results.append(ask(one))
         times.append((time.perf_counter() - began) * 1000)
-    return times, answers
+    return times, results
 
 
 def row(name: str, load_ms: float, times: list[float]) -> dict[str, Json]:
@@ -101,7 +101,7 @@ def variants(folder: Path, asked: list[str]) -> list[dict[str, Json]]:
         with opened(folder) as shop:
             return ranked(*stored(shop), one)
 
-    times, answers = timed(anew, asked)
+    times, results = timed(anew, asked)
     found.append(row("work out all", 0.0, times))
 
     began = time.perf_counter()
@@ -131,7 +131,7 @@ def variants(folder: Path, asked: list[str]) -> list[dict[str, Json]]:
         found.append(row(name, load, times))
     shop.close()
 
-    assert answers == searched, "the variants disagree"
+    assert results == searched, "the variants disagree"
     assert searched == looked_up, "table and exact search disagree"
     same = np.mean(
         [len(set(a) & set(b)) / K for a, b in zip(through_graph, looked_up, strict=True)]
@@ -140,21 +140,21 @@ def variants(folder: Path, asked: list[str]) -> list[dict[str, Json]]:
     return found
 
 
-def precision(pictures: Pictures) -> list[dict[str, Json]]:
+def precision(image_set: ImageSet) -> list[dict[str, Json]]:
     """P@K of the table's own lists, of all items and of the labels that do worst and best."""
-    ids = [path for path, label in pictures.labels.items() if label not in (None, _NOT_A_CLASS)]
-    with indexed(pictures, graph=False) as source:
+    ids = [path for path, label in image_set.labels.items() if label not in (None, _NOT_A_CLASS)]
+    with indexed(image_set, graph=False) as source:
         vectors, known = source.vectors(ids), source.store.items.get(ids)
     with scratch() as folder, opened_new(folder / "labelled", vectors.shape[1]) as shop:
         for start in range(0, len(ids), 4096):
             some = ids[start : start + 4096]
-            items = [replace(known[one], label=pictures.labels[one]) for one in some]
+            items = [replace(known[one], label=image_set.labels[one]) for one in some]
             shop.store.items.upsert(items, vectors[start : start + 4096])
         neighbours.build(shop, k=TABLE_K)
         keys, labels = [0], [""]  # 0: where a list ends
         for part in shop.store.neighbours.keyed():
             keys += part.keys.tolist()
-            labels += [pictures.labels[one] or "" for one in part.ids]
+            labels += [image_set.labels[one] or "" for one in part.ids]
         names, number = np.unique(labels, return_inverse=True)
         lists = list(shop.store.neighbours.lists(k=TABLE_K))
         own = number[np.searchsorted(keys, np.concatenate([part.keys for part in lists]))]
@@ -166,7 +166,7 @@ def precision(pictures: Pictures) -> list[dict[str, Json]]:
     rows = [("all items", right), *((name, by_label[name]) for name in [*ranked[:3], *ranked[-3:]])]
     return [
         {
-            "pictures": pictures.name,
+            "images": image_set.name,
             "label": name,
             "items": len(some),
             **{name: round(float(some[:, :k].mean()), 4) for name, k in at.items()},
@@ -183,7 +183,7 @@ def main() -> None:
         question="What does a table of neighbours save, and what does it cost?",
         notes=[
             f"{size} drawn vectors, ten nearest of {QUERIES} random items, {os.cpu_count()} cores",
-            "published: 1,000 to 5,000 images of 4,096 values; the first with its network",
+            "published: 1,000 to 5,000 images of 4,096 values; the first with its encoder",
         ],
     )
     with scratch() as place:

@@ -1,11 +1,11 @@
-"""How good the answers are, through the real pipeline: indexed images, stored vectors.
+"""How good the results are, through the real pipeline: indexed images, stored vectors.
 
     python -m benchmarks.quality [--quick] [--all] [--json]
 
-Leave-one-out: every image is a query, its own item is not an answer, and an answer is right when
-it has the query's label. R@1 is the share of queries whose first answer is right, P@10 the share
-of right answers among ten. Micro is the mean over queries, macro the mean over labels of their
-means. Labels that only one image has are no queries, but their images are answers.
+Leave-one-out: every image is a query, its own item is not a result, and a result is right if
+it has the query's label. R@1 is the share of queries whose first result is right, P@10 the share
+of right results among ten. Micro is the mean over queries, macro the mean over labels of their
+means. Labels that only one image has are not queries, but their images are results.
 
 Then what decoding at a reduced scale does to vectors, and whether a product photographed large
 finds its small image.
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from benchmarks.machine import (
     SHARED,
     Figure,
+    ImageSet,
     Json,
-    Pictures,
     Report,
     arguments,
     caltech,
     indexed,
+    large_images,
     myntra,
-    photographs,
     workplace,
 )
 from lookalike import Collection, images
@@ -83,7 +83,7 @@ class Quality:
 
 
 def encoders() -> dict[str, str | Path]:
-    """The default encoder, and the networks in ``../shared/weights`` with cards made for them."""
+    """The default encoder, and the models in ``../shared/weights`` with cards made for them."""
     found: dict[str, str | Path] = {"EfficientNet-Lite0": "efficientnet-lite0"}
     for title, file in (
         ("MobileNetV2", "mobilenetv2_imagenet"),
@@ -108,15 +108,15 @@ def encoders() -> dict[str, str | Path]:
 
 def nearest(vectors: Matrix, queries: NDArray[np.intp], k: int) -> NDArray[np.intp]:
     """Rows of the ``k`` items nearest to each query but itself, best first: (q, k)."""
-    answers = []
+    results = []
     for start in range(0, len(queries), _BLOCK):
         block = queries[start : start + _BLOCK]
         scores = vectors[block] @ vectors.T  # (q, n) cosine
         scores[np.arange(len(block)), block] = -2
         some = np.argpartition(-scores, k, axis=1)[:, :k]
         order = np.argsort(-np.take_along_axis(scores, some, axis=1), axis=1, kind="stable")
-        answers.append(np.take_along_axis(some, order, axis=1))
-    return np.concatenate(answers)
+        results.append(np.take_along_axis(some, order, axis=1))
+    return np.concatenate(results)
 
 
 def quality(vectors: Matrix, labels: Sequence[str]) -> Quality:
@@ -136,11 +136,11 @@ def quality(vectors: Matrix, labels: Sequence[str]) -> Quality:
     )
 
 
-def row_of(title: str, pictures: Pictures, collection: Collection) -> dict[str, Json]:
-    ids = [path for path in pictures.labels if not path.startswith(f"{_NOT_A_CLASS}/")]
-    found = quality(collection.vectors(ids), [pictures.labels[one] for one in ids])
+def row_of(title: str, image_set: ImageSet, collection: Collection) -> dict[str, Json]:
+    ids = [path for path in image_set.labels if not path.startswith(f"{_NOT_A_CLASS}/")]
+    found = quality(collection.vectors(ids), [image_set.labels[one] for one in ids])
     return {
-        "pictures": pictures.name,
+        "images": image_set.name,
         "encoder": title,
         "queries": found.queries,
         "labels": found.labels,
@@ -151,7 +151,7 @@ def row_of(title: str, pictures: Pictures, collection: Collection) -> dict[str, 
     }
 
 
-def reduced_decoding(large: Pictures, title: str, encoder: OnnxEncoder) -> dict[str, Json]:
+def reduced_decoding(large: ImageSet, title: str, encoder: OnnxEncoder) -> dict[str, Json]:
     """Cosines between vectors of large JPEGs decoded at full and at reduced scale."""
     datas = [images.read(path) for path in large.paths()]
 
@@ -165,28 +165,28 @@ def reduced_decoding(large: Pictures, title: str, encoder: OnnxEncoder) -> dict[
     others = (full @ full.T)[~np.eye(len(full), dtype=bool)]
     return {
         "encoder": title,
-        "pictures": len(datas),
+        "images": len(datas),
         "mean cosine": round(float(alike.mean()), 5),
         "least cosine": round(float(alike.min()), 5),
-        "cosine of two different pictures": round(float(others.mean()), 3),
+        "cosine of two different images": round(float(others.mean()), 3),
     }
 
 
 def across_sizes(
-    large: Pictures, title: str, small: Pictures, collection: Collection, encoder: OnnxEncoder
+    large: ImageSet, title: str, small: ImageSet, collection: Collection, encoder: OnnxEncoder
 ) -> dict[str, Json]:
-    """Where the true product comes, when a large photograph is searched among small images."""
+    """Where the true product comes, when a large image is searched among small images."""
     ids = list(small.labels)
     vectors = collection.vectors(ids)
     ranks = []
     for path in large.paths():
-        picture = images.decode(images.read(path), at_least=encoder.decode_size)
-        scores = vectors @ encoder.encode([encoder.prepare(picture.image)])[0]
+        image = images.decode(images.read(path), at_least=encoder.decode_size)
+        scores = vectors @ encoder.encode([encoder.prepare(image.image)])[0]
         true = scores[ids.index(f"{large.labels[path.name]}.jpg")]
         ranks.append(1 + int((scores > true).sum()))
     return {
         "encoder": title,
-        "photographs": len(ranks),
+        "large images": len(ranks),
         "items": len(ids),
         "first": sum(rank == 1 for rank in ranks),
         "in ten": sum(rank <= K for rank in ranks),
@@ -204,16 +204,16 @@ def main() -> None:
     sets = [shop] if options.quick else [shop, caltech()]
     if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn images
         sets.pop()
-    large = photographs()
+    large = large_images()
     real = "shared" not in shop.source
-    report = Report(name="quality", question="How good are the answers?")
+    report = Report(name="quality", question="How good are the results?")
     rows, decoding, sizes = [], [], []
     for title, encoder_name in encoders().items():
         encoder = load_encoder(encoder_name)
-        for pictures in sets:
-            with indexed(pictures, encoder=encoder_name, graph=False) as collection:
-                rows.append(row_of(title, pictures, collection))
-                if pictures is shop and real:
+        for image_set in sets:
+            with indexed(image_set, encoder=encoder_name, graph=False) as collection:
+                rows.append(row_of(title, image_set, collection))
+                if image_set is shop and real:
                     sizes.append(across_sizes(large, title, shop, collection, encoder))
         decoding.append(reduced_decoding(large, title, encoder))
     for row in rows:
@@ -221,7 +221,7 @@ def main() -> None:
             (
                 one
                 for one in rows
-                if one["pictures"] == row["pictures"] and one["encoder"] == "MobileNetV2"
+                if one["images"] == row["images"] and one["encoder"] == "MobileNetV2"
             ),
             None,
         )
@@ -231,7 +231,7 @@ def main() -> None:
             assert isinstance(reference, float)
             report.figures.append(
                 Figure(
-                    name=f"P@10 of {row['encoder']}, {row['pictures']}",
+                    name=f"P@10 of {row['encoder']}, {row['image_set']}",
                     ratio=ours / reference,
                     reference=reference,
                     measured=ours,
@@ -243,7 +243,7 @@ def main() -> None:
     assert isinstance(first, float)
     report.figures.append(
         Figure(
-            name="decoding at a reduced scale, the least alike of the photographs",
+            name="decoding at a reduced scale, the least alike of the large images",
             ratio=first,
             reference=1.0,
             measured=first,
@@ -253,7 +253,7 @@ def main() -> None:
     )
     report.tables = {"leave one out": rows, "decoding at a reduced scale": decoding}
     if sizes:
-        report.tables["large photographs among small pictures"] = sizes
+        report.tables["large images among small images"] = sizes
     report.notes = [
         *sorted({one.source for one in (*sets, large)}),
         f"{time.perf_counter() - began:.0f} s, indexing included where it was not done before",

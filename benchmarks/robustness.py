@@ -4,7 +4,7 @@
 
 Images of held-out classes (``benchmarks/encoders.py``) are the gallery. Some of them are distorted,
 step by step, and searched with: the figure is the share whose own original comes first, with
-vectors centred on the gallery's mean. Then 18 large product photographs are searched among the
+vectors centred on the gallery's mean. Then 18 large product images are searched among the
 small images of the same products and 3,000 others: the share of products that come first.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
 from benchmarks.encoders import Images, held_out, vectors
-from benchmarks.machine import Json, Report, arguments, myntra, photographs
+from benchmarks.machine import Json, Report, arguments, large_images, myntra
 from lookalike import images
 from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder, find_card
@@ -111,8 +111,8 @@ def curves(encoder: OnnxEncoder, sets: Sequence[Images]) -> list[dict[str, Json]
 
 
 def products(encoder: OnnxEncoder) -> dict[str, Json]:
-    """Large photographs among the small images of the same products and others."""
-    large, small = photographs(), myntra(3018)
+    """Large images among the small images of the same products and others."""
+    large, small = large_images(), myntra(3018)
     loaded = [Image.open(path).convert("RGB") for path in small.paths()]
     gallery = vectors(
         encoder, Images(name="products", loaded=loaded, labels=list(small.labels.values()))
@@ -185,7 +185,7 @@ def main() -> None:
     report = Report(name="robustness", question="What may an image go through and be found?")
     report.tables = {
         "share whose own original comes first": rows,
-        "large photographs among small images": [products(encoder) for encoder in encoders],
+        "large images among small images": [products(encoder) for encoder in encoders],
     }
     if options.plot:
         draw(rows, options.plot)

@@ -3,11 +3,11 @@
     python -m benchmarks.search_scale [--quick] [--sizes 10000x1280 ...] [--json]
 
 The embedded store is compared with exact search in numpy, and with the bare graphs of USearch and
-FAISS, which answer with keys only where the store answers with items. One query at a time, ten
-answers; the ways take turns over the same queries, which are further draws of the same process.
+FAISS, which return only keys where the store returns items. One query at a time, ten
+results; the ways take turns over the same queries, which are further draws of the same process.
 
-The vectors are drawn so that they resemble a network's: clusters of very unequal size in a space
-of 24 dimensions, mapped at random into all dimensions, negative values cut off as networks do, and
+The vectors are drawn so that they resemble an encoder's: clusters of very unequal size in a space
+of 24 dimensions, mapped at random into all dimensions, negative values cut off as in networks, and
 a little noise. Their intrinsic dimension (TwoNN) is printed; that of EfficientNet-Lite0's vectors
 is 19 on Caltech-101 and 17 on Myntra. Independent random vectors would make any graph look bad:
 each is as far from all others as from its nearest.
@@ -145,7 +145,7 @@ def peak_mb() -> float:
 
 
 def fill(size: Size, folder: Path) -> dict[str, Json]:
-    """Make the collection; answers the rate, and by how much memory grew from the first rows on."""
+    """Fill the collection; return the rate, and by how much memory grew from the first rows on."""
     store = EmbeddedStore.open(folder, create=True)
     store.bind(encoder="drawn", fingerprint=f"drawn:{size.dim}", dim=size.dim)
     took = 0.0
@@ -169,7 +169,7 @@ def fill(size: Size, folder: Path) -> dict[str, Json]:
 
 
 def optimize(folder: Path) -> dict[str, Json]:
-    """Build the graph, in a process that has done nothing else; answers time, memory and sizes."""
+    """Build the graph, in a process that has done nothing else; return time, memory and sizes."""
     store = EmbeddedStore.open(folder)
     before = peak_mb()
     took = seconds(store.search.optimize)
@@ -193,7 +193,7 @@ def optimize(folder: Path) -> dict[str, Json]:
 
 @dataclass(slots=True, kw_only=True)
 class Way:
-    """A way to search: ``ask`` answers row numbers. ``share`` of the queries are asked."""
+    """A way to search: ``ask`` returns row numbers. ``share`` of the queries are asked."""
 
     name: str
     ask: Callable[[Vector], Sequence[int]]
@@ -249,8 +249,8 @@ def numpy_way(size: Size, matrix: Matrix) -> Way:
     def ask(row: Vector) -> Sequence[int]:
         scores = matrix @ row  # (n,)
         best = np.argpartition(scores, -K)[-K:]
-        answer: list[int] = best[np.argsort(-scores[best])].tolist()
-        return answer
+        result: list[int] = best[np.argsort(-scores[best])].tolist()
+        return result
 
     return Way(name="numpy, exact", ask=ask, share=1.0 if size.items <= 10_000 else 0.2)
 
@@ -371,8 +371,8 @@ def measure(size: Size, folder: Path, *, quick: bool) -> dict[str, Json]:
 def child(*words: str) -> dict[str, Json]:
     """What another process of this program prints."""
     output = subprocess.check_output([sys.executable, "-m", "benchmarks.search_scale", *words])
-    answer: dict[str, Json] = json.loads(output)
-    return answer
+    result: dict[str, Json] = json.loads(output)
+    return result
 
 
 def opening(size: Size, folder: Path) -> dict[str, Json]:
@@ -461,7 +461,7 @@ def main() -> None:
             f"drawn vectors: {LATENT} latent dimensions, clusters of power-law sizes, some noise",
             f"one query at a time, k = {K}, files in memory, {os.cpu_count()} cores",
             "graphs: connectivity 16, 128 candidates when adding and when searching",
-            "USearch and FAISS answer with keys, the store with items and exact cosines",
+            "USearch and FAISS return keys, the store items and exact cosines",
         ],
     )
     every: list[dict[str, Json]] = []

@@ -78,7 +78,7 @@ def deep_tree(files: int) -> Path:
         if number % 10 == 0:
             place.mkdir(parents=True, exist_ok=True)
         colour = (number & 255, number >> 8 & 255, number >> 16 & 255)
-        Image.new("RGB", (2, 2), colour).save(place / f"picture-{number}.bmp")
+        Image.new("RGB", (2, 2), colour).save(place / f"image-{number}.bmp")
     draft.rename(folder)
     return folder
 
@@ -90,7 +90,7 @@ def process(command: Sequence[str]) -> float:
 
 
 def measure(name: str, folder: Path, rounds: int, report: Report) -> dict[str, Json]:
-    """Add the two ratios of a folder to the report; answers a row about it."""
+    """Add the two ratios of a folder to the report; return a row about it."""
     program: dict[str, object] = {}
     exec(WALK, program)  # noqa: S102 - one text, so that both ways walk alike
     walk = program["walk"]
@@ -161,7 +161,7 @@ def main() -> None:
         question="What does indexing a folder again cost, when nothing has changed?",
         notes=[
             f"medians of {rounds} rounds in turn; files and folders in the system's cache",
-            "the first run used a stand-in for the network, vectors of 256 values",
+            "the first run used a stand-in for the encoder, vectors of 256 values",
             flat.source,
         ],
     )

@@ -131,8 +131,8 @@ def recalls(
             searched = OPEN[kind](asked)
             found: list[float] = []
             for start in range(0, len(queries), 50):
-                answers = searched.search.nearest(queries[start : start + 50], k=K)
-                for hits, wanted in zip(answers, right[start : start + 50], strict=True):
+                results = searched.search.nearest(queries[start : start + 50], k=K)
+                for hits, wanted in zip(results, right[start : start + 50], strict=True):
                     found.append(sum(hit.score >= wanted for hit in hits) / K)
             searched.close()
             row: dict[str, Json] = {"server": kind, "vectors": vectors}

@@ -6,10 +6,10 @@
 A load generator of its own process asks the service (a process as well) over kept connections, each
 client one request after the other. Upload search is compared with encoding prepared images on all
 cores and nothing else ("encoding alone"), and with decoding, preparing and encoding them there
-("bytes to vector"), which is the most that any service could answer; `similar` with a FastAPI route
-that answers a document of the same size.
+("bytes to vector"), which is the most that any service could achieve; `similar` with a FastAPI
+route that returns a document of the same size.
 Server, generator and the reference share the machine's cores, as they would on one machine: what
-the generator itself could ask of a server that does nothing is measured and told.
+the generator itself could ask of a server that does nothing is measured and reported.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ CLIENTS = (1, 8, 64)
 GOAL = 0.85
 COLD = 1.5
 
-# A FastAPI route as anybody would write it, with an answer of the size that it is given.
+# A FastAPI route as anybody would write it, with a response of the given size.
 BARE = """
 import sys
 import uvicorn
@@ -51,7 +51,7 @@ from fastapi.responses import JSONResponse
 document = {"hits": [{"id": str(n), "score": 0.5, "text": "x" * 300} for n in range(10)]}
 app = FastAPI()
 @app.get("/{path:path}")
-async def answer(path: str, k: int = 10) -> JSONResponse:
+async def respond(path: str, k: int = 10) -> JSONResponse:
     return JSONResponse(document)
 uvicorn.run(app, port=int(sys.argv[1]), log_level="error", http="h11", access_log=False)
 """
@@ -150,26 +150,26 @@ def post(path: str, data: bytes) -> bytes:
 
 @contextmanager
 def running(command: Sequence[str], port: int, path: str = "/") -> Iterator[psutil.Process]:
-    """A server that answers, in a process of its own."""
+    """A server that responds, in a process of its own."""
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            answered(port, path)
+            wait_for(port, path)
             yield psutil.Process(process.pid)
         finally:
             process.terminate()
 
 
-def answered(port: int, path: str) -> None:
-    """Wait until a server answers."""
+def wait_for(port: int, path: str) -> None:
+    """Wait until a server responds."""
     for _ in range(3000):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
-                answer.read()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                response.read()
         except OSError:
             time.sleep(0.01)
         else:
             return
-    sys.exit(f"nothing answers on port {port}")
+    sys.exit(f"no server responds on port {port}")
 
 
 def free_port() -> int:
@@ -188,10 +188,10 @@ def serve(address: str, port: int) -> list[str]:
 # --- figures -----------------------------------------------------------------------------------
 
 
-def encoder_rate(pictures: Sequence[Path], lasting_s: float) -> float:
-    """Pictures a second that are encoded when nothing else is to be done."""
+def encoder_rate(image_set: Sequence[Path], lasting_s: float) -> float:
+    """ImageSet a second that are encoded when nothing else is to be done."""
     encoder = load_encoder()
-    decoded = [images.decode(images.read(one)).image for one in pictures[:64]]
+    decoded = [images.decode(images.read(one)).image for one in image_set[:64]]
     prepared = [encoder.prepare(image) for image in decoded]
     encoder.encode(prepared)
     count, began = 0, time.perf_counter()
@@ -201,12 +201,12 @@ def encoder_rate(pictures: Sequence[Path], lasting_s: float) -> float:
     return count / (time.perf_counter() - began)
 
 
-def whole_pictures(pictures: Sequence[Path], lasting_s: float) -> dict[str, float]:
-    """Pictures a second from bytes to vector, one at a time on each core, and nothing else done;
+def whole_images(image_set: Sequence[Path], lasting_s: float) -> dict[str, float]:
+    """ImageSet a second from bytes to vector, one at a time on each core, and nothing else done;
     and milliseconds of processor time for each.
     """
     encoder = load_encoder(threads=1)
-    data = [images.read(one) for one in pictures]
+    data = [images.read(one) for one in image_set]
 
     def work(thread: int, until: float) -> int:
         count = 0
@@ -245,9 +245,9 @@ def row(what: str, clients: int, found: dict[str, float]) -> dict[str, Json]:
     }
 
 
-def first_answers(address: str, picture: Path, rounds: int) -> tuple[list[float], list[float]]:
+def first_results(address: str, image: Path, rounds: int) -> tuple[list[float], list[float]]:
     """Milliseconds of a cold `lookalike search`, and from starting the service to its first."""
-    search = [sys.executable, "-m", "lookalike", "search", str(picture), "-c", address, "--json"]
+    search = [sys.executable, "-m", "lookalike", "search", str(image), "-c", address, "--json"]
     cold, first = [], []
     for _ in range(rounds):
         cold.append(seconds(lambda: subprocess.run(search, check=True, capture_output=True)) * 1000)
@@ -255,13 +255,13 @@ def first_answers(address: str, picture: Path, rounds: int) -> tuple[list[float]
         began = time.perf_counter()
         with subprocess.Popen(serve(address, port), stderr=subprocess.DEVNULL) as process:
             request = urllib.request.Request(
-                f"http://127.0.0.1:{port}/v1/search", picture.read_bytes()
+                f"http://127.0.0.1:{port}/v1/search", image.read_bytes()
             )
             request.add_header("Content-Type", "image/jpeg")
             while True:
                 try:
-                    with urllib.request.urlopen(request) as answer:  # noqa: S310 - ours
-                        answer.read()
+                    with urllib.request.urlopen(request) as response:  # noqa: S310 - ours
+                        response.read()
                     break
                 except OSError:
                     time.sleep(0.005)
@@ -271,11 +271,11 @@ def first_answers(address: str, picture: Path, rounds: int) -> tuple[list[float]
 
 
 def measure(report: Report, lasting_s: float, rounds: int) -> None:
-    pictures = caltech()
-    with indexed(pictures) as shop:
+    image_set = caltech()
+    with indexed(image_set) as shop:
         neighbours.build(shop)  # as for a collection whose items are asked for often
         address, ids = shop.info().address, [item.id for item in shop]
-    paths = pictures.paths()
+    paths = image_set.paths()
     chosen = random.Random(5).sample(range(len(paths)), min(200, len(paths)))
     with scratch() as folder:
         similar = written(
@@ -300,7 +300,7 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
                     bare.append(asked(bare_port, similar, clients, lasting_s))
                     ours.append(asked(port, similar, clients, lasting_s, process))
                     alone.append(encoder_rate([paths[n] for n in chosen], lasting_s))
-                    whole.append(whole_pictures([paths[n] for n in chosen], lasting_s))
+                    whole.append(whole_images([paths[n] for n in chosen], lasting_s))
                     uploads.append(asked(port, upload, clients, lasting_s, process))
                 for what, found in (
                     ("a bare FastAPI route", bare),
@@ -325,7 +325,7 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
                             f"search by upload, {clients} clients, against {against}",
                             rates,
                             [one["rate"] for one in uploads],
-                            unit="pictures/s",
+                            unit="images/s",
                             what=f"uploads / {against}",
                             goal=GOAL if clients > 1 else None,
                             side="at least",
@@ -341,14 +341,14 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
                     )
                 )
         report.tables["asked"] = rows
-    cold, first = first_answers(address, paths[chosen[0]], 3 * rounds)
+    cold, first = first_results(address, paths[chosen[0]], 3 * rounds)
     report.figures.append(
         compared(
-            "first answer after start",
+            "first response after start",
             cold,
             first,
             unit="ms",
-            what="serve until its first answer / cold search",
+            what="serve until its first response / cold search",
             goal=COLD,
         )
     )
@@ -360,17 +360,17 @@ def measure(report: Report, lasting_s: float, rounds: int) -> None:
 def sustained(lasting_s: float) -> None:
     """Eight clients search while another process indexes into the collection and files go."""
     with scratch() as folder:
-        pictures = folder / "pictures"
-        pictures.mkdir()
+        image_set = folder / "images"
+        image_set.mkdir()
         source = caltech().paths()
         for number, path in enumerate(source[:400]):
-            shutil.copyfile(path, pictures / f"{number}.jpg")
+            shutil.copyfile(path, image_set / f"{number}.jpg")
         index = [
             sys.executable,
             "-m",
             "lookalike",
             "index",
-            str(pictures),
+            str(image_set),
             "-q",
             "-c",
             f"{folder}/c",
@@ -385,8 +385,8 @@ def sustained(lasting_s: float) -> None:
                 at = 400
                 while not over.is_set():
                     for number in range(at, at + 60):
-                        shutil.copyfile(source[number % len(source)], pictures / f"{number}.jpg")
-                        (pictures / f"{number - 400}.jpg").unlink()
+                        shutil.copyfile(source[number % len(source)], image_set / f"{number}.jpg")
+                        (image_set / f"{number - 400}.jpg").unlink()
                     at += 60
                     subprocess.run(index, check=True, capture_output=True)
                     turns[0] += 1
@@ -402,9 +402,9 @@ def sustained(lasting_s: float) -> None:
             over.set()
             writer.join()
             subprocess.run(index, check=True, capture_output=True)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/items?limit=1") as answer:
-                total = json.load(answer)["total"]
-        there = len(list(pictures.glob("*.jpg")))
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/items?limit=1") as response:
+                total = json.load(response)["total"]
+        there = len(list(image_set.glob("*.jpg")))
         assert total == there, f"{total} items, {there} files"
         megabytes = [round(one / 2**20) for one in resident]
         print(
@@ -433,7 +433,7 @@ def main() -> None:
         question="What does HTTP cost?",
         notes=[
             f"{os.cpu_count()} cores, shared by server, generator and reference",
-            f"medians of {rounds} rounds in turn, {lasting_s:g} s each; ten answers a search",
+            f"medians of {rounds} rounds in turn, {lasting_s:g} s each; ten results per search",
             "similar is read from the neighbour table",
             "each client asks over one connection, one request after the other",
             caltech().source,

@@ -72,7 +72,7 @@ def test_and_binds_closer_than_or() -> None:
         ('label="mug', 6, "a quote is not closed"),
         ("label=mug and price ! 3", 20, "not understood"),
         ("label not mug", 10, "after 'label' must come"),
-        ("(" * 60 + "a=1" + ")" * 60, 50, "stand within each other"),
+        ("(" * 60 + "a=1" + ")" * 60, 50, "nested parentheses"),
     ],
 )
 def test_an_error_points_at_the_character(text: str, at: int, words: str) -> None:

@@ -62,7 +62,7 @@ def size_text(count: int) -> str:
 
 
 def reasons_text(reasons: Mapping[str, int]) -> str:
-    """Return count_noun reasons as one phrase: ``3 broken, 1 empty``."""
+    """Return reasons with their counts as one phrase: ``3 broken, 1 empty``."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 

@@ -156,7 +156,7 @@ _TOKEN = re.compile(
 _WORDS = frozenset({"and", "or", "not", "in", "exists", "missing"})
 _OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "^="})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_DEEPEST = 50  # parentheses and "not"s within each other
+_DEEPEST = 50  # nested parentheses and "not"s
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class _Parser:
     def _one(self) -> Condition:
         self._depth += 1
         if self._depth > _DEEPEST:
-            self._fail(f"more than {_DEEPEST} parentheses stand within each other")
+            self._fail(f"more than {_DEEPEST} nested parentheses")
         try:
             if self._take("not"):
                 return Not(self._one())
