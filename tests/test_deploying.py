@@ -77,7 +77,7 @@ def test_everything_that_is_copied_is_there_and_reaches_the_build() -> None:
     for kept_out in ("tests/conftest.py", ".git/config", ".venv/bin/python", "keys"):
         assert not in_context(kept_out), kept_out
     assert not in_context("src/lookalike/__pycache__/errors.cpython-311.pyc")
-    assert in_context("src/lookalike/encoders/cards/efficientnet-lite0.toml")
+    assert in_context("src/lookalike/encoders/shipped/efficientnet-lite0.toml")
 
 
 def test_what_the_wheel_is_built_from_is_copied() -> None:

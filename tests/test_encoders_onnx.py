@@ -239,9 +239,9 @@ def test_a_name_that_the_network_lacks_is_a_mistake_of_the_card(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("dim = 32", "dim = 31", "output.dim is 31, but the network gives 32"),
-        ("dim = 32", 'dim = 32\npooling = "avg"', "output.pooling needs a map"),
-        ('name = "features"', 'name = "map"', "output.dim is 32, but the network gives 2048"),
+        ("dim = 32", "dim = 31", "output.dim is 31, but the model gives 32"),
+        ("dim = 32", 'dim = 32\npooling = "avg"', "needs a map or .* is of shape"),
+        ('name = "features"', 'name = "map"', "output.dim is 32, but the model gives 2048"),
     ],
 )
 def test_an_output_of_another_shape_is_a_mistake_of_the_card(

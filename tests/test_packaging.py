@@ -33,7 +33,7 @@ def test_the_wheel_holds_the_package_its_cards_its_page_and_its_licence(wheel: P
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "lookalike/py.typed",
-        "lookalike/encoders/cards/efficientnet-lite0.toml",
+        "lookalike/encoders/shipped/efficientnet-lite0.toml",
         "lookalike/cli/search.py",
     ):
         assert name in names

@@ -161,11 +161,13 @@ def named_encoder(
     """Return the encoder of a name or of a model card's path. Raise ``EncoderError``."""
     from lookalike.encoders import load_encoder  # noqa: PLC0415 - `import lookalike` loads none
 
+    known = settings() if known is None else known
     return load_encoder(
         Path(name) if isinstance(name, os.PathLike) else name,
         device=device,
         threads=threads,
-        cache=(settings() if known is None else known).cache,
+        cache=known.cache,
+        folder=known.home / "encoders",
         background=True,
     )
 

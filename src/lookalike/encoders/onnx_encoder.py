@@ -1,10 +1,9 @@
 """Encoders that are ONNX networks, described by cards."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,16 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders.cards import ModelCard, find_card
-from lookalike.encoders.devices import Device, available_providers, choose_devices, open_session
+from lookalike.encoders.devices import available_providers, choose_devices, open_session
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
-from lookalike.encoders.inputs import TEXT_INPUTS, stand_ins
-from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare, tensor
+from lookalike.encoders.later import Later
+from lookalike.encoders.open_model import OpenModel
+from lookalike.encoders.pooling import pool
+from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
+from lookalike.encoders.signature import check_signature
 from lookalike.encoders.text.encoder import OnnxTextEncoder
 from lookalike.encoders.weights import Network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
-    import onnxruntime
 
 __all__ = ["OnnxEncoder", "load_encoder"]
 
@@ -33,13 +30,6 @@ __all__ = ["OnnxEncoder", "load_encoder"]
 # coarse scaling (1/2, 1/4, 1/8) would do most of the reduction; with a factor of two in hand the
 # antialiased resize does the last and visible part.
 _DECODE_MARGIN = 2
-# Images in one run of the network, found by benchmarks/encode.py: on a CPU a small run stays in
-# the cache of its core, a graphics card wants many at a time.
-_CPU_RUN = 2
-_GPU_RUN = 32
-
-_T = TypeVar("_T")
-_Array: TypeAlias = NDArray[Any]
 
 
 def load_encoder(
@@ -48,6 +38,7 @@ def load_encoder(
     device: str = "auto",
     threads: int | None = None,
     cache: Path | None = None,
+    folder: Path | None = None,
     background: bool = False,
 ) -> "OnnxEncoder":
     """Open an encoder by name, or by the path of its card.
@@ -57,14 +48,16 @@ def load_encoder(
         load_encoder("my/network.toml", device="cuda")
 
     ``threads`` is the number of runs at a time on a CPU, all cores by default. ``cache`` is the
-    folder for networks that are built from checkpoints. With ``background`` the answer is there
-    at once and the network is opened meanwhile on a thread (some 70 ms for the default): a
-    network that cannot be opened is then reported by the first ``encode``.
+    folder for models that are built from checkpoints, ``folder`` the one where your own encoders
+    lie. With ``background`` the encoder is returned at once and its model is opened meanwhile on a
+    thread (some 70 ms for the default): if it cannot be opened, the first ``encode`` raises.
 
     Raise ``EncoderError`` for an unknown name or device, ``ModelCardError`` for a bad card,
     ``WeightsError`` for weights that are missing or not the ones that the card names.
     """
-    encoder = OnnxEncoder(find_card(name_or_card), device=device, threads=threads, cache=cache)
+    encoder = OnnxEncoder(
+        find_card(name_or_card, folder=folder), device=device, threads=threads, cache=cache
+    )
     if not background:
         encoder.wait()
     return encoder
@@ -94,8 +87,8 @@ class OnnxEncoder:
         # opening the network leaves it to the caller: so the import must not be on the thread.
         reading = self._read(classifier=False)
         self._devices = choose_devices(device, available_providers())
-        self._vectors = _Later(lambda: self._open(reading, classifier=False))
-        self._classes: _Later[_OpenNetwork] | None = None
+        self._vectors = Later(lambda: self._open(reading, classifier=False))
+        self._classes: Later[OpenModel] | None = None
         self._text = self._text_encoder()
 
     @property
@@ -194,27 +187,15 @@ class OnnxEncoder:
                 self._classes = self._vectors  # a network of one file has all its outputs
                 if self._card.weights.builder != "onnx":
                     reading = self._read(classifier=True)
-                    self._classes = _Later(lambda: self._open(reading, classifier=True))
+                    self._classes = Later(lambda: self._open(reading, classifier=True))
         return self._classes.result().run(batch, logits.name, lambda rows: rows)
 
-    def _pool(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _pool(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Return the chosen output as (n, dim), pooled over its positions as the card says."""
-        output = self._card.output
-        if output.pooling != "none":
-            if rows.ndim != 4:  # noqa: PLR2004  (n, channels, rows, columns), in some order
-                raise ModelCardError(
-                    f"{self._card.path}: output.pooling needs a map, but {output.name} is "
-                    f"of shape {rows.shape}"
-                )
-            axes = (2, 3) if output.layout == "nchw" else (1, 2)
-            rows = rows.mean(axis=axes) if output.pooling == "avg" else rows.max(axis=axes)
-        rows = rows.reshape(len(rows), -1)
-        if rows.shape[1] != output.dim:
-            raise ModelCardError(
-                f"{self._card.path}: output.dim is {output.dim}, but the network gives "
-                f"{rows.shape[1]} numbers"
-            )
-        return rows
+        try:
+            return pool(rows, self._card.output)
+        except ValueError as error:
+            raise ModelCardError(f"{self._card.path}: {error}") from error
 
     def _text_encoder(self) -> OnnxTextEncoder | None:
         if self._card.words is None:
@@ -228,10 +209,10 @@ class OnnxEncoder:
             shared=lambda: self._vectors.result().session,
         )
 
-    def _read(self, *, classifier: bool) -> "_Later[Network]":
-        return _Later(lambda: network(self._card, cache=self._cache, classifier=classifier))
+    def _read(self, *, classifier: bool) -> Later[Network]:
+        return Later(lambda: network(self._card, cache=self._cache, classifier=classifier))
 
-    def _open(self, reading: "_Later[Network]", *, classifier: bool) -> "_OpenNetwork":
+    def _open(self, reading: Later[Network], *, classifier: bool) -> OpenModel:
         card, devices = self._card, self._devices
         found = reading.result()
         try:
@@ -242,114 +223,5 @@ class OnnxEncoder:
             # The cached file is as it was written, and yet no network to this ONNX Runtime.
             found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
             session, device = open_session(found, devices)
-        _check_names(card, session, classifier=classifier or card.weights.builder == "onnx")
-        return _OpenNetwork(session, device, card, threads=self._threads)
-
-
-class _OpenNetwork:
-    """A session and how to keep its device busy."""
-
-    def __init__(
-        self,
-        session: "onnxruntime.InferenceSession",
-        device: Device,
-        card: ModelCard,
-        *,
-        threads: int,
-    ) -> None:
-        self.device = device
-        self.session = session
-        self._spec = card.input
-        words = card.words
-        own = {} if words is None else {words.input: 0, words.mask: 1}
-        self._others = stand_ins(session, {card.input.name}, text={**TEXT_INPUTS, **own})
-        self._threads = threads if device.name == "cpu" else 1
-        self._lock = threading.Lock()  # guards the making of the pool
-        self._pool: ThreadPoolExecutor | None = None
-        self.batch_size = 1 if device.name == "cpu" else _GPU_RUN
-        # Not every provider for graphics cards allows two runs at a time, and none gains by it.
-        self._turn = nullcontext() if device.name == "cpu" else threading.Lock()
-
-    def run(
-        self, batch: Sequence[Prepared], output: str, reduce: Callable[[_Array], _Array]
-    ) -> NDArray[np.float32]:
-        """One output for all the batch, each run's part passed through ``reduce``."""
-        size = self.batch_size
-        if self.device.name == "cpu":
-            size = min(_CPU_RUN, -(-len(batch) // self._threads))  # few images: spread them
-        parts = [batch[start : start + size] for start in range(0, len(batch), size)]
-
-        def run(part: Sequence[Prepared]) -> _Array:
-            return reduce(self._run(part, output))
-
-        if len(parts) == 1 or self._threads == 1:
-            results = [run(part) for part in parts]
-        else:
-            results = list(self._workers().map(run, parts))
-        return np.concatenate(results).astype(np.float32, copy=False)
-
-    def _run(self, part: Sequence[Prepared], output: str) -> _Array:
-        pixels = tensor(part, self._spec)
-        try:
-            with self._turn:
-                feed = {self._spec.name: pixels, **self._others}
-                (result,) = self.session.run([output], feed)
-        except Exception as error:
-            raise EncoderError(f"the network failed on {self.device.name}: {error}") from error
-        if not (isinstance(result, np.ndarray) and result.shape[:1] == (len(part),)):
-            raise EncoderError(f"output {output} does not have one row for each image")
-        return result
-
-    def _workers(self) -> "ThreadPoolExecutor":
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  one image needs none
-
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="lookalike-run")
-            return self._pool
-
-
-class _Later(Generic[_T]):
-    """A function's result that is being worked out on a thread of its own."""
-
-    def __init__(self, work: Callable[[], _T]) -> None:
-        self._work = work
-        self._result: list[_T] = []
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="lookalike-open")
-        self._thread.start()
-
-    def done(self) -> bool:
-        """Return whether there is a result."""
-        return bool(self._result)
-
-    def result(self) -> _T:
-        """Waits for it; raises what the function raised."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._result[0]
-
-    def _run(self) -> None:
-        try:
-            self._result.append(self._work())
-        except BaseException as error:  # noqa: BLE001  raised again by whoever asks
-            self._error = error
-
-
-def _check_names(
-    card: ModelCard, session: "onnxruntime.InferenceSession", *, classifier: bool
-) -> None:
-    """``ModelCardError`` if the card names an input or output that the network lacks."""
-    inputs = [node.name for node in session.get_inputs()]
-    outputs = [node.name for node in session.get_outputs()]
-    wanted = [("input", card.input.name, inputs), ("output", card.output.name, outputs)]
-    if card.map is not None:
-        wanted.append(("map", card.map.name, outputs))
-    if card.logits is not None and classifier:
-        wanted.append(("logits", card.logits.name, outputs))
-    for table, name, there in wanted:
-        if name not in there:
-            raise ModelCardError(
-                f"{card.path}: {table}.name is {name!r}, but the network has {', '.join(there)}"
-            )
+        check_signature(card, session, classifier=classifier or card.weights.builder == "onnx")
+        return OpenModel(session, device, card, threads=self._threads)

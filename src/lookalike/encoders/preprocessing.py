@@ -1,7 +1,7 @@
 """From an image to the numbers that a network takes, as its card says. Pure.
 
 RGB image -> squash | crop | pad to (height, width, 3) uint8     prepare: 150 kB at 224 px
-batch of those -> rgb | bgr, scaled, float32, nchw | nhwc          tensor: four times that
+batch of those -> rgb | bgr, scaled, nchw | nhwc                   tensor: four times that
 """
 
 from collections.abc import Sequence
@@ -53,16 +53,23 @@ def prepare(image: Image.Image, spec: Input) -> Prepared:
     return np.asarray(canvas, dtype=np.uint8)
 
 
-def tensor(batch: Sequence[Prepared], spec: Input) -> NDArray[np.float32]:
-    """Return what the network takes: (n, 3, height, width) or (n, height, width, 3) float32.
+def tensor(
+    batch: Sequence[Prepared], spec: Input
+) -> NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint8]:
+    """Return what the model takes: (n, 3, height, width) or (n, height, width, 3) of its dtype.
 
-    ``ValueError`` for an image that is not of the input size.
+    "uint8" has the pixels as they are. ``ValueError`` for an image that is not of the input size.
     """
     shape = (spec.height, spec.width, 3)
     for image in batch:
         if image.shape != shape or image.dtype != np.uint8:
             raise ValueError(f"a prepared image is uint8 {shape}, not {image.dtype} {image.shape}")
     order = range(3) if spec.channels == "rgb" else range(2, -1, -1)
+    if spec.dtype == "uint8":
+        pixels = np.stack(batch)[..., list(order)]
+        return np.ascontiguousarray(
+            pixels if spec.layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
+        )
     # One multiplication and one addition a number: (x * scale - mean) / std
     factors = [np.float32(spec.scale / std) for std in spec.std]
     offsets = [np.float32(-mean / std) for mean, std in zip(spec.mean, spec.std, strict=True)]
@@ -72,8 +79,8 @@ def tensor(batch: Sequence[Prepared], spec: Input) -> NDArray[np.float32]:
             np.multiply(image[:, :, channel], factors[place], out=plane[place])
             plane[place] += offsets[place]
     if spec.layout == "nhwc":
-        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-    return planes
+        planes = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+    return planes if spec.dtype == "float32" else planes.astype(np.float16)
 
 
 def _middle(size: tuple[int, int], spec: Input) -> tuple[float, float, float, float]:

@@ -54,7 +54,7 @@ def front_of(
             source=card.source,
             weights=Weights(builder="onnx", file=path.name, sha256=sha256(content).hexdigest()),
             input=card.input,
-            output=Output(name=name, dim=out, pooling="avg", layout="nchw"),
+            output=Output(name=name, dim=out, pooling="mean", layout="nchw"),
             map=PatchMap(name=name, layout="nchw"),
             logits=None,
             path=folder / "front.toml",

@@ -1,0 +1,96 @@
+"""Which encoders have a name: those that come with lookalike, and the user's own."""
+
+import os
+import sys
+from pathlib import Path
+
+from lookalike.core.suggestions import did_you_mean
+from lookalike.encoders.cards.reading import read_card
+from lookalike.encoders.cards.records import ModelCard
+from lookalike.errors import EncoderError
+
+__all__ = [
+    "available_encoders",
+    "card_path",
+    "default_folder",
+    "find_card",
+    "shipped_encoders",
+    "user_encoders",
+]
+
+_SHIPPED = Path(__file__).parents[1] / "shipped"
+
+
+def default_folder() -> Path:
+    """Return the folder for the cards of a user's own encoders, each in a folder of its name.
+
+    It is ``encoders`` below ``$LOOKALIKE_HOME`` or below the system's own place for a user's data:
+    ``$XDG_DATA_HOME`` or ``~/.local/share`` on Linux, ``~/Library/Application Support`` on macOS,
+    ``%LOCALAPPDATA%`` on Windows; ``lookalike`` below it.
+    """
+    if home := os.environ.get("LOOKALIKE_HOME"):
+        return Path(home) / "encoders"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME", ""))
+        if not base.is_absolute():  # unset, or invalid and to be ignored by the XDG specification
+            base = Path.home() / ".local" / "share"
+    return base / "lookalike" / "encoders"
+
+
+def shipped_encoders() -> tuple[str, ...]:
+    """Return the names of the encoders that come with lookalike."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
+
+
+def user_encoders(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the names of the user's own encoders, which lie in ``folder``."""
+    folder = default_folder() if folder is None else folder
+    try:
+        found = [path.stem for path in folder.glob("*/*.toml") if path.stem == path.parent.name]
+    except OSError:  # one that may not be looked into
+        return ()
+    return tuple(sorted(found))
+
+
+def available_encoders(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the names of all encoders: those that come with lookalike, and the user's own.
+
+    The weights of the former need not be installed. ``folder`` is where the latter lie,
+    ``default_folder`` if it is not given.
+    """
+    return tuple(sorted({*shipped_encoders(), *user_encoders(folder)}))
+
+
+def card_path(name: str, folder: Path | None = None) -> Path | None:
+    """Return the card's file of a name; ``None`` for an unknown name.
+
+    Of two cards of one name, the one that comes with lookalike counts.
+    """
+    if name in shipped_encoders():
+        return _SHIPPED / f"{name}.toml"
+    if name in user_encoders(folder):
+        return (default_folder() if folder is None else folder) / name / f"{name}.toml"
+    return None
+
+
+def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelCard:
+    """Return the card of that name, or in that file if it looks like a path to a ``.toml``.
+
+    ``folder`` is where the user's own encoders lie, ``default_folder`` if it is not given. Raise
+    ``EncoderError`` for an unknown name, ``ModelCardError`` for a card that cannot be used.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
+        return read_card(Path(name_or_path))
+    path = card_path(text, folder)
+    if path is None:
+        known = available_encoders(folder)
+        raise EncoderError(
+            f"there is no encoder {text!r}; there are {', '.join(known)}"
+            f"{did_you_mean(text, known)}, and any card by its path (….toml)"
+        )
+    return read_card(path)
