@@ -3,7 +3,7 @@
     python -m benchmarks.servers [--quick] [--items 44442] [--collection FOLDER] [--dim N] [--json]
 
 Vectors as in ``server_recall``: of a collection in a folder (44,442 products), else drawn ones of
-``--dim`` values (``--items 200000 --dim 256``). One query at a time, ten answers; the stores take
+``--dim`` values (``--items 200000 --dim 256``). One query at a time, ten results; the stores take
 turns of twenty. Means over all queries: "server ms" is what a server says that a search took
 (``took``), "ours ms" the rest. Of that, "trip ms" is what the smallest request takes in the same
 turn, there and back through the official client; "cpu ms" what the thread that asks computes, which
@@ -36,7 +36,7 @@ from lookalike.core.filters import Condition, parse
 from lookalike.core.records import Item
 from lookalike.core.vectors import Matrix
 from lookalike.stores.embedded.store import EmbeddedStore
-from lookalike.stores.servers.server import Answer, Wire
+from lookalike.stores.servers.server import Response, Wire
 from lookalike.stores.servers.store import ServerStore
 
 QUERIES = 200
@@ -45,7 +45,7 @@ TURN = 20  # queries to one store before the next has its turn
 PAUSE_S = 0.1  # before a turn: the threads of numpy's last product go on spinning for a while
 
 
-class _Told:
+class _CountingWire:
     """A wire that counts requests, and adds up what the server says that searches took."""
 
     def __init__(self, wire: Wire) -> None:
@@ -53,12 +53,12 @@ class _Told:
         self.took_ms = 0.0
         self.requests = 0
 
-    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Response:
         self.requests += 1
-        answer = self._wire.request(method, path, body=body, lines=lines)
+        response = self._wire.request(method, path, body=body, lines=lines)
         if path.partition("?")[0].endswith("search"):
-            self.took_ms += answer.body["took"]
-        return answer
+            self.took_ms += response.body["took"]
+        return response
 
     def close(self) -> None:
         self._wire.close()
@@ -112,11 +112,11 @@ def main() -> None:
         stack.callback(embedded.close)
         embedded.bind(encoder="drawn", fingerprint="drawn", dim=matrix.shape[1])
         stores: dict[str, EmbeddedStore | ServerStore] = {"embedded": embedded}
-        told: dict[str, _Told] = {}
+        wires: dict[str, _CountingWire] = {}
         for kind, place in where.items():
             server = stack.enter_context(begun(place, matrix.shape[1], "timeout=600"))
-            told[kind] = _Told(server.server._wire)  # noqa: SLF001 - to listen to it
-            server.server._wire = told[kind]  # noqa: SLF001
+            wires[kind] = _CountingWire(server.server._wire)  # noqa: SLF001 - to listen to it
+            server.server._wire = wires[kind]  # noqa: SLF001
             stores[kind] = server
         for name, store in stores.items():
             took = filled(store, matrix)
@@ -131,7 +131,7 @@ def main() -> None:
             "a tenth": (parse("label=kind-3"), enough(matrix[3::KINDS], queries)),
         }
         for among, (condition, right) in rights.items():
-            rows = timed(stores, told, queries, condition, right)
+            rows = timed(stores, wires, queries, condition, right)
             for name, found in rows.items():
                 searching.append({"store": name, "among": among, **found})
                 if among == "all":
@@ -152,7 +152,7 @@ def main() -> None:
 
 def timed(
     stores: dict[str, EmbeddedStore | ServerStore],
-    told: dict[str, _Told],
+    wires: dict[str, _CountingWire],
     queries: Matrix,
     where: Condition | None,
     right: Matrix,
@@ -165,7 +165,7 @@ def timed(
     for store in stores.values():  # once before, for caches and compilers
         for query in queries[:20]:
             store.search.nearest(query[None], k=K, where=where)
-    for one in told.values():
+    for one in wires.values():
         one.took_ms, one.requests = 0.0, 0
     for start in range(0, len(queries), TURN):
         turn = slice(start, start + TURN)
@@ -178,21 +178,21 @@ def timed(
                 cpu_s[name] += time.thread_time() - worked
                 found[name] += sum(hit.score >= wanted for hit in hits)
             if isinstance(store, ServerStore):
-                asked = told[name].requests
+                asked = wires[name].requests
                 trips[name] += [trip(store) for _ in range(TURN)]
-                told[name].requests = asked
+                wires[name].requests = asked
     rows: dict[str, dict[str, Any]] = {}
     for name, some in times.items():
         p50, p95 = np.percentile(some, [50, 95])
         row: dict[str, Any] = {"p50 ms": round(float(p50), 2), "p95 ms": round(float(p95), 2)}
         row["recall@10"] = round(found[name] / (K * len(queries)), 4)
-        if name in told:
-            ours = float(np.mean(some)) - told[name].took_ms / len(queries)
-            row["server ms"] = round(told[name].took_ms / len(queries), 2)
+        if name in wires:
+            ours = float(np.mean(some)) - wires[name].took_ms / len(queries)
+            row["server ms"] = round(wires[name].took_ms / len(queries), 2)
             row["ours ms"] = round(ours, 2)
             row["trip ms"] = round(float(np.mean(trips[name])), 2)
             row["cpu ms"] = round(cpu_s[name] / len(queries) * 1000, 2)
-            row["requests"] = round(told[name].requests / len(queries), 2)
+            row["requests"] = round(wires[name].requests / len(queries), 2)
         rows[name] = row
     return rows
 

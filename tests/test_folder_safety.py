@@ -237,7 +237,7 @@ def test_anothers_database_of_our_name_is_neither_changed_nor_listed(
     folder = tmp_path / "collections" / "theirs"
     _their_database(folder / DATABASE, wal=wal)
     before = contents(tmp_path)
-    with pytest.raises(CollectionFormatError, match="not of lookalike"):
+    with pytest.raises(CollectionFormatError, match="another program"):
         lookalike.open("theirs", create=create)
     assert config.collections(config.settings()) == []
     with serving(tmp_path) as live:

@@ -65,18 +65,18 @@ def vector_of(*values: float) -> str:
         ("UPDATE vectors SET vector = 'text' WHERE seq = 2", "1 vector has the wrong length (1)"),
         (
             vector_of(*[0] * DIM),
-            "1 vector is no unit vector (1)",
+            "1 vector is not a unit vector (1)",
         ),
         (
             vector_of(np.nan, *[0] * (DIM - 1)),
-            "1 vector is no unit vector (1)",
+            "1 vector is not a unit vector (1)",
         ),
         (
             vector_of(np.inf, *[0] * (DIM - 1)),
-            "1 vector is no unit vector (1)",
+            "1 vector is not a unit vector (1)",
         ),
-        ("UPDATE items SET digest = x'12' WHERE seq = 2", "1 item has no proper digest (1)"),
-        ("UPDATE items SET width = 'wide' WHERE seq = 2", "1 item has no proper digest (1)"),
+        ("UPDATE items SET digest = x'12' WHERE seq = 2", "1 item has an invalid digest (1)"),
+        ("UPDATE items SET width = 'wide' WHERE seq = 2", "1 item has an invalid digest (1)"),
     ],
 )
 def test_an_item_that_must_be_encoded_again_keeps_its_words(
@@ -117,9 +117,15 @@ def test_an_item_that_must_be_encoded_again_keeps_its_words(
             ),
             "1 list of neighbours is damaged",
         ),
-        (("DELETE FROM field_values WHERE seq = 2",), "1 item is found by other values (1)"),
-        (("UPDATE field_values SET value = 7 WHERE seq = 2",), "1 item is found by other values"),
-        (("INSERT INTO field_values VALUES (99, 'price', 'integer', 1)",), "1 item is found by"),
+        (("DELETE FROM field_values WHERE seq = 2",), "1 item is indexed with other values (1)"),
+        (
+            ("UPDATE field_values SET value = 7 WHERE seq = 2",),
+            "1 item is indexed with other values",
+        ),
+        (
+            ("INSERT INTO field_values VALUES (99, 'price', 'integer', 1)",),
+            "1 item is indexed with",
+        ),
     ],
 )
 def test_what_hangs_on_items_is_mended(
@@ -139,7 +145,7 @@ def test_what_hangs_on_items_is_mended(
 def test_metadata_that_cannot_be_read_are_kept_as_text(store: EmbeddedStore, text: str) -> None:
     store.search.undeclare("price")  # else SQLite itself refuses such a text
     harm(store, f"UPDATE items SET metadata = '{text}' WHERE seq = 2")  # noqa: S608
-    assert store.check() == ["1 item has metadata that are no JSON object (1)"]
+    assert store.check() == ["1 item has metadata that is not a JSON object (1)"]
     with pytest.raises(StoreDamagedError, match="the metadata of item '1'"):
         list(store.items.scan())
     store.check(repair=True)
@@ -150,7 +156,7 @@ def test_metadata_that_cannot_be_read_are_kept_as_text(store: EmbeddedStore, tex
 def test_a_setting_that_is_no_json_is_named(store: EmbeddedStore) -> None:
     harm(store, "INSERT INTO settings VALUES ('calibration', '{broken')")
     (problem,) = store.check(repair=True)
-    assert problem.startswith("1 setting is no JSON (calibration)")
+    assert problem.startswith("1 setting is not JSON (calibration)")
     with pytest.raises(StoreDamagedError, match="calibration"):
         store.settings.get("calibration")
 

@@ -171,7 +171,7 @@ def test_a_reader_writes_nothing(stocked: Secured, folder: Path, tmp_path: Path)
         ("migrate", "--encoder", "efficientnet-lite0"),
     ):
         line = said(reader.cli(*words))
-        assert "these credentials may not do that" in line, words
+        assert "these credentials do not allow that" in line, words
         assert "docs/servers.md" in line
     assert len(reader.cli("list").stdout.splitlines()) == 6
 
@@ -216,11 +216,11 @@ def _beside(secured: Secured) -> str:
 def test_who_is_not_known_is_told_how_to_say_it(stocked: Secured) -> None:
     variable = f"LOOKALIKE_{stocked.server.engine.upper()}"
     line = said(stocked.cli("info"))
-    assert "does not know who asks" in line
+    assert "requires credentials" in line
     assert f"set {variable}_USER and {variable}_PASSWORD" in line
     wrong = stocked.who("reader")
     wrong.keys[f"{variable}_PASSWORD"] = "wrong"
-    assert "does not know who asks" in said(wrong.cli("info"))
+    assert "requires credentials" in said(wrong.cli("info"))
 
 
 def test_a_certificate_of_nobody_is_not_trusted(stocked: Secured) -> None:
@@ -245,8 +245,8 @@ def test_an_api_key_stands_for_a_role_until_it_is_withdrawn(stocked: Secured, fo
         keys={"LOOKALIKE_ELASTICSEARCH_API_KEY": key["encoded"]},
     )
     assert program.cli("search", folder / "1.png").returncode == 0
-    assert "may not do that" in said(program.cli("remove", "1.png"))
+    assert "do not allow that" in said(program.cli("remove", "1.png"))
     stocked.asked("DELETE", "/_security/api_key", {"ids": [key["id"]]})
     line = said(program.cli("search", folder / "1.png"))
-    assert "does not know who asks" in line
+    assert "requires credentials" in line
     assert key["api_key"] not in line

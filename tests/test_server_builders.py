@@ -34,7 +34,7 @@ from lookalike.stores.servers.elasticsearch import Elasticsearch
 from lookalike.stores.servers.opensearch import OpenSearch
 from lookalike.stores.servers.queries import below, facet_terms, filter_query
 from lookalike.stores.servers.refusals import refusal, unreachable
-from lookalike.stores.servers.server import pauses
+from lookalike.stores.servers.server import iterate_pauses
 from lookalike.stores.servers.versions import product_of
 
 # -- addresses -----------------------------------------------------------------------------
@@ -73,19 +73,19 @@ def test_an_address_says_how_to_speak_with_the_server() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ftp://h/shop", "no place for a collection"),
-        ("elasticsearch+ssl://h/shop", "no place for a collection"),
+        ("ftp://h/shop", "cannot hold a collection"),
+        ("elasticsearch+ssl://h/shop", "cannot hold a collection"),
         ("elasticsearch://h", "names no collection"),
         ("elasticsearch://h/", "names no collection"),
-        ("elasticsearch://h/Shop", "small letters"),
-        ("elasticsearch://h/_all", "small letters"),
-        ("elasticsearch://h/a,b", "small letters"),
-        ("elasticsearch://h/a*", "small letters"),
-        (f"elasticsearch://h/{'x' * 250}", "small letters"),
-        ("elasticsearch:///shop", "is no host"),
-        ("elasticsearch://h:0/shop", "is no host"),
-        ("elasticsearch://h:99999/shop", "is no host"),
-        ("elasticsearch://a b/shop", "is no host"),
+        ("elasticsearch://h/Shop", "lower-case letters"),
+        ("elasticsearch://h/_all", "lower-case letters"),
+        ("elasticsearch://h/a,b", "lower-case letters"),
+        ("elasticsearch://h/a*", "lower-case letters"),
+        (f"elasticsearch://h/{'x' * 250}", "lower-case letters"),
+        ("elasticsearch:///shop", "is not a host"),
+        ("elasticsearch://h:0/shop", "is not a host"),
+        ("elasticsearch://h:99999/shop", "is not a host"),
+        ("elasticsearch://a b/shop", "is not a host"),
         ("elasticsearch://h/shop?apikey=x", "no option 'apikey'"),
         ("elasticsearch://h/shop?candidates=many", "from 1 to 10000"),
         ("elasticsearch://h/shop?shards=0", "from 1 to 1024"),
@@ -330,7 +330,7 @@ def test_what_no_server_takes_is_said_before_it_is_asked() -> None:
     deep: Condition = Exists("a")
     for number in range(20):
         deep = And((Or((deep, Exists(f"b{number}"))), Exists("c")))
-    with pytest.raises(FilterError, match="within each other"):
+    with pytest.raises(FilterError, match="nested conditions"):
         filter_query(deep)
     with pytest.raises(FilterError, match="900 bytes"):
         filter_query(Compare("a", "^=", Value.of("é" * 500)))
@@ -439,7 +439,7 @@ def test_every_write_has_its_outcome() -> None:
 
 
 def test_pauses_grow_and_end() -> None:
-    waits = list(pauses(60, chance=lambda: 1.0))
+    waits = list(iterate_pauses(60, chance=lambda: 1.0))
     assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
     assert max(waits) == 10.0
     assert all(later >= earlier for earlier, later in pairwise(waits))
@@ -608,7 +608,7 @@ def error(kind: str, reason: str) -> dict[str, Any]:
                 "watermark, index has read-only-allow-delete block];",
             ),
             StoreFullError,
-            "no room on the disk",
+            "no space on the disk",
         ),
         (
             403,
@@ -633,7 +633,7 @@ def error(kind: str, reason: str) -> dict[str, Any]:
             StoreUnreachableError,
             "state red",
         ),
-        (502, "<html>Bad Gateway</html>", StoreUnreachableError, "before the server"),
+        (502, "<html>Bad Gateway</html>", StoreUnreachableError, "in front of the server"),
         (400, error("x", "y " * 400), StoreError, "…"),
         (500, None, StoreError, "no reason given"),
     ],
@@ -650,7 +650,7 @@ def test_a_refusal_says_what_happened_and_what_to_do(
 @pytest.mark.parametrize(
     ("why", "tls", "words"),
     [
-        ("NewConnectionError: [Errno 111] Connection refused", False, "nothing listens"),
+        ("NewConnectionError: [Errno 111] Connection refused", False, "no server is listening"),
         ("Failed to resolve 'nowhere'", False, "no such host"),
         ("ConnectionTimeout: timed out", False, "timeout=SECONDS"),
         ("SSLError: CERTIFICATE_VERIFY_FAILED certificate verify failed", True, "ca=FILE"),

@@ -87,7 +87,7 @@ def test_indexing_goes_on_where_a_killed_server_left_it(
         with pytest.raises(StoreUnreachableError, match="is the server running"):
             len(shop)
     for words in (("index", photos), ("search", photos / "0.png")):
-        assert "nothing listens there; is the server running?" in said(cli(*words, "-c", address))
+        assert "no server is listening there; is it running?" in said(cli(*words, "-c", address))
     server.start()
     with lookalike.open(address) as shop:
         kept = len(shop)
@@ -174,15 +174,15 @@ def test_a_slow_server_is_waited_for_as_long_as_the_address_says(
         waiting.close()
         rules.delay_s = 3
         done = cli("info", "-c", f"{slow}?timeout=0.5&retries=1")
-        assert "did not answer in time; ?timeout=SECONDS in the address waits longer" in said(done)
+        assert "did not respond in time; ?timeout=SECONDS in the address waits longer" in said(done)
 
 
 def test_a_full_disk_stops_writing_and_nothing_else(store: ServerStore) -> None:
     names = f"/{store.address.name},{store.address.name}.lookalike/_settings"
     store.server.ask("PUT", names, {"index.blocks.read_only_allow_delete": True})
-    with pytest.raises(StoreFullError, match="no room on the disk"):
+    with pytest.raises(StoreFullError, match="no space on the disk"):
         store.items.upsert([an_item("20")], random_rows(1))
-    with pytest.raises(StoreFullError, match="no room on the disk"):
+    with pytest.raises(StoreFullError, match="no space on the disk"):
         store.items.update([an_item("00", label="told")])
     assert len(store.search.nearest(random_rows(1), k=20)[0]) == 20
     store.server.ask("PUT", names, {"index.blocks.read_only_allow_delete": None})

@@ -414,9 +414,9 @@ def test_index_encodes_again_what_doctor_has_marked(
 
 def test_metadata_that_cannot_be_read_are_kept_as_text(shop: ServerStore) -> None:
     harm(shop, "07", {"metadata": "not { json"})
-    with pytest.raises(StoreDamagedError, match="'07' is not whole"):
+    with pytest.raises(StoreDamagedError, match="'07' is incomplete"):
         list(shop.items.scan())
-    assert any("no JSON object (07)" in problem for problem in shop.check(repair=True))
+    assert any("not a JSON object (07)" in problem for problem in shop.check(repair=True))
     assert shop.check() == []
     assert shop.items.get(["07"])["07"].metadata == {"unreadable": "not { json"}
     assert [item.id for item in shop.items.scan(parse('unreadable^="not {"'))] == ["07"]
@@ -430,7 +430,7 @@ def test_documents_of_others_are_passed_over_reported_and_left(shop: ServerStore
     assert shop.search.count(parse("not label=c1")) == COUNT - COUNT // 3
     shop.check(repair=True)
     (problem,) = shop.check()
-    assert problem.startswith("3 documents are no items (theirs")
+    assert problem.startswith("3 documents are not items (theirs")
     assert ask(shop, "GET", f"/{shop.index}/_doc/theirs1")["_source"] == {"sku": 1}
 
 

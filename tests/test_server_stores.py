@@ -26,7 +26,7 @@ from lookalike.indexing import pipeline as indexing
 from lookalike.indexing.fitting import EncoderBinding
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.stores.servers.addresses import ServerAddress
-from lookalike.stores.servers.server import Answer, Wire
+from lookalike.stores.servers.server import Response, Wire
 from lookalike.stores.servers.store import ServerStore
 
 pytestmark = pytest.mark.engines
@@ -71,7 +71,7 @@ class Listening:
         self._wire = wire
         self.asked: list[str] = []
 
-    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Response:
         self.asked.append(f"{method} {path.partition('?')[0]}")
         return self._wire.request(method, path, body=body, lines=lines)
 

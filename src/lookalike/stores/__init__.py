@@ -1,1 +1,1 @@
-"""Where items and vectors are kept."""
+"""Store items and vectors."""

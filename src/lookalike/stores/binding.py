@@ -1,4 +1,4 @@
-"""What every store holds to: one encoder for good, and vectors that are its. Pure."""
+"""Checks that every store shares: one encoder per collection, and only its vectors. Pure."""
 
 from collections.abc import Sequence
 
@@ -20,11 +20,11 @@ __all__ = [
 ]
 
 Bound = tuple[str, str, int]
-"""An encoder's name and fingerprint, and how long its vectors are."""
+"""An encoder's name and fingerprint, and the dimensions of its vectors."""
 
 
 def bound_of(setting: Json) -> Bound | None:
-    """What the setting ``encoder`` says, if there is one."""
+    """Return what the setting ``encoder`` holds; ``None`` if there is none."""
     match setting:
         case {"name": str(name), "fingerprint": str(fingerprint), "dim": int(dim)}:
             return name, fingerprint, dim
@@ -33,7 +33,7 @@ def bound_of(setting: Json) -> Bound | None:
 
 
 def check_encoder(bound: Bound | None, wanted: Bound, *, place: object) -> None:
-    """``EncoderMismatchError`` where the store at ``place`` is bound to another encoder."""
+    """Raise ``EncoderMismatchError`` if the store at ``place`` is bound to another encoder."""
     if bound is None or bound[1:] == wanted[1:]:
         return
     encoder, fingerprint, dim = wanted
@@ -45,7 +45,7 @@ def check_encoder(bound: Bound | None, wanted: Bound, *, place: object) -> None:
 
 
 def check_vectors(items: Sequence[Item], vectors: Matrix, dim: int) -> None:
-    """``ValueError`` where ``vectors`` is not (len(items), dim), or a row's length is not 1."""
+    """Raise ``ValueError`` unless ``vectors`` is (len(items), dim) with rows of length 1."""
     if vectors.shape != (len(items), dim):
         raise ValueError(
             f"vectors are {vectors.shape}, but {len(items)} items of {dim} values were to be stored"
@@ -58,7 +58,7 @@ def check_vectors(items: Sequence[Item], vectors: Matrix, dim: int) -> None:
 def check_thumbnails(
     items: Sequence[Item], thumbnails: Sequence[Thumbnail | None] | None
 ) -> Sequence[Thumbnail | None]:
-    """A place for the thumbnail of each item; ``ValueError`` where there are not as many."""
+    """Return one thumbnail per item. Raise ``ValueError`` if their numbers differ."""
     if thumbnails is None:
         return [None] * len(items)
     if len(thumbnails) != len(items):
@@ -67,7 +67,7 @@ def check_thumbnails(
 
 
 def no_vector(one: str) -> StoreDamagedError:
-    """The error for an item whose vector is gone."""
+    """Return the error for an item without a vector."""
     return StoreDamagedError(
         f"item {one!r} has no vector; `lookalike doctor --repair`, then `lookalike index`, makes "
         "it one"
@@ -75,12 +75,12 @@ def no_vector(one: str) -> StoreDamagedError:
 
 
 def check_k(k: int) -> None:
-    """Raise ``ValueError`` where fewer than one result is asked for."""
+    """Raise ``ValueError`` if ``k`` is less than 1."""
     if k < 1:
-        raise ValueError(f"k is {k}, but at least 1 answer must be asked for")
+        raise ValueError(f"k is {k}, but it must be at least 1")
 
 
 def check_queries(vectors: Matrix, dim: int) -> None:
-    """Raise ``ValueError`` where query vectors are not (n, dim)."""
+    """Raise ``ValueError`` unless query vectors are (n, dim)."""
     if vectors.ndim != 2 or vectors.shape[1] != dim:  # noqa: PLR2004 - a matrix
         raise ValueError(f"queries are {vectors.shape}, not (n, {dim})")

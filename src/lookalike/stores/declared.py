@@ -1,4 +1,4 @@
-"""Declared fields as a setting: for stores that need no index of their own for them."""
+"""Declared fields as a setting: for stores that need no separate index for them."""
 
 from lookalike.core.filters import FIELDS
 from lookalike.core.protocols import SettingTable
@@ -11,12 +11,12 @@ _SETTING = "declared"
 
 
 def declarable_name(field: str) -> str:
-    """Return a metadata field's name as it is declared.
+    """Return the name under which a metadata field is declared.
 
-    Raise ``ValueError`` for one of an item's own fields, ``FilterError`` for what names none.
+    Raise ``ValueError`` for a field that every item has, ``FilterError`` for an invalid name.
     """
     if field in FIELDS:
-        raise ValueError(f"{field} is every item's own, and indexed already")
+        raise ValueError(f"{field} is a field of every item and always indexed")
     json_path(field)
     return metadata_name(field)
 

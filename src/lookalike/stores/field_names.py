@@ -1,4 +1,4 @@
-"""The names of metadata fields, as filters give them."""
+"""The names of metadata fields in filters."""
 
 from lookalike.errors import FilterError
 
@@ -6,12 +6,12 @@ __all__ = ["json_path", "metadata_name"]
 
 
 def metadata_name(field: str) -> str:
-    """A metadata field's name, however it was written."""
+    """Return the name of a metadata field without its prefix."""
     return field.removeprefix("metadata.")
 
 
 def json_path(field: str) -> str:
-    """SQLite's path of a metadata field: its parts are joined by dots."""
+    """Return SQLite's path of a metadata field, whose parts are joined by dots."""
     parts = metadata_name(field).split(".")
     # SQLite's paths end at a NUL
     if any(not part or not {'"', "\\", "\0"}.isdisjoint(part) for part in parts):

@@ -1,4 +1,4 @@
-"""Neighbour lists as the bytes that every store keeps, and back. The bytes: docs/storage.md."""
+"""Convert neighbour lists to the bytes that every store keeps, and back: docs/storage.md."""
 
 import struct
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from lookalike.errors import StoreDamagedError
 __all__ = ["lists_of", "rows_of", "scores_of"]
 
 
-# Scores are whole billionths: cosines are rounded to nine decimals, so they come back bit by bit.
+# Scores are integers of billionths: cosines are rounded to nine decimals, so they are exact.
 _BILLION = 1e9
 _ENTRY = np.dtype([("seq", "<i8"), ("score", "<i4")])
 _UNPACK = struct.Struct("<qi").iter_unpack
 
 
 def scores_of(entries: bytes) -> list[tuple[int, float]]:
-    """A list's entries: (seq, cosine), best first."""
+    """Decode the entries of a list: (seq, cosine), best first."""
     try:
         return [(seq, billionths / _BILLION) for seq, billionths in _UNPACK(entries)]
     except struct.error as error:
@@ -27,21 +27,21 @@ def scores_of(entries: bytes) -> list[tuple[int, float]]:
 
 
 def rows_of(lists: NeighbourLists) -> list[tuple[tuple[int, int, int, bool], bytes]]:
-    """Rows of ``neighbours`` with their entries."""
+    """Return rows of ``neighbours`` with their entries."""
     entries = np.empty(lists.near.shape, _ENTRY)
     entries["seq"] = lists.near
     entries["score"] = np.rint(lists.scores * _BILLION)
     lengths = np.count_nonzero(lists.near, axis=1)
     k = lists.near.shape[1]
-    told = zip(lists.keys.tolist(), lists.marks.tolist(), lists.exact.tolist(), strict=True)
+    columns = zip(lists.keys.tolist(), lists.marks.tolist(), lists.exact.tolist(), strict=True)
     return [
         ((key, mark, k, exact), entries[row, : lengths[row]].tobytes())
-        for row, (key, mark, exact) in enumerate(told)
+        for row, (key, mark, exact) in enumerate(columns)
     ]
 
 
 def lists_of(rows: Sequence[Sequence[Any]], k: int) -> NeighbourLists:
-    """Rows of ``CHUNK``."""
+    """Decode rows of ``CHUNK``."""
     size = k * _ENTRY.itemsize
     if any(len(row[3]) > size or len(row[3]) % _ENTRY.itemsize for row in rows):
         raise _damaged()
@@ -58,5 +58,6 @@ def lists_of(rows: Sequence[Sequence[Any]], k: int) -> NeighbourLists:
 
 def _damaged() -> StoreDamagedError:
     return StoreDamagedError(
-        "a list of neighbours has the wrong length; `lookalike neighbours build --rebuild` mends it"
+        "a list of neighbours has the wrong length; `lookalike neighbours build --rebuild` "
+        "repairs it"
     )

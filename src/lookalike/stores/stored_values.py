@@ -1,4 +1,4 @@
-"""Vectors and file stamps as every store keeps them."""
+"""Convert vectors and file stamps as every store keeps them."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ def stamp_of(size: int | None, mtime_ns: int | None) -> Stamp | None:
 
 
 def matrix_of(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
-    """Stored vectors as (n, dim) float16."""
+    """Return stored vectors as (n, dim) float16."""
     try:
         return np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
     except ValueError as error:
         raise StoreDamagedError(
-            "a stored vector has the wrong length; `lookalike doctor --repair` says whose, and "
+            "a stored vector has the wrong length; `lookalike doctor --repair` finds it, and "
             "`lookalike index` then encodes it again"
         ) from error

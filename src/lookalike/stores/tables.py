@@ -1,8 +1,8 @@
-"""Settings, skips, thumbnails and neighbour lists over one kind of rows: for stores without others.
+"""Settings, skips, thumbnails and neighbour lists over one kind of rows: for new stores.
 
-A store that has ``SideTable`` and a way to do several reads and writes together gets these roles
-from here. The embedded store and the servers have tables of their own instead, which their formats
-fix and which are joined to the items by SQL or by the server: docs/write-a-store.md.
+A store that has ``SideTable`` and transactions gets these roles from here. The embedded store and
+the servers have tables of their own instead, which their formats fix and which are joined to the
+items by SQL or by the server: docs/write-a-store.md.
 """
 
 import base64
@@ -40,22 +40,22 @@ __all__ = [
 ]
 
 Transaction: TypeAlias = Callable[[], AbstractContextManager[object]]
-"""Lets several reads and writes happen together; one within another is part of that one."""
+"""A transaction of several reads and writes; a nested one is part of the outer one."""
 
 _CHUNK = 4096  # neighbour lists at a time
 
 
 class ItemKeys(Protocol):
-    """What the neighbour table needs to know of items by the keys of their vectors."""
+    """What the neighbour table needs to know about items, by the keys of their vectors."""
 
     def by_key(self, keys: Sequence[int], where: Condition | None = None) -> Mapping[int, Item]:
-        """Return key → item for the keys that items have, of those that meet a condition."""
+        """Return key → item for the keys of items that meet a condition."""
 
     def keyed(self, after: int = 0) -> Iterator[Keyed]:
         """As ``NeighbourTable.keyed``."""
 
     def newest(self) -> int:
-        """Return the highest key of an item; 0 where there is none."""
+        """Return the highest key of an item; 0 if there is none."""
 
     def count(self) -> int:
         """Return how many items there are."""
@@ -63,7 +63,7 @@ class ItemKeys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableSettings:
-    """A row for each setting, by name."""
+    """One row per setting, by name."""
 
     rows: SideTable
     transaction: Transaction
@@ -87,7 +87,7 @@ class TableSettings:
 
 @dataclass(frozen=True, slots=True)
 class TableSkips:
-    """A row for each file that was left out, by root and path."""
+    """One row per skipped file, by root and path."""
 
     rows: SideTable
 
@@ -125,7 +125,7 @@ class TableSkips:
 
 @dataclass(frozen=True, slots=True)
 class TableThumbnails:
-    """A row for each thumbnail, by the id of its item.
+    """One row per thumbnail, by the id of its item.
 
     The store calls ``write`` in the transaction that writes or deletes items. ``get_items`` returns
     the items with some ids.
@@ -185,7 +185,7 @@ class TableThumbnails:
 
 @dataclass(frozen=True, slots=True)
 class TableNeighbours:
-    """A row for each item's list of neighbours, by the item's id.
+    """One row per list of neighbours, by the item's id.
 
     The store calls ``rows.delete`` in the transaction that writes or deletes items.
     """

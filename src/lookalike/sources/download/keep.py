@@ -88,7 +88,7 @@ def keep(folder: Path, stem: str, suffix: str, data: bytes, *, own: Own | None =
     except OSError as error:
         if error.errno in DISK_FULL:
             raise DownloadError(
-                f"no room is left on the disk of {folder} ({error.strerror}); what was downloaded "
+                f"no space is left on the disk of {folder} ({error.strerror}); what was downloaded "
                 "stays, and the next run goes on"
             ) from error
         raise DownloadError(

@@ -207,7 +207,7 @@ class DownloadRecord:
 
 def _describe_error(code: int, error: sqlite3.Error) -> str:
     if code == sqlite3.SQLITE_FULL:
-        return "cannot be written: no room is left on the disk; what was downloaded stays"
+        return "cannot be written: no space is left on the disk; what was downloaded stays"
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (
             f"is damaged or no SQLite database ({error}); move it away and the next run makes "

@@ -1,4 +1,4 @@
-"""When the embedded store has an ANN index, when it grows, and when it is built anew.
+"""Decide when the embedded store has an ANN index, when it grows, and when it is rebuilt.
 
 The index is a cache: searches without it give the same scores, but more slowly.
 """
@@ -18,10 +18,10 @@ __all__ = ["EXACT_FLOATS", "GROWTH_FLOATS", "AnnCache"]
 # than this costs a fresh process longer than opening the index does (benchmarks/results).
 EXACT_FLOATS = 16_000_000
 GROWTH_FLOATS = 4_000_000  # rows newer than the index are searched exactly up to this many
-# An index that more than a fifth of its rows have left is built anew rather than added to.
+# An index is rebuilt, not extended, if more than a fifth of its rows have been deleted.
 _DEAD_SHARE = 0.2
 
-_SETTING = "graph"  # the name under which collections have stored it from the first format on
+_SETTING = "graph"  # the name used since the first format
 
 
 class AnnCache:
@@ -33,7 +33,7 @@ class AnnCache:
         self._open_file: str | None = None
 
     def record(self) -> AnnRecord | None:
-        """Return what the store has recorded of its index; ``None`` where it has none."""
+        """Return the stored record of the index; ``None`` if there is none."""
         match self._db.setting(_SETTING):
             case {
                 "file": str(file),
@@ -47,7 +47,7 @@ class AnnCache:
                 return None
 
     def current(self) -> AnnIndex | None:
-        """Return the index, opened; ``None`` where there is none or its file is damaged."""
+        """Return the open index; ``None`` if there is none or its file is damaged."""
         record = self.record()
         if record is None:
             self.close()
@@ -61,7 +61,7 @@ class AnnCache:
         self._open = self._open_file = None
 
     def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
-        """Build, grow or drop the index as the rows need it; return whether there was work."""
+        """Build, extend or drop the index as the rows need it; return whether anything changed."""
         if self._db.bound() is None or self._db.read_only:
             return False
         total: int = self._db.read("SELECT count(*) FROM items")[0][0]
@@ -88,7 +88,7 @@ class AnnCache:
         except OSError as error:
             raise StoreFullError(
                 f"the ANN index could not be written in {folder}: {error.strerror}; "
-                "searches stay right, but slower"
+                "searches are correct, but slower"
             ) from error
         if record is None:  # only an index that was to grow can be missing
             raise StoreError(f"the ANN index of {folder} could not be built")
@@ -98,7 +98,7 @@ class AnnCache:
         return True
 
     def check(self, *, repair: bool) -> list[str]:
-        """Return what is wrong with the index, as sentences; ``repair`` lets it be built anew."""
+        """Return problems of the index as sentences; ``repair`` has it rebuilt."""
         if self.record() is None:
             return []
         self.close()
@@ -106,7 +106,7 @@ class AnnCache:
             return []
         if repair:
             self._forget()
-        done = "; built anew" if repair else " (searches are right, but slower)"
+        done = "; rebuilt" if repair else " (searches are correct, but slower)"
         return [f"the ANN index is missing or damaged{done}"]
 
     def _plan(self, total: int) -> tuple[AnnRecord | None, int] | None:
@@ -126,7 +126,7 @@ class AnnCache:
         return (record, fresh) if fresh * self._db.dim > GROWTH_FLOATS else None
 
     def _drop(self) -> bool:
-        """Search a collection that has become small exactly again; return whether that is new."""
+        """Drop the index of a collection that has become small; return whether there was one."""
         if self.record() is None:
             return False
         self._forget()

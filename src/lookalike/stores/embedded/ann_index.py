@@ -1,7 +1,7 @@
-"""A USearch graph over a store's rows: a cache in a file that may be deleted at any time.
+"""A USearch HNSW index over a store's rows: a cache in a file that may be deleted at any time.
 
-Keys are the rows' ``seq``. The graph only proposes candidates; whoever asks rescores them from
-the rows, so a stale or coarse graph can cost recall but never a wrong score.
+Keys are the rows' ``seq``. The index only proposes candidates, which are rescored from the rows, so
+a stale or coarse index can cost recall but never produces a wrong score.
 """
 
 import contextlib
@@ -40,9 +40,9 @@ _EDGE = 1 << 20  # bytes hashed at each end: catches truncation and a torn heade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnRecord:
-    """What the store remembers of its graph, to know whether the file is the one it wrote.
+    """What the store records of its index, to recognise the file that it wrote.
 
-    ``mark`` is the highest ``seq`` that the graph covers; ``count`` how many rows it holds.
+    ``mark`` is the highest ``seq`` that the index covers; ``count`` is its number of rows.
     """
 
     file: str
@@ -56,7 +56,7 @@ class AnnRecord:
 
 
 class AnnIndex:
-    """A graph opened by memory map: nothing is read until it is searched."""
+    """An index opened by memory map: nothing is read until it is searched."""
 
     def __init__(self, index: Any, record: AnnRecord) -> None:  # noqa: ANN401 - see below
         # USearch's stubs call its settable properties read-only, so the type is not used.
@@ -65,7 +65,7 @@ class AnnIndex:
 
     @classmethod
     def open(cls, folder: Path, record: AnnRecord, *, dim: int) -> "AnnIndex | None":
-        """The graph of ``record``, or ``None`` when its file is missing or not what was written."""
+        """Return the index of ``record``; ``None`` if its file is missing or has changed."""
         if not intact(folder, record):
             return None
         index = _restore(folder / record.file, view=True)
@@ -74,7 +74,7 @@ class AnnIndex:
         return cls(index, record)
 
     def candidates(self, vector: Vector, count: int) -> NDArray[np.int64]:
-        """``seq`` of about ``count`` rows near a vector, nearest first."""
+        """Return the ``seq`` of about ``count`` rows near a vector, nearest first."""
         count = min(count, self.record.count)
         least = _EXPANSION_SEARCH_LARGE if self.record.count > _LARGE else _EXPANSION_SEARCH
         self._index.expansion_search = max(least, count)
@@ -82,7 +82,7 @@ class AnnIndex:
 
 
 def intact(folder: Path, record: AnnRecord) -> bool:
-    """Whether the graph's file is there and what was written. Loads no USearch."""
+    """Return whether the index file exists as it was written. Does not load USearch."""
     path = folder / record.file
     try:
         return path.stat().st_size == record.bytes and _fingerprint(path) == record.digest
@@ -98,11 +98,10 @@ def build(
     grow: AnnRecord | None = None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> AnnRecord | None:
-    """Write a draft of a graph of the rows in ``chunks``: seq (n,), vectors (n, dim).
+    """Write a draft of an index of the rows in ``chunks``: seq (n,), vectors (n, dim).
 
-    With ``grow``, the rows are added to a copy of that graph; ``None`` if it cannot be read.
-    ``progress`` hears how many rows
-    have been added so far.
+    With ``grow``, the rows are added to a copy of that index; return ``None`` if it cannot be read.
+    ``progress`` gets the number of rows added so far.
     """
     from usearch.index import Index  # noqa: PLC0415 - as in _restore
 
@@ -131,8 +130,8 @@ def build(
         mark = max(mark, int(seqs[-1]))
         done += len(seqs)
         progress(done)
-    # A name of its own each time: two processes that build at once must not share a file, and who
-    # has the old one open must see that there is a new one.
+    # A new name each time: processes that build at the same time must not share a file, and readers
+    # of the old one must notice the new one.
     name = f"graph-{mark}-{secrets.token_hex(4)}.usearch"
     draft = folder / f"{name}.draft"
     try:
@@ -150,17 +149,17 @@ def build(
 
 
 def adopt(folder: Path, record: AnnRecord) -> None:
-    """Give a built graph its name and delete all others; the caller holds the write lock.
+    """Give a built index its final name and delete all others; the caller holds the write lock.
 
-    Drafts of builders that died are deleted when they are a day old. A file that is still mapped
-    elsewhere may not be deletable (on Windows): the next time tries again.
+    Drafts of killed processes are deleted when they are a day old. On Windows, a file that is still
+    mapped by another process cannot be deleted; the next call tries again.
     """
     (folder / f"{record.file}.draft").replace(folder / record.file)
     remove_others(folder, record.file)
 
 
 def remove_others(folder: Path, keep: str | None) -> None:
-    """Delete graph files that are not ``keep``."""
+    """Delete index files other than ``keep``."""
     yesterday = time.time() - 86_400
     for path in graph_files(folder):
         draft = path.suffix == ".draft"
@@ -171,12 +170,12 @@ def remove_others(folder: Path, keep: str | None) -> None:
 
 
 def _restore(path: Path, *, view: bool) -> Any:  # noqa: ANN401 - as in AnnIndex
-    """A USearch index from its file, or ``None`` if it cannot be had."""
+    """Return a USearch index from its file, or ``None`` if it cannot be read."""
     from usearch.index import Index  # noqa: PLC0415 - 45 ms that a small collection never pays
 
     try:
         return Index.restore(str(path), view=view)
-    except (OSError, ValueError, RuntimeError):  # what USearch raises for a file gone or cut off
+    except (OSError, ValueError, RuntimeError):  # raised by USearch for a missing or truncated file
         return None
 
 

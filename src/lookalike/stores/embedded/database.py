@@ -1,4 +1,4 @@
-"""The SQLite database of an embedded store: what all of its roles read and write through."""
+"""The SQLite database of an embedded store, which all of its roles read and write."""
 
 import json
 import sqlite3
@@ -96,7 +96,7 @@ class Database:
 
     @contextmanager
     def moment(self) -> Iterator[sqlite3.Connection]:
-        """Let several statements see one moment, whatever other processes write."""
+        """Let several statements read one snapshot, whatever other processes write."""
         with self.lock, translated(self.folder):
             self.connection.execute("BEGIN")
             try:
@@ -106,7 +106,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write several statements together, or none where one of them fails."""
+        """Write several statements together, or none if one of them fails."""
         if self.read_only:
             raise StoreReadOnlyError(f"{self.folder} may be read but not written")
         with self.lock, translated(self.folder):
@@ -122,31 +122,32 @@ class Database:
             self._writes += 1
 
     def state(self) -> tuple[int, int]:
-        """Return what changes with every commit, of this process or another."""
+        """Return a value that changes with every commit of any process."""
         return self.read("PRAGMA data_version")[0][0], self._writes
 
     # -- what is stored --------------------------------------------------------------------
 
     def setting(self, name: str) -> Json:
-        """Return a setting; raise ``StoreDamagedError`` where it is not JSON."""
+        """Return a setting. Raise ``StoreDamagedError`` if it is not JSON."""
         rows = self.read("SELECT value FROM settings WHERE name = ?", (name,))
         try:
             value: Json = json.loads(rows[0][0]) if rows else None
         except ValueError as error:
             raise StoreDamagedError(
-                f"the setting {name!r} of {self.folder} is no JSON; restore it from a copy"
+                f"the setting {name!r} of {self.folder} is not JSON; restore the folder from a "
+                "backup"
             ) from error
         return value
 
     def bound(self) -> Bound | None:
-        """Return the encoder that the store is tied to, if it is."""
+        """Return the encoder that the store is bound to, if any."""
         if self._bound is None:
             self._bound = bound_of(self.setting("encoder"))
         return self._bound
 
     @property
     def dim(self) -> int:
-        """The length of a vector; ``StoreError`` before the store is tied to an encoder."""
+        """Return the dimensions of a vector. Raise ``StoreError`` before the store is bound."""
         bound = self.bound()
         if bound is None:
             raise StoreError(f"{self.folder} is not bound to an encoder yet")
@@ -184,7 +185,7 @@ class Database:
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
-    """Return which file lies at a path, if any."""
+    """Return an identity of the file at a path, if there is one."""
     try:
         stat = path.stat()
     except OSError:

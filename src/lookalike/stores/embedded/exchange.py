@@ -1,4 +1,4 @@
-"""Two folders change places, and what lies in one comes to be in the other."""
+"""Exchange two folders, and share the files of one folder with another."""
 
 import ctypes
 import errno
@@ -17,9 +17,9 @@ _EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Let two folders change places: in one step where the system can, else in three.
+    """Exchange two folders: in one step if the system supports it, else in three.
 
-    Raise ``OSError``; then both are where they were. Where the process is killed between the three
+    Raise ``OSError``; then both are where they were. If the process is killed between the three
     steps, ``finish_exchange`` puts ``one`` back.
     """
     if _at_once(os.fsencode(one), os.fsencode(other)):
@@ -37,7 +37,7 @@ def exchange(one: Path, other: Path) -> None:
 
 
 def finish_exchange(one: Path) -> None:
-    """Put a folder back that an exchange, killed in the middle, has left under another name."""
+    """Put back a folder that a killed exchange has left under another name."""
     if os.path.lexists(one):
         return
     between = _between(one)
@@ -51,11 +51,11 @@ def _between(folder: Path) -> Path:
 
 
 def share_folder(one: Path, other: Path) -> None:
-    """Let the files in folder ``one``, if there is one, be in ``other`` too.
+    """Make the files in folder ``one``, if it exists, also available in ``other``.
 
-    Files are hard links, which take no room, and copies where the file system has none. Those that
-    are there already stay, and those that vanish meanwhile are passed over. Where ``one`` is a
-    link, ``other`` becomes the same. Raise ``OSError``.
+    Files are hard links, which take no space, or copies if the file system has no links. Existing
+    files stay, and files that vanish meanwhile are ignored. If ``one`` is a link, ``other`` becomes
+    the same link. Raise ``OSError``.
     """
     if one.is_symlink():  # to another disk, say
         with suppress(FileExistsError):
@@ -79,7 +79,7 @@ def _share(file: Path, place: Path) -> None:
 
 
 def _at_once(one: bytes, other: bytes) -> bool:
-    """Whether the system did it; not every file system can."""
+    """Exchange in one step; return whether the system and file system support it."""
     # Python's os has no name for either call.
     if sys.platform == "linux":
         call = getattr(ctypes.CDLL(None), "renameat2", None)

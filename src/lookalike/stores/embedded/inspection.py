@@ -1,7 +1,7 @@
-"""Whether the embedded store's rows agree with each other, and mending them where they do not.
+"""Check whether the embedded store's rows agree with each other, and repair them.
 
-No item is ever removed, for its label and metadata are somebody's words. An item whose vector is of
-no use is marked, and the next `index` of its source encodes it again.
+No item is ever removed, because its label and metadata belong to the user. An item whose vector is
+unusable is marked, and the next `index` of its source encodes it again.
 """
 
 import json
@@ -20,7 +20,7 @@ _CHUNK = 4096  # rows read at a time: 10 MB of vectors of 1,280 half floats
 _DIGEST = 32  # bytes
 _ENTRY = 12  # bytes of an entry of a neighbour list
 
-# Rows that hang on an item, by table: they can all be made again.
+# Rows that belong to an item, by table: all of them can be computed again.
 _HANGING = (
     ("vectors", "vector has no item", "vectors have no item"),
     ("neighbours", "list of neighbours has no item", "lists of neighbours have no item"),
@@ -28,12 +28,12 @@ _HANGING = (
     ("thumbnails", "thumbnail has no item", "thumbnails have no item"),
     ("thumbnail_jpegs", "thumbnail has no item", "thumbnails have no item"),
 )
-# Rows that come in two halves.
+# Rows that are stored in two tables.
 _PAIRS = (
     ("neighbours", "neighbour_lists", "list of neighbours is", "lists of neighbours are"),
     ("thumbnails", "thumbnail_jpegs", "thumbnail is", "thumbnails are"),
 )
-_TOLD = """
+_VALUES = """
     SELECT items.seq, declared.field, each.type, each.value
     FROM declared, items, json_each(
         CASE WHEN json_valid(items.metadata) THEN items.metadata ELSE '{}' END, declared.path
@@ -67,23 +67,23 @@ class _Items:
 
 
 def inspect(db: sqlite3.Connection, *, dim: int, repair: bool) -> list[str]:
-    """Return what is wrong with the rows of ``db``, as sentences; ``repair`` mends what it can.
+    """Return problems of the rows of ``db`` as sentences; ``repair`` repairs what it can.
 
-    To be called within a transaction if ``repair``. ``dim`` is the length of a vector.
+    Must be called within a transaction if ``repair``. ``dim`` is the number of dimensions.
     """
     return [
-        *_settings(db),
-        *_items(db, dim, repair=repair),
-        *_hanging(db, repair=repair),
-        *_fields(db, repair=repair),
+        *_check_settings(db),
+        *_check_items(db, dim, repair=repair),
+        *_check_dependent_rows(db, repair=repair),
+        *_check_fields(db, repair=repair),
         *_words(db, repair=repair),
     ]
 
 
-def _items(db: sqlite3.Connection, dim: int, *, repair: bool) -> list[str]:
+def _check_items(db: sqlite3.Connection, dim: int, *, repair: bool) -> list[str]:
     found = _Items()
-    for rows in _chunks(db):
-        _look(rows, dim, found)
+    for rows in _read_chunks(db):
+        _sort_rows(rows, dim, found)
     marked = "marked: `lookalike index` encodes them again" if repair else ""
     problems = [
         sentence(one, many, [name for _, name in some], done=done if repair else "")
@@ -92,15 +92,15 @@ def _items(db: sqlite3.Connection, dim: int, *, repair: bool) -> list[str]:
             (found.sized, "vector has the wrong length", "vectors have the wrong length", marked),
             (
                 found.broken,
-                "vector is no unit vector",
-                "vectors are no unit vectors",
+                "vector is not a unit vector",
+                "vectors are not unit vectors",
                 marked,
             ),
-            (found.unnamed, "item has no proper digest", "items have no proper digest", marked),
+            (found.unnamed, "item has an invalid digest", "items have invalid digests", marked),
             (
                 found.garbled,
-                "item has metadata that are no JSON object",
-                "items have metadata that are no JSON object",
+                "item has metadata that is not a JSON object",
+                "items have metadata that is not a JSON object",
                 "kept as text, as the field `unreadable`",
             ),
         )
@@ -119,19 +119,19 @@ def _items(db: sqlite3.Connection, dim: int, *, repair: bool) -> list[str]:
         )
         gone = [(seq,) for seq, _ in (*found.sized, *found.broken)]
         db.executemany("DELETE FROM vectors WHERE seq = ?", gone)
-        _mend_metadata(db, [seq for seq, _ in found.garbled])
+        _repair_metadata(db, [seq for seq, _ in found.garbled])
     return problems
 
 
-def _chunks(db: sqlite3.Connection) -> Iterator[list[Any]]:
+def _read_chunks(db: sqlite3.Connection) -> Iterator[list[Any]]:
     after = -1
     while rows := db.execute(_ITEMS, (after, _CHUNK)).fetchall():
         yield rows
         after = rows[-1][0]
 
 
-def _look(rows: Sequence[Any], dim: int, found: _Items) -> None:
-    """Sort rows of ``_ITEMS`` into what is wrong with them."""
+def _sort_rows(rows: Sequence[Any], dim: int, found: _Items) -> None:
+    """Sort rows of ``_ITEMS`` by what is wrong with them."""
     whole: list[tuple[tuple[int, str], bytes]] = []
     for seq, name, digest, size, width, height, metadata, vector in rows:
         one = (seq, str(name))
@@ -163,7 +163,7 @@ def _is_object(metadata: object) -> bool:
         return False
 
 
-def _mend_metadata(db: sqlite3.Connection, seqs: Sequence[int]) -> None:
+def _repair_metadata(db: sqlite3.Connection, seqs: Sequence[int]) -> None:
     if not seqs:
         return
     for seq in seqs:
@@ -175,22 +175,24 @@ def _mend_metadata(db: sqlite3.Connection, seqs: Sequence[int]) -> None:
         db.execute("UPDATE items SET metadata = ? WHERE seq = ?", (value, seq))
 
 
-def _hanging(db: sqlite3.Connection, *, repair: bool) -> list[str]:
+def _check_dependent_rows(db: sqlite3.Connection, *, repair: bool) -> list[str]:
     problems = []
     done = "removed" if repair else ""
     for table, one, many in _HANGING:
         where = "WHERE seq NOT IN (SELECT seq FROM items)"
-        problems += _removed(db, table, where, (one, many), done)
+        problems += _remove_rows(db, table, where, (one, many), done)
     for first, second, one, many in _PAIRS:
         for table, other in ((first, second), (second, first)):
             where = f"WHERE seq NOT IN (SELECT seq FROM {other})"  # noqa: S608 - constants
-            problems += _removed(db, table, where, (f"{one} not whole", f"{many} not whole"), done)
+            problems += _remove_rows(
+                db, table, where, (f"{one} not whole", f"{many} not whole"), done
+            )
     where = f"WHERE length(entries) % {_ENTRY} != 0"
     words = ("list of neighbours is damaged", "lists of neighbours are damaged")
-    return problems + _removed(db, "neighbour_lists", where, words, done)
+    return problems + _remove_rows(db, "neighbour_lists", where, words, done)
 
 
-def _removed(
+def _remove_rows(
     db: sqlite3.Connection, table: str, where: str, words: tuple[str, str], done: str
 ) -> list[str]:
     seqs = [seq for (seq,) in db.execute(f"SELECT seq FROM {table} {where}")]  # noqa: S608 - constants
@@ -199,11 +201,11 @@ def _removed(
     return [sentence(*words, [f"row {seq}" for seq in seqs], done=done)] if seqs else []
 
 
-def _fields(db: sqlite3.Connection, *, repair: bool) -> list[str]:
-    """Whether the values of declared fields are those of the metadata."""
+def _check_fields(db: sqlite3.Connection, *, repair: bool) -> list[str]:
+    """Check whether the indexed values of declared fields are those of the metadata."""
     differ = (
-        f"SELECT DISTINCT seq FROM (SELECT * FROM ({_TOLD} EXCEPT {_KEPT}) "  # noqa: S608 - constants
-        f"UNION ALL SELECT * FROM ({_KEPT} EXCEPT {_TOLD}))"
+        f"SELECT DISTINCT seq FROM (SELECT * FROM ({_VALUES} EXCEPT {_KEPT}) "  # noqa: S608 - constants
+        f"UNION ALL SELECT * FROM ({_KEPT} EXCEPT {_VALUES}))"
     )
     rows = db.execute(
         f"SELECT coalesce(id, 'row ' || wrong.seq) FROM ({differ}) AS wrong "  # noqa: S608 - constants
@@ -213,10 +215,13 @@ def _fields(db: sqlite3.Connection, *, repair: bool) -> list[str]:
         return []
     if repair:
         db.execute("DELETE FROM field_values")
-        db.execute(f"INSERT INTO field_values {_TOLD}")
-    words = ("item is found by other values", "items are found by other values")
-    told = sentence(*words, [name for (name,) in rows])
-    return [f"{told} of declared fields than it has" + ("; looked up anew" if repair else "")]
+        db.execute(f"INSERT INTO field_values {_VALUES}")
+    words = ("item is indexed with other values", "items are indexed with other values")
+    problem = sentence(*words, [name for (name,) in rows])
+    return [
+        f"{problem} of declared fields than its metadata has"
+        + ("; indexed again" if repair else "")
+    ]
 
 
 def _words(db: sqlite3.Connection, *, repair: bool) -> list[str]:
@@ -237,12 +242,12 @@ def _words(db: sqlite3.Connection, *, repair: bool) -> list[str]:
     return problems
 
 
-def _settings(db: sqlite3.Connection) -> list[str]:
+def _check_settings(db: sqlite3.Connection) -> list[str]:
     bad = []
     for name, value in db.execute("SELECT name, value FROM settings"):
         try:
             json.loads(value)
         except (ValueError, TypeError):
             bad.append(name)
-    words = ("setting is no JSON", "settings are no JSON")
-    return [sentence(*words, bad) + "; restore them from a copy of the folder"] if bad else []
+    words = ("setting is not JSON", "settings are not JSON")
+    return [sentence(*words, bad) + "; restore them from a backup of the folder"] if bad else []

@@ -5,7 +5,7 @@ from lookalike.stores.embedded.rows import COLUMNS
 __all__ = ["CHUNK", "PUT", "PUT_LIST", "ROW", "STATE", "items_sql"]
 
 
-# An item's list, whether it is exact, and its K; nothing when there is a newer item than it knows.
+# An item's list, whether it is exact, and its k; nothing if a newer item exists than it covers.
 ROW = (
     "SELECT entries, exact, k FROM items JOIN neighbours USING (seq) JOIN neighbour_lists "
     "USING (seq) WHERE id = ? AND mark >= (SELECT max(seq) FROM items)"
@@ -28,5 +28,5 @@ _ITEMS = f"SELECT seq, {COLUMNS} FROM items WHERE seq IN "  # noqa: S608 - const
 
 
 def items_sql(count: int) -> str:
-    """The items of so many rows."""
+    """Return the SQL that selects ``count`` items."""
     return f"{_ITEMS}({','.join('?' * count)})"

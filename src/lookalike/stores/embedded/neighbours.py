@@ -34,7 +34,7 @@ class EmbeddedNeighbours:
                 return None
             entries = neighbour_lists.scores_of(row[0])
             sql, values = self._db.where(where)
-            # A few more at once than are asked for: some may have gone.
+            # A few more than requested: some may have been removed.
             step = k + 2 if where is None else database.PARAMETERS
             hits: list[Hit] = []
             for start in range(0, len(entries), step):

@@ -2,12 +2,12 @@
 
     collection.sqlite  -wal  -shm  -journal     items, vectors, settings
     graph-44442-7f6ea3f5.usearch  (.draft)      the ANN index
-    lookalike-backup.json                       what a backup holds
-    uploads/<24 hex>/<24 hex>.jpg               images that a service was sent
+    lookalike-backup.json                       the file list of a backup
+    uploads/<24 hex>/<24 hex>.jpg               images that were uploaded to a service
 
-Whatever removes, replaces or moves a collection asks here what is lookalike's. Everything else in
-the folder belongs to somebody else: it is never deleted, moved or opened. Links are never followed
-and never removed, whatever their name.
+All code that removes, replaces or moves a collection asks this module which files are lookalike's.
+Everything else in the folder is someone else's: it is never deleted, moved or opened. Links are
+never followed and never removed, whatever their name.
 """
 
 import os
@@ -43,11 +43,11 @@ __all__ = [
     "upload_files",
 ]
 
-APPLICATION_ID = 0x4C4F4F4B  # "LOOK", so that `file` and we can tell the database from others
+APPLICATION_ID = 0x4C4F4F4B  # "LOOK", which identifies the database as ours, also to `file`
 DATABASE = "collection.sqlite"
 MANIFEST = "lookalike-backup.json"
 UPLOADS = "uploads"
-BETWEEN = ".moving"  # the end of a folder's name while two change places in three steps
+BETWEEN = ".moving"  # suffix of a folder's name during an exchange in three steps
 
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 _GRAPH = re.compile(r"graph-\d+-[0-9a-f]{8}\.usearch(\.draft)?")
@@ -55,37 +55,36 @@ _UPLOAD_FOLDER = re.compile(r"[0-9a-f]{24}")
 _UPLOAD = re.compile(
     r"[0-9a-f]{24}/([0-9a-f]{24}\.(avif|bin|bmp|gif|heic|jpg|png|tif|webp)|[0-9a-f]{16}\.part)"
 )
-# Made by systems, not by people. They do not keep a folder from being used, and stay when the
-# collection goes.
+# Created by systems, not by people. A folder with these counts as empty, and they stay when the
+# collection is removed.
 _SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "lost+found", ".directory"})
 _SHOWN = 3  # names in a message
 _LISTED = 100  # names in a report
 
 
 def holds_collection(folder: Path) -> bool:
-    """Whether there is a database of lookalike in ``folder``. Opens and changes nothing."""
+    """Return whether ``folder`` holds a database of lookalike. Changes nothing."""
     path = folder / DATABASE
     return _application(path) == APPLICATION_ID
 
 
 def is_foreign_database(path: Path) -> bool:
-    """Whether ``path`` is another program's SQLite database."""
+    """Return whether ``path`` is another program's SQLite database."""
     return _application(path) not in (None, APPLICATION_ID)
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file of the database's name is a database of ours, was to become one, or is not."""
+    """Return whether a file with the database's name is, or was to become, our database."""
     return not path.exists() or not path.stat().st_size or _application(path) == APPLICATION_ID
 
 
 def graph_files(folder: Path) -> list[Path]:
-    """The files of ANN indexes in ``folder``, drafts included."""
+    """Return the files of ANN indexes in ``folder``, including drafts."""
     return [path for path in _entries(folder) if _GRAPH.fullmatch(path.name) and _is_file(path)]
 
 
 def is_own(path: str) -> bool:
-    """Whether ``path``, below a collection's folder, is named as the database, an ANN index or an
-    upload is."""
+    """Return whether ``path``, below a collection's folder, has the name of one of its files."""
     folder, _, below = path.partition("/")
     if below:
         return folder == UPLOADS and is_upload(below)
@@ -93,12 +92,12 @@ def is_own(path: str) -> bool:
 
 
 def is_upload(path: str) -> bool:
-    """Whether ``path``, below a folder of uploads, is named as a service names what it keeps."""
+    """Return whether ``path``, below a folder of uploads, has the name of an upload."""
     return _UPLOAD.fullmatch(path) is not None
 
 
 def upload_files(uploads: Path) -> list[Path]:
-    """The files that services keep in the folder ``uploads``; none if that is a link."""
+    """Return the uploads in the folder ``uploads``; none if that is a link."""
     if not _is_folder(uploads):
         return []
     return [
@@ -111,7 +110,7 @@ def upload_files(uploads: Path) -> list[Path]:
 
 
 def own_files(folder: Path) -> list[Path]:
-    """The files of the collection in ``folder``, the database first."""
+    """Return the files of the collection in ``folder``, the database first."""
     database = [folder / name for name in _DATABASE_FILES if _is_file(folder / name)]
     if not _is_ours(folder / DATABASE):
         database = []
@@ -120,7 +119,7 @@ def own_files(folder: Path) -> list[Path]:
 
 
 def size(folder: Path) -> int:
-    """Bytes of the collection in ``folder``, without what a service keeps of uploads."""
+    """Return the size of the collection in ``folder`` in bytes, without uploads."""
     total = 0
     for file in own_files(folder):
         with suppress(FileNotFoundError):
@@ -129,8 +128,8 @@ def size(folder: Path) -> int:
 
 
 def other_files(folder: Path) -> Iterator[str]:
-    """Names in ``folder``, and in its uploads, that are not lookalike's; without systems' own."""
-    # Each entry is judged by itself: a service writes and renames files at the same time.
+    """Return names in ``folder`` and its uploads that are neither lookalike's nor the system's."""
+    # Each entry is checked by itself: a service may write and rename files at the same time.
     named = {MANIFEST, *(_DATABASE_FILES if _is_ours(folder / DATABASE) else ())}
     for path in _entries(folder):
         if path.name == UPLOADS and _is_folder(path):
@@ -148,20 +147,20 @@ def other_files(folder: Path) -> Iterator[str]:
 
 
 def _is_other(path: Path, *, named: bool) -> bool:
-    """Whether an entry is somebody else's; ``named``: its name is one that lookalike gives.
+    """Return whether an entry is someone else's; ``named``: its name is one of lookalike's.
 
-    What has vanished since it was listed is nobody's.
+    An entry that has vanished since it was listed belongs to nobody.
     """
     if not os.path.lexists(path) or _is_system_file(path):
         return False
     return not (named and (_is_file(path) or not os.path.lexists(path)))
 
 
-def check_new(folder: Path, *, what: str = "no collection is made there") -> None:
-    """Check that a collection may be begun in ``folder``: it is new or empty.
+def check_new(folder: Path, *, what: str = "no collection is created there") -> None:
+    """Check that a collection may be created in ``folder``: it is new or empty.
 
     Raise ``FolderInUseError`` if it holds anything else, is a file or a broken link;
-    ``StoreReadOnlyError`` if it cannot be looked into.
+    ``StoreReadOnlyError`` if it cannot be listed.
     """
     try:
         others = list(other_files(folder))
@@ -186,14 +185,14 @@ def check_new(folder: Path, *, what: str = "no collection is made there") -> Non
 
 
 def listed(names: list[str]) -> str:
-    """The first of ``names`` and how many more there are, for a message."""
+    """Return the first of ``names`` and how many more there are, for a message."""
     shown = ", ".join(_printable(name) for name in names[:_SHOWN])
     rest = len(names) - _SHOWN
     return f"{shown} and {rest:,} more" if rest > 0 else shown
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make ``folder`` and those above it; return those that were made, the deepest first.
+    """Create ``folder`` and its parents; return the created ones, the deepest first.
 
     Raise ``StoreReadOnlyError``.
     """
@@ -218,9 +217,9 @@ def remove_empty(folders: list[Path]) -> None:
 
 
 def remove(folder: Path) -> Leftover | None:
-    """Remove the collection in ``folder``, file by file, and the folder if it is empty then.
+    """Remove the collection in ``folder``, file by file, and the folder if it is then empty.
 
-    Return what stays, if anything does. The database goes first: half removed, the folder holds no
+    Return what stays, if anything does. The database is removed first: a folder without it holds no
     collection. Raise ``StoreError`` if a file cannot be removed or the database is a link.
     """
     if (folder / DATABASE).is_symlink():
@@ -240,7 +239,7 @@ def remove(folder: Path) -> Leftover | None:
         raise StoreError(
             f"the collection in {folder} could not be removed: {error.filename}: {error.strerror}"
         ) from error
-    if folder.is_symlink():  # the folder that the link leads to was made by somebody else
+    if folder.is_symlink():  # the folder behind the link was created by someone else
         return _leftover(folder)
     try:
         place.rmdir()
@@ -255,10 +254,10 @@ def _leftover(folder: Path) -> Leftover:
 
 
 def _application(path: Path) -> int | None:
-    """The application id of an SQLite database; ``None`` for any other file and for none."""
-    # By SQLite, not by reading the file: closing it would end the locks that this process holds on
-    # it (https://www.sqlite.org/howtocorrupt.html, 2.2). What is immutable is neither locked nor
-    # given a WAL.
+    """Return the application id of an SQLite database; ``None`` for any other or no file."""
+    # Through SQLite, not by reading the file: closing it would release the locks that this process
+    # holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). An immutable database is neither
+    # locked nor given a WAL.
     try:
         if not path.stat().st_size:
             return None
@@ -284,7 +283,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _entries_if_there(folder: Path) -> list[Path]:
-    """Return the entries of a folder that a service may remove at the same time."""
+    """Return the entries of a folder that a service may be removing."""
     try:
         return _entries(folder)
     except FileNotFoundError:
@@ -300,7 +299,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _has_kind(path: Path, is_kind: Callable[[int], bool]) -> bool:
-    """Whether the entry itself, not what a link leads to, is of a kind."""
+    """Return whether the entry itself, not the target of a link, is of a kind."""
     try:
         return is_kind(path.lstat().st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""Vectors held in memory and compared one by one: the exact search."""
+"""Exact search: vectors held in memory and compared one by one."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ __all__ = ["Chosen", "Resident"]
 class Resident:
     """The vectors of the rows with ``seq`` above ``start``, as far as they have been read.
 
-    Rows that have been deleted since stay in until the whole is read anew: whoever asks looks
-    the answers up in the rows. ``state`` is the owner's mark of what has been read.
+    Deleted rows stay until everything is read again: the caller looks results up in the rows.
+    ``state`` is the owner's mark of what has been read.
     """
 
     def __init__(self, *, dim: int, start: int) -> None:
@@ -30,7 +30,7 @@ class Resident:
 
     @property
     def end(self) -> int:
-        """The highest ``seq`` that is in."""
+        """Return the highest ``seq`` that has been read."""
         return int(self._seqs[self._count - 1]) if self._count else self.start
 
     def add(self, seqs: NDArray[np.int64], rows: NDArray[np.float16]) -> None:
@@ -47,7 +47,7 @@ class Resident:
         self._count = total
 
     def nearest(self, vectors: Matrix, count: int) -> list[NDArray[np.int64]]:
-        """For each query row, ``seq`` of the ``count`` rows of highest dot product."""
+        """Return for each query the ``seq`` of the ``count`` rows with the highest dot products."""
         rows = self._rows[: self._count]
         seqs = self._seqs[: self._count]
         # 64 queries at a time: their scores over a full resident of 12,500 rows are 3 MB
@@ -60,9 +60,9 @@ class Resident:
 
 @dataclass(slots=True, kw_only=True)
 class Chosen:
-    """The rows that met a condition when the store was in ``state``: ``seqs``, ascending.
+    """The rows that met a condition when the store was in ``state``: ascending ``seqs``.
 
-    ``resident`` holds their vectors, when they are few.
+    ``resident`` holds their vectors if they are few.
     """
 
     where: Condition
@@ -71,7 +71,7 @@ class Chosen:
     resident: Resident | None = None
 
     def among(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of ``seqs`` that are chosen."""
+        """Return those of ``seqs`` that met the condition."""
         if not len(self.seqs):
             return seqs[:0]
         places = np.searchsorted(self.seqs, seqs).clip(max=len(self.seqs) - 1)

@@ -1,4 +1,4 @@
-"""Items as rows of the embedded store, and back. The bytes: docs/storage.md."""
+"""Convert items and vectors to the embedded store's rows and back. The bytes: docs/storage.md."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def row_of(item: Item) -> tuple[object, ...]:
 
 
 def item_of(row: Sequence[Any]) -> Item:
-    """A row of ``COLUMNS`` as an item."""
+    """Return the item of a row of ``COLUMNS``."""
     one, digest, width, height, root, path, size, mtime_ns, label, group, metadata = row
     return Item(
         id=one,
@@ -55,7 +55,7 @@ def _metadata(one: str, text: str) -> dict[str, Json]:
         found = None
     if not isinstance(found, dict):
         raise StoreDamagedError(
-            f"the metadata of item {one!r} are no JSON object; `lookalike doctor --repair` keeps "
-            "them as text"
+            f"the metadata of item {one!r} is not a JSON object; `lookalike doctor --repair` "
+            "keeps it as text"
         )
     return found

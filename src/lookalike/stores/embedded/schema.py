@@ -44,9 +44,9 @@ def _first(db: sqlite3.Connection) -> None:
 
 
 def _declared_fields(db: sqlite3.Connection) -> None:
-    """Metadata fields that are declared have their values in an indexed table of their own.
+    """Create the indexed table of the values of declared metadata fields.
 
-    Triggers keep it in line with the items: whatever writes them cannot forget it.
+    Triggers keep it in line with the items, whoever writes them.
     """
     db.execute("CREATE INDEX items_label ON items (label)")
     db.execute('CREATE INDEX items_group ON items ("group")')
@@ -75,10 +75,10 @@ def _declared_fields(db: sqlite3.Connection) -> None:
 
 
 def _neighbours(db: sqlite3.Connection) -> None:
-    """The neighbour table: what a row's list says apart from the lists, as with vectors.
+    """Create the neighbour table: what is known of a list apart from its entries, as with vectors.
 
-    A trigger lets a row go with its item. Lists that name a row that has gone stay: whoever reads
-    them looks the rows up.
+    A trigger deletes a row with its item. Lists that name a deleted row stay: readers look the rows
+    up.
     """
     db.execute("""
         CREATE TABLE neighbours (
@@ -112,7 +112,7 @@ def _thumbnails(db: sqlite3.Connection) -> None:
 
 
 def _beside(db: sqlite3.Connection) -> None:
-    """Tables beside the items: rows keyed by table and id, without any tie to an item's row."""
+    """Create the tables beside the items: rows keyed by table and id, not tied to items."""
     db.execute("""
         CREATE TABLE beside (
             "table" TEXT NOT NULL,
@@ -168,15 +168,15 @@ VERSION = len(MIGRATIONS)
 
 
 def migrate(db: sqlite3.Connection, *, where: str, read_only: bool = False) -> None:
-    """Bring the database to the newest version; each step and its number are one transaction.
+    """Migrate the database to the newest version; each step is one transaction.
 
-    Raises ``CollectionFormatError`` for a database that is not ours, is newer than this code, or
-    is older and may not be written.
+    Raise ``CollectionFormatError`` for a database that is not ours, that is newer than this code,
+    or that is older and not writable.
     """
     version, application = _marks(db)
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application != APPLICATION_ID and (tables or version):
-        raise CollectionFormatError(f"{where} is an SQLite database, but not of lookalike")
+        raise CollectionFormatError(f"{where} is an SQLite database of another program")
     if version > VERSION:
         raise CollectionFormatError(
             f"{where} was written by a newer lookalike (format {version}; this one reads up to "
@@ -190,7 +190,7 @@ def migrate(db: sqlite3.Connection, *, where: str, read_only: bool = False) -> N
     while version < VERSION:
         db.execute("BEGIN IMMEDIATE")
         try:
-            version, _ = _marks(db)  # another process may have been quicker
+            version, _ = _marks(db)  # another process may have migrated it
             if version < VERSION:
                 MIGRATIONS[version](db)
                 version += 1

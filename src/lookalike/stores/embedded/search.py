@@ -1,4 +1,4 @@
-"""Finding and counting items in the embedded store."""
+"""Search and count items in the embedded store."""
 
 import json
 

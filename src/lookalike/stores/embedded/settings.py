@@ -1,4 +1,4 @@
-"""The embedded store's settings, and the files that it left out."""
+"""The embedded store's settings, and the files that it skipped."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class EmbeddedSettings:
 
 
 class EmbeddedSkips:
-    """The rows of files that were left out; writing an item deletes the row of its path."""
+    """The rows of skipped files; writing an item deletes the row of its path."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -45,7 +45,7 @@ class SideRows:
         return sorted(self._among("digest", wanted), key=lambda row: row.id)
 
     def scan(self) -> Iterator[SideRow]:
-        # A first row may have the empty id, which no id comes before.
+        # The first row may have the empty id, so nothing is less than it.
         rows = self.db.read(f"{_SELECT} ORDER BY id LIMIT ?", (self.table, _CHUNK))
         while rows:
             yield from map(_row_of, rows)

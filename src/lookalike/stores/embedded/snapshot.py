@@ -1,4 +1,4 @@
-"""A consistent copy of a collection's database, made while others read and write it."""
+"""Make a consistent copy of a collection's database while others read and write it."""
 
 import sqlite3
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _PAGES = 512  # copied at a time: 8 MB
 
 
 class _Stopped(Exception):  # noqa: N818 - no error
-    """The wish to stop, out of SQLite's backup."""
+    """Raised to stop SQLite's backup."""
 
 
 def copy_database(
@@ -26,10 +26,10 @@ def copy_database(
     progress: ProgressCallback,
     stop: Callable[[], bool],
 ) -> bool:
-    """Copy the database in the folder ``source`` to the folder ``target``, as of one moment.
+    """Copy the database in the folder ``source`` to the folder ``target``, as a snapshot.
 
-    ``progress`` counts bytes. Return ``False`` if ``stop`` ended it. Writers
-    are not kept waiting. Raise ``StoreError``; ``StoreDamagedError`` for a damaged database.
+    ``progress`` counts bytes. Return ``False`` if it was stopped. Writers are not blocked. Raise
+    ``StoreError``; ``StoreDamagedError`` for a damaged database.
     """
 
     def hear(_status: int, remaining: int, total: int) -> None:
@@ -39,8 +39,8 @@ def copy_database(
 
     with translated(source), closing(connect(source / DATABASE, create=False)[0]) as db:
         size: int = db.execute("PRAGMA page_size").fetchone()[0]
-        # One read transaction for all steps: what others commit meanwhile is not seen, and the
-        # backup need not begin again for it.
+        # One read transaction for all steps: commits of others are not seen, and the
+        # backup does not start over because of them.
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         try:
@@ -56,7 +56,7 @@ def copy_database(
 
 
 def check_database(folder: Path) -> None:
-    """Read the whole database in ``folder``; ``StoreDamagedError`` if it is damaged."""
+    """Read the whole database in ``folder``. Raise ``StoreDamagedError`` if it is damaged."""
     with translated(folder), closing(connect(folder / DATABASE, create=False)[0]) as db:
         problems = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:

@@ -1,4 +1,4 @@
-"""Opening SQLite databases, and its errors as ours."""
+"""Open SQLite databases, and translate SQLite's errors."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _PAGE_SIZE = 16_384  # holds six 1280-d vectors with 6 % lost; 4,096 would lose 
 
 
 def connect(path: Path, *, create: bool) -> tuple[sqlite3.Connection, bool]:
-    """A connection in WAL mode, and whether it can only read."""
+    """Return a connection in WAL mode, and whether it is read-only."""
 
     def opened(mode: str) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -38,7 +38,8 @@ def connect(path: Path, *, create: bool) -> tuple[sqlite3.Connection, bool]:
         # and loses at most the last commits, never consistency, when the power goes.
         db.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         if create and not db.execute("PRAGMA page_count").fetchone()[0]:
-            # In the file itself before there is a WAL: from its first moment it is known as ours.
+            # Written to the file before there is a WAL, so that the file is known as ours from the
+            # start.
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -63,7 +64,7 @@ def connect(path: Path, *, create: bool) -> tuple[sqlite3.Connection, bool]:
 
 @contextmanager
 def translated(where: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, by their code."""
+    """Translate SQLite's errors into lookalike's, by their code."""
     try:
         yield
     except sqlite3.Error as error:
@@ -73,14 +74,15 @@ def translated(where: Path) -> Iterator[None]:
                 f"{where} is being written by another process; try again when it is done"
             ) from error
         if code == sqlite3.SQLITE_FULL:
-            raise StoreFullError(f"no room is left on the disk of {where}") from error
+            raise StoreFullError(f"no space is left on the disk of {where}") from error
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
             raise StoreReadOnlyError(
                 f"{where} cannot be opened or written: {error}; look at who owns it and may read it"
             ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StoreDamagedError(
-                f"{where} is damaged or no SQLite database ({error}); restore it from a copy, or "
+                f"{where} is damaged or not an SQLite database ({error}); restore it from a "
+                "backup, or "
                 "delete it and index the images again"
             ) from error
         raise StoreError(f"{where}: {error}") from error

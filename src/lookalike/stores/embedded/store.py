@@ -45,7 +45,7 @@ class EmbeddedStore:
         self.read_only = read_only
         self.begun = False
         self.made: list[Path] = []
-        """Folders that were made for this collection when it was created, the deepest first."""
+        """Folders that were created for this collection, the deepest first."""
         self.database = Database(folder, db, read_only=read_only)
         self.items = EmbeddedItems(self.database)
         self.search = EmbeddedSearch(self.database)
@@ -57,11 +57,11 @@ class EmbeddedStore:
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False) -> Self:
-        """Open the collection in ``folder``, or with ``create`` create one there.
+        """Open the collection in ``folder``, or create one there with ``create``.
 
         A collection is only created in a folder that is new or empty. Raise
         ``CollectionNotFoundError``, ``FolderInUseError``, ``CollectionFormatError``,
-        ``StoreReadOnlyError`` (a place where none can be created) or ``StoreDamagedError``.
+        ``StoreReadOnlyError`` (none can be created there) or ``StoreDamagedError``.
         """
         path = folder / DATABASE
         made: list[Path] = []
@@ -73,7 +73,7 @@ class EmbeddedStore:
             own_files.check_new(folder)
             made = own_files.make_folder(folder)
         elif own_files.is_foreign_database(path):  # before anything of it is changed
-            raise CollectionFormatError(f"{path} is an SQLite database, but not of lookalike")
+            raise CollectionFormatError(f"{path} is an SQLite database of another program")
         try:
             with translated(path):
                 db, read_only = connect(path, create=create)
@@ -167,7 +167,7 @@ class EmbeddedStore:
                 exchange(here, there)
         except OSError as error:
             raise StoreError(
-                f"{here} and {there} could not change places: {error.strerror}; end what has them "
+                f"{here} and {there} could not be exchanged: {error.strerror}; end what has them "
                 "open, and try again"
             ) from error
         self.close()
@@ -222,7 +222,7 @@ def _has_items(db: sqlite3.Connection) -> bool:
 
 
 def _check_moves(folder: Path) -> None:
-    """Raise ``FolderInUseError`` where a migration would move other files to another folder."""
+    """Raise ``FolderInUseError`` if a migration would move other files to another folder."""
     # Uploads may lie elsewhere, behind a link; the other folder is given the same link.
     others = [one for one in own_files.other_files(folder) if one != UPLOADS]
     if others:

@@ -1,6 +1,6 @@
-"""The embedded store's thumbnails. The bytes: docs/storage.md.
+"""The embedded store's thumbnails. Bytes on disk: docs/storage.md.
 
-Their sizes lie apart from their JPEGs: to ask about many must not page through all of them.
+Sizes are stored apart from the JPEGs, so that reading many of them does not page through all.
 """
 
 import sqlite3

@@ -1,7 +1,7 @@
-"""Nearest neighbours in the embedded store: rows are proposed in several ways, then rescored.
+"""Nearest neighbours in the embedded store: candidate rows are proposed, then rescored.
 
 Small collections are compared row by row in memory. In large ones an ANN index proposes, and rows
-newer than it are compared one by one. Every score is the cosine of the vector that is stored.
+newer than it are compared one by one. Every score is the cosine of the stored vector.
 """
 
 from typing import TYPE_CHECKING
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["VectorSearch"]
 
 _GONE = 256  # deleted rows that may stay in memory: 1.3 MB of 1280-d float32
-_FILTERS = 8  # filters whose rows are remembered
-_FEW_FLOATS = 4_000_000  # rows that a filter leaves are held in memory up to this many: 16 MB
+_FILTERS = 8  # filters whose rows are cached
+_FEW_FLOATS = 4_000_000  # matching rows of a filter are held in memory up to this many: 16 MB
 
 
 class VectorSearch:
-    """Searches by vectors, with what it holds in memory for the next search."""
+    """Searches by vector, and the caches that speed up the next search."""
 
     def __init__(self, db: Database, ann: AnnCache) -> None:
         self._db = db
@@ -45,7 +45,7 @@ class VectorSearch:
     def nearest(
         self, vectors: Matrix, *, k: int, exact: bool = False, where: Condition | None = None
     ) -> list[list[Hit]]:
-        """As ``ItemSearch.nearest``."""
+        """Search as ``ItemSearch.nearest`` does."""
         check_k(k)
         if self._db.bound() is None:
             return [[] for _ in vectors]
@@ -55,7 +55,7 @@ class VectorSearch:
             chosen = None if where is None else self._chosen(where)
             wanted = min(k, self._live if chosen is None else len(chosen.seqs))
             found: list[list[Hit]] = [[] for _ in vectors]
-            # Of what is proposed about this share passes: ask for twice as many more at once.
+            # About this share of the proposals passes the filter: ask for twice as many at once.
             ask = wanted + 8
             if wanted and chosen is not None and chosen.resident is None:
                 ask += int(2 * wanted * self._live / len(chosen.seqs))
@@ -93,7 +93,7 @@ class VectorSearch:
         self._ann.close()
 
     def resident(self, mark: int) -> Resident | None:
-        """Return the rows after ``mark`` in memory, up to date; ``None`` when they are too many."""
+        """Return the rows after ``mark`` in memory, up to date; ``None`` if they are too many."""
         state = self._db.state()
         resident = self._resident
         if resident is None or resident.start != mark:
@@ -112,7 +112,7 @@ class VectorSearch:
         return resident
 
     def _look(self) -> None:
-        """Take in what has changed since the last search: counting a million rows takes 6 ms."""
+        """Notice changes since the last search: counting a million rows takes 6 ms."""
         state = self._db.state()
         if state != self._searched:
             self._live = self._db.read("SELECT count(*) FROM items")[0][0]
@@ -120,7 +120,7 @@ class VectorSearch:
             self._searched = state
 
     def _chosen(self, where: Condition) -> Chosen:
-        """Return the rows that meet a condition; remembered for the next queries with it."""
+        """Return the rows that meet a condition; cached for further queries with it."""
         for position, chosen in enumerate(self._filters):
             if chosen.where == where and chosen.state == self._searched:
                 self._filters.append(self._filters.pop(position))
@@ -143,9 +143,10 @@ class VectorSearch:
     def _propose(
         self, vectors: Matrix, count: int, *, exact: bool, chosen: Chosen | None
     ) -> tuple[list[NDArray[np.int64]], bool]:
-        """Return for each query ``seq`` of about the ``count`` nearest rows, and if those are all.
+        """Return the ``seq`` of about the ``count`` nearest rows per query, and whether these are
+        all.
 
-        (n,) int64 for each query.
+        The ``seq`` are (n,) int64 for each query.
         """
         if chosen is not None and chosen.resident is not None:
             return chosen.resident.nearest(vectors, count), count >= len(chosen.seqs)
@@ -158,7 +159,7 @@ class VectorSearch:
         else:
             proposals, rows = self._stream(vectors, count), self._live
         if near is not None:
-            # A few more than asked: what half floats put in the wrong order, rescoring puts right.
+            # A few more than requested: rescoring corrects the order of half floats.
             proposals = [
                 np.concatenate([near.candidates(vector, count + 8), fresh])
                 for vector, fresh in zip(vectors, proposals, strict=True)
@@ -185,7 +186,7 @@ class VectorSearch:
         return sorted(hits, key=lambda hit: (-hit.score, hit.item.id))[:k]
 
     def _stream(self, vectors: Matrix, count: int) -> list[NDArray[np.int64]]:
-        """Return the nearest rows by comparing with every one, some at a time in flat memory."""
+        """Return the nearest rows by comparing every row, in parts, so that memory stays flat."""
         best = [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in vectors]
         for seqs, rows in self._db.chunks(0):
             scores = dots(vectors, rows.astype(np.float32))  # (q, n)

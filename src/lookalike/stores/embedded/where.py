@@ -1,4 +1,4 @@
-"""Conditions → SQL over the embedded store's ``items``. Values are parameters, never text."""
+"""Translate conditions into SQL over the embedded store's ``items``. Values are parameters."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ _COLUMNS = {
 _COLUMN_FACETS = """
     SELECT {column}, count(*), '' AS kind FROM (SELECT * FROM items{where}) AS items
     WHERE {column} IS NOT NULL GROUP BY 1"""
-# 1 and 1.0 are one value, as filters have it; 1 and true are two.
+# 1 and 1.0 are one value, as in filters; 1 and true are two.
 _KIND = "CASE {type} WHEN 'integer' THEN 'real' ELSE {type} END"
 _METADATA_FACETS = f"""
     SELECT each.value, count(DISTINCT items.seq), {_KIND.format(type="each.type")} AS kind
@@ -35,7 +35,7 @@ _DECLARED_FACETS = f"""
     SELECT value, count(DISTINCT seq), {_KIND.format(type="type")} AS kind FROM field_values
     WHERE seq IN (SELECT seq FROM items{{where}}) AND field = ?
     GROUP BY value, kind"""  # noqa: S608 - constants
-# What the triggers of the schema do for new items, for one field of those that are there.
+# What the triggers of the schema do for new items, for one field of existing items.
 FILL = """
     INSERT INTO field_values
     SELECT items.seq, declared.field, each.type, each.value
@@ -52,7 +52,7 @@ Parameters = list[str | float | bytes]
 def where_sql(  # noqa: PLR0911 - a case each
     condition: Condition, declared: Collection[str] = ()
 ) -> tuple[str, Parameters]:
-    """An SQL condition on a row of ``items``, and its parameters in order. Pure.
+    """Return an SQL condition on a row of ``items``, and its parameters in order. Pure.
 
     ``declared`` are the metadata fields whose values are in ``field_values``.
     """
@@ -85,9 +85,9 @@ def where_sql(  # noqa: PLR0911 - a case each
 
 
 def facets_sql(field: str, declared: Collection[str] = ()) -> tuple[str, Parameters]:
-    """A select of value, number of items and ``kind`` (a JSON type), and its parameters.
+    """Return a SELECT of value, number of items and ``kind`` (a JSON type), and its parameters.
 
-    ``{where}`` in it is to be filled with a clause, whose parameters come before these.
+    ``{where}`` in it must be replaced by a clause, whose parameters come before these.
     """
     if field in FIELDS:
         column = _COLUMNS[field]
@@ -138,7 +138,7 @@ def _column(field: str, operator: str, value: Value) -> tuple[str, Parameters]:
 
 
 def _scalar(value: str, kind: str, operator: str, wanted: Value) -> tuple[str, Parameters]:
-    """A condition on one JSON scalar, given the names of its value and type."""
+    """Return a condition on one JSON scalar, given the SQL of its value and type."""
     if operator == "^=":
         test = f"({kind} = 'text' AND substr({value}, 1, length(?)) = ?)"
         return test, [wanted.text, wanted.text]

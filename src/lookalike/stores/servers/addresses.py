@@ -1,11 +1,11 @@
-"""The address of a collection on a server, and the secrets that open it. Pure.
+"""The address of a collection on a server, and its credentials. Pure.
 
     elasticsearch://localhost:9200/shop
     elasticsearch+https://one.example:9200,two.example:9200/shop?ca=/etc/ca.pem
     opensearch+https://search.example:443/behind/a/proxy/shop?vectors=hnsw&candidates=300
 
-Secrets are never part of an address, which shows in process lists, histories and messages: they
-come from the environment (docs/servers.md).
+Secrets are never part of an address, because addresses appear in process lists, histories and
+messages. They are read from the environment (docs/servers.md).
 """
 
 import re
@@ -20,17 +20,17 @@ __all__ = ["KINDS", "VECTORS", "Host", "Secrets", "ServerAddress", "names_server
 
 KINDS = ("elasticsearch", "opensearch")
 VECTORS = ("int8_hnsw", "hnsw", "bbq_hnsw", "flat")
-"""How a server may index vectors; the first is what it does unless told otherwise."""
+"""Ways in which a server may index vectors; the first is the default."""
 
 _PORT = 9200
-_LONGEST = 240  # bytes of an index's name: servers take 255, and ours has a companion
+_LONGEST = 240  # bytes of an index's name: servers accept 255, and a companion has a suffix
 _FORBIDDEN = frozenset('\\/*?"<>| ,#:')
 _Host = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]@]+)(:(?P<port>\d{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A machine that listens; ``name`` of an IPv6 address is without brackets."""
+    """One host of a server; the ``name`` of an IPv6 address has no brackets."""
 
     name: str
     port: int = _PORT
@@ -41,7 +41,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What proves who we are. Never shown: not in messages, not by ``repr``."""
+    """Credentials. Never shown in messages or by ``repr``."""
 
     api_key: str | None = field(default=None, repr=False)
     user: str | None = None
@@ -50,14 +50,14 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAddress:
-    """Which collection on which server, and how to speak with it.
+    """A collection on a server, and how to connect to it.
 
     ``prefix`` is a path before the server's own, for one behind a proxy (``/search``). ``vectors``
-    is how they are indexed when the collection is made; ``None`` leaves it to the collection.
-    ``candidates`` are looked at for an approximate search, on each shard; ``oversample`` times as
-    many as are asked for are compared again by their true vectors. ``timeout_s`` is for one
-    request, ``retries`` for one that found no server. With ``aws``, a region (``eu-west-1``) or a
-    region and a service (``eu-west-1:aoss``), requests are signed as Amazon's services ask for.
+    is how they are indexed when the collection is created; ``None`` leaves it to the collection.
+    ``candidates`` are considered per shard by an approximate search; ``oversample`` times as many
+    as requested are compared again by their full vectors. ``timeout_s`` is for one request;
+    ``retries`` for one that reached no server. With ``aws``, a region (``eu-west-1``) or a region
+    and a service (``eu-west-1:aoss``), requests are signed for Amazon's services.
     """
 
     kind: str
@@ -77,20 +77,20 @@ class ServerAddress:
     aws: str | None = None
 
     def __str__(self) -> str:
-        """The address as it is shown; holds no secret."""
+        """Return the address without secrets."""
         scheme = f"{self.kind}+https" if self.tls else self.kind
         return f"{scheme}://{','.join(map(str, self.hosts))}{quote(self.prefix)}/{self.name}"
 
     def urls(self) -> list[str]:
-        """Where the hosts are, for HTTP clients."""
+        """Return the URLs of the hosts, for HTTP clients."""
         scheme = "https" if self.tls else "http"
         return [f"{scheme}://{host}{quote(self.prefix)}" for host in self.hosts]
 
     def secrets(self, environment: Mapping[str, str]) -> Secrets:
-        """What the environment holds for this kind of server: ``LOOKALIKE_<KIND>_API_KEY``,
-        ``…_USER`` and ``…_PASSWORD``.
+        """Read the credentials for this kind of server from the environment.
 
-        Raises ``CollectionError`` for half a name and password.
+        The variables are ``LOOKALIKE_<KIND>_API_KEY``, ``…_USER`` and ``…_PASSWORD``. Raise
+        ``CollectionError`` if only one of user and password is set.
         """
         before = f"LOOKALIKE_{self.kind.upper()}"
         api_key = environment.get(f"{before}_API_KEY") or None
@@ -105,14 +105,14 @@ class ServerAddress:
 
 
 def names_server(address: str) -> bool:
-    """Whether an address is one of a server (of any kind), not a name or a path."""
+    """Return whether an address is that of a server (of any kind), not a name or a path."""
     return "://" in address
 
 
 _Reader: TypeAlias = Callable[[str], object]
 
 
-def _whole(least: int, most: int) -> _Reader:
+def _parse_whole(least: int, most: int) -> _Reader:
     def read(text: str) -> int:
         value = int(text)
         if not least <= value <= most:
@@ -122,7 +122,7 @@ def _whole(least: int, most: int) -> _Reader:
     return read
 
 
-def _number(least: float, most: float) -> _Reader:
+def _parse_number(least: float, most: float) -> _Reader:
     def read(text: str) -> float:
         value = float(text)
         if not least <= value <= most:
@@ -132,7 +132,7 @@ def _number(least: float, most: float) -> _Reader:
     return read
 
 
-def _one_of(*values: str) -> _Reader:
+def _parse_choice(*values: str) -> _Reader:
     def read(text: str) -> str:
         if text not in values:
             raise ValueError
@@ -141,34 +141,38 @@ def _one_of(*values: str) -> _Reader:
     return read
 
 
-def _region(text: str) -> str:
+def _parse_region(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]+(:[a-z0-9-]+)?", text):
         raise ValueError
     return text
 
 
-# The word in the address: the field, what it may be, and how it is read.
+# Option in the address → field, allowed values, and parser.
 _OPTIONS: dict[str, tuple[str, str, _Reader]] = {
     "ca": ("ca", "the path of a PEM file", str),
-    "verify": ("verify", "yes or no", lambda text: _one_of("yes", "no")(text) == "yes"),
-    "vectors": ("vectors", f"one of {', '.join(VECTORS)}", _one_of(*VECTORS)),
-    "candidates": ("candidates", "a whole number from 1 to 10000", _whole(1, 10_000)),
-    "oversample": ("oversample", "a number from 1 to 10", _number(1, 10)),
-    "shards": ("shards", "a whole number from 1 to 1024", _whole(1, 1024)),
-    "replicas": ("replicas", "a whole number from 0 to 20", _whole(0, 20)),
-    "timeout": ("timeout_s", "seconds, from 0.1 to 3600", _number(0.1, 3600)),
-    "retries": ("retries", "a whole number from 0 to 20", _whole(0, 20)),
-    "aws": ("aws", "a region, like eu-west-1, or with a service, like eu-west-1:aoss", _region),
+    "verify": ("verify", "yes or no", lambda text: _parse_choice("yes", "no")(text) == "yes"),
+    "vectors": ("vectors", f"one of {', '.join(VECTORS)}", _parse_choice(*VECTORS)),
+    "candidates": ("candidates", "a whole number from 1 to 10000", _parse_whole(1, 10_000)),
+    "oversample": ("oversample", "a number from 1 to 10", _parse_number(1, 10)),
+    "shards": ("shards", "a whole number from 1 to 1024", _parse_whole(1, 1024)),
+    "replicas": ("replicas", "a whole number from 0 to 20", _parse_whole(0, 20)),
+    "timeout": ("timeout_s", "seconds, from 0.1 to 3600", _parse_number(0.1, 3600)),
+    "retries": ("retries", "a whole number from 0 to 20", _parse_whole(0, 20)),
+    "aws": (
+        "aws",
+        "a region, like eu-west-1, or with a service, like eu-west-1:aoss",
+        _parse_region,
+    ),
 }
 
 
 def parse_address(text: str) -> ServerAddress:
-    """Read an address. Raises ``CollectionError``, whose text repeats no secret."""
+    """Parse an address. Raise ``CollectionError``, whose text contains no secret."""
     scheme, _, rest = text.partition("://")
     kind, _, transport = scheme.lower().partition("+")
     if kind not in KINDS or transport not in ("", "http", "https"):
         raise CollectionError(
-            f"{scheme}://… is no place for a collection; give a name, a path, or an address like "
+            f"{scheme}://… cannot hold a collection; give a name, a path, or an address like "
             "elasticsearch://localhost:9200/shop, opensearch+https://localhost:9200/shop"
         )
     place, _, query = rest.partition("?")
@@ -195,23 +199,23 @@ def parse_address(text: str) -> ServerAddress:
             raise CollectionError(f"{word}={value} in an address must be {meaning}") from None
     return ServerAddress(
         kind=kind,
-        hosts=tuple(_host(one) for one in hosts.split(",")),
-        name=_checked(unquote(name)),
+        hosts=tuple(_parse_host(one) for one in hosts.split(",")),
+        name=_check_name(unquote(name)),
         tls=transport == "https",
         prefix=f"/{unquote(prefix)}" if prefix else "",
         **given,  # type: ignore[arg-type]
     )
 
 
-def _host(text: str) -> Host:
+def _parse_host(text: str) -> Host:
     match = _Host.fullmatch(text)
     if match is None or int(match["port"] or _PORT) not in range(1, 65_536):
-        raise CollectionError(f"{text!r} in an address is no host; write it like localhost:9200")
+        raise CollectionError(f"{text!r} in an address is not a host; write it like localhost:9200")
     return Host(name=match["name"].strip("[]"), port=int(match["port"] or _PORT))
 
 
-def _checked(name: str) -> str:
-    """A name that servers take for an index."""
+def _check_name(name: str) -> str:
+    """Return a name that servers accept for an index. Raise ``CollectionError``."""
     if not name:
         raise CollectionError("the address names no collection; put one at its end, like …/shop")
     wrong = (
@@ -222,7 +226,8 @@ def _checked(name: str) -> str:
     )
     if wrong or len(name.encode()) > _LONGEST:
         raise CollectionError(
-            f"{name!r} cannot be the name of a collection on a server; use small letters, digits, "
+            f"{name!r} cannot be the name of a collection on a server; use lower-case letters, "
+            "digits, "
             "dashes and dots, beginning with a letter or digit"
         )
     return name

@@ -1,4 +1,4 @@
-"""Many writes in one request. What happened to each is looked at: a 200 says nothing of that."""
+"""Send many writes in one request, and check each: status 200 says nothing about single writes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ CHUNK_BYTES = 5_000_000
 """Bytes of a request, where one action is not larger by itself. Servers take 100 MB, those that are
 rented often 10."""
 
-# The node's queue is full, or a shard is on its way to another node: later it will do.
+# The node's queue is full, or a shard is moving to another node: a later try succeeds.
 _LATER = frozenset({429, 502, 503, 504})
 
 
@@ -21,9 +21,9 @@ _LATER = frozenset({429, 502, 503, 504})
 class Action:
     """One write: ``verb`` is ``index``, ``create``, ``update`` or ``delete``.
 
-    With ``seen`` (sequence number and primary term), only if nobody has written the document
+    With ``seen`` (sequence number and primary term), it fails if anyone has written the document
     since. ``source`` is the document, or for ``update`` the fields that change: all others stay,
-    also those that somebody else has added.
+    including those that other programs have added.
     """
 
     verb: str
@@ -35,7 +35,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of an action: an HTTP ``status``, and of an error its ``kind`` and ``reason``."""
+    """The result of an action: an HTTP ``status``, and the ``kind`` and ``reason`` of an error."""
 
     status: int
     kind: str = ""
@@ -48,12 +48,12 @@ class Outcome:
 
 
 def as_json(document: Mapping[str, Any]) -> bytes:
-    """A document as servers are sent it: without spaces, which are a tenth of a vector."""
+    """Return a document as compact JSON: spaces would be a tenth of a vector."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def lines(action: Action) -> bytes:
-    """An action as the one or two lines of a bulk request, each ended."""
+    """Return an action as the one or two lines of a bulk request."""
     header: dict[str, Json] = {"_index": action.index, "_id": action.id}
     if action.seen is not None:
         header["if_seq_no"], header["if_primary_term"] = action.seen
@@ -67,7 +67,7 @@ def lines(action: Action) -> bytes:
 def chunks(
     actions: Sequence[Action], *, limit: int = CHUNK_BYTES
 ) -> Iterator[tuple[list[Action], bytes]]:
-    """Actions in requests of about ``limit`` bytes, with their bodies."""
+    """Yield the actions in requests of about ``limit`` bytes, with their bodies."""
     some: list[Action] = []
     body = bytearray()
     for action in actions:
@@ -81,10 +81,10 @@ def chunks(
         yield some, bytes(body)
 
 
-def outcomes(answer: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
-    """The answer to a bulk request, an outcome for each action."""
+def outcomes(response: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
+    """Return the outcome of each action from the response to a bulk request."""
     found = []
-    for entry in answer["items"]:
+    for entry in response["items"]:
         (one,) = entry.values()
         error = one.get("error") or {}
         seen = (one["_seq_no"], one["_primary_term"]) if "_seq_no" in one else None
@@ -100,13 +100,13 @@ def outcomes(answer: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
 
 
 def again(outcome: Outcome) -> bool:
-    """Whether an action may succeed if it is tried again in a while."""
-    # A disk past its watermark is also said with a 429, but no waiting frees it.
+    """Return whether an action may succeed if it is tried again later."""
+    # A full disk is also reported as 429, but waiting does not free it.
     return outcome.status in _LATER and outcome.kind != "cluster_block_exception"
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    """The innermost words."""
+    """Return the innermost reason of an error."""
     cause: Any = error
     while isinstance(cause.get("caused_by"), dict):
         cause = cause["caused_by"]

@@ -11,10 +11,10 @@ __all__ = ["Dialect", "Nearest", "score_by_script"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
-    """What an approximate search asks for: ``k`` proposals to a ``vector`` (dim,).
+    """An approximate search: ``k`` proposals for a ``vector`` (dim,).
 
-    ``candidates`` is how many the graph looks at, ``oversample`` how many times ``k`` the server
-    compares by their full vectors where the graph holds coarse ones.
+    ``candidates`` is how many the ANN index considers, ``oversample`` how many times ``k`` the
+    server compares by their full vectors if the index holds coarse ones.
     """
 
     vector: list[Json]
@@ -26,57 +26,61 @@ class Nearest:
 
 
 class Dialect(Protocol):
-    """Words that one product has for what all can do. Pure."""
+    """The requests of one product for what all products can do. Pure."""
 
     @property
     def kind(self) -> str:
-        """As in addresses: ``elasticsearch``."""
+        """Return the kind of address: ``elasticsearch``."""
 
     @property
     def product(self) -> str:
-        """As people say it: ``Elasticsearch``."""
+        """Return the product's name: ``Elasticsearch``."""
 
     @property
     def oldest(self) -> tuple[int, int]:
-        """The oldest version that is spoken with."""
+        """Return the oldest supported version."""
 
     @property
     def longest(self) -> int:
-        """Values that a vector may have."""
+        """Return the maximum number of dimensions."""
 
     @property
     def default_vectors(self) -> str:
-        """How vectors are indexed unless the address says otherwise."""
+        """Return how vectors are indexed by default."""
 
     def index_settings(self, vectors: str) -> dict[str, Json]:
-        """Settings that the index of the items needs; ``vectors`` is one of ``VECTORS``."""
+        """Return the settings of the items' index; ``vectors`` is one of ``VECTORS``."""
 
     def vector_field(self, dim: int, vectors: str) -> dict[str, Json]:
-        """The mapping of the field ``vector``."""
+        """Return the mapping of the field ``vector``."""
 
     def nearest(self, wanted: Nearest) -> dict[str, Json]:
-        """The part of a search body that proposes the nearest."""
+        """Return the part of a search body that proposes the nearest items."""
 
     def rescores(self, vectors: str) -> bool:
-        """Whether proposals come in the order of full vectors, where ``vectors`` are coarse too."""
+        """Return whether proposals are ordered by full vectors if ``vectors`` are coarse."""
 
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query | None:
-        """The part of a search body that compares with every vector, if there is one."""
+        """Return the part of a search body that compares every vector, if the server supports
+        it.
+        """
 
     def shown_vectors(self) -> dict[str, Json]:
-        """The part of a search body that shows the vectors of the graph, as they are stored.
+        """Return the part of a search body that returns the indexed vectors as they are stored.
 
-        ``_source`` in it are further fields to show.
+        ``_source`` in it lists further fields to return.
         """
 
     def open_moment(self, index: str) -> str:
-        """The path that fixes a moment of an index, to be read page by page."""
+        """Return the path that opens a snapshot (point in time) of an index, to read it in
+        pages.
+        """
 
-    def moment_of(self, answer: dict[str, str]) -> str:
-        """The moment's name in the answer."""
+    def moment_of(self, response: dict[str, str]) -> str:
+        """Return the snapshot's id from the response."""
 
     def close_moment(self, moment: str) -> tuple[str, dict[str, Json]]:
-        """The path and body that let it go."""
+        """Return the path and body that close the snapshot."""
 
 
 def score_by_script(script: dict[str, Json], where: Query | None) -> dict[str, Json]:

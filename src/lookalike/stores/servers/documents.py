@@ -1,4 +1,4 @@
-"""Items as documents of a server, and back. Pure. The fields: docs/servers.md."""
+"""Convert items to documents of a server and back. Pure. The fields: docs/servers.md."""
 
 import base64
 import hashlib
@@ -38,10 +38,10 @@ ITEM = (
     *("id", "digest", "width", "height", "root", "path", "size", "mtime_ns"),
     *("label", "group", "metadata"),
 )
-"""What makes an item; answers carry nothing else unless it is asked for."""
+"""The fields of an item; responses contain no others unless requested."""
 
 IS_ITEM: dict[str, Json] = {"exists": {"field": "id"}}
-"""What a document must meet to be an item: somebody else may have put documents beside them."""
+"""The query that only items meet: the index may contain documents of other programs."""
 
 SCORED = (*ITEM, "half")
 """An item with its vector as it is stored."""
@@ -54,14 +54,16 @@ LONGEST_TERM = 32_766
 
 
 def document_id(text: str) -> str:
-    """The server's key for an id: the id itself, or a digest where a server would not take it."""
+    """Return the server's key for an id: the id itself, or a digest if the server would refuse
+    it.
+    """
     if text and len(text.encode()) <= _LONGEST_ID and not text.startswith("sha256:"):
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def told(item: Item) -> dict[str, Json]:
-    """What is said about an item: all of its document but the key and the vectors."""
+    """Return the fields of an item: all of its document except the key and the vectors."""
     stamp = item.stamp
     metadata = dict(item.metadata)
     return {
@@ -75,7 +77,7 @@ def told(item: Item) -> dict[str, Json]:
         "mtime_ns": stamp.mtime_ns if stamp else None,
         "label": item.label,
         "group": item.group,
-        # As text: numbers, names and nesting come back as they went in, whatever they are.
+        # As text, so that numbers, names and nesting are returned unchanged.
         "metadata": json.dumps(metadata, ensure_ascii=False),
         "tokens": [*tokens(metadata)],
         **word_fields(item),
@@ -92,14 +94,15 @@ def word_fields(item: Item) -> dict[str, list[Json]]:
 
 
 def document(item: Item, *, key: int, half: str) -> dict[str, Json]:
-    """The whole document of an item, given its vector as ``half_of`` writes it."""
+    """Return the whole document of an item, given its vector as ``half_of`` writes it."""
     return {**told(item), "key": key, "half": half, **graph_vector(half)}
 
 
 def graph_vector(half: str | None) -> dict[str, Json]:
-    """The field of the server's graph, given an item's ``half``; nothing where that is no vector.
+    """Return the field that the ANN index reads, given an item's ``half``; empty if that is no
+    vector.
 
-    The vectors of an item and of the graph are one, in two forms: so the second can be made anew.
+    Both fields hold the same vector in two forms, so the second can be computed again.
     """
     try:
         (row,) = halves([half])
@@ -109,9 +112,10 @@ def graph_vector(half: str | None) -> dict[str, Json]:
 
 
 def item_of(source: Mapping[str, Any]) -> Item:
-    """The item of a document's ``ITEM`` fields; ``StoreDamagedError`` where one is missing.
+    """Return the item of a document's ``ITEM`` fields. Raise ``StoreDamagedError`` if one is
+    missing.
 
-    Fields that somebody else has added are passed over.
+    Fields that other programs have added are ignored.
     """
     try:
         metadata = source["metadata"]
@@ -129,63 +133,63 @@ def item_of(source: Mapping[str, Any]) -> Item:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise StoreDamagedError(
-            f"the document of item {source.get('id', '?')!r} is not whole ({error}); "
-            "`lookalike doctor` finds all such, and with --repair mends what it can"
+            f"the document of item {source.get('id', '?')!r} is incomplete ({error}); "
+            "`lookalike doctor` finds all such items, and --repair repairs what it can"
         ) from error
 
 
 def _words(value: Any) -> str | None:  # noqa: ANN401 - JSON
-    """A label or group as text, whatever somebody else has made of it."""
+    """Return a label or group as text, whatever type another program has given it."""
     if value is None or isinstance(value, str):
         return value
     return value[0] if isinstance(value, list) and len(value) == 1 else str(value)
 
 
 def metadata_of(source: Mapping[str, Any]) -> dict[str, Json]:
-    """The metadata of a document; ``StoreDamagedError`` where they are no JSON object."""
+    """Return the metadata of a document. Raise ``StoreDamagedError`` if it is not a JSON object."""
     try:
         return _metadata(source["metadata"])
     except (KeyError, ValueError, TypeError) as error:
         raise StoreDamagedError(
-            f"metadata of an item cannot be read ({error}); `lookalike doctor` says whose"
+            f"metadata of an item cannot be read ({error}); `lookalike doctor` finds it"
         ) from error
 
 
 def _metadata(text: str) -> dict[str, Json]:
     found = json.loads(text)
     if not isinstance(found, dict):
-        raise ValueError("metadata is no JSON object")  # noqa: TRY004 - caught above
+        raise ValueError("metadata is not a JSON object")  # noqa: TRY004 - caught above
     return found
 
 
 def half_of(row: NDArray[np.float16]) -> str:
-    """A vector (dim,) as it is stored: half floats, little-endian, in base64."""
+    """Encode a vector (dim,) for storage: little-endian half floats in base64."""
     return base64.b64encode(row.astype("<f2").tobytes()).decode()
 
 
 def halves(stored: Sequence[str | None], dim: int | None = None) -> NDArray[np.float16]:
-    """Stored vectors as (n, dim) float16; ``StoreDamagedError`` where one is no such vector."""
+    """Decode stored vectors to (n, dim) float16. Raise ``StoreDamagedError`` for invalid ones."""
     try:
         blobs = [base64.b64decode(one or "", validate=True) for one in stored]
     except ValueError as error:
         raise StoreDamagedError(
-            "a stored vector is no base64; `lookalike doctor --repair` says whose"
+            "a stored vector is not base64; `lookalike doctor --repair` finds it"
         ) from error
     return matrix_of(blobs, dim if dim is not None else len(blobs[0]) // 2)
 
 
 def query_vector(row: NDArray[np.floating]) -> list[Json]:
-    """A vector (dim,) as JSON for the server's own search, which only proposes: six decimals.
+    """Return a vector (dim,) as JSON for the server's search, which only proposes: six decimals.
 
-    In documents too, where each digit is a byte of ``_source``.
+    Also used in documents, where each digit is a byte of ``_source``.
     """
     return [*np.round(row.astype(np.float64), 6).tolist()]
 
 
 def check_texts(items: Sequence[Item]) -> None:
-    """Refuse items that no server could keep or look up, before any is written.
+    """Refuse items that a server cannot store or look up, before any is written.
 
-    ``StoreError`` for a text that is too long, ``UnicodeEncodeError`` for one that is no Unicode.
+    Raise ``StoreError`` for a text that is too long, ``UnicodeEncodeError`` for invalid Unicode.
     """
     for item in items:
         json.dumps(dict(item.metadata), ensure_ascii=False).encode()

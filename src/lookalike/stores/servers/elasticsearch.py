@@ -1,4 +1,4 @@
-"""Collections on Elasticsearch 8.18 and later: only what is its own. The rest: ``servers/``."""
+"""Collections on Elasticsearch 8.18 and later: what is specific to it. The rest: ``servers/``."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from lookalike.stores.servers.addresses import Secrets, ServerAddress
 from lookalike.stores.servers.dialect import Nearest, score_by_script
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import not_json, unreachable
-from lookalike.stores.servers.server import Answer, client_options
+from lookalike.stores.servers.server import Response, client_options
 from lookalike.stores.servers.store import ServerStore
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Elasticsearch", "open_elasticsearch"]
 
-# What goes wrong is ours to tell; whoever wants the client's own words sets logging up.
+# Errors are reported by us; the client's own messages appear when logging is configured.
 logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
 
 _COARSE = frozenset({"int8_hnsw", "bbq_hnsw"})
-_BBQ_DIM = 64  # values that a vector must have at least for one bit each to tell something
+_BBQ_DIM = 64  # minimum dimensions for one bit per value to be useful
 
 
 @dataclass(frozen=True, slots=True)
 class Elasticsearch:
-    """Its words for the dialect."""
+    """The dialect of Elasticsearch."""
 
     kind: str = "elasticsearch"
     product: str = "Elasticsearch"
@@ -55,7 +55,7 @@ class Elasticsearch:
             "element_type": "float",
             "index": True,
             "similarity": "cosine",
-            # said in full: what is the default differs from version to version
+            # explicit, because defaults differ between versions
             "index_options": options,
         }
 
@@ -87,13 +87,13 @@ class Elasticsearch:
         return score_by_script(script, where)
 
     def shown_vectors(self) -> dict[str, Json]:
-        return {"fields": ["vector"]}  # from 9.2 on, `_source` shows none unless asked to
+        return {"fields": ["vector"]}  # from 9.2 on, `_source` contains no vectors by default
 
     def open_moment(self, index: str) -> str:
         return f"/{index}/_pit?keep_alive=5m"
 
-    def moment_of(self, answer: dict[str, str]) -> str:
-        return answer["id"]
+    def moment_of(self, response: dict[str, str]) -> str:
+        return response["id"]
 
     def close_moment(self, moment: str) -> tuple[str, dict[str, Json]]:
         return "/_pit", {"id": moment}
@@ -109,19 +109,19 @@ class _Wire:
         self._address = address
         self._of = elasticsearch
 
-    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Response:
         headers = {"accept": "application/json"}
         if body is not None:
             headers["content-type"] = "application/x-ndjson" if lines else "application/json"
         try:
-            answer = self._client.perform_request(method, path, headers=headers, body=body)
+            response = self._client.perform_request(method, path, headers=headers, body=body)
         except self._of.UnsupportedProductError:
             raise CollectionError(
                 f"{self._address} is not Elasticsearch; for OpenSearch, begin the address with "
                 "opensearch://"
             ) from None
         except self._of.ApiError as error:
-            return Answer(status=error.meta.status, body=error.body)
+            return Response(status=error.meta.status, body=error.body)
         except self._of.SerializationError as error:
             raise not_json(str(self._address), "Elasticsearch") from error
         except self._of.TransportError as error:
@@ -130,7 +130,7 @@ class _Wire:
                 address=str(self._address),
                 tls=self._address.tls,
             ) from error
-        return Answer(status=answer.meta.status, body=answer.body)
+        return Response(status=response.meta.status, body=response.body)
 
     def close(self) -> None:
         self._client.close()
@@ -139,10 +139,10 @@ class _Wire:
 def open_elasticsearch(
     address: ServerAddress, *, create: bool = False, environment: Mapping[str, str] = os.environ
 ) -> ServerStore:
-    """Open a collection on Elasticsearch, or with ``create`` begin one.
+    """Open a collection on Elasticsearch, or create one there with ``create``.
 
-    Raises ``CollectionError`` for another product or version, or without the official client;
-    ``CollectionNotFoundError``, ``CollectionFormatError`` and ``StoreError``.
+    Raise ``CollectionError`` for another product or version, or if the official client is not
+    installed; ``CollectionNotFoundError``, ``CollectionFormatError`` and ``StoreError``.
     """
     try:
         import elasticsearch  # noqa: PLC0415 - an extra

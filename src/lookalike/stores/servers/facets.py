@@ -1,4 +1,4 @@
-"""The values of a field and how many items have each, counted by the server."""
+"""Count the values of a field on the server, with the number of items of each."""
 
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -12,11 +12,11 @@ __all__ = ["Facet", "distinct", "facets"]
 
 Facet: TypeAlias = tuple[str | float | bool, int]
 
-_PAGE = 5000  # values read at a time where all are wanted
+_PAGE = 5000  # values per request if all are wanted
 
 
 def facets(items: Reader, field: str, where: Query | None, *, limit: int) -> list[Facet]:
-    """At most ``limit`` values, most first, equals by value."""
+    """Return at most ``limit`` values, most frequent first, ties by value."""
     if limit < 1:
         return []
     body: dict[str, Any] = {
@@ -28,18 +28,20 @@ def facets(items: Reader, field: str, where: Query | None, *, limit: int) -> lis
         body["query"] = query
     found = items.search(body)["aggregations"]["values"]
     counted = [(one["key"], one["doc_count"]) for one in found["buckets"]]
-    if found["doc_count_error_upper_bound"]:  # the best of several shards are not those of all
+    if found[
+        "doc_count_error_upper_bound"
+    ]:  # the most frequent of single shards are not those of all
         counted = sorted(_all(items, field, where), key=lambda one: (-one[1], one[0]))[:limit]
     return [(_value(field, key), count) for key, count in counted]
 
 
 def distinct(items: Reader, field: str, where: Query | None) -> int:
-    """How many values there are; counted one by one, for a server's own figure is an estimate."""
+    """Return the number of values; counted exactly, as a server's own figure is an estimate."""
     return sum(1 for _ in _all(items, field, where))
 
 
 def _all(items: Reader, field: str, where: Query | None) -> Iterator[tuple[Any, int]]:
-    """Every value as the server has it, ascending, with its number of items."""
+    """Yield every value as the server returns it, ascending, with its number of items."""
     own = field in FIELDS
     start = "" if own else token_start(field)
     values = {"value": {"terms": {"field": field if own else "tokens"}}}

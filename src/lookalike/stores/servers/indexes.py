@@ -1,4 +1,4 @@
-"""Finding a collection's indexes on a server, and making them."""
+"""Find, create and replace a collection's indexes on a server."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -32,12 +32,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The collection that an address leads to: its items' index, and how that indexes vectors.
+    """The collection at an address: its items' index, and how that indexes vectors.
 
-    ``words`` says that the index has the fields of keyword search.
-
-    The index has the address's name, unless that is an alias. ``begun`` is another one for a
-    collection that was begun in the place of one that was removed.
+    The index has the address's name, unless that is an alias. ``begun`` distinguishes it from
+    another collection that was created in the place of a removed one.
     """
 
     index: str
@@ -49,7 +47,7 @@ class Found:
 
 
 def found(server: Server, address: ServerAddress) -> Found | None:
-    """What is there; ``CollectionFormatError`` for an index that is not ours."""
+    """Return what exists at an address. Raise ``CollectionFormatError`` for a foreign index."""
     mapping = _mapping(server, address)
     if mapping is None:
         return None
@@ -66,11 +64,11 @@ def found(server: Server, address: ServerAddress) -> Found | None:
 
 
 def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
-    """Make both indexes; where somebody else is quicker, theirs are taken."""
+    """Create both indexes; if another process creates them first, use those."""
     vectors = address.vectors or dialect.default_vectors
     bodies = {
         mappings.beside_name(address.name): mappings.beside_body(replicas=address.replicas),
-        # It comes last: while it is not there, there is no collection.
+        # Created last: until it exists, there is no collection.
         address.name: mappings.items_body(
             vectors=vectors,
             shards=address.shards,
@@ -80,17 +78,17 @@ def make(server: Server, address: ServerAddress, dialect: Dialect) -> None:
         ),
     }
     for name, body in bodies.items():
-        answer = server.ask("PUT", f"/{quote(name)}", body, allow=(400,))
-        if answer.status == 400 and "already_exists" not in str(answer.body):  # noqa: PLR2004 - HTTP
-            server.ask("PUT", f"/{quote(name)}", body)  # raises what is wrong
+        response = server.ask("PUT", f"/{quote(name)}", body, allow=(400,))
+        if response.status == 400 and "already_exists" not in str(response.body):  # noqa: PLR2004 - HTTP
+            server.ask("PUT", f"/{quote(name)}", body)  # raises the actual error
 
 
 def add_vectors(
     server: Server, address: ServerAddress, dialect: Dialect, *, dim: int, encoder: Json
 ) -> None:
-    """Give the items' index its field of vectors, if it has none, and write the encoder there.
+    """Add the vector field to the items' index if it has none, and store the encoder there.
 
-    So the index can be told what it is also where the one beside it was lost.
+    So the encoder is known even if the index beside the items is lost.
     """
     mapping = _mapping(server, address)
     if mapping is None:
@@ -103,22 +101,24 @@ def add_vectors(
 
 
 def make_beside(server: Server, address: ServerAddress, index: str) -> None:
-    """Make the index beside the items anew, where it was lost."""
+    """Create the index beside the items again after it was lost."""
     body = mappings.beside_body(replicas=address.replicas)
     server.ask("PUT", f"/{quote(mappings.beside_name(index))}", body)
 
 
 def blank_copy(server: Server, dialect: Dialect, found: Found, name: str, encoder: Json) -> None:
-    """Make the index ``name`` for the items of another, empty and of the newest format.
+    """Create the index ``name`` for the items of another, empty and in the newest format.
 
-    It has the fields that others have added to the mapping, too.
+    It also has the fields that other programs have added to the mapping.
     """
     (old,) = server.ask("GET", f"/{quote(found.index)}").body.values()
-    told, fields = old["settings"]["index"], old["mappings"].get("properties", {})
+    settings_, fields = old["settings"]["index"], old["mappings"].get("properties", {})
     body: dict[str, Any] = mappings.items_body(
         vectors=found.vectors,
-        shards=int(told["number_of_shards"]),
-        replicas=None if "auto_expand_replicas" in told else int(told["number_of_replicas"]),
+        shards=int(settings_["number_of_shards"]),
+        replicas=None
+        if "auto_expand_replicas" in settings_
+        else int(settings_["number_of_replicas"]),
         settings=dialect.index_settings(found.vectors),
         begun=found.begun,
     )
@@ -128,12 +128,12 @@ def blank_copy(server: Server, dialect: Dialect, found: Found, name: str, encode
 
 
 def add_thumbnails(server: Server, beside: str) -> None:
-    """Give the index beside the items its fields of thumbnails, if it has none."""
+    """Add the thumbnail fields to the index beside the items if it has none."""
     _add_fields(server, beside, "jpeg", mappings.thumbnail_properties())
 
 
 def add_side_tables(server: Server, beside: str) -> None:
-    """Give the index beside the items the field of side tables, if it has none."""
+    """Add the side-table field to the index beside the items if it has none."""
     _add_fields(server, beside, "digest", mappings.side_table_properties())
 
 
@@ -143,33 +143,34 @@ def add_words(server: Server, index: str) -> None:
 
 
 def _add_fields(server: Server, index: str, field: str, body: dict[str, Json]) -> None:
-    answer = server.ask("GET", f"/{quote(index)}/_mapping")
-    (mapping,) = answer.body.values()
+    response = server.ask("GET", f"/{quote(index)}/_mapping")
+    (mapping,) = response.body.values()
     if field not in mapping["mappings"].get("properties", {}):
         server.ask("PUT", f"/{quote(index)}/_mapping", body)
 
 
 def shards(server: Server, index: str) -> int:
-    """In how many parts an index lies."""
-    answer = server.ask("GET", f"/{quote(index)}/_settings/index.number_of_shards")
-    (one,) = answer.body.values()
+    """Return the number of shards of an index."""
+    response = server.ask("GET", f"/{quote(index)}/_settings/index.number_of_shards")
+    (one,) = response.body.values()
     return int(one["settings"]["index"]["number_of_shards"])
 
 
 def replace(server: Server, name: str, old: str, new: str, *, keep: str) -> str:
-    """Let ``name`` mean the index ``new`` in place of ``old``, in one step; where ``old`` is now.
+    """Let ``name`` mean the index ``new`` instead of ``old``, in one step; return where ``old`` is
+    now.
 
-    ``old`` must take no writes. Where ``name`` is the index itself it is cloned first, which costs
-    no room: an alias can only take its place when it goes.
+    ``old`` must be blocked for writes. If ``name`` is the index itself, it is cloned first, which
+    takes no space: an alias can only replace the name of an index that is deleted.
     """
     if old != name:
         actions = [_action("remove", old, name), _action("add", new, name)]
         server.ask("POST", "/_aliases", {"actions": actions})
         return old
-    # The items come last: whoever finds their clone finds the other one, too.
+    # The items come last: if their clone exists, so does the other one.
     both = {mappings.beside_name(old): mappings.beside_name(keep), old: keep}
     for index, clone in both.items():
-        server.ask("DELETE", f"/{quote(clone)}", allow=(404,))  # of a try that was cut off
+        server.ask("DELETE", f"/{quote(clone)}", allow=(404,))  # left by an interrupted try
         server.ask("PUT", f"/{quote(index)}/_clone/{quote(clone)}?wait_for_active_shards=1")
     gone: list[Json] = [{"remove_index": {"index": index}} for index in both]
     server.ask("POST", "/_aliases", {"actions": [_action("add", new, name), *gone]})
@@ -177,19 +178,19 @@ def replace(server: Server, name: str, old: str, new: str, *, keep: str) -> str:
 
 
 def block(server: Server, index: str) -> None:
-    """Let a collection's indexes take no writes; those under way are waited for."""
+    """Block writes to a collection's indexes; wait for those in progress."""
     for one in (index, mappings.beside_name(index)):
         server.ask("PUT", f"/{quote(one)}/_block/write")
 
 
 def unblock(server: Server, index: str) -> None:
-    """Let a collection's indexes take writes again."""
+    """Allow writes to a collection's indexes again."""
     for one in (index, mappings.beside_name(index)):
         server.ask("PUT", f"/{quote(one)}/_settings", {"index.blocks.write": None})
 
 
 def drop(server: Server, index: str) -> None:
-    """Delete a collection's indexes, and with them what points at them."""
+    """Delete a collection's indexes, and the aliases of them."""
     for one in (index, mappings.beside_name(index)):
         server.ask("DELETE", f"/{quote(one)}", allow=(404,))
 
@@ -199,5 +200,5 @@ def _action(verb: str, index: str, alias: str) -> Json:
 
 
 def _mapping(server: Server, address: ServerAddress) -> Any | None:  # noqa: ANN401 - JSON
-    answer = server.ask("GET", f"/{quote(address.name)}/_mapping", allow=(404,))
-    return answer.body if answer.status < 300 else None  # noqa: PLR2004 - HTTP
+    response = server.ask("GET", f"/{quote(address.name)}/_mapping", allow=(404,))
+    return response.body if response.status < 300 else None  # noqa: PLR2004 - HTTP

@@ -1,8 +1,8 @@
-"""Whether a collection on a server is whole, and mending it where it is not.
+"""Check whether a collection on a server is complete, and repair it.
 
-The owners of a cluster update, copy and restore documents with tools that know nothing of us. What
-an item is lies in ``metadata`` and ``half``; tokens and the graph's vector are made of them again.
-No item and no document of somebody else's is ever removed.
+The owners of a cluster update, copy and restore documents with other tools. The fields ``metadata``
+and ``half`` define an item; tokens and the indexed vector are computed from them again. No item and
+no document of another program is ever removed.
 """
 
 import json
@@ -50,8 +50,8 @@ _WORD_FIELDS = ("words", "label_words")
 _WORDS = {
     "partial": ("item lacks fields", "items lack fields"),
     "metadata": (
-        "item has metadata that are no JSON object",
-        "items have metadata that are no JSON object",
+        "item has metadata that is not a JSON object",
+        "items have metadata that is not a JSON object",
     ),
     "tokens": ("item is not found by its metadata", "items are not found by their metadata"),
     "half": ("item has no usable vector", "items have no usable vector"),
@@ -72,26 +72,26 @@ _WORDS = {
     "words": ("item is not found by its words", "items are not found by their words"),
 }
 _DONE = {
-    "partial": "filled in, and marked where only encoding helps: `lookalike index` does",
+    "partial": "completed, and marked if they must be encoded again by `lookalike index`",
     "metadata": "kept as text, as the field `unreadable`",
-    "tokens": "mended",
-    "words": "mended",
+    "tokens": "repaired",
+    "words": "repaired",
     "half": "marked: `lookalike index` encodes them again",
-    "rebuilt": "mended",
-    "graph": "mended",
-    "differ": "mended",
-    "misplaced": "left as they are: give them an `id` and `_id` of their own, or delete them",
-    "keys": "mended",
+    "rebuilt": "repaired",
+    "graph": "repaired",
+    "differ": "repaired",
+    "misplaced": "not changed: give them an `id` and `_id` of their own, or delete them",
+    "keys": "repaired",
 }
 
 
 @dataclass(slots=True)
 class _Found:
-    """What a walk has found: ids by what is wrong, and what would repair it."""
+    """What a walk has found: ids by problem, and the writes that repair it."""
 
     ids: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _WORDS})
     waiting: list[str] = field(default_factory=list)
-    mending: list[Action] = field(default_factory=list)
+    repairs: list[Action] = field(default_factory=list)
     keys: Counter[int] = field(default_factory=Counter)
     twice: list[tuple[int, str, str]] = field(default_factory=list)
     highest: int = 0
@@ -99,9 +99,9 @@ class _Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """Looks at the two indexes of a collection whose vectors have ``dim`` values.
+    """Checks the two indexes of a collection whose vectors have ``dim`` dimensions.
 
-    ``whole`` says that `_source` keeps all fields.
+    ``whole`` means that `_source` contains all fields.
     """
 
     items: Reader
@@ -115,11 +115,11 @@ class Inspection:
 
     def run(self, *, repair: bool) -> list[str]:
         """Return what is wrong, as sentences; with ``repair``, repair what can be repaired."""
-        for reader in (self.items, self.side.reader):  # others need not have done so
+        for reader in (self.items, self.side.reader):  # other programs may not have refreshed it
             reader.refresh()
         if repair:
             self.words.prepare()
-        problems = [*self._fields(), *self._strangers()]
+        problems = [*self._check_mapping(), *self._check_foreign_documents()]
         found = self._walk(repair=repair)
         problems += [
             sentence(*words, found.ids[name], done=_DONE[name] if repair else "")
@@ -127,20 +127,20 @@ class Inspection:
             if found.ids[name]
         ]
         if found.waiting:
-            told = sentence("item waits", "items wait", found.waiting)
-            problems.append(f"{told} for the next `lookalike index` to be encoded again")
-        problems += self._counter(found, repair=repair)
+            problem = sentence("item waits", "items wait", found.waiting)
+            problems.append(f"{problem} for the next `lookalike index` to be encoded again")
+        problems += self._check_counter(found, repair=repair)
         if repair and found.twice:
-            self._number_anew(found.twice)
-        problems += self._orphans(repair=repair)
+            self._assign_new_keys(found.twice)
+        problems += self._check_orphans(repair=repair)
         return problems
 
     # -- the indexes themselves ------------------------------------------------------------
 
-    def _fields(self) -> list[str]:
-        """Fields that are not mapped as they must be; nothing but a new index mends those."""
-        answer = self.items.server.ask("GET", f"/{quote(self.items.index)}/_mapping").body
-        (one,) = answer.values()
+    def _check_mapping(self) -> list[str]:
+        """Return fields with a wrong mapping, which only a new index can repair."""
+        response = self.items.server.ask("GET", f"/{quote(self.items.index)}/_mapping").body
+        (one,) = response.values()
         there = one["mappings"].get("properties", {})
         wrong = [
             f"{name} is {there.get(name, {}).get('type', 'not mapped')}, not {kind}"
@@ -155,10 +155,10 @@ class Inspection:
         ]
         if not wrong:
             return []
-        told = sentence("field is mapped otherwise", "fields are mapped otherwise", wrong)
-        return [f"{told}: copy the collection to another name with `lookalike copy`"]
+        problem = sentence("field is mapped otherwise", "fields are mapped otherwise", wrong)
+        return [f"{problem}: copy the collection to another name with `lookalike copy`"]
 
-    def _strangers(self) -> list[str]:
+    def _check_foreign_documents(self) -> list[str]:
         query: Query = {"bool": {"must_not": [IS_ITEM]}}
         body = {"size": _SHOWN, "track_total_hits": True, "_source": False, "query": query}
         found = self.items.search(body)["hits"]
@@ -166,8 +166,10 @@ class Inspection:
         if not count:
             return []
         names = [hit["_id"] for hit in found["hits"]] + [""] * (count - len(found["hits"]))
-        told = sentence("document is no item", "documents are no items", names)
-        return [f"{told}; they are passed over and left alone: keep them in an index of their own"]
+        problem = sentence("document is not an item", "documents are not items", names)
+        return [
+            f"{problem}; they are ignored and never changed: keep them in an index of their own"
+        ]
 
     # -- the items -------------------------------------------------------------------------
 
@@ -189,35 +191,35 @@ class Inspection:
             None, by="id", source=source, size=_PAGE, extra={**extra, **shown}
         ):
             for hit in page:
-                self._look(hit, outside, found)
-            if repair and found.mending:
-                self.items.server.write(found.mending)
-            found.mending = []
+                self._check_document(hit, outside, found)
+            if repair and found.repairs:
+                self.items.server.write(found.repairs)
+            found.repairs = []
         return found
 
-    def _look(self, hit: Any, outside: set[str], found: _Found) -> None:  # noqa: ANN401 - JSON
+    def _check_document(self, hit: Any, outside: set[str], found: _Found) -> None:  # noqa: ANN401 - JSON
         source, ids = hit["_source"], found.ids
         one = str(source["id"])
         if hit["_id"] != document_id(one):
             ids["misplaced"].append(f"{one} as {hit['_id']}")
-        change = _filled(source)
+        change = _fill_missing(source)
         if change:
             ids["partial"].append(one)
         try:
-            told: Mapping[str, Json] = metadata_of({"metadata": "{}", **source, **change})
+            metadata: Mapping[str, Json] = metadata_of({"metadata": "{}", **source, **change})
         except StoreDamagedError:
             ids["metadata"].append(one)
-            told = {"unreadable": str(source["metadata"])}
-            change["metadata"] = json.dumps(told, ensure_ascii=False)
-        wanted = tokens(told)
+            metadata = {"unreadable": str(source["metadata"])}
+            change["metadata"] = json.dumps(metadata, ensure_ascii=False)
+        wanted = tokens(metadata)
         if set(hit.get("fields", {}).get("tokens", [])) != set(wanted):
             ids["tokens"].append(one)
             change["tokens"] = [*wanted]
         change |= _word_change({**source, **change}, hit.get("fields", {}), ids["words"])
-        change |= self._vectors(hit, one, found, outside=hit["_id"] in outside)
-        self._keys(source.get("key"), one, hit, found)
+        change |= self._repair_vectors(hit, one, found, outside=hit["_id"] in outside)
+        self._check_key(source.get("key"), one, hit, found)
         if change:
-            # An index of the first format loses what it leaves out of `_source` otherwise.
+            # An index of the first format would lose the fields that are not in `_source`.
             if not self.whole:
                 words = _word_change({**source, **change}, {}, [])
                 change = {
@@ -226,9 +228,9 @@ class Inspection:
                     **words,
                     **change,
                 }
-            found.mending.append(self._change(hit["_id"], change, hit))
+            found.repairs.append(self._make_action(hit["_id"], change, hit))
 
-    def _vectors(
+    def _repair_vectors(
         self,
         hit: Any,  # noqa: ANN401 - JSON
         one: str,
@@ -236,12 +238,12 @@ class Inspection:
         *,
         outside: bool,
     ) -> dict[str, Json]:
-        """What mends the vectors of an item."""
+        """Return the changes that repair the vectors of an item."""
         source, ids = hit["_source"], found.ids
         half = source.get("half")
-        row = _row(half, self.dim)
+        row = _decode_half(half, self.dim)
         marked = source.get("digest") == digest_awaiting(one)
-        graph = _graph_row(hit, self.dim)
+        graph = _decode_indexed(hit, self.dim)
         if row is None and graph is not None:
             ids["rebuilt"].append(one)
             return {"half": half_of(graph.astype(np.float16))}
@@ -264,7 +266,7 @@ class Inspection:
                 return graph_vector(half)
         return {}
 
-    def _keys(self, key: Any, one: str, hit: Any, found: _Found) -> None:  # noqa: ANN401 - JSON
+    def _check_key(self, key: Any, one: str, hit: Any, found: _Found) -> None:  # noqa: ANN401 - JSON
         if not isinstance(key, int):
             found.twice.append((0, one, hit["_id"]))
             return
@@ -274,31 +276,34 @@ class Inspection:
             found.ids["keys"].append(one)
             found.twice.append((key, one, hit["_id"]))
 
-    def _number_anew(self, twice: Sequence[tuple[int, str, str]]) -> None:
-        """Give items keys that nobody else has."""
+    def _assign_new_keys(self, twice: Sequence[tuple[int, str, str]]) -> None:
+        """Give items new unique keys."""
         first = self.side.claim_keys(len(twice))
         self.items.server.write(
-            [self._change(place, {"key": key}) for key, (_, _, place) in enumerate(twice, first)]
+            [
+                self._make_action(place, {"key": key})
+                for key, (_, _, place) in enumerate(twice, first)
+            ]
         )
-        if not self.whole:  # their vectors and tokens have just been lost
+        if not self.whole:  # their vectors and tokens were lost
             self._walk(repair=True)
 
-    def _change(self, place: str, fields: dict[str, Json], hit: Any = None) -> Action:  # noqa: ANN401
+    def _make_action(self, place: str, fields: dict[str, Json], hit: Any = None) -> Action:  # noqa: ANN401
         seen = None if hit is None else (hit["_seq_no"], hit["_primary_term"])
         return Action(verb="update", index=self.items.index, id=place, source=fields, seen=seen)
 
     # -- the side index ----------------------------------------------------------------------
 
-    def _counter(self, found: _Found, *, repair: bool) -> list[str]:
+    def _check_counter(self, found: _Found, *, repair: bool) -> list[str]:
         last = self.side.last_key()
         if last >= found.highest:
             return []
         if repair:
             self.side.pass_key(found.highest)
-        told = f"the counter of keys stands at {last:,}, and an item has {found.highest:,}"
-        return [told + ("; raised" if repair else "")]
+        problem = f"the counter of keys stands at {last:,}, and an item has {found.highest:,}"
+        return [problem + ("; raised" if repair else "")]
 
-    def _orphans(self, *, repair: bool) -> list[str]:
+    def _check_orphans(self, *, repair: bool) -> list[str]:
         problems = []
         for one, many, ids in (
             (
@@ -319,8 +324,8 @@ class Inspection:
         return problems
 
 
-def _filled(source: Mapping[str, Any]) -> dict[str, Json]:
-    """The fields that a document must have and has not, filled in."""
+def _fill_missing(source: Mapping[str, Any]) -> dict[str, Json]:
+    """Return the required fields that a document lacks, with default values."""
     one = str(source["id"])
     change: dict[str, Json] = {
         name: "{}" if name == "metadata" else ""
@@ -336,7 +341,7 @@ def _filled(source: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def _word_change(source: Mapping[str, Any], shown: Mapping[str, Any], ids: list[str]) -> _Change:
-    """What mends the fields of an item's words, of which the server has ``shown`` those it has."""
+    """Return the changes that repair an item's searchable words; ``shown`` are the indexed ones."""
     try:
         wanted = word_fields(item_of(source))
     except StoreDamagedError:
@@ -347,8 +352,8 @@ def _word_change(source: Mapping[str, Any], shown: Mapping[str, Any], ids: list[
     return {**wanted}
 
 
-def _row(half: Any, dim: int) -> NDArray[np.float16] | None:  # noqa: ANN401 - JSON
-    """The vector that is stored, if it is one."""
+def _decode_half(half: Any, dim: int) -> NDArray[np.float16] | None:  # noqa: ANN401 - JSON
+    """Return the stored vector, if it is valid."""
     if not isinstance(half, str) or not half:
         return None
     try:
@@ -358,12 +363,12 @@ def _row(half: Any, dim: int) -> NDArray[np.float16] | None:  # noqa: ANN401 - J
     return rows[0] if usable(rows)[0] else None
 
 
-def _graph_row(hit: Any, dim: int) -> NDArray[np.float32] | None:  # noqa: ANN401 - JSON
-    """The vector of the server's graph (dim,) as a unit vector, if it was shown and is one."""
+def _decode_indexed(hit: Any, dim: int) -> NDArray[np.float32] | None:  # noqa: ANN401 - JSON
+    """Return the indexed vector (dim,) as a unit vector, if it was returned and is valid."""
     shown = hit.get("fields", {}).get("vector") or hit["_source"].get("vector")
     if not isinstance(shown, list):
         return None
-    if len(shown) == 1 and isinstance(shown[0], list):  # as one value of a list of them
+    if len(shown) == 1 and isinstance(shown[0], list):  # as the only value of a list
         shown = shown[0]
     if len(shown) != dim:
         return None

@@ -1,4 +1,4 @@
-"""Items on a server: read by id, by digest, by path, and written by a ``Writer``."""
+"""Items on a server: read by id, digest or path, and written by a ``Writer``."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from lookalike.stores.stored_values import stamp_of
 
 __all__ = ["ServerItems"]
 
-_PAGE = 2500  # items read at a time: as quick as more at once, and twice as quick as 1,000
-_DIGESTS = 1000  # digests looked for at a time
+_PAGE = 2500  # items per request: as fast as larger pages, and twice as fast as 1,000
+_DIGESTS = 1000  # digests per request
 _STAMPS = 10_000  # stamps, which are small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerItems:
-    """The documents of items. ``check_place`` raises once the collection has been replaced."""
+    """The documents of items. ``check_place`` raises if the collection has been replaced."""
 
     reader: Reader
     side: SideIndex
@@ -43,7 +43,7 @@ class ServerItems:
         thumbnails: Sequence[Thumbnail | None] | None = None,
     ) -> None:
         check_vectors(items, vectors, self.side.dim)
-        self.check_place()  # nothing else would tell vectors of another encoder apart
+        self.check_place()  # nothing else distinguishes vectors of another encoder
         self.writer.upsert(items, vectors, check_thumbnails(items, thumbnails))
 
     def insert(
@@ -98,7 +98,9 @@ class ServerItems:
                 "track_total_hits": False,
                 "_source": ["digest", "id"],
                 "query": both(documents.IS_ITEM, {"terms": {"digest": [*part]}}),
-                "collapse": {"field": "digest"},  # one of each: there may be thousands
+                "collapse": {
+                    "field": "digest"
+                },  # one of each: an image may have thousands of duplicates
                 "sort": [{"id": "asc"}],
             }
             for hit in self.reader.search(body)["hits"]["hits"]:

@@ -1,7 +1,7 @@
 """The two indexes of a collection as bodies of ``PUT``: settings and mappings. Pure.
 
-``shop`` holds the items, ``shop.lookalike`` what is kept beside them. What they are is written into
-the mapping itself (``_meta``), so that nothing that someone else made is taken for a collection.
+``shop`` holds the items, ``shop.lookalike`` the data beside them. The mapping itself (``_meta``)
+describes them, so that no index of another program is taken for a collection.
 """
 
 from typing import Any
@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""1 left ``vector`` and ``tokens`` out of ``_source``: every update by others lost them."""
+"""1 left ``vector`` and ``tokens`` out of ``_source``, so updates by other programs lost them."""
 META = "lookalike"
 
-_KEPT: Json = {"type": "keyword", "index": False, "doc_values": False}  # read back, never asked for
+_KEPT: Json = {"type": "keyword", "index": False, "doc_values": False}  # returned, never searched
 _WORD: Json = {"type": "keyword"}
 _WHOLE: Json = {"type": "long"}
 
@@ -58,35 +58,35 @@ OUR_FIELDS: dict[str, str] = {
 
 
 def beside_name(name: str) -> str:
-    """The index beside the items of a collection."""
+    """Return the name of the index beside the items of a collection."""
     return f"{name}.lookalike"
 
 
 def items_body(
     *, vectors: str, shards: int, replicas: int | None, settings: dict[str, Json], begun: str = ""
 ) -> dict[str, Json]:
-    """The index of the items. The vector's field comes with the encoder (``vector_properties``).
+    """Return the body of the items' index. The vector field is added with the encoder.
 
-    ``begun`` tells it from another one of its name that was there before or will be.
+    ``begun`` distinguishes it from earlier and later indexes of the same name.
     """
     return {
         "settings": {"index": {**_sizes(shards, replicas), **settings}},
         "mappings": {
-            # What the owners of the cluster add to a document is kept, and not indexed unless they
-            # map it: it can neither be refused nor widen the mapping by itself.
+            # Fields that the owners of the cluster add are stored, but not indexed unless they
+            # map them: they are never refused, and never widen the mapping.
             "dynamic": "false",
             "_meta": {
                 META: {"format": FORMAT, "holds": "items", "vectors": vectors, "begun": begun}
             },
-            # Nothing is left out of `_source`: whatever rewrites a document (`_update`,
-            # `_update_by_query`, `_reindex`) makes the new one of that.
+            # `_source` contains every field, because whatever rewrites a document (`_update`,
+            # `_update_by_query`, `_reindex`) builds the new one from it.
             "properties": {**_ITEM, **_WORDS},
         },
     }
 
 
 def beside_body(*, replicas: int | None) -> dict[str, Json]:
-    """The index beside the items: settings, skips, the counter of keys, the neighbour table."""
+    """Return the body of the index beside the items: settings, skips, counter, neighbour table."""
     return {
         "settings": {"index": _sizes(1, replicas)},
         "mappings": {
@@ -115,37 +115,37 @@ def beside_body(*, replicas: int | None) -> dict[str, Json]:
 
 
 def vector_properties(field: dict[str, Json]) -> dict[str, Json]:
-    """The body of ``PUT …/_mapping`` that adds the vector's field."""
+    """Return the body of ``PUT …/_mapping`` that adds the vector field."""
     return {"properties": {"vector": field}}
 
 
-def encoder_meta(answer: Any, encoder: Json) -> dict[str, Json]:  # noqa: ANN401 - JSON
-    """The body of ``PUT …/_mapping`` that writes the encoder into ``_meta``.
+def encoder_meta(response: Any, encoder: Json) -> dict[str, Json]:  # noqa: ANN401 - JSON
+    """Return the body of ``PUT …/_mapping`` that stores the encoder in ``_meta``.
 
-    ``answer`` is that of ``GET …/_mapping``: a server replaces ``_meta`` as a whole.
+    ``response`` is that of ``GET …/_mapping``, because a server replaces ``_meta`` as a whole.
     """
-    (one,) = answer.values()
+    (one,) = response.values()
     meta = dict(one["mappings"]["_meta"])
     return {"_meta": {**meta, META: {**meta[META], "encoder": encoder}}}
 
 
-def format_of(answer: Any) -> tuple[int, Json]:  # noqa: ANN401 - JSON
-    """The format of the items' index, and the encoder that it names, by ``GET …/_mapping``."""
-    (one,) = answer.values()
+def format_of(response: Any) -> tuple[int, Json]:  # noqa: ANN401 - JSON
+    """Return the format and the encoder of the items' index from ``GET …/_mapping``."""
+    (one,) = response.values()
     ours = one["mappings"]["_meta"][META]
     return int(ours.get("format", 1)), ours.get("encoder")
 
 
-def begun_as(answer: Any) -> str:  # noqa: ANN401 - JSON
-    """Which collection of its name it is, by ``GET …/_mapping``."""
-    (one,) = answer.values()
+def begun_as(response: Any) -> str:  # noqa: ANN401 - JSON
+    """Return which collection of its name it is, from ``GET …/_mapping``."""
+    (one,) = response.values()
     return str(one["mappings"]["_meta"][META].get("begun", ""))
 
 
 def thumbnail_properties() -> dict[str, Json]:
-    """The body of ``PUT …/_mapping`` that adds what thumbnails need to the index beside.
+    """Return the body of ``PUT …/_mapping`` that adds thumbnails to the index beside the items.
 
-    It comes with the first thumbnail, so also to indexes made before there were any.
+    It is sent with the first thumbnail, so it also reaches indexes that were created before.
     """
     return {"properties": {"side": {"type": "integer"}, "jpeg": {"type": "binary"}}}
 
@@ -166,15 +166,15 @@ def side_table_properties() -> dict[str, Json]:
     return {"properties": {"digest": _WORD}}
 
 
-def made_with(answer: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON
-    """How the vectors of a collection are indexed, and its fields, by ``GET …/_mapping``.
+def made_with(response: Any, *, address: str) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON
+    """Return how the vectors of a collection are indexed, and its fields, from ``GET …/_mapping``.
 
-    Raises ``CollectionFormatError`` for an index that is not ours or is of a newer format.
+    Raise ``CollectionFormatError`` for a foreign index or one of a newer format.
     """
-    mappings = [one.get("mappings", {}) for one in answer.values()]
+    mappings = [one.get("mappings", {}) for one in response.values()]
     if len(mappings) != 1:
         raise CollectionFormatError(
-            f"{address} is an alias of {len(mappings)} indexes ({', '.join(sorted(answer))}); a "
+            f"{address} is an alias of {len(mappings)} indexes ({', '.join(sorted(response))}); a "
             "collection is one index: point the alias at one, or use the name of an index"
         )
     ours = mappings[0].get("_meta", {}).get(META)

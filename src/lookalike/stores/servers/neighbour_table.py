@@ -1,7 +1,7 @@
-"""The neighbour table on a server: a document for each item's list, beside the items.
+"""The neighbour table on a server: one document per item's list, in the index beside the items.
 
-A list's document is found by its item's id and names the item's key. It counts only while the item
-has that key: one that outlived its item, or its item's content, says nothing.
+A list's document is found by its item's id and contains the item's key. It is valid only while the
+item has that key: a list of a removed item or of earlier content is ignored.
 """
 
 import base64
@@ -35,7 +35,7 @@ _NEWEST: Query = {
 }
 _PAGE = 2000
 _VECTORS = 2000  # vectors read at a time: 7 MB of 1,280 values
-_STEP = 500  # entries of a list that are looked up at once, where a filter may leave few
+_STEP = 500  # entries looked up at once if a filter may leave few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +60,10 @@ class ServerNeighbours:
             return None
         listed = row["_source"]
         entries = neighbour_lists.scores_of(base64.b64decode(listed["entries"]))
-        # A few more at once than are asked for: some may have gone.
+        # A few more than requested: some may have been removed.
         step = min(k + 2 if query is None else _STEP, KEYS)
         parts = [dict(entries[start : start + step]) for start in range(0, len(entries), step)]
-        # One request says whether the list still counts, and most often its items too.
+        # One request returns whether the list is valid, and usually its items too.
         own, newest, *found = self.items.searches(
             [
                 keys_body([listed["key"]], ("id",)),
@@ -194,12 +194,12 @@ class ServerNeighbours:
         return Action(verb="delete", index=self.side.index, id=_row_id(one))
 
     def orphans(self) -> list[str]:
-        """Return the server's keys of lists whose item has gone."""
+        """Return the server's keys of lists whose item no longer exists."""
         return orphans(self.items, self.side, _KIND)
 
 
-def _newest(answer: Any) -> int:  # noqa: ANN401 - JSON
-    hits = answer["hits"]["hits"]
+def _newest(response: Any) -> int:  # noqa: ANN401 - JSON
+    hits = response["hits"]["hits"]
     return int(hits[0]["_source"]["key"]) if hits else 0
 
 

@@ -1,4 +1,4 @@
-"""Collections on OpenSearch 2.19 and later: only what is its own. The rest: ``servers/``."""
+"""Collections on OpenSearch 2.19 and later: what is specific to it. The rest: ``servers/``."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from lookalike.stores.servers.addresses import Secrets, ServerAddress
 from lookalike.stores.servers.dialect import Nearest, score_by_script
 from lookalike.stores.servers.queries import Query
 from lookalike.stores.servers.refusals import not_json, unreachable
-from lookalike.stores.servers.server import Answer, client_options
+from lookalike.stores.servers.server import Response, client_options
 from lookalike.stores.servers.store import ServerStore
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenSearch", "open_opensearch"]
 
-# What goes wrong is ours to tell; whoever wants the client's own words sets logging up.
+# Errors are reported by us; the client's own messages appear when logging is configured.
 logging.getLogger("opensearch").addHandler(logging.NullHandler())
 
 _GRAPH: dict[str, Json] = {"m": 16, "ef_construction": 100}
@@ -28,7 +28,7 @@ _GRAPH: dict[str, Json] = {"m": 16, "ef_construction": 100}
 
 @dataclass(frozen=True, slots=True)
 class OpenSearch:
-    """Its words for the dialect."""
+    """The dialect of OpenSearch."""
 
     kind: str = "opensearch"
     product: str = "OpenSearch"
@@ -37,11 +37,11 @@ class OpenSearch:
     default_vectors: str = "int8_hnsw"
 
     def index_settings(self, vectors: str) -> dict[str, Json]:
-        return {} if vectors == "flat" else {"knn": True}  # without it, no graph is made
+        return {} if vectors == "flat" else {"knn": True}  # without it, no ANN index is built
 
     def vector_field(self, dim: int, vectors: str) -> dict[str, Json]:
         field: dict[str, Json] = {"type": "knn_vector", "dimension": dim, "data_type": "float"}
-        if vectors == "bbq_hnsw":  # what Elasticsearch calls so: a bit a value, by FAISS
+        if vectors == "bbq_hnsw":  # Elasticsearch's name for one bit per value, here by FAISS
             return {**field, "space_type": "cosinesimil", "mode": "on_disk"}
         if vectors == "flat":  # compared one by one, by script
             return field
@@ -66,7 +66,7 @@ class OpenSearch:
         return {"query": {"knn": {"vector": knn}}}
 
     def rescores(self, vectors: str) -> bool:
-        return vectors != "int8_hnsw"  # its Lucene engine answers in the order of bytes
+        return vectors != "int8_hnsw"  # its Lucene engine orders by bytes
 
     def exact(self, vector: list[Json], vectors: str, where: Query | None, k: int) -> Query:  # noqa: ARG002 - the dialect's
         params: dict[str, Json] = {
@@ -81,11 +81,11 @@ class OpenSearch:
         return {"_source": ["vector"]}
 
     def open_moment(self, index: str) -> str:
-        # By default a moment is opened on the shards that are there, as if they were all.
+        # By default, a snapshot is opened on the available shards, as if they were all.
         return f"/{index}/_search/point_in_time?keep_alive=5m&allow_partial_pit_creation=false"
 
-    def moment_of(self, answer: dict[str, str]) -> str:
-        return answer["pit_id"]
+    def moment_of(self, response: dict[str, str]) -> str:
+        return response["pit_id"]
 
     def close_moment(self, moment: str) -> tuple[str, dict[str, Json]]:
         return "/_search/point_in_time", {"pit_id": [moment]}
@@ -101,10 +101,10 @@ class _Wire:
         self._address = address
         self._of = opensearchpy
 
-    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Response:
         headers = {"content-type": "application/x-ndjson" if lines else "application/json"}
         try:
-            answer = self._client.transport.perform_request(
+            response = self._client.transport.perform_request(
                 method, path, body=body, headers=headers
             )
         except (
@@ -119,8 +119,8 @@ class _Wire:
         except self._of.exceptions.SerializationError as error:
             raise not_json(str(self._address), "OpenSearch") from error
         except self._of.exceptions.TransportError as error:
-            return Answer(status=int(error.status_code), body=error.info)
-        return Answer(status=200, body=answer)
+            return Response(status=int(error.status_code), body=error.info)
+        return Response(status=200, body=response)
 
     def close(self) -> None:
         self._client.close()
@@ -129,10 +129,10 @@ class _Wire:
 def open_opensearch(
     address: ServerAddress, *, create: bool = False, environment: Mapping[str, str] = os.environ
 ) -> ServerStore:
-    """Open a collection on OpenSearch, or with ``create`` begin one.
+    """Open a collection on OpenSearch, or create one there with ``create``.
 
-    Raises ``CollectionError`` for another product or version, or without the official client;
-    ``CollectionNotFoundError``, ``CollectionFormatError`` and ``StoreError``.
+    Raise ``CollectionError`` for another product or version, or if the official client is not
+    installed; ``CollectionNotFoundError``, ``CollectionFormatError`` and ``StoreError``.
     """
     try:
         import opensearchpy  # noqa: PLC0415 - an extra
@@ -166,21 +166,22 @@ def _options(address: ServerAddress, secrets: Secrets) -> dict[str, Any]:
 
 
 def _signing(address: ServerAddress, aws: str) -> "opensearchpy.Urllib3AWSV4SignerAuth":
-    """What signs each request (AWS Signature Version 4), with the credentials that AWS's own tools
-    would take: environment, profile, or the machine's role.
+    """Return what signs each request (AWS Signature Version 4).
+
+    Credentials are found as by AWS's own tools: environment, profile, or the machine's role.
     """
     try:
         import botocore.session  # noqa: PLC0415 - an extra
     except ImportError:
         raise CollectionError(
-            f"{address} is to be asked with signed requests: pip install 'lookalike[aws]'"
+            f"{address} needs signed requests: pip install 'lookalike[aws]'"
         ) from None
     import opensearchpy  # noqa: PLC0415 - loaded already, by `open_opensearch`
 
     credentials = botocore.session.get_session().get_credentials()
     if credentials is None:
         raise CollectionError(
-            f"{address} is to be asked with signed requests, and there are no AWS credentials; set "
+            f"{address} needs signed requests, but there are no AWS credentials; set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
     region, _, service = aws.partition(":")

@@ -1,4 +1,4 @@
-"""Reading an index: searches that are whole or an error, and walks that see one moment."""
+"""Read an index: searches that are complete or fail, and walks over one snapshot."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,17 +16,17 @@ from lookalike.stores.servers.server import Server
 __all__ = ["KEYS", "LIMIT", "Reader", "both", "keyed", "keys_body"]
 
 LIMIT = 10_000
-"""Answers that a server gives at once (``index.max_result_window``)."""
+"""Maximum hits per response (``index.max_result_window``)."""
 
 KEYS = 1000
 """Keys in a query."""
 
-_KEEP = "5m"  # a moment that nobody asks for is let go after this
+_KEEP = "5m"  # an unused snapshot is closed after this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """One index, read. ``only`` is what its documents must meet to be looked at."""
+    """Reads one index. ``only`` is a query that its documents must meet."""
 
     server: Server
     dialect: Dialect
@@ -34,36 +34,36 @@ class Reader:
     only: Query | None = None
 
     def search(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        """One search. A shard that does not answer is an error, not a smaller answer."""
+        """Search once. A shard that does not respond is an error, not a smaller result."""
         path = f"/{quote(self.index)}/_search?allow_partial_search_results=false"
-        answer = self.server.ask("POST", path, body).body
-        self._check_index(answer["hits"]["hits"])
-        return answer
+        response = self.server.ask("POST", path, body).body
+        self._check_index(response["hits"]["hits"])
+        return response
 
     def searches(self, bodies: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Many searches in one request; one by itself is quicker without that frame."""
+        """Run many searches in one request; a single one is sent directly, which is faster."""
         if len(bodies) == 1:
             return [self.search(bodies[0])]
         header = {"index": self.index, "allow_partial_search_results": False}
         lines: list[Mapping[str, Any]] = []
         for body in bodies:
             lines += [header, body]
-        answers: list[Any] = self.server.ask_many("/_msearch", lines)["responses"]
-        for place, answer in enumerate(answers):
-            if "error" in answer:  # by itself it is waited for, where that helps, or told
-                answers[place] = self.search(bodies[place])
+        responses: list[Any] = self.server.ask_many("/_msearch", lines)["responses"]
+        for place, response in enumerate(responses):
+            if "error" in response:  # a single search is retried if that helps, or raises
+                responses[place] = self.search(bodies[place])
             else:
-                self._check_index(answer["hits"]["hits"])
-        return answers
+                self._check_index(response["hits"]["hits"])
+        return responses
 
     def count(self, query: Query | None = None) -> int:
-        """How many documents there are, or meet a query."""
+        """Return how many documents exist, or meet a query."""
         found = self.search({"size": 0, "track_total_hits": True, **self._queried(query)})
         total: int = found["hits"]["total"]["value"]
         return total
 
     def first(self, query: Query | None, *, by: str, source: Sequence[str], size: int) -> list[Any]:
-        """The first ``size`` hits that meet a query, ascending by a field that none share."""
+        """Return the first ``size`` hits of a query, ascending by a unique field."""
         body = {
             "size": size,
             "track_total_hits": False,
@@ -84,10 +84,10 @@ class Reader:
         size: int,
         extra: Mapping[str, Json] | None = None,
     ) -> Iterator[list[Any]]:
-        """All hits that meet a query as pages of ``size``, ascending by a field that none share.
+        """Yield all hits of a query in pages of ``size``, ascending by a unique field.
 
-        They are those of the moment when the walk begins. With ``columns`` instead of ``source``,
-        a hit has lists of values as its ``fields``, and no vector is read past on the way to them.
+        They are those of the moment when the walk starts. With ``columns`` instead of ``source``, a
+        hit has lists of values as its ``fields``, and the server need not read past vectors.
         """
         opened = self.server.ask("POST", self.dialect.open_moment(quote(self.index))).body
         moment = self.dialect.moment_of(opened)
@@ -117,15 +117,15 @@ class Reader:
             self.server.ask("DELETE", path, closing, allow=(404,))
 
     def sources(self, ids: Sequence[str], *, source: Sequence[str]) -> list[Any]:
-        """Documents by the server's own keys, in order, as they are now; for none ``None``."""
+        """Return documents by the server's own keys, in order; ``None`` for a missing one."""
         found: list[Any] = []
         for start in range(0, len(ids), 1000):
             part = list(ids[start : start + 1000])
             path = f"/{quote(self.index)}/_mget?_source_includes={','.join(source)}"
-            answer = self.server.ask("POST", path, {"ids": part}).body
-            for one in answer["docs"]:
+            response = self.server.ask("POST", path, {"ids": part}).body
+            for one in response["docs"]:
                 if "error" in one:
-                    # It has no status: there is no such index, or the document's shard is away.
+                    # No status: the index does not exist, or the document's shard is not available.
                     gone = one["error"].get("type") == "index_not_found_exception"
                     raise refusal(
                         404 if gone else 503,
@@ -134,11 +134,11 @@ class Reader:
                         kind=self.server.kind,
                     )
                 found.append(one if one.get("found") else None)
-            self._check_index(answer["docs"])
+            self._check_index(response["docs"])
         return found
 
     def refresh(self) -> None:
-        """Make what others wrote visible to searches, where the credentials allow it.
+        """Make writes of others visible to searches, if the credentials allow it.
 
         Without the privilege, searches see what the server's own interval has made visible.
         """
@@ -148,7 +148,7 @@ class Reader:
     def by_key(
         self, keys: Sequence[int], source: Sequence[str] = (), where: Query | None = None
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Items by their keys, those that exist and meet a query."""
+        """Return items by their keys: those that exist and meet a query."""
         for start in range(0, len(keys), KEYS):
             yield from keyed(self.search(keys_body(keys[start : start + KEYS], source, where)))
 
@@ -157,9 +157,9 @@ class Reader:
         return {} if wanted is None else {"query": wanted}
 
     def _check_index(self, hits: Sequence[Any]) -> None:
-        """Raise if what answers is no longer the index that was opened.
+        """Raise if the response is no longer from the index that was opened.
 
-        The name may have become an alias of one with another encoder's vectors.
+        The name may have become an alias of an index with another encoder's vectors.
         """
         if hits and hits[0].get("_index", self.index) != self.index:
             raise CollectionReplacedError(
@@ -169,9 +169,9 @@ class Reader:
 
 
 def both(*queries: Query | None) -> Query | None:
-    """A query for what meets all of some queries.
+    """Return a query for what meets all of some queries.
 
-    Those that are such themselves become part of it: servers refuse what is nested too deep.
+    Nested conjunctions are flattened, because servers refuse queries that are nested too deep.
     """
     parts: list[Json] = []
     for query in queries:
@@ -188,7 +188,7 @@ def both(*queries: Query | None) -> Query | None:
 def keys_body(
     keys: Sequence[int], source: Sequence[str], where: Query | None = None
 ) -> dict[str, Any]:
-    """A search for the items of at most ``KEYS`` keys."""
+    """Return a search for the items of at most ``KEYS`` keys."""
     return {
         "size": KEYS,
         "query": both({"terms": {"key": [*keys]}}, where),
@@ -197,9 +197,9 @@ def keys_body(
     }
 
 
-def keyed(answer: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 - JSON
-    """What such a search has found, by key."""
-    for hit in answer["hits"]["hits"]:
+def keyed(response: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # noqa: ANN401 - JSON
+    """Yield the hits of such a search with their keys."""
+    for hit in response["hits"]["hits"]:
         yield hit["_source"]["key"], hit["_source"]
 
 

@@ -1,4 +1,4 @@
-"""What a server says when it does not do what it was asked, as our errors. Pure."""
+"""Translate a server's error responses into lookalike's errors. Pure."""
 
 from typing import Any
 
@@ -16,53 +16,56 @@ from lookalike.errors import (
 
 __all__ = ["not_json", "refusal", "unreachable"]
 
-_LONGEST = 300  # characters of a server's own words in a message
+_LONGEST = 300  # characters of a server's own message that are shown
 
 
 def refusal(status: int, body: Any, *, address: str, kind: str) -> LookalikeError:  # noqa: ANN401, PLR0911 - JSON; a case each
-    """The error for an answer that is none; ``kind`` is the kind of the address."""
-    told, why = _words(body)
-    if "cluster_block_exception" in (told, why) or "create-index blocked" in why:
+    """Return the error for an error response; ``kind`` is the kind of the address."""
+    error_type, why = _words(body)
+    if "cluster_block_exception" in (error_type, why) or "create-index blocked" in why:
         return _blocked(why, address=address)
-    if "index_closed_exception" in told or "closed" in why.split():
+    if "index_closed_exception" in error_type or "closed" in why.split():
         return StoreReadOnlyError(
             f"the index of {address} is closed; open it: POST NAME/_open, on the server"
         )
-    said = _short(why) or told or "no reason given"
+    said = _short(why) or error_type or "no reason given"
     match status:
         case 401 | 403:
             return _denied(status, said, address=address, kind=kind)
-        case 404 if told == "index_not_found_exception":
+        case 404 if error_type == "index_not_found_exception":
             return CollectionNotFoundError(
                 f"there is no collection at {address}; `lookalike index FOLDER` makes one"
             )
         case 413:
             return StoreError(
-                f"{address} takes no request of this size; raise its http.max_content_length, or "
+                f"{address} does not accept a request of this size; raise its "
+                "http.max_content_length, or "
                 "the limit of the proxy before it"
             )
         case 429:
-            return StoreBusyError(f"{address} has more to do than it can; try again in a while")
+            return StoreBusyError(f"{address} is overloaded; try again later")
         case 502 | 504:
             return StoreUnreachableError(
-                f"{address}: what stands before the server does not reach it (HTTP {status})"
+                f"{address}: the proxy in front of the server does not reach it (HTTP {status})"
             )
         case 503:
-            why = told if said.startswith("[") else said  # names of a node and of what it was to do
+            why = (
+                error_type if said.startswith("[") else said
+            )  # only the names of a node and of an action
             return StoreUnreachableError(
-                f"{address} is there, but a part of the collection is not (state red): "
+                f"{address} is available, but a part of the collection is not (state red): "
                 f"{why}; look at GET /_cluster/health on the server"
             )
     return StoreError(f"{address} refused: {said} ({status})")
 
 
 def not_json(address: str, product: str) -> CollectionError:
-    """The error for something that listens there, but is no such server."""
-    return CollectionError(f"{address} is not {product}: what it answers is no JSON")
+    """Return the error for a server that is not the expected product."""
+    return CollectionError(f"{address} is not {product}: its response is not JSON")
 
 
 def unreachable(why: str, *, address: str, tls: bool) -> StoreUnreachableError:
-    """The error for a server that did not answer."""
+    """Return the error for a server that did not respond."""
     low = why.lower()
     if "certificate" in low and "verif" in low:
         hint = (
@@ -72,15 +75,16 @@ def unreachable(why: str, *, address: str, tls: bool) -> StoreUnreachableError:
         hint = "it does not speak TLS; leave +https out of the address"
     elif not tls and ("remotedisconnected" in low or "closed connection" in low or "reset" in low):
         hint = (
-            "it hung up: it was stopped meanwhile, or it speaks TLS (then begin the address with "
+            "it closed the connection: it was stopped, or it speaks TLS (then start the address "
+            "with "
             "…+https://)"
         )
     elif "timed out" in low or "timeout" in low:
-        hint = "it did not answer in time; ?timeout=SECONDS in the address waits longer"
+        hint = "it did not respond in time; ?timeout=SECONDS in the address waits longer"
     elif "resolve" in low or "name or service" in low or "nodename" in low:
         hint = "there is no such host"
     elif "refused" in low:
-        hint = "nothing listens there; is the server running?"
+        hint = "no server is listening there; is it running?"
     else:
         hint = _short(why)
     return StoreUnreachableError(f"cannot reach {address}: {hint}")
@@ -91,48 +95,48 @@ def _denied(status: int, said: str, *, address: str, kind: str) -> StoreDeniedEr
     key = f" or {before}_API_KEY" if kind == "elasticsearch" else ""
     if status == 401:  # noqa: PLR2004 - HTTP
         return StoreDeniedError(
-            f"{address} does not know who asks, or does not take these credentials; set "
+            f"{address} requires credentials, or does not accept these; set "
             f"{before}_USER and {before}_PASSWORD{key}"
         )
     return StoreDeniedError(
-        f"{address}: these credentials may not do that ({said}); the privileges that are needed "
-        "stand in docs/servers.md"
+        f"{address}: these credentials do not allow that ({said}); docs/servers.md lists the "
+        "required privileges"
     )
 
 
 def _blocked(why: str, *, address: str) -> LookalikeError:
-    if "create-index blocked" in why:  # so OpenSearch does while its disks are nearly full
+    if "create-index blocked" in why:  # OpenSearch does so when its disks are nearly full
         return StoreFullError(
-            f"the server makes no new collection at {address}: its disks are nearly full, or "
+            f"the server does not create a collection at {address}: its disks are nearly full, or "
             "cluster.blocks.create_index is set"
         )
     if "flood-stage" in why or "disk usage" in why or "read-only / allow delete" in why:
         return StoreFullError(
-            f"no room on the disk of {address}: the server has made the collection read-only; it "
-            "can be searched, and written when there is room (or when whoever has set "
-            "index.blocks.read_only_allow_delete takes that back)"
+            f"no space on the disk of {address}: the server has made the collection read-only; it "
+            "can be searched, and written again when there is space (or when "
+            "index.blocks.read_only_allow_delete is reset)"
         )
     return StoreReadOnlyError(f"{address} may be read but not written ({_short(why)})")
 
 
 def _words(body: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON, or what a proxy sends
-    """The type of an error, and the innermost reason."""
+    """Return the type of an error, and its innermost reason."""
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return "", str(error or "")
-    told = str(error.get("type", ""))
+    error_type = str(error.get("type", ""))
     roots = error.get("root_cause") or [error]
     if roots and isinstance(roots[0], dict) and roots[0].get("type"):
-        told = str(roots[0]["type"])
+        error_type = str(roots[0]["type"])
     cause: Any = error
     while isinstance(cause.get("caused_by"), dict):
         cause = cause["caused_by"]
     failed = error.get("failed_shards")
     if failed and isinstance(failed[0], dict) and isinstance(failed[0].get("reason"), dict):
         inner = _words({"error": failed[0]["reason"]})
-        return inner[0] or told, inner[1]
+        return inner[0] or error_type, inner[1]
     reason = str(cause.get("reason") or error.get("reason") or "")
-    return told, reason
+    return error_type, reason
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Finding and counting items on a server."""
+"""Search and count items on a server."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,9 @@ _PAGE = 2500  # items read at a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSearch(DeclaredFields):
-    """Searches by vectors, by conditions, and by the fields of the metadata.
+    """Searches by vector, by condition, and by the fields of the metadata.
 
-    A server indexes every metadata field as it is, so declared ones are only recorded.
+    A server indexes every metadata field anyway, so declared ones are only recorded.
     """
 
     reader: Reader

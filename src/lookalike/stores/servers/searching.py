@@ -1,4 +1,4 @@
-"""The search: the server proposes, the stored vectors decide."""
+"""Search by vector: the server proposes, and the stored vectors decide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,68 +23,68 @@ from lookalike.stores.servers.reading import LIMIT, Reader, both
 
 __all__ = ["Search"]
 
-_MORE = 8  # proposals beyond k: what rounding put in the wrong order, stored vectors put right
-_ROUGH = 16  # so many more than k count, where proposals come in the order of coarse vectors
-_MOST = 200  # proposals beyond k: at the end of a long list, few change places over more
-_HITS = 2000  # answers, with their vectors, in one response: 10 MB of 1,280 values
-_PAGE = 2000  # vectors read at a time where all are compared here
+_MORE = 8  # proposals beyond k: stored vectors correct the order of rounded ones
+_ROUGH = 16  # factor of proposals if these are ordered by coarse vectors
+_MOST = 200  # proposals beyond k: at the end of a long list, few items change places
+_HITS = 2000  # responses, with their vectors, in one response: 10 MB of 1,280 values
+_PAGE = 2000  # vectors per page if all are compared in this process
 
 
 @dataclass(slots=True, kw_only=True)
 class Search:
-    """How a collection is searched. ``vectors`` is how they are indexed."""
+    """Searches a collection. ``vectors`` is how they are indexed."""
 
     items: Reader
     dialect: Dialect
     vectors: str
     candidates: int
     oversample: float
-    scripts: bool = True  # until the server says that it runs none
+    scripts: bool = True  # until the server refuses to run scripts
 
     def hits(self, queries: Matrix, *, k: int, exact: bool, where: Query | None) -> list[list[Hit]]:
-        """The best ``k`` of each query row, by true cosines, ties by id."""
-        found = self._asked(queries, k=k, exact=exact, where=where)
+        """Return the best ``k`` hits of each query by true cosines, ties by id."""
+        found = self._search_batch(queries, k=k, exact=exact, where=where)
         if exact:
             return found
         short = [place for place, hits in enumerate(found) if len(hits) < k]
         if short:
             wanted = min(k, self.items.count(where))
             short = [place for place in short if len(found[place]) < wanted]
-        if short:  # a graph need not reach every item
-            rest = self._asked(queries[short], k=k, exact=True, where=where)
+        if short:  # an ANN index may not reach every item
+            rest = self._search_batch(queries[short], k=k, exact=True, where=where)
             for place, hits in zip(short, rest, strict=True):
                 found[place] = hits
         return found
 
-    def _asked(
+    def _search_batch(
         self, queries: Matrix, *, k: int, exact: bool, where: Query | None
     ) -> list[list[Hit]]:
         if k + _MORE > LIMIT:
-            return self._compared_here(queries, k=k, where=where)
-        ask = min(k + self._more(k, exact=exact), LIMIT)
+            return self._compare_all(queries, k=k, where=where)
+        ask = min(k + self._count_extra(k, exact=exact), LIMIT)
         step = max(1, _HITS // ask)
         found: list[list[Hit]] = []
         for start in range(0, len(queries), step):
             some = queries[start : start + step]
-            answers = self._answers(some, ask, exact=exact, where=where)
-            if answers is None:
-                found += self._compared_here(some, k=k, where=where)
+            responses = self._propose(some, ask, exact=exact, where=where)
+            if responses is None:
+                found += self._compare_all(some, k=k, where=where)
                 continue
-            for query, answer in zip(some, answers, strict=True):
-                found.append(_best(answer["hits"]["hits"], query, k))
+            for query, response in zip(some, responses, strict=True):
+                found.append(_rescore(response["hits"]["hits"], query, k))
         return found
 
-    def _more(self, k: int, *, exact: bool) -> int:
-        """How many proposals beyond ``k`` are compared again by their stored vectors."""
+    def _count_extra(self, k: int, *, exact: bool) -> int:
+        """Return how many proposals beyond ``k`` are compared again by their stored vectors."""
         if exact or self.dialect.rescores(self.vectors):
             return _MORE
         return max(_MORE, min(ceil((self.oversample - 1) * (k + _ROUGH)), _MOST))
 
-    def _answers(
+    def _propose(
         self, queries: Matrix, ask: int, *, exact: bool, where: Query | None
     ) -> list[Any] | None:
-        """What the server proposes; ``None`` where it cannot compare with every vector."""
-        bodies = [self._body(query, ask, exact=exact, where=where) for query in queries]
+        """Return the server's proposals; ``None`` if it cannot compare every vector."""
+        bodies = [self._make_body(query, ask, exact=exact, where=where) for query in queries]
         asked = [body for body in bodies if body is not None]
         if len(asked) < len(bodies):
             return None
@@ -93,10 +93,10 @@ class Search:
         except StoreError as error:
             if not exact or "script" not in str(error):
                 raise
-            self.scripts = False  # painless is not there, or not allowed
+            self.scripts = False  # Painless scripts are not available or not allowed
             return None
 
-    def _body(
+    def _make_body(
         self, query: Vector, ask: int, *, exact: bool, where: Query | None
     ) -> dict[str, Any] | None:
         vector = query_vector(query)
@@ -118,8 +118,8 @@ class Search:
             return None
         return {"size": ask, "track_total_hits": False, "_source": list(SCORED), **part}
 
-    def _compared_here(self, queries: Matrix, *, k: int, where: Query | None) -> list[list[Hit]]:
-        """The exact search where the server cannot: all vectors are read, in flat memory."""
+    def _compare_all(self, queries: Matrix, *, k: int, where: Query | None) -> list[list[Hit]]:
+        """Compare every vector in this process, for servers that cannot; memory stays flat."""
         best: list[tuple[list[str], np.ndarray[Any, np.dtype[np.float32]]]] = [
             ([], np.empty(0, np.float32)) for _ in queries
         ]
@@ -134,16 +134,16 @@ class Search:
                 compared = np.concatenate([best[place][1], scores])
                 chosen = top_k(compared, ask)
                 best[place] = ([every[one] for one in chosen], compared[chosen])
-        answers = []
+        responses = []
         for query, (ids, _) in zip(queries, best, strict=True):
             found = self.items.sources([document_id(one) for one in ids], source=SCORED)
-            answers.append(_best([one for one in found if one is not None], query, k))
-        return answers
+            responses.append(_rescore([one for one in found if one is not None], query, k))
+        return responses
 
 
-def _best(hits: Sequence[Any], query: Vector, k: int) -> list[Hit]:
-    """The best ``k`` of a server's hits, by the vectors that are stored."""
-    # A document of somebody else's may have a vector too.
+def _rescore(hits: Sequence[Any], query: Vector, k: int) -> list[Hit]:
+    """Return the best ``k`` of a server's hits by their stored vectors."""
+    # A document of another program may have a vector too.
     hits = [hit for hit in hits if hit["_source"].get("half") and "id" in hit["_source"]]
     if not hits:
         return []

@@ -1,4 +1,4 @@
-"""Asking a server: JSON there and back, patience where it helps, our errors where it does not."""
+"""Send requests to a server: JSON both ways, retries where they help, and lookalike's errors."""
 
 import random
 import time
@@ -12,17 +12,17 @@ from lookalike.stores.servers.addresses import ServerAddress
 from lookalike.stores.servers.bulk import Action, Outcome, again, as_json, chunks, outcomes
 from lookalike.stores.servers.refusals import refusal
 
-__all__ = ["Answer", "Server", "Wire", "client_options", "pauses"]
+__all__ = ["Response", "Server", "Wire", "client_options", "iterate_pauses"]
 
 _LATER = frozenset({429, 502, 503, 504})
 _BUSY = 429
-_PATIENCE_S = 60.0  # a server that is busy is asked again for about this long
-_WRITE_S = 1.0  # so long a server itself waits for a shard to write to; then we ask again
+_PATIENCE_S = 60.0  # a busy server is retried for about this long
+_WRITE_S = 1.0  # seconds that a server waits for a shard to write to; then we retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP status and what came with it, read as JSON (text, where it was none)."""
+class Response:
+    """An HTTP status and the body, parsed as JSON (text if it is not JSON)."""
 
     status: int
     body: Any
@@ -36,35 +36,40 @@ def client_options(address: ServerAddress) -> dict[str, Any]:
     options: dict[str, Any] = {
         "max_retries": address.retries,
         "retry_on_timeout": address.retries > 0,
-        "retry_on_status": (),  # ``Server`` repeats these requests itself, after growing pauses
+        "retry_on_status": (),  # ``Server`` repeats these requests itself, after growing waits
     }
     if address.tls:
         options |= {"verify_certs": address.verify, "ssl_show_warn": False}
         if address.ca is not None:
             if not Path(address.ca).is_file():
-                raise CollectionError(f"ca={address.ca} in the address is no file; give a PEM file")
+                raise CollectionError(
+                    f"ca={address.ca} in the address is not a file; give a PEM file"
+                )
             options["ca_certs"] = address.ca
     return options
 
 
 class Wire(Protocol):
-    """What an official client does for us: one request, on whichever host is there."""
+    """What an official client does: one request, to whichever host is available."""
 
-    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
-        """Ask. ``path`` may end in parameters; ``lines`` says that the body is a JSON document a
-        line. Raises ``StoreUnreachableError`` when no host answers, ``CollectionError`` for a
-        wrong product."""
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Response:
+        """Send a request. ``path`` may include parameters; ``lines``: the body is one JSON per
+        line.
+
+        Raise ``StoreUnreachableError`` if no host responds, ``CollectionError`` for the wrong
+        product.
+        """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
-def pauses(
+def iterate_pauses(
     total_s: float = _PATIENCE_S, *, chance: Callable[[], float] = random.random
 ) -> Iterator[float]:
-    """Seconds to wait before each further try: doubling from 0.1 to 10, a half of each by chance.
+    """Yield the seconds to wait before each retry: from 0.1 to 10, doubling, half of it random.
 
-    They end when their sum passes ``total_s``.
+    They end when their sum exceeds ``total_s``.
     """
     waited, step = 0.0, 0.1
     while waited < total_s:
@@ -75,20 +80,20 @@ def pauses(
 
 
 class _Patience:
-    """How long a request is tried again.
+    """How long a request is retried.
 
-    About a minute where the server has too much to do, for that passes; ``timeout_s`` where a part
-    of it is away, which may be starting, or gone.
+    About a minute if the server is overloaded, which passes; ``timeout_s`` if a part of it is not
+    available, because it may be starting, or gone.
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self._pauses = pauses()
+        self._pauses = iterate_pauses()
         self._timeout_s = timeout_s
         self._began = time.monotonic()
         self._paused = 0.0
 
     def pause(self, *, busy: bool) -> float | None:
-        """Seconds to wait before the next try; ``None`` when it is enough."""
+        """Return the seconds to wait before the next try; ``None`` if there is none."""
         pause = next(self._pauses, None)
         waited = max(self._paused, time.monotonic() - self._began)
         if pause is None or (not busy and waited + pause > self._timeout_s):
@@ -98,7 +103,7 @@ class _Patience:
 
 
 class Server:
-    """A server as the stores ask it. ``timeout_s`` is how long it may take to answer."""
+    """A server. ``timeout_s`` is how long a response may take."""
 
     def __init__(
         self,
@@ -123,33 +128,34 @@ class Server:
         body: Mapping[str, Any] | None = None,
         *,
         allow: Sequence[int] = (),
-    ) -> Answer:
-        """One request. An error of a status in ``allow`` is an answer, any other is raised."""
+    ) -> Response:
+        """Send a request. Statuses in ``allow`` are returned; any other error is raised."""
         data = None if body is None else as_json(body)
-        return self._patiently(method, path, data, lines=False, allow=allow)
+        return self._send_with_retries(method, path, data, lines=False, allow=allow)
 
     def ask_many(self, path: str, documents: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - JSON
-        """One request whose body is a JSON document a line."""
+        """Send a request whose body is one JSON document per line."""
         data = b"".join(as_json(one) + b"\n" for one in documents)
-        return self._patiently("POST", path, data, lines=True, allow=()).body
+        return self._send_with_retries("POST", path, data, lines=True, allow=()).body
 
     def write(self, actions: Sequence[Action], *, refresh: bool = True) -> list[Outcome]:
-        """Do all actions; an outcome for each. What the server had no time for is tried again.
+        """Carry out all actions and return their outcomes; retry those that the server was too busy
+        for.
 
-        When this returns, searches see what was done. Conflicts (409), deletes of what is not
-        there and updates of what is not there (404) are outcomes; any other failure is raised,
-        when the rest has been done.
+        When this returns, searches see the writes. Conflicts (409), and deletes and updates of
+        missing documents (404) are outcomes; any other failure is raised after the rest has been
+        written.
         """
         found: dict[int, Outcome] = {}
         waiting = list(range(len(actions)))
-        # By itself a server waits a minute, and the client gives it up before.
+        # By default a server waits a minute, and the client would give up before.
         path = f"/_bulk?timeout={round(min(_WRITE_S, self._timeout_s / 2) * 1000)}ms"
         path += "&refresh=true" if refresh else ""
         patience: _Patience | None = None
         while waiting:
-            for places, body in _placed(actions, waiting):
-                answer = self._patiently("POST", path, body, lines=True, allow=())
-                found.update(zip(places, outcomes(answer.body), strict=True))
+            for places, body in _chunk_actions(actions, waiting):
+                response = self._send_with_retries("POST", path, body, lines=True, allow=())
+                found.update(zip(places, outcomes(response.body), strict=True))
             waiting = [place for place in waiting if again(found[place])]
             if waiting:
                 patience = patience or _Patience(self._timeout_s)
@@ -165,21 +171,21 @@ class Server:
             self._closed = True
             self._wire.close()
 
-    def _patiently(
+    def _send_with_retries(
         self, method: str, path: str, body: bytes | None, *, lines: bool, allow: Sequence[int]
-    ) -> Answer:
+    ) -> Response:
         if self._closed:
             raise StoreError(f"{self.address} has been closed")
         patience = _Patience(self._timeout_s)
         while True:
-            answer = self._wire.request(method, path, body=body, lines=lines)
-            if answer.status < 300 or answer.status in allow:  # noqa: PLR2004 - HTTP
-                return answer
-            error = refusal(answer.status, answer.body, address=self.address, kind=self.kind)
-            full = "cluster_block" in str(answer.body)  # no waiting frees a disk
-            if full or answer.status not in _LATER:
+            response = self._wire.request(method, path, body=body, lines=lines)
+            if response.status < 300 or response.status in allow:  # noqa: PLR2004 - HTTP
+                return response
+            error = refusal(response.status, response.body, address=self.address, kind=self.kind)
+            full = "cluster_block" in str(response.body)  # waiting does not free a disk
+            if full or response.status not in _LATER:
                 raise error
-            pause = patience.pause(busy=answer.status == _BUSY)
+            pause = patience.pause(busy=response.status == _BUSY)
             if pause is None:
                 raise error
             self._sleep(pause)
@@ -209,8 +215,10 @@ class Server:
         )
 
 
-def _placed(actions: Sequence[Action], places: Sequence[int]) -> Iterator[tuple[list[int], bytes]]:
-    """Chunks of some of the actions, with their places."""
+def _chunk_actions(
+    actions: Sequence[Action], places: Sequence[int]
+) -> Iterator[tuple[list[int], bytes]]:
+    """Yield chunks of some of the actions, with their positions."""
     start = 0
     for some, body in chunks([actions[place] for place in places]):
         yield list(places[start : start + len(some)]), body

@@ -1,4 +1,4 @@
-"""Settings on a server, and the files that were left out: documents in the side index."""
+"""Settings on a server, and the skipped files: documents in the side index."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _PAGE = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """A document for each setting; changes are by sequence number, so none is lost."""
+    """One document per setting; changes use sequence numbers, so none is lost."""
 
     side: SideIndex
 
@@ -45,7 +45,7 @@ class ServerSettings:
 
     def names(self) -> list[str]:
         reader = self.side.reader
-        # They are written without waiting for searches to see them, unlike items.
+        # Unlike items, they are written without waiting until searches see them.
         reader.refresh()
         pages = reader.walk(of_kind("setting"), by="name", source=("name",), size=_PAGE)
         return [hit["_source"]["name"] for page in pages for hit in page]
@@ -53,7 +53,7 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSkips:
-    """A document for each file; writing an item deletes the document of its path."""
+    """One document per file; writing an item deletes the document of its path."""
 
     side: SideIndex
 
@@ -99,7 +99,7 @@ class ServerSkips:
 
 
 def skip_deletion(side: SideIndex, root: str, path: str) -> Action:
-    """Return the action that deletes the record of a file that was left out."""
+    """Return the action that deletes the skip of a file."""
     return Action(verb="delete", index=side.reader.index, id=_skip_id(root, path))
 
 

@@ -25,7 +25,7 @@ from lookalike.stores.servers.reading import KEYS, Reader
 
 __all__ = ["SideIndex", "of_kind", "orphans"]
 
-_TRIES = 200  # of a change that others get in the way of
+_TRIES = 200  # tries of a change that conflicts with others
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class SideIndex:
     # -- the encoder -----------------------------------------------------------------------
 
     def bound(self) -> Bound | None:
-        """Return the encoder that the collection is tied to, if it is."""
+        """Return the encoder that the collection is bound to, if any."""
         if self._bound is None:
             document, _ = self.document("setting:encoder")
             self._bound = None if document is None else bound_of(json.loads(document["value"]))
@@ -46,7 +46,9 @@ class SideIndex:
 
     @property
     def dim(self) -> int:
-        """The length of a vector; ``StoreError`` before the collection is tied to an encoder."""
+        """Return the dimensions of a vector. Raise ``StoreError`` before the collection is
+        bound.
+        """
         bound = self.bound()
         if bound is None:
             raise StoreError(f"{self.reader.server.address} is not bound to an encoder yet")
@@ -60,7 +62,7 @@ class SideIndex:
     # keys. So of all items that appear later, the keys are above the floor.
 
     def claim_keys(self, count: int) -> int:
-        """Return the first of ``count`` keys in a row that nobody else has or will have."""
+        """Return the first of ``count`` consecutive keys that nobody else has or will have."""
         first = 0
 
         def claimed(document: dict[str, Any] | None) -> dict[str, Json]:
@@ -78,7 +80,7 @@ class SideIndex:
         return 0 if document is None else int(document["next"]) - 1
 
     def pass_key(self, key: int) -> None:
-        """Let no key up to this one be claimed any more: an item has it."""
+        """Never claim keys up to this one again, because an item has it."""
 
         def passed(document: dict[str, Any] | None) -> dict[str, Json]:
             following = 1 if document is None else document["next"]
@@ -93,7 +95,7 @@ class SideIndex:
         return 0 if document is None else int(document["floor"])
 
     def raise_floor(self) -> int:
-        """Lift the floor to the last key that was claimed, and return it."""
+        """Raise the floor to the last claimed key, and return it."""
         document, _ = self.document("keys")
         if document is None:
             return 0
@@ -108,7 +110,7 @@ class SideIndex:
         try:
             return int(str(self.change("keys", raised)["floor"]))
         except (StoreDeniedError, StoreReadOnlyError):
-            return last  # a process that may only read leaves no marks that could be wrong
+            return last  # a read-only process writes no marks that could become wrong
 
     # -- documents -------------------------------------------------------------------------
 
@@ -126,8 +128,8 @@ class SideIndex:
     def _raise_missing(self) -> None:
         """Raise ``StoreDamagedError`` if the items have an index and this one is missing."""
         items = self.reader.index.removesuffix(beside_name(""))
-        answer = self.reader.server.ask("GET", f"/{quote(items)}/_mapping", allow=(404,))
-        if answer.status < 300:  # noqa: PLR2004 - HTTP
+        response = self.reader.server.ask("GET", f"/{quote(items)}/_mapping", allow=(404,))
+        if response.status < 300:  # noqa: PLR2004 - HTTP
             raise StoreDamagedError(
                 f"the index {self.reader.index} is missing, which says what encoder "
                 f"{self.reader.server.address} has and which folders: restore it, or copy it like "
@@ -137,7 +139,7 @@ class SideIndex:
     def change(
         self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Json]]
     ) -> dict[str, Json]:
-        """Replace a document by ``change`` of it, with nobody in between; return the new one."""
+        """Atomically replace a document by ``change(document)``; return the new one."""
         for tried in range(_TRIES):
             document, seen = self.document(name)
             new = change(document)
@@ -162,9 +164,9 @@ def of_kind(kind: str) -> Query:
 
 
 def orphans(items: Reader, side: Reader, kind: Query) -> list[str]:
-    """Return the server's keys of documents whose item has gone or has other content by now.
+    """Return the server's keys of documents whose item is gone or has other content now.
 
-    ``kind`` is the query for documents that name the ``key`` of an item.
+    ``kind`` is the query for documents that contain the ``key`` of an item.
     """
     gone: list[str] = []
     for page in side.walk(kind, by="key", source=("key",), size=KEYS):

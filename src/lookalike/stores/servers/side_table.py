@@ -1,4 +1,4 @@
-"""Tables beside the items on a server: a document for each row, in the collection's side index."""
+"""Tables beside the items on a server: one document per row, in the collection's side index."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,9 +24,9 @@ _DIGESTS = 1000  # in a query
 
 @dataclass(slots=True, kw_only=True)
 class ServerSideTable:
-    """The table called ``table`` in the index ``side``; its documents are of a kind of its own.
+    """The table called ``table`` in the index ``side``; its documents have a kind of their own.
 
-    The mapping gets what the table needs with the first row, also where the index is older.
+    The mapping gets the required fields with the first row, even if the index is older.
     """
 
     table: str
@@ -86,7 +86,7 @@ class ServerSideTable:
         return self.side.count(self._kind())
 
     def _rows(self, query: Query) -> Iterator[SideRow]:
-        # One request where a page holds them all, as it nearly always does; a walk takes three.
+        # One request if a page holds them all, which is usual; a walk takes three.
         few = self.side.first(query, by="name", source=_SOURCE, size=_PAGE)
         whole = len(few) < _PAGE
         walk = self.side.walk(query, by="name", source=_SOURCE, size=_PAGE)

@@ -1,7 +1,7 @@
-"""The store on a server: it opens the two indexes of a collection and hands them to its roles.
+"""The store on a server: it opens the two indexes of a collection and passes them to its roles.
 
-As in the embedded store, the ANN index only proposes: every score is the cosine of the vector that
-is stored, half floats as there, so all stores return the same results to the last decimal.
+As in the embedded store, the ANN index only proposes: every score is the cosine of the stored
+vector, in half floats as there, so all stores return the same results to the last decimal.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from lookalike.stores.servers.neighbour_table import ServerNeighbours
 from lookalike.stores.servers.reading import Reader
 from lookalike.stores.servers.search import ServerSearch
 from lookalike.stores.servers.searching import Search
-from lookalike.stores.servers.server import Answer, Server, Wire
+from lookalike.stores.servers.server import Response, Server, Wire
 from lookalike.stores.servers.settings import ServerSettings, ServerSkips
 from lookalike.stores.servers.side_index import SideIndex
 from lookalike.stores.servers.side_table import ServerSideTable, row_counts
@@ -48,24 +48,24 @@ _OLD = (
 
 
 class _Lent:
-    """Another store's wire, which that one closes."""
+    """Another store's wire, which that store closes."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, lines: bool) -> Response:
         return self._wire.request(method, path, body=body, lines=lines)
 
     def close(self) -> None:
-        """Not ours to close."""
+        """Do nothing: the other store closes it."""
 
 
 class ServerStore:
     """Items and vectors in two indexes of a server: ``name`` and ``name.lookalike``.
 
-    Any number of processes on any number of machines may read and write. Each item is whole at any
-    moment; a batch is not one transaction: when it fails part way, the error says how much of it
-    is stored.
+    Any number of processes on any number of machines may read and write. Each item is complete at
+    any moment, but a batch is not one transaction: if it fails part way, the error says how much
+    was stored.
     """
 
     def __init__(self, wire: Wire, dialect: Dialect, address: ServerAddress) -> None:
@@ -85,7 +85,7 @@ class ServerStore:
     def _point(
         self, index: str, *, vectors: str, form: int = mappings.FORMAT, words: bool = False
     ) -> None:
-        """Read and write this index and its side index."""
+        """Use this index and its side index."""
         reader = Reader(
             server=self.server, dialect=self.dialect, index=index, only=documents.IS_ITEM
         )
@@ -122,9 +122,9 @@ class ServerStore:
 
     @classmethod
     def open(cls, wire: Wire, dialect: Dialect, address: ServerAddress, *, create: bool) -> Self:
-        """Open the collection at an address, or with ``create`` begin one there.
+        """Open the collection at an address, or create one there with ``create``.
 
-        Raises ``CollectionNotFoundError``, ``CollectionFormatError``, ``CollectionError`` (another
+        Raise ``CollectionNotFoundError``, ``CollectionFormatError``, ``CollectionError`` (another
         product, version or way to index vectors) or ``StoreError``; then the wire is closed.
         """
         store = cls(wire, dialect, address)
@@ -151,8 +151,8 @@ class ServerStore:
                 f"{self.address} was made with vectors={found.vectors}; leave the option out, or "
                 "index into another collection"
             )
-        # What an alias means may change (`replace`), and vectors of two encoders must not mix: so
-        # it is followed once.
+        # The target of an alias may change (`replace`), and vectors of two encoders must not mix,
+        # so the alias is resolved once.
         self._point(found.index, vectors=found.vectors, form=found.format, words=found.words)
         self._found = found
 
@@ -170,7 +170,7 @@ class ServerStore:
                     f"{encoder} makes vectors of {dim:,} values, and {self.dialect.product} takes "
                     f"{self.dialect.longest:,} at most; choose another encoder"
                 )
-            self.dialect.vector_field(dim, self.search.vectors.vectors)  # raises what does not fit
+            self.dialect.vector_field(dim, self.search.vectors.vectors)  # raises for a mismatch
             chosen: Json = {"name": encoder, "fingerprint": fingerprint, "dim": dim}
             self.settings.change("encoder", lambda old: old or chosen)
         check_encoder(self.bound(), (encoder, fingerprint, dim), place=self.address)
@@ -187,7 +187,7 @@ class ServerStore:
 
     def facts(self) -> dict[str, Json]:
         names = f"{quote(self.index)},{quote(self._side.reader.index)}"
-        # A size is worth no privilege of its own.
+        # The size is not worth requiring a further privilege.
         stats = self.server.ask("GET", f"/{names}/_stats/store", allow=(400, 403, 404, 405)).body
         size = stats.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes")
         vectors = self.search.vectors.vectors
@@ -269,7 +269,7 @@ class ServerStore:
 
     @property
     def index(self) -> str:
-        """The index of the items; not the collection's name where that is an alias."""
+        """Return the index of the items, which is not the collection's name if that is an alias."""
         return self._reader.index
 
     def sibling(self, name: str, *, create: bool) -> Self:
@@ -300,10 +300,11 @@ class ServerStore:
         return kept
 
     def _check_kept(self, keep: str) -> None:
-        """``CollectionError`` where ``keep`` is not what a migration of this one has left there.
+        """Raise ``CollectionError`` unless ``keep`` is free or was left there by a migration of
+        this store.
 
-        The clone that is made under that name replaces what is there. ``CollectionFormatError`` for
-        an index that is not lookalike's.
+        The clone with that name replaces what is there. Raise ``CollectionFormatError`` for a
+        foreign index.
         """
         try:
             there = self.sibling(keep, create=False)

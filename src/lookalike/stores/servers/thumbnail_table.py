@@ -1,8 +1,9 @@
-"""Thumbnails on a server: a document for each, beside the items.
+"""Thumbnails on a server: one document each, in the index beside the items.
 
 Not a field of the item's own document: every search would read past it, and adding one would write
-the vector again, which costs the server's ANN index. Like a list of neighbours, a thumbnail's
-document is found by its item's id, names the item's key, and counts only while the item has it.
+the vector again, which is expensive for the server's ANN index. Like a list of neighbours, a
+thumbnail's document is found by its item's id, contains the item's key, and is valid only while the
+item has it.
 """
 
 import base64
@@ -23,7 +24,7 @@ __all__ = ["ServerThumbnails"]
 
 _KIND = of_kind("thumbnail")
 _PAGE = 5000
-_FEW = 1000  # items that are looked up one by one: more are, and their thumbnails, walked past
+_FEW = 1000  # items that are looked up individually; for more, all are walked
 _JPEGS = 200  # read at a time: 2 MB of 256 pixels
 
 
@@ -109,7 +110,7 @@ class ServerThumbnails:
         )
 
     def orphans(self) -> list[str]:
-        """Return the server's keys of thumbnails whose item has gone."""
+        """Return the server's keys of thumbnails whose item no longer exists."""
         return orphans(self.items, self.side, _KIND)
 
     def _columns(
@@ -142,4 +143,4 @@ def _jpeg(text: str, one: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
-        raise StoreDamagedError(f"the stored thumbnail of {one!r} is no base64") from error
+        raise StoreDamagedError(f"the stored thumbnail of {one!r} is not base64") from error

@@ -1,9 +1,9 @@
-"""Metadata as one list of words, which a server can look up exactly. Pure.
+"""Metadata as one list of tokens, which a server can look up exactly. Pure.
 
-Any JSON may stand in metadata, and a field may be a number here, text there and a list elsewhere.
-Mapped to typed fields of a server, such documents are refused or answer wrongly, and each new name
-widens the mapping. So every value of every field becomes a token, and one keyword field holds them
-all:
+Metadata may be any JSON, and a field may be a number in one item, text in another and a list in a
+third. With typed fields, a server refuses such documents or returns wrong results, and each new
+name widens the mapping. So every value of every field becomes a token, and one keyword field holds
+them all:
 
     {"price": 12.5, "tags": ["new", 7], "spec": {"wide": true}}
 
@@ -11,9 +11,9 @@ all:
     tags=e   tags=snew   tags=nc01c000000000000
     spec=e   spec.wide=e  spec.wide=btrue
 
-``e`` says that there is something, ``b``, ``n`` and ``s`` are booleans, numbers and text. Numbers
-are written so that their order as text is their order as numbers. Equality is a term, "begins
-with" a prefix, order a range; all of them exact, for lists and mixed types as well.
+``e`` means that the field has a value; ``b``, ``n`` and ``s`` are booleans, numbers and text.
+Numbers are written so that their order as text is their order as numbers. Equality is a term,
+"begins with" a prefix, and order a range; all are exact, for lists and mixed types as well.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ LONGEST = 7_900
 of a server has at most 32,766 bytes, and a character up to four."""
 
 _NAME = 200
-_SURROGATES = 0xD800  # to 0xDFFF: no characters by themselves
-_WHOLE = 2**53  # beyond, doubles are not every whole number
+_SURROGATES = 0xD800  # to 0xDFFF: not characters by themselves
+_WHOLE = 2**53  # beyond, doubles cannot represent every whole number
 _SIGN = 1 << 63
 _ALL = (1 << 64) - 1
 
 
 def tokens(metadata: Mapping[str, Json]) -> list[str]:
-    """The tokens of a document, each once, sorted."""
+    """Return the tokens of a document, each once, sorted."""
     found: set[str] = set()
     waiting: list[tuple[str, Json]] = [("", dict(metadata))]
     while waiting:
@@ -46,7 +46,7 @@ def tokens(metadata: Mapping[str, Json]) -> list[str]:
         if path and value is not None and value != []:
             found.add(f"{name}=e")
         if isinstance(value, dict):
-            # A filter parts names at dots, so what has a dot in its own name has no path.
+            # A filter splits names at dots, so a name that contains a dot has no path.
             waiting += [
                 (f"{path}.{key}" if path else key, one)
                 for key, one in value.items()
@@ -60,23 +60,23 @@ def tokens(metadata: Mapping[str, Json]) -> list[str]:
 
 
 def path_name(path: str) -> str:
-    """How a field stands in tokens: itself, or a digest where that could be misread."""
+    """Return a field's name in tokens: itself, or a digest if it would be ambiguous."""
     if len(path) <= _NAME and "=" not in path and not path.startswith("#"):
         return path
     return f"#{hashlib.sha256(path.encode()).hexdigest()}"
 
 
 def text(value: str) -> str:
-    """The token of a text: order is by code point, up to ``LONGEST`` characters."""
+    """Return the token of a text: ordered by code point, up to ``LONGEST`` characters."""
     if len(value) <= LONGEST:
         return f"s{value}"
     return f"s{value[:LONGEST]}\0{hashlib.sha256(value.encode()).hexdigest()}"
 
 
 def number(value: float) -> str:
-    """The token of a number. Its order is that of numbers, whole ones of any size included.
+    """Return the token of a number: ordered like numbers, including whole ones of any size.
 
-    Those that lie between two doubles have the lower one's token with a plus.
+    Numbers between two doubles have the lower one's token with a plus.
     """
     try:
         near = float(value)
@@ -90,7 +90,7 @@ def number(value: float) -> str:
 
 
 def first_after(start: str) -> str | None:
-    """The least text that is greater than all that begin with ``start``, by code point."""
+    """Return the least text greater than all with the prefix ``start``, by code point."""
     kept = start.rstrip("\U0010ffff")
     if not kept:
         return None
@@ -99,7 +99,7 @@ def first_after(start: str) -> str | None:
 
 
 def value_of(token: str) -> str | float | bool:
-    """What a token (without the field) says; of a long text its beginning and an ellipsis."""
+    """Return the value of a token (without the field); a long text is shortened."""
     kind, rest = token[0], token[1:]
     if kind == "b":
         return rest == "true"

@@ -1,8 +1,8 @@
-"""A collection of the first format into an index of the newest, which takes its place.
+"""Upgrade a collection of the first format into an index of the newest one.
 
-The first format left ``vector`` and ``tokens`` out of `_source`, and a server changes that for no
-index that is there. So the documents are copied, those of others and their fields included, while
-nobody writes; the old index goes when the new one holds as many.
+The first format left ``vector`` and ``tokens`` out of `_source`, and a server cannot change that
+for an existing index. So the documents are copied, including those and the fields of other
+programs, while writes are blocked; the old index is deleted when the new one holds as many.
 """
 
 import secrets
@@ -30,19 +30,19 @@ _PAGE = 1000
 
 
 def upgrade(items: Reader, address: ServerAddress, found: indexes.Found, encoder: Json) -> None:
-    """Copy ``found`` into an index of the newest format, and let that take its name.
+    """Copy ``found`` into an index of the newest format, which then takes its name.
 
-    Raises ``StoreError``; then all is as before.
+    Raise ``StoreError``; then everything is as before.
     """
     server = items.server
-    # Names that nobody else has: what is there already is never dropped.
+    # Unique names: an existing index is never deleted.
     old, chance = found.index, secrets.token_hex(4)
     new, keep = (f"{old}-format{one}-{chance}" for one in (mappings.FORMAT, found.format))
     indexes.block(server, old)
     try:
         _copied(items, found, new, encoder)
-        # Beyond this the server may have done it, even where we hear of an error: so nothing is
-        # dropped before it said that it has.
+        # From here on, the server may have succeeded even if we get an error, so nothing is deleted
+        # before it has confirmed.
         kept = indexes.replace(server, address.name, old, new, keep=keep)
     except BaseException:
         with suppress(LookalikeError):
@@ -52,7 +52,7 @@ def upgrade(items: Reader, address: ServerAddress, found: indexes.Found, encoder
 
 
 def _copied(items: Reader, found: indexes.Found, new: str, encoder: Json) -> None:
-    """Copy both indexes of a collection that nobody writes to; ``StoreError`` unless all came."""
+    """Copy both indexes of a blocked collection. Raise ``StoreError`` unless all was copied."""
     server, dialect, old = items.server, items.dialect, found.index
     indexes.blank_copy(server, dialect, found, new, encoder)
     here, there = mappings.beside_name(old), mappings.beside_name(new)
@@ -71,12 +71,12 @@ def _copied(items: Reader, found: indexes.Found, new: str, encoder: Json) -> Non
 
 
 def _copy(index: str, hit: Any) -> Action:  # noqa: ANN401 - JSON
-    """A document in the newest format. What is derived is derived again, where that can be."""
+    """Return a document in the newest format, with derived fields computed again if possible."""
     source: dict[str, Json] = dict(hit["_source"])
     source.pop("vector", None)
     half = source.get("half")
     source |= graph_vector(half if isinstance(half, str) else None)
-    with suppress(StoreDamagedError):  # not an item, or one that is mended afterwards
+    with suppress(StoreDamagedError):  # not an item, or one that is repaired afterwards
         source["tokens"] = [*tokens(metadata_of(source))]
         source |= word_fields(item_of(source))
     return Action(verb="index", index=index, id=hit["_id"], source=source)

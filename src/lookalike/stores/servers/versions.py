@@ -1,4 +1,4 @@
-"""Making sure that a server is what its address says."""
+"""Check that a server is the product that its address names."""
 
 import re
 from typing import Any
@@ -9,21 +9,21 @@ from lookalike.stores.servers.server import Server
 
 __all__ = ["check_product", "product_of"]
 
-# Some servers do not introduce themselves, and some not to everybody: that needs `monitor`.
+# Some servers do not report their version, or only with the privilege `monitor`.
 _SILENT = (400, 403, 404, 405)
 
 
 def check_product(server: Server, dialect: Dialect) -> str:
-    """The server's version, empty where we may not know it.
+    """Return the server's version; empty if it is not reported.
 
-    Raises ``CollectionError`` for another product, or one too old.
+    Raise ``CollectionError`` for another product, or a version that is too old.
     """
-    answer = server.ask("GET", "/", allow=_SILENT)
-    if answer.status in _SILENT:
-        answer = server.ask("GET", "/_nodes/_local/version,name", allow=_SILENT)
-    if answer.status == 403:  # noqa: PLR2004 - HTTP
-        return ""  # whether we may do what we came for, the next request tells
-    product, version = product_of(answer.body)
+    response = server.ask("GET", "/", allow=_SILENT)
+    if response.status in _SILENT:
+        response = server.ask("GET", "/_nodes/_local/version,name", allow=_SILENT)
+    if response.status == 403:  # noqa: PLR2004 - HTTP
+        return ""  # the next request shows whether we have the privileges
+    product, version = product_of(response.body)
     if product != dialect.kind:
         hint = f"; begin the address with {product}://" if product else ""
         raise CollectionError(
@@ -38,15 +38,15 @@ def check_product(server: Server, dialect: Dialect) -> str:
     return version
 
 
-def product_of(told: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
-    """(kind, version) by what a server says of itself; ("", "") for something else."""
-    if not isinstance(told, dict):
+def product_of(description: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
+    """Return (kind, version) from a server's description of itself; ("", "") for other products."""
+    if not isinstance(description, dict):
         return "", ""
-    version = told.get("version")
+    version = description.get("version")
     if isinstance(version, dict) and "number" in version:
         kind = "opensearch" if version.get("distribution") == "opensearch" else "elasticsearch"
         return kind, str(version["number"])
-    nodes = told.get("nodes")
+    nodes = description.get("nodes")
     if isinstance(nodes, dict):
         for node in nodes.values():
             if "version" in node:

@@ -1,4 +1,4 @@
-"""Writing items: many in one request, each of them whole, with a key that is its own."""
+"""Write items: many in one request, each of them complete, with a unique key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,15 +24,15 @@ from lookalike.stores.servers.thumbnail_table import ServerThumbnails
 
 __all__ = ["Writer", "no_item"]
 
-_CREATED = 201  # HTTP's word for a document that was not there
+_CREATED = 201  # HTTP status for a missing document
 _MISSING = 404
-_CONFLICT = 409  # it is there already, or was changed by somebody else
-_ROUNDS = 100  # of trying again what others were quicker at
+_CONFLICT = 409  # it exists already, or was changed by another process
+_ROUNDS = 100  # retries after conflicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """An item that is being written: its vector as ``half_of`` has it, and what it replaces."""
+    """An item to be written: its vector as ``half_of`` encodes it, and what it replaces."""
 
     item: Item
     half: str
@@ -42,9 +42,9 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """Changes items, and what belongs to them in the side index.
+    """Writes items, and what belongs to them in the side index.
 
-    ``whole`` says that `_source` keeps all fields, as from the second format on.
+    ``whole`` means that `_source` contains all fields, as from the second format on.
     """
 
     items: Reader
@@ -69,8 +69,8 @@ class Writer:
             self.thumbnails.prepare()
         gone = [self.neighbours.forgetting(one.item.id) for one in drafts]
         gone += [skip_deletion(self.side, one.item.root, one.item.path) for one in drafts]
-        # A second round is for keys that others have read up to while the items were on their way
-        # (see SideIndex): new ones, except for items that somebody has replaced since.
+        # The second round gives new keys to items whose keys others have read past meanwhile (see
+        # SideIndex), except for items that have been replaced since.
         while drafts:
             first = self.side.claim_keys(len(drafts))
             keyed = list(enumerate(drafts, first))
@@ -93,7 +93,7 @@ class Writer:
     def insert(
         self, items: Sequence[Item], vectors: Matrix, thumbnails: Sequence[Thumbnail | None]
     ) -> set[str]:
-        """Write new items; the server decides whose they are where others write the same ids.
+        """Write new items; if others write the same ids, the server decides whose are stored.
 
         Return the ids that were taken.
         """
@@ -128,7 +128,7 @@ class Writer:
                 for (key, one), outcome in zip(keyed, found, strict=True)
                 if outcome.done
             ]
-        # Only now: what hangs on an item of the same id that was there first stays as it is.
+        # Only now, so that data of an existing item with the same id stays unchanged.
         shown = [
             (key, one.item.id, one.thumbnail) for key, one in made if one.thumbnail is not None
         ]
@@ -146,10 +146,10 @@ class Writer:
     def _write(
         self, keyed: Sequence[tuple[int, _Draft]], others: Sequence[Action]
     ) -> list[Outcome]:
-        """Write drafts under their keys, and with the first request what else there is to do.
+        """Write drafts under their keys, and with the first request the other actions.
 
-        What is new is made; what is there is changed field by field, for somebody else may have
-        added some. What a draft had ``seen`` and is otherwise by now is left alone.
+        New documents are created; existing ones are updated field by field, because other programs
+        may have added some. A draft whose ``seen`` document has changed meanwhile is not written.
         """
         found: dict[int, Outcome] = {}
         waiting = list(range(len(keyed)))
@@ -167,12 +167,12 @@ class Writer:
             ]
             if not waiting:
                 break
-            # made by somebody meanwhile, or there before; or removed by somebody meanwhile
+            # created or removed by another process meanwhile, or existed before
             there = {place for place in waiting if found[place].status == _CONFLICT}
         return [found[place] for place in range(len(keyed))]
 
     def _forget_thumbnails(self, drafts: Sequence[_Draft], found: Sequence[Outcome]) -> None:
-        """Drop what showed the content that was replaced. A new item can have had none."""
+        """Delete the thumbnails of replaced content. A new item cannot have one."""
         self.items.server.write(
             [
                 self.thumbnails.forgetting(one.item.id)
@@ -205,7 +205,7 @@ class Writer:
                 if outcome.status == _MISSING:
                     raise no_item(item.id)
             kept = [place for place, outcome in enumerate(found) if not outcome.done]
-            # a server gives up where somebody else changes the same item at that moment
+            # a server gives up if others change the same item at this moment
             waiting, there = [waiting[one] for one in kept], [there[one] for one in kept]
         raise StoreBusyError(
             f"{self.items.server.address}: others keep changing {waiting[0].id!r}; try again"
