@@ -45,6 +45,8 @@ _DTYPES = {
 }
 _PICKLE_LIMIT = 64 * 2**20  # bytes of data.pkl: names and shapes only, 50 kB for Lite0
 _RANK_LIMIT = 8
+# Below which names programs for training keep the tensors; the averaged ones first.
+_NESTS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net")
 
 # What a damaged or hostile pickle can raise, by the documentation of pickle and zipfile.
 _DAMAGE = (
@@ -109,6 +111,10 @@ class _RebuildParameter:
 class _Unpickler(pickle.Unpickler):
     """Builds dictionaries, lists, numbers, text and :class:`_Tensor`; refuses the rest."""
 
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self.storages: dict[str, _Storage] = {}  # all that were named, also by what is passed over
+
     def find_class(self, module: str, name: str, /) -> object:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
@@ -127,21 +133,24 @@ class _Unpickler(pickle.Unpickler):
             case ("storage", str(dtype), str(key), str(), int(length), *view):
                 if view not in ([], [None]):
                     raise pickle.UnpicklingError("a storage that is a view of another")
-                return _Storage(key, dtype, _count(length))
+                return self.storages.setdefault(key, _Storage(key, dtype, _count(length)))
         raise pickle.UnpicklingError("a reference that is not a storage")
 
 
-def read_checkpoint(data: bytes) -> Arrays:
+def read_checkpoint(data: bytes, *, nested: bool = False) -> Arrays:
     """Return the arrays of a checkpoint that holds one flat dictionary of tensors, by name.
+
+    With ``nested`` that dictionary may lie in another, below a name like "state_dict", as programs
+    for training save it; numbers and text beside the tensors are then passed over.
 
     Each array is contiguous and owns its memory. Raise ``WeightsError`` if ``data`` is damaged,
     is no checkpoint, or asks for anything that is not plain data; nothing has been run then.
     """
     try:
         if data[:4] == b"PK\x03\x04":
-            state, raw = _read_zip(data)
+            state, raw = _read_zip(data, nested=nested)
         else:
-            state, raw = _read_legacy(data)
+            state, raw = _read_legacy(data, nested=nested)
         return {name: _array(tensor, raw) for name, tensor in state.items()}
     except _DAMAGE as error:
         raise WeightsError(
@@ -149,7 +158,7 @@ def read_checkpoint(data: bytes) -> Arrays:
         ) from error
 
 
-def _read_zip(data: bytes) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
+def _read_zip(data: bytes, *, nested: bool) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         pickles = [name for name in entries if name.split("/")[1:] == ["data.pkl"]]
@@ -161,7 +170,8 @@ def _read_zip(data: bytes) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
         order = f"{folder}byteorder"
         if order in entries and archive.read(order) != b"little":
             raise ValueError("written on a big-endian machine")
-        state = _state(_Unpickler(io.BytesIO(archive.read(pickles[0]))).load())
+        loaded = _Unpickler(io.BytesIO(archive.read(pickles[0]))).load()
+        state = _state(loaded, nested=nested)
         raw: dict[str, bytes] = {}
         for storage in {tensor.storage for tensor in state.values()}:
             entry = entries[f"{folder}data/{storage.key}"]
@@ -171,22 +181,22 @@ def _read_zip(data: bytes) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
         return state, raw
 
 
-def _read_legacy(data: bytes) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
+def _read_legacy(data: bytes, *, nested: bool) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
     stream = io.BytesIO(data)
     if _Unpickler(stream).load() != _MAGIC or _Unpickler(stream).load() != _PROTOCOL:
         raise ValueError("it does not begin like one")
     machine = _Unpickler(stream).load()
     if not (isinstance(machine, dict) and machine.get("little_endian") is True):
         raise ValueError("written on a big-endian machine")
-    state = _state(_Unpickler(stream).load())
+    unpickler = _Unpickler(stream)
+    state = _state(unpickler.load(), nested=nested)
     keys = _Unpickler(stream).load()
     if not isinstance(keys, list):
         raise TypeError("no list of storages")
-    wanted = {tensor.storage.key: tensor.storage for tensor in state.values()}
     raw: dict[str, bytes] = {}
     for key in keys:
         (length,) = struct.unpack("<q", stream.read(8))
-        storage = wanted[key]
+        storage = unpickler.storages[key]
         content = stream.read(_size(storage))
         if length != storage.length or len(content) != _size(storage):
             raise ValueError(f"storage {key} is not of the size it should be")
@@ -194,14 +204,20 @@ def _read_legacy(data: bytes) -> tuple[dict[str, _Tensor], Mapping[str, bytes]]:
     return state, raw
 
 
-def _state(loaded: object) -> dict[str, _Tensor]:
+def _state(loaded: object, *, nested: bool) -> dict[str, _Tensor]:
     if not isinstance(loaded, dict):
         raise TypeError("it does not hold a dictionary")
+    if nested:
+        inner = (dict.get(loaded, key) for key in _NESTS)
+        loaded = next((one for one in inner if isinstance(one, dict)), loaded)
     state: dict[str, _Tensor] = {}
     for name, tensor in dict.items(loaded):  # not loaded.items(): a pickle may have set that
-        if not (isinstance(name, str) and isinstance(tensor, _Tensor)):
+        if isinstance(name, str) and isinstance(tensor, _Tensor):
+            state[name] = tensor
+        elif not nested:
             raise TypeError(f"{name!r} is not a tensor")
-        state[name] = tensor
+    if nested and not state:
+        raise TypeError("it holds no tensors")
     return state
 
 

@@ -1,0 +1,8 @@
+"""Encoders from files of Keras, PyTorch and TensorFlow Lite, written as ONNX once, without those
+frameworks.
+"""
+
+from lookalike.encoders.converting.architectures import ARCHITECTURES, Architecture
+from lookalike.encoders.converting.conversion import Conversion, convert
+
+__all__ = ["ARCHITECTURES", "Architecture", "Conversion", "convert"]

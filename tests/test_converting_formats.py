@@ -1,0 +1,100 @@
+"""The layouts of Keras, PyTorch and TensorFlow Lite files, as those programs themselves wrote them.
+
+``tests/golden/converted-keras*.zip`` and ``converted-*.tflite`` are made by
+training/converted_golden.py.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from lookalike.core.vectors import unit_rows
+from lookalike.encoders.converting import Conversion, convert
+from lookalike.encoders.preprocessing import tensor
+from seeded_weights import seeded_array, seeded_images
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def outputs(conversion: Conversion, names: list[str]) -> list[NDArray[np.float32]]:
+    spec = conversion.input
+    session = onnxruntime.InferenceSession(conversion.content, providers=["CPUExecutionProvider"])
+    pixels = tensor(list(seeded_images(3, spec.width)), spec)
+    return [np.asarray(one) for one in session.run(names, {spec.name: pixels})]
+
+
+def distance(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    cosines = (unit_rows(left).astype(np.float64) * unit_rows(right)).sum(axis=1)
+    return float((1 - cosines).max())
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("name", ["model.h5", "model.weights.h5", "outer.h5", "outer.keras"])
+def test_every_layout_of_keras_gives_the_same_encoder(
+    version: int, name: str, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(GOLDEN / f"converted-keras{version}.zip") as archive:
+        path = Path(archive.extract(name, tmp_path))
+    says_size = not name.endswith("weights.h5")
+    conversion = convert(path, size=None if says_size else 64)
+    assert (conversion.input.width, conversion.input.height) == (64, 64)
+    assert len(conversion.notes) == name.startswith("outer")  # it rescales by itself
+    (found,) = outputs(conversion, ["features"])
+    expected = np.load(GOLDEN / f"converted-keras{version}.npz")["features"]
+    assert distance(found, expected) < 1e-6
+    assert distance(np.roll(found, 1, axis=0), expected) > 1e-4
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_half_precision_is_read(dtype: type, tmp_path: Path) -> None:
+    listed = json.loads(str(np.load(GOLDEN / "converted-vgg16-torchvision.npz")["shapes"]))
+    tensors = {name: seeded_array(name, tuple(shape)) for name, shape in listed}
+    save_file(tensors, tmp_path / "a.safetensors")
+    save_file(
+        {name: one.astype(dtype) for name, one in tensors.items()}, tmp_path / "b.safetensors"
+    )
+    (whole,) = outputs(convert(tmp_path / "a.safetensors"), ["features"])
+    (half,) = outputs(convert(tmp_path / "b.safetensors"), ["features"])
+    assert 0 < distance(whole, half) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "largest"), [("float", 1e-6, 1e-5), ("uint8", 1e-4, 0.03)]
+)
+def test_tflite_graphs_give_what_the_interpreter_gives(
+    name: str, most: float, largest: float
+) -> None:
+    """The quantised one less exactly: the interpreter rounds every activation to eight bits."""
+    conversion = convert(GOLDEN / f"converted-{name}.tflite")
+    features, logits = outputs(conversion, ["features", "logits"])
+    golden = np.load(GOLDEN / f"converted-{name}.npz")
+    assert distance(features, golden["features"]) < most
+    assert distance(np.roll(features, 1, axis=0), golden["features"]) > 100 * most
+    assert np.abs(logits - golden["logits"]).max() < largest
+
+
+def test_a_quantised_tflite_file_says_how_its_pixels_are_scaled() -> None:
+    quantised = convert(GOLDEN / "converted-uint8.tflite")
+    assert quantised.input.mean == pytest.approx((127.5,) * 3, abs=1)
+    assert quantised.input.std == pytest.approx((127.5,) * 3, abs=1)
+    assert len(quantised.notes) == 1
+    guessed = convert(GOLDEN / "converted-float.tflite")
+    assert guessed.input.mean == (127.5,) * 3
+    assert "does not say how pixels are scaled" in guessed.notes[1]
+
+
+def test_a_tflite_classifier_gives_its_embedding_its_map_and_its_classes() -> None:
+    conversion = convert(GOLDEN / "converted-float.tflite")
+    assert (conversion.name, conversion.output.dim) == ("converted-float", 40)
+    assert conversion.logits is not None
+    assert conversion.logits.classes == 7
+    features, patches = outputs(conversion, ["features", "map"])
+    assert patches.shape == (3, 40, 9, 9)
+    np.testing.assert_allclose(patches.mean(axis=(2, 3)), features, atol=1e-5)
