@@ -2,7 +2,7 @@
 
     python -m benchmarks.finetuning [--quick] [--json] [--epochs N] [--stages N] [--threads N]
 
-Needs PyTorch: pip install 'lookalike[train]'. Of Caltech-101's classes a fifth is never shown to
+Needs PyTorch: pip install 'lookalike[finetune]'. Of Caltech-101's classes a fifth is never shown to
 the training ("unseen"): what a shop has when new products come. Of the other classes two thirds of
 the images are trained on ("train"), the rest is new images of known classes ("test"). Whatever the
 training holds out for its evaluation is taken from "train".
@@ -27,7 +27,7 @@ from benchmarks.machine import Figure, ImageSet, Json, Report, arguments, caltec
 from lookalike import Collection
 from lookalike.analysis import finetuning as training
 from lookalike.analysis.evaluation import compare
-from lookalike.analysis.finetuning import FinetuningProgress, FinetuningReport
+from lookalike.analysis.finetuning import FinetuningReport
 from lookalike.sources.catalogues import open_catalogue
 
 SEED = 5  # of the division; the recipe was found on "train" alone
@@ -65,14 +65,6 @@ def divide(image_set: ImageSet, everything: Path, asked: Path, *, most: int) -> 
 
 def finetuned(shop: Collection, to: Path, share: float | None, **options: int) -> FinetuningReport:
     recipe = training.Recipe(epochs=options["epochs"], stages=options["stages"])
-    last = 0
-
-    def tell(now: FinetuningProgress) -> None:
-        nonlocal last
-        if now.epoch is not None and now.epoch.number > last:
-            last = now.epoch.number
-            print(now.epoch, file=sys.stderr)
-
     return training.finetune(
         shop,
         to,
@@ -80,7 +72,7 @@ def finetuned(shop: Collection, to: Path, share: float | None, **options: int) -
         recipe=recipe,
         share=share,
         threads=options["threads"],
-        progress=tell,
+        on_epoch=lambda epoch, before: print(epoch, file=sys.stderr),  # noqa: ARG005 - one of two
     )
 
 

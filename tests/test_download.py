@@ -22,11 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import misbehaving
+from lookalike.core.progress import Progress
 from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError, SourceError
 from lookalike.images.formats import format_of
 from lookalike.sources.catalogues.downloads import Downloads, find_in
-from lookalike.sources.download import DownloadRecord, DownloadReport, Politeness, Row, download
+from lookalike.sources.download import DownloadRecord, Politeness, Row, download
 from lookalike.sources.download.addresses import is_public, open_public_socket, open_socket
 from lookalike.sources.download.fetch import fetch
 from lookalike.sources.download.names import key_of, make_slug, propose_paths
@@ -575,7 +576,7 @@ def test_lines_that_are_none_and_local_files_are_counted(server: Server, tmp_pat
 
 def test_a_stop_ends_soon_and_the_next_run_goes_on(server: Server, tmp_path: Path) -> None:
     entries = [entry(str(n), server.url("slow" if n % 2 else f"ok/{n}")) for n in range(200)]
-    seen: list[DownloadReport] = []
+    seen: list[Progress] = []
     polite = Politeness(rate=None, per_host=4, allow_private=True)
     began = time.monotonic()
     report = download(
@@ -583,7 +584,7 @@ def test_a_stop_ends_soon_and_the_next_run_goes_on(server: Server, tmp_path: Pat
         tmp_path,
         politeness=polite,
         progress=seen.append,
-        stop=lambda: bool(seen and seen[-1].downloaded >= 10),
+        stop=lambda: bool(seen and seen[-1].done >= 10),
     )
     assert report.interrupted
     assert 10 <= report.downloaded < 200
@@ -605,8 +606,8 @@ def _ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_a_program_keeps_what_was_done(server: Server, tmp_path: Path) -> None:
-    def interrupt(report: DownloadReport) -> None:
-        if report.downloaded >= 5:
+    def interrupt(progress: Progress) -> None:
+        if progress.done >= 5:
             signal.raise_signal(signal.SIGINT)
 
     entries = [entry(str(n), server.url("slow")) for n in range(300)]

@@ -232,7 +232,7 @@ def test_without_pytorch_the_command_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     to = tmp_path / "e"
-    with pytest.raises(EncoderError, match=r"pip install 'lookalike\[train\]'"):
+    with pytest.raises(EncoderError, match=r"pip install 'lookalike\[finetune\]'"):
         training.finetune(shop, to)
     assert not to.exists()
 

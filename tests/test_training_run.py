@@ -9,10 +9,9 @@ import json
 import subprocess
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -24,11 +23,14 @@ from PIL import Image
 import lookalike
 from lookalike import Collection
 from lookalike.analysis import finetuning as training
-from lookalike.analysis.finetuning import FinetuningProgress, Recipe
+from lookalike.analysis.finetuning import Epoch, Recipe, SplitQuality
 from lookalike.encoders import find_card, load_encoder, read_card
 from lookalike.encoders.weights import read_weights
 from lookalike.errors import CollectionError, EncoderError, ExportError
 from lookalike.sources.catalogues import open_catalogue
+
+if TYPE_CHECKING:
+    from lookalike.core.progress import Progress
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed; pip install 'lookalike[finetune]' for these tests"
@@ -132,15 +134,16 @@ def shop(drawn: Path, small: Path, tmp_path: Path) -> Collection:
     return collection
 
 
-def stop_after(epochs: int) -> tuple[Callable[[FinetuningProgress], None], Callable[[], bool]]:
-    """``progress`` and ``stop`` for a training that is to end after so many epochs."""
-    heard: list[FinetuningProgress] = []
+def stop_after(epochs: int) -> dict[str, Any]:
+    """Options of a training that is to end after so many epochs."""
+    last = 0
 
-    def stop() -> bool:
-        last = heard[-1] if heard else None
-        return last is not None and last.epoch is not None and last.epoch.number >= epochs
+    def on_epoch(epoch: Epoch, before: SplitQuality) -> None:
+        nonlocal last
+        assert before.value > 0
+        last = epoch.number
 
-    return heard.append, stop
+    return {"on_epoch": on_epoch, "stop": lambda: last >= epochs}
 
 
 def weights_in(card: Path) -> dict[str, NDArray[np.generic]]:
@@ -264,9 +267,8 @@ def test_a_training_that_was_interrupted_comes_to_the_same_end(
         return training.finetune(shop, to, base=small, recipe=RECIPE, threads=1, share=1, **options)
 
     whole = trained(tmp_path / "whole" / "e")
-    progress, stop = stop_after(1)
     to = tmp_path / "parts" / "e"
-    first = trained(to, progress=progress, stop=stop)
+    first = trained(to, **stop_after(1))
     assert first.interrupted
     assert len(first.epochs) == 1
     assert first.card is not None  # the best so far
@@ -287,11 +289,11 @@ def test_another_share_is_written_without_learning_again(
     to = tmp_path / "e"
     training.finetune(shop, to, base=small, recipe=RECIPE, share=1)
     whole = weights_in(to / "e.toml")
-    heard: list[FinetuningProgress] = []
+    heard: list[Progress] = []
     report = training.finetune(
         shop, to, base=small, recipe=RECIPE, share=0.5, progress=heard.append
     )
-    assert all(one.reading for one in heard)
+    assert {one.stage for one in heard} == {"reading"}
     assert report.share == 0.5
     assert report.images == 110
     half = weights_in(to / "e.toml")
@@ -369,8 +371,7 @@ def test_a_checkpoint_of_another_training_is_refused(
     shop: Collection, small: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "e"
-    progress, stop = stop_after(1)
-    training.finetune(shop, to, base=small, recipe=RECIPE, progress=progress, stop=stop)
+    training.finetune(shop, to, base=small, recipe=RECIPE, **stop_after(1))
     with pytest.raises(ExportError, match="other images, labels or settings"):
         training.finetune(shop, to, base=small, recipe=RECIPE, seed=1)
     (to / "training.pt").write_bytes(b"PK\x03\x04 nonsense")
@@ -433,7 +434,7 @@ def test_the_command_tells_what_it_does_and_writes_json(
     assert found["base"] == "small"
     assert len(found["epochs"]) == 2
     assert "epoch 2: loss" in done.stderr
-    assert "mAP@R of held-out pictures" in done.stderr
+    assert "mAP@R of held-out images" in done.stderr
     assert "of held-out labels" in done.stderr
     done = run("--epochs", 2, "--to", to, "--share", 1, "-q")
     assert done.returncode == 0, done.stderr

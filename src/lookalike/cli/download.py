@@ -10,9 +10,9 @@ import click
 
 from lookalike.cli.exit_codes import FAILED, INTERRUPTED, LEFT_OUT
 from lookalike.cli.options import json_option, table_options
-from lookalike.cli.output import plain, print_json, print_table, reasons_text, size_text
+from lookalike.cli.output import plain, print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
-from lookalike.core.plurals import count_noun
+from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
 from lookalike.sources.download.politeness import USER_AGENT, Politeness
@@ -185,7 +185,7 @@ def download_command(
             limit=limit,
             politeness=politeness,
             retry=retry_failed,
-            progress=lambda report: meter.show(report.done, None, _note(report)),
+            progress=meter,
             stop=stop,
         )
     _show(report, folder, to, as_json=as_json)
@@ -261,10 +261,6 @@ def _failures(folder: Path, most: int) -> "list[Row]":
 
 def _row_json(row: "Row") -> dict[str, str]:
     return {"id": row.id, "status": row.status, "reason": row.reason, "url": row.url}
-
-
-def _note(report: "DownloadReport") -> str:
-    return f"failed: {reasons_text(report.failed)}" if report.failed else ""
 
 
 def _print_failures(folder: Path, *, as_json: bool) -> None:

@@ -10,11 +10,11 @@ from lookalike.cli.options import collection_option, json_option, opened, where_
 from lookalike.cli.output import plain, print_json, print_table
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core.plurals import count_noun
+from lookalike.core.progress import Progress
 
 if TYPE_CHECKING:
     from lookalike.analysis.finetuning import (
         Epoch,
-        FinetuningProgress,
         FinetuningReport,
         Quality,
         SplitQuality,
@@ -135,6 +135,7 @@ def finetune_command(
             threads=threads,
             anew=anew,
             progress=display,
+            on_epoch=display.line,
             stop=stop,
         )
     if as_json:
@@ -148,26 +149,21 @@ def finetune_command(
 
 
 class _Display:
-    """Shows the progress of a training: a meter for each of its two parts, one line per epoch."""
+    """Shows the progress of a training: a meter for each of its stages, one line per epoch."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._meter = Meter("reading", quiet=quiet)
-        self._reading = True
+        self._stage = "reading"
+        self._meter = Meter(self._stage, quiet=quiet)
         self._begun = 0  # images of earlier calls, which would distort the rate of this one
-        self._last: Epoch | None = None
 
-    def __call__(self, now: "FinetuningProgress") -> None:
-        if self._reading and not now.reading:
+    def __call__(self, now: Progress) -> None:
+        if now.stage != self._stage:
             self._meter.stop()
-            self._meter = Meter("training", quiet=self._quiet)
-            self._reading, self._last = False, now.epoch
-            self._begun = now.done if now.epoch is not None else 0
-        if now.epoch is not None and now.epoch is not self._last and now.before is not None:
-            self._last = now.epoch
-            self.line(now.epoch, now.before)
-        note = "" if now.loss is None else f"loss {now.loss:.3f}"
-        self._meter.show(now.done - self._begun, now.total - self._begun, note)
+            self._stage, self._begun = now.stage, now.done
+            self._meter = Meter(now.stage, quiet=self._quiet)
+        total = None if now.total is None else now.total - self._begun
+        self._meter.show(now.done - self._begun, total, now.note)
 
     def line(self, epoch: "Epoch", before: "SplitQuality") -> None:
         """Print the result of an epoch."""

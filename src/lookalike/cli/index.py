@@ -21,10 +21,10 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import plain, print_json, reasons_text
+from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core import settings_keys
-from lookalike.core.plurals import count_noun
+from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
 from lookalike.errors import SourceError

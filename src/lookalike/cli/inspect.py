@@ -13,12 +13,11 @@ from lookalike.cli.output import (
     print_json,
     print_notes,
     print_table,
-    reasons_text,
     size_text,
 )
 from lookalike.config import collections, settings
 from lookalike.core import settings_keys
-from lookalike.core.plurals import count_noun
+from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.errors import EncoderMismatchError, StoreDamagedError
 from lookalike.output.json_documents import item_json, missing_json, when
 

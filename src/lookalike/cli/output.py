@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -18,7 +18,6 @@ __all__ = [
     "print_json",
     "print_notes",
     "print_table",
-    "reasons_text",
     "size_text",
     "stdout",
 ]
@@ -59,11 +58,6 @@ def size_text(count: int) -> str:
             return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def reasons_text(reasons: Mapping[str, int]) -> str:
-    """Return reasons with their counts as one phrase: ``3 broken, 1 empty``."""
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 
 def plain(text: str) -> str:

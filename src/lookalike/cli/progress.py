@@ -32,8 +32,8 @@ class Meter:
 
     def __call__(self, progress: Progress) -> None:
         """Show the progress that a report gives."""
-        note = f"{progress.skipped} skipped" if progress.skipped else progress.stage
-        self.show(progress.done, progress.total, note)
+        skipped = f"{progress.skipped} skipped" if progress.skipped else ""
+        self.show(progress.done, progress.total, progress.note or skipped or progress.stage)
 
     def show(self, done: int, total: int | None, note: str = "") -> None:
         if self._quiet:

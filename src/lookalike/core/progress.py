@@ -12,13 +12,15 @@ class Progress:
     """``done`` of ``total`` units of work; the total is ``None`` where nobody can know it.
 
     Units are items, unless the function says otherwise. ``skipped`` counts images that could not
-    be used. ``stage`` names what is being done, where work has several stages.
+    be used. ``stage`` names what is being done, where work has several stages. ``note`` is text
+    that is worth showing beside the numbers, such as the loss of a training.
     """
 
     done: int
     total: int | None = None
     skipped: int = 0
     stage: str = ""
+    note: str = ""
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]

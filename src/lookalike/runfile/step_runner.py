@@ -169,7 +169,7 @@ class StepRunner:
                 limit=wanted.limit,
                 politeness=make_politeness(wanted),
                 retry=wanted.retry_failed or "download" in self.force,
-                progress=lambda report: shown(Progress(done=report.done)),
+                progress=shown,
                 stop=self.stop,
             )
 

@@ -12,7 +12,6 @@ The encoder that it writes does not need PyTorch. See ``docs/fine-tuning.md``.
 from lookalike.analysis.finetuning.finetune_encoder import finetune
 from lookalike.analysis.finetuning.quality import (
     Epoch,
-    FinetuningProgress,
     FinetuningReport,
     Quality,
     Recipe,
@@ -21,7 +20,6 @@ from lookalike.analysis.finetuning.quality import (
 
 __all__ = [
     "Epoch",
-    "FinetuningProgress",
     "FinetuningReport",
     "Quality",
     "Recipe",

@@ -18,9 +18,10 @@ import numpy as np
 from lookalike.analysis.evaluation import class_of
 from lookalike.analysis.finetuning.data_split import split_items
 from lookalike.analysis.finetuning.encoder_files import card_name, is_written, write_encoder
-from lookalike.analysis.finetuning.quality import FinetuningProgress, FinetuningReport, Recipe
+from lookalike.analysis.finetuning.quality import Epoch, FinetuningReport, Recipe, SplitQuality
 from lookalike.core.cpus import usable_cores
 from lookalike.core.filters import Condition
+from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.records import Item
 from lookalike.encoders.cards import ModelCard, find_card
 from lookalike.encoders.weights import read_weights
@@ -49,7 +50,8 @@ def finetune(
     seed: int = 0,
     threads: int | None = None,
     anew: bool = False,
-    progress: Callable[[FinetuningProgress], None] = lambda now: None,  # noqa: ARG005 - says nothing
+    progress: ProgressCallback = ignore_progress,
+    on_epoch: Callable[[Epoch, SplitQuality], None] = lambda epoch, before: None,  # noqa: ARG005 - does nothing
     stop: Callable[[], bool] = lambda: False,
 ) -> FinetuningReport:
     """Fine-tune an encoder on the collection's labels, and write it to the folder ``to``.
@@ -68,6 +70,9 @@ def finetune(
     written. A file ``training.pt`` beside it stores the progress: the next call with the same
     images and recipe continues from the last finished epoch, or writes another ``share``, unless
     ``anew``. Sets PyTorch's number of threads to ``threads``.
+
+    ``progress`` counts images, first in the stage "reading", then in the stage "training".
+    ``on_epoch`` is called after each epoch, with it and the quality before training.
 
     Raise ``EncoderError`` without PyTorch and for another kind of network, ``CollectionError``
     for too few labels or images, ``ExportError`` for a folder that cannot be written or holds
@@ -118,6 +123,7 @@ def finetune(
                     seconds=None if minutes is None else minutes * 60,
                     share=share,
                     progress=progress,
+                    on_epoch=on_epoch,
                     stop=stop,
                 )
                 found = run.go()

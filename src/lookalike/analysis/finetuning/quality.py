@@ -11,7 +11,7 @@ from lookalike.core.records import Skipped
 from lookalike.core.vectors import Matrix
 from lookalike.encoders.efficientnet_lite import STAGES
 
-__all__ = ["Epoch", "FinetuningProgress", "FinetuningReport", "Quality", "Recipe", "SplitQuality"]
+__all__ = ["Epoch", "FinetuningReport", "Quality", "Recipe", "SplitQuality"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,22 +106,6 @@ class Epoch:
     loss: float
     judgement: SplitQuality
     seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinetuningProgress:
-    """``done`` of ``total`` images, first ``reading`` them all once, then learning.
-
-    While learning, ``before`` is how good the network was at first, ``loss`` the last batch's and
-    ``epoch`` the last one that was finished.
-    """
-
-    reading: bool
-    done: int
-    total: int
-    loss: float | None = None
-    before: SplitQuality | None = None
-    epoch: Epoch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,13 @@ from lookalike.analysis.finetuning.data_split import DataSplit, Rows
 from lookalike.analysis.finetuning.maps import Maps
 from lookalike.analysis.finetuning.quality import (
     Epoch,
-    FinetuningProgress,
     Quality,
     Recipe,
     SplitQuality,
 )
 from lookalike.analysis.finetuning.tail import Head, State, Tail
 from lookalike.core.atomic_files import replace_file
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import Skipped
 from lookalike.core.vectors import Matrix
 from lookalike.encoders.checkpoint import Arrays
@@ -74,7 +74,8 @@ class FinetuningRun:
         began: float,
         seconds: float | None,
         share: float | None,
-        progress: Callable[[FinetuningProgress], None],
+        progress: ProgressCallback,
+        on_epoch: Callable[[Epoch, SplitQuality], None],
         stop: Callable[[], bool],
     ) -> None:
         torch.set_num_threads(threads)
@@ -83,7 +84,7 @@ class FinetuningRun:
         self._checkpoint, self._plan, self._seed = checkpoint, plan, seed
         self._began, self._seconds, self._share = began, seconds, share
         self._taught = 0, 0  # images, labels
-        self._progress, self._stop = progress, stop
+        self._progress, self._on_epoch, self._stop = progress, on_epoch, stop
         self._judges: dict[str, tuple[NDArray[np.float16], Rows]] = {}
         self._before = SplitQuality(held=None, new=None)
         self._epochs: list[Epoch] = []
@@ -152,7 +153,7 @@ class FinetuningRun:
             maps, good, skipped = self._maps.plain(some)
             self._skipped += skipped
             self._read += len(some)
-            self._progress(FinetuningProgress(reading=True, done=self._read, total=self._to_read))
+            self._progress(Progress(done=self._read, total=self._to_read, stage="reading"))
             if len(good):
                 yield maps, good
 
@@ -171,12 +172,14 @@ class FinetuningRun:
 
     def _learn(self, learned: Rows, labels: Rows, head: Head, optimizer: _Optimizer) -> bool:
         """Epoch by epoch until it is enough; says whether it was stopped before."""
+        self._report(len(self._epochs) * len(learned), len(learned))
         while not self._enough():
             began = time.monotonic()
             lost, done = 0.0, 0
             for loss, count in self._epoch(learned, labels, head, optimizer):
                 lost, done = lost + loss * count, done + count
-                self._tell(len(self._epochs) * len(learned) + done, len(learned), loss)
+                seen = len(self._epochs) * len(learned) + done
+                self._report(seen, len(learned), note=f"loss {loss:.3f}")
                 if self._stop():
                     return True
                 if self._along() >= 1:
@@ -193,20 +196,13 @@ class FinetuningRun:
                 )
             )
             self._save(head, optimizer)
-            self._tell(len(self._epochs) * len(learned), len(learned), None)
+            self._on_epoch(self._epochs[-1], self._before)
+            self._report(len(self._epochs) * len(learned), len(learned))
         return False
 
-    def _tell(self, done: int, images: int, loss: float | None) -> None:
-        self._progress(
-            FinetuningProgress(
-                reading=False,
-                done=done,
-                total=self._recipe.epochs * images,
-                loss=loss,
-                before=self._before,
-                epoch=self._epochs[-1] if self._epochs else None,
-            )
-        )
+    def _report(self, done: int, images: int, *, note: str = "") -> None:
+        total = self._recipe.epochs * images
+        self._progress(Progress(done=done, total=total, stage="training", note=note))
 
     def _epoch(
         self, learned: Rows, labels: Rows, head: Head, optimizer: _Optimizer

@@ -21,6 +21,8 @@ import aiohttp
 
 from lookalike import images
 from lookalike.core.cpus import usable_cores
+from lookalike.core.plurals import reasons_text
+from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError
 from lookalike.sources.download import names
@@ -64,7 +66,7 @@ def download(
     politeness: Politeness = Politeness(),  # noqa: B008 - frozen
     limits: images.Limits = images.Limits(),
     retry: bool = False,
-    progress: Callable[[DownloadReport], None] | None = None,
+    progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> DownloadReport:
     """Fetch the images of entries into ``to`` and record the outcome of each.
@@ -162,12 +164,17 @@ class _Run:
             bytes=counts["bytes"],
         )
 
+    def _state(self) -> Progress:
+        report = self.report()
+        note = f"failed: {reasons_text(report.failed)}" if report.failed else ""
+        return Progress(done=report.done, note=note)
+
     # --- the loop ------------------------------------------------------------------------------
 
     async def run(
         self,
         entries: Iterator[Entry | Skipped | None],
-        progress: Callable[[DownloadReport], None] | None,
+        progress: ProgressCallback | None,
         stop: Callable[[], bool],
     ) -> None:
         async with open_session(self._politeness) as session:
@@ -180,13 +187,13 @@ class _Run:
         if self._fault is not None:
             raise self._fault
         if progress is not None:
-            progress(self.report())
+            progress(self._state())
 
     async def _process_all(
         self,
         session: aiohttp.ClientSession,
         entries: Iterator[Entry | Skipped | None],
-        progress: Callable[[DownloadReport], None] | None,
+        progress: ProgressCallback | None,
         stop: Callable[[], bool],
     ) -> None:
         while self._fault is None:
@@ -208,14 +215,14 @@ class _Run:
             self._wake.clear()
             self._run_ticks(progress)
 
-    def _run_ticks(self, progress: Callable[[DownloadReport], None] | None) -> None:
+    def _run_ticks(self, progress: ProgressCallback | None) -> None:
         now = time.monotonic()
         if now - self._flushed >= _TICK_S:
             self._flushed = now
             self._record.flush()
         if progress is not None and now - self._shown >= _PROGRESS_S:
             self._shown = now
-            progress(self.report())
+            progress(self._state())
 
     def _start_task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
