@@ -1,4 +1,5 @@
-"""Write the help of every command into docs/cli.md, and the commented run file into docs/run.md:
+"""Write the help of every command into docs/cli.md, the commented run file into docs/run.md, and
+the encoders that can be pulled into docs/encoders.md:
 python scripts/render_docs.py
 
 Tests fail when the pages are not what this would write.
@@ -10,10 +11,12 @@ from pathlib import Path
 import click
 
 from lookalike.cli import cli
+from lookalike.encoders.hub import curated_encoders
 from lookalike.runfile.template import start_with, template
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 RUN_PAGE = PAGE.with_name("run.md")
+ENCODERS_PAGE = PAGE.with_name("encoders.md")
 BEGIN = "<!-- begin: written by scripts/render_docs.py -->"
 END = "<!-- end -->"
 
@@ -49,6 +52,23 @@ def with_run_file(page: str) -> str:
     return block.sub(lambda _: f"```yaml\n{text}```", page)
 
 
+def with_encoders(page: str) -> str:
+    """The page with the table of the curated encoders between the marks made anew."""
+    head, rest = page.split(BEGIN)
+    tail = rest.split(END)[1]
+    columns = ("name", "MB", "values", "words (MB)", "licence", "good for")
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for one in curated_encoders().values():
+        words = f"{one.words.megabytes:,.0f}" if one.words else ""
+        licence = f"{one.licence} *" if one.terms else one.licence
+        cells = (f"`{one.name}`", f"{one.megabytes:,.0f}", one.dim or "", words, licence)
+        lines.append(f"| {' | '.join(map(str, cells))} | {one.good_for} |")
+    return head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + tail
+
+
 if __name__ == "__main__":
+    ENCODERS_PAGE.write_text(
+        with_encoders(ENCODERS_PAGE.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     RUN_PAGE.write_text(with_run_file(RUN_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -25,15 +25,19 @@ _RENDER = """
 import runpy, sys
 from pathlib import Path
 text = Path(sys.argv[2]).read_text(encoding="utf-8")
-sys.stdout.buffer.write(runpy.run_path(sys.argv[1])["rendered"](text).encode())
+sys.stdout.buffer.write(runpy.run_path(sys.argv[1])[sys.argv[3]](text).encode())
 """
 
 
-def test_the_help_in_the_docs_is_that_of_the_commands() -> None:
-    page = ROOT / "docs" / "cli.md"
+@pytest.mark.parametrize(
+    ("name", "render"), [("cli.md", "rendered"), ("encoders.md", "with_encoders")]
+)
+def test_what_is_rendered_in_the_docs_is_what_the_code_says(name: str, render: str) -> None:
+    """The help of every command, and the table of the encoders that can be pulled."""
+    page = ROOT / "docs" / name
     # In a process of its own: click keeps the help of a command that another test has run.
     rendered = subprocess.run(
-        [sys.executable, "-c", _RENDER, ROOT / "scripts" / "render_docs.py", page],
+        [sys.executable, "-c", _RENDER, ROOT / "scripts" / "render_docs.py", page, render],
         capture_output=True,
         check=True,
     )

@@ -34,6 +34,7 @@ def test_the_wheel_holds_the_package_its_cards_its_page_and_its_licence(wheel: P
     for name in (
         "lookalike/py.typed",
         "lookalike/encoders/shipped/efficientnet-lite0.toml",
+        "lookalike/encoders/curated/clip-vit-b-32.toml",
         "lookalike/cli/search.py",
     ):
         assert name in names

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from lookalike.core import settings_keys
+from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.suggestions import closest, format_hint
 from lookalike.errors import (
@@ -29,6 +30,7 @@ from lookalike.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
+    from lookalike.encoders.hub import PulledEncoder
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -38,6 +40,7 @@ __all__ = [
     "encoder_of",
     "named_encoder",
     "open_collection",
+    "pull_encoder",
     "settings",
 ]
 
@@ -149,6 +152,27 @@ def _is_new_card(store: Store, encoder: Encoder) -> bool:
         return True
     moved = isinstance(stored, str) and not Path(stored).exists()
     return moved and encoder.fingerprint == bound[1]
+
+
+def pull_encoder(
+    reference: str,
+    *,
+    words: bool = False,
+    accept_licence: bool = False,
+    progress: ProgressCallback = ignore_progress,
+    known: Settings | None = None,
+) -> "PulledEncoder":
+    """Bring an encoder from a hub to where named encoders lie. As ``encoders.pull``."""
+    from lookalike.encoders.hub import pull  # noqa: PLC0415 - only what pulls pays for it
+
+    known = settings() if known is None else known
+    return pull(
+        reference,
+        folder=known.home / "encoders",
+        words=words,
+        accept_licence=accept_licence,
+        progress=progress,
+    )
 
 
 def named_encoder(

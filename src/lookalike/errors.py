@@ -14,6 +14,7 @@
     ├── RunFileError                 a run file cannot be read, or is invalid
     ├── EncoderError                 an encoder cannot be found, opened or run
     │   ├── ModelCardError           a model card cannot be read, or is invalid
+    │   ├── PullError                an encoder cannot be pulled from a hub
     │   ├── WeightsError             weights are missing, or are not those that the card names
     │   └── WordsError               words cannot be searched with, by this encoder or in this way
     ├── CollectionError              a collection cannot do what was requested
@@ -58,6 +59,7 @@ __all__ = [
     "LookalikeError",
     "ModelCardError",
     "NotAnImageError",
+    "PullError",
     "RootMovedError",
     "RunFileError",
     "ServiceBusyError",
@@ -142,6 +144,10 @@ class EncoderError(LookalikeError):
 
 class ModelCardError(EncoderError):
     """A model card cannot be read or is invalid; the message names the file and the key."""
+
+
+class PullError(EncoderError):
+    """An encoder cannot be pulled from a hub: the connection, the file, its terms or the disk."""
 
 
 class WeightsError(EncoderError):

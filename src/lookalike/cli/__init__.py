@@ -49,6 +49,9 @@ _TASKS = {
         "remove": "remove",
         "export": "export",
     },
+    "Encoders": {
+        "encoder": "encoder",
+    },
     "Evaluate and improve": {
         "evaluate": "evaluate",
         "finetune": "finetune",

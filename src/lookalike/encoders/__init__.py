@@ -8,6 +8,7 @@ opened, the second only when one must be built. ``docs/encoders.md`` tells all.
 """
 
 from lookalike.encoders.cards import ModelCard, available_encoders, find_card, read_card
+from lookalike.encoders.hub import pull
 from lookalike.encoders.onnx_encoder import OnnxEncoder, load_encoder
 from lookalike.encoders.weights import default_cache
 
@@ -18,5 +19,6 @@ __all__ = [
     "default_cache",
     "find_card",
     "load_encoder",
+    "pull",
     "read_card",
 ]

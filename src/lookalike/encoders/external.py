@@ -17,7 +17,7 @@ from lookalike.errors import ModelCardError, WeightsError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MOST_BYTES", "with_data"]
+__all__ = ["MOST_BYTES", "locations", "with_data"]
 
 MOST_BYTES = 2**31 - 2**20
 """Protobuf's limit for one message, which ONNX Runtime is given, with room for the graph."""
@@ -27,6 +27,11 @@ MOST_BYTES = 2**31 - 2**20
 _MARK = b"location"
 _CONTEXT = b"EPContext"
 _TENSOR = "onnx.TensorProto"
+
+
+def locations(model: "onnx.ModelProto") -> tuple[str, ...]:
+    """Return the further files that a graph reads, by the names that it has for them."""
+    return tuple(dict.fromkeys(_details(one).get("location", "") for one in _external(model)))
 
 
 def with_data(content: bytes, path: Path, card: ModelCard) -> bytes | None:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 
-from lookalike.core.progress import ProgressCallback
+from lookalike.config import pull_encoder
+from lookalike.core.progress import Progress, ProgressCallback
+from lookalike.runfile.known_state import is_card
 from lookalike.runfile.plan import NEEDS, PlannedStep, selected
 from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.step_results import StepOutcome
@@ -27,7 +29,11 @@ def execute(
     ``begins`` is called before each step that runs; ``shown(what)`` returns its progress display.
     A step that fails stops those that need it, and no other. When ``stop`` returns true the step
     in hand ends early and no other begins; what was done is stored, and the next run continues.
+
+    Where the file allows it, the encoder is pulled first. Raise ``PullError`` if that fails.
     """
+    if loaded.file.pull:
+        _pull(loaded, shown)
     steps = selected(loaded.file, only)
     run = StepRunner(loaded=loaded, steps=steps, force=force, shown=shown, stop=stop)
     failed: set[Step] = set()
@@ -50,3 +56,21 @@ def execute(
         raise
     finally:
         run.close()
+
+
+def _pull(
+    loaded: LoadedRunFile, shown: Callable[[str], AbstractContextManager[ProgressCallback]]
+) -> None:
+    """Pull the file's encoder unless its name means one that is there."""
+    from lookalike.encoders import available_encoders  # noqa: PLC0415 - few files pull
+
+    name = loaded.file.encoder or ""
+    if name in available_encoders() or is_card(name):
+        return
+    with shown("pull, MB") as show:
+
+        def progress(now: Progress) -> None:
+            total = None if now.total is None else now.total // 1_000_000
+            show(Progress(done=now.done // 1_000_000, total=total, stage=now.stage))
+
+        pull_encoder(name, accept_licence=loaded.file.accept_licence, progress=progress)

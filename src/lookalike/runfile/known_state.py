@@ -33,6 +33,7 @@ from lookalike.sources.scan import stamp_of
 __all__ = [
     "address_of",
     "get_classifier_id",
+    "is_card",
     "open_run_collection",
     "read_state",
     "record_step",
@@ -47,13 +48,17 @@ def address_of(loaded: LoadedRunFile) -> str:
     return str(loaded.place(text).resolve()) if is_path else text
 
 
+def is_card(encoder: str) -> bool:
+    """Return whether a run file's encoder is the path of a card, and not a name."""
+    return encoder.endswith(".toml") or "/" in encoder or "\\" in encoder
+
+
 def open_run_collection(loaded: LoadedRunFile, *, create: bool) -> Collection:
     """Return the file's collection. Raise as ``config.open_collection``."""
     name = loaded.file.encoder
-    is_card = name is not None and (name.endswith(".toml") or "/" in name or "\\" in name)
     return open_collection(
         address_of(loaded),
-        encoder=loaded.place(name) if name is not None and is_card else name,
+        encoder=loaded.place(name) if name is not None and is_card(name) else name,
         create=create,
         device=loaded.file.device,
         threads=loaded.file.threads,

@@ -40,6 +40,12 @@ class RunFile(Section):
         description="a name or a model card; default: the collection's own, or efficientnet-lite0",
         examples=["efficientnet-lite0"],
     )
+    pull: bool = Field(
+        default=False, description="download the encoder from a hub if it is not there yet"
+    )
+    accept_licence: bool = Field(
+        default=False, description="with pull: accept a licence that restricts use"
+    )
     device: Text = Field(
         default="auto", description="the device that runs the encoder: auto, cpu, cuda …"
     )
@@ -76,6 +82,8 @@ class RunFile(Section):
     def _has_work(self) -> Self:
         if not self.steps() and self.service is None:
             raise ValueError(f"there is nothing to do; add a step: {', '.join(STEPS)}")
+        if self.pull and self.encoder is None:
+            raise ValueError("pull is for an encoder; name it: encoder: clip-vit-b-32")
         if self.index is not None and not self.index.source and self.download is None:
             raise ValueError("index.source is missing: name a folder or a catalogue of images")
         return self

@@ -88,9 +88,21 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
         return read_card(Path(name_or_path))
     path = card_path(text, folder)
     if path is None:
+        _say_if_listed(text)
         known = available_encoders(folder)
         raise EncoderError(
             f"there is no encoder {text!r}; there are {', '.join(known)}"
             f"{did_you_mean(text, known)}, and any card by its path (….toml)"
         )
     return read_card(path)
+
+
+def _say_if_listed(name: str) -> None:
+    """Raise ``EncoderError`` for an encoder that can be pulled, and say how."""
+    from lookalike.encoders.hub.curated import curated_encoder  # noqa: PLC0415 - for a mistake only
+
+    if curated_encoder(name) is not None:
+        raise EncoderError(
+            f"the encoder {name} is not on this machine; pull it first: "
+            f"lookalike encoder pull {name}"
+        )

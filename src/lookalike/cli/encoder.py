@@ -1,0 +1,15 @@
+"""``lookalike encoder`` and its commands."""
+
+import click
+
+from lookalike.cli.encoder_pull import pull_command
+
+__all__ = ["encoder_command"]
+
+
+@click.group("encoder")
+def encoder_command() -> None:
+    """Get and manage encoders."""
+
+
+encoder_command.add_command(pull_command)

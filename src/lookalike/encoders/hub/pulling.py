@@ -1,0 +1,207 @@
+"""Pulling an encoder: its files from a hub, and the card that pins them.
+
+    pulled = pull("clip-vit-b-32", folder=Path("encoders"))
+    load_encoder(pulled.card)
+
+The digest of every file is written to the card at the first pull, with the commit that it was in,
+and is checked whenever the encoder is opened and whenever it is pulled again.
+"""
+
+from pathlib import Path, PurePosixPath
+
+from lookalike.core.progress import ProgressCallback, ignore_progress
+from lookalike.encoders.cards.finding import default_folder
+from lookalike.encoders.hub.curated import CuratedEncoder
+from lookalike.encoders.hub.encoder_folder import Undo, try_card, undone_on_failure
+from lookalike.encoders.hub.files import Hub, connect
+from lookalike.encoders.hub.graph_facts import read_graph
+from lookalike.encoders.hub.pulled_card import Pins, pulled_card_text, read_pins
+from lookalike.encoders.hub.records import PulledEncoder, PulledFile
+from lookalike.encoders.hub.references import TimmName, parse_reference
+from lookalike.encoders.hub.remote_file import RemoteFile, sha256_of
+from lookalike.encoders.hub.timm_pulling import pull_timm, timm_entry
+from lookalike.errors import PullError
+
+__all__ = ["pull"]
+
+
+def pull(
+    reference: str | CuratedEncoder,
+    *,
+    folder: Path | None = None,
+    words: bool = False,
+    accept_licence: bool = False,
+    hub: Hub | None = None,
+    progress: ProgressCallback = ignore_progress,
+) -> PulledEncoder:
+    """Bring an encoder from a hub into ``folder``/NAME, with the card NAME.toml.
+
+    ``reference`` is a name of the curated list, or ``timm:NAME``.
+    ``folder`` is the one for the user's own encoders by default, where they are found by name.
+    ``words`` brings the text side too. ``progress`` counts the bytes of each file, which
+    ``stage`` names. An encoder that is there already is checked, and what is missing is brought.
+
+    Raise ``PullError``: nothing new is then left in the folder, and what was there stays. What has
+    been downloaded stays in the cache.
+    """
+    folder = default_folder() if folder is None else folder
+    entry = parse_reference(reference) if isinstance(reference, str) else reference
+    if isinstance(entry, TimmName):
+        entry = timm_entry(entry.model)
+    _check_licence(entry, accepted=accept_licence)
+    if words and entry.words is None:
+        raise PullError(f"{entry.name} understands no words: it has no text side to pull")
+    if entry.timm is not None:
+        return pull_timm(entry, folder / entry.name, hub, progress)
+    return _Pull(entry, folder / entry.name, hub, progress).run(words=words)
+
+
+def _check_licence(entry: CuratedEncoder, *, accepted: bool) -> None:
+    if entry.terms is not None and not accepted:
+        raise PullError(
+            f"the licence of {entry.name} restricts what it may be used for: {entry.terms}; read "
+            f"it at {entry.source}, and if you accept it pull with --accept-licence (in Python: "
+            "accept_licence=True)"
+        )
+
+
+class _Pull:
+    """One pull of a curated encoder into its own folder."""
+
+    def __init__(
+        self, entry: CuratedEncoder, folder: Path, hub: Hub | None, progress: ProgressCallback
+    ) -> None:
+        self._entry = entry
+        self._folder = folder
+        self._card = folder / f"{entry.name}.toml"
+        self._hub = hub
+        self._progress = progress
+        self._pins = read_pins(self._card)
+        self._revision = self._pins.revision or entry.revision or "main"
+        self._files: dict[str, PulledFile] = {}  # by the path in the repository
+
+    def run(self, *, words: bool) -> PulledEncoder:
+        entry, text = self._entry, self._entry.words
+        graphs = [entry.graph]
+        paths = [entry.graph, *entry.data]
+        if entry.licence_file is not None:
+            paths.append(entry.licence_file)
+        if text is not None and (words or _local(text.graph) in self._pins.sha256):
+            graphs.append(text.graph)
+            paths += [text.graph, text.tokenizer]
+        with undone_on_failure(self._folder) as undo:
+            self._bring(paths, undo)
+            for graph in graphs:
+                self._bring(self._data_of(graph), undo)
+            changed = any(one.downloaded for one in self._files.values())
+            changed |= self._write_card(graphs, undo)
+            if changed:
+                try_card(self._card)
+        return PulledEncoder(
+            name=entry.name,
+            card=self._card,
+            licence=entry.licence,
+            repository=entry.repository,
+            revision=self._revision,
+            files=tuple(self._files.values()),
+            words=len(graphs) > 1,
+            changed=changed,
+        )
+
+    def _data_of(self, graph: str) -> list[str]:
+        """Return the paths in the repository of the files that a graph keeps its weights in."""
+        facts = read_graph(self._folder / _local(graph))
+        for one in facts.data:
+            if PurePosixPath(one).name != one or "\\" in one:
+                raise PullError(
+                    f"{graph} of {self._entry.repository} reads {one!r}, which is outside of its "
+                    "folder; it cannot be pulled"
+                )
+        return [str(PurePosixPath(graph).with_name(one)) for one in facts.data]
+
+    def _bring(self, paths: list[str], undo: Undo) -> None:
+        """Put these files of the repository into the folder, unless they are there."""
+        missing = []
+        for path in dict.fromkeys(paths):
+            if path in self._files:
+                continue
+            there = self._there(path)
+            if there is None:
+                missing.append(path)
+            else:
+                self._files[path] = there
+        if not missing:
+            return
+        if self._hub is None:
+            self._hub = connect()
+        hub = self._hub
+        files = [self._look_up(hub, path) for path in missing]
+        hub.check_space(files, self._folder)
+        for file in files:
+            found = hub.fetch(file, self._progress)
+            self._check(file.path, found.sha256)
+            undo.place(found.path, self._folder / _local(file.path))
+            self._files[file.path] = PulledFile(
+                path=_local(file.path),
+                origin=file.path,
+                bytes=file.size,
+                sha256=found.sha256,
+                downloaded=True,
+            )
+
+    def _there(self, path: str) -> PulledFile | None:
+        """Return the file if it is in the folder as it was pulled."""
+        local = _local(path)
+        place, pinned = self._folder / local, self._pins.sha256.get(local)
+        if not place.is_file() or (pinned is None and path != self._entry.licence_file):
+            return None
+        found = sha256_of(place)
+        if pinned not in {None, found}:
+            return None
+        return PulledFile(
+            path=local,
+            origin=path,
+            bytes=place.stat().st_size,
+            sha256=found,
+            downloaded=False,
+        )
+
+    def _look_up(self, hub: Hub, path: str) -> RemoteFile:
+        """Return what the hub knows of a file; the first one decides which commit all are of."""
+        file = hub.look_up(self._entry.repository, path, self._revision)
+        self._revision = file.revision
+        if file.sha256 is not None:
+            self._check(path, file.sha256)
+        return file
+
+    def _check(self, path: str, found: str) -> None:
+        """Raise ``PullError`` if a file is not the one that is known by its digest."""
+        pinned, listed = self._pins.sha256.get(_local(path)), self._entry.sha256.get(path)
+        what = f"{path} of {self._entry.repository} in revision {self._revision}"
+        if pinned not in {None, found}:
+            raise PullError(
+                f"{what} is not the file that was pulled first: it was changed upstream "
+                f"(SHA-256 {pinned} then, {found} now). What was pulled first is kept; to take "
+                f"the new file, remove {self._folder} and pull again"
+            )
+        if listed not in {None, found}:
+            raise PullError(
+                f"{what} is not the file that lookalike's list names: it was changed upstream, or "
+                f"on the way (expected SHA-256 {listed}, found {found}). Nothing was kept"
+            )
+
+    def _write_card(self, graphs: list[str], undo: Undo) -> bool:
+        """Write the card and return whether it has changed."""
+        digests = {one.path: one.sha256 for one in self._files.values()}
+        facts = [read_graph(self._folder / _local(graph)) for graph in graphs]
+        pins = Pins(revision=self._revision, sha256=digests)
+        text = pulled_card_text(self._entry, pins, *facts)
+        if self._card.is_file() and self._card.read_text(encoding="utf-8") == text:
+            return False
+        undo.replace(self._card, text)
+        return True
+
+
+def _local(path: str) -> str:
+    """Return the name in the encoder's folder of a file of the repository."""
+    return PurePosixPath(path).name
