@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lookalike.core.plurals import reasons_text
+from lookalike.core.progress import Progress
 from lookalike.core.records import Skipped
 
 __all__ = ["DownloadReport"]
@@ -42,3 +44,8 @@ class DownloadReport:
     def done(self) -> int:
         """How many entries are finished."""
         return self.downloaded + self.already + sum(self.failed.values()) + self.failed_before
+
+    def progress(self) -> Progress:
+        """Return how far the download is, with the reasons of failures."""
+        note = f"failed: {reasons_text(self.failed)}" if self.failed else ""
+        return Progress(done=self.done, note=note)

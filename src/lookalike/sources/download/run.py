@@ -21,8 +21,7 @@ import aiohttp
 
 from lookalike import images
 from lookalike.core.cpus import usable_cores
-from lookalike.core.plurals import reasons_text
-from lookalike.core.progress import Progress, ProgressCallback
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError
 from lookalike.sources.download import names
@@ -164,11 +163,6 @@ class _Run:
             bytes=counts["bytes"],
         )
 
-    def _state(self) -> Progress:
-        report = self.report()
-        note = f"failed: {reasons_text(report.failed)}" if report.failed else ""
-        return Progress(done=report.done, note=note)
-
     # --- the loop ------------------------------------------------------------------------------
 
     async def run(
@@ -187,7 +181,7 @@ class _Run:
         if self._fault is not None:
             raise self._fault
         if progress is not None:
-            progress(self._state())
+            progress(self.report().progress())
 
     async def _process_all(
         self,
@@ -222,7 +216,7 @@ class _Run:
             self._record.flush()
         if progress is not None and now - self._shown >= _PROGRESS_S:
             self._shown = now
-            progress(self._state())
+            progress(self.report().progress())
 
     def _start_task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
