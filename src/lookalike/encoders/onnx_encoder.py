@@ -19,9 +19,9 @@ from lookalike.encoders.later import Later
 from lookalike.encoders.open_model import OpenModel
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
-from lookalike.encoders.signature import check_signature
+from lookalike.encoders.signature import check_signature, must_be_cut
 from lookalike.encoders.text.encoder import OnnxTextEncoder
-from lookalike.encoders.weights import Network, default_cache, network
+from lookalike.encoders.weights import Network, cut_network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
 
 __all__ = ["OnnxEncoder", "load_encoder"]
@@ -223,5 +223,7 @@ class OnnxEncoder:
             # The cached file is as it was written, and yet no network to this ONNX Runtime.
             found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
             session, device = open_session(found, devices)
+        if card.weights.builder == "onnx" and must_be_cut(card, session):
+            session, device = open_session(cut_network(card, cache=self._cache), devices)
         check_signature(card, session, classifier=classifier or card.weights.builder == "onnx")
         return OpenModel(session, device, card, threads=self._threads)
