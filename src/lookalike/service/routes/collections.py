@@ -48,7 +48,7 @@ async def list_collections(service: State) -> JSONResponse:
 def _summary(state: Availability, *, plainly: bool) -> dict[str, Json]:
     if state.document is not None:
         return {**state.document, "error": None}
-    nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder"))
+    nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder", "words"))
     error: Json = None
     if state.error is not None:
         problem = safe_problem(state.error, plainly=plainly)
@@ -94,6 +94,7 @@ def _describe(service: Service, opened: Opened) -> dict[str, Json]:
         "missing": info.missing,
         "updated_at": when(info.updated_at),
         "encoder": info.encoder,
+        "words": info.words,
         "store": info.store,
         "fingerprint": info.fingerprint,
         "dim": info.dim,
