@@ -14,6 +14,7 @@ __all__ = [
     "card_path",
     "default_folder",
     "find_card",
+    "pull_hint",
     "shipped_encoders",
     "user_encoders",
 ]
@@ -88,7 +89,8 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
         return read_card(Path(name_or_path))
     path = card_path(text, folder)
     if path is None:
-        _say_if_listed(text)
+        if hint := pull_hint(text):
+            raise EncoderError(hint)
         known = available_encoders(folder)
         raise EncoderError(
             f"there is no encoder {text!r}; there are {', '.join(known)}"
@@ -97,12 +99,12 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
     return read_card(path)
 
 
-def _say_if_listed(name: str) -> None:
-    """Raise ``EncoderError`` for an encoder that can be pulled, and say how."""
+def pull_hint(name: str) -> str | None:
+    """Return how to get an encoder that can be pulled; ``None`` for any other name."""
     from lookalike.encoders.hub.curated import curated_encoder  # noqa: PLC0415 - for a mistake only
 
-    if curated_encoder(name) is not None:
-        raise EncoderError(
-            f"the encoder {name} is not on this machine; pull it first: "
-            f"lookalike encoder pull {name}"
-        )
+    if curated_encoder(name) is None:
+        return None
+    return (
+        f"the encoder {name} is not on this machine; pull it first: lookalike encoder pull {name}"
+    )

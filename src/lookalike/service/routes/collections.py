@@ -12,6 +12,7 @@ from lookalike.collection import Collection
 from lookalike.core.filters import to_condition
 from lookalike.core.records import Json, Note
 from lookalike.encoders import available_encoders
+from lookalike.encoders.cards.finding import pull_hint
 from lookalike.output.json_documents import notes_json, when
 from lookalike.service import schemas
 from lookalike.service.availability import Availability
@@ -67,9 +68,8 @@ async def create_collection(new: schemas.NewCollection, service: State) -> JSONR
     """Not possible where the service was started with chosen collections."""
     if new.encoder is not None and new.encoder not in available_encoders():
         known = ", ".join(available_encoders())
-        raise Problem(
-            422, "no-such-encoder", f"there is no encoder {new.encoder!r}; available: {known}"
-        )
+        unknown = f"there is no encoder {new.encoder!r}; available: {known}"
+        raise Problem(422, "no-such-encoder", pull_hint(new.encoder) or unknown)
     opened = await in_thread(lambda: service.collections.create(new.name, encoder=new.encoder))
     return JSONResponse(await in_thread(_describe, service, opened), 201)
 
