@@ -9,18 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
-import tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from lookalike.encoders.converting import convert
 from lookalike.errors import WeightsError
 from seeded_weights import seeded_array
+
+_REASON = "the extra convert is not installed"
+h5py = pytest.importorskip("h5py", reason=_REASON)
+save_file = pytest.importorskip("safetensors.numpy", reason=_REASON).save_file
+tflite = pytest.importorskip("tflite", reason=_REASON)
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -13,12 +13,16 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders.converting import Conversion, convert
 from lookalike.encoders.preprocessing import tensor
 from seeded_weights import seeded_array, seeded_images
+
+_REASON = "the extra convert is not installed"
+save_file = pytest.importorskip("safetensors.numpy", reason=_REASON).save_file
+tflite = pytest.importorskip("tflite", reason=_REASON)
+pytest.importorskip("h5py", reason=_REASON)
 
 GOLDEN = Path(__file__).parent / "golden"
 

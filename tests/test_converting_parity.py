@@ -2,24 +2,33 @@
 training/converted_golden.py from weights that both sides draw from the names of the tensors.
 """
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from PIL import Image
 
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders.converting import Conversion, convert
-from lookalike.encoders.preprocessing import tensor
+from lookalike.encoders.preprocessing import prepare, tensor
 from seeded_weights import seeded_array, seeded_images
+
+_REASON = "the extra convert is not installed"
+h5py = pytest.importorskip("h5py", reason=_REASON)
+save_file = pytest.importorskip("safetensors.numpy", reason=_REASON).save_file
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGES = 3
+SHARED = GOLDEN.parents[2] / "shared"
+MOBILENETV2 = SHARED / "weights" / "mobilenetv2_imagenet.onnx"
+IMAGES_OF_CALTECH = SHARED / "data" / "caltech-101-sample.zip"
 EVERY = 97  # as in training/converted_golden.py
 
 
@@ -134,3 +143,48 @@ def test_classes_are_those_of_the_framework(
     found = embeddings(conversion, conversion.logits.name)
     assert found.shape == (IMAGES, conversion.logits.classes)
     assert np.abs(found - golden["logits"]).max() < 1e-3 * np.abs(golden["logits"]).max()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not MOBILENETV2.exists(), reason="the real encoders are not here")
+def test_a_real_mobilenetv2_survives_the_way_through_a_file_of_keras(tmp_path: Path) -> None:
+    """The weights of an ONNX file that somebody else made, written as Keras would and converted.
+
+    That file has its batch norms folded, so those written beside the weights do nothing.
+    """
+    model = onnx.load(MOBILENETV2)
+    arrays = {  # in half precision, under their names with "_h"
+        one.name.removesuffix("_h"): onnx.numpy_helper.to_array(one).astype(np.float32)
+        for one in model.graph.initializer
+    }
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    tensors: dict[str, NDArray[np.float32]] = {}
+    layers = dict.fromkeys(name.partition("/")[0] for name in drawn("mobilenetv2-keras"))
+    kernels = [name for name in layers if not name.lower().endswith("bn") and name != "bn_Conv1"]
+    norms = [name for name in layers if name not in kernels]
+    for name, norm, node in zip(kernels, [*norms, ""], convolutions, strict=True):
+        _, weight_name, bias_name = node.input
+        weight, bias = arrays[weight_name], arrays[bias_name]
+        if not norm:  # the classifier, a convolution there
+            tensors |= {f"{name}/kernel": weight[:, :, 0, 0].T, f"{name}/bias": bias}
+            continue
+        depthwise = name.endswith("depthwise")
+        tensors[f"{name}/kernel"] = weight.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+        ones = np.ones_like(bias)
+        tensors |= {f"{norm}/gamma": ones, f"{norm}/beta": bias}
+        tensors |= {f"{norm}/moving_mean": 0 * ones, f"{norm}/moving_variance": ones * (1 - 1e-3)}
+    write_legacy_h5(tmp_path / "real.h5", tensors)
+    conversion = convert(tmp_path / "real.h5")
+    spec = conversion.input
+    with zipfile.ZipFile(IMAGES_OF_CALTECH) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")][::400]
+        images = [Image.open(io.BytesIO(archive.read(name))) for name in names]
+    pixels = tensor([prepare(image, spec) for image in images], spec)
+    theirs = onnxruntime.InferenceSession(MOBILENETV2, providers=["CPUExecutionProvider"])
+    ours = onnxruntime.InferenceSession(conversion.content, providers=["CPUExecutionProvider"])
+    wanted = ["features", "logits"]
+    expected = theirs.run(wanted, {"image": pixels})
+    found = ours.run(wanted, {"image": pixels})
+    assert distance(found[0], expected[0]) < 1e-6
+    assert distance(np.roll(found[0], 1, axis=0), expected[0]) > 0.05
+    np.testing.assert_allclose(found[1], expected[1], atol=2e-3)

@@ -2,6 +2,7 @@
 
 import click
 
+from lookalike.cli.encoder_add import add_command
 from lookalike.cli.encoder_pull import pull_command
 
 __all__ = ["encoder_command"]
@@ -12,4 +13,5 @@ def encoder_command() -> None:
     """Get and manage encoders."""
 
 
+encoder_command.add_command(add_command)
 encoder_command.add_command(pull_command)

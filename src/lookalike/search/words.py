@@ -47,11 +47,7 @@ def named_query(query: Query) -> Query:
 
 def has_words(query: Query) -> bool:
     """Return whether words are a part of a query that ``named_query`` has returned."""
-    sources = [part.source for part in query.parts]
-    return any(
-        isinstance(one, Words) or (isinstance(one, Encoded) and one.words is not None)
-        for one in sources
-    )
+    return any(isinstance(part.source, Words) for part in query.parts)
 
 
 def words_vector(collection: "Collection", words: Words) -> Vector:

@@ -1,7 +1,7 @@
-"""Multinomial logistic regression on unit vectors, its calibration, and its quality.
+"""Multinomial logistic regression on unit vectors, its calibration, and how good it is.
 
-Plain numpy; docs/decisions/0009-categories.md compares it with scikit-learn. Independent of
-collections.
+Plain numpy: what is measured against scikit-learn stands in docs/decisions/0009-categories.md.
+Nothing here knows of collections.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,37 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "ClassifierQuality",
+    "Judgement",
     "Numbers",
-    "count_steps",
     "divide",
-    "evaluate_probabilities",
     "fit",
-    "fit_temperature",
+    "judge",
     "softmax",
+    "steps_of",
+    "temperature_of",
 ]
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.intp]
 
 _HELD_OUT = 0.2
-_RATE = 2e-3  # of Adam at the start; falls to 0 along a cosine
+_RATE = 2e-3  # Adam's, at the beginning; falls to 0 along a cosine
 _DECAY = 1e-4
 _LEAST_STEPS = 200
 _LEAST_EPOCHS = 10
 _BINS = 15
-# Bounds of the temperature: without any error among held-out items, the least loss is at 0.
+# Temperatures lie between these: where nothing held out is missed, the least loss is at 0.
 _COLDEST, _HOTTEST = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifierQuality:
-    """The quality of probabilities on items that were not used in training.
+class Judgement:
+    """How good probabilities are on items that took no part in learning.
 
-    ``ece`` is the expected calibration error over 15 bins of equal width; ``bins`` are the
-    non-empty ones as (mean confidence, share that is right, items). ``confusions`` are all mistakes
-    as (true class, predicted class, items), most frequent first. ``macro`` is the mean of the
-    classes' accuracies. ``log_loss`` excludes classes without an item in the training.
+    ``ece`` is the expected calibration error over 15 bins of equal width; ``bins`` are those that
+    are not empty as (mean confidence, share that is right, items). ``confusions`` are all
+    mistakes as (true class, predicted class, items), the most frequent first. ``macro`` is the
+    mean over classes of their accuracies. ``log_loss`` leaves out classes that learning had no
+    item of.
     """
 
     items: int
@@ -55,12 +56,12 @@ class ClassifierQuality:
 
 
 def divide(classes: Numbers, keys: Sequence[tuple[str, ...]], *, seed: int) -> NDArray[np.bool_]:
-    """Return which items are held out: a random fifth of each class.
+    """Return which items are held out: a fifth of each class, at random.
 
-    Items that share a key (a product, a file's digest), directly or through others, stay on one
-    side. A class whose items are all connected is not held out.
+    Items that share a key (a product, a file's digest), directly or through others, come to one
+    side. A class whose items all hang together is not held out.
     """
-    unit = _find_groups(keys)
+    unit = _units(keys)
     of_class: dict[int, list[int]] = {}
     for first, number in zip(*np.unique(unit, return_index=True)[::-1], strict=True):
         of_class.setdefault(int(classes[first]), []).append(int(number))
@@ -74,11 +75,11 @@ def divide(classes: Numbers, keys: Sequence[tuple[str, ...]], *, seed: int) -> N
     return chosen
 
 
-def _find_groups(keys: Sequence[tuple[str, ...]]) -> Numbers:
-    """Return for each item the number of its connected group: below len(keys)."""
+def _units(keys: Sequence[tuple[str, ...]]) -> Numbers:
+    """For each item the number of the lot that it hangs together with: below len(keys)."""
     parent = list(range(len(keys)))
 
-    def find_root(one: int) -> int:
+    def lot(one: int) -> int:
         while parent[one] != one:
             parent[one] = parent[parent[one]]
             one = parent[one]
@@ -87,8 +88,8 @@ def _find_groups(keys: Sequence[tuple[str, ...]]) -> Numbers:
     first: dict[str, int] = {}
     for position, own in enumerate(keys):
         for key in own:
-            parent[find_root(position)] = find_root(first.setdefault(key, position))
-    return np.array([find_root(one) for one in range(len(keys))], dtype=np.intp)
+            parent[lot(position)] = lot(first.setdefault(key, position))
+    return np.array([lot(one) for one in range(len(keys))], dtype=np.intp)
 
 
 def fit(
@@ -101,15 +102,15 @@ def fit(
 ) -> tuple[Floats, Floats]:
     """Return weights (dim, count) and bias (count,): ``rows @ weights + bias`` are logits.
 
-    Adam on mini-batches. Items have equal weight, so frequent classes are considered more probable,
-    which makes the probabilities correct. ``progress`` gets (steps done, steps in all).
+    Adam on mini-batches. Items count alike, so frequent classes are thought likelier: that is what
+    makes probabilities true. ``progress`` hears (steps done, steps in all).
     """
     mean = rows.mean(axis=0)
     scale = np.float32(1 / max(float(np.sqrt(rows.var(axis=0).mean())), 1e-6))
-    size, epochs = _choose_batches(len(rows))
-    steps = count_steps(len(rows))
+    size, epochs = _batches(len(rows))
+    steps = steps_of(len(rows))
     rng = np.random.default_rng(seed)
-    # the bias is one more row, for an input that is always 1
+    # the bias as one more row, of an input that is always 1
     weights, slope, square = (np.zeros((rows.shape[1] + 1, count), np.float32) for _ in range(3))
     step = 0
     for _ in range(epochs):
@@ -133,20 +134,20 @@ def fit(
     return plain, weights[-1] - mean @ plain
 
 
-def _choose_batches(count: int) -> tuple[int, int]:
-    """Return the items per step, and the number of passes."""
+def _batches(count: int) -> tuple[int, int]:
+    """Return items a step, and how often each is seen."""
     size = 512 if count >= 8192 else min(256, max(16, count // 8))  # noqa: PLR2004 - said here
     return size, max(_LEAST_EPOCHS, -(-_LEAST_STEPS // -(-count // size)))
 
 
-def count_steps(count: int) -> int:
-    """Return how many steps ``fit`` takes for ``count`` items."""
-    size, epochs = _choose_batches(count)
+def steps_of(count: int) -> int:
+    """Return how many steps ``fit`` takes with so many items."""
+    size, epochs = _batches(count)
     return epochs * -(-count // size)
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return probabilities along the last axis; a higher temperature makes them more equal."""
+    """Return probabilities along the last axis; a higher temperature makes them more alike."""
     powers = logits / np.float32(temperature)
     powers -= powers.max(axis=-1, keepdims=True)
     np.exp(powers, out=powers)
@@ -154,21 +155,22 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return powers
 
 
-def fit_temperature(logits: Floats, classes: Numbers) -> float:
-    """Return the temperature with the least log-loss (Guo et al. 2017, arXiv 1706.04599).
+def temperature_of(logits: Floats, classes: Numbers) -> float:
+    """Return the temperature of least log-loss (Guo et al. 2017, arXiv 1706.04599); 1 without
+    items.
 
-    Classes below 0 are ignored; without items, return 1.
+    Classes below 0 are passed over.
     """
     known = classes >= 0
     if not known.any():
         return 1.0
     logits, classes = logits[known], classes[known]
-    # The loss is convex in 1/T: a golden-section search finds its minimum.
+    # The loss is convex in 1/T: a golden-section search finds its one valley.
     low, high = np.log(_COLDEST), np.log(_HOTTEST)
     ratio = (np.sqrt(5) - 1) / 2
     for _ in range(20):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if _compute_loss(softmax(logits, np.exp(left)), classes) < _compute_loss(
+        if _loss(softmax(logits, np.exp(left)), classes) < _loss(
             softmax(logits, np.exp(right)), classes
         ):
             high = right
@@ -177,13 +179,13 @@ def fit_temperature(logits: Floats, classes: Numbers) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def _compute_loss(probabilities: Floats, classes: Numbers) -> float:
+def _loss(probabilities: Floats, classes: Numbers) -> float:
     own = probabilities[np.arange(len(classes)), classes]
     return float(-np.log(np.maximum(own, 1e-12)).mean())
 
 
-def evaluate_probabilities(probabilities: Floats, classes: Numbers) -> ClassifierQuality:
-    """Compare probabilities (n, count) with the true classes; a class below 0 is always wrong."""
+def judge(probabilities: Floats, classes: Numbers) -> Judgement:
+    """Compare probabilities (n, count) with the true classes; one below 0 is always missed."""
     if not len(classes):
         raise ValueError("there is no item to evaluate with")
     predicted = probabilities.argmax(axis=1)
@@ -203,14 +205,12 @@ def evaluate_probabilities(probabilities: Floats, classes: Numbers) -> Classifie
         return_counts=True,
     )
     most = np.argsort(-times, kind="stable")
-    return ClassifierQuality(
+    return Judgement(
         items=len(classes),
         accuracy=float(right.mean()),
         top5=float((best == classes[:, None]).any(axis=1).mean()),
         macro=float(np.mean([right[classes == one].mean() for one in np.unique(classes)])),
-        log_loss=_compute_loss(probabilities[known], classes[known])
-        if known.any()
-        else float("nan"),
+        log_loss=_loss(probabilities[known], classes[known]) if known.any() else float("nan"),
         ece=sum(abs(sure - share) * n for sure, share, n in bins) / len(classes),
         bins=bins,
         confusions=tuple((int(pairs[i, 0]), int(pairs[i, 1]), int(times[i])) for i in most),

@@ -14,7 +14,6 @@ __all__ = [
     "card_path",
     "default_folder",
     "find_card",
-    "pull_hint",
     "shipped_encoders",
     "user_encoders",
 ]
@@ -89,8 +88,7 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
         return read_card(Path(name_or_path))
     path = card_path(text, folder)
     if path is None:
-        if hint := pull_hint(text):
-            raise EncoderError(hint)
+        _say_if_listed(text)
         known = available_encoders(folder)
         raise EncoderError(
             f"there is no encoder {text!r}; there are {', '.join(known)}"
@@ -99,12 +97,21 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
     return read_card(path)
 
 
-def pull_hint(name: str) -> str | None:
-    """Return how to get an encoder that can be pulled; ``None`` for any other name."""
+def _say_if_listed(name: str) -> None:
+    """Raise ``EncoderError`` for an encoder that can be pulled or made of a file, and say how."""
     from lookalike.encoders.hub.curated import curated_encoder  # noqa: PLC0415 - for a mistake only
 
-    if curated_encoder(name) is None:
-        return None
-    return (
-        f"the encoder {name} is not on this machine; pull it first: lookalike encoder pull {name}"
+    if curated_encoder(name) is not None:
+        raise EncoderError(
+            f"the encoder {name} is not on this machine; pull it first: "
+            f"lookalike encoder pull {name}"
+        )
+    from lookalike.encoders.converting.architectures import (  # noqa: PLC0415 - likewise
+        ARCHITECTURES,
     )
+
+    if name in ARCHITECTURES:
+        raise EncoderError(
+            f"the encoder {name} is made of a file that you bring, of Keras, PyTorch or "
+            f"TensorFlow Lite: lookalike encoder add FILE --architecture {name}"
+        )

@@ -1,0 +1,134 @@
+"""Adding a converted encoder to the user's own: an ONNX file and its card, in a folder of its name.
+
+The folder appears whole or not at all, and only after two images were encoded with it.
+"""
+
+import hashlib
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lookalike.core.atomic_files import write_file
+from lookalike.encoders.cards import (
+    ModelCard,
+    Weights,
+    card_text,
+    default_folder,
+    read_card,
+    shipped_encoders,
+)
+from lookalike.encoders.converting.conversion import Conversion, convert
+from lookalike.encoders.onnx_encoder import load_encoder
+from lookalike.errors import EncoderError, WeightsError
+
+__all__ = ["AddedEncoder", "add_converted"]
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # as in a card
+_COMMENT = "Written by `lookalike encoder add`; every key is explained in docs/encoders.md."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedEncoder:
+    """A new encoder: its card, and sentences on what could not be known from the file."""
+
+    name: str
+    card: Path
+    title: str
+    dim: int
+    notes: Sequence[str]
+
+
+def add_converted(
+    path: Path,
+    *,
+    name: str | None = None,
+    architecture: str | None = None,
+    size: int | None = None,
+    folder: Path | None = None,
+) -> AddedEncoder:
+    """Convert a file and add it to the user's encoders, under ``name`` or its architecture's name.
+
+    ``architecture`` and ``size`` are those of ``convert``; ``folder`` is where the encoders lie.
+    Raise ``EncoderError`` if there is an encoder of that name or the file cannot be used, and
+    ``ValueError`` for a name, architecture or size that cannot be; nothing is written then.
+    """
+    if name is not None:
+        _check_name(name, folder)
+    conversion = convert(path, architecture=architecture, size=size)
+    chosen = name or conversion.name
+    place = _check_name(chosen, folder)
+    temporary = place.with_name(f".{secrets.token_hex(4)}.part")
+    try:
+        temporary.mkdir(parents=True)
+        write_file(temporary / f"{chosen}.onnx", conversion.content)
+        card = temporary / f"{chosen}.toml"
+        write_file(card, card_text(_card(chosen, conversion, path, card), comment=_COMMENT))
+        _try(card, path)
+        temporary.rename(place)
+    except OSError as error:
+        raise EncoderError(f"{place}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return AddedEncoder(
+        name=chosen,
+        card=place / card.name,
+        title=conversion.title,
+        dim=conversion.output.dim,
+        notes=conversion.notes,
+    )
+
+
+def _check_name(name: str, folder: Path | None) -> Path:
+    """Return the folder for an encoder of that name, which must be a new one."""
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(
+            f"{name!r} cannot be an encoder's name: use letters, digits, '.', '_' and '-'"
+        )
+    place = (default_folder() if folder is None else folder) / name
+    if name in shipped_encoders():
+        raise EncoderError(f"{name} comes with lookalike; choose another name (--name)")
+    if place.exists():
+        raise EncoderError(
+            f"there is an encoder {name} already, in {place}; choose another name (--name)"
+        )
+    return place
+
+
+def _card(name: str, conversion: Conversion, source: Path, path: Path) -> ModelCard:
+    with source.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return ModelCard(
+        name=name,
+        title=conversion.title,
+        licence="",
+        source=f"converted from {source.name}, SHA-256 {digest}",
+        weights=Weights(
+            builder="onnx",
+            file=f"{name}.onnx",
+            sha256=hashlib.sha256(conversion.content).hexdigest(),
+        ),
+        input=conversion.input,
+        output=conversion.output,
+        map=conversion.map,
+        logits=conversion.logits,
+        path=path,
+    )
+
+
+def _try(card: Path, source: Path) -> None:
+    """Encode two images. Raise ``WeightsError`` if they get no embeddings, or the same."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    noise[1] //= 4
+    encoder = load_encoder(read_card(card).path, device="cpu")
+    try:
+        vectors = encoder.encode([encoder.prepare(Image.fromarray(one)) for one in noise])
+    except EncoderError as error:
+        raise WeightsError(f"{source}: gives no embeddings: {error}") from error
+    if np.array_equal(vectors[0], vectors[1]):
+        raise WeightsError(f"{source}: gives the same embedding for different images")

@@ -1,0 +1,116 @@
+"""``lookalike encoder add``: from a file that somebody has to a search."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from lookalike.encoders.cards import read_card
+from lookalike.encoders.converting import ARCHITECTURES, add_converted
+from lookalike.errors import EncoderError, WeightsError
+
+pytest.importorskip("h5py", reason="the extra convert is not installed")
+pytest.importorskip("tflite", reason="the extra convert is not installed")
+
+GOLDEN = Path(__file__).parent / "golden"
+Run = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def keras_file(tmp_path: Path) -> Path:
+    """A very narrow MobileNetV2 for 64 pixels, as Keras 3 saved it."""
+    with zipfile.ZipFile(GOLDEN / "converted-keras3.zip") as archive:
+        return Path(archive.extract("model.h5", tmp_path))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    environment = os.environ | {"LOOKALIKE_HOME": str(tmp_path / "home")}
+
+    def run(*words: object, code: int = 0) -> CompletedProcess[str]:
+        command = [sys.executable, "-m", "lookalike", *map(str, words)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
+
+
+def test_from_a_file_of_keras_to_a_search(run: Run, keras_file: Path, pictures: Path) -> None:
+    asked = run("search", "a.png", "-c", "shop", "--encoder", "mobilenetv2", code=1)
+    assert "no collection" in asked.stderr
+    missing = run("index", pictures, "-c", "shop", "--encoder", "mobilenetv2", code=1)
+    assert "lookalike encoder add FILE --architecture mobilenetv2" in missing.stderr
+    added = run("encoder", "add", keras_file)
+    assert "mean of the last map (weights of Keras)" in added.stdout
+    assert "use it with --encoder mobilenetv2" in added.stderr
+    run("index", pictures, "-c", "shop", "--encoder", "mobilenetv2")
+    image = next(pictures.rglob("*.png"))
+    found = json.loads(run("search", image, "-c", "shop", "--include-self", "--json").stdout)
+    assert found["hits"][0]["id"] == image.relative_to(pictures).as_posix()
+
+
+def test_json_says_what_was_made_and_what_is_not_known(run: Run, tmp_path: Path) -> None:
+    done = run("encoder", "add", GOLDEN / "converted-float.tflite", "--name", "small", "--json")
+    assert json.loads(done.stdout) == {
+        "name": "small",
+        "card": str(tmp_path / "home/encoders/small/small.toml"),
+        "title": "converted-float, from TensorFlow Lite",
+        "dim": 40,
+        "notes": [
+            "the embedding is what goes into the last layer, which tells 7 classes",
+            "the file does not say how pixels are scaled; they are mapped to -1 to 1",
+        ],
+    }
+
+
+def test_a_file_that_cannot_be_converted_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.h5").write_text("not weights")
+    done = run("encoder", "add", tmp_path / "notes.h5", code=1)
+    assert done.stderr.startswith(f"error: {tmp_path / 'notes.h5'}: is no HDF5 file")
+    wrong = run("encoder", "add", tmp_path / "notes.h5", "--architecture", "vgg17", code=2)
+    assert "there is no architecture 'vgg17'" in wrong.stderr
+    assert not (tmp_path / "home" / "encoders").exists()
+
+
+def test_a_name_is_given_once(keras_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoders"
+    first = add_converted(keras_file, folder=folder)
+    with pytest.raises(EncoderError, match=r"there is an encoder mobilenetv2 already.*--name"):
+        add_converted(keras_file, folder=folder)
+    with pytest.raises(EncoderError, match="efficientnet-lite0 comes with lookalike"):
+        add_converted(keras_file, name="efficientnet-lite0", folder=folder)
+    with pytest.raises(ValueError, match="cannot be an encoder's name"):
+        add_converted(keras_file, name="../out", folder=folder)
+    second = add_converted(keras_file, name="mine", folder=folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["mine", "mobilenetv2"]
+    one, other = read_card(first.card), read_card(second.card)
+    assert one.weights.sha256 == other.weights.sha256  # the same file gives the same encoder
+    assert one.source == other.source
+    assert "model.h5, SHA-256 " in one.source
+
+
+def test_an_encoder_that_gives_the_same_for_every_image_is_not_kept(
+    keras_file: Path, tmp_path: Path
+) -> None:
+    import h5py  # noqa: PLC0415
+
+    with h5py.File(keras_file, "r+") as file:
+        kernel = file["model_weights/Conv1/Conv1/kernel"]
+        kernel[...] = 0
+    with pytest.raises(WeightsError, match="gives the same embedding for different images"):
+        add_converted(keras_file, folder=tmp_path / "encoders")
+    assert list((tmp_path / "encoders").iterdir()) == []
+
+
+def test_every_architecture_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+    for name in ARCHITECTURES:
+        assert f"`{name}`" in rows
