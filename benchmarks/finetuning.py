@@ -80,7 +80,7 @@ def epochs(report: FinetuningReport) -> list[dict[str, Json]]:
     rows: list[dict[str, Json]] = []
     for number, loss, quality, took in (
         (0, None, report.before, None),
-        *((one.number, round(one.loss, 3), one.judgement, one.seconds) for one in report.epochs),
+        *((one.number, round(one.loss, 3), one.quality, one.seconds) for one in report.epochs),
     ):
         rows.append(
             {

@@ -303,10 +303,10 @@ def test_the_temperature_makes_probabilities_truer() -> None:
     true = rng.normal(size=(4000, 5)).astype(np.float32) * 1.5
     chances = logistic.softmax(true)
     classes = np.array([rng.choice(5, p=row / row.sum()) for row in chances.astype(float)])
-    temperature = logistic.temperature_of(true * 3, classes)
+    temperature = logistic.fit_temperature(true * 3, classes)
     assert temperature == pytest.approx(3, rel=0.1)
-    before = logistic.judge(logistic.softmax(true * 3), classes)
-    after = logistic.judge(logistic.softmax(true * 3, temperature), classes)
+    before = logistic.evaluate_probabilities(logistic.softmax(true * 3), classes)
+    after = logistic.evaluate_probabilities(logistic.softmax(true * 3, temperature), classes)
     assert after.ece < before.ece / 3
     assert after.log_loss < before.log_loss
     assert after.accuracy == before.accuracy
@@ -314,10 +314,10 @@ def test_the_temperature_makes_probabilities_truer() -> None:
 
 def test_a_class_that_was_never_learned_is_missed_and_does_not_calibrate() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
-    found = logistic.judge(probabilities, np.array([0, -1], dtype=np.intp))
+    found = logistic.evaluate_probabilities(probabilities, np.array([0, -1], dtype=np.intp))
     assert found.accuracy == 0.5
     assert found.log_loss == pytest.approx(-np.log(0.9), abs=1e-4)
-    assert logistic.temperature_of(probabilities, np.array([-1, -2], dtype=np.intp)) == 1
+    assert logistic.fit_temperature(probabilities, np.array([-1, -2], dtype=np.intp)) == 1
 
 
 @given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=20), st.floats(0.2, 5))
@@ -354,7 +354,7 @@ def rewrite(folder: Path, tiny: OnnxEncoder, **changed: Json) -> None:
         assert isinstance(mark, dict)
         document |= changed
         if "fingerprint" not in changed:
-            document["fingerprint"] = stored_model._fingerprint(document)
+            document["fingerprint"] = stored_model._hash_document(document)
         other.store.settings.set(SLOT, document)
         other.store.settings.set(MARK, {**mark, "fingerprint": document["fingerprint"]})
 

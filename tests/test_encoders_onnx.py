@@ -223,7 +223,11 @@ def changed(
     ("old", "new", "said"),
     [
         ('[input]\nname = "image"', '[input]\nname = "x"', "input.name is 'x', .* has image"),
-        ('name = "features"', 'name = "f"', "output.name is 'f', .* features, map, logits"),
+        (
+            'name = "features"',
+            'name = "f"',
+            "output.name is 'f', .* are features, map, logits",
+        ),
         ('[map]\nname = "map"', '[map]\nname = "m"', "map.name is 'm'"),
         ('[logits]\nname = "logits"', '[logits]\nname = "l"', "logits.name is 'l'"),
     ],

@@ -243,6 +243,13 @@ def test_every_listed_text_side_is_pulled_and_searches(
     assert red != blue
 
 
+def test_a_tokenizer_that_is_none_is_refused(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+    entry = serve(server, "siglip2-b-16", **{"tokenizer.json": b"no tokenizer"})
+    with pytest.raises(PullError, match=r"cannot be used, and was not kept: .*tokenizer.json"):
+        pull(entry, folder=tmp_path, hub=hub, words=True)
+    assert not (tmp_path / entry.name).exists()
+
+
 def test_an_encoder_without_words_says_so(server: HubServer, hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(PullError, match="dinov3-small understands no words"):
         pull(

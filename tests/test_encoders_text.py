@@ -65,11 +65,10 @@ def test_text_is_cleaned_as_the_training_data_was(how: Cleaning, text: str, clea
     assert clean(text, how) == cleaned
 
 
-@given(st.text(), st.sampled_from(["clip", "siglip", "siglip2", "lower"]))
+@given(st.text(), st.sampled_from(["siglip", "siglip2", "lower"]))  # ftfy repairs in steps
 def test_cleaned_text_stays_as_it_is(text: str, how: Cleaning) -> None:
     once = clean(text, how)
-    if "&" not in once:  # what was escaped three times is unescaped once more
-        assert clean(once, how) == once
+    assert clean(once, how) == once
 
 
 # -- tokens --------------------------------------------------------------------------------------

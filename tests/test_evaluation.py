@@ -219,13 +219,13 @@ def test_classes_and_queries_come_worst_first_with_what_they_were_taken_for(
     assert pairs == [("b", "a", 2), ("a", "b", 1)]
     worst = found.worst[0]
     assert (worst.id, worst.relevant, worst.average_precision) == ("2", 1, 0.25)
-    assert [(one.id, one.right) for one in worst.answers] == [
+    assert [(one.id, one.right) for one in worst.hits] == [
         ("1", False),
         ("0", False),
         ("3", False),
         ("4", True),
     ]
-    assert worst.answers[0].score == pytest.approx(math.cos(math.radians(2)), abs=1e-6)
+    assert worst.hits[0].score == pytest.approx(math.cos(math.radians(2)), abs=1e-6)
     assert found.worst[1].id == "4"
 
 
@@ -242,8 +242,8 @@ def test_equal_scores_go_by_id_as_in_searches(make: Make) -> None:
     found = evaluate(shop, worst=5)
     for judged in found.worst:
         hits = shop.similar(judged.id, k=4, exact=True)
-        assert [one.id for one in judged.answers] == [hit.item.id for hit in hits]
-        assert [one.score for one in judged.answers] == [hit.score for hit in hits]
+        assert [one.id for one in judged.hits] == [hit.item.id for hit in hits]
+        assert [one.score for one in judged.hits] == [hit.score for hit in hits]
 
 
 # -- what takes part -----------------------------------------------------------------------
@@ -276,7 +276,7 @@ def test_items_without_a_class_are_left_out_unless_they_are_to_distract(make: Ma
     assert (without.items, without.unclassed, without.scores["P@1"].micro) == (2, 1, 1)
     among = evaluate(shop, ks=(1,), distractors=True)
     assert (among.items, among.unclassed, among.scores["P@1"].micro) == (3, 1, 0)
-    assert among.worst[0].answers[0].name is None
+    assert among.worst[0].hits[0].name is None
     assert among.confusions == ()
 
 
@@ -307,7 +307,7 @@ def test_queries_search_a_gallery_of_their_own(make: Make) -> None:
     assert [one.items for one in found.classes] == [1, 1]
     against_all = evaluate(shop, by="group", split=("split=query", None), ks=(1,))
     assert (against_all.queries, against_all.items) == (2, 6)
-    assert all(judged.id not in {one.id for one in judged.answers} for judged in against_all.worst)
+    assert all(judged.id not in {one.id for one in judged.hits} for judged in against_all.worst)
     with pytest.raises(CollectionError, match="no item meets split=no: no item has split"):
         evaluate(shop, by="group", split=("split=no", None))
 

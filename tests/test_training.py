@@ -54,10 +54,10 @@ def test_what_judges_shares_no_key_and_no_row_with_what_teaches(
     def of(rows: np.ndarray) -> set[str]:
         return {key for row in rows.tolist() for key in keys[row]}
 
-    assert of(sides.learn).isdisjoint(of(sides.held))
-    assert of(sides.learn).isdisjoint(of(sides.new))
+    assert of(sides.train).isdisjoint(of(sides.held))
+    assert of(sides.train).isdisjoint(of(sides.new))
     assert of(sides.held).isdisjoint(of(sides.new))
-    assert set(classes[sides.new].tolist()).isdisjoint(classes[sides.learn].tolist())
+    assert set(classes[sides.new].tolist()).isdisjoint(classes[sides.train].tolist())
 
 
 def test_a_tenth_of_the_labels_is_held_out_whole_and_a_fifth_of_the_other_pictures() -> None:
@@ -65,14 +65,14 @@ def test_a_tenth_of_the_labels_is_held_out_whole_and_a_fifth_of_the_other_pictur
     sides = split_items(classes, [(str(row),) for row in range(200)], seed=0)
     assert sorted(Counter(classes[sides.new].tolist()).values()) == [10, 10]
     assert set(Counter(classes[sides.held].tolist()).values()) == {2}
-    assert set(Counter(classes[sides.learn].tolist()).values()) == {8}
+    assert set(Counter(classes[sides.train].tolist()).values()) == {8}
 
 
 def test_of_few_labels_all_are_learned() -> None:
     classes = np.repeat(np.arange(9), 10).astype(np.intp)
     sides = split_items(classes, [(str(row),) for row in range(90)], seed=0)
     assert not len(sides.new)
-    assert set(classes[sides.learn].tolist()) == set(range(9))
+    assert set(classes[sides.train].tolist()) == set(range(9))
 
 
 # --- views ---------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_any_folder_gives_a_name_that_cards_allow(name: str) -> None:
 def test_what_is_written_is_an_encoder_with_the_preparation_of_its_base(tmp_path: Path) -> None:
     base = find_card("efficientnet-lite0")
     taught = 'pictures of "tea" \\ 茶 \x7f'
-    path = write_encoder(tmp_path, base, read_weights(base), taught=taught)
+    path = write_encoder(tmp_path, base, read_weights(base), trained_on=taught)
     card = read_card(path)
     assert card.input == base.input
     assert card.title.endswith(taught)
@@ -149,7 +149,7 @@ def test_other_weights_are_another_encoder(tmp_path: Path) -> None:
         arrays["_bn1.bias"] = arrays["_bn1.bias"].astype(np.float32) + number / 8
         folder = tmp_path / str(number) / "shop"
         folder.mkdir(parents=True)
-        path = write_encoder(folder, base, arrays, taught="ours")
+        path = write_encoder(folder, base, arrays, trained_on="ours")
         prints.append(load_encoder(path).fingerprint)
     assert prints[0].split(":")[0] == prints[1].split(":")[0] == "shop"
     assert prints[0] != prints[1]
@@ -183,7 +183,7 @@ def test_a_network_without_a_checkpoint_is_refused(
 
 def test_an_encoder_that_is_there_is_not_overwritten(shop: Collection, tmp_path: Path) -> None:
     base = find_card("efficientnet-lite0")
-    written = write_encoder(tmp_path, base, read_weights(base), taught="something dear")
+    written = write_encoder(tmp_path, base, read_weights(base), trained_on="something dear")
     before = written.read_bytes()
     with pytest.raises(ExportError, match="holds an encoder already"):
         training.finetune(shop, tmp_path)
@@ -208,12 +208,12 @@ def test_a_folder_to_work_in_keeps_what_others_put_there(tmp_path: Path) -> None
     work.mkdir()
     (work / "notes.txt").write_bytes(b"mine")
     (work / "view-3.f2").write_bytes(b"of a training that was killed")
-    with finetune_encoder._workshop(tmp_path) as folder:
+    with finetune_encoder._open_work_folder(tmp_path) as folder:
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
         (folder / "front.onnx").write_bytes(b"of this one")
     assert [path.name for path in work.iterdir()] == ["notes.txt"]
     (work / "notes.txt").unlink()
-    with finetune_encoder._workshop(tmp_path):
+    with finetune_encoder._open_work_folder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -222,7 +222,10 @@ def test_a_link_is_no_folder_to_work_in(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "front.onnx").write_bytes(b"mine")
     (tmp_path / ".training").symlink_to(tmp_path / "mine")
-    with pytest.raises(ExportError, match="is a link"), finetune_encoder._workshop(tmp_path):
+    with (
+        pytest.raises(ExportError, match="is a link"),
+        finetune_encoder._open_work_folder(tmp_path),
+    ):
         pass
     assert (tmp_path / "mine" / "front.onnx").read_bytes() == b"mine"
 

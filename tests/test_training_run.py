@@ -253,7 +253,7 @@ def test_only_the_last_stages_change_and_no_statistics_of_batch_norm(
     from lookalike.analysis.finetuning.encoder_files import write_encoder  # noqa: PLC0415 - as above
 
     card = read_card(small)
-    was = weights_in(write_encoder(before, card, read_weights(card), taught="nothing"))
+    was = weights_in(write_encoder(before, card, read_weights(card), trained_on="nothing"))
     now = weights_in(report.card)
     changed = {name for name in was if not np.array_equal(was[name], now[name])}
     last = {name for name in was if name.startswith(("_blocks.6.", "_blocks.7.", "_conv_head"))}

@@ -89,7 +89,7 @@ class Run:
         self._anchor = F.normalize(torch.from_numpy(unit(self._base)) - self._mean)
         self._bank = self._anchor.clone()  # the student's latest vector of each view
         self._optimiser = torch.optim.AdamW(
-            list(self._tail.learned.values()),
+            list(self._tail.trainable.values()),
             lr=config.tuning.learning_rate,
             weight_decay=config.tuning.weight_decay,
         )
@@ -159,7 +159,7 @@ class Run:
         (relational + tuning.anchor * anchor).backward()
         self._optimiser.step()
         self._bank[rows] = student.detach()
-        self._average.add(self._tail.learned)
+        self._average.add(self._tail.trainable)
         self._step += 1
         return relational.item(), anchor.item()
 

@@ -2,21 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from lookalike import images
+from lookalike.collection_info import CollectionInfo
 from lookalike.collection_items import CollectionItems, check_ids
 from lookalike.core.ids import check_id
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import (
-    Catalogue,
-    Encoder,
-    Store,
-    TextEncoder,
-    text_encoder_of,
-)
+from lookalike.core.protocols import Catalogue, Encoder, Store, TextEncoder, text_encoder_of
 from lookalike.core.records import (
     Added,
     Entry,
@@ -27,10 +23,7 @@ from lookalike.core.records import (
 )
 from lookalike.core.roots import Root
 from lookalike.core.shards import Shard
-from lookalike.errors import (
-    CollectionError,
-    ImageError,
-)
+from lookalike.errors import CollectionError, ImageError
 from lookalike.indexing import deletion
 from lookalike.indexing.fitting import ProjectionDim, check_dim, projected
 from lookalike.indexing.unfinished import abandon
@@ -72,7 +65,8 @@ class Collection(CollectionItems):
             print(hit.score, hit.item.id)
 
     A collection is a context manager, and may be used from several threads. ``encoder`` is called
-    when the first image must be encoded; what needs only stored embeddings never loads an encoder.
+    when something must be encoded; what needs only stored embeddings never loads it.
+    ``supports_words`` says without loading it whether it supports words.
     """
 
     def __init__(
@@ -82,9 +76,11 @@ class Collection(CollectionItems):
         *,
         limits: images.Limits = images.Limits(),
         cache: Path | None = None,
+        supports_words: Callable[[Store], bool] | None = None,
     ) -> None:
         super().__init__(store, limits=limits)
         self._make_encoder = encoder
+        self._card_has_words = supports_words
         self._base: Encoder | None = None
         self._encoder: Encoder | None = None
         self.cache = cache
@@ -283,8 +279,8 @@ class Collection(CollectionItems):
             return query
         if isinstance(query, Words):
             if crop is not None:
-                raise ValueError("a crop needs an image; words have no parts")
-            return Encoded(vector=words_vector(self, query))
+                raise ValueError("a crop needs an image; words and vectors have none")
+            return Encoded(vector=words_vector(self, query), words=query)
         return self.encode_prepared([self.prepare(query, crop=crop)])[0]
 
     def prepare(self, query: ImageSource, *, crop: images.Box | None = None) -> PreparedQuery:
@@ -334,6 +330,20 @@ class Collection(CollectionItems):
         check_ids([id])
         return self.search(ItemRef(id), options=options, **keywords)
 
+    @property
+    def text_encoder(self) -> TextEncoder | None:
+        """What turns words into vectors in the space of the images, if the encoder can."""
+        return text_encoder_of(self._bound_encoder())
+
+    @property
+    def supports_words(self) -> bool:
+        """Whether the encoder supports search by words. Loads no encoder where that is known."""
+        known = None if self._encoder is not None else self._card_has_words
+        return self.text_encoder is not None if known is None else known(self._store)
+
+    def info(self) -> CollectionInfo:
+        return replace(super().info(), words=self.supports_words)
+
     # -- internals -------------------------------------------------------------------------
 
     def _bound_encoder(self) -> Encoder:
@@ -343,14 +353,6 @@ class Collection(CollectionItems):
             self._store.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
             self._encoder = encoder
         return self._encoder
-
-    @property
-    def text_encoder(self) -> TextEncoder | None:
-        """What turns words into vectors in the space of the images; ``None`` without words.
-
-        Raise ``EncoderError``.
-        """
-        return text_encoder_of(self._bound_encoder())
 
     def _base_encoder(self) -> Encoder:
         """Return the encoder without the collection's projection; it is opened once."""

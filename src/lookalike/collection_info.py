@@ -22,7 +22,7 @@ class CollectionInfo:
     results. ``skipped`` counts files that could not be used, by reason. ``bytes`` is the size on
     the disk, ``None`` where a server does not report it. New items are given thumbnails of
     ``thumbnail_side`` pixels (``None``: none); ``thumbnails`` are kept, of ``thumbnail_bytes`` in
-    all. ``updated_at`` is a Unix time.
+    all. ``updated_at`` is a Unix time. ``words`` says whether the encoder supports search by words.
     """
 
     address: str
@@ -40,6 +40,7 @@ class CollectionInfo:
     roots: tuple[Root, ...]
     skipped: dict[str, int]
     updated_at: float | None
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,12 @@ import platformdirs
 
 from lookalike.core import settings_keys
 from lookalike.core.progress import ProgressCallback, ignore_progress
-from lookalike.core.protocols import Encoder, Store
+from lookalike.core.protocols import Encoder, Store, text_encoder_of
 from lookalike.core.suggestions import closest, format_hint
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
+    EncoderError,
     ModelCardError,
     StoreDeniedError,
     StoreReadOnlyError,
@@ -115,7 +116,7 @@ def open_collection(
         if encoder is not None and not isinstance(encoder, str | os.PathLike):
             return encoder
         chosen = encoder_of(store) if encoder is None else encoder
-        opened = named_encoder(chosen, device=device, threads=threads, known=known)
+        opened = named_encoder(chosen, device=device, threads=threads, known=known, start=search)
         if Path(chosen).suffix == ".toml" and _is_new_card(store, opened):
             # Stored for the next time; a collection that may not be written is still searched.
             with suppress(StoreReadOnlyError, StoreDeniedError):
@@ -126,7 +127,28 @@ def open_collection(
     begun = make(store) if search and store.bound() is not None else None
     from lookalike.collection import Collection  # noqa: PLC0415 - beside a network that opens
 
-    return Collection(store, lambda store: begun or make(store), cache=known.cache)
+    return Collection(
+        store,
+        lambda store: begun or make(store),
+        cache=known.cache,
+        supports_words=lambda store: _supports_words(store, encoder, known),
+    )
+
+
+def _supports_words(
+    store: Store, encoder: str | os.PathLike[str] | Encoder | None, known: Settings
+) -> bool:
+    """Return whether an encoder has a text encoder. Only its card is read."""
+    if encoder is not None and not isinstance(encoder, str | os.PathLike):
+        return text_encoder_of(encoder) is not None
+    from lookalike.encoders import find_card  # noqa: PLC0415 - `import lookalike` loads none
+
+    try:
+        chosen = encoder_of(store) if encoder is None else encoder
+        name = Path(chosen) if isinstance(chosen, os.PathLike) else chosen
+        return find_card(name, folder=known.home / "encoders").words is not None
+    except EncoderError:  # whoever encodes is told
+        return False
 
 
 def encoder_of(store: Store) -> str:
@@ -203,8 +225,12 @@ def named_encoder(
     device: str = "auto",
     threads: int | None = None,
     known: Settings | None = None,
+    start: bool = True,
 ) -> Encoder:
-    """Return the encoder of a name or of a model card's path. Raise ``EncoderError``."""
+    """Return the encoder of a name or of a model card's path. Raise ``EncoderError``.
+
+    Its network opens on a thread: at once or, without ``start``, with the first image.
+    """
     from lookalike.encoders import load_encoder  # noqa: PLC0415 - `import lookalike` loads none
 
     known = settings() if known is None else known
@@ -215,6 +241,7 @@ def named_encoder(
         cache=known.cache,
         folder=known.home / "encoders",
         background=True,
+        start=start,
     )
 
 

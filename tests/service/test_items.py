@@ -403,6 +403,12 @@ def test_an_encoder_is_one_of_the_known_names(own: Live, card: Path) -> None:
         problem(refused, 422, "no-such-encoder")
 
 
+def test_an_encoder_that_could_be_pulled_is_not_pulled_by_a_request(own: Live) -> None:
+    refused = own.client.post("/v1/collections", json={"name": "x", "encoder": "clip-vit-b-32"})
+    document = problem(refused, 422, "no-such-encoder")
+    assert "lookalike encoder pull clip-vit-b-32" in str(document)
+
+
 def test_chosen_collections_are_all_that_is_served(home: Path, card: Path) -> None:
     with lookalike.open(home / "collections" / "other", encoder=card, create=True) as other:
         other.add("a", PNG)

@@ -1,7 +1,7 @@
-"""Neighbour lists, computed and compared: pure, from vectors and from rows of the table.
+"""Compute and compare neighbour lists: pure, from vectors and from rows of the table.
 
 A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines``
-computes them, ties by id. Scores are computed in tiles, never as a matrix of all by all.
+computes them, ties by id. Scores are computed in tiles, never as a full matrix.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = [
     "remove_entries",
 ]
 
-_TILE = 8192  # others that they are compared with at a time: 32 MB of scores
+_TILE = 8192  # items that they are compared with at once: 32 MB of scores
 
 Keys: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float64]
@@ -32,11 +32,12 @@ Scores: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableChange:
-    """What becomes of some rows of the table, as masks over them, (n,) bool.
+    """Changes of some rows of the table, as masks over them, (n,) bool.
 
-    ``gone`` have no item any more. ``again`` lost one of their nearest, and what would move up is
-    not in the list. ``shorter`` held every item there was, so that leaving out is enough.
-    ``behind`` must be compared with newer items. A row may be ``shorter`` and ``behind``.
+    ``gone`` rows have no item any more. ``again`` lists lost one of their neighbours, and the next
+    one is unknown. ``shorter`` lists contained every item, so that removing entries is enough.
+    ``behind`` lists must be compared with newer items. A row may be both ``shorter`` and
+    ``behind``.
     """
 
     gone: NDArray[np.bool_]
@@ -46,7 +47,7 @@ class TableChange:
 
 
 def find_changes(lists: NeighbourLists, alive: Keys) -> TableChange:
-    """Compare rows of the table with the keys that there are now, ascending."""
+    """Compare rows of the table with the current keys, ascending."""
     gone = ~np.isin(lists.keys, alive)
     dead = ((lists.near > 0) & ~np.isin(lists.near, alive)).any(axis=1)
     complete = lists.near[:, -1] == 0
@@ -64,9 +65,9 @@ def find_changes(lists: NeighbourLists, alive: Keys) -> TableChange:
 class VectorRows:
     """Vectors to compare with: ``keys`` (n,), ``ranks`` (n,) of their ids, ``stored`` (n, dim).
 
-    ``stored`` are float32 copies of what the store has, not scaled to length 1: a score is
-    computed of these, as a search does. In no order: best at random, for the first ones say how
-    near the others must be to count.
+    ``stored`` are float32 copies of the stored vectors, not scaled to length 1: scores are computed
+    from these, as in a search. In any order, best at random: the first rows decide how near others
+    must be.
     """
 
     def __init__(self, keys: Keys, ranks: Keys, stored: NDArray[np.float32]) -> None:
@@ -75,8 +76,8 @@ class VectorRows:
         self.stored = stored
         lengths = np.sqrt(np.einsum("ij,ij->i", stored, stored, dtype=np.float32))
         self._scale = (1 / lengths).astype(np.float32)
-        # Twice the most that a float32 product of unit vectors can be wrong by: who is further
-        # than this below the k-th is not among the k.
+        # Twice the largest error of a float32 product of unit vectors: rows further than this below
+        # the k-th are not among the k.
         self.slack = np.float32(2 * (stored.shape[1] + 8) * 2.0**-24)
 
     def __len__(self) -> int:
@@ -85,11 +86,11 @@ class VectorRows:
     def close_to(
         self, vectors: Matrix, own: Keys, k: int, least: NDArray[np.float32]
     ) -> list[NDArray[np.intp]]:
-        """Return, for each of ``vectors`` (q, dim), the positions of rows that may be its nearest.
+        """Return for each of ``vectors`` (q, dim) the positions of rows that may be its nearest.
 
         That is every row that can be among the ``k`` nearest. ``own`` (q,) are the queries' keys,
-        which are left out. Rows with a score below ``least`` (q,) are left out too; it is -inf
-        where nothing is known.
+        which are excluded, as are rows with a score below ``least`` (q,), which is -inf if nothing
+        is known.
         """
         if not len(self):
             return [np.empty(0, np.intp)] * len(vectors)
@@ -129,11 +130,10 @@ def find_nearest(
     k: int,
     known: tuple[Keys, Scores, Keys] | None = None,
 ) -> tuple[Keys, Scores, NDArray[np.bool_]]:
-    """Return the ``k`` nearest of items among ``rows``: keys and scores (q, k), 0 where there are
-    fewer.
+    """Return the ``k`` nearest items among ``rows``: keys and scores (q, k), 0 if there are fewer.
 
-    ``known`` are lists that they have already, to be merged: keys (q, k), scores and ranks. The
-    third answer (q,) says where one of ``rows`` has come in.
+    ``known`` are existing lists to merge: keys (q, k), scores and ranks. The third array (q,) marks
+    the lists that one of ``rows`` has entered.
     """
     least = np.full(len(keys), -np.inf, np.float32)
     if known is not None:
@@ -166,13 +166,13 @@ def find_nearest(
         scores[one, : len(order)] = candidates[1][order]
         changed[one] = bool((order >= old).any())
 
-    for one in range(len(keys)):  # threads would only wait for the interpreter
+    for one in range(len(keys)):  # threads would only wait for the interpreter lock
         choose(one)
     return near, scores, changed
 
 
 def remove_entries(near: Keys, scores: Scores, gone: NDArray[np.bool_]) -> tuple[Keys, Scores]:
-    """Return lists with the entries that are ``gone`` left out, the others moved up."""
+    """Return lists without the entries that are ``gone``; the others move up."""
     near = np.where(gone, 0, near)
     order = np.argsort(near == 0, axis=1, kind="stable")
     return np.take_along_axis(near, order, 1), np.take_along_axis(scores, order, 1)

@@ -1,11 +1,11 @@
-"""The neighbour table: each item's K nearest neighbours, precomputed and stored.
+"""The neighbour table: each item's k nearest neighbours, precomputed and stored.
 
-    neighbours.build(shop)        # all of it the first time, then only what has changed
-    shop.similar("a.jpg")         # reads the table as long as it has the very answer
+    neighbours.build(shop)        # everything the first time, then only what has changed
+    shop.similar("a.jpg")         # reads the table if it has the exact result
 
-A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines`` has
-them, ties by id, the item itself left out, exact duplicates of it not. There is never a matrix of
-all items by all items: a block of items is compared with a tile of others at a time.
+A list is what an exact search would find, to the last decimal: cosines as ``vectors.cosines``
+computes them, ties by id, without the item itself, with its exact duplicates. There is never a full
+matrix of all items: a block of items is compared with a tile of others at a time.
 """
 
 import time
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildReport", "build", "drop", "read_k"]
 
-# Past this many floats the vectors are not held in memory (0.5 GB) and compared with each other
-# (for 100,000 x 1,280 about 3 minutes on two cores): the store's ANN index proposes.
+# Up to this many floats, the vectors are held in memory (0.5 GB) and compared with each other (for
+# 100,000 x 1,280 about 3 minutes on two cores); beyond, the store's ANN index proposes.
 EXACT_FLOATS = 128_000_000
-_BLOCK = 1024  # items whose lists are made at once, and stored in one transaction
-_SEARCHES = 256  # items a call of the store's search
+_BLOCK = 1024  # items whose lists are computed at once and stored in one transaction
+_SEARCHES = 256  # items per call of the store's search
 _K = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """What was done: lists made again, lists that newer items came into, and lists left.
+    """What was done: lists computed, lists that newer items entered, and unchanged lists.
 
-    ``waiting`` items have no list of the present state yet: the build was stopped, or items
-    changed meanwhile. The next one goes on.
+    ``waiting`` items have no current list yet, because the build was stopped or items changed
+    meanwhile. The next build continues.
     """
 
     made: int = 0
@@ -68,19 +68,19 @@ def build(
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> BuildReport:
-    """Bring the neighbour table in line with the items; make it if there is none.
+    """Bring the neighbour table in line with the items; create it if there is none.
 
-    Only what has changed is worked out: lists of new items, lists that lost an item, and newer
-    items that come into other lists. ``k`` is that of the table, or 50; another ``k`` or
-    ``rebuild`` makes all lists again. What is done is stored block by block, so when ``stop``
-    returns true, or the process is killed, the next build goes on. ``progress`` hears (lists
-    done, lists in all). Raise ``StoreError``.
+    Only changes are computed: lists of new items, lists that lost an item, and lists that newer
+    items enter. ``k`` is by default that of the table, or 50; another ``k`` or ``rebuild`` computes
+    all lists again. Lists are stored block by block, so after ``stop`` or when the process is
+    killed, the next build continues. ``progress`` gets (lists done, lists in all). Raise
+    ``StoreError``.
     """
     began = time.monotonic()
     store = collection.store
     wanted = read_k(collection) or _K if k is None else k
     if wanted < 1:
-        raise ValueError(f"k is {wanted}, but at least 1 neighbour must be kept")
+        raise ValueError(f"k is {wanted}, but it must be at least 1")
     bound = store.bound()
     if rebuild:
         store.neighbours.clear()
@@ -102,7 +102,7 @@ def build(
 
 
 def read_k(collection: "Collection") -> int | None:
-    """Return the K of the collection's neighbour table; ``None`` when it is to have none."""
+    """Return the k of the collection's neighbour table; ``None`` if it has none."""
     match collection.store.settings.get(settings_keys.NEIGHBOURS):
         case {"k": int(k)}:
             return k
@@ -111,7 +111,7 @@ def read_k(collection: "Collection") -> int | None:
 
 
 def drop(collection: "Collection") -> None:
-    """Drop the neighbour table, for good until the next ``build``."""
+    """Drop the neighbour table until the next ``build``."""
     collection.store.neighbours.clear()
     collection.store.settings.set(settings_keys.NEIGHBOURS, None)
 
@@ -123,7 +123,7 @@ def _read(
     progress: ProgressCallback | None,
     stop: Callable[[], bool],
 ) -> "_Build | None":
-    """Return all there is to begin with; ``None`` when there are no items."""
+    """Return the initial state; ``None`` if there are no items."""
     fits = store.search.count() * dim <= EXACT_FLOATS
     keys: list[Keys] = []
     ids: list[str] = []
@@ -163,8 +163,8 @@ def _read(
 class _Build:
     """One run over a store: what it has read and done so far.
 
-    ``keys`` (n,) ascend and are all that there were when the run began, ``ids`` and ``ranks``
-    belong to them. ``rows`` are all vectors, where they fit in memory, in the order of ``slots``.
+    ``keys`` (n,) are ascending and complete as of the start; ``ids`` and ``ranks`` belong to them.
+    ``rows`` are all vectors, if they fit in memory, in the order of ``slots``.
     """
 
     store: Store
@@ -183,7 +183,7 @@ class _Build:
     kept: int = 0
 
     def bring_up_to_date(self) -> NDArray[np.intp]:
-        """Go over the table's rows; answers the positions of items that need a new list."""
+        """Update the table's rows; return the positions of items that need a new list."""
         known = [np.empty(0, np.int64)]
         for lists in self.store.neighbours.lists(k=self.k):
             if self.stop():
@@ -193,7 +193,7 @@ class _Build:
             rows = (
                 self._newer(int(lists.marks[change.behind].min())) if change.behind.any() else None
             )
-            if rows is None:  # too many to hold: these lists are made again
+            if rows is None:  # too many to hold: these lists are computed again
                 left &= ~change.behind
             self.kept += int((left & ~change.behind & ~change.shorter).sum())
             for part in _parts(np.flatnonzero(left & (change.behind | change.shorter)), _BLOCK):
@@ -203,7 +203,7 @@ class _Build:
         return np.flatnonzero(~np.isin(self.keys, np.concatenate(known)))
 
     def make(self, places: NDArray[np.intp]) -> None:
-        """Lists of these items: of comparing with every one, or of asking the store's ANN index."""
+        """Compute the lists of these items, by full comparison or through the store's ANN index."""
         done = len(self.keys) - len(places)
         for part in _parts(places, _SEARCHES if self.rows is None else _BLOCK):
             if self.stop():
@@ -221,7 +221,7 @@ class _Build:
     def _search(self, part: NDArray[np.intp], vectors: Matrix) -> None:
         if not self.key_of:
             self.key_of = dict(zip(self.ids, self.keys.tolist(), strict=True))
-            self.store.search.optimize()  # past this size only the ANN index is quick
+            self.store.search.optimize()  # beyond this size, only the ANN index is fast
         near, scores = np.zeros((len(part), self.k), np.int64), np.zeros((len(part), self.k))
         found = self.store.search.nearest(vectors, k=min(self.k + 1, len(self.keys)))
         for row, (place, hits) in enumerate(zip(part, found, strict=True)):
@@ -229,7 +229,7 @@ class _Build:
             others = [hit for hit in others if hit.item.id in self.key_of][: self.k]
             near[row, : len(others)] = [self.key_of[hit.item.id] for hit in others]
             scores[row, : len(others)] = [hit.score for hit in others]
-        # A list that items of this very moment have shortened would say that there are no others.
+        # A list that concurrent changes have shortened would mean that there are no others.
         whole = np.count_nonzero(near, axis=1) == min(self.k, len(self.keys) - 1)
         exact = np.zeros(int(whole.sum()), np.bool_)
         self._put(self.keys[part][whole], near[whole], scores[whole], exact)
@@ -237,7 +237,7 @@ class _Build:
     def _merge(
         self, lists: NeighbourLists, part: NDArray[np.intp], rows: VectorRows | None
     ) -> None:
-        """Leave out what has gone, and let newer items in."""
+        """Remove deleted entries, and add newer items."""
         keys = lists.keys[part]
         near, scores = lists.near[part], lists.scores[part]
         gone = (near > 0) & ~np.isin(near, self.keys)
@@ -259,9 +259,7 @@ class _Build:
         self.kept += int((~changed).sum())
 
     def _newer(self, mark: int) -> VectorRows | None:
-        """Return the vectors of the items above a mark, if they can be held. More of them do no
-        harm.
-        """
+        """Return the vectors of the items above a mark, if they can be held. More are harmless."""
         first = int(np.searchsorted(self.keys, mark, side="right"))
         if self.newer is None or self.newer[0] > first:
             self.newer = first, self._rows_from(first, mark)
@@ -277,14 +275,12 @@ class _Build:
         chunks: list[Keyed] = list(self.store.neighbours.keyed(mark))
         keys = np.concatenate([some.keys for some in chunks])
         stored = np.concatenate([some.rows.astype(np.float32) for some in chunks])
-        there = np.isin(keys, self.keys)  # what has come in this moment is for the next build
+        there = np.isin(keys, self.keys)  # items added at this moment are left to the next build
         places = np.searchsorted(self.keys, keys[there])
         return VectorRows(keys[there], self.ranks[places], stored[there])
 
     def _vectors(self, places: NDArray[np.intp]) -> Matrix | None:
-        """Return unit vectors of items; ``None`` when some have gone or changed: for the next
-        build.
-        """
+        """Return unit vectors of items; ``None`` if some were removed or changed meanwhile."""
         if self.rows is not None:
             return unit_rows(self.rows.stored[self.slots[places]])
         ids = [self.ids[place] for place in places]

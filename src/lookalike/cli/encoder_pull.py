@@ -1,6 +1,7 @@
 """``lookalike encoder pull``."""
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -141,3 +142,5 @@ def _print_pulled(pulled: "PulledEncoder") -> None:
     ]
     print_table(("", ""), [(what, plain(text)) for what, text in rows])
     click.echo(f"use it with --encoder {pulled.name}", err=True)
+    if pulled.words and not all(map(find_spec, ("ftfy", "tokenizers"))):
+        click.echo("search by words needs: pip install 'lookalike[words]'", err=True)

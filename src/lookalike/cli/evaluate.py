@@ -305,7 +305,7 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):
         place = folder if len(shops) == 1 else folder / str(number)
         for rank, query in enumerate(one.worst, 1):
-            ids = [query.id, *(hit.id for hit in query.answers)]
+            ids = [query.id, *(hit.id for hit in query.hits)]
             own, *images = shop.previews(map(shop.get, ids), side=_SIDE)
             cells = [
                 Cell(
@@ -314,7 +314,7 @@ def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path
                     score=hit.score,
                     note=f"{'right' if hit.right else 'wrong'}: {hit.name or 'no class'}",
                 )
-                for hit, image in zip(query.answers, images, strict=True)
+                for hit, image in zip(query.hits, images, strict=True)
             ]
             title = f"{query.name}: {query.id.rpartition('/')[2]}"
             sheet = contact_sheet(own, cells, columns=4, title=title)

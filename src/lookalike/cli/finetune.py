@@ -171,7 +171,7 @@ class _Display:
             return
         parts = [
             f"{what} {found.map_at_r:.3f} (was {was.map_at_r:.3f})"
-            for what, was, found in _sides(before, epoch.judgement)
+            for what, was, found in _sides(before, epoch.quality)
         ]
         text = f"loss {epoch.loss:.3f}, mAP@R of {', of '.join(parts)}, {epoch.seconds:.0f} s"
         click.echo(f"epoch {epoch.number}: {text}", err=True)

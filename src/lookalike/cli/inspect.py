@@ -94,6 +94,7 @@ def _rows(
         ("items", f"{info.items:,}"),
         ("encoder", f"{info.encoder} ({info.dim} values)" if info.encoder else "none yet"),
         ("fingerprint", info.fingerprint or ""),
+        ("words", "yes" if info.words else "no: the encoder has no text encoder"),
         ("stored in", f"{plain(info.address)} ({info.store}{size})"),
         ("search", f"ANN index over {info.ann_index_rows:,}" if info.ann_index_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),

@@ -225,7 +225,7 @@ def search_command(
         encoder=encoder,
         device=device,
         threads=threads,
-        search=True,
+        search=any(isinstance(part.source, str) for one in queries for part in one.query.parts),
     )
 
 

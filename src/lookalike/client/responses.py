@@ -109,6 +109,7 @@ def read_info(document: Mapping[str, Any], *, address: str) -> CollectionInfo:
         ),
         skipped=document["skipped"],
         updated_at=None if updated is None else datetime.fromisoformat(updated).timestamp(),
+        words=document["words"],
     )
 
 

@@ -49,7 +49,7 @@ def constants_for(
         texts |= {card.words.input: 0, card.words.mask: 1}
     given |= {
         name: Constant(name=name, values=(texts[name],))
-        for name in others
+        for name in others  # those of a card that a cut model lacks are not there
         if name in texts and name not in given
     }
     missing = [name for name in others if name not in given]
@@ -59,10 +59,8 @@ def constants_for(
             f"{card.path}: the model also takes {', '.join(missing)}; if they do not matter for "
             f"the embedding of an image, add to the card:\n[inputs]\n{lines}"
         )
-    for name in given:
-        if name not in others:
-            what = "takes the image" if name in nodes else "is no input of the model"
-            raise ModelCardError(f"{card.path}: inputs.{name} {what}")
+    if card.input.name in given:
+        raise ModelCardError(f"{card.path}: inputs.{card.input.name} takes the image")
     if not others:
         return ()
     first = nodes[card.input.name].shape[:1]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lookalike.encoders.runtime_errors import explain
 from lookalike.encoders.weights import Network
 from lookalike.errors import EncoderError
 
@@ -94,7 +95,7 @@ def open_session(
                 enable_fallback=0,  # it would print, and fall back without saying so
             )
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors share no other base
-            reason = f"{device.name}: {error}"
+            reason = f"{device.name}: {explain(error)}"
         else:
             # A provider whose libraries are missing is left out without an exception.
             if session.get_providers()[0] == device.provider:
@@ -102,7 +103,7 @@ def open_session(
             reason = f"{device.name}: its libraries cannot be loaded"
         if place + 1 < len(devices):
             _log.warning("a device cannot be used, trying the next: %s", reason)
-    raise EncoderError(f"the network cannot be opened: {reason}")
+    raise EncoderError(f"the model cannot be opened: {reason}")
 
 
 def _options(device: Device, threads: int) -> "onnxruntime.SessionOptions":

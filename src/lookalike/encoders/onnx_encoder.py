@@ -19,9 +19,9 @@ from lookalike.encoders.later import Later
 from lookalike.encoders.open_model import OpenModel
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
-from lookalike.encoders.signature import check_signature
+from lookalike.encoders.signature import check_signature, must_be_cut
 from lookalike.encoders.text.encoder import OnnxTextEncoder
-from lookalike.encoders.weights import Network, default_cache, network
+from lookalike.encoders.weights import Network, cut_network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
 
 __all__ = ["OnnxEncoder", "load_encoder"]
@@ -40,6 +40,7 @@ def load_encoder(
     cache: Path | None = None,
     folder: Path | None = None,
     background: bool = False,
+    start: bool = True,
 ) -> "OnnxEncoder":
     """Open an encoder by name, or by the path of its card.
 
@@ -50,13 +51,18 @@ def load_encoder(
     ``threads`` is the number of runs at a time on a CPU, all cores by default. ``cache`` is the
     folder for models that are built from checkpoints, ``folder`` the one where your own encoders
     lie. With ``background`` the encoder is returned at once and its model is opened meanwhile on a
-    thread (some 70 ms for the default): if it cannot be opened, the first ``encode`` raises.
+    thread (some 70 ms for the default): if it cannot be opened, the first ``encode`` raises. That
+    begins with the first image where ``start`` is not set, so that words alone never open it.
 
     Raise ``EncoderError`` for an unknown name or device, ``ModelCardError`` for a bad card,
     ``WeightsError`` for weights that are missing or not the ones that the card names.
     """
     encoder = OnnxEncoder(
-        find_card(name_or_card, folder=folder), device=device, threads=threads, cache=cache
+        find_card(name_or_card, folder=folder),
+        device=device,
+        threads=threads,
+        cache=cache,
+        start=start or not background,
     )
     if not background:
         encoder.wait()
@@ -66,7 +72,8 @@ def load_encoder(
 class OnnxEncoder:
     """Satisfies :class:`lookalike.core.protocols.Encoder`; thread-safe.
 
-    Its network begins to open on a thread as soon as it is made; ``wait`` until it is there.
+    Its network begins to open on a thread as soon as it is made or, without ``start``, with the
+    first image; ``wait`` until it is there.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class OnnxEncoder:
         device: str = "auto",
         threads: int | None = None,
         cache: Path | None = None,
+        start: bool = True,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
@@ -85,9 +93,9 @@ class OnnxEncoder:
         self._lock = threading.Lock()  # guards what is made on first use
         # Reading and checking the file leave the interpreter to the import of ONNX Runtime, and
         # opening the network leaves it to the caller: so the import must not be on the thread.
-        reading = self._read(classifier=False)
+        reading = self._read(classifier=False, start=start)
         self._devices = choose_devices(device, available_providers())
-        self._vectors = Later(lambda: self._open(reading, classifier=False))
+        self._vectors = Later(lambda: self._open(reading, classifier=False), start=start)
         self._classes: Later[OpenModel] | None = None
         self._text = self._text_encoder()
 
@@ -111,6 +119,7 @@ class OnnxEncoder:
 
     @property
     def decode_size(self) -> tuple[int, int]:
+        self._vectors.start()  # for what is decoded is encoded next
         spec = self._card.input
         margin = _DECODE_MARGIN / spec.crop  # what is cropped away is decoded too
         return round(spec.width * margin), round(spec.height * margin)
@@ -139,6 +148,7 @@ class OnnxEncoder:
         self._vectors.result()
 
     def prepare(self, image: Image.Image, /) -> Prepared:
+        self._vectors.start()
         return prepare(image, self._card.input)
 
     def encode(self, batch: Sequence[Prepared], /) -> Matrix:
@@ -186,7 +196,7 @@ class OnnxEncoder:
             if self._classes is None:
                 self._classes = self._vectors  # a network of one file has all its outputs
                 if self._card.weights.builder != "onnx":
-                    reading = self._read(classifier=True)
+                    reading = self._read(classifier=True, start=True)
                     self._classes = Later(lambda: self._open(reading, classifier=True))
         return self._classes.result().run(batch, logits.name, lambda rows: rows)
 
@@ -209,8 +219,10 @@ class OnnxEncoder:
             shared=lambda: self._vectors.result().session,
         )
 
-    def _read(self, *, classifier: bool) -> Later[Network]:
-        return Later(lambda: network(self._card, cache=self._cache, classifier=classifier))
+    def _read(self, *, classifier: bool, start: bool) -> Later[Network]:
+        return Later(
+            lambda: network(self._card, cache=self._cache, classifier=classifier), start=start
+        )
 
     def _open(self, reading: Later[Network], *, classifier: bool) -> OpenModel:
         card, devices = self._card, self._devices
@@ -223,5 +235,7 @@ class OnnxEncoder:
             # The cached file is as it was written, and yet no network to this ONNX Runtime.
             found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
             session, device = open_session(found, devices)
+        if card.weights.builder == "onnx" and must_be_cut(card, session):
+            session, device = open_session(cut_network(card, cache=self._cache), devices)
         check_signature(card, session, classifier=classifier or card.weights.builder == "onnx")
         return OpenModel(session, device, card, threads=self._threads)

@@ -17,11 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.core.protocols import Encoder, Prepared
+from lookalike.core.protocols import Encoder, Prepared, TextEncoder, text_encoder_of
 from lookalike.core.records import Json
 from lookalike.core.vectors import Matrix, unit_rows
 
-__all__ = ["ProjectedEncoder", "Projection", "fit_projection", "is_projected"]
+__all__ = [
+    "ProjectedEncoder",
+    "ProjectedTextEncoder",
+    "Projection",
+    "fit_projection",
+    "is_projected",
+]
 
 _TINY = 1e-6  # length below which a centred embedding has no direction
 _MARK = "+pca"
@@ -54,10 +60,14 @@ class Projection:
 
     def apply(self, embeddings: Matrix) -> Matrix:
         """Return embeddings (n, d) in the projected space, (n, dim) float32 unit rows."""
-        rows = (embeddings - self.mean) @ self.components.astype(np.float32)
+        return self.rotate(embeddings - self.mean)
+
+    def rotate(self, rows: Matrix) -> Matrix:
+        """Return rows (n, d) on the components without centring them, (n, dim) unit rows."""
+        found = rows @ self.components.astype(np.float32)
         # An image that is the very mean has no direction left: any fixed one will do.
-        rows[np.linalg.norm(rows, axis=1) < _TINY, 0] = 1.0
-        return unit_rows(rows)
+        found[np.linalg.norm(found, axis=1) < _TINY, 0] = 1.0
+        return unit_rows(found)
 
     def to_json(self) -> Json:
         """Return a JSON document: what a collection stores."""
@@ -147,8 +157,33 @@ class ProjectedEncoder:
         """Return projected embeddings, (n, dim) float32 unit rows."""
         return self.projection.apply(self.base.encode(batch))
 
+    @property
+    def text_encoder(self) -> "ProjectedTextEncoder | None":
+        """What encodes words in the projected space, if the base encoder has words."""
+        words = text_encoder_of(self.base)
+        return None if words is None else ProjectedTextEncoder(words, self.projection)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - batch_size and other optional parts
+        if name == "encode_words":  # in the space of the base encoder: see text_encoder
+            raise AttributeError(name)
         return getattr(self.base, name)
+
+
+class ProjectedTextEncoder:
+    """A text encoder whose vectors are projected on the components of images.
+
+    They are not centred: the mean of the images is not that of texts, which lie apart from images
+    in their common space (Liang et al., "Mind the gap", 2022). What all texts have in common is
+    nearly orthogonal to what tells images apart, so projecting takes most of it away.
+    """
+
+    def __init__(self, base: TextEncoder, projection: Projection) -> None:
+        self.base = base
+        self.projection = projection
+
+    def encode_words(self, texts: Sequence[str], /) -> Matrix:
+        """Return projected vectors of texts, (n, dim) float32 unit rows."""
+        return self.projection.rotate(self.base.encode_words(texts))
 
 
 def _text(array: NDArray[np.floating]) -> str:

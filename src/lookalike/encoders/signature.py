@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from lookalike.encoders.cards import ModelCard
+from lookalike.encoders.weights import wanted_tensors
 from lookalike.errors import ModelCardError
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["check_signature", "fixed_batch"]
+__all__ = ["check_signature", "fixed_batch", "must_be_cut"]
 
 _IMAGE_AXES = 4
 _COLOURS = 3
@@ -17,6 +18,26 @@ _DTYPES = {
     "tensor(float16)": "float16",
     "tensor(uint8)": "uint8",
 }
+
+
+def must_be_cut(card: ModelCard, session: "onnxruntime.InferenceSession") -> bool:
+    """Return whether the model lacks an output that the card names, or takes what may not matter.
+
+    Raise ``ModelCardError`` for constants in the card that the model does not take.
+    """
+    inputs = [one.name for one in session.get_inputs()]
+    if card.input.name not in inputs:  # check_signature says so
+        return False
+    for one in card.inputs:
+        if one.name not in inputs:
+            raise ModelCardError(
+                f"{card.path}: inputs.{one.name} is no input of the model; it has "
+                f"{', '.join(inputs)}"
+            )
+    outputs = {one.name for one in session.get_outputs()}
+    needs_all = card.words is not None and card.words.file is None
+    others = set(inputs) - {card.input.name} - {one.name for one in card.inputs}
+    return not outputs.issuperset(wanted_tensors(card)) or (bool(others) and not needs_all)
 
 
 def fixed_batch(session: "onnxruntime.InferenceSession", name: str) -> int | None:
@@ -63,15 +84,12 @@ def _check_names(
 ) -> None:
     inputs = [node.name for node in session.get_inputs()]
     outputs = [node.name for node in session.get_outputs()]
-    wanted = [("input", card.input.name, inputs), ("output", card.output.name, outputs)]
-    if card.map is not None:
-        wanted.append(("map", card.map.name, outputs))
-    if card.logits is not None and classifier:
-        wanted.append(("logits", card.logits.name, outputs))
-    for table, name, there in wanted:
-        if name not in there:
+    wanted = [("input.name", card.input.name, inputs)]
+    wanted += [(key, name, outputs) for name, key in wanted_tensors(card).items()]
+    for key, name, there in wanted:
+        if name not in there and (classifier or key != "logits.name"):
             raise ModelCardError(
-                f"{card.path}: {table}.name is {name!r}, but the model has {', '.join(there)}"
+                f"{card.path}: {key} is {name!r}, but the model has {', '.join(there)}"
             )
 
 

@@ -1,8 +1,9 @@
 """From a card to a network that ONNX Runtime can open: found, checked, built, cached.
 
 A card with an ONNX file needs nothing built: the file, and every further file that it reads (see
-``external``), is checked against the card. A checkpoint is turned into an ONNX file once (0.3 s)
-and kept in the user's cache.
+``external``), is checked against the card. If the card names a tensor inside the model, the model
+is cut there. A checkpoint is turned into an ONNX file. Both happen once, and the result is kept in
+the user's cache.
 
 A cached file is sealed: its last field is the SHA-256 of all before it, written as ONNX metadata,
 so that it stays an ordinary ONNX file that any tool opens. It appears whole or not at all, and
@@ -22,17 +23,27 @@ from lookalike.core.atomic_files import write_file
 from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION, build_network
 from lookalike.encoders.external import with_data
+from lookalike.encoders.graph_cutting import cut_graph
 from lookalike.errors import WeightsError
 
 if TYPE_CHECKING:
     from lookalike.encoders.checkpoint import Arrays
 
-__all__ = ["Network", "default_cache", "network", "read_checked", "read_weights"]
+__all__ = [
+    "Network",
+    "cut_network",
+    "default_cache",
+    "network",
+    "read_checked",
+    "read_weights",
+    "wanted_tensors",
+]
 
 Network: TypeAlias = Path | bytes  # an ONNX file, or its content
 
 _log = logging.getLogger(__name__)
 
+_CUT_REVISION = 1  # part of the names of cut models: raise it when cutting changes
 _SEAL_NAME = b"lookalike.sha256"
 _SEAL_LENGTH = 86  # bytes: five of protobuf, the name, 64 hex digits; see _seal
 
@@ -41,8 +52,10 @@ def default_cache() -> Path:
     """Return the folder for files that can be made again: the system's own place for such things.
 
     ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS,
-    ``%LOCALAPPDATA%`` on Windows; ``lookalike`` below it.
+    ``%LOCALAPPDATA%`` on Windows; ``lookalike`` below it. ``$LOOKALIKE_CACHE`` comes first.
     """
+    if chosen := os.environ.get("LOOKALIKE_CACHE"):
+        return Path(chosen)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
         return Path(base) / "lookalike" / "Cache"
@@ -68,18 +81,54 @@ def network(
         path = _find(card)
         content = _read(path)
         _check(content, path, card)
+        cut = cache / "networks" / _cut_name(card)
+        if not rebuild and _is_sound(cut):
+            return cut
         whole = with_data(content, path, card)
         return path if whole is None else whole
     cached = cache / "networks" / _cache_name(card, classifier=classifier)
     if not rebuild and _is_sound(cached):
         return cached
-    built = _seal(_build(card, classifier=classifier))
+    return _cached(cached, _seal(_build(card, classifier=classifier)))
+
+
+def cut_network(card: ModelCard, *, cache: Path) -> Network:
+    """Return the card's ONNX model cut down to the tensors that the card names, as ``network``.
+
+    They become its outputs, and what they do not need goes. ``network`` returns it from then on.
+    Raise ``ModelCardError`` for a tensor that there is not.
+    """
+    whole = network(card, cache=cache, rebuild=True)
+    content = whole if isinstance(whole, bytes) else _read(whole)
+    cut = cut_graph(content, wanted_tensors(card), card.path)
+    return _cached(cache / "networks" / _cut_name(card), _seal(cut))
+
+
+def wanted_tensors(card: ModelCard) -> dict[str, str]:
+    """Return the tensors of the model of images that a card names, and by which key."""
+    named = {"output.name": card.output.name}
+    if card.map is not None:
+        named["map.name"] = card.map.name
+    if card.logits is not None:
+        named["logits.name"] = card.logits.name
+    if card.words is not None and card.words.file is None:
+        named["words.output"] = card.words.output
+    return {tensor: key for key, tensor in reversed(named.items())}
+
+
+def _cached(path: Path, content: bytes) -> Network:
     try:
-        _write(cached, built)
+        _write(path, content)
     except OSError as error:
-        _log.warning("%s cannot be written (%s); the network is built at each start", cached, error)
-        return built
-    return cached
+        _log.warning("%s cannot be written (%s); the model is built at each start", path, error)
+        return content
+    return path
+
+
+def _cut_name(card: ModelCard) -> str:
+    facts = (card.weights.sha256, card.weights.data, sorted(wanted_tensors(card)))
+    digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    return f"{card.name}-{digest}-cut-r{_CUT_REVISION}.onnx"
 
 
 def _find(card: ModelCard) -> Path:

@@ -60,8 +60,8 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True)):
         wanted = {
             item_id
-            for judged in one.worst
-            for item_id in (judged.id, *(answer.id for answer in judged.answers))
+            for query in one.worst
+            for item_id in (query.id, *(hit.id for hit in query.hits))
         }
         small = _thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
         thumbnails |= {(number, item_id): jpeg for item_id, jpeg in small.items()}

@@ -38,7 +38,7 @@ def encode_part(collection: "Collection", part: QueryPart) -> Encoded:
         return Encoded(vector=found.vector, digest=item.digest, item=item)
     if isinstance(source, Encoded) or is_vector(source):
         if part.crop is not None:
-            raise ValueError("a crop needs an image; a vector has no parts")
+            raise ValueError("a crop needs an image; words and vectors have none")
         return source if isinstance(source, Encoded) else _vector_of(collection, source)
     return collection.encode(source, crop=part.crop)
 

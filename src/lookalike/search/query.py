@@ -32,15 +32,17 @@ ImageSource: TypeAlias = str | os.PathLike[str] | bytes | NDArray[np.generic] | 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Encoded:
-    """An image that has been encoded, to be searched more than once.
+    """An image or words that have been encoded, to be searched more than once.
 
     ``vector`` (dim,) float32 has length 1. ``digest`` is of the image's bytes, if it had any.
-    ``item`` is the one whose file it is; it is left out of its own results.
+    ``item`` is the one whose file it is; it is left out of its own results. ``words`` are the ones
+    that the vector is of.
     """
 
     vector: Vector
     digest: str | None = None
     item: Item | None = None
+    words: "Words | None" = None
 
 
 @dataclass(frozen=True, slots=True)

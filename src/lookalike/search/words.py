@@ -47,7 +47,11 @@ def named_query(query: Query) -> Query:
 
 def has_words(query: Query) -> bool:
     """Return whether words are a part of a query that ``named_query`` has returned."""
-    return any(isinstance(part.source, Words) for part in query.parts)
+    sources = [part.source for part in query.parts]
+    return any(
+        isinstance(one, Words) or (isinstance(one, Encoded) and one.words is not None)
+        for one in sources
+    )
 
 
 def words_vector(collection: "Collection", words: Words) -> Vector:

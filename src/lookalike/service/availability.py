@@ -86,7 +86,8 @@ class AvailabilityMonitor:
 
     def _check(self, name: str) -> Availability:
         try:
-            document = self._collections.get(name).document()
+            opened = self._collections.get(name)
+            document = opened.document() | {"words": opened.collection.supports_words}
         except LookalikeError as error:
             if name not in self._away:  # log it once, not at every probe
                 _LOG.warning("%s is unavailable: %s", name, error)

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
 from lookalike.images.cropping import Box
-from lookalike.search import Encoded
+from lookalike.search import Encoded, Words
 from lookalike.service.problems import Busy
 
 __all__ = ["Batcher", "Meter"]
@@ -77,11 +77,7 @@ class Batcher:
 
     async def encode(self, image: bytes, *, crop: Box | None = None) -> Encoded:
         """Return ``Collection.encode`` of an image, in a batch with others. Also raise ``Busy``."""
-        if self._inside >= self._limit:
-            raise Busy(
-                f"{self._inside} images are being processed already; try again shortly",
-                retry_s=self._inside * self._each_s / self._lanes,
-            )
+        self._check_limit()
         one = _Waiting(image, crop, asyncio.get_running_loop().create_future())
         self._count(1)
         try:
@@ -90,6 +86,23 @@ class Batcher:
             return await one.result
         finally:
             self._count(-1)
+
+    async def encode_words(self, words: Words) -> Encoded:
+        """Return ``Collection.encode`` of words, on a lane's thread. Also raise ``Busy``."""
+        self._check_limit()
+        self._count(1)
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._encoder, self._collection.encode, words)
+        finally:
+            self._count(-1)
+
+    def _check_limit(self) -> None:
+        if self._inside >= self._limit:
+            raise Busy(
+                f"{self._inside} images are being processed already; try again shortly",
+                retry_s=self._inside * self._each_s / self._lanes,
+            )
 
     def _count(self, change: int) -> None:
         self._inside += change

@@ -106,7 +106,9 @@ async def _encoded(opened: Opened, part: Part) -> QueryPart:
         data = await in_thread(bytes_of, shop, item)
         cropped = await opened.encoding.encode(data, crop=part.crop)
         found = Encoded(vector=cropped.vector, digest=item.digest, item=item)
-    else:  # nothing to encode
+    elif isinstance(source, Words) and part.crop is None and shop.supports_words:
+        found = await opened.encoding.encode_words(source)
+    else:  # nothing to encode here
         return QueryPart(source=source, crop=part.crop, weight=part.weight)
     return QueryPart(source=found, weight=part.weight)
 

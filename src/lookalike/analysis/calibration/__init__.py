@@ -1,4 +1,4 @@
-"""What a score means in a collection: from which cosine on a match is strong, fair or weak.
+"""What a score means in a collection: from which cosine a match is strong, fair or weak.
 
     from lookalike.analysis import calibration
 
@@ -6,22 +6,23 @@
     found = scale.match_hits(shop.search("query.jpg"), min_match="fair")
     print(found.hits, found.matches, found.nothing)
 
-A cosine of 0.6 is high among images of anything and low among shoes on white. So a sample
-of the collection says two things: how alike two of its images are by chance, and how alike a
-image is to its nearest. Exact duplicates and images of one group are passed over in both: they say
-how alike a product is to itself.
+A cosine of 0.6 is high among images of anything and low among shoes on white. So a sample of the
+collection measures two things: how similar two of its images are by chance, and how similar an
+image is to its nearest neighbour. Exact duplicates and images of one group are excluded from both,
+because they only show how similar a product is to itself.
 
 ======  ==========================================================================================
-weak    from what the best of all items reaches by chance: of n unrelated images, the score that
-        one is expected to pass. Never more than 19 of 20 sampled items reach with their nearest,
-        for where everything is of one kind two images at random are no measure of chance
+weak    from the score that the best of n unrelated images is expected to reach by chance. At most
+        the score that 19 of 20 sampled items reach with their nearest neighbour, because if all
+        images are of one kind, two random images are no measure of chance
 fair    from halfway between weak and strong
-strong  from what half of the sampled items reach with their nearest; at least three tenths of the
-        way from weak to 1, for where nothing has a look-alike the nearest is as far as chance
+strong  from the score that half of the sampled items reach with their nearest neighbour; at least
+        three tenths of the way from weak to 1, because if nothing has a similar image, the nearest
+        neighbours are as far away as chance
 ======  ==========================================================================================
 
 Chance is a normal distribution through the median and the lower quartile of random pairs: their
-upper half holds pairs that are truly alike, and would count likeness as chance.
+upper half contains pairs that are truly similar and would count similarity as chance.
 """
 
 from lookalike.analysis.calibration.measurement import (

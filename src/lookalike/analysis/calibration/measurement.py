@@ -1,4 +1,4 @@
-"""Measure the match levels on a sample of a collection. Reads vectors only, no image."""
+"""Measure the match levels on a sample of a collection. Reads vectors, no images."""
 
 import math
 import time
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLE", "compute_thresholds", "estimate_chance", "measure"]
 
 SAMPLE = 500  # items; their 124,750 pairs are the random ones
-_FEWEST = 20  # items with a nearest: "19 of 20" means nothing among fewer
-_ALIKE = 0.99  # a weak match from here on says that the encoder tells nothing apart
-_NEAR, _FAR = 8, 64  # answers to look through for one that is no copy, at first and then
+_FEWEST = 20  # items with a nearest neighbour: "19 of 20" is meaningless among fewer
+_ALIKE = 0.99  # a weak match above this means that the encoder distinguishes nothing
+_NEAR, _FAR = 8, 64  # hits searched for one that is not a duplicate, at first and then
 _MISSED = 0.05
 _CLEAR = 0.3
 _QUARTILE = 0.6744897501960817  # a normal distribution's quartile, in standard deviations
 
 
 def estimate_chance(pairs: Values, items: int) -> float:
-    """Return the cosine that one of ``items`` unrelated images is expected to pass, at most 1.
+    """Return the cosine that one of ``items`` unrelated images is expected to reach, at most 1.
     Pure.
 
-    ``pairs`` (n,) are cosines of random pairs; see above for which of them count.
+    ``pairs`` (n,) are cosines of random pairs; the module says which of them count.
     """
-    # It loads fractions and decimals, which a search that reads what is kept should not pay for.
+    # It loads fractions and decimals, which a search with a stored calibration does not need.
     from statistics import NormalDist  # noqa: PLC0415
 
     quartile, median = (float(one) for one in np.quantile(pairs, (0.25, 0.5)))
@@ -42,7 +42,7 @@ def estimate_chance(pairs: Values, items: int) -> float:
 
 
 def compute_thresholds(pairs: Values, nearest: Values, items: int) -> dict[Match, float]:
-    """Return where each level begins, from cosines of random pairs and of items' nearest. Pure."""
+    """Return the least score of each level from cosines of random pairs and nearest neighbours."""
     missed, usual = np.quantile(nearest, (_MISSED, 0.5)).tolist()
     weak = min(estimate_chance(pairs, items), missed)
     strong = max(usual, weak + _CLEAR * (1 - weak))
@@ -53,7 +53,7 @@ def measure(collection: "Collection") -> Calibration:
     bound = collection.store.bound()
     count = len(collection)
 
-    def fixed(reason: str) -> Calibration:
+    def make_default(reason: str) -> Calibration:
         strong, fair, weak = (Level(match=match, least=FIXED[match]) for match in get_args(Match))
         return Calibration(
             fingerprint=bound[1] if bound else "",
@@ -65,20 +65,20 @@ def measure(collection: "Collection") -> Calibration:
 
     if count < _FEWEST:
         items_are = "1 item is" if count == 1 else f"{count} items are"
-        return fixed(f"{items_are} too few to measure match levels")
+        return make_default(f"{items_are} too few to measure match levels")
     items, rows = _sample(collection)
-    near = _nearest(collection, items, rows)
+    near = _find_nearest(collection, items, rows)
     nearest = np.array([hit.score for hit in near if hit is not None])
-    pairs = _pairs(items, rows)
+    pairs = _compute_pairs(items, rows)
     if len(nearest) < _FEWEST or not len(pairs):
-        return fixed(
+        return make_default(
             "nearly all images are duplicates of one another, or of one group; match levels cannot "
             "be measured"
         )
     least = compute_thresholds(pairs, nearest, count)
     if least["weak"] >= _ALIKE:
-        return fixed("the encoder gives nearly the same vector for all images")
-    strong, fair, weak = _levels(least, items, near)
+        return make_default("the encoder gives nearly the same vector for all images")
+    strong, fair, weak = _make_levels(least, items, near)
     return Calibration(
         fingerprint=bound[1] if bound else "",
         items=count,
@@ -92,7 +92,7 @@ def measure(collection: "Collection") -> Calibration:
 
 
 def _sample(collection: "Collection") -> tuple[list[Item], Matrix]:
-    """Return items drawn at random (seeded), with their vectors (n, dim)."""
+    """Return randomly drawn items (seeded) with their vectors (n, dim)."""
     count = len(collection)
     chosen = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     ids: list[str] = []
@@ -103,32 +103,34 @@ def _sample(collection: "Collection") -> tuple[list[Item], Matrix]:
         ids += [chunk.ids[one] for one in some.tolist()]
         rows.append(chunk.rows[some])
         start += len(chunk.ids)
-    found = collection.store.items.get(ids)  # one may have gone meanwhile
+    found = collection.store.items.get(ids)  # one may have been removed meanwhile
     there = [position for position, one in enumerate(ids) if one in found]
     matrix = unit_rows(np.concatenate(rows)[there]) if there else np.empty((0, 0), np.float32)
     return [found[ids[position]] for position in there], matrix
 
 
-def _related(one: Item, other: Item) -> bool:
-    """Return whether two items are one, copies, or of one group."""
+def _are_related(one: Item, other: Item) -> bool:
+    """Return whether two items are the same, duplicates, or in one group."""
     same = one.id == other.id or one.digest == other.digest
     return same or (bool(one.group) and one.group == other.group)
 
 
-def _nearest(collection: "Collection", items: Sequence[Item], rows: Matrix) -> list[Hit | None]:
-    """For each item the most alike that is not related to it; ``None`` where none was found."""
+def _find_nearest(
+    collection: "Collection", items: Sequence[Item], rows: Matrix
+) -> list[Hit | None]:
+    """Return the nearest unrelated item of each item; ``None`` if none was found."""
     near: list[Hit | None] = [None] * len(items)
     waiting = list(range(len(items)))
     for ask in (_NEAR, _FAR):
         found = collection.store.search.nearest(rows[waiting], k=ask) if waiting else []
         for position, hits in zip(waiting, found, strict=True):
             own = items[position]
-            near[position] = next((hit for hit in hits if not _related(hit.item, own)), None)
+            near[position] = next((hit for hit in hits if not _are_related(hit.item, own)), None)
         waiting = [position for position in waiting if near[position] is None]
     return near
 
 
-def _pairs(items: Sequence[Item], rows: Matrix) -> Values:
+def _compute_pairs(items: Sequence[Item], rows: Matrix) -> Values:
     """Return cosines of all pairs of items that are not related, (n,)."""
     kinds: dict[str, int] = {}
     digests = np.array([kinds.setdefault(f"d{item.digest}", len(kinds)) for item in items])
@@ -144,10 +146,10 @@ def _pairs(items: Sequence[Item], rows: Matrix) -> Values:
     return scores.clip(-1, 1)
 
 
-def _levels(
+def _make_levels(
     least: Mapping[Match, float], items: Sequence[Item], near: Sequence[Hit | None]
 ) -> list[Level]:
-    """Return the levels, best first, with how the sampled items fare at each."""
+    """Return the levels, best first, with the counts of sampled items at each."""
     levels = []
     above = math.inf
     for match in get_args(Match):

@@ -1,4 +1,4 @@
-"""Match levels of a collection, and how scores are read by them."""
+"""The match levels of a collection, and the levels of scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Values: TypeAlias = NDArray[np.float64]
 Match: TypeAlias = Literal["strong", "fair", "weak"]
 
 FIXED: Mapping[Match, float] = {"strong": 0.8, "fair": 0.65, "weak": 0.5}
-"""Used where nothing can be measured; between the values of Caltech-101 and Myntra."""
+"""Used if nothing can be measured; between the values of Caltech-101 and Myntra."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Cosines that 5, 50, 95 and 99.9 % of some pairs stay below."""
+    """The percentiles 5, 50, 95 and 99.9 of the cosines of some pairs."""
 
     p5: float
     p50: float
@@ -36,10 +36,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """A match of this kind has a cosine of ``least`` or more.
+    """A match level: a cosine of ``least`` or more.
 
-    ``nearest`` of the sampled items have their nearest at this level and none above. Of these
-    pairs, ``labelled`` have labels on both sides, which are the same in ``same_label``.
+    ``nearest`` of the sampled items have their nearest neighbour at this level and none above. Of
+    these pairs, ``labelled`` have labels on both sides, which are equal in ``same_label``.
     """
 
     match: Match
@@ -78,10 +78,10 @@ class MatchedHits:
 class Calibration:
     """The levels of a collection, and what they were measured on.
 
-    ``levels`` are strong, fair and weak. ``chance`` is what the best of ``items`` unrelated
-    images is expected to reach. ``pairs`` are of two items at random, ``nearest`` of each of
-    ``sampled`` items and its nearest. ``reason`` says why nothing could be measured: the levels
-    are then ``FIXED``.
+    ``levels`` are strong, fair and weak. ``chance`` is the score that the best of ``items``
+    unrelated images is expected to reach. ``pairs`` are scores of random pairs, ``nearest`` those
+    of each of ``sampled`` items and its nearest neighbour. ``reason`` says why nothing could be
+    measured; the levels are then ``FIXED``.
     """
 
     fingerprint: str

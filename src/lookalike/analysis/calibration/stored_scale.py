@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate", "choose_scale", "get_calibration", "holds", "load_calibration"]
 
-_DRIFT = 1.5  # times more or fewer items, and it is measured again: weak has moved by 0.006
+_DRIFT = 1.5  # factor of items after which it is measured again: weak has moved by 0.006
 
 
 def get_calibration(collection: "Collection") -> Calibration:
@@ -32,8 +32,9 @@ def get_calibration(collection: "Collection") -> Calibration:
 
 
 def choose_scale(scale: Calibration | None, min_match: Match | None) -> Calibration | None:
-    """Return what answers are judged by: the rule of thumb is for who asks for a level alone.
-    Pure.
+    """Return the scale to use, if any. Pure.
+
+    Default thresholds are only used if a level was requested.
     """
     return None if scale is None or (scale.reason and min_match is None) else scale
 

@@ -38,7 +38,7 @@ __all__ = [
 _MASS = 0.9
 _LEAST = 0.3
 _MOST = 10
-_AHEAD = 3  # times the results asked for: the nearest of all that are looked through first
+_AHEAD = 3  # times ``k``: the nearest items overall that are checked first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +63,11 @@ class CategoryChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryRules:
-    """When to search within predicted labels, beside their total probability.
+    """When to search within predicted labels, in addition to their total probability.
 
-    ``by`` is the field that has the labels: by default the trained model's, else ``label``. The
-    whole collection is searched where the most probable label has less than ``least``, or where
-    more than ``most`` labels would be needed.
+    ``by`` is the field that holds the labels: by default the trained classifier's, else ``label``.
+    The whole collection is searched if the most probable label has less than ``least``, or if more
+    than ``most`` labels would be needed.
     """
 
     by: str | None = None
@@ -95,9 +95,9 @@ def choose_scope(
     least: float = _LEAST,
     most: int = _MOST,
 ) -> Scope:
-    """Return the fewest labels that together are as probable as ``mass``. Pure.
+    """Return the fewest labels whose probabilities add up to ``mass``. Pure.
 
-    None when the most probable is less so than ``least``, or more than ``most`` would be needed.
+    None if the most probable label has less than ``least``, or more than ``most`` would be needed.
     """
     if not 0 < mass <= 1:
         raise ValueError(f"mass is {mass}, but must be above 0 and at most 1")
@@ -114,7 +114,7 @@ def choose_scope(
     for one in ranked:
         total += one.probability
         labels.append(one.label)
-        if total >= mass - 1e-6:  # the probabilities of float32
+        if total >= mass - 1e-6:  # rounding of float32
             break
     if len(labels) > most:
         return Scope(
@@ -133,15 +133,15 @@ def search(
     most: int = _MOST,
     **keywords: "Unpack[SearchKeywords]",
 ) -> CategorySearch:
-    """Return the ``k`` items most like an image, among those of its category.
+    """Return the ``k`` items most similar to an image, among those of its category.
 
     With ``category="auto"``, the default here, the label is predicted, and the search is restricted
-    beforehand to the fewest labels that together are as probable as ``mass``; of label paths at the
-    deepest level where ``most`` labels suffice. The whole collection is searched when the most
-    probable label has less than ``least``, when more than ``most`` would be needed, when the most
-    probable is one that no item has any more, or when fewer than ``k`` results are found among
-    them. A label of your own is a filter that stays; ``off`` searches everywhere. ``scope`` says
-    what was done. The rest is as ``Collection.search``, which takes ``category`` too.
+    to the fewest labels whose probabilities add up to ``mass``; for label paths, at the deepest
+    level where ``most`` labels suffice. The whole collection is searched if the most probable label
+    has less than ``least``, if more than ``most`` would be needed, if no item has the most probable
+    label any more, or if fewer than ``k`` results are found among them. A given label is a filter;
+    ``off`` searches everywhere. ``scope`` says what was done. The rest is as in
+    ``Collection.search``, which also has ``category``.
 
     Raise ``CollectionError`` for a label that no item has, and as ``predict`` and
     ``Collection.search``.
@@ -165,9 +165,9 @@ def search_within(
 ) -> tuple[list[Hit], CategoryChoice]:
     """Choose where to search, and search there: a step of ``lookalike.search.run``.
 
-    ``find`` returns so many of the best hits that meet a condition. With ``quick``, the nearest of
-    all may be looked through first: those that have a label are the nearest that have it, so as
-    long as they are enough, nobody needs to look up all items that have it.
+    ``find`` returns so many of the best hits that meet a condition. With ``quick``, the nearest
+    items overall are checked first: those with the label are also the nearest with the label, so if
+    they are enough, the items with the label need not be looked up.
     """
     rules = rules or CategoryRules()
 
@@ -180,13 +180,15 @@ def search_within(
         return list(find(condition_of(meaning, paths), k))
 
     if category != "auto":
-        meaning, path = _named(collection, category, rules.by)
+        meaning, path = _find_label(collection, category, rules.by)
         scope = Scope(labels=(category,), probability=1.0, reason="as given")
         return within(meaning, [path]), CategoryChoice(predictions=(), scope=scope)
     meaning, chances = predict_encoded(collection, encoded, rules.by)
-    scope, predictions, paths = _deepest(chances, mass=mass, least=rules.least, most=rules.most)
+    scope, predictions, paths = _choose_deepest(
+        chances, mass=mass, least=rules.least, most=rules.most
+    )
     hits = within(meaning, paths) if paths else []
-    if paths and (gone := _vanished(collection, meaning, paths, hits)):
+    if paths and (gone := _find_vanished(collection, meaning, paths, hits)):
         scope = Scope(
             reason=f"the classifier is out of date: no item has {', '.join(gone)} as its "
             f"{meaning.by} any more; `lookalike categories train` trains it again"
@@ -199,12 +201,10 @@ def search_within(
     return hits, CategoryChoice(predictions=tuple(predictions), scope=scope)
 
 
-def _deepest(
+def _choose_deepest(
     chances: dict[Path, float], *, mass: float, least: float, most: int
 ) -> tuple[Scope, list[Prediction], list[Path]]:
-    """Return the scope of the deepest level that gives one, with that level's predictions and
-    paths.
-    """
+    """Return the deepest level's scope, if there is one, with its predictions and paths."""
     levels = levels_of(chances)
     for depth in range(len(levels), 0, -1):
         scope = choose_scope(levels[depth - 1], mass=mass, least=least, most=most)
@@ -214,14 +214,14 @@ def _deepest(
     return choose_scope(levels[-1], mass=mass, least=least, most=most), levels[-1], []
 
 
-def _vanished(
+def _find_vanished(
     collection: "Collection", meaning: LabelField, paths: Sequence[Path], hits: Sequence[Hit]
 ) -> list[str]:
-    """Return labels of a scope, the likeliest first, that no item has any more.
+    """Return labels of a scope, most probable first, that no item has any more.
 
-    Only those without an answer are looked up.
+    Only labels without a hit are looked up.
     """
-    # A label is looked up in an index; where a field has none, the likeliest must do.
+    # Labels are looked up in an index; without one, only the most probable is checked.
     doubted = paths if meaning.by == "label" and not meaning.levels else paths[:1]
     return [
         "/".join(path)
@@ -231,11 +231,11 @@ def _vanished(
     ]
 
 
-def _named(collection: "Collection", label: str, by: str | None) -> tuple[LabelField, Path]:
+def _find_label(collection: "Collection", label: str, by: str | None) -> tuple[LabelField, Path]:
     """Return the field and path of a given label. Raise ``CollectionError`` if no item has it."""
     model = load(collection)
-    if model is not None and by in (None, model.learned.by):
-        meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
+    if model is not None and by in (None, model.info.by):
+        meaning = LabelField(by=model.info.by, levels=model.info.levels)
         known = {path[:depth] for path in model.paths for depth in range(1, len(path) + 1)}
     else:
         meaning, known = LabelField(by=by or "label"), set()

@@ -1,4 +1,4 @@
-"""What a label is: where it stands in an item, paths of labels, and what is predicted of them."""
+"""Labels: the field that holds them, paths of labels, and predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Path = tuple[str, ...]  # a label's names from the top down; most have one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """A label and how probable it is. A path's names are joined by ``/``."""
+    """A label and its probability. The names of a path are joined by ``/``."""
 
     label: str
     probability: float
@@ -31,7 +31,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelField:
-    """Where labels stand; with ``levels``, a text is a path split at ``/``."""
+    """The field that holds labels; with ``levels``, a text is a path split at ``/``."""
 
     by: str
     levels: bool = False
@@ -43,9 +43,7 @@ def check_field(by: str) -> None:
 
 
 def path_of(item: Item, by: str, *, levels: bool = False) -> Path:
-    """Return an item's label as a path; empty if it has none, or one that is neither text nor
-    list.
-    """
+    """Return an item's label as a path; empty if it has none, or neither a text nor a list."""
     value = value_of(item, by)
     if isinstance(value, str) and value:
         return tuple(part for part in value.split("/") if part) if levels else (value,)
@@ -73,7 +71,7 @@ def is_of(item: Item, meaning: LabelField, paths: Sequence[Path]) -> bool:
 
 
 def condition_of(meaning: LabelField, paths: Sequence[Path]) -> Condition:
-    """Return the filter for items of these labels, or below them."""
+    """Return the filter for items with these labels, or labels below them."""
     single = [path[0] for path in paths if len(path) == 1]
     parts: list[Condition] = []
     if single:  # in a list, one of its names
@@ -90,9 +88,7 @@ def condition_of(meaning: LabelField, paths: Sequence[Path]) -> Condition:
 
 
 def sums(found: Mapping[Path, float], depth: int) -> dict[Path, float]:
-    """Return probabilities of the first ``depth`` names of each path: a parent's is its leaves'
-    sum.
-    """
+    """Return the probability of the first ``depth`` names of each path: the sum of its leaves."""
     summed: dict[Path, float] = {}
     for path, chance in found.items():
         summed[path[:depth]] = summed.get(path[:depth], 0.0) + chance
@@ -100,7 +96,7 @@ def sums(found: Mapping[Path, float], depth: int) -> dict[Path, float]:
 
 
 def levels_of(found: Mapping[Path, float]) -> list[list[Prediction]]:
-    """Return ranked predictions of each level, the top first, whole labels last."""
+    """Return ranked predictions of each level: the top first, whole labels last."""
     deepest = max(map(len, found), default=1)
     return [
         [

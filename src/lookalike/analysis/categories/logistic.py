@@ -1,7 +1,7 @@
-"""Multinomial logistic regression on unit vectors, its calibration, and how good it is.
+"""Multinomial logistic regression on unit vectors, its calibration, and its quality.
 
-Plain numpy: what is measured against scikit-learn stands in docs/decisions/0009-categories.md.
-Nothing here knows of collections.
+Plain numpy; docs/decisions/0009-categories.md compares it with scikit-learn. Independent of
+collections.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,38 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Judgement",
+    "ClassifierQuality",
     "Numbers",
+    "count_steps",
     "divide",
+    "evaluate_probabilities",
     "fit",
-    "judge",
+    "fit_temperature",
     "softmax",
-    "steps_of",
-    "temperature_of",
 ]
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.intp]
 
 _HELD_OUT = 0.2
-_RATE = 2e-3  # Adam's, at the beginning; falls to 0 along a cosine
+_RATE = 2e-3  # of Adam at the start; falls to 0 along a cosine
 _DECAY = 1e-4
 _LEAST_STEPS = 200
 _LEAST_EPOCHS = 10
 _BINS = 15
-# Temperatures lie between these: where nothing held out is missed, the least loss is at 0.
+# Bounds of the temperature: without any error among held-out items, the least loss is at 0.
 _COLDEST, _HOTTEST = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """How good probabilities are on items that took no part in learning.
+class ClassifierQuality:
+    """The quality of probabilities on items that were not used in training.
 
-    ``ece`` is the expected calibration error over 15 bins of equal width; ``bins`` are those that
-    are not empty as (mean confidence, share that is right, items). ``confusions`` are all
-    mistakes as (true class, predicted class, items), the most frequent first. ``macro`` is the
-    mean over classes of their accuracies. ``log_loss`` leaves out classes that learning had no
-    item of.
+    ``ece`` is the expected calibration error over 15 bins of equal width; ``bins`` are the
+    non-empty ones as (mean confidence, share that is right, items). ``confusions`` are all mistakes
+    as (true class, predicted class, items), most frequent first. ``macro`` is the mean of the
+    classes' accuracies. ``log_loss`` excludes classes without an item in the training.
     """
 
     items: int
@@ -56,12 +55,12 @@ class Judgement:
 
 
 def divide(classes: Numbers, keys: Sequence[tuple[str, ...]], *, seed: int) -> NDArray[np.bool_]:
-    """Return which items are held out: a fifth of each class, at random.
+    """Return which items are held out: a random fifth of each class.
 
-    Items that share a key (a product, a file's digest), directly or through others, come to one
-    side. A class whose items all hang together is not held out.
+    Items that share a key (a product, a file's digest), directly or through others, stay on one
+    side. A class whose items are all connected is not held out.
     """
-    unit = _units(keys)
+    unit = _find_groups(keys)
     of_class: dict[int, list[int]] = {}
     for first, number in zip(*np.unique(unit, return_index=True)[::-1], strict=True):
         of_class.setdefault(int(classes[first]), []).append(int(number))
@@ -75,11 +74,11 @@ def divide(classes: Numbers, keys: Sequence[tuple[str, ...]], *, seed: int) -> N
     return chosen
 
 
-def _units(keys: Sequence[tuple[str, ...]]) -> Numbers:
-    """For each item the number of the lot that it hangs together with: below len(keys)."""
+def _find_groups(keys: Sequence[tuple[str, ...]]) -> Numbers:
+    """Return for each item the number of its connected group: below len(keys)."""
     parent = list(range(len(keys)))
 
-    def lot(one: int) -> int:
+    def find_root(one: int) -> int:
         while parent[one] != one:
             parent[one] = parent[parent[one]]
             one = parent[one]
@@ -88,8 +87,8 @@ def _units(keys: Sequence[tuple[str, ...]]) -> Numbers:
     first: dict[str, int] = {}
     for position, own in enumerate(keys):
         for key in own:
-            parent[lot(position)] = lot(first.setdefault(key, position))
-    return np.array([lot(one) for one in range(len(keys))], dtype=np.intp)
+            parent[find_root(position)] = find_root(first.setdefault(key, position))
+    return np.array([find_root(one) for one in range(len(keys))], dtype=np.intp)
 
 
 def fit(
@@ -102,15 +101,15 @@ def fit(
 ) -> tuple[Floats, Floats]:
     """Return weights (dim, count) and bias (count,): ``rows @ weights + bias`` are logits.
 
-    Adam on mini-batches. Items count alike, so frequent classes are thought likelier: that is what
-    makes probabilities true. ``progress`` hears (steps done, steps in all).
+    Adam on mini-batches. Items have equal weight, so frequent classes are considered more probable,
+    which makes the probabilities correct. ``progress`` gets (steps done, steps in all).
     """
     mean = rows.mean(axis=0)
     scale = np.float32(1 / max(float(np.sqrt(rows.var(axis=0).mean())), 1e-6))
-    size, epochs = _batches(len(rows))
-    steps = steps_of(len(rows))
+    size, epochs = _choose_batches(len(rows))
+    steps = count_steps(len(rows))
     rng = np.random.default_rng(seed)
-    # the bias as one more row, of an input that is always 1
+    # the bias is one more row, for an input that is always 1
     weights, slope, square = (np.zeros((rows.shape[1] + 1, count), np.float32) for _ in range(3))
     step = 0
     for _ in range(epochs):
@@ -134,20 +133,20 @@ def fit(
     return plain, weights[-1] - mean @ plain
 
 
-def _batches(count: int) -> tuple[int, int]:
-    """Return items a step, and how often each is seen."""
+def _choose_batches(count: int) -> tuple[int, int]:
+    """Return the items per step, and the number of passes."""
     size = 512 if count >= 8192 else min(256, max(16, count // 8))  # noqa: PLR2004 - said here
     return size, max(_LEAST_EPOCHS, -(-_LEAST_STEPS // -(-count // size)))
 
 
-def steps_of(count: int) -> int:
-    """Return how many steps ``fit`` takes with so many items."""
-    size, epochs = _batches(count)
+def count_steps(count: int) -> int:
+    """Return how many steps ``fit`` takes for ``count`` items."""
+    size, epochs = _choose_batches(count)
     return epochs * -(-count // size)
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return probabilities along the last axis; a higher temperature makes them more alike."""
+    """Return probabilities along the last axis; a higher temperature makes them more equal."""
     powers = logits / np.float32(temperature)
     powers -= powers.max(axis=-1, keepdims=True)
     np.exp(powers, out=powers)
@@ -155,22 +154,21 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return powers
 
 
-def temperature_of(logits: Floats, classes: Numbers) -> float:
-    """Return the temperature of least log-loss (Guo et al. 2017, arXiv 1706.04599); 1 without
-    items.
+def fit_temperature(logits: Floats, classes: Numbers) -> float:
+    """Return the temperature with the least log-loss (Guo et al. 2017, arXiv 1706.04599).
 
-    Classes below 0 are passed over.
+    Classes below 0 are ignored; without items, return 1.
     """
     known = classes >= 0
     if not known.any():
         return 1.0
     logits, classes = logits[known], classes[known]
-    # The loss is convex in 1/T: a golden-section search finds its one valley.
+    # The loss is convex in 1/T: a golden-section search finds its minimum.
     low, high = np.log(_COLDEST), np.log(_HOTTEST)
     ratio = (np.sqrt(5) - 1) / 2
     for _ in range(20):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if _loss(softmax(logits, np.exp(left)), classes) < _loss(
+        if _compute_loss(softmax(logits, np.exp(left)), classes) < _compute_loss(
             softmax(logits, np.exp(right)), classes
         ):
             high = right
@@ -179,13 +177,13 @@ def temperature_of(logits: Floats, classes: Numbers) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def _loss(probabilities: Floats, classes: Numbers) -> float:
+def _compute_loss(probabilities: Floats, classes: Numbers) -> float:
     own = probabilities[np.arange(len(classes)), classes]
     return float(-np.log(np.maximum(own, 1e-12)).mean())
 
 
-def judge(probabilities: Floats, classes: Numbers) -> Judgement:
-    """Compare probabilities (n, count) with the true classes; one below 0 is always missed."""
+def evaluate_probabilities(probabilities: Floats, classes: Numbers) -> ClassifierQuality:
+    """Compare probabilities (n, count) with the true classes; a class below 0 is always wrong."""
     if not len(classes):
         raise ValueError("there is no item to evaluate with")
     predicted = probabilities.argmax(axis=1)
@@ -205,12 +203,14 @@ def judge(probabilities: Floats, classes: Numbers) -> Judgement:
         return_counts=True,
     )
     most = np.argsort(-times, kind="stable")
-    return Judgement(
+    return ClassifierQuality(
         items=len(classes),
         accuracy=float(right.mean()),
         top5=float((best == classes[:, None]).any(axis=1).mean()),
         macro=float(np.mean([right[classes == one].mean() for one in np.unique(classes)])),
-        log_loss=_loss(probabilities[known], classes[known]) if known.any() else float("nan"),
+        log_loss=_compute_loss(probabilities[known], classes[known])
+        if known.any()
+        else float("nan"),
         ece=sum(abs(sure - share) * n for sure, share, n in bins) / len(classes),
         bins=bins,
         confusions=tuple((int(pairs[i, 0]), int(pairs[i, 1]), int(times[i])) for i in most),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["predict", "predict_encoded"]
 
 _NEIGHBOURS = 20
-# Of 0.01 to 0.1 the one with the least calibration error on Caltech-101 and Myntra.
+# The value from 0.01 to 0.1 with the least calibration error on Caltech-101 and Myntra.
 _VOTE_TEMPERATURE = 0.025
 
 
@@ -39,11 +39,11 @@ def predict(
     """Return every label with its probability in [0, 1], most probable first.
 
     The trained classifier predicts. Without one, or for another field, the 20 most similar items
-    that have a label vote; the image itself is not among them. ``by`` is the field,
-    else the model's, else ``label``. ``level`` asks for the first so many names of label paths
-    (1 is the top): a parent is as probable as what is below it together.
+    with a label vote, not including the image itself. ``by`` is the field: by default the
+    classifier's, else ``label``. ``level`` selects the first so many names of label paths (1 is the
+    top); the probability of a parent is the sum of those below it.
 
-    Raise ``CollectionError`` when no item has a label, ``EncoderMismatchError`` for a model of
+    Raise ``CollectionError`` if no item has a label, ``EncoderMismatchError`` for a classifier of
     other vectors, and as ``Collection.encode``.
     """
     _, found = predict_encoded(collection, collection.encode(image), by)
@@ -58,8 +58,8 @@ def predict_encoded(
 ) -> tuple[LabelField, dict[Path, float]]:
     """Return the field that holds labels, and the probability of each label path."""
     model = stored_model.load(collection)
-    if model is not None and by in (None, model.learned.by):
-        meaning = LabelField(by=model.learned.by, levels=model.learned.levels)
+    if model is not None and by in (None, model.info.by):
+        meaning = LabelField(by=model.info.by, levels=model.info.levels)
         chances = model.probabilities(image.vector).tolist()
         return meaning, dict(zip(model.paths, chances, strict=True))
     meaning = LabelField(by=by or "label", levels=False)
@@ -75,7 +75,7 @@ def predict_encoded(
 
 
 def _vote(near: Sequence[Hit], by: str) -> dict[Path, float]:
-    """Return the shares of the labels among items, each weighing exp(cosine / 0.025)."""
+    """Return the labels' shares among items, each weighted by exp(cosine / 0.025)."""
     named = [(path, hit.score) for hit in near if (path := path_of(hit.item, by))]
     if not named:
         return {}

@@ -36,18 +36,18 @@ __all__ = [
     "save_model",
 ]
 
-# A small document says which of the two others holds the model: the change from one model to the
-# next is one write, and noticing it costs a search a few microseconds.
+# A small document says which of two others holds the model, so that replacing the model is one
+# write and noticing it costs a search a few microseconds.
 _SLOTS = ("categories 1", "categories 2")
 _ALL = 1_000_000  # labels of a collection that are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierInfo:
-    """What a collection stores about its classifier. ``report`` is ``CategoryReport`` as JSON,
+    """What a collection stores about its classifier.
 
-    without its ``labels``, and with the most frequent confusions only. ``where`` is the filter of
-    the training; ``False`` for one that was not text.
+    ``report`` is ``CategoryReport`` as JSON, without its ``labels``, and with the most frequent
+    confusions only. ``where`` is the filter of the training; ``False`` for one that was not text.
     """
 
     by: str
@@ -63,12 +63,12 @@ class ClassifierInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """Weights (dim, n) and bias (n,) for the labels of ``paths``, of which there were ``counts``.
+    """Weights (dim, n) and bias (n,) for the labels of ``paths``, which ``counts`` items had.
 
-    All but ``trained_at`` and the report is in the fingerprint.
+    The fingerprint covers everything except ``trained_at`` and the report.
     """
 
-    learned: ClassifierInfo
+    info: ClassifierInfo
     paths: tuple[Path, ...]
     counts: tuple[int, ...]
     weights: logistic.Floats
@@ -76,16 +76,16 @@ class Model:
 
     def probabilities(self, vector: Vector) -> logistic.Floats:
         logits = vector @ self.weights + self.bias  # (n,)
-        return logistic.softmax(logits, self.learned.temperature)
+        return logistic.softmax(logits, self.info.temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierStatus:
     """How the classifier compares with the current items.
 
-    At training time, ``items_then`` items had one of ``labels_then`` labels. ``added`` labels are
-    unknown to it, no item has the ``gone`` ones any more, and ``changed`` ones have more or fewer
-    items. Items that were exchanged between labels are not noticed while the numbers stay.
+    When it was trained, ``items_then`` items had one of ``labels_then`` labels. ``added`` labels
+    are unknown to it, no item has the ``gone`` ones any more, and ``changed`` ones have more or
+    fewer items. Exchanges of items between labels are not noticed if the numbers stay the same.
     """
 
     items_then: int
@@ -98,12 +98,12 @@ class ClassifierStatus:
 
     @property
     def current(self) -> bool:
-        """Whether no label has come, gone, or another number of items."""
+        """Return whether no label was added, removed, or has another number of items."""
         return not (self.added or self.gone or self.changed)
 
 
-# The models of stores that are open, decoded: that takes 3 ms for 142 labels, and each search of
-# a service would.
+# Decoded models of open stores: decoding takes 3 ms for 142 labels, which each search of a service
+# would spend.
 _decoded: WeakKeyDictionary[Store, Model] = WeakKeyDictionary()
 
 
@@ -119,10 +119,10 @@ def save_model(
     temperature: float,
     report: Mapping[str, Json],
 ) -> None:
-    """Store a classifier in place of the present one; weights as float16.
+    """Store a classifier, replacing the present one; weights as float16.
 
     The columns of ``weights`` (dim, n) and the values of ``bias`` (n,) are in the order of
-    ``counts``: how many items of each label there are.
+    ``counts``, the number of items of each label.
     """
     store = collection.store
     bound = store.bound()
@@ -141,8 +141,8 @@ def save_model(
             weights.astype("<f2").tobytes() + bias.astype("<f4").tobytes()
         ).decode(),
     }
-    mark: dict[str, Json] = {"fingerprint": _fingerprint(document), "trained_at": time.time()}
-    used = _slot_of(store.settings.get(settings_keys.CATEGORIES))
+    mark: dict[str, Json] = {"fingerprint": _hash_document(document), "trained_at": time.time()}
+    used = _choose_slot(store.settings.get(settings_keys.CATEGORIES))
     free = next(slot for slot in _SLOTS if slot != used)
     store.settings.set(free, {**document, **mark, "report": dict(report)})
     store.settings.set(settings_keys.CATEGORIES, {"slot": free, **mark})
@@ -150,20 +150,20 @@ def save_model(
         store.settings.set(used, None)
 
 
-def _slot_of(mark: Json) -> str | None:
+def _choose_slot(mark: Json) -> str | None:
     slot = mark.get("slot") if isinstance(mark, dict) else None
     return slot if isinstance(slot, str) and slot in _SLOTS else None
 
 
-def _fingerprint(document: Mapping[str, Json]) -> str:
-    """Of all that a prediction depends on."""
+def _hash_document(document: Mapping[str, Json]) -> str:
+    """Return a digest of everything that a prediction depends on."""
     names = ("by", "levels", "where", "labels", "counts", "encoder", "dim", "temperature", "data")
     text = json.dumps([document.get(name) for name in names])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def load(collection: "Collection") -> Model | None:
-    """Return the collection's classifier, or ``None``. It is decoded once while it stays the same.
+    """Return the collection's classifier, or ``None``. It is decoded once per change.
 
     Raise ``EncoderMismatchError`` for a classifier of other vectors, and ``StoreDamagedError`` for
     a damaged one.
@@ -172,12 +172,12 @@ def load(collection: "Collection") -> Model | None:
     mark = store.settings.get(settings_keys.CATEGORIES)
     while mark is not None:
         model = _decoded.get(store)
-        if model is None or not _is_of(mark, model.learned):
-            slot = _slot_of(mark)
+        if model is None or not _is_of(mark, model.info):
+            slot = _choose_slot(mark)
             model = None if slot is None else _decode_model(store.settings.get(slot))
-            if model is None or not _is_of(mark, model.learned):
+            if model is None or not _is_of(mark, model.info):
                 before, mark = mark, store.settings.get(settings_keys.CATEGORIES)
-                if mark != before:  # learned again in this moment
+                if mark != before:  # trained again at this moment
                     continue
                 raise StoreDamagedError(
                     "the category classifier is damaged; `lookalike categories train` trains it "
@@ -185,9 +185,9 @@ def load(collection: "Collection") -> Model | None:
                 )
             _decoded[store] = model
         bound = store.bound()
-        if bound is None or (bound[1], bound[2]) != (model.learned.encoder, len(model.weights)):
+        if bound is None or (bound[1], bound[2]) != (model.info.encoder, len(model.weights)):
             raise EncoderMismatchError(
-                f"the classifier was trained on vectors of {model.learned.encoder}, but the "
+                f"the classifier was trained on vectors of {model.info.encoder}, but the "
                 f"collection holds those of {bound[1] if bound else 'none'}; `lookalike "
                 "categories train` trains it again"
             )
@@ -204,7 +204,7 @@ def _is_of(mark: Json, one: ClassifierInfo) -> bool:
 
 
 def _decode_model(document: Json) -> Model | None:
-    """Return the model of a document; ``None`` for one that is not as it was written."""
+    """Return the model of a document; ``None`` if the document is not valid."""
     match document:
         case {
             "by": str(by),
@@ -219,14 +219,14 @@ def _decode_model(document: Json) -> Model | None:
             "fingerprint": str(fingerprint),
             "trained_at": float(trained_at),
             "report": dict(report),
-        } if isinstance(document, dict) and fingerprint == _fingerprint(document):
+        } if isinstance(document, dict) and fingerprint == _hash_document(document):
             pass
         case _:
             return None
     paths = tuple(tuple(map(str, path)) for path in labels if isinstance(path, list))
     raw, count = base64.b64decode(data), len(paths)
     return Model(
-        learned=ClassifierInfo(
+        info=ClassifierInfo(
             by=by,
             levels=levels,
             where=where,
@@ -247,39 +247,39 @@ def _decode_model(document: Json) -> Model | None:
 def get_classifier_info(collection: "Collection") -> ClassifierInfo | None:
     """Return facts about the trained classifier, or ``None``. Raise as ``predict``."""
     model = load(collection)
-    return None if model is None else model.learned
+    return None if model is None else model.info
 
 
 def get_classifier_status(collection: "Collection") -> ClassifierStatus | None:
-    """Return how the classifier compares with the current items; ``None`` where that is unknown.
+    """Return how the classifier compares with the current items; ``None`` if that is unknown.
 
-    That is without a classifier, or if its filter was not text. Reads every item for
-    label paths and fields of the metadata: 0.5 s for 100,000. Raise as ``predict``.
+    It is unknown without a classifier, or if its filter was not text. Reads every item for label
+    paths and metadata fields: 0.5 s for 100,000. Raise as ``predict``.
     """
     model = load(collection)
-    if model is None or isinstance(model.learned.where, bool):
+    if model is None or isinstance(model.info.where, bool):
         return None
     then = dict(zip(model.paths, model.counts, strict=True))
-    now = _counted(collection, model.learned.by, model.learned.where, levels=model.learned.levels)
+    now = _count_labels(collection, model.info.by, model.info.where, levels=model.info.levels)
     return ClassifierStatus(
         items_then=sum(then.values()),
         items_now=sum(now.values()),
         labels_then=len(then),
         labels_now=len(now),
-        added=_joined(now.keys() - then.keys()),
-        gone=_joined(then.keys() - now.keys()),
+        added=_join(now.keys() - then.keys()),
+        gone=_join(then.keys() - now.keys()),
         changed=sum(now[path] != then[path] for path in now.keys() & then.keys()),
     )
 
 
-def _joined(paths: Sequence[Path] | set[Path]) -> tuple[str, ...]:
+def _join(paths: Sequence[Path] | set[Path]) -> tuple[str, ...]:
     return tuple(sorted("/".join(path) for path in paths))
 
 
-def _counted(
+def _count_labels(
     collection: "Collection", by: str, where: str | None, *, levels: bool
 ) -> Mapping[Path, int]:
-    """Return how many items of each label there are, of those that meet the filter."""
+    """Return label → number of items, of those that meet the filter."""
     if by == "label" and not levels:
         found = collection.facets(by, where, limit=_ALL)
         return {(label,): count for label, count in found if isinstance(label, str) and label}

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationBin", "CategoryReport", "LabelConfusion", "LabelScore", "train"]
 
-_MOST_LABELS = 2000  # 5 MB of weights at 1280 values, kept as text in one setting
-_MOST_ITEMS = 100_000  # 512 MB of vectors while learning, at 1280 values
+_MOST_LABELS = 2000  # 5 MB of weights at 1280 values, stored as text in one setting
+_MOST_ITEMS = 100_000  # 512 MB of vectors during training, at 1280 values
 _CHUNK = 4096
 _KEPT_CONFUSIONS = 20
 
@@ -38,7 +38,7 @@ class LabelConfusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationBin:
-    """Items whose first prediction was about equally sure, and the share that was right."""
+    """Items whose best prediction had a similar probability, and the share that was right."""
 
     confidence: float
     accuracy: float
@@ -47,11 +47,11 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScore:
-    """One label: of ``held_out`` items ``right`` were predicted right; ``predicted`` got this
+    """One label: of ``held_out`` items, ``right`` were predicted right; ``predicted`` got this
     label.
 
     ``items`` is the number of all its items. ``taken_for`` is the most frequent wrong prediction.
-    ``recall`` and ``precision`` are ``None`` where they are undefined.
+    ``recall`` and ``precision`` are ``None`` if they are undefined.
     """
 
     label: str
@@ -72,14 +72,14 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryReport:
-    """What was trained, and how good it is on items that took no part in the training.
+    """What was trained, and its quality on items that were not used in the training.
 
     The stored model was trained on all ``items``. The figures are those of a model that was trained
-    without ``held_out`` of them; ``unjudged`` labels have no item among those. ``ece`` is the
-    expected calibration error over 15 bins, ``ece_before`` without the temperature. What is judged
-    was calibrated on the other half of the held-out items. The shares are ``None`` when nothing
-    could be held out. ``confusions`` are all, most frequent first; ``labels`` are in the order of
-    their names.
+    without the ``held_out`` ones; ``unjudged`` labels have no item among them. ``ece`` is the
+    expected calibration error over 15 bins, ``ece_before`` without the temperature. Each half of
+    the held-out items was evaluated with the temperature of the other half. The shares are ``None``
+    if nothing could be held out. ``confusions`` are complete, most frequent first; ``labels`` are
+    sorted by name.
     """
 
     by: str
@@ -110,17 +110,17 @@ def train(
 ) -> CategoryReport:
     """Train a classifier on the stored vectors and labels, store it, and return its report.
 
-    ``by`` is ``label`` or a metadata field. A list (``["Clothing", "Tops"]``) is a path, from the
-    top down; with ``levels`` a text is one too, split at ``/``. Items without it are passed over.
-    A fifth of the items, chosen by ``seed``, is held out to calibrate and evaluate a first model of
-    the others; duplicates and images of one group stay on one side. The stored model is then
-    trained on all, at the temperature that was found. Of more than 100,000 items, 100,000 are
-    drawn. Nothing is stored until the end.
+    ``by`` is ``label`` or a metadata field. A list (``["Clothing", "Tops"]``) is a path from the
+    top down; with ``levels``, a text is also a path, split at ``/``. Items without a label are
+    ignored. A fifth of the items, chosen by ``seed``, is held out to calibrate and evaluate a first
+    model of the others; duplicates and images of one group stay on one side. The stored model is
+    then trained on all items, with the temperature that was found. From more than 100,000 items,
+    100,000 are sampled. Nothing is stored until the end.
 
     Raise ``CollectionError`` for fewer than 2 labels or more than 2,000.
     """
     began = time.perf_counter()
-    ids, names, keys = _labelled(collection, by, where, levels=levels)
+    ids, names, keys = _collect_labelled(collection, by, where, levels=levels)
     counts = Counter(names)
     if len(ids) > _MOST_ITEMS:
         chosen = np.random.default_rng(seed).permutation(len(ids))[:_MOST_ITEMS].tolist()
@@ -147,26 +147,28 @@ def train(
             rows = np.empty((len(ids), some.shape[1]), np.float32)
         rows[start : start + len(some)] = some
 
-    taught = len(ids) - int(held.sum())  # what the first model is learned from
-    steps = [logistic.steps_of(taught), logistic.steps_of(len(ids)) if held.any() else 0]
+    trained_on = len(ids) - int(held.sum())  # items of the first model
+    steps = [logistic.count_steps(trained_on), logistic.count_steps(len(ids)) if held.any() else 0]
 
-    def fitted(
+    def fit_model(
         rows: logistic.Floats, classes: logistic.Numbers, before: int
     ) -> tuple[logistic.Floats, logistic.Floats]:
-        def heard(done: int, _: int) -> None:
+        def report_progress(done: int, _: int) -> None:
             progress(Progress(done=before + done, total=sum(steps), skipped=0))
 
-        weights, bias = logistic.fit(rows, classes, len(paths), seed=seed, progress=heard)
-        return weights.astype("<f2").astype(np.float32), bias  # as it is kept, so it is judged
+        weights, bias = logistic.fit(rows, classes, len(paths), seed=seed, progress=report_progress)
+        return weights.astype("<f2").astype(
+            np.float32
+        ), bias  # evaluated with the precision in which it is stored
 
-    weights, bias = fitted(rows[~held], classes[~held], 0)
+    weights, bias = fit_model(rows[~held], classes[~held], 0)
     learned_of = np.isin(np.arange(len(paths)), classes[~held])
     truth = np.where(learned_of[classes[held]], classes[held], -1 - classes[held])
     logits = rows[held] @ weights + bias
-    temperature = logistic.temperature_of(logits, truth)
+    temperature = logistic.fit_temperature(logits, truth)
     if held.any():
-        weights, bias = fitted(rows, classes, steps[0])
-    report = _report(logits, truth, paths, classes, by=by, began=began)
+        weights, bias = fit_model(rows, classes, steps[0])
+    report = _make_report(logits, truth, paths, classes, by=by, began=began)
     kept = replace(report, confusions=report.confusions[:_KEPT_CONFUSIONS], labels=())
     stored_model.save_model(
         collection,
@@ -182,10 +184,10 @@ def train(
     return report
 
 
-def _labelled(
+def _collect_labelled(
     collection: "Collection", by: str, where: str | Condition | None, *, levels: bool
 ) -> tuple[list[str], list[Path], list[tuple[str, ...]]]:
-    """Return ids, labels and what ties items together, of all items that have a label."""
+    """Return ids, labels and connecting keys of all items that have a label."""
     check_field(by)
     ids, names, keys = [], [], []
     for item in collection.items(where):
@@ -198,7 +200,7 @@ def _labelled(
     return ids, names, keys
 
 
-def _report(
+def _make_report(
     logits: logistic.Floats,
     truth: logistic.Numbers,
     paths: Sequence[Path],
@@ -207,10 +209,10 @@ def _report(
     by: str,
     began: float,
 ) -> CategoryReport:
-    """Return each half of the held-out items is judged at the temperature of the other.
+    """Return the report: each half of the held-out items is evaluated at the other's temperature.
 
-    ``truth`` are those items' classes, -1 - class where learning had no item of it; ``classes``
-    those of all.
+    ``truth`` are the classes of those items, -1 - class if the training had no item of it;
+    ``classes`` those of all items.
     """
     plain = CategoryReport(
         by=by,
@@ -218,7 +220,7 @@ def _report(
         classes=len(paths),
         held_out=len(truth),
         unjudged=len(paths) - len(np.unique(truth)),
-        labels=_scores(logits, truth, paths, classes),
+        labels=_score_labels(logits, truth, paths, classes),
         seconds=time.perf_counter() - began,
     )
     if not len(truth):
@@ -226,9 +228,9 @@ def _report(
     probabilities = np.empty_like(logits)
     halves = np.arange(len(truth)) % 2 == 0
     for own, other in ((halves, ~halves), (~halves, halves)):
-        temperature = logistic.temperature_of(logits[other], truth[other])
+        temperature = logistic.fit_temperature(logits[other], truth[other])
         probabilities[own] = logistic.softmax(logits[own], temperature)
-    found = logistic.judge(probabilities, truth)
+    found = logistic.evaluate_probabilities(probabilities, truth)
     return replace(
         plain,
         accuracy=found.accuracy,
@@ -236,7 +238,7 @@ def _report(
         macro_accuracy=found.macro,
         log_loss=found.log_loss,
         ece=found.ece,
-        ece_before=logistic.judge(logistic.softmax(logits), truth).ece,
+        ece_before=logistic.evaluate_probabilities(logistic.softmax(logits), truth).ece,
         calibration=tuple(
             CalibrationBin(confidence=sure, accuracy=share, items=n)
             for sure, share, n in found.bins
@@ -248,7 +250,7 @@ def _report(
     )
 
 
-def _scores(
+def _score_labels(
     logits: logistic.Floats,
     truth: logistic.Numbers,
     paths: Sequence[Path],

@@ -19,7 +19,7 @@ descending cosine to nine decimals, equal ones by ascending id. With R right res
 
 Micro is the mean over queries; macro the mean over classes of their queries' mean. Intervals are
 percentiles of bootstrapped means over queries (Efron, Tibshirani, An Introduction to the
-Bootstrap, 13.3): what chance in the choice of queries does, not in the choice of classes.
+Bootstrap, 13.3): they cover the random choice of queries, not of classes.
 """
 
 from lookalike.analysis.evaluation.intervals import interval

@@ -1,4 +1,4 @@
-"""What chance in the choice of queries does to a mean: bootstrapped intervals."""
+"""Bootstrapped intervals of means: the effect of the random choice of queries."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def interval(
 ) -> tuple[Values, Values]:
     """Return 95 % percentile intervals of column means (q, m), by resampling rows: two of (m,).
 
-    64 resamples are held at a time, as counts of how often each row was drawn.
+    64 resamples are held in memory at once, as counts of how often each row was drawn.
     """
     count = len(values)
     rng = np.random.default_rng(seed)

@@ -24,7 +24,7 @@ __all__ = ["QueryPlan", "class_of", "plan_queries"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPlan:
-    """Queries and gallery. Rows index the first collection's items that take part, by id."""
+    """Queries and gallery. Rows index the first collection's participating items, by id."""
 
     by: str
     where: str | None
@@ -58,7 +58,7 @@ def plan_queries(
     mapped: list[dict[str, str]] = []
     common, left_out = len(known), [0]
     if len(collections) > 1:
-        keyed = [_keyed((item.id, item.digest) for item in one) for one in collections]
+        keyed = [_key_items((item.id, item.digest) for item in one) for one in collections]
         shared = set(keyed[0]).intersection(*keyed[1:])
         if not shared:
             raise CollectionError(
@@ -70,7 +70,7 @@ def plan_queries(
     unclassed = sum(item.name is None for item in known)
     kept = known if distractors else [item for item in known if item.name is not None]
     if unclassed == len(known):
-        raise CollectionError(_no_classes(first, len(known), by, where))
+        raise CollectionError(_explain_no_classes(first, len(known), by, where))
     names = sorted({item.name for item in kept if item.name is not None})
     numbers = {name: number for number, name in enumerate(names)}
     classes = np.array(
@@ -79,13 +79,13 @@ def plan_queries(
     for side in split or ():
         if side is not None and (why := first.notes(side)):
             raise CollectionError(f"no item meets {side}: {text(why)}")
-    asking, gallery = _sides(first, [item.id for item in kept], split)
+    asking, gallery = _split_sides(first, [item.id for item in kept], split)
     asking = asking[classes[asking] >= 0]
     sizes = np.bincount(classes[gallery][classes[gallery] >= 0], minlength=len(names))
     to_find = sizes[classes[asking]] - np.isin(asking, gallery)
     eligible = asking[to_find > 0]
     if not len(eligible):
-        raise CollectionError(_nothing_to_find(len(asking), by, split))
+        raise CollectionError(_explain_nothing_to_find(len(asking), by, split))
     chosen = eligible
     if queries is not None and queries < len(eligible):
         drawn = np.random.default_rng(seed).choice(len(eligible), queries, replace=False)
@@ -111,7 +111,7 @@ def plan_queries(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is needed of an item: a tenth of the memory of the item."""
+    """The required fields of an item, in a tenth of its memory."""
 
     id: str
     name: str | None
@@ -122,7 +122,7 @@ class _Known:
 
 
 def class_of(item: Item, by: str) -> str | None:
-    """Return the value of a field as text; ``None`` where there is none."""
+    """Return the value of a field as text; ``None`` if there is none."""
     value = value_of(item, by)
     if isinstance(value, list | dict):
         raise CollectionError(
@@ -136,8 +136,8 @@ def class_of(item: Item, by: str) -> str | None:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _keyed(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:
-    """Return digest and which of its copies (by id) → id."""
+def _key_items(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:
+    """Return (digest, number among its duplicates by id) → id."""
     seen: Counter[str] = Counter()
     keys = {}
     for item_id, digest in items:
@@ -146,8 +146,8 @@ def _keyed(items: Iterator[tuple[str, str]]) -> dict[tuple[str, int], str]:
     return keys
 
 
-def _sides(first: "Collection", ids: Sequence[str], split: Split | None) -> tuple[Rows, Rows]:
-    """Return rows of the queries and of the gallery."""
+def _split_sides(first: "Collection", ids: Sequence[str], split: Split | None) -> tuple[Rows, Rows]:
+    """Return the rows of the queries and of the gallery."""
     everything = np.arange(len(ids))
     if split is None:
         return everything, everything
@@ -161,7 +161,7 @@ def _sides(first: "Collection", ids: Sequence[str], split: Split | None) -> tupl
     return sides[0], sides[1]
 
 
-def _no_classes(first: "Collection", items: int, by: str, where: str | None) -> str:
+def _explain_no_classes(first: "Collection", items: int, by: str, where: str | None) -> str:
     if not items:
         reason = text(first.notes(where))
         return f"no item meets {where}: {reason}" if where else reason
@@ -174,7 +174,7 @@ def _no_classes(first: "Collection", items: int, by: str, where: str | None) -> 
     return f"none of the {items:,} items has a {by}, so nothing says which results are right; {how}"
 
 
-def _nothing_to_find(asking: int, by: str, split: Split | None) -> str:
+def _explain_nothing_to_find(asking: int, by: str, split: Split | None) -> str:
     if not asking:
         side = f" that meets {split[0]}" if split else ""
         return f"there is no query: no item{side} has a {by}"

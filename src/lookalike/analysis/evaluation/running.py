@@ -1,4 +1,4 @@
-"""Measuring collections, and summing up what was found."""
+"""Evaluate collections, and summarise the measures."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SAMPLE", "compare", "evaluate"]
 
-SAMPLE = 5000  # queries by default, where there are more
+SAMPLE = 5000  # default maximum of queries
 _CONFUSIONS = 50
 
 
@@ -49,16 +49,16 @@ def evaluate(
 ) -> Evaluation:
     """Measure how good a collection's results are, by exact search.
 
-    ``by`` says what makes a result right: ``label``, ``group``, or a metadata field with one
-    value an item, compared as text. Without ``split``, each item that meets ``where`` queries all
-    the others; with it, those that meet the first filter query those that meet the second (In-shop:
-    ``by="group", split=("split=query", "split=gallery")``). Queries whose class no other item has
-    are left out. ``queries`` is the most that are asked, drawn at random; ``None`` asks all.
-    ``distractors`` keeps items without a class as wrong results. ``worst`` queries are kept with
-    their first results. ``progress`` counts queries.
+    ``by`` decides which results are right: ``label``, ``group``, or a metadata field with one value
+    per item, compared as text. Without ``split``, each item that meets ``where`` is a query against
+    all others; with it, items that meet the first filter are queries against those that meet the
+    second (In-shop: ``by="group", split=("split=query", "split=gallery")``). Items whose class no
+    other item has are not used as queries. ``queries`` is the maximum, drawn at random; ``None``
+    uses all. ``distractors`` keeps items without a class as wrong results. The ``worst`` queries
+    are kept with their first results. ``progress`` counts queries.
 
     Takes about 5 s per 1,000 queries among 44,441 items of 1,280 values on two cores. Raise
-    ``CollectionError`` where nothing can be evaluated, and ``FilterError``.
+    ``CollectionError`` if nothing can be evaluated, and ``FilterError``.
     """
     found = compare(
         [collection],
@@ -88,16 +88,16 @@ def compare(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Comparison:
-    """Measure several collections on the images that are in all of them, as ``evaluate``.
+    """Measure several collections on the images that all of them contain, as ``evaluate``.
 
-    An image is known by its bytes (``digest``), so ids may differ; the queries are the same.
+    An image is identified by its bytes (``digest``), so ids may differ; the queries are the same.
     """
     if not collections:
         raise ValueError("there is nothing to compare")
     if not ks or min(ks) < 1:
         raise ValueError("ks must be numbers from 1 up")
     if queries is not None and queries < 1:
-        raise ValueError("queries must be at least 1; None asks all")
+        raise ValueError("queries must be at least 1; None uses all")
     plan = plan_queries(
         collections,
         by=by,
@@ -109,7 +109,7 @@ def compare(
     )
     total = len(plan.queries) * len(collections)
 
-    def heard(number: int) -> Callable[[int], None]:
+    def count_query(number: int) -> Callable[[int], None]:
         before = number * len(plan.queries)
 
         def report(done: int) -> None:
@@ -119,13 +119,13 @@ def compare(
         return report
 
     made = tuple(
-        _evaluated(
+        _evaluate_one(
             one,
             plan,
             plan.ids[number],
             ks=tuple(sorted(set(ks))),
             worst=worst,
-            progress=heard(number),
+            progress=count_query(number),
         )
         for number, one in enumerate(collections)
     )
@@ -133,11 +133,11 @@ def compare(
         evaluations=made,
         common=plan.common,
         left_out=plan.left_out,
-        differences=tuple(_differences(made[0], other) for other in made[1:]),
+        differences=tuple(_compute_differences(made[0], other) for other in made[1:]),
     )
 
 
-def _differences(one: Evaluation, other: Evaluation) -> dict[str, Difference]:
+def _compute_differences(one: Evaluation, other: Evaluation) -> dict[str, Difference]:
     apart = np.stack([other.values[name] - one.values[name] for name in one.values], axis=1)
     low, high = interval(apart, seed=one.seed)
     return {
@@ -146,7 +146,7 @@ def _differences(one: Evaluation, other: Evaluation) -> dict[str, Difference]:
     }
 
 
-def _evaluated(
+def _evaluate_one(
     collection: "Collection",
     plan: QueryPlan,
     ids: Sequence[str],
@@ -183,8 +183,8 @@ def _evaluated(
         )
         for column, (name, values) in enumerate(made.values.items())
     }
-    headline = f"P@{_fillable(ks, made.relevant)}"
-    confusions = _confusions(made, plan)
+    headline = f"P@{_largest_fillable(ks, made.relevant)}"
+    confusions = _count_confusions(made, plan)
     return Evaluation(
         collection=Path(info.address).name,
         encoder=info.encoder or "",
@@ -203,7 +203,7 @@ def _evaluated(
         headline=headline,
         scores=scores,
         curve=tuple(made.curve.tolist()),
-        classes=_classes(
+        classes=_score_classes(
             plan,
             by_class=by_class,
             present=present,
@@ -212,19 +212,19 @@ def _evaluated(
             confusions=confusions,
         ),
         confusions=tuple(confusions[:_CONFUSIONS]),
-        worst=_worst(made, plan, ids, worst),
+        worst=_find_worst(made, plan, ids, worst),
         seconds=time.perf_counter() - began,
         query_ids=tuple(plan.ids[0][row] for row in plan.queries),
         values=made.values,
     )
 
 
-def _fillable(ks: Sequence[int], relevant: Rows) -> int:
-    """Return the largest k that the median query could fill with right answers."""
+def _largest_fillable(ks: Sequence[int], relevant: Rows) -> int:
+    """Return the largest k that the median query could fill with right results."""
     return max((k for k in ks if k <= np.median(relevant)), default=min(ks))
 
 
-def _classes(
+def _score_classes(
     plan: QueryPlan,
     *,
     by_class: Mapping[str, Values],
@@ -233,7 +233,7 @@ def _classes(
     headline: str,
     confusions: Sequence[Confusion],
 ) -> tuple[ClassScore, ...]:
-    """Return worst first."""
+    """Return the classes, worst first."""
     members = plan.classes[plan.gallery]
     sizes = np.bincount(members[members >= 0], minlength=len(plan.names))
     mistaken: dict[str, str] = {}
@@ -252,8 +252,8 @@ def _classes(
     )
 
 
-def _confusions(made: Measures, plan: QueryPlan) -> list[Confusion]:
-    """Return wrong first answers by their pair of classes, most first."""
+def _count_confusions(made: Measures, plan: QueryPlan) -> list[Confusion]:
+    """Return wrong first results by their pair of classes, most frequent first."""
     asked, first = plan.classes[plan.queries], plan.classes[made.first[:, 0]]
     wrong = (asked != first) & (first >= 0) & (made.first[:, 0] >= 0)
     pairs = Counter(zip(asked[wrong].tolist(), first[wrong].tolist(), strict=True))
@@ -263,10 +263,10 @@ def _confusions(made: Measures, plan: QueryPlan) -> list[Confusion]:
     ]
 
 
-def _worst(
+def _find_worst(
     made: Measures, plan: QueryPlan, ids: Sequence[str], count: int
 ) -> tuple[EvaluatedQuery, ...]:
-    """Return queries of the least average precision."""
+    """Return the queries with the lowest average precision."""
     order = np.lexsort((plan.queries, made.values["mAP"]))[:count]
     return tuple(
         EvaluatedQuery(
@@ -274,7 +274,7 @@ def _worst(
             name=plan.names[plan.classes[plan.queries[row]]],
             relevant=int(made.relevant[row]),
             average_precision=float(made.values["mAP"][row]),
-            answers=tuple(
+            hits=tuple(
                 EvaluatedHit(
                     id=ids[found],
                     name=plan.names[plan.classes[found]] if plan.classes[found] >= 0 else None,

@@ -1,4 +1,4 @@
-"""What an evaluation says: of all queries, of each class, of the worst."""
+"""The results of an evaluation: for all queries, for each class, for the worst queries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 Split: TypeAlias = tuple[str | None, str | None]
-"""Filters on the queries and on the gallery that they search; ``None`` leaves a side open."""
+"""Filters on the queries and on the gallery that they search; ``None`` is no filter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScore:
-    """A class: ``items`` of it in the gallery, its ``queries``, and the mean of each measure.
+    """A class: its ``items`` in the gallery, its ``queries``, and the mean of each measure.
 
-    ``mistaken_for`` is the class that its wrong first answers are most often of.
+    ``mistaken_for`` is the class of most of its wrong first results.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """``count`` queries of class ``name`` had a first answer of class ``taken_for``."""
+    """``count`` queries of class ``name`` had a first result of class ``taken_for``."""
 
     name: str
     taken_for: str
@@ -57,7 +57,7 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedHit:
-    """One of a query's first answers; ``name`` is its class, ``None`` if it has none."""
+    """One of a query's first hits; ``name`` is its class, ``None`` if it has none."""
 
     id: str
     name: str | None
@@ -67,24 +67,24 @@ class EvaluatedHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedQuery:
-    """A query with its first answers and what became of it."""
+    """A query with its first hits and its measures."""
 
     id: str
     name: str
     relevant: int
     average_precision: float
-    answers: tuple[EvaluatedHit, ...]
+    hits: tuple[EvaluatedHit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """What was measured on one collection, and how.
 
-    Of ``items`` that a query may find, ``queries`` were asked, drawn with ``seed`` from the
-    ``eligible``. Left out were ``unclassed`` items without a class (or kept as wrong answers, with
-    ``distractors``) and ``alone`` queries, for which there is nothing to find. ``headline`` is
-    the measure that classes are ordered by: precision at the largest k that most could fill.
-    ``curve`` is P@1, P@2 … . ``values`` are the queries' own, in the order of ``query_ids``.
+    Of ``items`` that a query may find, ``queries`` were used, drawn with ``seed`` from the
+    ``eligible``. Not used were ``unclassed`` items without a class (or used as wrong results, with
+    ``distractors``) and ``alone`` queries, for which there is nothing to find. ``headline`` is the
+    measure that orders classes: precision at the largest k that most queries could fill. ``curve``
+    is P@1, P@2 … . ``values`` are the queries' own, in the order of ``query_ids``.
     """
 
     collection: str
@@ -114,7 +114,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How far a measure lies above the first collection's, query by query, with its interval."""
+    """How far a measure is above the first collection's, query by query, with its interval."""
 
     mean: float
     low: float
@@ -125,9 +125,9 @@ class Difference:
 class Comparison:
     """Several collections on the same images.
 
-    ``common`` images are in all of them, ``left_out`` items of each are not. What an image is
-    (its class, whether a filter means it) the first collection says. ``differences`` has a
-    mapping for every collection but the first.
+    ``common`` images are in all of them; ``left_out`` items of each are not. The first collection
+    decides an image's class and whether it meets a filter. ``differences`` has a mapping for every
+    collection but the first.
     """
 
     evaluations: tuple[Evaluation, ...]

@@ -1,7 +1,7 @@
-"""Other views of an image for learning: a part of it, its mirror image, another light. Pure.
+"""Random views of an image for training: a crop, its mirror image, other lighting. Pure.
 
-A view is cut from the whole image and then goes through the encoder's own ``prepare``, so that
-size, resampling and order of channels are those of every image that is ever searched for.
+A view is cut from the whole image and then passes through the encoder's own ``prepare``, so that
+size, resampling and channel order are those of every image that is ever searched.
 """
 
 import math
@@ -14,8 +14,8 @@ from lookalike.core.protocols import Prepared
 
 __all__ = ["augment"]
 
-_LEAST_AREA = 0.35  # of the image; an object in its middle stays recognisable
-_STRETCH = 4 / 3  # of the part's proportions
+_LEAST_AREA = 0.35  # least share of the image; an object in its middle stays recognisable
+_STRETCH = 4 / 3  # of the crop's aspect ratio
 _LIGHT = 0.3  # how much brightness, contrast and saturation may differ
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
@@ -23,17 +23,15 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 def augment(
     image: Image.Image, prepare: Callable[[Image.Image], Prepared], rng: np.random.Generator
 ) -> Prepared:
-    """Return a random view of an RGB image, (height, width, 3) uint8 as ``prepare`` gives it."""
-    pixels = prepare(image.crop(_part(image.size, rng)))
+    """Return a random view of an RGB image: (height, width, 3) uint8, as ``prepare`` returns."""
+    pixels = prepare(image.crop(_choose_crop(image.size, rng)))
     if rng.random() < 0.5:  # noqa: PLR2004 - as often as not
         pixels = pixels[:, ::-1]
-    return _in_another_light(pixels, rng)
+    return _change_lighting(pixels, rng)
 
 
-def _part(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Return (left, top, right, bottom) of a part with 0.35 to all of the area (Szegedy et al.
-    2015).
-    """
+def _choose_crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Return a crop (left, top, right, bottom) of 0.35 to all of the area (Szegedy et al. 2015)."""
     area = rng.uniform(_LEAST_AREA, 1)
     stretch = math.exp(rng.uniform(-math.log(_STRETCH), math.log(_STRETCH)) / 2)
     sides = [
@@ -46,7 +44,7 @@ def _part(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, in
     return left, top, left + sides[0], top + sides[1]
 
 
-def _in_another_light(pixels: Prepared, rng: np.random.Generator) -> Prepared:
+def _change_lighting(pixels: Prepared, rng: np.random.Generator) -> Prepared:
     brightness, contrast, saturation = rng.uniform(1 - _LIGHT, 1 + _LIGHT, 3).astype(np.float32)
     wanted = pixels.astype(np.float32) * brightness
     middle = np.float32(wanted.mean())

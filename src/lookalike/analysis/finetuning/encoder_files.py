@@ -1,4 +1,4 @@
-"""Writing what was learned as an ordinary encoder: an ONNX file and its card."""
+"""Write fine-tuned weights as an ordinary encoder: an ONNX file and its card."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from lookalike.encoders.efficientnet_lite import FEATURES, IMAGE, MAP, build_net
 
 __all__ = ["card_name", "is_written", "write_encoder"]
 
-# How the first line of _CARD begins, and how it began when the command was called `train`.
+# The beginning of _CARD, now and when the command was called `train`.
 _FIRST = (b"# Written by `lookalike finetune`", b"# Written by `lookalike train`")
 _CARD = """\
 # Written by `lookalike finetune`; every key is explained in docs/encoders.md.
@@ -49,15 +49,13 @@ layout = "nchw"
 
 
 def card_name(folder: Path) -> str:
-    """Return a name for the encoder in that folder: the folder's, with what names allow."""
+    """Return a name for the encoder in that folder: the folder's, as far as names allow."""
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")
     return text[:64] or "encoder"
 
 
 def is_written(card: Path) -> bool:
-    """Return whether a card is there that ``write_encoder`` wrote, so that a new one may replace
-    it.
-    """
+    """Return whether ``write_encoder`` wrote this card, so that a new one may replace it."""
     try:
         with card.open("rb") as file:
             return file.readline().startswith(_FIRST)
@@ -65,11 +63,12 @@ def is_written(card: Path) -> bool:
         return False
 
 
-def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str) -> Path:
-    """Write ``NAME.onnx`` and ``NAME.toml``; the card's path. Both appear whole or not at all.
+def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, trained_on: str) -> Path:
+    """Write ``NAME.onnx`` and ``NAME.toml``; return the card's path. Files are written completely
+    or not.
 
-    The graph and the preprocessing are those of ``base``, so images are prepared as they were
-    for learning. ``taught`` says by what it was taught.
+    The graph and the preprocessing are those of ``base``, so images are prepared as in the
+    training. ``trained_on`` describes the training data.
     """
     name, given = card_name(folder), base.input
     content = build_network(arrays, width=given.width, height=given.height).SerializeToString()
@@ -82,8 +81,8 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
     }
     text = _CARD.format(
         name=_text(name),
-        title=_text(f"{base.title}, fine-tuned on {taught}"),
-        licence=_text(f"{base.licence} for the network that it began as; the images' for the rest"),
+        title=_text(f"{base.title}, fine-tuned on {trained_on}"),
+        licence=_text(f"{base.licence} for the original network; the images' for the rest"),
         source=_text(f"lookalike finetune, from {base.name}: {base.source}"),
         file=_text(file),
         sha256=sha256(content).hexdigest(),
@@ -107,5 +106,5 @@ def write_encoder(folder: Path, base: ModelCard, arrays: Arrays, *, taught: str)
 
 
 def _text(value: str) -> str:
-    """Return a TOML string. JSON's has the same escapes, but for DEL, which TOML wants escaped."""
+    """Return a TOML string. JSON has the same escapes, except that TOML also escapes DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Fine-tuning: from a collection with labels to an encoder of its own."""
+"""Fine-tune an encoder on the labels of a collection."""
 
 import hashlib
 import json
@@ -56,7 +56,7 @@ def finetune(
 ) -> FinetuningReport:
     """Fine-tune an encoder on the collection's labels, and write it to the folder ``to``.
 
-    ``by`` is ``label``, ``group`` or a metadata field; items without it are passed over. ``base``
+    ``by`` is ``label``, ``group`` or a metadata field; items without it are not used. ``base``
     is an EfficientNet-Lite (Lite0 to Lite2 by name) or a card of one. A fifth of the images and
     a tenth of the labels are held out: each epoch is evaluated on them, the best one is kept, and
     training ends when nothing gets better. The collection stays as it is.
@@ -66,7 +66,7 @@ def finetune(
     where results are best and no worse than before, both for the trained labels and for the
     others. Without such a point nothing is written.
 
-    When ``stop`` returns true, or after ``minutes`` of reading and learning, the best so far is
+    When ``stop`` returns true, or after ``minutes`` of reading and training, the best so far is
     written. A file ``training.pt`` beside it stores the progress: the next call with the same
     images and recipe continues from the last finished epoch, or writes another ``share``, unless
     ``anew``. Sets PyTorch's number of threads to ``threads``.
@@ -89,16 +89,16 @@ def finetune(
         )
     arrays = read_weights(card)
     _check_folder(to, anew=anew)
-    items, names = _labelled(collection, by, where)
+    items, names = _collect_labelled(collection, by, where)
     number = {name: at for at, name in enumerate(sorted(set(names)))}
     classes = np.array([number[name] for name in names], dtype=np.intp)
-    sides = split_items(classes, [_keys(item, by) for item in items], seed=seed)
+    sides = split_items(classes, [_list_keys(item, by) for item in items], seed=seed)
     if find_spec("torch") is None:
         raise EncoderError(
             "fine-tuning needs PyTorch, which is not installed; "
             "run: pip install 'lookalike[finetune]'"
         )
-    # Only now: it takes seconds to import, and every mistake above is found without it.
+    # Imported here: it takes seconds, and every mistake above is found without it.
     from lookalike.analysis.finetuning.maps import Maps, front_of  # noqa: PLC0415 - loads onnx
     from lookalike.analysis.finetuning.training_loop import FinetuningRun  # noqa: PLC0415 - loads PyTorch
 
@@ -106,7 +106,7 @@ def finetune(
         to.mkdir(parents=True, exist_ok=True)
         if anew:
             _set_aside(to / _CHECKPOINT)
-        with _workshop(to) as work:
+        with _open_work_folder(to) as work:
             front = front_of(card, arrays, recipe.stages, work, threads=threads or usable_cores())
             with Maps(collection, items, front, folder=work, seed=seed) as maps:
                 run = FinetuningRun(
@@ -116,7 +116,7 @@ def finetune(
                     arrays,
                     recipe,
                     checkpoint=to / _CHECKPOINT,
-                    plan=_digest(items, names, card=card, recipe=recipe, by=by, seed=seed),
+                    plan=_hash_plan(items, names, card=card, recipe=recipe, by=by, seed=seed),
                     seed=seed,
                     threads=threads or usable_cores(),
                     began=began,
@@ -126,11 +126,11 @@ def finetune(
                     on_epoch=on_epoch,
                     stop=stop,
                 )
-                found = run.go()
+                found = run.run()
         written = None
         if found.arrays is not None:
-            taught = f"{found.images:,} images with {found.labels:,} labels"
-            written = write_encoder(to, card, found.arrays, taught=taught)
+            trained_on = f"{found.images:,} images with {found.labels:,} labels"
+            written = write_encoder(to, card, found.arrays, trained_on=trained_on)
     except OSError as error:
         raise ExportError(f"the encoder cannot be written to {to}: {error.strerror}") from error
     return FinetuningReport(
@@ -150,7 +150,7 @@ def finetune(
     )
 
 
-def _labelled(
+def _collect_labelled(
     collection: "Collection", by: str, where: str | Condition | None
 ) -> tuple[list[Item], list[str]]:
     items, names = [], []
@@ -169,14 +169,14 @@ def _labelled(
     return items, names
 
 
-def _keys(item: Item, by: str) -> tuple[str, ...]:
-    """Return what ties an item to others, so that none of them judges what another taught."""
+def _list_keys(item: Item, by: str) -> tuple[str, ...]:
+    """Return what connects an item to others, so that none is evaluated that shares it."""
     if item.group and by != "group":
         return f"digest {item.digest}", f"group {item.group}"
     return (f"digest {item.digest}",)
 
 
-def _digest(
+def _hash_plan(
     items: Sequence[Item],
     names: Sequence[str],
     *,
@@ -185,17 +185,15 @@ def _digest(
     by: str,
     seed: int,
 ) -> str:
-    """Return all that decides what a training comes to, but for the time it is given."""
+    """Return a digest of everything that decides the result of a training, except its time."""
     lines = [[item.id, item.digest, name] for item, name in zip(items, names, strict=True)]
     facts = [card.fingerprint(), asdict(recipe), by, seed, lines]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 @contextmanager
-def _workshop(to: Path) -> Iterator[Path]:
-    """Yield a folder for gigabytes that nobody keeps; what a killed training left there goes
-    first.
-    """
+def _open_work_folder(to: Path) -> Iterator[Path]:
+    """Yield a folder for large temporary files; remove what a killed training left there."""
     work = to / ".training"
     if work.is_symlink():
         raise ExportError(f"{work} is a link; remove it, or give another folder")
@@ -205,7 +203,7 @@ def _workshop(to: Path) -> Iterator[Path]:
         yield work
     finally:
         _clear(work)
-        with suppress(OSError):  # files of others are in it
+        with suppress(OSError):  # it contains other files
             work.rmdir()
 
 
@@ -224,7 +222,7 @@ def _check_folder(to: Path, *, anew: bool) -> None:
     theirs = card if card.exists() else network
     if not is_written(card) and theirs.exists() and not (resumed and theirs == network):
         raise ExportError(
-            f"{theirs} is there, and was not written by `lookalike finetune`; give another folder"
+            f"{theirs} exists and was not written by `lookalike finetune`; give another folder"
         )
     if card.exists() and not anew and not resumed:
         raise ExportError(
@@ -233,7 +231,7 @@ def _check_folder(to: Path, *, anew: bool) -> None:
 
 
 def _set_aside(checkpoint: Path) -> None:
-    """Delete the checkpoint of an earlier training; a file of others keeps a name beside it."""
+    """Delete the checkpoint of an earlier training; rename another program's file."""
     from lookalike.analysis.finetuning.training_loop import is_checkpoint  # noqa: PLC0415 - loads PyTorch
 
     if is_checkpoint(checkpoint):

@@ -1,4 +1,4 @@
-"""What the frozen part of the network makes of images: read, prepared, run, and remembered."""
+"""Compute and cache the feature maps of the frozen part of the network."""
 
 import shutil
 from collections.abc import Sequence
@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["Maps", "front_of"]
 
 _CACHE_BYTES = 8e9
-_VIEWS = 4  # of each image that are remembered; later epochs see them again
+_VIEWS = 4  # cached views of each image; later epochs use them again
 
 
 def front_of(
     card: ModelCard, arrays: Arrays, stages: int, folder: Path, *, threads: int
 ) -> OnnxEncoder:
-    """Return the network before its last ``stages`` as an encoder whose map is what they take."""
+    """Return the network before its last ``stages`` as an encoder whose map is their input."""
     before = [block for block in blocks_of(arrays) if block.stage < STAGES - stages]
     network = build_network(arrays, width=card.input.width, height=card.input.height)
     name = before[-1].output
-    known = onnx.shape_inference.infer_shapes(network)  # an inner tensor needs a type to go out
+    known = onnx.shape_inference.infer_shapes(
+        network
+    )  # an inner tensor needs a type to be an output
     part = onnx.utils.Extractor(known).extract_model([IMAGE], [name])
     content = part.SerializeToString()
     path = folder / "front.onnx"
@@ -64,10 +66,10 @@ def front_of(
 
 
 class Maps:
-    """Maps of items, (n, rows, columns, channels) float16, by row of ``items``.
+    """Feature maps of items, (n, rows, columns, channels) float16, by row of ``items``.
 
-    View 0 of an image is the image as it is; others are seeded by ``seed``, the item's id and
-    their number, so that a training that goes on sees what it would have seen.
+    View 0 of an image is the unchanged image; others are seeded by ``seed``, the item's id and
+    their number, so that a continued training sees the same views.
     """
 
     def __init__(
@@ -98,21 +100,21 @@ class Maps:
         self._views.clear()
 
     def remember(self, rows: Rows) -> None:
-        """Keep the views of these rows in files of ``folder``, as far as there is room."""
+        """Cache the views of these rows in files of ``folder``, as far as there is space."""
         if not len(rows):
             return
         shape = self._front.patches([self._blank()]).shape[1:]
         size = 2 * len(rows) * int(np.prod(shape))  # bytes
         room = min(_CACHE_BYTES, shutil.disk_usage(self._folder).free / 2)
         count = min(_VIEWS, int(room // max(size, 1)))
-        for view in range(count if count > 1 else 0):  # a single one would be all that is seen
+        for view in range(count if count > 1 else 0):  # a single view would be the only one used
             path = self._folder / f"view-{view}.f2"
             self._views.append(np.memmap(path, np.float16, "w+", shape=(len(rows), *shape)))
             self._made.append(np.zeros(len(rows), dtype=bool))
         self._place = {row: place for place, row in enumerate(rows.tolist())}
 
     def plain(self, rows: Rows) -> tuple[NDArray[np.float16], Rows, list[Skipped]]:
-        """Return maps of the images as they are: of the rows that could be read, and the others."""
+        """Return maps of the unchanged images: the rows that could be read, and the others."""
         read = list(self._pool.map(lambda row: self._read(row, 0), rows.tolist()))
         skipped = [one for one in read if isinstance(one, Skipped)]
         good = [at for at, one in enumerate(read) if not isinstance(one, Skipped)]
@@ -121,9 +123,7 @@ class Maps:
         return maps, rows[good], skipped
 
     def views(self, rows: Rows, epoch: int) -> tuple[NDArray[np.float16], Rows]:
-        """Return maps of the views that an epoch (from 0) is to see; a file that has gone is left
-        out.
-        """
+        """Return maps of the views of an epoch (from 0); missing files are left out."""
         view = (1 + epoch) % len(self._views) if self._views else 1 + epoch
         wanted = [row for row in rows.tolist() if not self._knows(view, row)]
         read = list(self._pool.map(lambda row: self._read(row, view), wanted))
@@ -138,7 +138,7 @@ class Maps:
     def _read(self, row: int, view: int) -> Prepared | Skipped:
         item, path = self._items[row], self._files[row]
         if path is None:
-            return Skipped(path=item.id, reason="it came as bytes, and no file holds it")
+            return Skipped(path=item.id, reason="it was added as bytes, so there is no file")
         try:
             data = images.read(path, limits=self._limits)
             image = images.decode(data, limits=self._limits, at_least=self._front.decode_size).image

@@ -1,4 +1,4 @@
-"""How to learn, how far it is, what came of it."""
+"""The recipe, the progress and the quality of a training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ __all__ = ["Epoch", "FinetuningReport", "Quality", "Recipe", "SplitQuality"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How to learn. The defaults are the best that was measured: decision 13, fine-tuning.
+    """The settings of a training. The defaults are the best that were measured: decision 13.
 
-    ``stages`` of the network's seven learn, the last ones; the others stay as they were. ``rate``
-    is Adam's for them at its highest, ``head_rate`` for the labels' directions. ``temperature``
-    divides cosines; ``smoothing`` is the share of certainty that goes to all labels alike.
+    The last ``stages`` of the network's seven are trained; the others stay unchanged. ``rate`` is
+    Adam's peak rate for them, ``head_rate`` for the labels' directions. ``temperature`` divides
+    cosines; ``smoothing`` is the share of the target that is spread over all labels.
     """
 
     epochs: int = 10
@@ -42,9 +42,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How good the answers are among some images, each of which asks all the others.
+    """The quality of results among some images, each of which is a query against all others.
 
-    Means over ``queries`` of R@1, P@10, mAP and mAP@R, as ``analysis.evaluation`` has them.
+    Means over ``queries`` of R@1, P@10, mAP and mAP@R, as in ``analysis.evaluation``.
     """
 
     queries: int
@@ -55,7 +55,7 @@ class Quality:
 
     @classmethod
     def of(cls, vectors: Matrix, classes: Rows) -> "Quality | None":
-        """Return ``None`` where no image has another of its class to find."""
+        """Return the quality; ``None`` if no image has another of its class to find."""
         queries = np.flatnonzero(np.bincount(classes, minlength=1)[classes] > 1)
         if not len(queries):
             return None
@@ -71,8 +71,9 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitQuality:
-    """Quality among held-out images of labels that are learned, and among those of labels that
-    are not (``new``); ``None`` where too few images could be held out.
+    """The quality among held-out images of trained labels (``held``) and of other labels (``new``).
+
+    ``None`` if too few images could be held out.
     """
 
     held: Quality | None
@@ -80,10 +81,10 @@ class SplitQuality:
 
     @property
     def value(self) -> float:
-        """What a training is after: mAP@R, the mean of both.
+        """Return what a training maximises: mAP@R, the mean of both.
 
-        It does not depend on how many images a label has, as P@10 does. New labels count as
-        much as learned ones, for what a shop adds next year has not been learned.
+        It does not depend on the number of images per label, as P@10 does. New labels count as much
+        as trained ones, because a shop will add labels that were not trained.
         """
         known = [one.map_at_r for one in (self.held, self.new) if one is not None]
         return sum(known) / len(known) if known else 0.0
@@ -100,22 +101,22 @@ class SplitQuality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One time through the images: the mean loss, and how good the answers were after it."""
+    """One pass over the images: the mean loss, and the quality after it."""
 
     number: int
     loss: float
-    judgement: SplitQuality
+    quality: SplitQuality
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuningReport:
-    """What was learned, and what it is good for.
+    """What was trained, and its quality.
 
-    ``card`` is the new encoder's, ``None`` when nothing better than the network as it was came
-    out. ``images`` of ``labels`` were learned from, and ``new_labels`` were held out whole.
-    ``best`` is the number of the best epoch; ``share`` how far the weights went towards its.
-    ``interrupted``: stopped before the end; the next call goes on.
+    ``card`` is the new encoder's; ``None`` if nothing was better than the original. ``images`` of
+    ``labels`` were trained on, and ``new_labels`` were held out completely. ``best`` is the number
+    of the best epoch; ``share`` is how far the weights moved towards it. ``interrupted``: stopped
+    before the end; the next call continues.
     """
 
     card: Path | None

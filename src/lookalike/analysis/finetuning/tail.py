@@ -1,8 +1,8 @@
-"""The last stages of an EfficientNet-Lite in PyTorch: the part that learns.
+"""The last stages of an EfficientNet-Lite in PyTorch: the part that is trained.
 
 Batch norm keeps the mean and variance of its first training, so it is a scale and a shift, and both
 fold into the convolution before it: the same function as ``efficientnet_lite.build_network``
-writes, whose arrays come out again. What a small batch happens to hold never moves it.
+writes, whose arrays are returned again. The content of a small batch never changes it.
 
 Importing this imports PyTorch.
 """
@@ -26,43 +26,44 @@ State: TypeAlias = dict[str, Any]  # name → torch.Tensor
 _Tensor: TypeAlias = Any  # torch.Tensor; not every environment that checks types has torch
 
 _CONVOLUTIONS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
-_BATCH = 32  # images at a time without learning: 17 MB between two layers of Lite0's stage 6
+_BATCH = 32  # images per batch without training: 17 MB between two layers of Lite0's stage 6
 
 
 class Tail:
-    """From the map that the frozen part gives to features, with weights that can be learned.
+    """From the feature map of the frozen part to features, with trainable weights.
 
-    ``stages`` of the network take part, the last ones, and the last convolution. ``arrays`` is the
+    The last ``stages`` of the network and the last convolution are trainable. ``arrays`` is the
     whole checkpoint.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[np.generic]], stages: int) -> None:
         self._blocks = [block for block in blocks_of(arrays) if block.stage >= STAGES - stages]
         self._all = arrays
-        self.learned: State = {}
+        self.trainable: State = {}
         self._fixed: State = {}
         for conv, norm in self._convolutions():
             for name in (f"{conv}.weight", f"{norm}.weight", f"{norm}.bias"):
-                self.learned[name] = _tensor(arrays[name]).requires_grad_()
+                self.trainable[name] = _tensor(arrays[name]).requires_grad_()
             for part in ("running_mean", "running_var"):
                 self._fixed[f"{norm}.{part}"] = _tensor(arrays[f"{norm}.{part}"])
 
     def features(self, maps: NDArray[np.floating]) -> _Tensor:
-        """Return (n, rows, columns, channels) of the frozen part → (n, dim) float32, not scaled."""
+        """Convert maps (n, rows, columns, channels) to features (n, dim) float32, not scaled."""
         return self.last_map(maps).mean(dim=(2, 3))
 
     def last_map(self, maps: NDArray[np.floating]) -> _Tensor:
-        """Return the map whose mean the features are, (n, dim, rows, columns) float32."""
-        # channels come last already, so this only says so: PyTorch's quickest order on a CPU
+        """Return the map whose mean the features are: (n, dim, rows, columns) float32."""
+        # channels are last already, so this only declares it: the fastest order on a CPU
         hidden = torch.from_numpy(np.ascontiguousarray(maps, np.float32)).permute(0, 3, 1, 2)
         for block in self._blocks:
             hidden = self._block(hidden, block)
         return F.relu6(self._convolve(hidden, "_conv_head", "_bn1"))
 
     def vectors(self, maps: NDArray[np.floating]) -> Matrix:
-        """Return unit vectors, (n, dim) float32, as the finished encoder will give them.
+        """Return unit vectors, (n, dim) float32, as the finished encoder computes them.
 
-        ``EncoderError`` if an image's features are zeros or no numbers: learning ran away.
+        Raise ``EncoderError`` if an image's features are zeros or not finite: the training
+        diverged.
         """
         with torch.inference_mode():
             parts = [
@@ -75,26 +76,26 @@ class Tail:
             raise EncoderError(f"the network gives no vector for an image: {error}") from error
 
     def state(self) -> State:
-        """Return a copy of what is learned."""
-        return {name: value.detach().clone() for name, value in self.learned.items()}
+        """Return a copy of the trainable weights."""
+        return {name: value.detach().clone() for name, value in self.trainable.items()}
 
     def load(self, state: State) -> None:
         with torch.no_grad():
             for name, value in state.items():
-                self.learned[name].copy_(value)
+                self.trainable[name].copy_(value)
 
     def between(self, state: State, share: float) -> State:
-        """``share`` of the way from the first weights to ``state``, along a straight line."""
+        """Return the point ``share`` of the way from the first weights to ``state``, on a line."""
         return {
             name: torch.lerp(_tensor(self._all[name]), value, share)
             for name, value in state.items()
         }
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the whole checkpoint with what was learned in its place."""
+        """Return the whole checkpoint with the trained weights."""
         return {
             **self._all,
-            **{name: value.detach().numpy().copy() for name, value in self.learned.items()},
+            **{name: value.detach().numpy().copy() for name, value in self.trainable.items()},
         }
 
     def _convolutions(self) -> list[tuple[str, str]]:
@@ -109,7 +110,7 @@ class Tail:
     def _block(self, tensor: _Tensor, block: Block) -> _Tensor:
         prefix = f"_blocks.{block.index}."
         hidden = tensor
-        if f"{prefix}_expand_conv.weight" in self.learned:
+        if f"{prefix}_expand_conv.weight" in self.trainable:
             hidden = F.relu6(self._convolve(hidden, f"{prefix}_expand_conv", f"{prefix}_bn0"))
         hidden = self._convolve(
             hidden, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=block.stride
@@ -118,17 +119,20 @@ class Tail:
         return hidden + tensor if block.skip else hidden
 
     def _convolve(self, tensor: _Tensor, conv: str, norm: str, *, stride: int = 1) -> _Tensor:
-        weight = self.learned[f"{conv}.weight"]  # (out, in / groups, k, k)
-        scale = self.learned[f"{norm}.weight"] * torch.rsqrt(
+        weight = self.trainable[f"{conv}.weight"]  # (out, in / groups, k, k)
+        scale = self.trainable[f"{norm}.weight"] * torch.rsqrt(
             self._fixed[f"{norm}.running_var"] + EPSILON
         )
-        bias = self.learned[f"{norm}.bias"] - self._fixed[f"{norm}.running_mean"] * scale
+        bias = self.trainable[f"{norm}.bias"] - self._fixed[f"{norm}.running_mean"] * scale
         kernel = weight.shape[-1]
         (top, bottom), (left, right) = (
             same_padding(size, kernel, stride) for size in tensor.shape[2:]
         )
         around: tuple[int, int] = (top, left)
-        if (top, left) != (bottom, right):  # an odd one, at the end: convolutions know no such
+        if (top, left) != (
+            bottom,
+            right,
+        ):  # asymmetric, at the end, which convolutions do not support
             tensor, around = F.pad(tensor, (left, right, top, bottom)), (0, 0)
         return F.conv2d(
             tensor,
@@ -141,13 +145,13 @@ class Tail:
 
 
 class Head:
-    """A direction for each label; how near an image's vector is to them says what it shows.
+    """A direction for each label; the cosines of an image's vector with them classify it.
 
-    Normalised softmax: cosines over a temperature, with cross-entropy (Zhai and Wu,
-    "Classification is a Strong Baseline for Deep Metric Learning", 2019, arXiv 1811.12649), so
-    learning works on what searching compares. The directions begin as each label's mean vector
-    (Qi, Brown and Lowe, "Low-Shot Learning with Imprinted Weights", 2018, arXiv 1712.07136):
-    random ones would first pull the features apart. It is not part of the encoder.
+    Normalised softmax: cosines over a temperature, with cross-entropy (Zhai and Wu, "Classification
+    is a Strong Baseline for Deep Metric Learning", 2019, arXiv 1811.12649), so that training
+    optimises what searching compares. The directions start as each label's mean vector (Qi, Brown
+    and Lowe, "Low-Shot Learning with Imprinted Weights", 2018, arXiv 1712.07136): random ones would
+    first pull the features apart. It is not part of the encoder.
     """
 
     def __init__(self, vectors: Matrix, classes: NDArray[np.intp], recipe: Recipe) -> None:

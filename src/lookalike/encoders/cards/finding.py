@@ -14,6 +14,7 @@ __all__ = [
     "card_path",
     "default_folder",
     "find_card",
+    "hint_to_get",
     "shipped_encoders",
     "user_encoders",
 ]
@@ -88,7 +89,8 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
         return read_card(Path(name_or_path))
     path = card_path(text, folder)
     if path is None:
-        _say_if_listed(text)
+        if hint := hint_to_get(text):
+            raise EncoderError(hint)
         known = available_encoders(folder)
         raise EncoderError(
             f"there is no encoder {text!r}; there are {', '.join(known)}"
@@ -97,21 +99,19 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
     return read_card(path)
 
 
-def _say_if_listed(name: str) -> None:
-    """Raise ``EncoderError`` for an encoder that can be pulled or made of a file, and say how."""
-    from lookalike.encoders.hub.curated import curated_encoder  # noqa: PLC0415 - for a mistake only
-
-    if curated_encoder(name) is not None:
-        raise EncoderError(
-            f"the encoder {name} is not on this machine; pull it first: "
-            f"lookalike encoder pull {name}"
-        )
-    from lookalike.encoders.converting.architectures import (  # noqa: PLC0415 - likewise
+def hint_to_get(name: str) -> str | None:
+    """Return how to get an encoder that can be pulled, or made of a file; else ``None``."""
+    from lookalike.encoders.converting.architectures import (  # noqa: PLC0415 - for a mistake only
         ARCHITECTURES,
     )
+    from lookalike.encoders.hub.curated import curated_encoder  # noqa: PLC0415 - likewise
 
+    if curated_encoder(name) is not None:
+        command = f"lookalike encoder pull {name}"
+        return f"the encoder {name} is not on this machine; pull it first: {command}"
     if name in ARCHITECTURES:
-        raise EncoderError(
+        return (
             f"the encoder {name} is made of a file that you bring, of Keras, PyTorch or "
             f"TensorFlow Lite: lookalike encoder add FILE --architecture {name}"
         )
+    return None

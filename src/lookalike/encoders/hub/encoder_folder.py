@@ -5,15 +5,19 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lookalike.core.atomic_files import write_file
+from lookalike.core.protocols import text_encoder_of
 from lookalike.errors import EncoderError, PullError
 
 __all__ = ["Undo", "try_card", "undone_on_failure"]
+
+_FOR_WORDS = ("ftfy", "tokenizers")
 
 
 class Undo:
@@ -70,13 +74,19 @@ def undone_on_failure(folder: Path) -> Iterator[Undo]:
 
 
 def try_card(card: Path) -> None:
-    """Open the encoder and encode two images. Raise ``PullError`` if it cannot be used."""
+    """Open the encoder and encode two images and two texts. Raise ``PullError`` if it fails.
+
+    Texts are left out where the packages that they need are not installed.
+    """
     from lookalike.encoders.onnx_encoder import load_encoder  # noqa: PLC0415 - loads the runtime
 
     try:
         encoder = load_encoder(card, device="cpu")
         noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
         vectors = encoder.encode([encoder.prepare(Image.fromarray(one)) for one in noise])
+        text_encoder = text_encoder_of(encoder)
+        if text_encoder is not None and all(map(find_spec, _FOR_WORDS)):
+            text_encoder.encode_words(["a red bag", "two cats"])
     except EncoderError as error:
         raise PullError(f"what was pulled cannot be used, and was not kept: {error}") from error
     if np.allclose(vectors[0], vectors[1], atol=1e-6):

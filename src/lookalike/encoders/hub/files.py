@@ -159,8 +159,11 @@ class Hub:
         from huggingface_hub import hf_hub_url  # noqa: PLC0415 - an extra
 
         part, blob = self._part(file), self._blob(file)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(part.with_suffix(".lock")):
+        # Where the library has its own locks, under another name: it must not wait for this one.
+        lock = self.cache / ".locks" / blob.parents[1].name / f"{blob.name}.lookalike-lock"
+        for folder in (part.parent, lock.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
             if blob.exists() and file.sha256 not in {None, sha256_of(blob)}:
                 blob.unlink()
             if not blob.exists():

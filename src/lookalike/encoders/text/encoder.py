@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,16 +97,20 @@ class OnnxTextEncoder:
         with self._lock:
             if self._opened is None:
                 card, words = self._card, self._words
-                tokens = Tokens(
-                    read_checked(self._of(words.tokenizer, words.tokenizer_sha256)), words
-                )
-                if words.file is None or words.sha256 is None:
-                    session = self._shared()
-                else:
-                    part = self._of(words.file, words.sha256, data=words.data)
-                    session = self._open_session(network(part, cache=self._cache))
-                self._opened = _OpenText(session, tokens, card, words)
+                # Either takes a second where it is large.
+                with ThreadPoolExecutor(1, thread_name_prefix="lookalike-open") as pool:
+                    opening = pool.submit(self._session)
+                    tokenizer = read_checked(self._of(words.tokenizer, words.tokenizer_sha256))
+                    tokens = Tokens(tokenizer, words)
+                self._opened = _OpenText(opening.result(), tokens, card, words)
             return self._opened
+
+    def _session(self) -> "onnxruntime.InferenceSession":
+        words = self._words
+        if words.file is None or words.sha256 is None:
+            return self._shared()
+        part = self._of(words.file, words.sha256, data=words.data)
+        return self._open_session(network(part, cache=self._cache))
 
     def _of(self, file: str, sha256: str, *, data: tuple[tuple[str, str], ...] = ()) -> ModelCard:
         """Return the card with another file as its weights, which lies where those lie."""

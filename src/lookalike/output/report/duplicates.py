@@ -49,7 +49,7 @@ def render_duplicates(
         cells = "".join(_cell(copy, thumbnails.get(copy.item.id)) for copy in group.duplicates)
         parts.append(
             f'<div class="query">{_kept(group.kept, thumbnails[group.kept.id])}'
-            f'<div class="answers">{cells}</div></div>'
+            f'<div class="hits">{cells}</div></div>'
         )
     if len(shown) < len(found.groups):
         parts.append(

@@ -165,7 +165,7 @@ def _worst(
 ) -> str:
     if not one.worst:
         return ""
-    rows = "\n".join(_query(judged, number, thumbnails) for judged in one.worst)
+    rows = "\n".join(_query(query, number, thumbnails) for query in one.worst)
     return (
         f"<h2>Where it fails worst{of}</h2><p>The {len(one.worst)} queries with the lowest "
         "average precision, each with its first results. "
@@ -175,18 +175,16 @@ def _worst(
 
 
 def _query(
-    judged: EvaluatedQuery, number: int, thumbnails: Mapping[tuple[int, str], bytes | None]
+    query: EvaluatedQuery, number: int, thumbnails: Mapping[tuple[int, str], bytes | None]
 ) -> str:
-    others = "other" if judged.relevant == 1 else "others"
-    answers = "".join(
-        _hit(answer, thumbnails.get((number, answer.id))) for answer in judged.answers
-    )
+    others = "other" if query.relevant == 1 else "others"
+    hits = "".join(_hit(hit, thumbnails.get((number, hit.id))) for hit in query.hits)
     return (
-        f'<div class="query"><div class="one" title="{escape(judged.id)}">'
-        f"{page.framed(thumbnails.get((number, judged.id)), judged.id)}<b>{escape(judged.name)}</b>"
-        f'<div class="quiet">{judged.relevant:,} {others} to find, '
-        f"average precision {percent(judged.average_precision)}</div></div>"
-        f'<div class="answers">{answers}</div></div>'
+        f'<div class="query"><div class="one" title="{escape(query.id)}">'
+        f"{page.framed(thumbnails.get((number, query.id)), query.id)}<b>{escape(query.name)}</b>"
+        f'<div class="quiet">{query.relevant:,} {others} to find, '
+        f"average precision {percent(query.average_precision)}</div></div>"
+        f'<div class="hits">{hits}</div></div>'
     )
 
 

@@ -76,7 +76,7 @@ tr:hover td { background: var(--fill); }
 .meter i { display: block; height: 100%; background: var(--s0); }
 .query { display: grid; grid-template-columns: 124px 1fr; gap: 14px; padding: 14px 0;
   border-bottom: 1px solid var(--line); }
-.answers { display: grid; grid-template-columns: repeat(auto-fill, minmax(94px, 1fr)); gap: 8px; }
+.hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(94px, 1fr)); gap: 8px; }
 .one { font-size: 12px; line-height: 1.3; overflow-wrap: anywhere; }
 .one .quiet { font-size: 12px; }
 .frame { display: flex; align-items: center; justify-content: center; aspect-ratio: 1;

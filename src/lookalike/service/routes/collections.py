@@ -12,6 +12,7 @@ from lookalike.collection import Collection
 from lookalike.core.filters import to_condition
 from lookalike.core.records import Json, Note
 from lookalike.encoders import available_encoders
+from lookalike.encoders.cards.finding import hint_to_get
 from lookalike.output.json_documents import notes_json, when
 from lookalike.service import schemas
 from lookalike.service.availability import Availability
@@ -48,7 +49,7 @@ async def list_collections(service: State) -> JSONResponse:
 def _summary(state: Availability, *, plainly: bool) -> dict[str, Json]:
     if state.document is not None:
         return {**state.document, "error": None}
-    nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder"))
+    nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder", "words"))
     error: Json = None
     if state.error is not None:
         problem = safe_problem(state.error, plainly=plainly)
@@ -67,9 +68,8 @@ async def create_collection(new: schemas.NewCollection, service: State) -> JSONR
     """Not possible where the service was started with chosen collections."""
     if new.encoder is not None and new.encoder not in available_encoders():
         known = ", ".join(available_encoders())
-        raise Problem(
-            422, "no-such-encoder", f"there is no encoder {new.encoder!r}; available: {known}"
-        )
+        unknown = f"there is no encoder {new.encoder!r}; available: {known}"
+        raise Problem(422, "no-such-encoder", hint_to_get(new.encoder) or unknown)
     opened = await in_thread(lambda: service.collections.create(new.name, encoder=new.encoder))
     return JSONResponse(await in_thread(_describe, service, opened), 201)
 
@@ -94,6 +94,7 @@ def _describe(service: Service, opened: Opened) -> dict[str, Json]:
         "missing": info.missing,
         "updated_at": when(info.updated_at),
         "encoder": info.encoder,
+        "words": info.words,
         "store": info.store,
         "fingerprint": info.fingerprint,
         "dim": info.dim,

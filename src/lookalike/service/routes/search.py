@@ -52,12 +52,12 @@ _SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchRespo
     "/search",
     responses=_SEARCHED,
     openapi_extra={"requestBody": _BODY},
-    summary="Search by image",
+    summary="Search by image or words",
 )
 async def search(
     request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
 ) -> JSONResponse:
-    """Search by an uploaded image (raw, or in a form), base64, an item's id, or several of them.
+    """Search by an uploaded image (raw, or in a form), base64, an item's id, words, or several.
 
     Options are query parameters; in a form or JSON they may be further fields.
     """
@@ -156,7 +156,8 @@ def _request(body: Body, options: Options) -> SearchRequest:
 async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Service) -> list[Part]:
     """Return the parts of a query with their weights."""
     given = [*_query_images(wanted, uploads)]
-    if not given and not wanted.positive and not wanted.parts:
+    words = [] if wanted.text is None else [Words(wanted.text)]
+    if not given and not words and not wanted.positive and not wanted.parts:
         raise Problem(
             422,
             "no-image",
@@ -169,6 +170,8 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
         Part(source=await _source(one, service), crop=wanted.crop, weight=weight)
         for one, weight in zip(given, weights, strict=True)
     ]
+    alone = wanted.crop if not given else None  # which the search refuses: words have no parts
+    parts += [Part(source=one, crop=alone, weight=1.0) for one in words]
     for one in wanted.parts:
         weight = 1.0 if one.weight is None else one.weight
         if not weight:
@@ -187,11 +190,12 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
 
 
 def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[ImageRef | Upload]:
-    if bool(wanted.sources()) + bool(uploads) + bool(wanted.parts) > 1:
+    named = set(wanted.sources()) - {"text"}
+    if bool(named) + bool(uploads) + bool(wanted.parts) > 1 or (wanted.text and wanted.parts):
         raise Problem(
             422, "two-queries", "an image was sent and another one is named; give one of them"
         )
-    return [*uploads] if uploads else [wanted] if wanted.sources() else []
+    return [*uploads] if uploads else [wanted] if named else []
 
 
 async def _source(ref: ImageRef | Upload, service: Service) -> Upload | ItemRef | Words | Vector:
@@ -199,12 +203,12 @@ async def _source(ref: ImageRef | Upload, service: Service) -> Upload | ItemRef 
         return ref
     if ref.id is not None:
         return ItemRef(ref.id)
-    if ref.text is not None:
-        return Words(ref.text)
     if ref.vector is not None:
         return np.array(ref.vector, dtype=np.float32)
     if ref.image_base64 is not None:
         return decode_base64(ref.image_base64, service.settings)
+    if ref.image_url is None:
+        return Words(ref.text or "")
     from lookalike.service.url_fetching import fetch_image  # noqa: PLC0415 - few services allow it
 
-    return await fetch_image(ref.image_url or "", service.settings)
+    return await fetch_image(ref.image_url, service.settings)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 import lookalike.search
 from lookalike.analysis.calibration import Match
@@ -39,6 +39,10 @@ _OWN = frozenset(
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 Name: TypeAlias = Annotated[str, Field(max_length=1000)]
 Metadata: TypeAlias = dict[str, Any]
+
+
+def _words(value: str | None) -> str | None:
+    return None if value is None else lookalike.search.Words(value).text
 
 
 class _Strict(BaseModel):
@@ -120,8 +124,17 @@ class Options(_Strict):
         return value
 
 
+Text: TypeAlias = Annotated[
+    str | None,
+    Field(max_length=4000, description="Words, if the encoder supports them."),
+    AfterValidator(_words),
+]
+
+
 class SearchOptions(Options):
-    """Options of a search by a raw image."""
+    """Options of a search by a raw image, or by words alone."""
+
+    text: Text = None
 
     crop: Annotated[
         str | None,
@@ -141,10 +154,7 @@ class ImageRef(_Strict):
     image_url: Annotated[
         str | None, Field(max_length=8192, description="Only where the service allows URLs.")
     ] = None
-    text: Annotated[
-        str | None,
-        Field(max_length=4000, description="Words, where the encoder supports them."),
-    ] = None
+    text: Text = None
     vector: Annotated[
         list[Annotated[float, Field(allow_inf_nan=False)]] | None,
         Field(
@@ -160,11 +170,6 @@ class ImageRef(_Strict):
         float | None,
         Field(gt=0, le=1000, allow_inf_nan=False, description="Its weight in the query."),
     ] = None
-
-    @field_validator("text")
-    @classmethod
-    def _words(cls, value: str | None) -> str | None:
-        return None if value is None else lookalike.search.Words(value).text
 
     @field_validator("crop", mode="before")
     @classmethod
@@ -206,7 +211,7 @@ Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
 
 
 class SearchRequest(ImageRef, Options):
-    """A query: an image, or several with likes (``positive``) and dislikes (``negative``)."""
+    """A query: an image, words or both, or several parts; with likes and dislikes."""
 
     model_config = example(id="2024/cat.jpg", k=5, where="label=cat", negative=["2024/dog.jpg"])
 
@@ -223,9 +228,9 @@ class SearchRequest(ImageRef, Options):
 
     @model_validator(mode="after")
     def _at_most_one(self) -> "SearchRequest":
-        if len(self.sources()) > 1:
+        if len(self.sources()) > 1 + (self.text is not None):
             raise ValueError(
-                "give one of id, image_base64, image_url, text and vector; others go into parts"
+                "give one of id, image_base64, image_url and vector; others go into parts"
             )
         return self
 

@@ -210,6 +210,7 @@ class AddedResponse(BaseModel):
 
 class CollectionResponse(CollectionSummary):
     default: bool
+    words: Annotated[bool, Field(description="Whether it supports search by words.")]
     missing: int
     store: str
     fingerprint: str | None
@@ -238,6 +239,7 @@ class CollectionEntry(BaseModel):
     items: int | None
     updated_at: str | None
     encoder: str | None
+    words: Annotated[bool | None, Field(description="Whether it supports search by words.")]
     error: AwayResponse | None
 
 
