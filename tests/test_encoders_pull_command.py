@@ -18,9 +18,9 @@ import hub_graphs as graphs
 from hub_server import HubServer
 from lookalike.encoders.hub import curated_encoders
 
-NAME = "siglip-b-16"  # of which the list knows no digest
+NAME = "marqo-fashion-siglip"  # of which the list knows no revision and no digest
 ENTRY = curated_encoders()[NAME]
-GRAPH = graphs.vision({"pooler_output": 768}, hidden=768)
+GRAPH = graphs.vision({"image_embeds": 768})
 
 
 @pytest.fixture
