@@ -25,6 +25,7 @@ STATES = st.fixed_dictionaries(
         "collection": st.none() | TEXT.filter(bool),
         "id": st.none() | TEXT,
         "upload": st.none(),
+        "words": TEXT,
         "crop": st.none() | BOX,
         "liked": st.lists(TEXT, max_size=3),
         "disliked": st.lists(TEXT, max_size=3),

@@ -4,6 +4,7 @@ export const EMPTY = Object.freeze({
   collection: null, // null: the service's default
   id: null, // the query is an item …
   upload: null, // … or an image that this browser has stored, by its digest
+  words: "", // … or words, alone or beside an image
   crop: null, // [left, top, right, bottom] in 0 to 1
   liked: [], // ids
   disliked: [],
@@ -34,6 +35,7 @@ export function parse(search) {
   state.collection = params.get("c");
   state.id = params.get("id");
   state.upload = state.id === null ? params.get("up") : null;
+  state.words = params.get("q") ?? "";
   state.liked = params.getAll("more");
   state.disliked = params.getAll("less");
   state.where = params.get("where") ?? "";
@@ -64,6 +66,7 @@ export function format(state) {
   if (state.collection) params.set("c", state.collection);
   if (state.id !== null) params.set("id", state.id);
   if (state.upload !== null) params.set("up", state.upload);
+  if (state.words) params.set("q", state.words);
   if (state.crop) params.set("crop", state.crop.map((one) => +one.toFixed(4)).join(","));
   for (const one of state.liked) params.append("more", one);
   for (const one of state.disliked) params.append("less", one);
@@ -78,7 +81,7 @@ export function format(state) {
 }
 
 /** Return whether there is something to search with. */
-export const hasQuery = (state) => state.id !== null || state.upload !== null || state.liked.length > 0;
+export const hasQuery = (state) => state.id !== null || state.upload !== null || state.words.trim() !== "" || state.liked.length > 0;
 
 /** Return the number of active filters. */
 export const countFilters = (state) =>

@@ -47,8 +47,8 @@ export function placeholders(count) {
   });
 }
 
-/** Return the state of a search with an item. */
-export const searchFrom = (state, id) => ({ ...state, id, upload: null, crop: null, liked: [], disliked: [] });
+/** Return the state of a search with an item: the words that found it have done their work. */
+export const searchFrom = (state, id) => ({ ...state, id, upload: null, words: "", crop: null, liked: [], disliked: [] });
 
 function card(hit, at, state, collection, acts) {
   const scored = hit.score !== undefined;

@@ -10,6 +10,7 @@ import { setUpInputs } from "./image-input.js";
 import * as filters from "./filters.js";
 import { showFeedback } from "./results.js";
 import { runSearch, searchWith, setActions, showError, showNoCollection, showStart } from "./search.js";
+import * as words from "./words.js";
 import { collection, onChange, reset, served, state } from "./state.js";
 
 /** Update the page from the state. */
@@ -17,6 +18,7 @@ async function show() {
   const hasQuery = address.hasQuery(state);
   $("main").dataset.view = hasQuery ? "results" : "start";
   $("collection").value = collection() ?? "";
+  words.show();
   filters.show();
   showFeedback();
   if (collection() === null) return showNoCollection();
@@ -61,6 +63,7 @@ addEventListener("keydown", (event) => {
   const work = {
     "/": () => { $("filters").open = true; $("where").focus(); },
     u: choose,
+    w: words.focus,
     "?": () => $("shortcuts").showModal(),
   }[event.key];
   if (!work) return;

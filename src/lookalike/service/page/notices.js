@@ -21,6 +21,7 @@ const ERRORS = { // by code: what happened, and what to do where the service's o
   "broken-image": ["This image is damaged"],
   "image-too-large": ["This image is too large"],
   "too-large": ["This image is too large"],
+  "unusable-words": ["These words cannot be searched"],
   "key-needed": ["This service requires a key", "Ask the person who runs it, then try again."],
   busy: ["The service is busy", "It has too many requests at the moment. Try again shortly."],
   unreachable: ["The service does not respond"],

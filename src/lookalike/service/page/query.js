@@ -23,7 +23,10 @@ export function show(image) {
   else if (before?.digest !== state.upload) query = { src: URL.createObjectURL(image), name: image.name || "your image", digest: state.upload };
   if (before?.digest && before.digest !== query?.digest) URL.revokeObjectURL(before.src);
   $("query-panel").hidden = query === null;
-  if (query === null) return;
+  if (query === null) {
+    if (state.words.trim()) document.title = `${state.words} · lookalike`;
+    return;
+  }
   if ($("query-image").getAttribute("src") !== query.src) {
     $("frame").classList.remove("unseen");
     $("crop-button").hidden = false;

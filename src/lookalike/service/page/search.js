@@ -92,6 +92,7 @@ export async function runSearch() {
 function queryOf(state) {
   const query = { k: state.k };
   if (state.id !== null) query.id = state.id;
+  if (state.words.trim()) query.text = state.words;
   if (state.crop) query.crop = state.crop;
   if (state.liked.length) query.positive = state.liked;
   if (state.disliked.length) query.negative = state.disliked;
@@ -119,7 +120,7 @@ function showImageElsewhere() {
     ["Choose image", () => actions.choose()]);
 }
 
-const OF_THE_QUERY = ["no-such-item", "not-an-image", "broken-image", "image-too-large", "too-large"]; // trying again would not help
+const OF_THE_QUERY = ["no-such-item", "not-an-image", "broken-image", "image-too-large", "too-large", "unusable-words"]; // trying again would not help
 
 /** Show an error where it belongs. */
 export function showError(error) {
@@ -134,7 +135,7 @@ export function showError(error) {
   if (!OF_THE_QUERY.includes(error.code)) return errorNotice(error, ["Try again", () => actions.load()]);
   query.hide();
   $("main").dataset.view = "start";
-  errorNotice(error, error.code === "no-such-item" ? ["Start again", () => reset(), true] : ["Choose another image", () => actions.choose(), true]);
+  errorNotice(error, ["no-such-item", "unusable-words"].includes(error.code) ? ["Start again", () => reset(), true] : ["Choose another image", () => actions.choose(), true]);
 }
 
 /** Search with an image that the user gave. */
@@ -143,7 +144,7 @@ export async function searchWith(file) {
     if (file.size > MOST_BYTES) throw new api.Problem(0, { code: "too-large", detail: `“${file.name}” has ${Math.round(file.size / 1e6).toLocaleString("en")} MB.` });
     const upload = await store(file);
     scrollTo({ top: 0 });
-    await change({ upload, id: null, crop: null, liked: [], disliked: [] });
+    await change({ upload, id: null, words: "", crop: null, liked: [], disliked: [] });
   } catch (error) { // the file was removed, or is too large for an image
     newSignal();
     showError(error);
