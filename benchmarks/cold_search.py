@@ -2,7 +2,7 @@
 
     python -m benchmarks.cold_search [--quick] [--large] [--profile] [--json]
 
-The whole time of ``lookalike search PICTURE`` as a person's shell sees it, and of a bare Python
+The whole time of ``lookalike search IMAGE`` as a person's shell sees it, and of a bare Python
 process that imports numpy, ONNX Runtime and Pillow, opens the same model, decodes the same
 image and encodes it. Files are in the system's cache for both. ``--large`` adds a collection of
 44,442 items, which are indexed at the first time. ``--profile`` shows which imports take long.

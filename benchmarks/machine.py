@@ -323,7 +323,7 @@ def myntra(count: int | None = None) -> ImageSet:
         names = sorted(name for name in zipped.namelist() if name.endswith(".jpg"))
         if count is not None and count < len(names):
             names = sorted(random.Random(101).sample(names, count))
-            # the products that were photographed large are always in
+            # the products with large images are always in
             wanted = {f"images/{one.stem}.jpg" for one in _hires_names()}
             names = sorted({*wanted, *names[: max(count - len(wanted - {*names}), 0)]})[:count]
         folder = workplace() / f"myntra-{len(names)}"

@@ -7,7 +7,7 @@ it has the query's label. R@1 is the share of queries whose first result is righ
 of right results among ten. Micro is the mean over queries, macro the mean over labels of their
 means. Labels that only one image has are not queries, but their images are results.
 
-Then what decoding at a reduced scale does to vectors, and whether a product photographed large
+Then what decoding at a reduced scale does to vectors, and whether a large image of a product
 finds its small image.
 """
 

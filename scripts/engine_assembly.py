@@ -19,7 +19,7 @@ MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
 
 class EngineError(Exception):
-    """Something that a person can mend; the message says what and how."""
+    """Something that a person can fix; the message says what and how."""
 
 
 def say(message: str) -> None:
@@ -154,7 +154,8 @@ def _maven(folder: Path, artifacts: Sequence[str], parts: Path) -> None:
     )
     command = ["mvn", "--batch-mode", "--quiet", f"{MAVEN_PLUGIN}:copy-dependencies"]
     command += ["-DincludeScope=runtime", f"-DoutputDirectory={parts}"]
-    # Once more after a failure: Maven goes on where it was cut off, but must be told to ask again.
+    # Once more after a failure: Maven goes on where it was cut off, but must be forced to ask
+    # again.
     for attempt in (command, [*command, "--update-snapshots"]):
         try:
             done = subprocess.run(

@@ -189,7 +189,7 @@ class Server:
         self._state.write_text(json.dumps(asdict(running)), encoding="utf-8")
 
     def wait(self) -> None:
-        """Return when the server answers; an EngineError when it ends or is not ready in time."""
+        """Return when the server responds; an EngineError when it ends or is not ready in time."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if self.healthy:
@@ -205,7 +205,7 @@ class Server:
 
     @property
     def healthy(self) -> bool:
-        """Whether this very server answers on its port and takes documents."""
+        """Whether this very server responds on its port and takes documents."""
         last = self.last
         if last is None:
             return False
@@ -322,7 +322,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def up(servers: Sequence[Server], *, keep: bool, secured: bool) -> None:
-    """Start what does not run, all at once, and wait until everything answers."""
+    """Start what does not run, all at once, and wait until everything responds."""
     begun = time.monotonic()
     starting = [server for server in servers if not (server.runs and server.healthy)]
     for server in starting:
@@ -370,7 +370,7 @@ def status(servers: Sequence[Server]) -> None:
         if server.healthy:
             print(f"{server.engine.name} {server.engine.version}: {server.url}")
         elif server.runs:
-            print(f"{server.engine.name}: started, does not answer")
+            print(f"{server.engine.name}: started, does not respond")
         else:
             print(f"{server.engine.name}: " + ("never up" if server.last is None else "stopped"))
 

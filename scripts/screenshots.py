@@ -1,4 +1,4 @@
-"""Pictures of the page in its main states, of products that are drawn: scripts/screenshots
+"""Take screenshots of the page in its main states, with drawn products: scripts/screenshots
 
     python scripts/screenshots.py [--all FOLDER]
 
@@ -49,7 +49,7 @@ def start(page: Page, stage: Stage) -> None:
     expect(page.locator("#grid .card")).to_have_count(24)
 
 
-def answers(page: Page, stage: Stage) -> None:
+def results(page: Page, stage: Stage) -> None:
     start(page, stage)
     page.locator("#file").set_input_files(stage.query)
     expect(page.locator("#query-image")).to_be_visible()
@@ -58,7 +58,7 @@ def answers(page: Page, stage: Stage) -> None:
 
 
 def narrowed(page: Page, stage: Stage) -> None:
-    answers(page, stage)
+    results(page, stage)
     page.locator("#filters").evaluate("one => { one.open = true; }")
     page.locator("[data-field=label] label", has_text="mug").click()
     page.locator("[data-field=colour] summary").click()
@@ -67,12 +67,12 @@ def narrowed(page: Page, stage: Stage) -> None:
 
 
 def crop(page: Page, stage: Stage) -> None:
-    answers(page, stage)
+    results(page, stage)
     page.locator("#crop-button").click()
 
 
 def tastes(page: Page, stage: Stage) -> None:
-    answers(page, stage)
+    results(page, stage)
     for key, at in (("+", 2), ("+", 4), ("-", 6)):
         page.locator("#grid .card > a").nth(at).press(key)
         page.wait_for_load_state("networkidle")
@@ -81,7 +81,7 @@ def tastes(page: Page, stage: Stage) -> None:
 
 
 def compare(page: Page, stage: Stage) -> None:
-    answers(page, stage)
+    results(page, stage)
     page.locator("#grid .card > a").first.press("c")
 
 
@@ -107,7 +107,7 @@ def empty(page: Page, stage: Stage) -> None:
 
 
 def nothing(page: Page, stage: Stage) -> None:
-    answers(page, stage)
+    results(page, stage)
     page.locator("#filters").evaluate("one => { one.open = true; }")
     page.locator("#where").fill("label=nothing")
     page.locator("#where").press("Enter")
@@ -120,7 +120,7 @@ def fault(page: Page, stage: Stage) -> None:
 
 
 def filter_fault(page: Page, stage: Stage) -> None:
-    answers(page, stage)
+    results(page, stage)
     page.locator("#filters").evaluate("one => { one.open = true; }")
     page.locator("#where").fill("price is 3")
     page.locator("#where").press("Enter")
@@ -141,39 +141,39 @@ def keys(page: Page, stage: Stage) -> None:
 
 
 STATES: tuple[Callable[[Page, Stage], None], ...] = (
-    start, answers, narrowed, crop, tastes, compare, adding, added, empty, nothing, fault,
+    start, results, narrowed, crop, tastes, compare, adding, added, empty, nothing, fault,
     filter_fault, shapes, keys,
 )  # fmt: skip
 SHOWN = (
     ("page-start", start, "desktop", "light"),
-    ("page-answers", narrowed, "desktop", "light"),
+    ("page-results", narrowed, "desktop", "light"),
     ("page-part", crop, "desktop", "dark"),
     ("page-likes", tastes, "desktop", "light"),
     ("page-compare", compare, "desktop", "dark"),
     ("page-adding", adding, "desktop", "light"),
-    ("page-phone", answers, "phone", "light"),
+    ("page-phone", results, "phone", "light"),
 )
 
 
 def prepare(home: Path) -> tuple[Path, Path]:
     """Collections in ``home``; a query and a folder to add."""
-    pictures = home / "pictures"
-    told = {
-        one.path.relative_to(pictures).as_posix(): one for one in draw(pictures, products=PRODUCTS)
+    images = home / "images"
+    drawn = {
+        one.path.relative_to(images).as_posix(): one for one in draw(images, products=PRODUCTS)
     }
     with lookalike.open(home / "collections" / "shop", create=True) as shop:
-        shop.index(pictures)
+        shop.index(images)
         shop.store.items.update(
             [
                 replace(
                     item,
-                    label=told[item.id].kind,
-                    group=told[item.id].product,
+                    label=drawn[item.id].kind,
+                    group=drawn[item.id].product,
                     metadata={
-                        "colour": told[item.id].colour,
-                        "pattern": told[item.id].pattern,
-                        "price": float(told[item.id].price),
-                        "title": told[item.id].title,
+                        "colour": drawn[item.id].colour,
+                        "pattern": drawn[item.id].pattern,
+                        "price": float(drawn[item.id].price),
+                        "title": drawn[item.id].title,
                     },
                 )
                 for item in shop
@@ -183,12 +183,12 @@ def prepare(home: Path) -> tuple[Path, Path]:
         lookalike.open(home / "collections" / name, create=True).close()
     odd = home / "odd"
     odd.mkdir()
-    for path in sorted((pictures / "mug").iterdir())[:4]:
+    for path in sorted((images / "mug").iterdir())[:4]:
         shutil.copy(path, odd)
-    source = Image.open(min((pictures / "mug").iterdir()))
+    source = Image.open(min((images / "mug").iterdir()))
     for name, size in SHAPES.items():
         source.resize(size).save(odd / name)
-    long = "a picture whose name is longer than anybody would like it to be, with no end.png"
+    long = "an image whose name is longer than anybody would like it to be, with no end.png"
     source.save(odd / long)
     with lookalike.open(home / "collections" / "odd", create=True) as collection:
         collection.index(odd)
@@ -200,7 +200,7 @@ def prepare(home: Path) -> tuple[Path, Path]:
     for number in range(12):
         colours = dice.integers(0, 256, (2, 2, 3), dtype=np.uint8)
         Image.fromarray(colours).resize((400, 300)).save(folder / f"{number}.jpg")
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"not an image")
     (folder / "notes.txt").write_text("sun, sea", encoding="utf-8")
     return query, folder
 

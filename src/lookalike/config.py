@@ -147,7 +147,7 @@ def _supports_words(
         chosen = encoder_of(store) if encoder is None else encoder
         name = Path(chosen) if isinstance(chosen, os.PathLike) else chosen
         return find_card(name, folder=known.home / "encoders").words is not None
-    except EncoderError:  # whoever encodes is told
+    except EncoderError:  # reported when something is encoded
         return False
 
 
@@ -262,11 +262,11 @@ def _open_store(address: str | os.PathLike[str], known: Settings, *, create: boo
     try:
         return EmbeddedStore.open(folder, create=create)
     except CollectionNotFoundError:
-        raise CollectionNotFoundError(_not_found(address, folder, known)) from None
+        raise CollectionNotFoundError(_describe_not_found(address, folder, known)) from None
 
 
-def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -> str:
-    """That there is no collection, which ones there are, and what a mistyped name may mean."""
+def _describe_not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -> str:
+    """Return that there is no collection, which ones exist, and what a mistyped name may mean."""
     named = folder.parent == known.home / "collections"
     there = collections(known) if named else _collections_in(folder.parent)
     near = next(iter(closest(folder.name, there)), None)
@@ -274,7 +274,7 @@ def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -
         meant = near if named else os.fspath(folder.with_name(near))
         hint = format_hint([meant])
     elif there and named:
-        hint = f"; there are {', '.join(there)}"
+        hint = f"; existing collections: {', '.join(there)}"
     else:
         hint = ""
     option = shlex.quote(os.fspath(address))
@@ -284,14 +284,14 @@ def _not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -
 
 
 def collections(known: Settings) -> list[str]:
-    """Names of the collections under ``home``, sorted. A folder that holds none has no name."""
+    """Return the sorted names of the collections under ``home``."""
     return _collections_in(known.home / "collections")
 
 
 def _collections_in(folder: Path) -> list[str]:
     try:
         databases = list(folder.glob(f"*/{DATABASE}"))
-    except OSError:  # one that may not be looked into
+    except OSError:  # it cannot be listed
         return []
     folders = [path.parent for path in databases if path.parent.name[0] != "."]  # drafts
     return sorted(folder.name for folder in folders if holds_collection(folder))

@@ -256,7 +256,7 @@ def _result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR091
         case BuildReport():
             return neighbours.summary(result)
         case CategoryReport():
-            return _learned(result)
+            return _describe_training(result)
         case Comparison():
             return _evaluated(result, loaded)
         case ExportReport():
@@ -265,7 +265,7 @@ def _result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR091
     return download.done(result).replace("--retry-failed", "--force download")
 
 
-def _learned(report: "CategoryReport") -> str:
+def _describe_training(report: "CategoryReport") -> str:
     text = f"trained on {count_noun(report.items, 'item')} of {count_noun(report.classes, 'label')}"
     if report.accuracy is not None:
         text += f", {report.accuracy:.1%} of {count_noun(report.held_out, 'held-out item')} correct"

@@ -183,7 +183,7 @@ class RemoteCollection(RemoteItems):
         body, kind = form([data for _, data in batch], {"items": json.dumps(said_json(batch))})
         try:
             query = {"overwrite_by_hand": True} if overwrite_by_hand else {}
-            told = self._ask("POST", "/items", query=query, body=body, kind=kind)
+            document = self._ask("POST", "/items", query=query, body=body, kind=kind)
         except ImageTooLargeError as error:
             if len(batch) == 1:  # it is this one
                 return IndexReport(skipped=(skipped(batch[0][0], error.reason),))
@@ -196,10 +196,10 @@ class RemoteCollection(RemoteItems):
             )
         left_out = [
             skipped(entry, one["reason"])
-            for (entry, _), one in zip(batch, told["files"], strict=True)
+            for (entry, _), one in zip(batch, document["files"], strict=True)
             if one["reason"] is not None
         ]
-        return read_report(told, tuple(left_out))
+        return read_report(document, tuple(left_out))
 
     # -- reading ---------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ Document: TypeAlias = dict[str, Any]  # JSON, by the schemas of the service's Op
 _CONNECT_S = 10.0
 _TRIES = 4  # once, and again after a service that was busy asked to wait
 _LONGEST_WAIT_S = 30  # whatever a service asks for
-_FAILED = 400  # the first status that is no answer
+_FAILED = 400  # the first status of an error
 _UNAUTHORIZED = 401
 
 
@@ -60,12 +60,14 @@ class ServiceConnection:
     def send(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> bytes:
         """Return the body of the response."""
         query, kind = asked.get("query", {}), asked.get("kind", "")
-        told = urlencode({name: _typed(one) for name, one in query.items() if one is not None})
+        parameters = urlencode(
+            {name: _typed(one) for name, one in query.items() if one is not None}
+        )
         headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
         try:
             response = self._pool.request(
                 method,
-                self.address + path + ("?" if told else "") + told,
+                self.address + path + ("?" if parameters else "") + parameters,
                 body=asked.get("body"),
                 headers=headers,
                 retries=_patience(again=asked.get("again", True)),
@@ -81,17 +83,20 @@ class ServiceConnection:
 
     def _error(self, response: urllib3.BaseHTTPResponse, about: str | None) -> Exception:
         """Return the error that a problem stands for. See ``core.error_codes``."""
-        status, told = f"{response.status} {response.reason or ''}".strip(), _object(response.data)
-        if told is None or not isinstance(told.get("code"), str):
+        status, problem = (
+            f"{response.status} {response.reason or ''}".strip(),
+            _object(response.data),
+        )
+        if problem is None or not isinstance(problem.get("code"), str):
             return ServiceError(
                 f"{self.address} responds with {status}, and not as a lookalike service does"
             )
-        detail = str(told.get("detail"))
-        kind = KINDS.get(told["code"])
+        detail = str(problem.get("detail"))
+        kind = KINDS.get(problem["code"])
         if kind is None:
             return ServiceError(f"{self.address} responds with {status}: {detail}")
         if issubclass(kind, FilterError):
-            return kind(detail, text=str(told.get("filter")), at=int(told.get("at", 0)))
+            return kind(detail, text=str(problem.get("filter")), at=int(problem.get("at", 0)))
         if issubclass(kind, ImageError):
             return kind(detail, path=about)
         if issubclass(kind, AccessDeniedError) and response.status == _UNAUTHORIZED:

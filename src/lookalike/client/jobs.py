@@ -39,21 +39,21 @@ def follow(
         job = service.ask("GET", place)
         if progress is not None:
             progress(Progress(done=job["done"], total=job["total"], skipped=job["skipped"]))
-    told = job["report"]
-    if told is None:
+    document = job["report"]
+    if document is None:
         if job["state"] == "cancelled":
             return IndexReport(interrupted=True)
         raise ServiceError(f"the job failed: {job['error'] or 'the service does not say why'}")
-    return _report(told)
+    return _report(document)
 
 
-def _report(told: Mapping[str, Any]) -> IndexReport:
+def _report(document: Mapping[str, Any]) -> IndexReport:
     """Return a report as the service tells it; what an older one leaves out is as in an empty
     report.
     """
     known = {one.name for one in fields(IndexReport)}
-    said = {name: value for name, value in told.items() if name in known}
+    said = {name: value for name, value in document.items() if name in known}
     for name in ("notes", "problems"):
         said[name] = tuple(said.get(name, ()))
-    skipped = tuple(Skipped(path=one["path"], reason=one["reason"]) for one in told["skipped"])
+    skipped = tuple(Skipped(path=one["path"], reason=one["reason"]) for one in document["skipped"])
     return IndexReport(**{**said, "skipped": skipped})

@@ -2,9 +2,9 @@
 
     found = match(store.keywords, "red leather bag", k=10)
 
-Every store keeps the words that ``words_of`` finds in an item, and answers the two questions of the
-role ``Keywords``. What a text asks for, what a word counts and the order of hits are decided here,
-so all stores return the same hits.
+Every store keeps the words that ``words_of`` finds in an item, and implements the two methods of
+the role ``Keywords``. What a text asks for, what a word counts and the order of hits are decided
+here, so all stores return the same hits.
 
 Words are compared without case and accents, and without a plural s (Harman 1991, How effective is
 suffixing?, with the forms of English that end in -es). ``FlipFlops``, ``flip-flops`` and

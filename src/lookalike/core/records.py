@@ -215,7 +215,7 @@ class Neighbours(NamedTuple):
 class NeighbourState:
     """What the neighbour table holds: ``rows`` of ``items`` have a list of ``k`` (0: no table).
 
-    ``current`` rows know every item that there is, so they can answer; ``exact`` ones were
+    ``current`` rows know every current item, so they can be used; ``exact`` ones were
     compared with every item, not only with those that the graph proposed.
     """
 
@@ -264,17 +264,17 @@ class Damaged(Skipped):
 class IndexReport:
     """What was really done, counted as it happened.
 
-    ``indexed`` were encoded, ``reused`` took the vector of an exact copy; ``replaced`` of these are
-    items that had another image before. ``unchanged`` were left as they are, ``removed`` had
-    vanished, ``kept`` had vanished or could not be looked for and stay. ``held_back`` have vanished
-    too, and stay because they are too many to be removed without being asked, or because the source
-    is malformed; ``problems`` are sentences that say why and what to do. ``removed`` items leave
-    the results, and what was said of them is kept (``missing``). ``moved`` files were found at
-    another path and took their words along, ``restored`` ones are back and have theirs again. The
-    source changed label, group or metadata of ``relabelled`` items; ``kept_by_hand`` have words set
-    by hand, of which it says something else. ``thumbnails`` were made for items that are there
-    already and lacked them. ``skipped`` lists every file left out in this run, known or new;
-    ``notes`` are sentences on what was done but looks like a slip. ``passed`` counts what was
+    ``indexed`` were encoded, ``reused`` took the vector of an exact duplicate; ``replaced`` of
+    these are items that had another image before. ``unchanged`` were left as they are, ``removed``
+    had vanished, ``kept`` had vanished or could not be looked for and stay. ``held_back`` have
+    vanished too, and stay because they are too many to be removed without being asked, or because
+    the source is malformed; ``problems`` are sentences that say why and what to do. ``removed``
+    items leave the results, and what was said of them is kept (``missing``). ``moved`` files were
+    found at another path and took their words along, ``restored`` ones are back and have theirs
+    again. The source changed label, group or metadata of ``relabelled`` items; ``kept_by_hand``
+    have words set by hand, of which it says something else. ``thumbnails`` were made for items that
+    are there already and lacked them. ``skipped`` lists every file left out in this run, known or
+    new; ``notes`` are sentences on what was done but looks like a slip. ``passed`` counts what was
     passed over by kind (``.pdf``, ``links`` …) in folders without any image. ``interrupted`` says
     that the run was stopped early: what was done is stored, the next run goes on.
     """

@@ -154,7 +154,7 @@ class OnnxEncoder:
     def encode(self, batch: Sequence[Prepared], /) -> Matrix:
         """See the protocol. ``ValueError`` for an image that ``prepare`` did not make.
 
-        ``EncoderError`` also if the network answers an image with zeros or with no numbers:
+        ``EncoderError`` also if the model returns zeros or NaN for an image:
         such a vector has no direction and could be compared with nothing.
         """
         output = self._card.output

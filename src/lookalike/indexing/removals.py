@@ -195,7 +195,7 @@ def settle(
 def problems(places: Iterable[Skipped], going: Removals) -> tuple[str, ...]:
     """Return a sentence for each damaged place of a catalogue, and the problems of ``going``."""
     damage = (f"{one.path}: {one.reason}" for one in places if isinstance(one, Damaged))
-    new = [one for one in damage if not any(one in told for told in going.problems)]
+    new = [one for one in damage if not any(one in problem for problem in going.problems)]
     return (*new, *going.problems)
 
 

@@ -124,7 +124,7 @@ class _Design:
 
 def contact_sheet(
     query: Image.Image | None,
-    answers: Sequence[Cell],
+    hits: Sequence[Cell],
     *,
     title: str = "",
     columns: int = 5,
@@ -144,10 +144,10 @@ def contact_sheet(
     if cell < 48:  # noqa: PLR2004 - explained in the message
         raise ValueError(f"cell is {cell} pixels; below 48 no caption can be read")
     design = _Design(colours=_THEMES[theme], cell=cell)
-    columns = max(1, min(columns, len(answers))) if answers else min(columns, 2)
-    noted = any(answer.note for answer in answers)
+    columns = max(1, min(columns, len(hits))) if hits else min(columns, 2)
+    noted = any(hit.note for hit in hits)
     step_x, step_y = cell + design.gap, cell + design.lines(noted=noted) + design.gap
-    rows = max(1, -(-len(answers) // columns))
+    rows = max(1, -(-len(hits) // columns))
     head = round(design.heading * 1.9) if title else 0
     if query is not None:
         head = max(head, round(design.text * 2))
@@ -171,41 +171,41 @@ def contact_sheet(
         line = _fitted(title, design.heading, room)
         corner = (left, design.margin - round(design.heading * 0.15))
         _write(pen, corner, line, size=design.heading, fill=design.colours.text)
-    if not answers:
+    if not hits:
         _say_nothing_found(sheet, (left, top, width - design.margin, top + below), design)
-    for n, answer in enumerate(answers):
+    for n, hit in enumerate(hits):
         at = (left + n % columns * step_x, top + n // columns * step_y)
-        _draw_answer(sheet, answer, n + 1, at, design)
+        _draw_hit(sheet, hit, n + 1, at, design)
     return sheet
 
 
-def _draw_answer(
+def _draw_hit(
     sheet: Image.Image,
-    answer: Cell,
+    hit: Cell,
     rank: int,
     at: tuple[int, int],
     design: _Design,
 ) -> None:
     x, y = at
     pen = ImageDraw.Draw(sheet)
-    _place(sheet, answer.image, at, design.cell, design)
+    _place(sheet, hit.image, at, design.cell, design)
     line = y + design.cell + round(design.text * 0.55)
     _write(pen, (x, line), f"{rank}", size=design.text, fill=design.colours.quiet)
-    if answer.score is not None:
-        number = f"{answer.score:.3f}"
+    if hit.score is not None:
+        number = f"{hit.score:.3f}"
         start = x + design.cell - _length(number, design.text)
         _write(pen, (start, line), number, size=design.text, fill=design.colours.text)
         indent = max(round(design.text * 1.2), _length(f"{rank}", design.text) + design.text // 2)
         bar_from, bar_to = x + indent, round(start) - round(design.text * 0.7)
         if bar_to > bar_from:
             middle = line + round(design.text * 0.62)
-            _draw_bar(sheet, (bar_from, bar_to), middle, answer.score, design)
+            _draw_bar(sheet, (bar_from, bar_to), middle, hit.score, design)
     line += round(design.text * 1.5)
-    caption = _fitted(answer.caption, design.text, design.cell)
+    caption = _fitted(hit.caption, design.text, design.cell)
     _write(pen, (x, line), caption, size=design.text, fill=design.colours.text)
-    if answer.note:
+    if hit.note:
         line += round(design.text * 1.35)
-        note = _fitted(answer.note, design.small, design.cell)
+        note = _fitted(hit.note, design.small, design.cell)
         _write(pen, (x, line), note, size=design.small, fill=design.colours.quiet)
 
 
@@ -256,7 +256,7 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
     through.
 
     Much larger images are first reduced by a whole number (``reducing_gap``), which is several
-    times faster and cannot be told apart.
+    times faster and looks the same.
     """
     shown = image.convert("RGBA" if image.has_transparency_data else "RGB")
     scale = min(side / shown.width, side / shown.height, LARGEST_ENLARGEMENT)

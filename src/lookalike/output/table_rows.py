@@ -91,7 +91,7 @@ def spool_rows(
     progress: ProgressCallback | None,
     total: int,
 ) -> None:
-    """Put rows by, and learn of what kinds each column's values are."""
+    """Write rows to a temporary file, and collect the kinds of each column's values."""
     done = 0
     for done, row in enumerate(rows, 1):
         for name, value in row.items():

@@ -67,8 +67,8 @@ class StepRecord:
 class KnownState:
     """What there is before a step. ``states`` are digests of what each step sees now.
 
-    ``model`` is the fingerprint of what was learned last, ``neighbours`` the K of a table that
-    answers for every item (0: none does), ``files`` the stamps of the files that a step has
+    ``model`` is the fingerprint of the latest classifier, ``neighbours`` the k of a table that is
+    complete (0: none is), ``files`` the stamps of the files that a step has
     written, ``None`` for those that are gone.
     """
 

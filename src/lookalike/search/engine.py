@@ -122,9 +122,9 @@ class _Search:
                 quick=not (options.exact or options.collapse or options.per_group),
                 rules=rules,
             )
-        return self._judged(found, choice, scale)
+        return self._match(found, choice, scale)
 
-    def _judged(
+    def _match(
         self, found: Sequence[Hit], choice: "CategoryChoice | None", scale: "Calibration | None"
     ) -> Results:
         """Drop what is below the thresholds, and say what there is to say."""
@@ -139,10 +139,10 @@ class _Search:
             hits = [hit for hit in found if least is None or reaches(hit.score, least)]
             said: tuple[Note, ...] = ()
         else:
-            judged = scale.match_hits(
+            matched = scale.match_hits(
                 found, min_match=options.min_match, min_score=options.min_score
             )
-            hits, matches, said = list(judged.hits), judged.matches, judged.notes
+            hits, matches, said = list(matched.hits), matched.matches, matched.notes
         if not said:
             said = notes.explain_search(
                 self._store,

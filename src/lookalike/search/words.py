@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.core.roots import expand_home
@@ -65,7 +66,9 @@ def words_vector(collection: "Collection", words: Words) -> Vector:
         name = "the encoder" if bound is None else f"the encoder {bound[0]}"
         what = f"{name} does not support search by words"
         if words.guessed:
-            what = f"there is no such file, and {what}"
+            folder = Path(words.text).is_dir()
+            file = "this is a folder, not an image" if folder else "there is no such file"
+            what = f"{file}, and {what}"
         raise WordsError(f"{words.text}: {what}")
     vector: Vector = encoder.encode_words([words.text])[0]
     return vector

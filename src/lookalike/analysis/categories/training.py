@@ -162,8 +162,8 @@ def train(
         ), bias  # evaluated with the precision in which it is stored
 
     weights, bias = fit_model(rows[~held], classes[~held], 0)
-    learned_of = np.isin(np.arange(len(paths)), classes[~held])
-    truth = np.where(learned_of[classes[held]], classes[held], -1 - classes[held])
+    is_trained = np.isin(np.arange(len(paths)), classes[~held])
+    truth = np.where(is_trained[classes[held]], classes[held], -1 - classes[held])
     logits = rows[held] @ weights + bias
     temperature = logistic.fit_temperature(logits, truth)
     if held.any():

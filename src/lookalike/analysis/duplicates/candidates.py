@@ -28,7 +28,7 @@ Pairs: TypeAlias = NDArray[np.int64]  # (n, 2) positions, the smaller first, eac
 
 
 def alike_by_vector(
-    vectors: Matrix, *, told: Callable[[int], None] = lambda _: None
+    vectors: Matrix, *, progress: Callable[[int], None] = lambda _: None
 ) -> Iterator[Pairs]:
     """Yield each row with its ``NEAREST`` others of a cosine of ``LEAST_COSINE`` or more."""
     count = len(vectors)
@@ -51,11 +51,14 @@ def alike_by_vector(
         row, place = np.nonzero(np.take_along_axis(left, near, axis=1) >= LEAST_COSINE)
         at = near[row, place]
         yield _ordered(row + start, chosen[row, at // _GROUP] * _GROUP + at % _GROUP)
-        told(min(start + step, count))
+        progress(min(start + step, count))
 
 
 def alike_by_hash(
-    hashes: NDArray[np.uint64], *, bits: int = BITS, told: Callable[[int], None] = lambda _: None
+    hashes: NDArray[np.uint64],
+    *,
+    bits: int = BITS,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Pairs]:
     """Yield pairs whose hashes differ in at most ``bits`` under one of the eight turns.
 
@@ -82,7 +85,7 @@ def alike_by_hash(
     with ThreadPoolExecutor(usable_cores()) as pool:
         for number, found in enumerate(pool.map(block, range(0, count, _TILE)), 1):
             yield from found
-            told(min(number * _TILE, count))
+            progress(min(number * _TILE, count))
 
 
 def united(parts: Iterator[Pairs], count: int) -> Pairs:

@@ -67,7 +67,9 @@ class NearDuplicateFold:
         return [hit for hit, _ in self.kept.values()]
 
     def _copy_of(self, hit: Hit) -> str | None:
-        """Return the digest of the answer that a hit is a copy of, the nearest if of several."""
+        """Return the digest of the nearest result that a hit duplicates; ``None`` if there is
+        none.
+        """
         digest = hit.item.digest
         if digest in self.kept:
             return digest

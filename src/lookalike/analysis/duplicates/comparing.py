@@ -246,7 +246,7 @@ def _cropped(
 def crops_between(
     whole: Signatures, part: Signatures
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what was cut off ``whole`` to make ``part``, pair by pair, as well as can be told.
+    """Return what was cut off ``whole`` to make ``part``, pair by pair, as far as that is possible.
 
     Both (n, SIDE, SIDE, 3) uint8, unturned. Down and across, each (n, 2) float64: shares of the
     side at its start and its end.

@@ -2,7 +2,7 @@
 
     both images → laid upon each other → the worst window → same, and sure enough to remove one
 
-Two limits: what is shown as near may differ more than what may be removed. What cannot be told
+Two limits: what is shown as near may differ more than what may be removed. What is uncertain
 (too little detail, transparent parts in one only, a part that only the copy shows) is never sure.
 """
 
@@ -108,7 +108,7 @@ def confirm(kept: ImageView, copy: ImageView, *, turn: int = 0, side: int = SIDE
 
 
 def has_detail(view: ImageView) -> bool:
-    """Return whether an image shows enough to be told from others of its kind."""
+    """Return whether an image has enough detail to be distinguished from similar ones."""
     for ground in view.reduced(_HINT).grounds:
         pixels = np.asarray(ground, np.float32)
         if min(ground.size) < _LEAST_SIDE or _shown(

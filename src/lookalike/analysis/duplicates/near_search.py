@@ -125,7 +125,7 @@ class NearSearch:
             for start in range(0, len(self.items), _BATCH)
         ]
         for part in candidates.alike_by_hash(
-            np.concatenate(parts), told=lambda done: self._show("hashes", done, len(self.items))
+            np.concatenate(parts), progress=lambda done: self._show("hashes", done, len(self.items))
         ):
             if self._stop():
                 return
@@ -144,7 +144,7 @@ class NearSearch:
             ids = [item.id for item in self.items[start : start + _BATCH]]
             vectors[start : start + len(ids)] = self.collection.vectors(ids)
         for part in candidates.alike_by_vector(
-            vectors, told=lambda done: self._show("vectors", done, count)
+            vectors, progress=lambda done: self._show("vectors", done, count)
         ):
             if self._stop():
                 return
@@ -159,10 +159,10 @@ class NearSearch:
                 return
             some = self.items[start : start + _SEARCHES]
             vectors = self.collection.vectors([item.id for item in some])
-            answers = store.search.nearest(vectors, k=candidates.NEAREST + 1)
+            results = store.search.nearest(vectors, k=candidates.NEAREST + 1)
             pairs = {
                 (min(start + row, place), max(start + row, place))
-                for row, hits in enumerate(answers)
+                for row, hits in enumerate(results)
                 for hit in hits
                 if hit.score >= candidates.LEAST_COSINE
                 for place in (place_of.get(hit.item.digest, start + row),)

@@ -170,7 +170,11 @@ def _explain_no_classes(first: "Collection", items: int, by: str, where: str | N
         "group": "index a catalogue with a group column (`lookalike index --group-column`)",
     }.get(by, "`lookalike info --fields` lists the fields that there are")
     if by not in FIELDS and (why := first.notes(where, field=by)):
-        how = f"{text(why)}; {how}"
+        how = (
+            f"{text(why)} {how[0].upper()}{how[1:]}"
+            if text(why).endswith("?")
+            else f"{text(why)}; {how}"
+        )
     return f"none of the {items:,} items has a {by}, so nothing says which results are right; {how}"
 
 

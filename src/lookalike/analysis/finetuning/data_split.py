@@ -14,7 +14,7 @@ Rows = NDArray[np.intp]
 
 _NEW_LABELS = 0.1
 _LEAST_LABELS = 10  # with fewer, every label is needed for training
-_MOST_JUDGES = 2500  # per side: 110 MB of maps, and about a second for the ranking
+_MOST_HELD_OUT = 2500  # per side: 110 MB of maps, and about a second for the ranking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,4 +54,4 @@ def split_items(classes: Rows, keys: Sequence[tuple[str, ...]], *, seed: int) ->
 
 
 def _sample(rows: Rows, rng: np.random.Generator) -> Rows:
-    return np.sort(rng.permutation(rows)[:_MOST_JUDGES])
+    return np.sort(rng.permutation(rows)[:_MOST_HELD_OUT])

@@ -87,7 +87,7 @@ class FinetuningRun:
         self._began, self._seconds, self._share = began, seconds, share
         self._trained_on = 0, 0  # images, labels
         self._progress, self._on_epoch, self._stop = progress, on_epoch, stop
-        self._judges: dict[str, tuple[NDArray[np.float16], Rows]] = {}
+        self._held_out: dict[str, tuple[NDArray[np.float16], Rows]] = {}
         self._before = SplitQuality(held=None, new=None)
         self._epochs: list[Epoch] = []
         self._best: tuple[int, State] | None = None
@@ -99,7 +99,7 @@ class FinetuningRun:
         """Read, train, choose."""
         stored = self._load_checkpoint()
         for side, rows in (("held", self._sides.held), ("new", self._sides.new)):
-            self._judges[side] = self._read_held_out(rows)
+            self._held_out[side] = self._read_held_out(rows)
         if self._stop():
             return self._make_outcome(0.0, self._before, interrupted=True)
         self._before = self._evaluate()
@@ -251,7 +251,7 @@ class FinetuningRun:
 
     def _evaluate(self) -> SplitQuality:
         def quality(side: str) -> Quality | None:
-            maps, rows = self._judges[side]
+            maps, rows = self._held_out[side]
             return Quality.of(self._tail.vectors(maps), self._classes[rows]) if len(rows) else None
 
         return SplitQuality(held=quality("held"), new=quality("new"))

@@ -17,7 +17,7 @@ class AppSettings:
     """``collection`` is a name, a path, or the URL of a service with, perhaps, ``#NAME``.
 
     ``key`` is what who asks must show, and ``service_key`` what is shown to a service;
-    ``max_upload`` is in bytes. ``picture_url`` makes an item's address: ``{id}`` in it stands for
+    ``max_upload`` is in bytes. ``image_url`` makes an item's address: ``{id}`` in it stands for
     the id, percent-encoded.
     """
 
@@ -26,7 +26,7 @@ class AppSettings:
     service_key: str | None
     hits: int
     max_upload: int
-    picture_url: str | None
+    image_url: str | None
 
 
 def read() -> AppSettings:
@@ -47,5 +47,11 @@ def read() -> AppSettings:
         service_key=getattr(settings, "LOOKALIKE_API_KEY", None) or None,
         hits=hits,
         max_upload=max_upload,
-        picture_url=getattr(settings, "LOOKALIKE_PICTURE_URL", None) or None,
+        image_url=_read_image_url(),
     )
+
+
+def _read_image_url() -> str | None:
+    """Return ``LOOKALIKE_IMAGE_URL``, or the setting by its older name."""
+    older = getattr(settings, "LOOKALIKE_PICTURE_URL", None)
+    return getattr(settings, "LOOKALIKE_IMAGE_URL", older) or None

@@ -48,29 +48,29 @@ def _problem(status: int, code: str, detail: str) -> JsonResponse:
     return response
 
 
-def _answering(view: _View) -> _View:
-    """Return every error of ours as an answer."""
+def _handle_errors(view: _View) -> _View:
+    """Return every error of lookalike as a response."""
 
     @wraps(view)
-    def answered(request: HttpRequest) -> JsonResponse:
+    def handle(request: HttpRequest) -> JsonResponse:
         try:
             return view(request)
         except ImageError as error:
             return _problem(*status_of(error), error.reason)
-        except LookalikeError as error:  # nothing that who asks could mend, and it may name a place
+        except LookalikeError as error:  # not the client's mistake, and it may name a place
             _LOG.error("%s %s: %s", request.method, request.path, error)
             _, code = status_of(error)
             return _problem(503, code, "the search failed; the server's log says how")
         except (BadRequest, MultiPartParserError, SuspiciousOperation) as error:
             return _problem(400, "bad-form", str(error) or "the form cannot be read")
 
-    return answered
+    return handle
 
 
 # Not for pages but for programs, which have no cookie to be misused. A project that wants it
 # otherwise wraps the view in csrf_protect.
 @csrf_exempt
-@_answering
+@_handle_errors
 def search(request: HttpRequest) -> JsonResponse:
     """Return what looks like ``image``, of ``label_id`` if it is given."""
     if request.method != "POST":
@@ -99,7 +99,7 @@ def search(request: HttpRequest) -> JsonResponse:
     hits = shop.search(images[0].read(), k=settings.hits, where=where)
     took_ms = (time.perf_counter() - began) * 1000
     return JsonResponse(
-        engine_response_json([_told(hit, settings) for hit in hits], took_ms=took_ms)
+        engine_response_json([_hit_json(hit, settings) for hit in hits], took_ms=took_ms)
     )
 
 
@@ -115,8 +115,8 @@ def _labelled(label: str) -> str:
     return f'label="{escaped}"'
 
 
-def _told(hit: Hit, settings: AppSettings) -> dict[str, Json]:
-    url = settings.picture_url
+def _hit_json(hit: Hit, settings: AppSettings) -> dict[str, Json]:
+    url = settings.image_url
     return {
         "id": hit.item.id,
         "score": round(hit.score, 6),

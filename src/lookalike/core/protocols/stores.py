@@ -101,7 +101,7 @@ class Items(Protocol):
     def stamps(self, root: str, under: str = "") -> dict[str, tuple[str, Stamp | None]]:
         """Return path → (id, stamp) of the items of a root, only those below folder ``under``.
 
-        ``under`` names a whole folder: ``photos`` does not match ``photos2/…``.
+        ``under`` names a whole folder: ``shop`` does not match ``shop2/…``.
         """
 
 

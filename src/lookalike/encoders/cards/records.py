@@ -44,7 +44,7 @@ class Weights:
     """Where the weights are and how they become a model.
 
     ``file`` is relative to the folder of the card or, with ``package``, of that importable
-    package; ``install`` is then what pip is told to install when it is missing. ``data`` are the
+    package; ``install`` is what pip must install if it is missing. ``data`` are the
     further files that an ONNX model reads: the name that the model has for each, and its SHA-256
     in hex, sorted by name.
     """

@@ -61,8 +61,8 @@ def explain(
 ) -> PullError:
     """Return the error to raise for ``error``, which came up with a file of a repository."""
     kinds, status = _kinds(error), _status(error)
-    # A hub says 401 also for what is not there, so that nobody learns what is private. The library
-    # takes it so for its own endpoint only.
+    # A hub also returns 401 for what does not exist, so that it does not reveal what is private.
+    # The library takes it so for its own endpoint only.
     if status == _UNAUTHORISED and _INVALID not in _header(error, "X-Error-Message"):
         kinds.add("RepositoryNotFoundError")
     for kind, message in _MESSAGES.items():

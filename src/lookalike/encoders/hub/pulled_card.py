@@ -43,7 +43,7 @@ def read_pins(card: Path) -> Pins:
 
 
 def image_input(facts: GraphFacts, wanted: str | None) -> Tensor:
-    """Return the input that takes the image. Raise ``PullError`` if none can be told."""
+    """Return the input that takes the image. Raise ``PullError`` if it is not clear which."""
     named = [one for one in facts.inputs if one.name == wanted]
     images = [one for one in facts.inputs if len(one.shape) == _IMAGE_AXES]
     for found in (named, images):

@@ -12,7 +12,7 @@ __all__ = ["render_categories"]
 
 _MATRIX: Final = 30  # labels in the matrix: more than that cannot be read on a screen
 _BARS: Final = 20
-_ENOUGH: Final = 5  # images that judge a label: below that a share says little
+_ENOUGH: Final = 5  # held-out images that a label needs: with fewer, a share says little
 _CONFUSIONS: Final = 20
 _ROWS: Final = 500  # labels in the table; the JSON document has all
 
@@ -158,11 +158,11 @@ def _sureness(bins: Sequence[CalibrationBin]) -> str:
 
 
 def _bars(report: CategoryReport) -> str:
-    judged = [one for one in report.labels if one.held_out >= _ENOUGH]
-    if not judged:
+    measured = [one for one in report.labels if one.held_out >= _ENOUGH]
+    if not measured:
         return ""
-    worst = sorted(judged, key=lambda one: (one.recall, -one.held_out, one.label))[:_BARS]
-    of = "Labels" if len(worst) == len(judged) else f"The {len(worst)} worst labels"
+    worst = sorted(measured, key=lambda one: (one.recall, -one.held_out, one.label))[:_BARS]
+    of = "Labels" if len(worst) == len(measured) else f"The {len(worst)} worst labels"
     return plots.bars(
         f"{of} with at least {_ENOUGH} held-out images: share predicted right",
         [
@@ -234,10 +234,10 @@ def _confused_labels(report: CategoryReport) -> list[str]:
         times[pair] = times.get(pair, 0) + one.items
         for label in pair:
             weight[label] = weight.get(label, 0) + one.items
-    judged = [one.label for one in report.labels if one.held_out]
-    left = judged
-    if len(judged) > _MATRIX:
-        left = sorted(judged, key=lambda label: (-weight.get(label, 0), label))[:_MATRIX]
+    measured = [one.label for one in report.labels if one.held_out]
+    left = measured
+    if len(measured) > _MATRIX:
+        left = sorted(measured, key=lambda label: (-weight.get(label, 0), label))[:_MATRIX]
     left = sorted(left, key=lambda label: (-weight.get(label, 0), label))
     shown: list[str] = []
     while left:

@@ -39,7 +39,7 @@ async function collectFiles(entry, below, files, onProgress) {
 /** Return the files of a file input as [path, file]. */
 const chosenFiles = (input) => [...input.files].map((file) => [file.webkitRelativePath || file.name, file]);
 
-/** Return the files that may be images, judged by type or name; hidden files are left out. */
+/** Return the files that may be images, by type or name; hidden files are left out. */
 export const imageFiles = (files) => files.filter(([path, file]) =>
   !path.split("/").some((part) => part.startsWith(".")) && (file.type.startsWith("image/") || IS_IMAGE.test(path)));
 

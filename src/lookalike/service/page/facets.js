@@ -32,7 +32,7 @@ export async function fetchCounts(collection, fields, state, signal) {
     ...(free.length ? [api.facets(collection, free, address.filter(state), MOST_VALUES, signal)] : []),
     ...filtered.map((field) => api.facets(collection, [field], address.filter(state, field), MOST_VALUES, signal)),
   ];
-  const found = (await Promise.all(requests)).flatMap((answer) => answer.facets.map((one) => ({ ...one, total: answer.total })));
+  const found = (await Promise.all(requests)).flatMap((response) => response.facets.map((one) => ({ ...one, total: response.total })));
   return fields.map((field) => found.find((one) => one.field === field)).filter(Boolean);
 }
 

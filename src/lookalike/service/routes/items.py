@@ -33,7 +33,7 @@ OverwriteByHand = Annotated[
     bool, Query(description="Also change labels, groups and metadata that were set by hand.")
 ]
 
-_PICTURE = {"type": "string", "format": "binary"}
+_IMAGE = {"type": "string", "format": "binary"}
 
 
 def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[dict[str, Json]]:
@@ -146,7 +146,7 @@ async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
                     "schema": {
                         "type": "object",
                         "properties": {
-                            "image": {"type": "array", "items": _PICTURE},
+                            "image": {"type": "array", "items": _IMAGE},
                             "items": {
                                 "type": "string",
                                 "description": "JSON: a list of NewItem, one for each image.",
@@ -204,12 +204,12 @@ async def add_items(
         "requestBody": {
             "required": True,
             "content": {
-                "image/*": {"schema": _PICTURE},
+                "image/*": {"schema": _IMAGE},
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
                         "properties": {
-                            "image": _PICTURE,
+                            "image": _IMAGE,
                             "label": {"type": "string"},
                             "group": {"type": "string"},
                             "metadata": {"type": "string", "description": "A JSON object."},

@@ -81,7 +81,9 @@ def open_catalogue(path: Path, format: str, **options: object) -> Catalogue:
     Raise ``SourceError`` for an option of another format.
     """
     if format not in FORMATS:
-        raise SourceError(f"there is no format {format!r}; there are {', '.join(FORMATS)}, folder")
+        raise SourceError(
+            f"there is no format {format!r}; the formats are {', '.join(FORMATS)}, folder"
+        )
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in _list_options(format):

@@ -158,7 +158,7 @@ class IMaterialist:
                     number += 1
                     try:
                         if item is None:
-                            raise ValueError("not an object with an image_id and a label_id")  # noqa: TRY301 - told below
+                            raise ValueError("not an object with an image_id and a label_id")  # noqa: TRY301 - caught by the caller
                         one = _word(_id_of(item)[1])
                         names = [name for name in _LABELS if name in item]
                         if not names:
@@ -181,7 +181,7 @@ class IMaterialist:
         try:
             data = json.loads(place.read_text(encoding="utf-8-sig"))
             if not isinstance(data, dict):
-                raise ValueError("not an object of names")  # noqa: TRY004, TRY301 - told below
+                raise ValueError("not an object of names")  # noqa: TRY004, TRY301 - caught by the caller
             _walk(data, [], categories)
         except FileNotFoundError as error:
             if self._tree is not None:
@@ -212,7 +212,7 @@ def _id_of(item: JsonObject) -> tuple[str, str]:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError(f"its {key} is neither text nor a whole number")  # noqa: TRY004 - told
+            raise ValueError(f"its {key} is neither text nor a whole number")  # noqa: TRY004 - caught by the caller
         if value != "":
             return key, str(value)
     raise ValueError("no id (or image_id)")
@@ -276,4 +276,4 @@ def _walk(node: Mapping[str, object], above: list[str], found: dict[_Word, list[
         elif isinstance(below, list):
             found.update((_word(label), names) for label in below)
         else:
-            raise ValueError(f"{name} is neither a list of labels nor an object of names")  # noqa: TRY004 - told as such
+            raise ValueError(f"{name} is neither a list of labels nor an object of names")  # noqa: TRY004 - caught by the caller

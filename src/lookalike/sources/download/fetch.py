@@ -56,7 +56,7 @@ class Outcome:
     kind: str | None = None
 
 
-class _Failure(Exception):  # noqa: N818 - carries an outcome to the one place that answers
+class _Failure(Exception):  # noqa: N818 - carries an outcome to the caller
     def __init__(self, status: str, reason: str, *, reached: bool = True) -> None:
         super().__init__(reason)
         self.status = status

@@ -28,9 +28,9 @@ __all__ = [
     "half_of",
     "halves",
     "item_of",
+    "make_item_fields",
     "metadata_of",
     "query_vector",
-    "told",
     "word_fields",
 ]
 
@@ -62,7 +62,7 @@ def document_id(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def told(item: Item) -> dict[str, Json]:
+def make_item_fields(item: Item) -> dict[str, Json]:
     """Return the fields of an item: all of its document except the key and the vectors."""
     stamp = item.stamp
     metadata = dict(item.metadata)
@@ -95,7 +95,7 @@ def word_fields(item: Item) -> dict[str, list[Json]]:
 
 def document(item: Item, *, key: int, half: str) -> dict[str, Json]:
     """Return the whole document of an item, given its vector as ``half_of`` writes it."""
-    return {**told(item), "key": key, "half": half, **graph_vector(half)}
+    return {**make_item_fields(item), "key": key, "half": half, **graph_vector(half)}
 
 
 def graph_vector(half: str | None) -> dict[str, Json]:

@@ -13,7 +13,7 @@ from lookalike.stores.servers.documents import (
     document_id,
     graph_vector,
     half_of,
-    told,
+    make_item_fields,
 )
 from lookalike.stores.servers.keywords import ServerKeywords
 from lookalike.stores.servers.neighbour_table import ServerNeighbours
@@ -196,7 +196,7 @@ class Writer:
             for item, one in zip(waiting, there, strict=True):
                 if one is None:
                     raise no_item(item.id)
-                fields = told(item)
+                fields = make_item_fields(item)
                 if not self.whole:
                     fields |= graph_vector(one["_source"].get("half"))
                 changes.append(self._action("update", item.id, fields))
