@@ -38,8 +38,11 @@ def card(tmp_path: Path) -> Path:
 def test_every_shipped_card_is_sound_and_bears_its_name() -> None:
     assert available_encoders() == (
         "efficientnet-lite0",
+        "efficientnet-lite0-pooled",
         "efficientnet-lite1",
         "efficientnet-lite2",
+        "efficientnet-lite2-pooled",
+        "efficientnet-lite2-pooled-260",
     )
     for name in available_encoders():
         shipped = find_card(name)
@@ -285,7 +288,9 @@ def test_a_user_s_own_cards_go_by_name(tmp_path: Path) -> None:
     assert user_encoders(tmp_path) == ("mine",)
     assert available_encoders(tmp_path) == (*shipped_encoders(), "mine")
     assert find_card("mine", folder=tmp_path).path == tmp_path / "mine" / "mine.toml"
-    with pytest.raises(EncoderError, match=r"efficientnet-lite2, mine; did you mean 'mine'\?"):
+    with pytest.raises(
+        EncoderError, match=r"efficientnet-lite2-pooled-260, mine; did you mean 'mine'\?"
+    ):
         find_card("mime", folder=tmp_path)
 
 

@@ -47,7 +47,7 @@ def test_the_cached_network_is_ordinary_onnx_that_tells_its_digest(
     model.ClearField("metadata_props")
     assert entry.value == hashlib.sha256(model.SerializeToString()).hexdigest()
     assert [output.name for output in model.graph.output] == ["features", "map"]
-    load_encoder(cache=tmp_path)
+    load_encoder(CARD.name, cache=tmp_path)
     assert cached_in(tmp_path).read_bytes() == built  # building is deterministic
     assert CARD.weights.sha256 in cached_in(tmp_path).name
 
@@ -82,14 +82,14 @@ def test_a_sound_file_that_onnx_runtime_refuses_is_built_again(
     nonsense = b"no protobuf"
     digest = hashlib.sha256(nonsense).hexdigest().encode()
     path.write_bytes(nonsense + built[-86:-64] + digest)
-    assert vector(load_encoder(cache=tmp_path)).shape == (1, 1280)
+    assert vector(load_encoder(CARD.name, cache=tmp_path)).shape == (1, 1280)
     assert path.read_bytes() == built
 
 
 def test_a_sound_cache_is_not_written_again(tmp_path: Path) -> None:
-    load_encoder(cache=tmp_path)
+    load_encoder(CARD.name, cache=tmp_path)
     before = cached_in(tmp_path).stat().st_mtime_ns
-    load_encoder(cache=tmp_path)
+    load_encoder(CARD.name, cache=tmp_path)
     assert cached_in(tmp_path).stat().st_mtime_ns == before
 
 
@@ -97,7 +97,7 @@ def test_two_processes_may_build_at_once(built: bytes, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from lookalike.encoders import load_encoder\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
-        "load_encoder(cache=Path(sys.argv[1])); print('done')"
+        "load_encoder('efficientnet-lite0', cache=Path(sys.argv[1])); print('done')"
     )
     workers = [
         subprocess.Popen(
@@ -124,7 +124,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where the folder should be")  # holds for root too
-    encoder = load_encoder(cache=blocked)
+    encoder = load_encoder(CARD.name, cache=blocked)
     assert vector(encoder).shape == (1, 1280)
     assert "cannot be written" in caplog.text
 

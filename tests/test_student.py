@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.encoders import find_card, load_encoder
+from lookalike.encoders.efficientnet_lite import build_network
+from lookalike.encoders.pooled_embedding import add_output, all_parts, dim_of, embedding_parts
 from lookalike.encoders.weights import read_weights
 from training.config import Config, read_config
 from training.crops import disturb, show
 from training.export import write_student
 from training.kept import Kept, Writer
 from training.plots import read_log
-from training.pooled import all_parts, build_pooled_network, dim_of, vector_parts
 from training.retrieval import difference, evaluate, in_space, pca, side_by_side, unit
 from training.sources import Entry, Reader, View, divide_classes, list_entries, list_views
 
@@ -281,7 +282,8 @@ def test_the_parts_are_the_named_pools_of_the_named_maps() -> None:
 
     arrays = read_weights(find_card("efficientnet-lite0"))
     parts = all_parts(arrays)
-    model = build_pooled_network(arrays, SIDE, parts, output="parts")
+    model = build_network(arrays, width=SIDE, height=SIDE)
+    add_output(model, parts, output="parts", lengths=None)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -306,7 +308,7 @@ def test_a_written_student_is_an_encoder_with_parts_of_the_asked_lengths(
     card = write_student(config, {}, tmp_path / "out", name="pupil", inner=inner)
     encoder = load_encoder(card)
     arrays = read_weights(find_card("efficientnet-lite0"))
-    parts = vector_parts(arrays)
+    parts = embedding_parts(arrays)
     assert encoder.dim == (dim_of(parts) if inner else parts[1].stop)
     found = encoder.encode(images(3, SIDE))
     lengths = [np.linalg.norm(found[:, part.start : part.stop], axis=1) for part in parts]

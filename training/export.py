@@ -21,9 +21,10 @@ import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from lookalike.encoders.cards import find_card
+from lookalike.encoders.efficientnet_lite import build_network
+from lookalike.encoders.pooled_embedding import Arrays, add_output, embedding_parts
 from lookalike.encoders.weights import read_weights
 from training.config import Config, read_config
-from training.pooled import Arrays, build_pooled_network, vector_parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,10 +114,9 @@ def write_student(
     card = find_card(config.student.card)
     arrays: dict[str, NDArray[np.generic]] = {**read_weights(card), **learned}
     lengths = [1.0, config.student.spread, inner]
-    parts = vector_parts(arrays)
-    model = build_pooled_network(
-        arrays, config.student.side, parts, output=_OUTPUT, weights=lengths
-    )
+    parts = embedding_parts(arrays)
+    model = build_network(arrays, width=config.student.side, height=config.student.side)
+    add_output(model, parts, output=_OUTPUT, lengths=lengths)
     halve(model)
     for output in list(model.graph.output):
         if output.name not in (_OUTPUT, "map"):

@@ -13,13 +13,13 @@ from pathlib import Path
 import onnxruntime
 
 from lookalike.encoders.cards import find_card
-from lookalike.encoders.efficientnet_lite import IMAGE
+from lookalike.encoders.efficientnet_lite import IMAGE, build_network
+from lookalike.encoders.pooled_embedding import add_output, all_parts, dim_of
 from lookalike.encoders.preprocessing import prepare, tensor
 from lookalike.encoders.weights import read_weights
 from training.config import read_config
 from training.crops import show
 from training.kept import Kept, Writer
-from training.pooled import all_parts, build_pooled_network, dim_of
 from training.rate import Rate
 from training.sources import Reader, list_entries, list_views
 
@@ -51,8 +51,10 @@ def main() -> None:
     parts = all_parts(arrays)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
+    model = build_network(arrays, width=options.side, height=options.side)
+    add_output(model, parts, output=_OUTPUT, lengths=None)
     session = onnxruntime.InferenceSession(
-        build_pooled_network(arrays, options.side, parts, output=_OUTPUT).SerializeToString(),
+        model.SerializeToString(),
         settings,
         providers=["CPUExecutionProvider"],
     )

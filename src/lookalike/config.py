@@ -18,6 +18,7 @@ from lookalike.core import settings_keys
 from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.protocols import Encoder, Store, text_encoder_of
 from lookalike.core.suggestions import closest, format_hint
+from lookalike.encoders.qualities import DEFAULT_ENCODER
 from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
@@ -46,8 +47,6 @@ __all__ = [
     "pull_encoder",
     "settings",
 ]
-
-DEFAULT_ENCODER = "efficientnet-lite0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +100,11 @@ def open_collection(
 
     An address is ``elasticsearch://localhost:9200/shop`` or the like (docs/servers.md).
 
-    ``encoder`` is a name (``lookalike.available_encoders()``), the path of a model card, or an
-    object; ``None`` takes the one that the collection was made with, and for a new one
-    ``efficientnet-lite0``. With ``search``, its network begins to open at once, on a thread.
-    ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores
-    an encoder on the processor uses, all by default.
+    ``encoder`` is a name (``lookalike.available_encoders()``) or a quality (``fast``, ``balanced``,
+    ``best``), the path of a model card, or an object; ``None`` takes the one that the collection
+    was made with, and for a new one ``balanced``. With ``search``, it begins to open at once, on a
+    thread. ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores an encoder on
+    the processor uses, all by default.
 
     Raise ``CollectionNotFoundError`` (without ``create``), ``FolderInUseError`` (with it, for a
     folder that holds other files), ``CollectionFormatError``, ``StoreError``.

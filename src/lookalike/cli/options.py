@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lookalike.config import open_collection
+from lookalike.encoders.qualities import QUALITIES
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -144,12 +145,32 @@ def encoder_options(command: _Command) -> _Command:
         click.option(
             "--encoder",
             metavar="NAME|CARD.toml",
-            help="The encoder: a name, or the path of a model card.  [default: the collection's "
-            "own; efficientnet-lite0 for a new collection]",
+            help="The encoder: fast, balanced, best, another name, or the path of a model card.  "
+            "[default: the collection's own; balanced for a new collection]",
         ),
     ):
         command = option(command)
-    return command
+    return _quality_option(command)
+
+
+def _quality_option(command: _Command) -> _Command:
+    """Add ``--quality``, which reaches the command as ``encoder``."""
+
+    @wraps(command)
+    def with_quality(*args: Any, **options: Any) -> object:  # noqa: ANN401 - whatever it takes
+        quality = options.pop("quality")
+        if quality is not None:
+            if options["encoder"] is not None:
+                raise click.UsageError("give either --quality or --encoder, not both")
+            options["encoder"] = quality
+        return command(*args, **options)
+
+    return click.option(
+        "--quality",
+        type=click.Choice(list(QUALITIES)),
+        help="The encoder by what it is good at: fast takes half as long as balanced takes; best "
+        "takes half as long again.",
+    )(with_quality)  # type: ignore[return-value] # the same command
 
 
 _COLUMNS = {

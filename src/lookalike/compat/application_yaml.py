@@ -180,7 +180,7 @@ def _translate_values(
         else:
             extra["model.type"] = (
                 f"; no weights of {wanted} come with lookalike, so a new collection takes its "
-                "default, efficientnet-lite0; a model card of your own adds others "
+                "default, balanced; a model card of your own adds others "
                 f"(available: {', '.join(encoders)})"
             )
     made["categories"] = {}

@@ -19,6 +19,7 @@ from lookalike.encoders.later import Later
 from lookalike.encoders.open_model import OpenModel
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
+from lookalike.encoders.qualities import DEFAULT_ENCODER
 from lookalike.encoders.signature import check_signature, must_be_cut
 from lookalike.encoders.text.encoder import OnnxTextEncoder
 from lookalike.encoders.weights import Network, cut_network, default_cache, network
@@ -33,7 +34,7 @@ _DECODE_MARGIN = 2
 
 
 def load_encoder(
-    name_or_card: str | Path = "efficientnet-lite0",
+    name_or_card: str | Path = DEFAULT_ENCODER,
     *,
     device: str = "auto",
     threads: int | None = None,

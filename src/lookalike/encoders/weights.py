@@ -24,6 +24,7 @@ from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION, build_network
 from lookalike.encoders.external import with_data
 from lookalike.encoders.graph_cutting import cut_graph
+from lookalike.encoders.pooled_embedding import POOLED, add_output, embedding_parts
 from lookalike.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -188,12 +189,12 @@ def read_checked(card: ModelCard) -> bytes:
 
 
 def _build(card: ModelCard, *, classifier: bool) -> bytes:
+    arrays = read_weights(card)
     model = build_network(
-        read_weights(card),
-        width=card.input.width,
-        height=card.input.height,
-        classifier=classifier,
+        arrays, width=card.input.width, height=card.input.height, classifier=classifier
     )
+    if card.output.name == POOLED:
+        add_output(model, embedding_parts(arrays))
     serialized: bytes = model.SerializeToString()
     return serialized
 

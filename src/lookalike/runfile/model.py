@@ -37,8 +37,8 @@ class RunFile(Section):
     )
     encoder: Text | None = Field(
         default=None,
-        description="a name or a model card; default: the collection's own, or efficientnet-lite0",
-        examples=["efficientnet-lite0"],
+        description="a name or a model card; default: the collection's own, or balanced",
+        examples=["balanced"],
     )
     pull: bool = Field(
         default=False, description="download the encoder from a hub if it is not there yet"

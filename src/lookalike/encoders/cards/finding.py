@@ -7,6 +7,7 @@ from pathlib import Path
 from lookalike.core.suggestions import did_you_mean
 from lookalike.encoders.cards.reading import read_card
 from lookalike.encoders.cards.records import ModelCard
+from lookalike.encoders.qualities import QUALITIES
 from lookalike.errors import EncoderError
 
 __all__ = [
@@ -79,14 +80,16 @@ def card_path(name: str, folder: Path | None = None) -> Path | None:
 
 
 def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelCard:
-    """Return the card of that name, or in that file if it looks like a path to a ``.toml``.
+    """Return the card of that name or quality, or in that file if it looks like a path to a card.
 
-    ``folder`` is where the user's own encoders lie, ``default_folder`` if it is not given. Raise
-    ``EncoderError`` for an unknown name, ``ModelCardError`` for a card that cannot be used.
+    Qualities are ``fast``, ``balanced`` and ``best``. ``folder`` is where the user's own encoders
+    lie, ``default_folder`` if it is not given. Raise ``EncoderError`` for an unknown name, and
+    ``ModelCardError`` for a card that cannot be used.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
         return read_card(Path(name_or_path))
+    text = QUALITIES.get(text, text)
     path = card_path(text, folder)
     if path is None:
         if hint := hint_to_get(text):

@@ -315,9 +315,10 @@ class NewJob(_Strict):
 
 
 class NewCollection(_Strict):
-    model_config = example(name="shop", encoder="efficientnet-lite0")
+    model_config = example(name="shop", encoder="balanced")
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
     encoder: Annotated[
-        Name | None, Field(description="An encoder's name; by default efficientnet-lite0.")
+        Name | None,
+        Field(description="The encoder: fast, balanced (the default), best, or another name."),
     ] = None

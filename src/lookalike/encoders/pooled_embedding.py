@@ -1,22 +1,28 @@
-"""Everything that one pass of an EfficientNet-Lite can tell of an image, pooled over positions.
+"""A better embedding from the same pass of an EfficientNet-Lite: several poolings side by side.
 
-Besides the mean of the last map, which is the encoder's own output, a graph can give the spread
-(standard deviation) over positions of inner layers and other means of the last map. They cost next
-to nothing: the pass computes all these maps anyway.
+The plain embedding is the mean of the last map over its positions. Their spread (standard
+deviation), and that of an inner layer, say more of an image and cost next to nothing: the pass
+computes these maps anyway (docs/decisions/0027-default-encoder.md).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
-from lookalike.encoders.efficientnet_lite import MAP, Block, blocks_of, build_network
+from lookalike.encoders.efficientnet_lite import MAP, Block, blocks_of
 
-__all__ = ["Part", "all_parts", "build_pooled_network", "dim_of", "vector_parts"]
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["LENGTHS", "POOLED", "Part", "add_output", "all_parts", "dim_of", "embedding_parts"]
+
+POOLED = "embedding"
+"""The name of the output; a card that names it as its output gets it."""
+LENGTHS = (1.0, 1.0, 0.8)
+"""Of the parts of the embedding."""
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -44,7 +50,7 @@ class Part:
 
 
 def all_parts(arrays: Arrays) -> list[Part]:
-    """Return all that is worth trying, in order: what ``features.py`` keeps of each view."""
+    """Return all poolings that may be worth trying, in order; see ``training/features.py``."""
     last = _last_blocks(arrays)
     wanted = [(MAP, pooling) for pooling in ("mean", "spread", "gem", "max")]
     for stage in range(1, 7):
@@ -54,9 +60,9 @@ def all_parts(arrays: Arrays) -> list[Part]:
     return _laid_out(arrays, wanted)
 
 
-def vector_parts(arrays: Arrays) -> list[Part]:
-    """Return what a student's vector is made of: mean and spread of the last map, and the spread
-    of the wide layer in the last block but one."""
+def embedding_parts(arrays: Arrays) -> list[Part]:
+    """Return the parts of the embedding: mean and spread of the last map, and the spread of the
+    wide layer in the last block of the last stage but one."""
     late = _wide(_last_blocks(arrays)[_LATE])
     return _laid_out(arrays, [(MAP, "mean"), (MAP, "spread"), (late, "spread")])
 
@@ -66,32 +72,30 @@ def dim_of(parts: Sequence[Part]) -> int:
     return max(part.stop for part in parts)
 
 
-def build_pooled_network(
-    arrays: Arrays,
-    side: int,
+def add_output(
+    model: "onnx.ModelProto",
     parts: Sequence[Part],
     *,
-    output: str,
-    weights: Sequence[float] | None = None,
-) -> "onnx.ModelProto":
-    """Return the network with one more output (n, dim): the parts side by side.
+    output: str = POOLED,
+    lengths: Sequence[float] | None = LENGTHS,
+) -> None:
+    """Add an output (n, dim) to a network of ``build_network``: the parts side by side.
 
-    With ``weights`` each part is scaled to that length; one of weight 0 is left out.
+    With ``lengths`` each part is scaled to that length; one of length 0 is left out.
     """
-    model = build_network(arrays, width=side, height=side)
+    from onnx import helper  # noqa: PLC0415 - a search should not pay for it
+
     graph = _Pooling()
-    columns = []
-    for part, weight in zip(parts, weights or [1.0] * len(parts), strict=True):
-        if weight:
+    columns, dim = [], 0
+    for part, length in zip(parts, lengths or [1.0] * len(parts), strict=True):
+        if length:
             flat = graph.node("Flatten", [graph.pool(part)], f"{part.name}:flat")
-            columns.append(flat if weights is None else graph.scale(flat, weight))
+            columns.append(flat if lengths is None else graph.scale(flat, length))
+            dim += part.stop - part.start
     graph.node("Concat", columns, output, axis=1)
     model.graph.node.extend(graph.nodes)
     model.graph.initializer.extend(graph.constants)
-    used = zip(parts, weights or [1.0] * len(parts), strict=True)
-    dim = sum(part.stop - part.start for part, weight in used if weight)
     model.graph.output.append(helper.make_tensor_value_info(output, 1, ["n", dim]))
-    return model
 
 
 class _Pooling:
@@ -103,6 +107,8 @@ class _Pooling:
         self._means: dict[str, str] = {}
 
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
+        from onnx import helper  # noqa: PLC0415 - as above
+
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
@@ -137,6 +143,8 @@ class _Pooling:
         return self.node("Mul", [unit, self._number(f"{flat}:weight", weight)], f"{flat}:scaled")
 
     def _number(self, name: str, value: float) -> str:
+        from onnx import numpy_helper  # noqa: PLC0415 - as above
+
         self.constants.append(numpy_helper.from_array(np.array(value, np.float32), name))
         return name
 

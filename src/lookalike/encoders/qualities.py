@@ -1,0 +1,15 @@
+"""Names for points on the frontier of quality against time (docs/encoder-quality.md)."""
+
+from typing import Final
+
+__all__ = ["DEFAULT_ENCODER", "QUALITIES"]
+
+QUALITIES: Final = {
+    "fast": "efficientnet-lite0-pooled",
+    "balanced": "efficientnet-lite2-pooled",
+    "best": "efficientnet-lite2-pooled-260",
+}
+"""Quality → the encoder that it stands for. Each may be given wherever an encoder's name is."""
+
+DEFAULT_ENCODER: Final = QUALITIES["balanced"]
+"""The encoder of a new collection for which none is named."""
