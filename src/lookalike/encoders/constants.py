@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.encoders.cards import Constant, ModelCard
 from lookalike.encoders.inputs import TEXT_INPUTS, number_type
+from lookalike.encoders.runtimes.sessions import Session
 from lookalike.errors import EncoderError, ModelCardError
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 __all__ = ["OpenConstant", "constants_for"]
 
@@ -32,9 +30,7 @@ class OpenConstant:
         return self._values.reshape(shape)
 
 
-def constants_for(
-    session: "onnxruntime.InferenceSession", card: ModelCard
-) -> tuple[OpenConstant, ...]:
+def constants_for(session: Session, card: ModelCard) -> tuple[OpenConstant, ...]:
     """Return what every input of a model but the image's gets, by the card.
 
     Inputs for text are known by their names, and get a text that stands for nothing.

@@ -1,38 +1,54 @@
-"""Where a network runs: ONNX Runtime's execution providers, chosen and opened quietly.
+"""Where a model runs: ONNX Runtime's execution providers and OpenVINO, chosen and opened quietly.
 
-The device is no part of an encoder's fingerprint: all of them compute the same network, up to
+The device is no part of an encoder's fingerprint: all of them compute the same embeddings, up to
 rounding.
 """
 
 import logging
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 from lookalike.encoders.runtime_errors import explain
+from lookalike.encoders.runtimes.onnx_runtime import installed_providers, open_onnx_runtime
+from lookalike.encoders.runtimes.openvino_runtime import (
+    explain_openvino,
+    has_openvino,
+    open_openvino,
+)
+from lookalike.encoders.runtimes.sessions import RunSettings, Session
 from lookalike.encoders.weights import Network
 from lookalike.errors import EncoderError
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-__all__ = ["DEVICES", "Device", "available_providers", "choose_devices", "open_session"]
-
-# ONNX Runtime's builds tell Microsoft of their use (its Privacy.md) and keep a number for that
-# below ~/.cache, unless this is set before they are imported. Who runs this asked for neither.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+__all__ = [
+    "DEVICES",
+    "Device",
+    "available_providers",
+    "choose_devices",
+    "default_settings",
+    "open_session",
+]
 
 _log = logging.getLogger(__name__)
 
-_ONLY_FATAL = 4  # ONNX Runtime's log severity; what goes wrong arrives as an exception anyway
+# Images in one run of the model, found by benchmarks/encode.py: on a CPU a small run stays in
+# the cache of its core, a graphics card wants many at a time.
+_CPU_RUN = 2
+_GPU_RUN = 32
+
+_PACKAGE = "openvino"  # stands for the package among ONNX Runtime's providers
 
 
 class Device(NamedTuple):
-    """A kind of device, ONNX Runtime's name for it, and the package that brings it."""
+    """A kind of device, ONNX Runtime's name for it, and the package that brings it.
+
+    ``processor`` says that it computes on the cores that everything else runs on.
+    """
 
     name: str
     provider: str
     install: str
+    runtime: Literal["onnxruntime", "openvino"] = "onnxruntime"
+    processor: bool = False
 
 
 # In order of preference: a graphics card, then what a machine's own chips offer.
@@ -41,64 +57,70 @@ DEVICES = (
     Device("coreml", "CoreMLExecutionProvider", "onnxruntime (on macOS)"),
     Device("directml", "DmlExecutionProvider", "onnxruntime-directml (on Windows)"),
     Device("openvino", "OpenVINOExecutionProvider", "onnxruntime-openvino"),
-    Device("cpu", "CPUExecutionProvider", "onnxruntime"),
+    Device("cpu", "CPUExecutionProvider", "onnxruntime", processor=True),
+    # Last: on a processor, only a measurement tells which of the two is faster.
+    Device("openvino", _PACKAGE, "'lookalike[openvino]'", runtime="openvino", processor=True),
 )
 
 
 def choose_devices(wanted: str, available: Sequence[str]) -> list[Device]:
-    """Return the devices to try in turn, given the providers that ONNX Runtime has.
+    """Return the devices to try in turn, given what ``available_providers`` returns.
 
-    "auto" is all of them by preference, ending with the CPU; a name is that one only.
-    Raise ``EncoderError`` for a name that is unknown or whose provider is not installed.
+    "auto" is all of ONNX Runtime's by preference, ending with the CPU; a name is that one only,
+    and "openvino" the package before a provider of ONNX Runtime. Raise ``EncoderError`` for a name
+    that is unknown or whose device is not installed.
     """
+    there = [device for device in DEVICES if device.provider in available]
     if wanted == "auto":
-        return [device for device in DEVICES if device.provider in available]
-    for device in DEVICES:
-        if device.name == wanted:
-            if device.provider not in available:
-                raise EncoderError(
-                    f"device {wanted!r} needs the {device.provider} of ONNX Runtime, which is not "
-                    f"installed; it comes with: pip install {device.install}"
-                )
-            return [device]
-    known = ", ".join(["auto", *(device.name for device in DEVICES)])
-    raise EncoderError(f"there is no device {wanted!r}; there are {known}")
+        return [device for device in there if device.runtime == "onnxruntime"]
+    named = [device for device in DEVICES if device.name == wanted]
+    if not named:
+        known = ", ".join(dict.fromkeys(["auto", *(device.name for device in DEVICES)]))
+        raise EncoderError(f"there is no device {wanted!r}; there are {known}")
+    found = [device for device in reversed(named) if device in there]
+    if not found:
+        missing = named[-1]
+        what = (
+            "the package openvino"
+            if missing.runtime == "openvino"
+            else f"the {missing.provider} of ONNX Runtime"
+        )
+        raise EncoderError(
+            f"device {wanted!r} needs {what}, which is not installed; it comes with: "
+            f"pip install {missing.install}"
+        )
+    return found[:1]
 
 
 def available_providers() -> list[str]:
-    """Return the providers of the ONNX Runtime that is installed; the first call imports it."""
-    import onnxruntime  # noqa: PLC0415  25 ms that listing a collection must not pay
+    """Return the providers of ONNX Runtime, which is imported, and "openvino" for the package."""
+    return [*installed_providers(), *([_PACKAGE] if has_openvino() else [])]
 
-    onnxruntime.set_default_logger_severity(_ONLY_FATAL)
-    providers: list[str] = onnxruntime.get_available_providers()
-    return providers
+
+def default_settings(device: Device, threads: int) -> RunSettings:
+    """Return how a device is used where nothing was measured, with ``threads`` cores at most."""
+    if device.processor:
+        return RunSettings(runs=threads, images=_CPU_RUN)
+    return RunSettings(images=_GPU_RUN)
 
 
 def open_session(
-    network: Network, devices: Sequence[Device], threads: int = 1
-) -> "tuple[onnxruntime.InferenceSession, Device]":
-    """Open a network on the first of ``devices`` that takes it.
+    network: Network, devices: Sequence[Device], settings: Callable[[Device], RunSettings]
+) -> tuple[Session, Device]:
+    """Open a model on the first of ``devices`` that takes it, with the device's ``settings``.
 
-    ``threads`` is how many cores one run on the processor may use. A device that fails is passed
-    over with a warning in the log. Raise ``EncoderError`` when none is
-    left, or the network is none.
+    A device that fails is passed over with a warning in the log. Raise ``EncoderError`` when none
+    is left, or the file is no model.
     """
-    import onnxruntime  # noqa: PLC0415  see available_providers
-
     reason = "ONNX Runtime offers no device"
     for place, device in enumerate(devices):
         try:
-            session = onnxruntime.InferenceSession(
-                network,
-                _options(device, threads),
-                providers=[device.provider],
-                enable_fallback=0,  # it would print, and fall back without saying so
-            )
+            session = _open(network, device, settings(device))
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors share no other base
-            reason = f"{device.name}: {explain(error)}"
+            said = explain_openvino(error) if device.runtime == "openvino" else explain(error)
+            reason = f"{device.name}: {said}"
         else:
-            # A provider whose libraries are missing is left out without an exception.
-            if session.get_providers()[0] == device.provider:
+            if session is not None:
                 return session, device
             reason = f"{device.name}: its libraries cannot be loaded"
         if place + 1 < len(devices):
@@ -106,15 +128,7 @@ def open_session(
     raise EncoderError(f"the model cannot be opened: {reason}")
 
 
-def _options(device: Device, threads: int) -> "onnxruntime.SessionOptions":
-    import onnxruntime  # noqa: PLC0415  see open_session
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ONLY_FATAL
-    # Parallelism comes from several runs at a time, each on one thread, and not from threads
-    # inside a run: docs/decisions/0002-encoder-runtime.md. A text is mostly alone.
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    if device.name == "directml":
-        options.enable_mem_pattern = False  # it refuses to start otherwise
-    return options
+def _open(network: Network, device: Device, settings: RunSettings) -> Session | None:
+    if device.runtime == "openvino":
+        return open_openvino(network, settings)
+    return open_onnx_runtime(network, device.provider, settings)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.encoders.runtimes.sessions import Session
 from lookalike.errors import EncoderError
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from lookalike.encoders.cards import Input
 
 __all__ = ["TEXT_INPUTS", "number_type", "stand_ins"]
@@ -46,7 +45,7 @@ def number_type(name: str) -> type[np.generic]:
 
 
 def stand_ins(
-    session: "onnxruntime.InferenceSession",
+    session: Session,
     fed: Collection[str],
     *,
     image: "Input | None" = None,

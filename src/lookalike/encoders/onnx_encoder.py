@@ -13,13 +13,20 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders.cards import ModelCard, find_card
-from lookalike.encoders.devices import available_providers, choose_devices, open_session
+from lookalike.encoders.devices import (
+    Device,
+    available_providers,
+    choose_devices,
+    default_settings,
+    open_session,
+)
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
 from lookalike.encoders.later import Later
 from lookalike.encoders.open_model import OpenModel
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
 from lookalike.encoders.qualities import DEFAULT_ENCODER
+from lookalike.encoders.runtimes.sessions import RunSettings
 from lookalike.encoders.signature import check_signature, must_be_cut
 from lookalike.encoders.text.encoder import OnnxTextEncoder
 from lookalike.encoders.weights import Network, cut_network, default_cache, network
@@ -216,9 +223,14 @@ class OnnxEncoder:
             self._card.words,
             cache=self._cache,
             # One text is encoded at a time, so it may use the cores that a batch of images shares.
-            open_session=lambda found: open_session(found, self._devices, self._threads)[0],
+            open_session=lambda found: open_session(
+                found, self._devices, lambda _: RunSettings(threads=self._threads)
+            )[0],
             shared=lambda: self._vectors.result().session,
         )
+
+    def _settings(self, device: Device) -> RunSettings:
+        return default_settings(device, self._threads)
 
     def _read(self, *, classifier: bool, start: bool) -> Later[Network]:
         return Later(
@@ -229,14 +241,16 @@ class OnnxEncoder:
         card, devices = self._card, self._devices
         found = reading.result()
         try:
-            session, device = open_session(found, devices)
+            session, device = open_session(found, devices, self._settings)
         except EncoderError as error:
             if card.weights.builder == "onnx":
                 raise EncoderError(f"{card.path}: {error}") from error
             # The cached file is as it was written, and yet no network to this ONNX Runtime.
             found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
-            session, device = open_session(found, devices)
+            session, device = open_session(found, devices, self._settings)
         if card.weights.builder == "onnx" and must_be_cut(card, session):
-            session, device = open_session(cut_network(card, cache=self._cache), devices)
+            session, device = open_session(
+                cut_network(card, cache=self._cache), devices, self._settings
+            )
         check_signature(card, session, classifier=classifier or card.weights.builder == "onnx")
-        return OpenModel(session, device, card, threads=self._threads)
+        return OpenModel(session, device, card, self._settings(device))

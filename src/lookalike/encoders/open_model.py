@@ -13,20 +13,14 @@ from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.constants import constants_for
 from lookalike.encoders.devices import Device
 from lookalike.encoders.preprocessing import tensor
+from lookalike.encoders.runtimes.sessions import RunSettings, Session
 from lookalike.encoders.signature import fixed_batch
 from lookalike.errors import EncoderError
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-    import onnxruntime
-
 __all__ = ["OpenModel"]
-
-# Images in one run of the model, found by benchmarks/encode.py: on a CPU a small run stays in
-# the cache of its core, a graphics card wants many at a time.
-_CPU_RUN = 2
-_GPU_RUN = 32
 
 _Array: TypeAlias = NDArray[Any]
 
@@ -38,40 +32,39 @@ class OpenModel:
 
     def __init__(
         self,
-        session: "onnxruntime.InferenceSession",
+        session: Session,
         device: Device,
         card: ModelCard,
-        *,
-        threads: int,
+        settings: RunSettings,
     ) -> None:
         self.device = device
         self.session = session
+        self.settings = settings
         self._spec = card.input
-        self._threads = threads if device.name == "cpu" else 1
         self._lock = threading.Lock()  # guards the making of the pool
         self._pool: ThreadPoolExecutor | None = None
         self._constants = constants_for(session, card)
         # A model may take only a certain number of images; fewer are filled up with the last one.
         self._fixed = fixed_batch(session, card.input.name)
         self._most = self._fixed or card.input.max_batch
-        self.batch_size = 1 if device.name == "cpu" else min(_GPU_RUN, self._most or _GPU_RUN)
+        images = min(settings.images, self._most or settings.images)
+        self.batch_size = 1 if device.processor and settings.threads == 1 else images
         # Not every provider for graphics cards allows two runs at a time, and none gains by it.
-        self._turn = nullcontext() if device.name == "cpu" else threading.Lock()
+        self._turn = nullcontext() if device.processor else threading.Lock()
 
     def run(
         self, batch: Sequence[Prepared], output: str, reduce: Callable[[_Array], _Array]
     ) -> NDArray[np.float32]:
         """Return one output for all the batch, each run's part passed through ``reduce``."""
-        size = self.batch_size
-        if self.device.name == "cpu":
-            size = min(_CPU_RUN, -(-len(batch) // self._threads))  # few images: spread them
-            size = self._fixed or min(size, self._most or size)
+        runs = self.settings.runs
+        size = min(self.settings.images, -(-len(batch) // runs))  # few images: spread them
+        size = self._fixed or min(size, self._most or size)
         parts = [batch[start : start + size] for start in range(0, len(batch), size)]
 
         def run(part: Sequence[Prepared]) -> _Array:
             return reduce(self._run(part, output))
 
-        if len(parts) == 1 or self._threads == 1:
+        if len(parts) == 1 or runs == 1:
             results = [run(part) for part in parts]
         else:
             results = list(self._workers().map(run, parts))
@@ -106,5 +99,7 @@ class OpenModel:
 
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="lookalike-run")
+                self._pool = ThreadPoolExecutor(
+                    self.settings.runs, thread_name_prefix="lookalike-run"
+                )
             return self._pool

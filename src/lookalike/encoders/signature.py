@@ -1,13 +1,9 @@
 """What a model takes and gives, compared with what its card says."""
 
-from typing import TYPE_CHECKING
-
 from lookalike.encoders.cards import ModelCard
+from lookalike.encoders.runtimes.sessions import Session
 from lookalike.encoders.weights import wanted_tensors
 from lookalike.errors import ModelCardError
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 __all__ = ["check_signature", "fixed_batch", "must_be_cut"]
 
@@ -20,7 +16,7 @@ _DTYPES = {
 }
 
 
-def must_be_cut(card: ModelCard, session: "onnxruntime.InferenceSession") -> bool:
+def must_be_cut(card: ModelCard, session: Session) -> bool:
     """Return whether the model lacks an output that the card names, or takes what may not matter.
 
     Raise ``ModelCardError`` for constants in the card that the model does not take.
@@ -40,16 +36,14 @@ def must_be_cut(card: ModelCard, session: "onnxruntime.InferenceSession") -> boo
     return not outputs.issuperset(wanted_tensors(card)) or (bool(others) and not needs_all)
 
 
-def fixed_batch(session: "onnxruntime.InferenceSession", name: str) -> int | None:
+def fixed_batch(session: Session, name: str) -> int | None:
     """Return how many images the model takes in each run; ``None`` if that is open."""
     (shape,) = (node.shape for node in session.get_inputs() if node.name == name)
     first = shape[0] if shape else None
     return first if isinstance(first, int) and first > 0 else None
 
 
-def check_signature(
-    card: ModelCard, session: "onnxruntime.InferenceSession", *, classifier: bool
-) -> None:
+def check_signature(card: ModelCard, session: Session, *, classifier: bool) -> None:
     """Raise ``ModelCardError`` if the model is not what the card says: names, types, shapes.
 
     The message says which key to change.
@@ -79,9 +73,7 @@ def check_signature(
             )
 
 
-def _check_names(
-    card: ModelCard, session: "onnxruntime.InferenceSession", *, classifier: bool
-) -> None:
+def _check_names(card: ModelCard, session: Session, *, classifier: bool) -> None:
     inputs = [node.name for node in session.get_inputs()]
     outputs = [node.name for node in session.get_outputs()]
     wanted = [("input.name", card.input.name, inputs)]

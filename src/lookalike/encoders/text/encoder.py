@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from lookalike.core.vectors import Matrix, Vector, unit_rows
 from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.inputs import number_type, stand_ins
+from lookalike.encoders.runtimes.sessions import Session
 from lookalike.encoders.text.card import TextCard
 from lookalike.encoders.text.tokens import TokenIds, Tokens
 from lookalike.encoders.weights import network, read_checked
 from lookalike.errors import EncoderError, ModelCardError
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from lookalike.encoders.weights import Network
 
 __all__ = ["OnnxTextEncoder"]
@@ -45,8 +44,8 @@ class OnnxTextEncoder:
         words: TextCard,
         *,
         cache: Path,
-        open_session: "Callable[[Network], onnxruntime.InferenceSession]",
-        shared: "Callable[[], onnxruntime.InferenceSession]",
+        open_session: "Callable[[Network], Session]",
+        shared: Callable[[], Session],
     ) -> None:
         self._card = card
         self._words = words
@@ -105,7 +104,7 @@ class OnnxTextEncoder:
                 self._opened = _OpenText(opening.result(), tokens, card, words)
             return self._opened
 
-    def _session(self) -> "onnxruntime.InferenceSession":
+    def _session(self) -> Session:
         words = self._words
         if words.file is None or words.sha256 is None:
             return self._shared()
@@ -123,7 +122,7 @@ class _OpenText:
 
     def __init__(
         self,
-        session: "onnxruntime.InferenceSession",
+        session: Session,
         tokens: Tokens,
         card: ModelCard,
         words: TextCard,

@@ -1,0 +1,1 @@
+"""Runtimes: what opens an ONNX model and runs it, on a device."""
