@@ -214,7 +214,7 @@ def main() -> None:
                 "build s": round(build_s, 1),
                 "MB": round(state.bytes / 1e6, 1),
                 "100 removed, 100 changed: update s": round(update_s, 2),
-                "lists made": changes[0].made,
+                "lists made": changes[0].built,
                 "lists changed": changes[0].merged,
             }
         ],

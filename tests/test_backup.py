@@ -347,9 +347,9 @@ def test_a_list_that_names_other_files_is_refused(shop: Path, tmp_path: Path, na
 
 
 def test_what_is_no_backup_and_a_newer_ones_are_told_apart(shop: Path, tmp_path: Path) -> None:
-    with pytest.raises(CollectionFormatError, match=rf"is no backup: it holds no {MANIFEST}"):
+    with pytest.raises(CollectionFormatError, match=rf"is not a backup: it holds no {MANIFEST}"):
         backups.restore(shop, tmp_path / "again")
-    with pytest.raises(CollectionFormatError, match="is no backup"):
+    with pytest.raises(CollectionFormatError, match="is not a backup"):
         backups.verify(tmp_path / "missing")
     (shop / MANIFEST).write_text('{"lookalike-backup": 2}')
     with pytest.raises(CollectionFormatError, match="upgrade lookalike"):

@@ -23,7 +23,7 @@ from lookalike.analysis.duplicates import (
     find_duplicates_of,
     near_search,
 )
-from lookalike.analysis.duplicates.candidates import alike_by_hash, alike_by_vector, united
+from lookalike.analysis.duplicates.candidates import find_by_hash, find_by_vector, unite_pairs
 from lookalike.analysis.duplicates.comparing import compare
 from lookalike.analysis.duplicates.grouping import KEEP_RULES, components, rank, stars
 from lookalike.analysis.duplicates.signature_cache import SignatureCache
@@ -175,7 +175,7 @@ def test_a_turn_is_found(turn: int) -> None:
 def test_near_hashes_are_paired_once_under_any_turn() -> None:
     every = np.stack([signature(scene(seed)) for seed in range(5)])
     every = np.concatenate([every, turned(every[:2], np.array([5, 3])).astype(np.uint8)])
-    pairs = united(alike_by_hash(hashes(every)), len(every))
+    pairs = unite_pairs(find_by_hash(hashes(every)), len(every))
     assert {tuple(pair) for pair in pairs.tolist()} == {(0, 5), (1, 6)}
 
 
@@ -183,7 +183,7 @@ def test_near_hashes_are_paired_once_under_any_turn() -> None:
 def test_each_row_is_paired_with_its_nearest(count: int) -> None:
     rows = np.random.default_rng(count).normal(size=(count, 8))
     vectors = unit_rows(rows) if count else np.empty((0, 8), np.float32)
-    pairs = {tuple(pair) for pair in united(alike_by_vector(vectors), count).tolist()}
+    pairs = {tuple(pair) for pair in unite_pairs(find_by_vector(vectors), count).tolist()}
     scores = vectors @ vectors.T
     for one in range(count):
         scores[one, one] = -1

@@ -538,7 +538,7 @@ def test_words_that_are_lost_are_noticed_and_written_anew(tmp_path: Path) -> Non
         "1 item is not found by its words (a)",
         "1 row of words has no item (row 99)",
     ]
-    assert all(one.endswith(("written anew", "removed")) for one in store.check(repair=True))
+    assert all(one.endswith(("written again", "removed")) for one in store.check(repair=True))
     assert store.check() == []
     assert [hit.item.id for hit in match(store.keywords, "mug", k=3).hits] == ["a", "b"]
     store.close()

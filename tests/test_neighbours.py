@@ -96,7 +96,7 @@ def plainly(shop: Collection, k: int) -> Table:
 @pytest.mark.parametrize("k", [1, 4, 400])
 def test_a_table_holds_the_nearest_of_each_item(shop: Collection, count: int, k: int) -> None:
     report = neighbours.build(filled(shop, count), k=k)
-    assert (report.made, report.waiting) == (count, 0)
+    assert (report.built, report.waiting) == (count, 0)
     assert table(shop, k) == plainly(shop, k)
 
 
@@ -166,7 +166,7 @@ def test_after_any_changes_an_update_equals_a_rebuild(
         assert table(shop, k) == plainly(shop, k)
         assert_as_searched(shop, k)
         again = neighbours.build(shop)
-        assert (again.made, again.merged, again.kept) == (0, 0, len(shop))
+        assert (again.built, again.merged, again.kept) == (0, 0, len(shop))
 
 
 def assert_as_searched(shop: Collection, k: int) -> None:
@@ -293,7 +293,7 @@ def test_past_a_size_the_store_proposes_and_exact_searches_do_not_believe_it(
     filled(shop, 500)
     report = neighbours.build(shop, k=5)
     state = shop.store.neighbours.state()
-    assert (report.made, state.current, state.exact) == (500, 500, 0)
+    assert (report.built, state.current, state.exact) == (500, 500, 0)
     assert table(shop, 5) == plainly(shop, 5)  # no graph yet at this size: all are looked at
     shop.store.items.delete(["0007", "0008"])
     shop.store.items.upsert([an_item(f"x{n}") for n in range(30)], random_rows(30, seed=9))
@@ -318,7 +318,7 @@ def test_lists_that_a_graph_proposed_are_nearly_those_of_all_items(
     report = neighbours.build(shop, k=10)
     assert shop.info().ann_index_rows == 2000  # the build has seen to it
     state = shop.store.neighbours.state()
-    assert (report.made, state.current, state.exact) == (2000, 2000, 0)
+    assert (report.built, state.current, state.exact) == (2000, 2000, 0)
 
     monkeypatch.undo()
     searched = {item_id: dict(near) for item_id, near in table(shop, 10).items()}
@@ -342,9 +342,9 @@ def test_a_stopped_build_keeps_what_it_did_and_the_next_goes_on(
     filled(shop, 200)
     heard: list[Progress] = []
     report = neighbours.build(shop, k=5, progress=heard.append, stop=lambda: len(heard) >= 2)
-    assert (report.made, report.waiting, report.interrupted) == (100, 100, True)
+    assert (report.built, report.waiting, report.interrupted) == (100, 100, True)
     report = neighbours.build(shop)
-    assert (report.made, report.kept, report.waiting) == (100, 100, 0)
+    assert (report.built, report.kept, report.waiting) == (100, 100, 0)
     assert table(shop, 5) == plainly(shop, 5)
 
 
@@ -369,7 +369,7 @@ def test_a_killed_build_leaves_a_table_that_is_right_and_goes_on(tmp_path: Path)
         before = shop.store.neighbours.state()
         assert before.rows
         assert shop.store.check() == []
-        assert neighbours.build(shop).made == 3000 - before.rows
+        assert neighbours.build(shop).built == 3000 - before.rows
         some = {one: table(shop, 10)[one] for one in ("0000", "1500", "2999")}
         for one, others in some.items():
             hits = shop.store.search.nearest(shop.store.items.vectors([one]), k=11, exact=True)[0]
@@ -401,11 +401,11 @@ def test_two_builds_at_once_and_writes_between_leave_it_right(
 
 def test_another_k_makes_all_lists_anew_and_drop_forgets(shop: Collection) -> None:
     neighbours.build(filled(shop, 50), k=5)
-    assert neighbours.build(shop, k=8).made == 50
+    assert neighbours.build(shop, k=8).built == 50
     assert neighbours.read_k(shop) == 8
     assert table(shop, 8) == plainly(shop, 8)
     assert table(shop, 5) == {}
-    assert neighbours.build(shop, rebuild=True).made == 50
+    assert neighbours.build(shop, rebuild=True).built == 50
     neighbours.drop(shop)
     assert neighbours.read_k(shop) is None
     assert shop.store.neighbours.state().rows == 0
@@ -461,6 +461,6 @@ def test_the_commands_build_tell_and_drop(shop: Collection, tmp_path: Path) -> N
     assert "0 lists built, 0 updated, 30 unchanged" in run("build", "-q")
     assert "4 for each of 30 of 30 items" in run("info")
     assert json.loads(run("info", "--json"))["k"] == 4
-    assert json.loads(run("build", "--rebuild", "--json", "-q"))["made"] == 30
+    assert json.loads(run("build", "--rebuild", "--json", "-q"))["built"] == 30
     assert run("drop") == "dropped\n"
     assert json.loads(run("info", "--json"))["k"] is None

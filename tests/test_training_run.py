@@ -351,7 +351,7 @@ def test_pictures_that_cannot_be_read_are_left_out_with_the_reason(
         report = training.finetune(shop, tmp_path / "e", base=small, recipe=Recipe(epochs=1))
     left = {Path(one.path).name: one.reason for one in report.skipped}
     assert len(left) == len(report.skipped) == 3
-    assert left["bytes"] == "it came as bytes, and no file holds it"
+    assert left["bytes"] == "it was added as bytes, so there is no file"
     assert "cut off" in left["04.png"] or "damaged" in left["04.png"]
     assert "07.png" in left
 
@@ -375,7 +375,7 @@ def test_a_checkpoint_of_another_training_is_refused(
     with pytest.raises(ExportError, match="other images, labels or settings"):
         training.finetune(shop, to, base=small, recipe=RECIPE, seed=1)
     (to / "training.pt").write_bytes(b"PK\x03\x04 nonsense")
-    with pytest.raises(ExportError, match="cannot be read; begin again with --anew"):
+    with pytest.raises(ExportError, match="cannot be read; start again with --anew"):
         training.finetune(shop, to, base=small, recipe=RECIPE)
     assert training.finetune(shop, to, base=small, recipe=RECIPE, share=1, anew=True).card
 

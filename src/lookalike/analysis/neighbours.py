@@ -52,7 +52,7 @@ class BuildReport:
     meanwhile. The next build continues.
     """
 
-    made: int = 0
+    built: int = 0
     merged: int = 0
     kept: int = 0
     waiting: int = 0
@@ -92,7 +92,7 @@ def build(
     state = store.neighbours.state()
     waiting = state.items - state.current
     return BuildReport(
-        made=run.made,
+        built=run.built,
         merged=run.merged,
         kept=run.kept,
         waiting=waiting,
@@ -178,7 +178,7 @@ class _Build:
     slots: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     newer: tuple[int, VectorRows | None] | None = None
     key_of: dict[str, int] = field(default_factory=dict)
-    made: int = 0
+    built: int = 0
     merged: int = 0
     kept: int = 0
 
@@ -305,7 +305,7 @@ class _Build:
         if merged:
             self.merged += len(keys)
         else:
-            self.made += len(keys)
+            self.built += len(keys)
 
     @property
     def _mark(self) -> int:

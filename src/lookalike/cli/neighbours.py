@@ -79,7 +79,7 @@ def build_command(
 def summary(report: "BuildReport") -> str:
     """Return the result of a build as one line."""
     parts = [
-        f"{count_noun(report.made, 'list')} built",
+        f"{count_noun(report.built, 'list')} built",
         f"{report.merged:,} updated",
         f"{report.kept:,} unchanged",
     ]

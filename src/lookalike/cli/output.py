@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from lookalike.core.plurals import count_noun
 from lookalike.core.records import Leftover, Note
 from lookalike.output.json_documents import notes_json
 
 __all__ = [
-    "counted",
     "leftover_text",
     "lines",
     "plain",
@@ -21,9 +19,6 @@ __all__ = [
     "size_text",
     "stdout",
 ]
-
-
-counted = count_noun
 
 
 class _Stdout:

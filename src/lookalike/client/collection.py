@@ -132,7 +132,7 @@ class RemoteCollection(RemoteItems):
         """Add many images with their label, group and metadata, in batches of fifty.
 
         As ``Collection.index`` of entries: an image that cannot be used is listed in the report
-        and the rest goes on. When ``stop`` returns true, the run ends after the batch in hand.
+        and the rest goes on. When ``stop`` returns true, the run ends after the current batch.
         What was set by hand stays, unless ``overwrite_by_hand``. Folders are indexed where they
         lie, on the service's own machine: ``reindex``.
         """

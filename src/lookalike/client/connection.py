@@ -116,7 +116,7 @@ def _address(url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
             return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-    except ValueError:  # half an IPv6 address, a port that is no number
+    except ValueError:  # half an IPv6 address, a port that is not a number
         pass
     raise ServiceError(f"{url!r} is not the address of a service; give http://HOST:PORT")
 

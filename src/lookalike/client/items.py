@@ -189,7 +189,8 @@ class RemoteItems:
     def _at(self, item_id: str, what: str) -> tuple[str, dict[str, object]]:
         """Return where an item is, and the parameters that belong to it.
 
-        An id that may be taken for a step in a path is a parameter, which nobody tidies.
+        An id that could be read as a step in a path is sent as a parameter, which no proxy
+        rewrites.
         """
         if not item_id or not is_text(item_id):
             raise ItemNotFoundError(f"there is no item {item_id!r}")

@@ -132,7 +132,7 @@ def value_of(item: Item, field: str) -> Json:
     """Return the value that a filter compares for ``field``; ``None`` where the item has none.
 
     ``spec.size`` is the member ``size`` of the object ``spec``. A key that contains a dot itself
-    (``{"a.b": 1}``) is no field: no filter and no store can reach it.
+    (``{"a.b": 1}``) is not a field: no filter and no store can address it.
     """
     if field in FIELDS:
         own: Json = getattr(item, field)

@@ -116,7 +116,7 @@ class KeywordHit:
     """An item that has words of the text.
 
     ``share`` in (0, 1] is how much of the text it has: 1 is every word, and a rare word counts
-    more than a frequent one. It is no cosine.
+    more than a frequent one. It is not a cosine.
     """
 
     item: Item
@@ -245,7 +245,7 @@ _IDEOGRAPHS = (
 
 
 class _Characters(dict[int, str | int]):
-    """What stands for a character: letters, digits and marks for themselves, else a space."""
+    """The replacement of each character: letters, digits and marks stay, others become a space."""
 
     def __missing__(self, code: int) -> str | int:
         found: str | int = " "

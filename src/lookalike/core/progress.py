@@ -9,7 +9,7 @@ __all__ = ["Progress", "ProgressCallback", "ignore_progress"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """``done`` of ``total`` units of work; the total is ``None`` where nobody can know it.
+    """``done`` of ``total`` units of work; the total is ``None`` if it cannot be known.
 
     Units are items, unless the function says otherwise. ``skipped`` counts images that could not
     be used. ``stage`` names what is being done, where work has several stages. ``note`` is text

@@ -95,7 +95,7 @@ def _format_of_boxes(data: bytes) -> str | None:
 
 
 def describe_other(data: bytes) -> str:
-    """Return a phrase that says what a file seems to be that is no image."""
+    """Return a phrase that says what a file that is not an image seems to be."""
     if not data.strip(b"\0"):
         return "nothing but zero bytes, as a failed download or copy leaves"
     guess = _looks_like(data)
@@ -105,7 +105,7 @@ def describe_other(data: bytes) -> str:
 
 
 def _looks_like(data: bytes) -> str | None:
-    """Return what a file that is no image seems to be; ``None`` if nothing is known of it."""
+    """Return what a file that is not an image seems to be; ``None`` if nothing is known of it."""
     for start, name in _SIGNATURES:
         if data.startswith(start):
             return name
@@ -121,7 +121,7 @@ def _looks_like(data: bytes) -> str | None:
 def _looks_like_text(head: bytes) -> str | None:
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = head.decode("utf-16" if wide else "utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    # The last character may be cut in two; any other odd character means that this is no text.
+    # The last character may be cut in two; any other odd character means that this is not text.
     odd = (char == "\ufffd" or (char < " " and char not in "\t\r\n\f") for char in text[:-1])
     if text in {"", "\ufffd"} or any(odd):
         return None

@@ -18,7 +18,7 @@ def load_preview(
 ) -> Image.Image | None:
     """Return an image to show, of at least ``side`` pixels if it has them.
 
-    ``None`` if there is no source, or it has gone or cannot be decoded.
+    ``None`` if there is no source, or it is missing or cannot be decoded.
     """
     if source is None:
         return None

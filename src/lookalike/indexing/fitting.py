@@ -164,7 +164,7 @@ class EncoderBinding:
             )
 
     def _check(self, encoder: Encoder) -> None:
-        """Raise ``EncoderError`` where another ``dim`` was asked for than the collection has."""
+        """Raise ``EncoderError`` if ``dim`` is not that of the collection."""
         has = encoder.dim if isinstance(encoder, ProjectedEncoder) else "off"
         if self.dim not in ("auto", has) and self.dim != encoder.dim:
             raise EncoderError(

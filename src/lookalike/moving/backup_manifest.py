@@ -44,15 +44,15 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """Return the list of a backup.
 
-    Raise ``CollectionFormatError`` for a folder that is no backup or a newer version's,
-    ``StoreDamagedError`` for a damaged list, and ``StoreError`` if it cannot be read.
+    Raise ``CollectionFormatError`` for a folder that is not a backup or was made by a newer
+    version, ``StoreDamagedError`` for a damaged list, and ``StoreError`` if it cannot be read.
     """
     path = folder / MANIFEST
     try:
         stored: Json = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionFormatError(
-            f"{folder} is no backup: it holds no {MANIFEST}; `lookalike backup` makes one"
+            f"{folder} is not a backup: it holds no {MANIFEST}; `lookalike backup` makes one"
         ) from error
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error

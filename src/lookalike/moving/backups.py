@@ -145,8 +145,8 @@ def backup(
 def verify(backup: Path, *, progress: ProgressCallback = ignore_progress) -> VerifyReport:
     """Read a whole backup and compare it with its list of files.
 
-    Raise ``CollectionFormatError`` for a folder that is no backup or a newer version's, and
-    ``StoreDamagedError`` for a file that is missing, damaged or was changed since.
+    Raise ``CollectionFormatError`` for a folder that is not a backup or was made by a newer
+    version, and ``StoreDamagedError`` for a file that is missing, damaged or was changed since.
     """
     manifest = read_manifest(backup)
     counter = ByteCounter(progress, sum(one.bytes for one in manifest.files.values()))

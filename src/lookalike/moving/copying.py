@@ -261,7 +261,7 @@ def _remove_others(source: Store, target: Store) -> int:
 
 
 def _compare(report: CopyReport, source: Store, target: Store, kept: Collection[str]) -> CopyReport:
-    """Return the report with the describe_differences between the two, by count and by samples.
+    """Return the report with the differences between the two, by count and by samples.
 
     ``kept`` items are known to differ.
     """

@@ -136,7 +136,7 @@ def export(
     NumPy file beside it (``npy``: ``shop.vectors.npy``, its rows in the file's order) or into a
     ``column`` (Parquet). ``facts`` adds where the image lies, its size and its digest: a table
     with them is for other programs, since indexing it again would take them for metadata.
-    ``force`` replaces a file that is there. ``progress`` hears (done, total, what is being done).
+    ``force`` replaces an existing file. ``progress`` gets what is being done as its stage.
 
     Raise ``ExportError`` where the file cannot be written or pyarrow is missing, ``FilterError``,
     ``StoreError``, and ``ValueError`` for a format that cannot be (see ``format_of``).

@@ -74,7 +74,7 @@ def missing_json(one: Missing) -> dict[str, Json]:
 def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Json]]:
     """Return hits with their rank, from 1, score, and match level (``null`` where not calibrated).
 
-    Where near duplicates were folded, also how many each hit stands for.
+    If near duplicates were folded, also how many each hit represents.
     """
     items = items_json(collection, [hit.item for hit in results])
     matches = results.matches or [None] * len(results)

@@ -28,7 +28,7 @@ def execute(
 
     ``begins`` is called before each step that runs; ``shown(what)`` returns its progress display.
     A step that fails stops those that need it, and no other. When ``stop`` returns true the step
-    in hand ends early and no other begins; what was done is stored, and the next run continues.
+    in progress ends early and no other starts; what was done is stored, and the next run continues.
 
     Where the file allows it, the encoder is pulled first. Raise ``PullError`` if that fails.
     """

@@ -1,4 +1,4 @@
-"""What a run does, in this order: by itself, for `--help` names it and loads nothing else."""
+"""The steps of a run, in order; a separate module, because `--help` loads nothing else."""
 
 from typing import Literal, TypeAlias, get_args
 

@@ -1,4 +1,4 @@
-"""Search: what is asked, and the one engine that carries it out for every way in.
+"""Queries, options, and the one engine that carries out every search.
 
     options = SearchOptions(k=5, where="price<20")
     results = run(shop, Query.of("query.jpg"), options)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_WIDEN = 4  # times as many hits are asked for when too few are left of those that came
+_WIDEN = 4  # factor of requested hits if too few are left
 
 
 def run(

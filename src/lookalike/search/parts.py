@@ -18,7 +18,7 @@ __all__ = ["bytes_of", "check_parts", "encode_part", "mix"]
 
 
 def check_parts(collection: "Collection", query: Query) -> None:
-    """Raise for the parts of a query to an empty collection that are no image and no item."""
+    """Raise for parts of a query to an empty collection that are neither images nor items."""
     for part in query.parts:
         if isinstance(part.source, ItemRef):
             raise ItemNotFoundError(f"there is no item {part.source.id!r}: the collection is empty")

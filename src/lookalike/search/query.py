@@ -64,7 +64,7 @@ class Words:
 
     def __post_init__(self) -> None:
         if not is_text(self.text) or not self.text.strip():
-            raise ValueError(f"{self.text!r} are no words to search by; give text")
+            raise ValueError(f"{self.text!r} contains no words; give a text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

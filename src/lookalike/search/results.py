@@ -15,7 +15,7 @@ __all__ = ["Results"]
 class Results(list[Hit]):
     """Hits, best first, and what to say about them.
 
-    - ``notes`` say why there are no hits, or what is odd about them.
+    - ``notes`` say why there are no hits, or what to know about them.
     - ``left_out`` are the ids of items that are the query itself.
     - ``best`` is the most similar item, where a threshold dropped every hit.
     - ``matches`` has the match level of each hit (``None`` for less than weak), or is empty where

@@ -3,7 +3,7 @@
     request → wait for a free lane → decode, prepare, encode (the lane's thread) → request
 
 No request waits for a batch to fill: requests queue up while all lanes are busy, and a free lane
-takes as many of them as suit the encoder. On CPU cores that is one image: a batch is no faster
+takes as many of them as suit the encoder. On CPU cores that is one image: a batch is not faster
 there, and each of its requests would wait for the whole batch.
 """
 

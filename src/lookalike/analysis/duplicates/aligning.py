@@ -1,9 +1,9 @@
-"""Lay one image exactly upon another: turn, crop, scale and shift to parts of a pixel. Pure.
+"""Align two images exactly: turn, crop, scale and shift by fractions of a pixel. Pure.
 
     signatures → a first guess of the crop → Gauss-Newton at 64, 128, … pixels → boxes of both
 
 The two axes are independent, as resizing and cropping leave them; an image that was rotated by a
-few degrees does not fit.
+few degrees does not align.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ TRANSPOSES: tuple[tuple[Image.Transpose, ...], ...] = (
 )
 
 _FIRST_LEVEL = 64
-_GOOD = 2.0  # grey levels, rms: lying as well as this, no crop is looked for
-_STEPS = 4  # of Gauss and Newton at each level
-_SCALE_KEPT = 0.35  # pixels over the whole side: two images of one scale but for this have one
-_SHIFT_KEPT = 0.2  # pixels: a shift this near to a whole number of pixels is one
+_GOOD = 2.0  # grey levels, rms: if aligned this well, no crop is searched for
+_STEPS = 4  # Gauss-Newton steps at each level
+_SCALE_KEPT = 0.35  # pixels over the whole side: scales that differ by less are equal
+_SHIFT_KEPT = 0.2  # pixels: a shift this close to a whole number is rounded
 _LEAST_SIDE = 8
-_STIFFNESS = 50.0  # squared grey levels: keeps plain images in their place
+_STIFFNESS = 50.0  # squared grey levels: keeps plain images in place
 _FAR_STEP = 2.0  # pixels that one step may move an edge by
 
 _Floats = NDArray[np.float32]
@@ -47,9 +47,9 @@ _Line = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Which part of the first image shows what which part of the second shows.
+    """Which part of the first image shows the same as which part of the second.
 
-    Boxes are left, top, right, bottom in pixels; both are brought to ``size`` (width, height), at
+    Boxes are left, top, right, bottom in pixels; both are resized to ``size`` (width, height), at
     which neither is enlarged.
     """
 
@@ -60,42 +60,41 @@ class Placement:
 
     def crops(self, first: Image.Image, second: Image.Image) -> tuple[Image.Image, Image.Image]:
         """Return both parts at the common size."""
-        return _resized(first, self.first, self.size), _resized(second, self.second, self.size)
+        return _resize(first, self.first, self.size), _resize(second, self.second, self.size)
 
 
 def align(
     first: Image.Image, second: Image.Image, *, side: int, begin: Placement | None = None
 ) -> Placement:
-    """Return how ``first`` lies on ``second``, both upright RGB images, with neither turned.
+    """Return how ``first`` is placed on ``second``, both upright RGB images, neither turned.
 
-    ``side`` is the longest side, in pixels, of what is compared; ``begin`` is what was found for
-    the same two at a smaller one. Images that show different things
-    are laid upon each other as well as they can be.
+    ``side`` is the longest side in pixels of what is compared; ``begin`` is the placement found at
+    a smaller one. Images that show different things are aligned as well as possible.
     """
     grey, onto = first.convert("L"), second.convert("L")
     if begin is None:
-        lines, level = _begun(first, second, grey, onto), 2 * _FIRST_LEVEL
+        lines, level = _start(first, second, grey, onto), 2 * _FIRST_LEVEL
     else:
         lines, level = begin.lines, 2 * max(begin.size)
     while level <= side:
-        lines, _ = _refined(grey, onto, lines, level)
-        if max(_placement(grey.size, onto.size, lines, level).size) < level:
+        lines, _ = _refine(grey, onto, lines, level)
+        if max(_place(grey.size, onto.size, lines, level).size) < level:
             break  # no more pixels than that
         level *= 2
     kept = tuple(
-        _snapped(line, mine, theirs)
+        _snap(line, mine, theirs)
         for line, mine, theirs in zip(lines, grey.size, onto.size, strict=True)
     )
-    return _placement(grey.size, onto.size, (kept[0], kept[1]), side)
+    return _place(grey.size, onto.size, (kept[0], kept[1]), side)
 
 
-def _begun(
+def _start(
     first: Image.Image, second: Image.Image, grey: Image.Image, onto: Image.Image
 ) -> tuple[_Line, _Line]:
-    """Return how the two lie at the first level."""
+    """Return the placement at the first level."""
     best, least = ((0.0, 1.0), (0.0, 1.0)), np.inf
-    for guess in _guesses(first, second):
-        lines, error = _refined(grey, onto, guess, _FIRST_LEVEL)
+    for guess in _guess_lines(first, second):
+        lines, error = _refine(grey, onto, guess, _FIRST_LEVEL)
         if error < least:
             best, least = lines, error
         if least < _GOOD:
@@ -103,24 +102,22 @@ def _begun(
     return best
 
 
-def _guesses(first: Image.Image, second: Image.Image) -> Iterator[tuple[_Line, _Line]]:
-    """Yield where the second's left and right, and its top and bottom, lie in the first, as
-    shares.
-    """
+def _guess_lines(first: Image.Image, second: Image.Image) -> Iterator[tuple[_Line, _Line]]:
+    """Yield where the second's sides are in the first, as shares."""
     yield (0.0, 1.0), (0.0, 1.0)
     one, other = signature(first)[None], signature(second)[None]
     down, across = crops_between(one, other)
     yield (across[0, 0], 1 - across[0, 1]), (down[0, 0], 1 - down[0, 1])
     down, across = crops_between(other, one)
-    yield _inverse(across[0, 0], 1 - across[0, 1]), _inverse(down[0, 0], 1 - down[0, 1])
+    yield _invert(across[0, 0], 1 - across[0, 1]), _invert(down[0, 0], 1 - down[0, 1])
 
 
-def _inverse(start: float, end: float) -> _Line:
+def _invert(start: float, end: float) -> _Line:
     span = end - start
     return -start / span, (1 - start) / span
 
 
-def _placement(
+def _place(
     first: tuple[int, int], second: tuple[int, int], lines: tuple[_Line, _Line], side: int
 ) -> Placement:
     """Return the parts that both show, and the size at which they are compared."""
@@ -129,7 +126,7 @@ def _placement(
         start, end = line
         span = max(end - start, 1e-3)
         low, high = max(0.0, -start / span), min(1.0, (1 - start) / span)
-        if (high - low) * onto < 1:  # they do not meet
+        if (high - low) * onto < 1:  # they do not overlap
             low, high, start, span = 0.0, 1.0, 0.0, 1.0
         theirs.append((low * onto, high * onto))
         left, right = max(start + low * span, 0.0), min(start + high * span, 1.0)
@@ -145,17 +142,17 @@ def _placement(
     )
 
 
-def _refined(
+def _refine(
     grey: Image.Image, onto: Image.Image, lines: tuple[_Line, _Line], level: int
 ) -> tuple[tuple[_Line, _Line], float]:
-    """Return a few steps of Gauss and Newton (Lucas and Kanade 1981) at one size; the error left.
+    """Return the result of a few Gauss-Newton steps (Lucas and Kanade 1981), and the error left.
 
-    What differs much weighs little, so that a changed part does not pull at the rest.
+    Large differences have little weight, so that a changed part does not pull at the rest.
     """
     error = np.inf
     best, least = lines, np.inf
     for _ in range(_STEPS):
-        placed = _placement(grey.size, onto.size, lines, level)
+        placed = _place(grey.size, onto.size, lines, level)
         width, height = placed.size
         if min(width, height) < _LEAST_SIDE:
             return lines, float(np.inf)
@@ -174,18 +171,18 @@ def _refined(
         squares = weighed @ slopes.T + _STIFFNESS * one.size / 1e3 * np.eye(4, dtype=np.float32)
         step = np.clip(np.linalg.solve(squares, weighed @ off.ravel()), -_FAR_STEP, _FAR_STEP)
         lines = (
-            _moved(lines[0], step[:2], placed.first[0::2], grey.width, width),
-            _moved(lines[1], step[2:], placed.first[1::2], grey.height, height),
+            _move(lines[0], step[:2], placed.first[0::2], grey.width, width),
+            _move(lines[1], step[2:], placed.first[1::2], grey.height, height),
         )
         if float(np.abs(step).max()) < 0.01:  # noqa: PLR2004 - of a pixel
             break
     return best, least
 
 
-def _moved(
+def _move(
     line: _Line, step: NDArray[np.floating], box: tuple[float, ...], wide: int, pixels: int
 ) -> _Line:
-    """Return a line after what is under the box moved and grew by the ``step``'s pixels."""
+    """Return a line after the image under the box moved and grew by the pixels of ``step``."""
     shift, stretch = float(step[0]), float(step[1])
     # A slope of the box's own pixels; x is 0 in its middle and ±½ at its ends.
     per_pixel = (box[1] - box[0]) / pixels / wide
@@ -198,8 +195,9 @@ def _moved(
     return at(line[0]), at(line[1])
 
 
-def _snapped(line: _Line, wide: int, onto: int) -> _Line:
-    """Return a line that is a whole number of pixels off at the same scale is made exactly that.
+def _snap(line: _Line, wide: int, onto: int) -> _Line:
+    """Return a line that is almost a whole number of pixels off, at the same scale, as exactly
+    that.
 
     Then nothing is interpolated, which would blur one of the two.
     """
@@ -214,7 +212,7 @@ def _snapped(line: _Line, wide: int, onto: int) -> _Line:
     return round(middle) / wide, (round(middle) + onto) / wide
 
 
-def _resized(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
+def _resize(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
     if size == image.size and box == (0, 0, *image.size):
         return image
     return image.resize(size, Image.Resampling.BICUBIC, box=box)

@@ -1,7 +1,7 @@
-"""Which pairs are worth comparing: those near by vector, and those near by perceptual hash.
+"""Find the pairs that are worth comparing: near by vector, or near by perceptual hash.
 
-Vectors find what was cropped, framed or marked; hashes what was turned or shrunk. There is never
-a matrix of all by all: blocks of some thousands.
+Vectors find cropped, framed or marked images; hashes find turned or shrunk ones. Pairs are computed
+in blocks of some thousands, never as a full matrix.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 from lookalike.core.cpus import usable_cores
 from lookalike.core.vectors import Matrix
 
-__all__ = ["BITS", "LEAST_COSINE", "NEAREST", "Pairs", "alike_by_hash", "alike_by_vector", "united"]
+__all__ = [
+    "BITS",
+    "LEAST_COSINE",
+    "NEAREST",
+    "Pairs",
+    "find_by_hash",
+    "find_by_vector",
+    "unite_pairs",
+]
 
 NEAREST = 6  # of each image by vector
 LEAST_COSINE = 0.6
-BITS = 4  # that two hashes of 64 may differ in
+BITS = 4  # bits of 64 in which two hashes may differ
 _BLOCK = 32_000_000  # scores at a time: 128 MB
 _TILE = 1024
 _GROUP = 64
@@ -27,10 +35,10 @@ _ROWS, _COLUMNS = 16, 8192  # hashes compared at once: 1 MB, four times as fast 
 Pairs: TypeAlias = NDArray[np.int64]  # (n, 2) positions, the smaller first, each pair once
 
 
-def alike_by_vector(
+def find_by_vector(
     vectors: Matrix, *, progress: Callable[[int], None] = lambda _: None
 ) -> Iterator[Pairs]:
-    """Yield each row with its ``NEAREST`` others of a cosine of ``LEAST_COSINE`` or more."""
+    """Yield each row with its ``NEAREST`` others with a cosine of at least ``LEAST_COSINE``."""
     count = len(vectors)
     most = min(NEAREST, count - 1)
     if most < 1:
@@ -43,18 +51,18 @@ def alike_by_vector(
         some[:, :count] = vectors[start : start + step] @ vectors.T
         rows = np.arange(len(some))
         some[rows, start + rows] = -1.0
-        # The nearest lie in the groups of the highest maxima; sorting these takes no time.
+        # The nearest are in the groups with the highest maxima; sorting these is cheap.
         groups = some.reshape(len(some), -1, _GROUP)
         chosen = np.argsort(-groups.max(2), axis=1)[:, :most]
         left = groups[rows[:, None], chosen].reshape(len(some), -1)
         near = np.argsort(-left, axis=1)[:, :most]
         row, place = np.nonzero(np.take_along_axis(left, near, axis=1) >= LEAST_COSINE)
         at = near[row, place]
-        yield _ordered(row + start, chosen[row, at // _GROUP] * _GROUP + at % _GROUP)
+        yield _order_pairs(row + start, chosen[row, at // _GROUP] * _GROUP + at % _GROUP)
         progress(min(start + step, count))
 
 
-def alike_by_hash(
+def find_by_hash(
     hashes: NDArray[np.uint64],
     *,
     bits: int = BITS,
@@ -62,7 +70,7 @@ def alike_by_hash(
 ) -> Iterator[Pairs]:
     """Yield pairs whose hashes differ in at most ``bits`` under one of the eight turns.
 
-    ``hashes`` (n, 8) as ``signatures.hashes`` has them. Compares all with all, 8 turns times n²/2.
+    ``hashes`` (n, 8) are those of ``signatures.hashes``. Compares all pairs: 8 turns times n²/2.
     """
     straight = np.ascontiguousarray(hashes[:, 0])
     count = len(straight)
@@ -79,7 +87,7 @@ def alike_by_hash(
                     np.minimum(least, apart, out=least)
                 row, column = np.nonzero(least <= bits)
                 later = column + first > row + low
-                found.append(_ordered(row[later] + low, column[later] + first))
+                found.append(_order_pairs(row[later] + low, column[later] + first))
         return found
 
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -88,7 +96,7 @@ def alike_by_hash(
             progress(min(number * _TILE, count))
 
 
-def united(parts: Iterator[Pairs], count: int) -> Pairs:
+def unite_pairs(parts: Iterator[Pairs], count: int) -> Pairs:
     """Return every pair once, of positions below ``count``."""
     keys = [np.empty(0, np.int64)]
     for part in parts:
@@ -99,6 +107,6 @@ def united(parts: Iterator[Pairs], count: int) -> Pairs:
     return both
 
 
-def _ordered(first: NDArray[np.integer], second: NDArray[np.integer]) -> Pairs:
+def _order_pairs(first: NDArray[np.integer], second: NDArray[np.integer]) -> Pairs:
     low, high = np.minimum(first, second), np.maximum(first, second)
     return np.stack([low, high], axis=1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Fold the results of a search: one stands for its near duplicates."""
+"""Fold the results of a search: one item represents its near duplicates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,11 +44,11 @@ class NearDuplicateFold:
 
     @property
     def folded(self) -> dict[str, int]:
-        """How many near duplicates each result stands for, by its id."""
+        """Return how many near duplicates each result represents, by its id."""
         return {hit.item.id: copies for hit, copies in self.kept.values()}
 
     def look(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Fold the hits that have not been looked at, and return the ``k`` results at most."""
+        """Fold the hits that have not been processed, and return at most ``k`` results."""
         new = [hit for hit in hits if hit.item.id not in self.seen]
         for start in range(0, len(new), self.k):
             some = new[start : start + self.k]
@@ -58,7 +58,7 @@ class NearDuplicateFold:
                 if len(self.kept) >= self.k:
                     break
                 self.seen.add(hit.item.id)
-                better = self._copy_of(hit)
+                better = self._find_original(hit)
                 if better is None:
                     self.kept[hit.item.digest] = (hit, 0)
                 else:
@@ -66,7 +66,7 @@ class NearDuplicateFold:
                     self.kept[better] = (first, copies + 1)
         return [hit for hit, _ in self.kept.values()]
 
-    def _copy_of(self, hit: Hit) -> str | None:
+    def _find_original(self, hit: Hit) -> str | None:
         """Return the digest of the nearest result that a hit duplicates; ``None`` if there is
         none.
         """

@@ -1,10 +1,10 @@
-"""Whether two images are one: their signatures laid upon each other and compared. Pure.
+"""Decide from their signatures whether two images are duplicates. Pure.
 
-    turn → shift and crop → six differences, each as a share of what a copy may have
+    turn → shift and crop → six differences, each as a share of what a duplicate may have
 
-A hash cannot tell a shirt from the same shirt in another colour, nor a vector; pixels can, once
-one image lies upon the other. What was resized or recompressed differs a little everywhere;
-a colour variant differs in one place. So it is asked where a difference lies, not only how large.
+Neither a hash nor a vector distinguishes a shirt from the same shirt in another colour; pixels do,
+once the images are aligned. Resizing and recompressing changes an image a little everywhere; a
+colour variant differs in one place. So the place of a difference matters, not only its size.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from lookalike.analysis.duplicates.signatures import SIDE, Signatures, luminance
 
 __all__ = ["LIKELY", "Comparison", "compare", "crops_between"]
 
-# What differs in a copy, and what in another image: docs/decisions/0010-copies.md. Fields are
+# Limits between duplicates and other images: docs/decisions/0010-copies.md. Fields are
 # 8 x 8, grey levels of 255.
 SURFACE = 7.0  # the largest difference of brightness of a field that no moved edge explains
 BRIGHTNESS = 36.0  # the largest difference of brightness of a field
@@ -25,10 +25,9 @@ PEAK = 9.5  # the same as a multiple of the mean of all fields
 COLOUR_PEAK = 6.5  # likewise of colour (Cb, Cr)
 SUBJECT_BRIGHTNESS = 3.6  # difference of the mean brightness of what is not white
 SUBJECT_COLOUR = 2.5  # likewise of colour
-LIKELY = (
-    1.5  # a difference up to which a pair is looked at in detail, and is a copy if that is sure
-)
-# A marked copy: what of 16 x 16 cells is the same.
+# Pairs up to this difference are compared in detail, and are duplicates if that confirms it.
+LIKELY = 1.5
+# A marked duplicate: how many of 16 x 16 cells are the same.
 CHANGED = 0.15  # share of the cells with something to see that may differ
 TEXTURED = 120  # cells with edges that must be the same: a plain ground proves nothing
 
@@ -45,13 +44,13 @@ _MOST_CROP = 0.125  # of a side, at either end
 _STEP = 0.025
 _REFINEMENTS = 3
 _STIFFNESS = 1e3  # squared grey levels
-_SURE = 0.5  # copies up to here without looking for a crop
-_FAR_FIELDS = 45.0  # no copies beyond this, whatever was cropped: 8 x 8 fields, of 255
+_SURE = 0.5  # duplicates up to here without searching for a crop
+_FAR_FIELDS = 45.0  # no duplicates beyond this, with any crop: 8 x 8 fields, of 255
 _FAR_PLAIN = 25.0  # likewise, if nothing was
 _FAR_COARSE = 24.0  # likewise, when the crop has roughly been found
 _FAR_FINE = 26.0  # and well
-_FAR_BRIGHTNESS, _FAR_COLOUR = 31.0, 10.0  # no copies beyond this where none is a crop
-_FAR = 9.0  # what is said of pairs beyond
+_FAR_BRIGHTNESS, _FAR_COLOUR = 31.0, 10.0  # no duplicates beyond this if neither is a crop
+_FAR = 9.0  # the difference reported for pairs beyond
 _CHROMA = np.array([[-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32).T
 
 _Floats = NDArray[np.float32]
@@ -59,9 +58,9 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How pairs differ: ``difference`` (n,) is 0 for the same pixels, up to 1 for a copy.
+    """How pairs differ: ``difference`` (n,) is 0 for the same pixels, up to 1 for duplicates.
 
-    ``turns`` (n,) say how the first must be turned to lie on the second, as in ``hashes``.
+    ``turns`` (n,) say how the first must be turned to match the second, as in ``hashes``.
     """
 
     difference: NDArray[np.float64]
@@ -73,15 +72,15 @@ def compare(
 ) -> Comparison:
     """Compare images (n, SIDE, SIDE, 3) uint8 pair by pair.
 
-    Without ``crops`` no part is looked for: enough where the hashes agree, and ten times as fast.
-    With ``marked``, those are copies too that are the same but in one place.
+    Without ``crops``, no crop is searched for: sufficient if the hashes agree, and ten times as
+    fast. With ``marked``, images that differ in one place only are also duplicates.
     """
     parts = [
         _compare(
             first[start : start + _BLOCK],
             second[start : start + _BLOCK],
             crops=crops,
-            difference=_marked if marked else _difference,
+            difference=_compute_marked if marked else _compute_difference,
         )
         for start in range(0, len(first), _BLOCK)
     ]
@@ -101,46 +100,46 @@ def _compare(
     difference: Callable[[_Floats, _Floats], _Floats],
 ) -> Comparison:
     small, onto = (_shrink(some.astype(np.float32), _FIELDS) for some in (first, second))
-    turns = _turns(luminance(small), luminance(onto))
+    turns = _find_turns(luminance(small), luminance(onto))
     fields = turned(small, turns) - onto
-    if crops or difference is _marked:
-        near = np.flatnonzero(_root_mean(fields) <= _FAR_FIELDS)
+    if crops or difference is _compute_marked:
+        near = np.flatnonzero(_compute_rms(fields) <= _FAR_FIELDS)
     else:
-        near = np.flatnonzero(_far(fields) <= 1)
+        near = np.flatnonzero(_compare_fields(fields) <= 1)
     best = np.full(len(first), _FAR, np.float32)
     one = turned(first[near], turns[near]).astype(np.float32)
     other = second[near].astype(np.float32)
-    plain = _root_mean(fields[near]) <= _FAR_PLAIN
+    plain = _compute_rms(fields[near]) <= _FAR_PLAIN
     best[near[plain]] = difference(one[plain], other[plain])
     if crops:
-        left = best[near] > _SURE  # the others need no shift to be copies
+        left = best[near] > _SURE  # the others are duplicates without a shift
         one, other, near = one[left], other[left], near[left]
         for whole, part in ((one, other), (other, one)):
-            rows, columns, error = _coarse(luminance(whole), luminance(part))
+            rows, columns, error = _find_crop(luminance(whole), luminance(part))
             some = np.flatnonzero(error <= _FAR_COARSE)
-            rows, columns, error = _fine(whole[some], part[some], rows[some], columns[some])
+            rows, columns, error = _improve_crop(whole[some], part[some], rows[some], columns[some])
             fits = error <= _FAR_FINE
             some, rows, columns = some[fits], rows[fits], columns[fits]
-            cut = _cropped(whole[some], part[some], rows, columns)
+            cut = _crop_best(whole[some], part[some], rows, columns)
             best[near[some]] = np.minimum(best[near[some]], difference(cut, part[some]))
     return Comparison(difference=best.astype(np.float64), turns=turns)
 
 
-def _root_mean(error: _Floats) -> _Floats:
+def _compute_rms(error: _Floats) -> _Floats:
     flat = error.reshape(len(error), int(np.prod(error.shape[1:])))
     means: _Floats = np.sqrt(np.einsum("ni,ni->n", flat, flat) / flat.shape[1])
     return means
 
 
-def _far(fields: _Floats) -> _Floats:
-    """Return how far apart fields are: above 1 surely no copies, if none is a crop."""
+def _compare_fields(fields: _Floats) -> _Floats:
+    """Return how far apart fields are: above 1 they are not duplicates, unless one is a crop."""
     brightness = np.abs(luminance(fields)).max((1, 2)) / _FAR_BRIGHTNESS
     colour = np.abs(fields @ _CHROMA).max((1, 2, 3)) / _FAR_COLOUR
     return np.asarray(np.hypot(brightness, colour), np.float32)
 
 
-def _turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
-    """Return the turns under which small grey images agree best; none when that is as good."""
+def _find_turns(first: _Floats, second: _Floats) -> NDArray[np.intp]:
+    """Return the turns under which small grey images agree best; no turn if that is as good."""
     mine = first - first.mean((1, 2), keepdims=True)
     onto = second - second.mean((1, 2), keepdims=True)
     agree = np.stack(
@@ -168,7 +167,7 @@ def _shrink(images: _Floats, side: int) -> _Floats:
 # --- laying one upon the other -----------------------------------------------------------------
 
 
-def _windows(side: int, crops: NDArray[np.floating]) -> _Floats:
+def _make_windows(side: int, crops: NDArray[np.floating]) -> _Floats:
     """Return (n, side, side): what takes the part from ``crops[:, 0]`` to ``1 - crops[:, 1]`` to
     all.
     """
@@ -181,23 +180,23 @@ def _windows(side: int, crops: NDArray[np.floating]) -> _Floats:
     return windows
 
 
-def _pairs(crops: NDArray[np.floating]) -> NDArray[np.floating]:
+def _pair_crops(crops: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.array([(start, end) for start in crops for end in crops])
 
 
-_COARSE_CROPS = _pairs(np.arange(0, _MOST_CROP, 2 * _STEP))
-_COARSE_WINDOWS = _windows(_COARSE, _COARSE_CROPS)
-_FINE_CROPS = _pairs(np.arange(0, _MOST_CROP + _STEP / 2, _STEP))
-_FINE_WINDOWS = _windows(_FINE, _FINE_CROPS)
+_COARSE_CROPS = _pair_crops(np.arange(0, _MOST_CROP, 2 * _STEP))
+_COARSE_WINDOWS = _make_windows(_COARSE, _COARSE_CROPS)
+_FINE_CROPS = _pair_crops(np.arange(0, _MOST_CROP + _STEP / 2, _STEP))
+_FINE_WINDOWS = _make_windows(_FINE, _FINE_CROPS)
 _LINE = np.arange(0, _MOST_CROP + _STEP / 4, _STEP / 2)
-_WINDOWS = _windows(SIDE, _pairs(_LINE)).reshape(len(_LINE), len(_LINE), SIDE, SIDE)
+_WINDOWS = _make_windows(SIDE, _pair_crops(_LINE)).reshape(len(_LINE), len(_LINE), SIDE, SIDE)
 _AROUND = np.array([(start, end) for start in (-1, 0, 1) for end in (-1, 0, 1)])
 _FINE_OF_COARSE = np.array(
     [np.abs(_FINE_CROPS - crop).sum(1).argmin() for crop in _COARSE_CROPS], np.intp
 )
 
 
-def _along(windows: _Floats, images: _Floats) -> _Floats:
+def _apply_windows(windows: _Floats, images: _Floats) -> _Floats:
     """Return every window down every image, (n, windows, side, side), as one matrix product."""
     count, side = len(images), images.shape[1]
     flat = images.transpose(1, 0, 2).reshape(side, -1)
@@ -205,12 +204,12 @@ def _along(windows: _Floats, images: _Floats) -> _Floats:
     return moved.transpose(2, 0, 1, 3)
 
 
-def _coarse(whole: _Floats, part: _Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], _Floats]:
+def _find_crop(whole: _Floats, part: _Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], _Floats]:
     """Return the windows down and across that make ``part`` of ``whole``, and the error left."""
     small, onto = _shrink(whole, _COARSE), _shrink(part, _COARSE)
     count, windows = len(small), len(_COARSE_WINDOWS)
-    down = _along(_COARSE_WINDOWS, small).reshape(-1, _COARSE, _COARSE)
-    both = _along(_COARSE_WINDOWS, down.transpose(0, 2, 1))
+    down = _apply_windows(_COARSE_WINDOWS, small).reshape(-1, _COARSE, _COARSE)
+    both = _apply_windows(_COARSE_WINDOWS, down.transpose(0, 2, 1))
     both = both.reshape(count, windows * windows, _COARSE, _COARSE)  # transposed images
     both = both - onto.transpose(0, 2, 1)[:, None]
     error = np.einsum("nwij,nwij->nw", both, both)
@@ -220,25 +219,25 @@ def _coarse(whole: _Floats, part: _Floats) -> tuple[NDArray[np.intp], NDArray[np
     return _FINE_OF_COARSE[rows], _FINE_OF_COARSE[columns], left
 
 
-def _fine(
+def _improve_crop(
     whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], _Floats]:
-    """As ``_coarse``, from windows that are roughly right."""
+    """Return the same from windows that are roughly right."""
     grey, onto = _shrink(luminance(whole), _FINE), _shrink(luminance(part), _FINE)
     for _ in range(2):  # one axis at a time
         across = grey @ _FINE_WINDOWS[columns].transpose(0, 2, 1)
-        rows = _best(across, onto)
+        rows = _search_all(across, onto)
         down = _FINE_WINDOWS[rows] @ grey
-        columns = _best(down.transpose(0, 2, 1), onto.transpose(0, 2, 1))
+        columns = _search_all(down.transpose(0, 2, 1), onto.transpose(0, 2, 1))
     moved = down @ _FINE_WINDOWS[columns].transpose(0, 2, 1)
-    return rows, columns, _root_mean(np.asarray(moved - onto, np.float32))
+    return rows, columns, _compute_rms(np.asarray(moved - onto, np.float32))
 
 
-def _cropped(
+def _crop_best(
     whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> _Floats:
     """Return the part of each image of ``whole`` that fits best on ``part``, at the same size."""
-    down, across = (_windows(SIDE, crop) for crop in _crops(whole, part, rows, columns))
+    down, across = (_make_windows(SIDE, crop) for crop in _search_crops(whole, part, rows, columns))
     moved = down[:, None] @ whole.transpose(0, 3, 1, 2) @ across.transpose(0, 2, 1)[:, None]
     return np.asarray(moved.transpose(0, 2, 3, 1), np.float32)
 
@@ -248,17 +247,17 @@ def crops_between(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what was cut off ``whole`` to make ``part``, pair by pair, as far as that is possible.
 
-    Both (n, SIDE, SIDE, 3) uint8, unturned. Down and across, each (n, 2) float64: shares of the
-    side at its start and its end.
+    Both are (n, SIDE, SIDE, 3) uint8, not turned. The result is down and across, each (n, 2)
+    float64: shares of the side at its start and its end.
     """
     one, other = whole.astype(np.float32), part.astype(np.float32)
-    rows, columns, _ = _coarse(luminance(one), luminance(other))
-    rows, columns, _ = _fine(one, other, rows, columns)
-    down, across = _crops(one, other, rows, columns)
+    rows, columns, _ = _find_crop(luminance(one), luminance(other))
+    rows, columns, _ = _improve_crop(one, other, rows, columns)
+    down, across = _search_crops(one, other, rows, columns)
     return down.astype(np.float64), across.astype(np.float64)
 
 
-def _crops(
+def _search_crops(
     whole: _Floats, part: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> list[NDArray[np.floating]]:
     """Return the crops down and across that fit best."""
@@ -267,23 +266,23 @@ def _crops(
     for axis in (0, 1):  # and by half a step, at full size
         other = _WINDOWS[ends[1 - axis][:, 0], ends[1 - axis][:, 1]]
         if axis == 0:
-            ends[axis] = _closer(grey @ other.transpose(0, 2, 1), onto, ends[axis])
+            ends[axis] = _search_around(grey @ other.transpose(0, 2, 1), onto, ends[axis])
         else:
             down = (other @ grey).transpose(0, 2, 1)
-            ends[axis] = _closer(down, onto.transpose(0, 2, 1), ends[axis])
-    return _refined(grey, onto, [_LINE[one] for one in ends])
+            ends[axis] = _search_around(down, onto.transpose(0, 2, 1), ends[axis])
+    return _refine(grey, onto, [_LINE[one] for one in ends])
 
 
-def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) -> list[_Floats]:
+def _refine(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) -> list[_Floats]:
     """Return the windows down and across that fit best, by a few steps of Gauss and Newton.
 
     The four ends of ``crops`` move by parts of a pixel (the registration of Lucas and Kanade 1981),
     so that what is left is no shift, and a copy may be asked to differ by little.
     """
     at = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
-    share = np.stack([1 - at, -at])  # what moving the first and the last end does along a line
+    share = np.stack([1 - at, -at])  # the effect of moving the first and the last end along a line
     for _ in range(_REFINEMENTS):
-        down, across = (_windows(SIDE, crop) for crop in crops)
+        down, across = (_make_windows(SIDE, crop) for crop in crops)
         moved = down @ grey @ across.transpose(0, 2, 1)
         slopes = []
         for crop, axis in zip(crops, (1, 2), strict=True):
@@ -294,7 +293,7 @@ def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) ->
             slopes += list((slope * along).reshape(2, len(grey), SIDE * SIDE))
         slope = np.stack(slopes, axis=1)  # (n, 4, SIDE * SIDE)
         squares = slope @ slope.transpose(0, 2, 1)
-        # A plain image tells nothing of where it lies: a little weight keeps it in its place.
+        # A plain image has no position: a little weight keeps it in place.
         squares += (_STIFFNESS + 1e-3 * np.trace(squares, axis1=1, axis2=2))[
             :, None, None
         ] * np.eye(4, dtype=np.float32)
@@ -308,8 +307,8 @@ def _refined(grey: _Floats, onto: _Floats, crops: list[NDArray[np.floating]]) ->
     return crops
 
 
-def _closer(images: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the window down each image, of those around ``ends``, that makes it most like
+def _search_around(images: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the window down each image, around ``ends``, that makes it most similar to
     ``onto``.
     """
     tried = np.clip(ends[:, None] + _AROUND, 0, len(_LINE) - 1)
@@ -319,9 +318,9 @@ def _closer(images: _Floats, onto: _Floats, ends: NDArray[np.intp]) -> NDArray[n
     return chosen
 
 
-def _best(images: _Floats, onto: _Floats) -> NDArray[np.intp]:
-    """Return the window down each image that makes it most like ``onto``."""
-    error = _along(_FINE_WINDOWS, images) - onto[:, None]
+def _search_all(images: _Floats, onto: _Floats) -> NDArray[np.intp]:
+    """Return the window down each image that makes it most similar to ``onto``."""
+    error = _apply_windows(_FINE_WINDOWS, images) - onto[:, None]
     least: NDArray[np.intp] = np.einsum("nwij,nwij->nw", error, error).argmin(1)
     return least
 
@@ -329,15 +328,15 @@ def _best(images: _Floats, onto: _Floats) -> NDArray[np.intp]:
 # --- comparing ---------------------------------------------------------------------------------
 
 
-def _difference(one: _Floats, other: _Floats) -> _Floats:
+def _compute_difference(one: _Floats, other: _Floats) -> _Floats:
     """Return the length of six differences, each in shares of its limit, (n,)."""
     error = one - other
     grey = luminance(error)
     brightness = np.abs(_shrink(grey, _FIELDS))
     colours = np.asarray(error @ _CHROMA, np.float32)
     colour = np.abs(_shrink(colours, _FIELDS)).max(-1)
-    surface = np.maximum(brightness - _EDGE[0] * _shrink(_slopes(other), _FIELDS), 0)
-    subject = np.clip((_WHITE[1] - _darkest(np.minimum(one, other))) / _WHITE[2], 1e-3, 1)
+    surface = np.maximum(brightness - _EDGE[0] * _shrink(_compute_slopes(other), _FIELDS), 0)
+    subject = np.clip((_WHITE[1] - _darken(np.minimum(one, other))) / _WHITE[2], 1e-3, 1)
     all_of_it = np.einsum("nij->n", subject)
     mean_colour = np.einsum("nijk,nij->nk", colours, subject) / all_of_it[:, None]
     mean_brightness = np.einsum("nij,nij->n", grey, subject) / all_of_it
@@ -353,27 +352,27 @@ def _difference(one: _Floats, other: _Floats) -> _Floats:
     return np.asarray(np.sqrt(sum(part * part for part in parts)), np.float32)
 
 
-def _marked(one: _Floats, other: _Floats) -> _Floats:
-    """``_difference``, or what is not the same of the cells, in shares of its limit, if less."""
+def _compute_marked(one: _Floats, other: _Floats) -> _Floats:
+    """Return ``_compute_difference``, or the share of cells that differ if that is less."""
     error = np.abs(_shrink(one - other, _CELLS)).max(-1)
-    slopes = _shrink(_slopes(other), _CELLS)
+    slopes = _shrink(_compute_slopes(other), _CELLS)
     same = error < _SAME + _EDGE[1] * slopes
     textured = slopes > _SLOPE
-    seen = textured | (_darkest(_shrink(other, _CELLS)) <= _WHITE[0])
+    seen = textured | (_darken(_shrink(other, _CELLS)) <= _WHITE[0])
     changed = (seen & ~same).sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
     proof = (textured & same).sum((1, 2))
     but_in_one_place = np.maximum(changed / CHANGED, TEXTURED / np.maximum(proof, 1))
-    least = np.minimum(_difference(one, other), but_in_one_place)
+    least = np.minimum(_compute_difference(one, other), but_in_one_place)
     return np.asarray(least, np.float32)
 
 
-def _darkest(images: _Floats) -> _Floats:
+def _darken(images: _Floats) -> _Floats:
     """Return the least of red, green and blue; a reduction of three is four times as slow."""
     red, green, blue = (images[..., channel] for channel in range(3))
     return np.asarray(np.minimum(np.minimum(red, green), blue), np.float32)
 
 
-def _slopes(images: _Floats) -> _Floats:
+def _compute_slopes(images: _Floats) -> _Floats:
     """Return grey levels per pixel, (n, side, side)."""
     down, across = np.gradient(luminance(images), axis=(1, 2))
     return np.asarray(np.sqrt(down * down + across * across), np.float32)

@@ -1,9 +1,10 @@
-"""Whether a pair that looks like duplicates is one, at enough detail to see text. Pure.
+"""Confirm that a pair are duplicates, at enough detail to see text. Pure.
 
-    both images → laid upon each other → the worst window → same, and sure enough to remove one
+    both images → aligned → the worst window → same, and sure enough to remove one
 
-Two limits: what is shown as near may differ more than what may be removed. What is uncertain
-(too little detail, transparent parts in one only, a part that only the copy shows) is never sure.
+There are two limits: what is shown as near may differ more than what may be removed. Uncertain
+cases (too little detail, transparent parts in one only, a part that only the duplicate shows) are
+never sure.
 """
 
 from dataclasses import dataclass
@@ -12,35 +13,36 @@ import numpy as np
 from PIL import Image
 
 from lookalike.analysis.duplicates.aligning import TRANSPOSES, Placement, align
-from lookalike.analysis.duplicates.detail import Local, local_differences
+from lookalike.analysis.duplicates.detail import Local, compare_locally
 
 __all__ = ["SIDE_SHOWN", "SIDE_SURE", "ImageView", "Verdict", "confirm", "has_detail"]
 
 SIDE_SHOWN = 512  # pixels on the longer side at which a pair is compared before it is shown
 SIDE_SURE = 2048  # and before a file is removed
 
-# What differs in a window of 8 x 8 pixels of a copy: docs/decisions/0021-duplicates-in-detail.md.
+# Limits for windows of 8 x 8 pixels of a duplicate: docs/decisions/0021-duplicates-in-detail.md.
 _NOISE = 6.0  # grey levels, rms, that every window may differ by
 _OF_TEXTURE = 0.25  # and of the window's own contrast
 _NEAR, _NEAR_COLOUR = 2.1, 22.0  # the worst window of a near duplicate, and its worst colour
 _SURE, _SURE_COLOUR = 1.0, 12.0
 _STANDS_OUT = 0.3, 3.0  # the worst window of a sure one: this much above the usual one, times this
-_HINT = 256  # pixels: what is far apart at this size is not looked at more closely
-_TEXTURED = 8.0  # grey levels, rms, from which a window shows something
-_LEAST_TEXTURED = 20, 0.1  # windows that must show something, or this share of a small image's
-_LEAST_PIXELS = 200  # on the longer side, to be sure of a copy that is much smaller
+_HINT = 256  # pixels: pairs that differ much at this size are not compared more closely
+_TEXTURED = 8.0  # grey levels, rms, from which a window has content
+_LEAST_TEXTURED = 20, 0.1  # windows that must have content, or this share of a small image's
+_LEAST_PIXELS = 200  # pixels on the longer side that a much smaller duplicate needs
 _MUCH_SMALLER = 0.45  # of the other's resolution
-_MORE_DETAIL = 1.15  # times the kept one's resolution: more than that can be seen in the copy
-_BEYOND = 0.02  # of a side that the copy may show and the kept one does not
+_MORE_DETAIL = 1.15  # times the kept one's resolution: beyond it, the duplicate shows more detail
+_BEYOND = 0.02  # share of a side that the duplicate may show and the kept one does not
 _LEAST_SIDE = 16  # pixels: less is not compared
 _CELLS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageView:
-    """An image to compare: ``grounds`` are RGB, on white, and on black if parts are transparent.
+    """An image to compare: ``grounds`` are RGB, on white, and also on black if parts are
+    transparent.
 
-    ``several``: the file holds further pages or frames, which were not looked at.
+    ``several``: the file has further pages or frames, which were not compared.
     """
 
     grounds: tuple[Image.Image, ...]
@@ -63,11 +65,10 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``same``: near duplicates. ``sure``: the second may be removed where the first is kept.
+    """``same``: near duplicates. ``sure``: the second may be removed if the first is kept.
 
-    ``difference`` is the worst place's, as a share of what a near duplicate may have; ``reason``
-    says in a phrase why it is not the same, or not sure. Not ``compared``: a file
-    was not to be had.
+    ``difference`` is that of the worst place, as a share of what a near duplicate may have;
+    ``reason`` is why it is not the same, or not sure. Not ``compared``: a file was not available.
     """
 
     same: bool
@@ -80,11 +81,11 @@ class Verdict:
 def confirm(kept: ImageView, copy: ImageView, *, turn: int = 0, side: int = SIDE_SHOWN) -> Verdict:
     """Compare two images at up to ``side`` pixels.
 
-    ``turn``, numbered as in ``signatures.hashes``, brings ``copy`` to lie on ``kept``.
+    ``turn``, numbered as in ``signatures.hashes``, turns ``copy`` to match ``kept``.
     """
     placed: Placement | None = None
     for size in (_HINT, side) if side > _HINT else (side,):
-        # Twice the size, so that what was cropped is still seen at this one.
+        # Twice the size, so that a cropped part still has this one.
         pairs = _on_grounds(kept.reduced(2 * size), copy.reduced(2 * size), turn)
         placed = align(*pairs[0], side=size, begin=placed)
         worst: list[_Worst] = []
@@ -92,7 +93,7 @@ def confirm(kept: ImageView, copy: ImageView, *, turn: int = 0, side: int = SIDE
             one, other = (np.asarray(part, np.float32) for part in placed.crops(first, second))
             if min(one.shape[:2]) < _LEAST_SIDE:
                 return Verdict(same=True, sure=False, difference=1.0, reason="it is too small")
-            worst.append(_worst(local_differences(one, other, cells=_CELLS)))
+            worst.append(_find_worst(compare_locally(one, other, cells=_CELLS)))
         difference = max(one.share for one in worst)
         if difference > 1:
             return Verdict(
@@ -111,8 +112,8 @@ def has_detail(view: ImageView) -> bool:
     """Return whether an image has enough detail to be distinguished from similar ones."""
     for ground in view.reduced(_HINT).grounds:
         pixels = np.asarray(ground, np.float32)
-        if min(ground.size) < _LEAST_SIDE or _shown(
-            local_differences(pixels, pixels, cells=_CELLS)
+        if min(ground.size) < _LEAST_SIDE or _has_content(
+            compare_locally(pixels, pixels, cells=_CELLS)
         ):
             return True
     return False
@@ -128,7 +129,7 @@ class _Worst:
     shown: bool  # there is enough to see
 
 
-def _worst(local: Local) -> _Worst:
+def _find_worst(local: Local) -> _Worst:
     shares = local.left / (_NOISE + _OF_TEXTURE * local.texture)
     worst, colour = float(shares.max()), float(local.colour.max())
     textured = local.texture > _TEXTURED
@@ -137,11 +138,11 @@ def _worst(local: Local) -> _Worst:
     return _Worst(
         share=max(worst / _NEAR, colour / _NEAR_COLOUR),
         sure=worst <= min(_SURE, least + times * usual) and colour <= _SURE_COLOUR,
-        shown=_shown(local),
+        shown=_has_content(local),
     )
 
 
-def _shown(local: Local) -> bool:
+def _has_content(local: Local) -> bool:
     count, share = _LEAST_TEXTURED
     return bool((local.texture > _TEXTURED).sum() >= min(count, share * local.texture.size))
 
@@ -154,13 +155,13 @@ def _on_grounds(
     First the ground on which there is more to see: it tells how the two lie.
     """
     pairs = [
-        (first, _turned(second, turn))
+        (first, _turn(second, turn))
         for first, second in zip(kept.grounds, copy.grounds, strict=False)
     ]
     return sorted(pairs, key=lambda pair: -min(_spread(image) for image in pair))
 
 
-def _turned(image: Image.Image, turn: int) -> Image.Image:
+def _turn(image: Image.Image, turn: int) -> Image.Image:
     for operation in TRANSPOSES[turn]:
         image = image.transpose(operation)
     return image
@@ -177,7 +178,7 @@ def _why_unsure(
     placed: Placement,
     worst: list[_Worst],
 ) -> str:
-    """Return why the copy must not be removed, in a phrase; empty when it may be."""
+    """Return why the duplicate must not be removed, as a phrase; empty if it may be."""
     resolution = [
         (box[2] - box[0]) * (box[3] - box[1]) for box in (placed.first, placed.second)
     ]  # pixels of what both show
@@ -200,7 +201,7 @@ def _why_unsure(
             "it is too small to be sure",
         ),
         (
-            not _covered(images[1], placed),
+            not _is_covered(images[1], placed),
             "it shows a part that the one that is kept does not",
         ),
         (
@@ -211,8 +212,8 @@ def _why_unsure(
     return next((reason for holds, reason in reasons if holds), "")
 
 
-def _covered(copy: Image.Image, placed: Placement) -> bool:
-    """Return whether what lies beyond the kept one's edges in the copy is little, or plain."""
+def _is_covered(copy: Image.Image, placed: Placement) -> bool:
+    """Return whether the duplicate's area beyond the kept one's edges is small or plain."""
     left, top, right, bottom = placed.second
     width, height = copy.size
     beyond = (

@@ -1,4 +1,4 @@
-"""Moving a file so that nothing is overwritten and nothing is lost on the way."""
+"""Move files so that nothing is overwritten and nothing is lost on the way."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ __all__ = ["digest_of", "free", "move"]
 
 
 def free(target: Path, taken: Container[Path] = ()) -> Path:
-    """Return ``target``, or with a number where something is there."""
+    """Return ``target``, or the same with a number if it exists."""
     number, place = 2, target
     while place in taken or os.path.lexists(place):
         place = target.with_stem(f"{target.stem}-{number}")
@@ -25,10 +25,11 @@ def digest_of(path: Path) -> str:
 
 
 def move(path: Path, target: Path) -> None:
-    """Move a file to where none is; raises ``OSError`` (``FileExistsError`` where one is).
+    """Move a file to a path that does not exist. Raise ``OSError`` (``FileExistsError`` if it
+    does).
 
-    The name is taken first, so that no other is overwritten. On another file system the file is
-    copied, and only removed when the copy is whole and on disk.
+    The name is reserved first, so that no other file is overwritten. Across file systems the file
+    is copied, and only removed when the copy is complete and on disk.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb"):

@@ -29,8 +29,8 @@ __all__ = ["DuplicateReport", "find"]
 class DuplicateReport:
     """Groups of duplicates, largest first.
 
-    ``items`` were examined. ``unread`` items have a file that is gone or cannot be decoded, or
-    came as bytes: only their exact duplicates are found. ``compared`` pairs were compared.
+    ``items`` were examined. ``unread`` items have a file that is missing or cannot be decoded, or
+    were added as bytes: only their exact duplicates are found. ``compared`` pairs were compared.
     ``interrupted``: stopped early, so near duplicates may be missing.
     """
 
@@ -61,13 +61,12 @@ def find(
     """Return the duplicates among the items, all or those that meet a filter.
 
     Exact duplicates have the same bytes. Near duplicates are one image resized, recompressed,
-    cropped by up to a tenth, mirrored or turned by quarters; with ``marked`` also what is the same
-    but in one place, as under a watermark, which another print on one shirt is too. ``keep`` says
-    which item of a group is the representative (``grouping.rank``); every other item is a duplicate
-    of the representative, not only of another duplicate. ``max_difference``, from 0 to 1, is what a
-    near duplicate may differ by. ``cache`` is a file in which what was decoded is kept for the next
-    time. The stage of ``progress`` is what is being compared. Raise ``FilterError``,
-    ``StoreError``.
+    cropped by up to a tenth, mirrored or turned by quarters; with ``marked``, also images that
+    differ in one place only, as with a watermark (or with another print on one shirt). ``keep``
+    chooses the representative of a group (``grouping.rank``); every other item is a duplicate of
+    the representative, not only of another duplicate. ``max_difference``, from 0 to 1, limits near
+    duplicates. ``cache`` is a file that stores signatures for the next run. ``progress`` has the
+    kind of comparison as its stage. Raise ``FilterError``, ``StoreError``.
     """
     began = time.monotonic()
     by_digest: dict[str, list[Item]] = defaultdict(list)
@@ -98,7 +97,7 @@ def find(
         compared = run.compared
         joined = run.groups(keep)
     return DuplicateReport(
-        groups=_grouped(by_digest, joined, run),
+        groups=_group(by_digest, joined, run),
         items=count,
         unread=tuple(unread),
         compared=compared,
@@ -107,7 +106,7 @@ def find(
     )
 
 
-def _grouped(
+def _group(
     by_digest: Mapping[str, list[Item]],
     joined: Sequence[tuple[int, dict[int, float]]],
     run: NearSearch | None,
@@ -118,7 +117,7 @@ def _grouped(
     for kept, others in joined if run is not None else ():
         assert run is not None  # noqa: S101 - asked in the line above
         item = run.items[kept]
-        copies = _exact(by_digest[item.digest], 1.0)
+        copies = _make_exact(by_digest[item.digest], 1.0)
         scores = run.scores(kept, list(others))
         for one, far in sorted(others.items(), key=lambda pair: (pair[1], pair[0])):
             same = by_digest[run.items[one].digest]
@@ -136,14 +135,14 @@ def _grouped(
         taken.add(item.digest)
         groups.append(DuplicateGroup(kept=item, duplicates=tuple(copies)))
     groups += [
-        DuplicateGroup(kept=same[0], duplicates=tuple(_exact(same, 1.0)))
+        DuplicateGroup(kept=same[0], duplicates=tuple(_make_exact(same, 1.0)))
         for digest, same in by_digest.items()
         if len(same) > 1 and digest not in taken
     ]
     return tuple(sorted(groups, key=lambda group: (-len(group.duplicates), group.kept.id)))
 
 
-def _exact(same: Sequence[Item], score: float) -> list[Duplicate]:
+def _make_exact(same: Sequence[Item], score: float) -> list[Duplicate]:
     return [
         Duplicate(item=item, exact=True, difference=0.0, turn="", score=score, sure=True)
         for item in same[1:]

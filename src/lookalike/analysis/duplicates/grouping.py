@@ -1,4 +1,4 @@
-"""Pairs of duplicates → groups, each with the item to keep. Pure."""
+"""Turn pairs of duplicates into groups, each with the item to keep. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -17,11 +17,10 @@ KEEP_RULES: tuple[KeepRule, ...] = ("best", "largest", "oldest", "first")
 class Duplicate:
     """A duplicate of a group's representative.
 
-    ``exact``: the same bytes. ``difference`` is 0 for the same pixels and at most 1; ``turn`` says
-    how it must be turned, clockwise, to lie on the other. ``score`` is the cosine of the two.
-    ``sure``: the two were compared in detail and are alike enough for the copy to be removed; where
-    they are not, ``reason`` says why. Before a file is removed it is compared once more, in more
-    detail.
+    ``exact``: the same bytes. ``difference`` is 0 for the same pixels and at most 1; ``turn`` is
+    how it must be turned, clockwise, to match the other. ``score`` is the cosine of the two.
+    ``sure``: the two were compared in detail and are similar enough to remove the duplicate; if
+    not, ``reason`` says why. Before a file is removed, it is compared once more in more detail.
     """
 
     item: Item
@@ -82,12 +81,11 @@ def stars(
     key: Callable[[int], tuple[object, ...]],
     differences: Callable[[int, Sequence[int]], dict[int, float]],
 ) -> list[tuple[int, dict[int, float]]]:
-    """Return a component → (kept, its copies with their differences): each is a copy of the kept
-    one.
+    """Split a component into (kept, its duplicates with their differences).
 
-    A chain (a cropped to b, b cropped to c …) can join images that are no copies of each other.
-    So the first by ``key`` keeps those that ``differences`` finds to be its copies,
-    and what is left is begun again. One that is left alone is no group.
+    A chain (a cropped to b, b cropped to c …) can connect images that are not duplicates. So the
+    first by ``key`` takes those that ``differences`` finds to be its duplicates, and the rest is
+    split again. A single item is not a group.
     """
     left = sorted(members, key=key)
     found = []

@@ -1,4 +1,4 @@
-"""Signatures of items: kept ones, or made of the files."""
+"""Load or compute the signatures of items."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +22,13 @@ _DECODE = (64, 64)  # a JPEG is not decoded below this
 
 
 def compute_signature(seen: images.Layers) -> Signatures:
-    """Return the signature of an image on the ground on which there is more to see."""
+    """Return the signature of an image on the background on which it has more contrast."""
     return max((signature(ground) for ground in seen.grounds), key=lambda one: float(one.std()))
 
 
 def load_view(data: bytes, *, side: int, limits: images.Limits) -> ImageView:
     """Decode an image to compare it at up to ``side`` pixels. Raise ``ImageError``."""
-    # Twice the size: a crop is compared at the size of what is left.
+    # Twice the size, because a crop is compared at the size of what is left.
     seen = images.decode_layers(data, limits=limits, at_least=(2 * side, 2 * side))
     return ImageView(grounds=seen.grounds, several=seen.several).reduced(2 * side)
 
@@ -36,16 +36,16 @@ def load_view(data: bytes, *, side: int, limits: images.Limits) -> ImageView:
 def load_signatures(
     collection: "Collection", items: Sequence[Item], kept: SignatureCache
 ) -> tuple[dict[str, Signatures], list[Skipped]]:
-    """Return digest → signature, kept or decoded now; and what could not be read.
+    """Return digest → signature, cached or computed now; and the items that could not be read.
 
-    A file that has changed since it was indexed, is gone or came as bytes cannot be.
+    A file that has changed since it was indexed, is missing, or was added as bytes cannot be read.
     """
     wanted = {item.digest: item for item in items}
     found = kept.get(list(wanted))
     places = {root.name: root.path for root in collection.roots()}
     unread: list[Skipped] = []
 
-    def made(item: Item) -> Signatures | Skipped:
+    def compute(item: Item) -> Signatures | Skipped:
         if not item.path or item.root not in places:
             return Skipped(path=item.id, reason="it was added as bytes and has no file")
         place = places[item.root] / item.path
@@ -62,7 +62,7 @@ def load_signatures(
     if missing:
         new: dict[str, Signatures] = {}
         with ThreadPoolExecutor(usable_cores()) as pool:
-            for item, one in zip(missing, pool.map(made, missing), strict=True):
+            for item, one in zip(missing, pool.map(compute, missing), strict=True):
                 if isinstance(one, Skipped):
                     unread.append(one)
                 else:

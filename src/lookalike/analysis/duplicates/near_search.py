@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["NearSearch"]
 
 _BATCH = 512
-# Past this many floats (0.5 GB) vectors are not compared with each other: the store's ANN index is
-# asked for the nearest.
+# Up to this many floats (0.5 GB), vectors are compared with each other; beyond, the store's ANN
+# index proposes the nearest.
 EXACT_FLOATS = 128_000_000
 _SEARCHES = 256
-_CONFIRMED = 64  # pairs confirmed before it is asked whether to stop
-_PLAIN = 0.5  # grey levels: the spread of a signature that shows nothing
+_CONFIRMED = 64  # pairs confirmed between two calls of ``stop``
+_PLAIN = 0.5  # grey levels: the spread of a signature without content
 
 
 class NearSearch:
@@ -83,7 +83,7 @@ class NearSearch:
             found |= read
             self.unread += unread
             self._show("images", start + len(some), len(self.items))
-        # What is of one colour has no near duplicates: it would be paired with all of its kind.
+        # A plain image has no near duplicates: it would be paired with all plain images.
         self.items = [
             item
             for item in self.items
@@ -97,8 +97,8 @@ class NearSearch:
         if len(self.items) < 2 or self._stop():  # noqa: PLR2004 - a pair
             return
         count = len(self.items)
-        by_hash = candidates.united(self._alike_by_hash(), count)
-        by_vector = candidates.united(self._alike_by_vector(), count)
+        by_hash = candidates.unite_pairs(self._find_by_hash(), count)
+        by_vector = candidates.unite_pairs(self._find_by_vector(), count)
         total = len(by_hash) + len(by_vector)
         with ThreadPoolExecutor(usable_cores()) as pool:
             for pairs, crops in ((by_hash, False), (by_vector, True)):
@@ -119,38 +119,38 @@ class NearSearch:
         found = compare(first, second, crops=crops, marked=self._marked)
         return some[found.difference <= self._widest], len(some)
 
-    def _alike_by_hash(self) -> Iterator[candidates.Pairs]:
+    def _find_by_hash(self) -> Iterator[candidates.Pairs]:
         parts = [
             hashes(self.signatures[start : start + _BATCH])
             for start in range(0, len(self.items), _BATCH)
         ]
-        for part in candidates.alike_by_hash(
+        for part in candidates.find_by_hash(
             np.concatenate(parts), progress=lambda done: self._show("hashes", done, len(self.items))
         ):
             if self._stop():
                 return
             yield part
 
-    def _alike_by_vector(self) -> Iterator[candidates.Pairs]:
+    def _find_by_vector(self) -> Iterator[candidates.Pairs]:
         count = len(self.items)
         bound = self.collection.store.bound()
         if bound is None:
             return
         if count * bound[2] > EXACT_FLOATS:
-            yield from self._searched()
+            yield from self._search_store()
             return
         vectors = np.empty((count, bound[2]), np.float32)
         for start in range(0, count, _BATCH):
             ids = [item.id for item in self.items[start : start + _BATCH]]
             vectors[start : start + len(ids)] = self.collection.vectors(ids)
-        for part in candidates.alike_by_vector(
+        for part in candidates.find_by_vector(
             vectors, progress=lambda done: self._show("vectors", done, count)
         ):
             if self._stop():
                 return
             yield part
 
-    def _searched(self) -> Iterator[candidates.Pairs]:
+    def _search_store(self) -> Iterator[candidates.Pairs]:
         """Yield the nearest that the store proposes, for collections too large for memory."""
         place_of = {item.digest: place for place, item in enumerate(self.items)}
         store = self.collection.store
@@ -178,11 +178,11 @@ class NearSearch:
             found += grouping.stars(
                 members,
                 lambda one: grouping.rank(self.items[one], keep),
-                self._differences,
+                self._compute_differences,
             )
         return found
 
-    def _differences(self, kept: int, others: Sequence[int]) -> dict[int, float]:
+    def _compute_differences(self, kept: int, others: Sequence[int]) -> dict[int, float]:
         again = compare(
             self.signatures[list(others)],
             np.broadcast_to(self.signatures[kept], (len(others), *self.signatures.shape[1:])),

@@ -1,6 +1,6 @@
-"""Move or delete duplicates: only files that surely still are the duplicates that were found.
+"""Move or delete duplicates: only files that certainly still are the duplicates that were found.
 
-both files read → digests → compared in full detail → record → moved → looked at again
+both files read → digests → compared in full detail → record → moved → checked again
 """
 
 import stat as file_kinds
@@ -35,10 +35,11 @@ REMOVED = "removed.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateOutcome:
-    """What became of one duplicate: ``moved``, ``trashed``, ``deleted``, or ``left`` (and why).
+    """The outcome of one duplicate: ``moved``, ``trashed``, ``deleted``, or ``left`` (with the
+    reason).
 
-    ``path`` is where the file was and ``target`` where it is now; ``record`` is the file in which
-    this is written down, to be undone. In a dry run, what would have become of it.
+    ``path`` is where the file was and ``target`` where it is now; ``record`` is the file from which
+    this can be undone. In a dry run, what would have happened.
     """
 
     item: Item
@@ -61,19 +62,19 @@ def act(
 ) -> Iterator[DuplicateOutcome]:
     """Move each group's duplicates below ``move_to``; without it, into the trash of their root.
 
-    The trash is a folder ``.lookalike-trash`` in each indexed folder, so on the same disk, and is
+    The trash is the folder ``.lookalike-trash`` in each indexed folder, so on the same disk, and is
     never indexed. ``permanently`` deletes instead. The representative stays.
 
-    Before each step both files are read. A duplicate is left, with the reason, when either file is
-    gone or is not what was indexed; when both are one file (a link, a folder that is reached by two
-    paths); or when, laid upon each other at up to 2048 pixels, the two differ in some place by more
-    than a copy does. Every step is written into a record first: ``MOVED`` in ``move_to``, or
-    ``REMOVED`` in the trash, from which ``undo`` puts everything back. A moved file takes nobody's
-    place. What is gone is removed from the collection; label, group and metadata that the
-    representative lacks go to it. When ``stop`` returns true, the rest is left.
+    Before each step both files are read. A duplicate is left, with the reason, if either file is
+    missing or is not what was indexed; if both are one file (a link, a folder that is reached by
+    two paths); or if the aligned images differ at up to 2048 pixels in some place by more than a
+    duplicate may. Every step is written to a record first: ``MOVED`` in ``move_to``, or ``REMOVED``
+    in the trash, from which ``undo`` restores everything. A moved file never overwrites another.
+    Removed files are removed from the collection; label, group and metadata that the representative
+    lacks are passed to it. When ``stop`` returns true, the rest is left.
 
-    Raise ``SourceError`` when the folder to move to lies in one that is indexed, or a record
-    cannot be written. Nothing happens until the outcomes are asked for.
+    Raise ``SourceError`` if the folder to move to is inside an indexed one, or a record cannot be
+    written. Nothing happens until the outcomes are consumed.
     """
     if move_to is not None:
         _check_target(collection, move_to)
@@ -108,7 +109,7 @@ class _LeftError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """One file to move: ``before`` is its size and time of change when it was read."""
+    """One file to move: ``before`` is its size and modification time when it was read."""
 
     path: Path
     original: Path
@@ -117,7 +118,7 @@ class _Step:
 
 
 class _Run:
-    """One call of ``act``: where things go, and what has been taken."""
+    """One call of ``act``: the targets, and the names that are in use."""
 
     def __init__(
         self, collection: "Collection", move_to: Path | None, *, permanently: bool
@@ -132,11 +133,11 @@ class _Run:
         self._taken: set[Path] = set()
 
     def outcome(self, kept: Item, copy: Duplicate, *, dry_run: bool) -> DuplicateOutcome:
-        """Deal with one duplicate; touches nothing in a dry run."""
+        """Process one duplicate; change nothing in a dry run."""
         item = copy.item
         path = self._path(item)
         try:
-            step = self._checked(kept, copy)
+            step = self._check(kept, copy)
             target = step.target
             if not dry_run:
                 self._do(kept, copy, step)
@@ -165,7 +166,7 @@ class _Run:
             self._folders[item.root] = free(trash / self._stamp)
         return free(self._folders[item.root] / "files" / item.path, self._taken)
 
-    def _checked(self, kept: Item, copy: Duplicate) -> "_Step":
+    def _check(self, kept: Item, copy: Duplicate) -> "_Step":
         """Return what is to be done, once all is well. Raise ``_LeftError``."""
         item = copy.item
         original, path = self._path(kept), self._path(item)
@@ -195,7 +196,7 @@ class _Run:
         if path is None:
             raise _LeftError(f"{of}it was added as bytes and has no file")
         try:
-            before = _state(path)
+            before = _read_state(path)
             data = images.read(path, self._collection.limits)
         except ImageError as error:
             raise _LeftError(of + error.reason) from error
@@ -204,16 +205,16 @@ class _Run:
         return data, before
 
     def _do(self, kept: Item, copy: Duplicate, step: "_Step") -> None:
-        """Write down, move, look again, and only then forget the item. Raise ``_LeftError``."""
+        """Record, move, check again, and only then remove the item. Raise ``_LeftError``."""
         try:
             now, item = (self._collection.get(one.id) for one in (kept, copy.item))
         except ItemNotFoundError as error:
             raise _LeftError("one of the two is no longer in the collection") from error
         if (now.digest, item.digest) != (kept.digest, copy.item.digest):
             raise _LeftError("the collection now has another image under its id")
-        given = _given(now, item)
+        given = _choose_inherited(now, item)
         if self._record is None:
-            self._record = self._new_record(item)
+            self._record = self._create_record(item)
         key = removal_record.begin(
             self._record,
             item=item,
@@ -234,16 +235,16 @@ class _Run:
             removal_record.append(self._record, key, "left", reason=str(left))
             raise
         removal_record.append(self._record, key, "deleted" if self._permanently else "moved")
-        self._collection.store.items.update([_with(now, given)])
+        self._collection.store.items.update([_inherit(now, given)])
         self._collection.remove(item.id)
 
-    def _new_record(self, item: Item) -> Path:
+    def _create_record(self, item: Item) -> Path:
         if self._move_to is not None:
             return self._move_to / MOVED
         return self._folders[item.root] / REMOVED
 
     def _move(self, kept: Item, step: "_Step") -> None:
-        """Move a file away, and back if it was another or the kept one went with it."""
+        """Move a file away, and back if it was another file or the kept one moved with it."""
         path, target = step.path, step.target
         try:
             move(path, target)
@@ -251,7 +252,7 @@ class _Run:
             raise _LeftError(error.strerror or type(error).__name__) from error
         why = ""
         try:
-            if _state(target) != step.before:
+            if _read_state(target) != step.before:
                 why = "it was changed while it was looked at"
             else:  # one file under two paths that the system does not know to be one
                 self._read(kept, step.original, f"of {kept.id}: ")
@@ -275,8 +276,8 @@ def _move_back(target: Path, path: Path) -> None:
         ) from error
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Return size and time of change of a regular file. Raise ``ImageError``."""
+def _read_state(path: Path) -> tuple[int, int]:
+    """Return size and modification time of a regular file. Raise ``ImageError``."""
     try:
         found = path.stat()
     except OSError as error:
@@ -292,7 +293,7 @@ def _check_same(kept: ImageView, copy: ImageView, turn: str) -> None:
         raise _LeftError(f"not surely the same image: {verdict.reason}")
 
 
-def _given(kept: Item, item: Item) -> InheritedValues:
+def _choose_inherited(kept: Item, item: Item) -> InheritedValues:
     """Return what the kept item lacks and the other has."""
     return InheritedValues(
         label=item.label if kept.label is None else None,
@@ -303,7 +304,7 @@ def _given(kept: Item, item: Item) -> InheritedValues:
     )
 
 
-def _with(kept: Item, given: InheritedValues) -> Item:
+def _inherit(kept: Item, given: InheritedValues) -> Item:
     return replace(
         kept,
         label=kept.label if given.label is None else given.label,

@@ -1,10 +1,10 @@
-"""The record of what was moved or deleted: JSON lines, each written before the file is touched.
+"""The record of moved or deleted files: JSON lines, each written before the file is touched.
 
     {"event": "moving", "key": …, "id": …, "from": …, "to": …, "digest": …, "kept": …, …}
     {"event": "moved", "key": …}            or "deleted", "left", "restored"
 
-A process that is killed leaves a record that is true: a "moving" without a further line says that
-the file is at one of the two places.
+A killed process leaves a correct record: a "moving" line without a further one means that the file
+is at one of the two places.
 """
 
 import json
@@ -26,7 +26,7 @@ Event = Literal["moving", "deleting", "moved", "deleted", "left", "restored"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InheritedValues:
-    """What the kept item was given of the removed one's, because it had none of its own."""
+    """Values of the removed item that the kept one was given, because it had none."""
 
     label: str | None = None
     group: str | None = None
@@ -35,9 +35,9 @@ class InheritedValues:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """One file that was moved or deleted, or was about to be: ``event`` is the last thing known.
+    """One file that was moved or deleted, or was about to be: ``event`` is the last known one.
 
-    ``target`` is where it was moved to; ``None`` for one that is deleted for good.
+    ``target`` is where it was moved to; ``None`` if it was deleted permanently.
     """
 
     key: str
@@ -60,9 +60,9 @@ def begin(
     given: InheritedValues,
     facts: Mapping[str, Json],
 ) -> str:
-    """Write down that a file is about to be moved or deleted; return the key of the entry.
+    """Record that a file is about to be moved or deleted; return the key of the entry.
 
-    Raise ``SourceError`` when the record cannot be written; then the file must not be touched.
+    Raise ``SourceError`` if the record cannot be written; then the file must not be touched.
     """
     key = secrets.token_hex(8)
     line: dict[str, Json] = {
@@ -97,7 +97,7 @@ def begin(
 
 
 def append(record: Path, key: str, event: Event, *, reason: str = "") -> None:
-    """Write down what became of a file. Raise ``SourceError``."""
+    """Record the outcome of a file. Raise ``SourceError``."""
     line: dict[str, Json] = {"event": event, "key": key}
     _write(record, {**line, "reason": reason} if reason else line)
 
@@ -107,9 +107,7 @@ def _write(record: Path, line: dict[str, Json]) -> None:
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
         with record.open("a+b") as file:
-            if (
-                file.tell()
-            ):  # a line that a killed process left half written stays a line of its own
+            if file.tell():  # a partial line of a killed process stays a separate line
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
@@ -123,9 +121,9 @@ def _write(record: Path, line: dict[str, Json]) -> None:
 
 
 def read(record: Path) -> list[Removal]:
-    """Return the entries of a record, first come first. Raise ``SourceError``.
+    """Return the entries of a record in order. Raise ``SourceError``.
 
-    A line that is no JSON is passed over: a killed process may leave half a line, whose file was
+    Lines that are not JSON are ignored: a killed process may leave a partial line, whose file was
     not yet touched.
     """
     try:

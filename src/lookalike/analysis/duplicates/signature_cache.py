@@ -1,7 +1,7 @@
-"""Signatures and verdicts that have been worked out, kept by the digests of the files' bytes.
+"""A cache of signatures and verdicts, keyed by the digests of the files' bytes.
 
-A cache in one SQLite file: it may be deleted at any time, serves every collection and store, and
-cannot be stale, for other bytes have another digest.
+It is one SQLite file that may be deleted at any time, serves every collection and store, and cannot
+be stale, because other bytes have another digest.
 """
 
 import os
@@ -23,9 +23,9 @@ _ASK = 500  # digests in one query
 
 
 class SignatureCache:
-    """The signatures kept in a file; ``None`` keeps nothing.
+    """The signatures cached in a file; ``None`` caches nothing.
 
-    A file that cannot be read or written is passed over: all it saves is time.
+    A file that cannot be read or written is ignored: it only saves time.
     """
 
     def __init__(self, file: str | os.PathLike[str] | None) -> None:
@@ -66,9 +66,7 @@ class SignatureCache:
             return
 
     def verdicts(self, kept: str, copies: Sequence[str]) -> dict[str, Verdict]:
-        """Return digest of the copy → what was found of it beside ``kept``, for those that are
-        known.
-        """
+        """Return digest of the duplicate → cached verdict on it and ``kept``."""
         found: dict[str, Verdict] = {}
         if self._file is None or not self._file.exists():
             return found
@@ -92,7 +90,7 @@ class SignatureCache:
         return found
 
     def put_verdicts(self, kept: str, verdicts: Mapping[str, Verdict]) -> None:
-        """Keep what was found of copies, by their digests, beside ``kept``."""
+        """Cache verdicts on duplicates of ``kept``, by their digests."""
         if self._file is None or not verdicts:
             return
         rows = [

@@ -1,7 +1,7 @@
-"""What an image looks like in 3 kB, and its perceptual hash under the eight turns. Pure.
+"""The signature of an image in 3 kB, and its perceptual hash under the eight turns. Pure.
 
-The signature is the image at 32 x 32 pixels in colour; hash and comparison are made of it, so a
-file is decoded once.
+The signature is the image at 32 x 32 pixels in colour. Hash and comparison are computed from it, so
+a file is decoded once.
 """
 
 from typing import TypeVar
@@ -14,7 +14,7 @@ __all__ = ["HASH_BITS", "SIDE", "Signatures", "hashes", "luminance", "signature"
 
 SIDE = 32
 HASH_BITS = 64
-_LOW = 8  # frequencies across and down that the hash looks at
+_LOW = 8  # frequencies across and down that the hash uses
 
 # (n, SIDE, SIDE, 3) uint8, rows from the top, R, G, B
 Signatures = NDArray[np.uint8]
@@ -23,17 +23,17 @@ _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _COSINES = np.cos(
     np.pi * (2 * np.arange(SIDE)[None, :] + 1) * np.arange(_LOW)[:, None] / (2 * SIDE)
 ).astype(np.float32)
-_SIGNS = np.where(np.arange(_LOW) % 2, -1, 1).astype(np.float32)  # what a mirror does to each
+_SIGNS = np.where(np.arange(_LOW) % 2, -1, 1).astype(np.float32)  # the effect of a mirror on each
 
 
 def signature(image: Image.Image) -> Signatures:
-    """Return an RGB image → (SIDE, SIDE, 3) uint8, its sides stretched to a square."""
+    """Convert an RGB image to (SIDE, SIDE, 3) uint8, its sides stretched to a square."""
     small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=4.0)
     return np.asarray(small, np.uint8)
 
 
 def luminance(images: NDArray[np.number]) -> NDArray[np.float32]:
-    """Return (…, 3) → (…) float32, 0 to 255."""
+    """Convert (…, 3) to (…) float32, 0 to 255."""
     return images.astype(np.float32, copy=False) @ _WEIGHTS
 
 

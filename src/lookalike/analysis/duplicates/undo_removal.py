@@ -1,4 +1,4 @@
-"""Put back moved or trashed duplicates, from the record of their removal."""
+"""Restore moved or trashed duplicates from the record of their removal."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,13 +22,13 @@ __all__ = ["undo"]
 def undo(
     collection: "Collection", record: Path, *, dry_run: bool = False
 ) -> Iterator[DuplicateOutcome]:
-    """Put back every file of a record that is still away, the last first.
+    """Restore every file of a record that is still away, the last one first.
 
-    A file returns with its bytes as they were, never over one that is there now, and its item with
-    label, group and metadata; what the kept item was given on its account is taken back, if it is
-    still the same. An outcome is ``restored``, or ``left`` with the reason: the file was deleted
-    for good, is no longer where it was moved to, has changed, or something else has its place.
-    Raise ``SourceError`` when the record cannot be read or written. Doing it twice does no harm.
+    A file is restored with its original bytes, never over an existing one, and its item with label,
+    group and metadata; values that the kept item inherited are removed again if they are unchanged.
+    An outcome is ``restored``, or ``left`` with the reason: the file was deleted permanently, is no
+    longer where it was moved to, has changed, or its place is taken. Raise ``SourceError`` if the
+    record cannot be read or written. Calling it twice does no harm.
     """
     entries = removal_record.read(record)
     for removal in reversed(entries):
@@ -48,7 +48,7 @@ def undo(
 
 
 def _why_not(removal: Removal) -> str:
-    """Return why a file cannot be put back; empty when it can, or is there already."""
+    """Return why a file cannot be restored; empty if it can be, or exists already."""
     if _is(removal.path, removal.item.digest):
         return ""
     if removal.path.exists() or removal.path.is_symlink():
@@ -70,20 +70,20 @@ def _is(path: Path, digest: str) -> bool:
 
 
 def _put_back(collection: "Collection", record: Path, removal: Removal) -> str:
-    """Put a file and its item back; why not, if that fails."""
+    """Restore a file and its item; return why not, if that fails."""
     if not _is(removal.path, removal.item.digest):
         assert removal.target is not None  # noqa: S101 - asked before
         try:
             move(removal.target, removal.path)
         except OSError as error:
             return error.strerror or type(error).__name__
-    reason = _item_back(collection, removal)
+    reason = _restore_item(collection, removal)
     if not reason:
         removal_record.append(record, removal.key, "restored")
     return reason
 
 
-def _item_back(collection: "Collection", removal: Removal) -> str:
+def _restore_item(collection: "Collection", removal: Removal) -> str:
     item = removal.item
     taken = [one for one in [removal.kept] if one in collection]
     if item.id in collection:
@@ -123,12 +123,12 @@ def _item_back(collection: "Collection", removal: Removal) -> str:
             kept = collection.get(one)
         except ItemNotFoundError:
             continue
-        collection.store.items.update([_without(kept, removal.given)])
+        collection.store.items.update([_disinherit(kept, removal.given)])
     return ""
 
 
-def _without(kept: Item, given: InheritedValues) -> Item:
-    """Return the kept item without what it was given, where that is still what it has."""
+def _disinherit(kept: Item, given: InheritedValues) -> Item:
+    """Return the kept item without inherited values that are unchanged."""
     return replace(
         kept,
         label=None if given.label is not None and kept.label == given.label else kept.label,

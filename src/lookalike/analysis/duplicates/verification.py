@@ -1,4 +1,4 @@
-"""Which of an item's likely duplicates are confirmed at detail: reads files, keeps verdicts."""
+"""Confirm an item's likely duplicates in detail: read files, cache verdicts."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,8 +32,8 @@ _VIEWS = 64  # images held at a time: 200 MB at most
 class Verifier:
     """Compares items pair by pair at ``SIDE_SHOWN`` pixels.
 
-    An image whose file is gone, has changed or cannot be read is not refuted: its verdict is that
-    it looks the same and is not sure, with the reason.
+    If a file is missing, has changed or cannot be read, the verdict is that the images look the
+    same but it is not sure, with the reason.
     """
 
     def __init__(self, collection: "Collection", kept: SignatureCache) -> None:
@@ -64,7 +64,7 @@ class Verifier:
     def against(
         self, view: ImageView, copies: Sequence[Item], turns: Sequence[int]
     ) -> list[Verdict]:
-        """As ``verdicts``, beside an image that is no item."""
+        """Return verdicts against an image that is not an item."""
         return self._compared(view, list(zip(copies, turns, strict=True)))
 
     def _compared(self, kept: ImageView | str, copies: Sequence[tuple[Item, int]]) -> list[Verdict]:

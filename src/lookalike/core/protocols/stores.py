@@ -65,7 +65,7 @@ class Items(Protocol):
         """Write new items as ``upsert`` does, but replace none.
 
         Return the ids that were taken, by another item or an earlier one of ``items``; nothing is
-        changed for these, however many processes write at the same time. Raises as ``upsert``.
+        changed for these, however many processes write at the same time. Raise as ``upsert``.
         """
 
     def update(self, items: Sequence[Item]) -> None:
@@ -199,9 +199,9 @@ class Lifecycle(Protocol):
     def replace(self, new: Self, *, keep: str, last: Callable[[], None]) -> str:
         """Let ``new``, a sibling, take this one's place and name in one step; close both.
 
-        First ``last`` runs; while it does, nobody writes to this one. Processes that have this one
-        open can read on but no longer write; those that open it afterwards get ``new``. This one
-        stays under the name that is returned: ``keep``, where that is free. Folders that others
+        First ``last`` runs; while it does, no process writes to this one. Processes that have this
+        one open can read on but no longer write; those that open it afterwards get ``new``. This
+        one stays under the name that is returned: ``keep``, where that is free. Folders that others
         have within this one's, such as a service's uploads, are in both from then on. When ``last``
         raises, nothing changes.
         """
@@ -217,7 +217,7 @@ class Lifecycle(Protocol):
 
 
 class Store(Lifecycle, Protocol):
-    """Stores items and their vectors together; there is no second truth beside it.
+    """Stores items and their vectors together; no other place holds data that it must agree with.
 
     All methods may be called from several threads. Ids are any non-empty text. Reads see every
     write that was finished before they began, in this process or another.

@@ -158,7 +158,7 @@ class SideTable(Protocol):
     def put(self, rows: Sequence[SideRow]) -> None:
         """Insert or replace rows by id; of two with one id the last wins.
 
-        Raises ``StoreError`` where the store can't keep one of them.
+        Raise ``StoreError`` if the store cannot keep one of them.
         """
 
     def get(self, ids: Sequence[str]) -> dict[str, SideRow]:

@@ -84,7 +84,7 @@ class IMaterialist:
         labels: Mapping[_Word, _Word | tuple[_Word, ...]],
         categories: Mapping[_Word, list[str]],
     ) -> Entry:
-        """``ValueError`` says why an item is no entry."""
+        """Return the entry of an item. Raise ``ValueError`` with the reason if it is not one."""
         if item is None:
             raise ValueError("not an object with an id and a url")
         key, one = _id_of(item)

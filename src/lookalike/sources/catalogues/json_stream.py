@@ -80,7 +80,7 @@ def _explain(error: str) -> str:
 def members(
     events: Iterator[_Event], name: str, keys: dict[str, str] | None = None
 ) -> Iterator[JsonObject | None]:
-    """Yield the elements of the list called ``name``, ``None`` for one that is no object.
+    """Yield the elements of the list called ``name``, ``None`` for one that is not an object.
 
     ``keys`` receives each key at the top, with the event that its value begins with. The file is
     read to its end, where it may be damaged.

@@ -231,7 +231,7 @@ def _words(db: sqlite3.Connection, *, repair: bool) -> list[str]:
     if repair and (names or stray):
         db.execute("DELETE FROM item_words")
         db.execute("INSERT OR IGNORE INTO words_due SELECT seq FROM items")
-    done = "written anew" if repair else ""
+    done = "written again" if repair else ""
     problems = []
     if names:
         words = ("item is not found by its words", "items are not found by their words")

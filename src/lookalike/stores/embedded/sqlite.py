@@ -52,7 +52,7 @@ def connect(path: Path, *, create: bool) -> tuple[sqlite3.Connection, bool]:
         ):
             raise
         # A folder without write permission: WAL needs a file beside the database, unless the
-        # database is declared unchanging, which it is when nobody may write it.
+        # database is declared unchanging, which is true if it is not writable.
         db = opened("mode=ro&immutable=1")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return db, True

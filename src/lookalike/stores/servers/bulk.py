@@ -10,7 +10,7 @@ from lookalike.core.records import Json
 __all__ = ["CHUNK_BYTES", "Action", "Outcome", "again", "as_json", "chunks", "lines", "outcomes"]
 
 CHUNK_BYTES = 5_000_000
-"""Bytes of a request, where one action is not larger by itself. Servers take 100 MB, those that are
+"""Bytes per request, unless one action is larger. Servers accept 100 MB, those that are
 rented often 10."""
 
 # The node's queue is full, or a shard is moving to another node: a later try succeeds.

@@ -242,7 +242,8 @@ class ServerStore:
         indexes.make_beside(self.server, self.address, found.index)
         self.settings.set("encoder", found.encoder)
         return (
-            f"{why}; made anew: settings, thumbnails, neighbour lists and the folders' places are "
+            f"{why}; created again: settings, thumbnails, neighbour lists and the folders' places "
+            "are "
             "lost, `lookalike index` of each folder brings them back; also lost are what missing "
             "items were called and which labels, groups and metadata were set by hand: items have "
             "them still, but the next `lookalike index` of a catalogue replaces them"
