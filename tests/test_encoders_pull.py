@@ -142,6 +142,15 @@ def test_the_first_pull_is_pinned_and_a_second_asks_nobody(
     assert first.revision in first.card.read_text(encoding="utf-8")
 
 
+def test_what_the_user_changed_in_a_card_stays(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+    entry = serve(server, "dinov3-small")
+    card = pull(entry, folder=tmp_path, hub=hub, accept_licence=True).card
+    changed = card.read_text("utf-8").replace("(Meta)", "of our shop")
+    card.write_text(changed, encoding="utf-8")
+    assert not pull(entry, folder=tmp_path, hub=hub, accept_licence=True).changed
+    assert card.read_text("utf-8") == changed
+
+
 @pytest.mark.parametrize("damage", ["missing", "changed"])
 def test_a_file_that_was_lost_is_brought_again_from_the_same_revision(
     server: HubServer, hub: Hub, tmp_path: Path, damage: str

@@ -192,13 +192,13 @@ class _Pull:
 
     def _write_card(self, graphs: list[str], undo: Undo) -> bool:
         """Write the card and return whether it has changed."""
-        digests = {one.path: one.sha256 for one in self._files.values()}
-        facts = [read_graph(self._folder / _local(graph)) for graph in graphs]
+        licence = self._entry.licence_file
+        digests = {one.path: one.sha256 for one in self._files.values() if one.origin != licence}
         pins = Pins(revision=self._revision, sha256=digests)
-        text = pulled_card_text(self._entry, pins, *facts)
-        if self._card.is_file() and self._card.read_text(encoding="utf-8") == text:
+        if pins == self._pins:  # and what a user changed in the card stays
             return False
-        undo.replace(self._card, text)
+        facts = [read_graph(self._folder / _local(graph)) for graph in graphs]
+        undo.replace(self._card, pulled_card_text(self._entry, pins, *facts))
         return True
 
 
