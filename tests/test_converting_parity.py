@@ -3,13 +3,11 @@ training/converted_golden.py from weights that both sides draw from the names of
 """
 
 import io
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
@@ -18,38 +16,17 @@ from PIL import Image
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders.converting import Conversion, convert
 from lookalike.encoders.preprocessing import prepare, tensor
-from seeded_weights import seeded_array, seeded_images
+from seeded_weights import seeded_images
+from weight_files import MOBILENETV2, SHARED, drawn, write_legacy_h5, write_real_mobilenetv2
 
 _REASON = "the extra convert is not installed"
-h5py = pytest.importorskip("h5py", reason=_REASON)
+pytest.importorskip("h5py", reason=_REASON)
 save_file = pytest.importorskip("safetensors.numpy", reason=_REASON).save_file
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGES = 3
-SHARED = GOLDEN.parents[2] / "shared"
-MOBILENETV2 = SHARED / "weights" / "mobilenetv2_imagenet.onnx"
 IMAGES_OF_CALTECH = SHARED / "data" / "caltech-101-sample.zip"
 EVERY = 97  # as in training/converted_golden.py
-
-
-def drawn(network: str) -> dict[str, NDArray[np.float32]]:
-    """The tensors of a network, by the framework's names."""
-    shapes = json.loads(str(np.load(GOLDEN / f"converted-{network}.npz")["shapes"]))
-    return {name: seeded_array(name, tuple(shape)) for name, shape in shapes}
-
-
-def write_legacy_h5(path: Path, tensors: dict[str, NDArray[np.float32]]) -> None:
-    """Write weights as ``model.save_weights("FILE.h5")`` of Keras 2 did."""
-    layers: dict[str, list[str]] = {}
-    for name in tensors:
-        layers.setdefault(name.partition("/")[0], []).append(f"{name}:0")
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [one.encode() for one in layers]
-        for one, weights in layers.items():
-            group = file.create_group(one)
-            group.attrs["weight_names"] = [name.encode() for name in weights]
-            for name in weights:
-                group[name] = tensors[name.removesuffix(":0")]
 
 
 @pytest.fixture(scope="module")
@@ -152,28 +129,7 @@ def test_a_real_mobilenetv2_survives_the_way_through_a_file_of_keras(tmp_path: P
 
     That file has its batch norms folded, so those written beside the weights do nothing.
     """
-    model = onnx.load(MOBILENETV2)
-    arrays = {  # in half precision, under their names with "_h"
-        one.name.removesuffix("_h"): onnx.numpy_helper.to_array(one).astype(np.float32)
-        for one in model.graph.initializer
-    }
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    tensors: dict[str, NDArray[np.float32]] = {}
-    layers = dict.fromkeys(name.partition("/")[0] for name in drawn("mobilenetv2-keras"))
-    kernels = [name for name in layers if not name.lower().endswith("bn") and name != "bn_Conv1"]
-    norms = [name for name in layers if name not in kernels]
-    for name, norm, node in zip(kernels, [*norms, ""], convolutions, strict=True):
-        _, weight_name, bias_name = node.input
-        weight, bias = arrays[weight_name], arrays[bias_name]
-        if not norm:  # the classifier, a convolution there
-            tensors |= {f"{name}/kernel": weight[:, :, 0, 0].T, f"{name}/bias": bias}
-            continue
-        depthwise = name.endswith("depthwise")
-        tensors[f"{name}/kernel"] = weight.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
-        ones = np.ones_like(bias)
-        tensors |= {f"{norm}/gamma": ones, f"{norm}/beta": bias}
-        tensors |= {f"{norm}/moving_mean": 0 * ones, f"{norm}/moving_variance": ones * (1 - 1e-3)}
-    write_legacy_h5(tmp_path / "real.h5", tensors)
+    write_real_mobilenetv2(tmp_path / "real.h5")
     conversion = convert(tmp_path / "real.h5")
     spec = conversion.input
     with zipfile.ZipFile(IMAGES_OF_CALTECH) as archive:
