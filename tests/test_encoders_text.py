@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from PIL import Image
 
-from lookalike.core.protocols import TextEncoder, text_encoder_of
+from contracts.text_encoder import TextEncoderContract
+from lookalike.core.protocols import Encoder, TextEncoder, text_encoder_of
+from lookalike.core.vectors import unit_rows
 from lookalike.encoders import load_encoder, read_card
+from lookalike.encoders.projection import ProjectedEncoder, fit_projection
 from lookalike.encoders.text.card import Cleaning, TextCard
 from lookalike.encoders.text.cleaning import clean
 from lookalike.encoders.text.tokens import Tokens
@@ -234,6 +237,31 @@ def test_nothing_of_the_text_half_is_read_before_words_are_searched(tmp_path: Pa
     assert encoder.text_encoder is not None
     with pytest.raises(WeightsError, match=r"tokenizer\.json"):
         encoder.text_encoder.encode_words(["red"])
+
+
+class TestOneFile(TextEncoderContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def encoder(cls, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+        return load_encoder(two_tower_card(tmp_path_factory.mktemp("one"), files="one"))
+
+
+class TestTwoFiles(TextEncoderContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def encoder(cls, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+        words = 'cleaning = "clip"\ntemplates = ["a {}", "the {}"]'
+        return load_encoder(two_tower_card(tmp_path_factory.mktemp("two"), words=words, batch=1))
+
+
+class TestProjected(TextEncoderContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def encoder(cls, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+        base = load_encoder(two_tower_card(tmp_path_factory.mktemp("projected")))
+        rows = unit_rows(np.random.default_rng(0).normal(size=(40, base.dim)) + 1)
+        projection = fit_projection(rows, 5, base=base.fingerprint)
+        return ProjectedEncoder(base, projection)
 
 
 # -- what goes wrong -----------------------------------------------------------------------------
