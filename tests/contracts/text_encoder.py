@@ -52,7 +52,7 @@ class TextEncoderContract:
     def test_the_same_text_has_the_same_vector_each_time(self, words: TextEncoder) -> None:
         vectors = words.encode_words(["red", "blue", "red"])
         assert np.array_equal(vectors[0], vectors[2])
-        assert np.array_equal(words.encode_words(["red"])[0], vectors[0])
+        assert np.abs(words.encode_words(["red"])[0] - vectors[0]).max() < CLOSE
         assert not np.array_equal(vectors[0], vectors[1])
 
     def test_what_is_returned_may_be_changed(self, words: TextEncoder) -> None:
