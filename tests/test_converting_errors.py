@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lookalike.encoders.converting import convert
 from lookalike.errors import WeightsError
-from seeded_weights import seeded_array
+from weight_files import drawn
 
 _REASON = "the extra convert is not installed"
 h5py = pytest.importorskip("h5py", reason=_REASON)
@@ -27,10 +27,9 @@ tflite = pytest.importorskip("tflite", reason=_REASON)
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def vgg16(framework: str = "torchvision") -> dict[str, NDArray[np.float32]]:
-    """A narrow VGG16, by the framework's names."""
-    shapes = json.loads(str(np.load(GOLDEN / f"converted-vgg16-{framework}.npz")["shapes"]))
-    return {name: seeded_array(name, tuple(shape)) for name, shape in shapes}
+def vgg16() -> dict[str, NDArray[np.float32]]:
+    """A narrow VGG16, by the names of torchvision."""
+    return drawn("vgg16-torchvision")
 
 
 @pytest.fixture

@@ -280,16 +280,16 @@ def write_torch(folder: Path) -> None:
         scaled = images.to(torch.float32) / 255
         return functional.normalize(scaled, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
-    def vgg(*, norms: bool) -> Any:
+    def vgg(*, norms: bool, widths: tuple[int, ...] = VGG_WIDTHS, dense: int = VGG_DENSE) -> Any:
         plan: list[int | str] = []
-        for count, width in zip((2, 2, 3, 3, 3), VGG_WIDTHS, strict=True):
+        for count, width in zip((2, 2, 3, 3, 3), widths, strict=True):
             plan += [*[width] * count, "M"]
         features = models.vgg.make_layers(plan, batch_norm=norms)
         model = models.vgg.VGG(features, num_classes=10, init_weights=False)
         model.avgpool = torch.nn.Identity()
-        model.classifier[0] = torch.nn.Linear(VGG_WIDTHS[-1] * 9, VGG_DENSE)
-        model.classifier[3] = torch.nn.Linear(VGG_DENSE, VGG_DENSE)
-        model.classifier[6] = torch.nn.Linear(VGG_DENSE, 10)
+        model.classifier[0] = torch.nn.Linear(widths[-1] * 9, dense)
+        model.classifier[3] = torch.nn.Linear(dense, dense)
+        model.classifier[6] = torch.nn.Linear(dense, 10)
         return model
 
     with torch.no_grad():
@@ -328,6 +328,17 @@ def write_torch(folder: Path) -> None:
             }
             name = f"vgg16{'_bn' if norms else ''}-torchvision"
             write(folder, name, shapes, _arrays(result), side=96)
+
+        model = vgg(norms=False, widths=(2, 2, 3, 3, 4), dense=8)
+        fill_torch(model)
+        found = model.classifier[:5](model.features(pixels(96)).flatten(1)).numpy()
+        np.savez_compressed(folder / "converted-checkpoint.npz", features=found)
+    # As programs for training save them: below a name, with a prefix, beside other things.
+    state = {f"module.{name}": one for name, one in model.state_dict().items()}
+    whole = {"epoch": 3, "best": 0.7, "state_dict": state, "optimizer": {"lr": 0.1, "m": [state]}}
+    torch.save(whole, folder / "converted-checkpoint-zip.pth")
+    legacy = folder / "converted-checkpoint-legacy.pth"
+    torch.save(whole, legacy, _use_new_zipfile_serialization=False)
 
 
 def _arrays(tensors: Mapping[str, Any]) -> Outputs:

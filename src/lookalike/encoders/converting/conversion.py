@@ -48,6 +48,7 @@ _RESCALES = (
     "the model has a layer that rescales pixels by itself; it is left out, and images are prepared "
     "as the network was published: compare a few embeddings if you trained it otherwise"
 )
+_UNNAMED = "the file does not name its layers as expected; they were taken in the order of"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,9 @@ def convert(path: Path, *, architecture: str | None = None, size: int | None = N
     if kind == "keras":
         with open_keras(path) as file:
             source = recognise(path, keras_sources(file), file.layers)
-            notes = (_RESCALES,) if file.rescales else ()
+            notes: tuple[str, ...] = (_RESCALES,) if file.rescales else ()
+            if not source.by_name:
+                notes += (f"{_UNNAMED} {source.naming.title}",)
             return _converted(path, source, wanted, square or file.input_size, notes)
     if kind == "tflite":
         if architecture is not None or size is not None:

@@ -12,33 +12,50 @@ __all__ = ["has_layer", "named_like", "read_layer"]
 _OTHER_NAMES = {"Logits": "predictions"}  # MobileNetV2's classifier in older Keras
 
 
-def named_like(file: KerasFile, naming: Naming) -> Mapping[str, KerasLayer]:
-    """Return the file's layers by the names that ``naming`` uses.
+def named_like(file: KerasFile, naming: Naming) -> tuple[Mapping[str, KerasLayer], bool]:
+    """Return the file's layers by the names that ``naming`` uses, and whether these are theirs.
 
-    Where the file has only the names of classes, or names of another version of Keras, the layers
+    Where the file has only the names of classes, or those of another version of Keras, the layers
     are matched by their order, as Keras does it: the kinds must then be the same, one by one.
     """
     layers = {_OTHER_NAMES.get(name, name): one for name, one in file.layers.items()}
-    if any(layer_name in layers for layer_name, _ in naming.names.values()):
-        return layers
+    if any(own in layers for own, _ in naming.names.values()):
+        return layers, True
     wanted = list(_in_order(naming))
+    ordered = _by_order(layers.values(), naming, wanted) if file.named else None
     if not file.named:
-        by_kind = _by_kind(layers.values())
-        if all(
-            len(by_kind.get(kind, [])) == sum(one == kind for _, one in wanted)
-            for kind in ("convolution", "depthwise", "norm")
-        ):
-            if len(by_kind.get("dense", [])) != _classifiers(naming):
-                by_kind["dense"] = []  # somebody's own head
-            turns = {kind: iter(ones) for kind, ones in by_kind.items()}
-            pairs = ((name, next(turns.get(kind, iter(())), None)) for name, kind in wanted)
-            return {name: one for name, one in pairs if one is not None}
-        return layers
-    found = [one for one in layers.values() if one.kind != "other"]
-    for count in (len(wanted), len(wanted) - _classifiers(naming)):  # with and without them
+        ordered = _by_class(layers.values(), naming, wanted)
+    return (layers, True) if ordered is None else (ordered, False)
+
+
+def _by_order(
+    layers: Iterable[KerasLayer], naming: Naming, wanted: list[tuple[str, str]]
+) -> dict[str, KerasLayer] | None:
+    """Match layers of any names one by one. Only MobileNetV2 has had other names in the past."""
+    if naming.network != "mobilenetv2":
+        return None
+    found = [one for one in layers if one.kind != "other"]
+    for count in (len(wanted), len(wanted) - len(naming.optional)):  # with and without classifier
         if [one.kind for one in found] == [kind for _, kind in wanted[:count]]:
             return {name: one for (name, _), one in zip(wanted, found, strict=False)}
-    return layers
+    return None
+
+
+def _by_class(
+    layers: Iterable[KerasLayer], naming: Naming, wanted: list[tuple[str, str]]
+) -> dict[str, KerasLayer] | None:
+    """Match layers of which the class and the number within it are known."""
+    by_kind: dict[str, list[KerasLayer]] = {}
+    for one in layers:
+        by_kind.setdefault(one.kind, []).append(one)
+    for kind in ("convolution", "depthwise", "norm"):
+        if len(by_kind.get(kind, [])) != sum(one == kind for _, one in wanted):
+            return None
+    if len(by_kind.get("dense", [])) != len(naming.optional):
+        by_kind["dense"] = []  # somebody's own head
+    turns = {kind: iter(ones) for kind, ones in by_kind.items()}
+    pairs = ((name, next(turns.get(kind, iter(())), None)) for name, kind in wanted)
+    return {name: one for name, one in pairs if one is not None}
 
 
 def has_layer(layers: Mapping[str, KerasLayer], naming: Naming, name: str) -> bool:
@@ -107,14 +124,3 @@ def _in_order(naming: Naming) -> Iterator[tuple[str, str]]:
             yield shortcut[1], "norm"
         if norm is not None:
             yield norm, "norm"
-
-
-def _classifiers(naming: Naming) -> int:
-    return len(naming.optional)
-
-
-def _by_kind(layers: Iterable[KerasLayer]) -> dict[str, list[KerasLayer]]:
-    by_kind: dict[str, list[KerasLayer]] = {}
-    for one in layers:
-        by_kind.setdefault(one.kind, []).append(one)
-    return by_kind

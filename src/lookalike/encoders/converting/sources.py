@@ -24,12 +24,14 @@ class Source:
     """A file's layers under one naming: ``has`` and ``read`` take the builder's names.
 
     ``strange`` are names of convolutions that look like the network's and are none of its.
+    ``by_name`` is false where layers were taken in their order, because their names say nothing.
     """
 
     naming: Naming
     has: Callable[[str], bool]
     read: Callable[[str], Layer]
     strange: tuple[str, ...]
+    by_name: bool = True
 
     @property
     def present(self) -> float:
@@ -62,7 +64,7 @@ def recognise(path: Path, sources: Iterable[Source], names: Iterable[str]) -> So
 
     ``names`` are those in the file, for the message.
     """
-    best = max(sources, key=lambda one: (one.present, one.extras))
+    best = max(sources, key=lambda one: (one.present, one.by_name, one.extras))
     if best.present < _NEARLY:
         shown = ", ".join(list(names)[:_SHOWN]) or "nothing"
         raise WeightsError(
@@ -86,12 +88,13 @@ def recognise(path: Path, sources: Iterable[Source], names: Iterable[str]) -> So
 
 
 def _keras_source(file: KerasFile, naming: Naming) -> Source:
-    layers = keras_layers.named_like(file, naming)
+    layers, by_name = keras_layers.named_like(file, naming)
     claimed = {own for own, _ in naming.names.values()}
     return Source(
         naming=naming,
         has=lambda name: keras_layers.has_layer(layers, naming, name),
         read=lambda name: keras_layers.read_layer(layers, naming, name),
+        by_name=by_name,
         strange=tuple(
             name
             for name, one in layers.items()
