@@ -222,10 +222,10 @@ class OnnxEncoder:
             self._card,
             self._card.words,
             cache=self._cache,
-            # One text is encoded at a time, so it may use the cores that a batch of images shares.
-            open_session=lambda found: open_session(
-                found, self._devices, lambda _: RunSettings(threads=self._threads)
-            )[0],
+            # A text takes one thread, as an image does: others are searched with meanwhile.
+            open_session=lambda found: open_session(found, self._devices, lambda _: RunSettings())[
+                0
+            ],
             shared=lambda: self._vectors.result().session,
         )
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lookalike.collection import Collection
 from lookalike.core.records import Item, Json
 from lookalike.core.vectors import Vector
 from lookalike.images.cropping import Box
@@ -106,11 +107,16 @@ async def _encoded(opened: Opened, part: Part) -> QueryPart:
         data = await in_thread(bytes_of, shop, item)
         cropped = await opened.encoding.encode(data, crop=part.crop)
         found = Encoded(vector=cropped.vector, digest=item.digest, item=item)
-    elif isinstance(source, Words) and part.crop is None and shop.supports_words:
+    elif isinstance(source, Words) and part.crop is None and await _supports_words(shop):
         found = await opened.encoding.encode_words(source)
     else:  # nothing to encode here
         return QueryPart(source=source, crop=part.crop, weight=part.weight)
     return QueryPart(source=found, weight=part.weight)
+
+
+async def _supports_words(shop: Collection) -> bool:
+    """Return ``supports_words``, which may ask a server before the encoder is open."""
+    return await in_thread(lambda: shop.supports_words)
 
 
 def _hits_json(
