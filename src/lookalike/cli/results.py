@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.search import QueryPart, Results, SearchOptions
 
-__all__ = ["Failure", "Limits", "Success", "View", "query_json", "show"]
+__all__ = ["Failure", "RowLimits", "Success", "View", "query_json", "show"]
 
 _SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
@@ -69,13 +69,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RowLimits:
     """Match levels: ``scale`` gives each result its level; ``None`` without calibration."""
 
     scale: "Calibration | None"
 
     @classmethod
-    def of(cls, shop: "Collection", min_match: "Match | None") -> "Limits":
+    def of(cls, shop: "Collection", min_match: "Match | None") -> "RowLimits":
         """Return the stored calibration; with ``min_match``, calibrate if there is none."""
         if min_match is None and shop.store.settings.get(settings_keys.CALIBRATION) is None:
             return cls(scale=None)
