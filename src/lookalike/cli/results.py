@@ -257,7 +257,9 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
         sheet = contact_sheet(
             _own_image(shop, outcome),
             cells,
-            title=outcome.text.rpartition("/")[2] if "parts" not in outcome.query else outcome.text,
+            title=outcome.text.rpartition("/")[2]
+            if outcome.query.keys() & {"path", "id"}
+            else outcome.text,
         )
         try:
             save_sheet(sheet, target, [shop], inputs=queries)
