@@ -95,6 +95,7 @@ def open_collection(
     threads: int | None = None,
     known: Settings | None = None,
     search: bool = False,
+    measured: bool | None = None,
 ) -> "Collection":
     """Open a collection by name, path or address; with ``create``, begin one that is not there.
 
@@ -104,7 +105,8 @@ def open_collection(
     ``best``), the path of a model card, or an object; ``None`` takes the one that the collection
     was made with, and for a new one ``balanced``. With ``search``, it begins to open at once, on a
     thread. ``device`` is ``auto``, ``cpu``, ``cuda`` …; ``threads`` how many cores an encoder on
-    the processor uses, all by default.
+    the processor uses, all by default. ``measured`` says whether an encoder runs as ``lookalike
+    encoder bench`` found fastest: by default, unless with ``search``, because that may open later.
 
     Raise ``CollectionNotFoundError`` (without ``create``), ``FolderInUseError`` (with it, for a
     folder that holds other files), ``CollectionFormatError``, ``StoreError``.
@@ -115,7 +117,14 @@ def open_collection(
         if encoder is not None and not isinstance(encoder, str | os.PathLike):
             return encoder
         chosen = encoder_of(store) if encoder is None else encoder
-        opened = named_encoder(chosen, device=device, threads=threads, known=known, start=search)
+        opened = named_encoder(
+            chosen,
+            device=device,
+            threads=threads,
+            known=known,
+            start=search,
+            measured=not search if measured is None else measured,
+        )
         if Path(chosen).suffix == ".toml" and _is_new_card(store, opened):
             # Stored for the next time; a collection that may not be written is still searched.
             with suppress(StoreReadOnlyError, StoreDeniedError):
@@ -225,6 +234,7 @@ def named_encoder(
     threads: int | None = None,
     known: Settings | None = None,
     start: bool = True,
+    measured: bool = True,
 ) -> Encoder:
     """Return the encoder of a name or of a model card's path. Raise ``EncoderError``.
 
@@ -241,6 +251,7 @@ def named_encoder(
         folder=known.home / "encoders",
         background=True,
         start=start,
+        measured=measured,
     )
 
 

@@ -3,6 +3,7 @@
 import click
 
 from lookalike.cli.encoder_add import add_command
+from lookalike.cli.encoder_bench import bench_command
 from lookalike.cli.encoder_pull import pull_command
 
 __all__ = ["encoder_command"]
@@ -14,4 +15,5 @@ def encoder_command() -> None:
 
 
 encoder_command.add_command(add_command)
+encoder_command.add_command(bench_command)
 encoder_command.add_command(pull_command)

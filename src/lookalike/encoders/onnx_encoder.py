@@ -22,14 +22,14 @@ from lookalike.encoders.devices import (
 )
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
 from lookalike.encoders.later import Later
-from lookalike.encoders.open_model import OpenModel
+from lookalike.encoders.open_model import OpenModel, open_model
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
 from lookalike.encoders.qualities import DEFAULT_ENCODER
 from lookalike.encoders.runtimes.sessions import RunSettings
-from lookalike.encoders.signature import check_signature, must_be_cut
+from lookalike.encoders.speed.remembered import RunChoice, recall
 from lookalike.encoders.text.encoder import OnnxTextEncoder
-from lookalike.encoders.weights import Network, cut_network, default_cache, network
+from lookalike.encoders.weights import Network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
 
 __all__ = ["OnnxEncoder", "load_encoder"]
@@ -49,6 +49,7 @@ def load_encoder(
     folder: Path | None = None,
     background: bool = False,
     start: bool = True,
+    measured: bool = True,
 ) -> "OnnxEncoder":
     """Open an encoder by name, or by the path of its card.
 
@@ -61,6 +62,8 @@ def load_encoder(
     lie. With ``background`` the encoder is returned at once and its model is opened meanwhile on a
     thread (some 70 ms for the default): if it cannot be opened, the first ``encode`` raises. That
     begins with the first image where ``start`` is not set, so that words alone never open it.
+    ``measured`` says to run it as ``lookalike encoder bench`` found fastest here, if ``device`` is
+    "auto" and ``threads`` is not given; that may take longer to open.
 
     Raise ``EncoderError`` for an unknown name or device, ``ModelCardError`` for a bad card,
     ``WeightsError`` for weights that are missing or not the ones that the card names.
@@ -71,6 +74,7 @@ def load_encoder(
         threads=threads,
         cache=cache,
         start=start or not background,
+        measured=measured,
     )
     if not background:
         encoder.wait()
@@ -92,6 +96,7 @@ class OnnxEncoder:
         threads: int | None = None,
         cache: Path | None = None,
         start: bool = True,
+        measured: bool = True,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
@@ -102,7 +107,14 @@ class OnnxEncoder:
         # Reading and checking the file leave the interpreter to the import of ONNX Runtime, and
         # opening the network leaves it to the caller: so the import must not be on the thread.
         reading = self._read(classifier=False, start=start)
-        self._devices = choose_devices(device, available_providers())
+        providers = available_providers()
+        self._devices = choose_devices(device, providers)
+        self._measured: RunChoice | None = None
+        if device == "auto" and measured and threads is None:
+            self._measured = recall(self._cache, self.fingerprint, providers)
+        if self._measured is not None:
+            best = self._measured.device
+            self._devices = [best, *(one for one in self._devices if one != best)]
         self._vectors = Later(lambda: self._open(reading, classifier=False), start=start)
         self._classes: Later[OpenModel] | None = None
         self._text = self._text_encoder()
@@ -230,6 +242,8 @@ class OnnxEncoder:
         )
 
     def _settings(self, device: Device) -> RunSettings:
+        if self._measured is not None and device == self._measured.device:
+            return self._measured.settings
         return default_settings(device, self._threads)
 
     def _read(self, *, classifier: bool, start: bool) -> Later[Network]:
@@ -238,19 +252,11 @@ class OnnxEncoder:
         )
 
     def _open(self, reading: Later[Network], *, classifier: bool) -> OpenModel:
-        card, devices = self._card, self._devices
-        found = reading.result()
-        try:
-            session, device = open_session(found, devices, self._settings)
-        except EncoderError as error:
-            if card.weights.builder == "onnx":
-                raise EncoderError(f"{card.path}: {error}") from error
-            # The cached file is as it was written, and yet no network to this ONNX Runtime.
-            found = network(card, cache=self._cache, classifier=classifier, rebuild=True)
-            session, device = open_session(found, devices, self._settings)
-        if card.weights.builder == "onnx" and must_be_cut(card, session):
-            session, device = open_session(
-                cut_network(card, cache=self._cache), devices, self._settings
-            )
-        check_signature(card, session, classifier=classifier or card.weights.builder == "onnx")
-        return OpenModel(session, device, card, self._settings(device))
+        return open_model(
+            self._card,
+            self._devices,
+            self._settings,
+            cache=self._cache,
+            classifier=classifier,
+            read=reading.result,
+        )

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -11,16 +13,17 @@ from numpy.typing import NDArray
 from lookalike.core.protocols import Prepared
 from lookalike.encoders.cards import ModelCard
 from lookalike.encoders.constants import constants_for
-from lookalike.encoders.devices import Device
+from lookalike.encoders.devices import Device, open_session
 from lookalike.encoders.preprocessing import tensor
 from lookalike.encoders.runtimes.sessions import RunSettings, Session
-from lookalike.encoders.signature import fixed_batch
+from lookalike.encoders.signature import check_signature, fixed_batch, must_be_cut
+from lookalike.encoders.weights import Network, cut_network, network
 from lookalike.errors import EncoderError
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["OpenModel"]
+__all__ = ["OpenModel", "open_model"]
 
 _Array: TypeAlias = NDArray[Any]
 
@@ -39,26 +42,31 @@ class OpenModel:
     ) -> None:
         self.device = device
         self.session = session
-        self.settings = settings
+        self._card = card
         self._spec = card.input
         self._lock = threading.Lock()  # guards the making of the pool
         self._pool: ThreadPoolExecutor | None = None
         self._constants = constants_for(session, card)
         # A model may take only a certain number of images; fewer are filled up with the last one.
-        self._fixed = fixed_batch(session, card.input.name)
-        self._most = self._fixed or card.input.max_batch
-        images = min(settings.images, self._most or settings.images)
+        self.fixed = fixed_batch(session, card.input.name)
+        images = self.fixed or min(settings.images, card.input.max_batch or settings.images)
+        self.settings = replace(settings, images=images)
         self.batch_size = 1 if device.processor and settings.threads == 1 else images
         # Not every provider for graphics cards allows two runs at a time, and none gains by it.
         self._turn = nullcontext() if device.processor else threading.Lock()
+
+    def with_images(self, images: int) -> "OpenModel":
+        """Return the same open model, to be run with another number of images at a time."""
+        settings = replace(self.settings, images=images)
+        return OpenModel(self.session, self.device, self._card, settings)
 
     def run(
         self, batch: Sequence[Prepared], output: str, reduce: Callable[[_Array], _Array]
     ) -> NDArray[np.float32]:
         """Return one output for all the batch, each run's part passed through ``reduce``."""
-        runs = self.settings.runs
-        size = min(self.settings.images, -(-len(batch) // runs))  # few images: spread them
-        size = self._fixed or min(size, self._most or size)
+        runs, size = self.settings.runs, self.settings.images
+        if self.fixed is None:
+            size = min(size, -(-len(batch) // runs))  # few images: spread them
         parts = [batch[start : start + size] for start in range(0, len(batch), size)]
 
         def run(part: Sequence[Prepared]) -> _Array:
@@ -71,7 +79,7 @@ class OpenModel:
         return np.concatenate(results).astype(np.float32, copy=False)
 
     def _run(self, part: Sequence[Prepared], output: str) -> _Array:
-        count = self._fixed or len(part)
+        count = self.fixed or len(part)
         filled = [*part, *[part[-1]] * (count - len(part))]
         feed = {
             self._spec.name: tensor(filled, self._spec),
@@ -103,3 +111,34 @@ class OpenModel:
                     self.settings.runs, thread_name_prefix="lookalike-run"
                 )
             return self._pool
+
+
+def open_model(
+    card: ModelCard,
+    devices: Sequence[Device],
+    settings: Callable[[Device], RunSettings],
+    *,
+    cache: Path,
+    classifier: bool = False,
+    read: Callable[[], Network] | None = None,
+) -> OpenModel:
+    """Open a card's model on the first of ``devices`` that takes it, with the device's settings.
+
+    ``classifier`` asks for the output of classes too. ``read`` returns what ``weights.network``
+    does, if that has begun before. Raise ``EncoderError``; ``ModelCardError`` for a model that is
+    not what the card says, ``WeightsError`` for weights that are missing or others.
+    """
+    built = card.weights.builder != "onnx"
+    found = network(card, cache=cache, classifier=classifier) if read is None else read()
+    try:
+        session, device = open_session(found, devices, settings)
+    except EncoderError as error:
+        if not built:
+            raise EncoderError(f"{card.path}: {error}") from error
+        # The cached file is as it was written, and yet no model to this runtime.
+        found = network(card, cache=cache, classifier=classifier, rebuild=True)
+        session, device = open_session(found, devices, settings)
+    if not built and must_be_cut(card, session):
+        session, device = open_session(cut_network(card, cache=cache), devices, settings)
+    check_signature(card, session, classifier=classifier or not built)
+    return OpenModel(session, device, card, settings(device))

@@ -20,13 +20,13 @@ from lookalike.images.cropping import Box
 from lookalike.search import Encoded, Words
 from lookalike.service.problems import Busy
 
-__all__ = ["Batcher", "EncodingMeter"]
+__all__ = ["Batcher", "Meter"]
 
 _LANES = 4  # for an encoder that uses batches: more lanes would make batches small
 _Outcome: TypeAlias = Encoded | Exception
 
 
-class EncodingMeter(Protocol):
+class Meter(Protocol):
     """Receives counts and times."""
 
     def batch(self, images: int, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Batcher:
         encoder: Executor,
         lanes: int,
         limit: int,
-        meter: EncodingMeter,
+        meter: Meter,
         most: int | None = None,
     ) -> None:
         self._collection = collection

@@ -25,14 +25,14 @@ _UNKNOWN = "the file does not say how pixels are scaled; they are mapped to -1 t
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenOutput:
+class Chosen:
     """Outputs by name → tensors, and what to say about the choice."""
 
     outputs: dict[str, int]
     note: str
 
 
-def choose_outputs(model: TfliteModel) -> ChosenOutput:
+def choose_outputs(model: TfliteModel) -> Chosen:
     """Return ``features``, and ``logits`` and ``map`` where there are any."""
     makers = {at: step for step in model.steps for at in step.outputs}
     last, passed = model.output, set()
@@ -58,7 +58,7 @@ def choose_outputs(model: TfliteModel) -> ChosenOutput:
     shape = model.tensors[before].shape
     if before != model.input and len(shape) == _MAP and shape[1] * shape[2] > 1:
         outputs[MAP] = before
-    return ChosenOutput(outputs, note)
+    return Chosen(outputs, note)
 
 
 def _is_dense(model: TfliteModel, step: Step) -> bool:

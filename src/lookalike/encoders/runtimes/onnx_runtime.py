@@ -54,6 +54,8 @@ def _options(provider: str, settings: RunSettings) -> "onnxruntime.SessionOption
     # threads inside a run: docs/decisions/0002-encoder-runtime.md.
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
+    # Threads that wait for each other without sleeping take the time of those that decode images.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider == _DIRECTML:
         options.enable_mem_pattern = False  # it refuses to start otherwise
     return options
