@@ -1,12 +1,15 @@
 """Encoders by what they are good at."""
 
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from lookalike.cli.doctor import doctor_command
 from lookalike.cli.index import index_command
+from lookalike.cli.migrate import migrate_command
 from lookalike.config import open_collection
 from lookalike.encoders import find_card, load_encoder
 from lookalike.encoders.pooled_embedding import LENGTHS, embedding_parts
@@ -65,3 +68,18 @@ def test_a_collection_without_an_encoder_named_gets_the_default(
     with open_collection(tmp_path / "shop", create=True) as shop:
         shop.index(pictures)
         assert shop.info().encoder == DEFAULT_ENCODER
+
+
+def test_a_collection_of_the_former_default_is_told_how_to_move(
+    pictures: Path, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "shop")
+    with open_collection(Path(place), encoder="efficientnet-lite0", create=True) as shop:
+        shop.index(pictures)
+    facts = json.loads(CliRunner().invoke(doctor_command, ["-c", place, "--json"]).stdout)["facts"]
+    assert "lookalike migrate --quality balanced" in facts["advice"]
+    assert facts["embeddings"] == "efficientnet-lite0 (1280 values)"
+    done = CliRunner().invoke(migrate_command, ["-c", place, "--quality", "fast", "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(CliRunner().invoke(doctor_command, ["-c", place, "--json"]).stdout)["facts"]
+    assert "advice" not in facts

@@ -10,10 +10,11 @@ import click
 
 from lookalike import __version__
 from lookalike.cli.options import collection_option, json_option, opened
-from lookalike.cli.output import print_json, print_table
+from lookalike.cli.output import encoder_text, print_json, print_table
 from lookalike.config import DEFAULT_ENCODER, encoder_of, settings
 from lookalike.core.cpus import usable_cores
 from lookalike.core.records import Json
+from lookalike.encoders.qualities import FORMER_DEFAULTS
 from lookalike.errors import CollectionNotFoundError, LookalikeError
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ def doctor_command(
             facts["collection"] = str(shop.store.facts()["address"])
             facts["items"] = len(shop)
             encoder = _encoder_of(shop, problems)
+            facts["embeddings"] = encoder_text(shop.info())
+            if encoder in FORMER_DEFAULTS:
+                facts["advice"] = (
+                    "the default encoder has become better; `lookalike migrate --quality balanced` "
+                    "moves this collection to it"
+                )
     except CollectionNotFoundError as error:
         facts["collection"] = f"none ({error})"
         left = []

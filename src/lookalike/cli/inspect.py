@@ -8,6 +8,7 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened, where_option
 from lookalike.cli.output import (
+    encoder_text,
     lines,
     plain,
     print_json,
@@ -92,7 +93,7 @@ def _rows(
     size = "" if info.bytes is None else f", {size_text(info.bytes)}"
     rows = [
         ("items", f"{info.items:,}"),
-        ("encoder", f"{info.encoder} ({info.dim} values)" if info.encoder else "none yet"),
+        ("encoder", encoder_text(info)),
         ("fingerprint", info.fingerprint or ""),
         ("words", "yes" if info.words else "no: the encoder has no text encoder"),
         ("stored in", f"{plain(info.address)} ({info.store}{size})"),

@@ -3,13 +3,18 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.core.records import Leftover, Note
 from lookalike.output.json_documents import notes_json
 
+if TYPE_CHECKING:
+    from lookalike.collection_info import CollectionInfo
+
 __all__ = [
+    "encoder_text",
     "leftover_text",
     "lines",
     "plain",
@@ -75,6 +80,16 @@ def lines(values: Iterable[str], *, null: bool) -> None:
     """Print one value per line; with ``null``, end each with a NUL byte (``xargs -0``)."""
     for value in values:
         click.echo(value + "\0" if null else value, nl=not null)
+
+
+def encoder_text(info: "CollectionInfo") -> str:
+    """Return a collection's encoder, and the length and kind of its embeddings."""
+    from lookalike.encoders.projection import is_projected
+
+    if info.encoder is None:
+        return "none yet"
+    space = ", projected" if is_projected(info.fingerprint or "") else ""
+    return f"{info.encoder} ({info.dim} values{space})"
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["DEFAULT_ENCODER", "QUALITIES"]
+__all__ = ["DEFAULT_ENCODER", "FORMER_DEFAULTS", "QUALITIES"]
 
 QUALITIES: Final = {
     "fast": "efficientnet-lite0-pooled",
@@ -13,3 +13,6 @@ QUALITIES: Final = {
 
 DEFAULT_ENCODER: Final = QUALITIES["balanced"]
 """The encoder of a new collection for which none is named."""
+
+FORMER_DEFAULTS: Final = ("efficientnet-lite0",)
+"""Encoders that were the default once: collections made with them keep them until migrated."""
