@@ -22,7 +22,7 @@ from lookalike.config import Settings
 from lookalike.service.app import create_app
 from lookalike.service.collections import Collections
 from lookalike.service.metrics import Metrics
-from lookalike.service.run import Server, bind_socket, create_server
+from lookalike.service.run import ServiceServer, bind_socket, create_server
 from lookalike.service.settings import ServiceSettings
 
 __all__ = [
@@ -46,7 +46,7 @@ class Live:
     home: Path
     client: httpx.Client
     app: FastAPI
-    server: Server
+    server: ServiceServer
 
     def opened(self, name: str = "shop") -> lookalike.Collection:
         """The collection as another process would open it."""

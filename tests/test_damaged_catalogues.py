@@ -323,11 +323,11 @@ def test_half_of_the_annotations_change_no_label(
 def test_a_record_of_downloads_that_was_emptied_removes_nothing(
     shop: Collection, pictures: Path
 ) -> None:
-    from lookalike.sources.download.record import DownloadRecord, Row  # noqa: PLC0415 - one test
+    from lookalike.sources.download.record import DownloadRecord, RecordRow  # noqa: PLC0415 - one test
 
     with DownloadRecord(pictures, create=True) as record:
         for n in range(9):
-            record.put(Row(id=str(n), urls=("u",), url="u", status="ok", file=f"{n}.png"))
+            record.put(RecordRow(id=str(n), urls=("u",), url="u", status="ok", file=f"{n}.png"))
     assert shop.index(pictures).indexed == 9
     database = sqlite3.connect(pictures / "downloads.sqlite")
     database.execute("DELETE FROM downloads")

@@ -27,7 +27,7 @@ from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.errors import DownloadError, SourceError
 from lookalike.images.formats import format_of
 from lookalike.sources.catalogues.downloads import Downloads, find_in
-from lookalike.sources.download import DownloadRecord, Politeness, Row, download
+from lookalike.sources.download import DownloadRecord, Politeness, RecordRow, download
 from lookalike.sources.download.addresses import is_public, open_public_socket, open_socket
 from lookalike.sources.download.fetch import fetch
 from lookalike.sources.download.names import key_of, make_slug, propose_paths
@@ -102,7 +102,7 @@ def entry(one: str, *urls: str, label: str | None = None, **metadata: str) -> En
     return Entry(id=one, image=Remote(urls), label=label, metadata=metadata)
 
 
-def rows(folder: Path) -> dict[str, Row]:
+def rows(folder: Path) -> dict[str, RecordRow]:
     with DownloadRecord(folder) as record:
         return {row.id: row for ok in (True, False) for row in record.rows(ok=ok)}
 
@@ -114,7 +114,7 @@ def files(folder: Path) -> list[str]:
     )
 
 
-def one_status(folder: Path, url: str, politeness: Politeness = FAST) -> Row:
+def one_status(folder: Path, url: str, politeness: Politeness = FAST) -> RecordRow:
     download([entry("x", url)], folder, politeness=politeness)
     return rows(folder)["x"]
 

@@ -63,6 +63,7 @@ def test_json_says_what_was_made_and_what_is_not_known(run: Run, tmp_path: Path)
         "card": str(tmp_path / "home/encoders/small/small.toml"),
         "title": "converted-float, from TensorFlow Lite",
         "dim": 40,
+        "written": True,
         "notes": [
             "the embedding is what goes into the last layer, which tells 7 classes",
             "the file does not say how pixels are scaled; they are mapped to -1 to 1",
@@ -94,6 +95,36 @@ def test_a_name_is_given_once(keras_file: Path, tmp_path: Path) -> None:
     assert one.weights.sha256 == other.weights.sha256  # the same file gives the same encoder
     assert one.source == other.source
     assert "model.h5, SHA-256 " in one.source
+
+
+def test_an_encoder_is_replaced_whole_and_only_if_it_was_made_here(
+    keras_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "encoders"
+    first = add_converted(keras_file, folder=folder)
+    second = add_converted(keras_file, size=96, licence="MIT", replace=True, folder=folder)
+    assert second.card == first.card
+    assert read_card(second.card).input.width == 96
+    assert read_card(second.card).licence == "MIT"
+    assert sorted(path.name for path in folder.rglob("*")) == [
+        "mobilenetv2",
+        "mobilenetv2.onnx",
+        "mobilenetv2.toml",
+    ]
+    (folder / "mobilenetv2" / "notes.txt").write_text("mine")
+    with pytest.raises(EncoderError, match="holds more than a converted encoder"):
+        add_converted(keras_file, replace=True, folder=folder)
+    (folder / "mobilenetv2" / "notes.txt").unlink()
+    second.card.write_text(second.card.read_text().partition("\n")[2])  # somebody's own by now
+    with pytest.raises(EncoderError, match="holds more than a converted encoder"):
+        add_converted(keras_file, replace=True, folder=folder)
+    assert read_card(second.card).input.width == 96
+
+
+def test_a_dry_run_tries_the_encoder_and_writes_nothing(keras_file: Path, tmp_path: Path) -> None:
+    added = add_converted(keras_file, dry_run=True, folder=tmp_path / "encoders")
+    assert (added.name, added.dim, added.written) == ("mobilenetv2", 1280, False)
+    assert not (tmp_path / "encoders").exists()
 
 
 def test_an_encoder_that_gives_the_same_for_every_image_is_not_kept(

@@ -19,6 +19,7 @@ from lookalike.core.protocols import Encoder, TextEncoder, text_encoder_of
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders import load_encoder, read_card
 from lookalike.encoders.projection import ProjectedEncoder, fit_projection
+from lookalike.encoders.text import encoder as text_module
 from lookalike.encoders.text.card import Cleaning, TextCard
 from lookalike.encoders.text.cleaning import clean
 from lookalike.encoders.text.tokens import Tokens
@@ -215,6 +216,15 @@ def test_order_is_kept_and_every_number_of_texts_is_taken(tmp_path: Path) -> Non
         np.abs(together[:-1] - np.stack([alone.encode_words([one])[0] for one in asked])).max()
         < 1e-6
     )
+
+
+def test_the_texts_used_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_module, "_KEPT", 3)
+    texts = load_encoder(two_tower_card(tmp_path)).text_encoder
+    assert texts is not None
+    for asked in ("red", "green", "blue", "red", "the red"):
+        texts.encode_words([asked])
+    assert list(texts._kept) == ["blue", "red", "the red"]
 
 
 def test_the_fingerprint_covers_the_images_alone(tmp_path: Path) -> None:

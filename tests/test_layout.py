@@ -1,6 +1,7 @@
 """Files and classes stay small enough to be read at once."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def test_no_class_has_more_public_methods_than_can_be_remembered() -> None:
     named = {node.name: node for node in classes}
     large = {node.name for node in classes if len({*methods(node, named)}) > MOST_METHODS}
     assert large == LARGE
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    names = Counter(
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.parse(path.read_bytes()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def methods(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from lookalike.analysis import categories
 from lookalike.cli import invoke
 from lookalike.encoders.converting import add_converted
 from lookalike.encoders.converting.architectures import ARCHITECTURES
+from lookalike.runfile.reading import read_run_file
 from weight_files import MOBILENETV2, SHARED, drawn, write_legacy_h5, write_real_mobilenetv2
 
 pytest.importorskip("h5py", reason="the extra convert is not installed")
@@ -312,6 +313,12 @@ def test_a_query_is_classified_and_searched_within_its_category(
     assert {one["label"] for one in found["hits"]} == {"stripes"}
     assert "stripes/image_0003.png" not in [one["id"] for one in found["hits"]]
     assert (work / "results.png").stat().st_size > 0
+
+
+def test_an_older_application_yaml_takes_the_encoder_that_was_made(work: Path) -> None:
+    file = work / "application.yaml"
+    file.write_text('dataset: "caltech_101"\npretrained: {model.type: "ResNet50"}\n')
+    assert read_run_file(file, {}).file.encoder == "resnet50-max"
 
 
 # -- real weights and real images --------------------------------------------------------------

@@ -134,7 +134,7 @@ def test_what_a_collection_says_of_words(home: Path, live: Live) -> None:
             assert here.supports_words is expected
             assert here.info().words is expected
         with connect(live.address, collection=name) as remote:
-            assert remote.info().words is expected
+            assert remote.info().words is remote.supports_words is expected
     listed = live.client.get("/v1/collections").json()["collections"]
     assert {one["name"]: one["words"] for one in listed} == {"mute": False, "shop": True}
 

@@ -338,8 +338,9 @@ class Collection(CollectionItems):
     @property
     def supports_words(self) -> bool:
         """Whether the encoder supports search by words. Loads no encoder where that is known."""
-        known = None if self._encoder is not None else self._card_has_words
-        return self.text_encoder is not None if known is None else known(self._store)
+        if self._base is None and self._card_has_words is not None:
+            return self._card_has_words(self._store)
+        return text_encoder_of(self._base_encoder()) is not None
 
     def info(self) -> CollectionInfo:
         return replace(super().info(), words=self.supports_words)

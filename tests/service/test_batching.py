@@ -18,8 +18,8 @@ from lookalike import Collection
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix
 from lookalike.encoders import OnnxEncoder
-from lookalike.errors import EncoderError, NotAnImageError
-from lookalike.search import Encoded
+from lookalike.errors import EncoderError, NotAnImageError, WordsError
+from lookalike.search import Encoded, Words
 from lookalike.service.batching import Batcher
 from lookalike.service.problems import Busy
 
@@ -226,9 +226,14 @@ def test_more_than_the_limit_are_told_when_to_come_again(
             await batcher.encode(bytes_of[4])
         assert refused.value.headers is not None
         assert int(refused.value.headers["Retry-After"]) >= 1
+        with pytest.raises(Busy):
+            await batcher.encode_words(Words("red"))
         watched.gate.set()
         await asyncio.gather(*tasks)
         await batcher.encode(bytes_of[4])  # there is room again
+        with pytest.raises(WordsError):  # this encoder has none, which is no reason to be busy
+            await batcher.encode_words(Words("red"))
+        await batcher.encode(bytes_of[4])
 
     assert play(scene, limit=4).most == 4
 

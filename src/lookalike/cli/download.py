@@ -18,7 +18,7 @@ from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
 from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 if TYPE_CHECKING:
-    from lookalike.sources.download.record import Row
+    from lookalike.sources.download.record import RecordRow
     from lookalike.sources.download.report import DownloadReport
 
 __all__ = ["download_command"]
@@ -251,7 +251,7 @@ def done(report: "DownloadReport") -> str:
     return f"{', '.join(parts)} in {report.seconds:.1f} s"
 
 
-def _failures(folder: Path, most: int) -> "list[Row]":
+def _failures(folder: Path, most: int) -> "list[RecordRow]":
     """Return the first failures in the record of a download folder."""
     from lookalike.sources.download.record import DownloadRecord
 
@@ -259,14 +259,14 @@ def _failures(folder: Path, most: int) -> "list[Row]":
         return list(islice(record.rows(ok=False), most))
 
 
-def _row_json(row: "Row") -> dict[str, str]:
+def _row_json(row: "RecordRow") -> dict[str, str]:
     return {"id": row.id, "status": row.status, "reason": row.reason, "url": row.url}
 
 
 def _print_failures(folder: Path, *, as_json: bool) -> None:
     from lookalike.sources.download.record import DownloadRecord
 
-    def cells(rows: "Iterator[Row]") -> Iterator[tuple[str, str, str, str]]:
+    def cells(rows: "Iterator[RecordRow]") -> Iterator[tuple[str, str, str, str]]:
         return ((plain(row.id), row.status, plain(row.reason), plain(row.url)) for row in rows)
 
     with DownloadRecord(folder) as record:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.search import QueryPart, Results, SearchOptions
 
-__all__ = ["Failure", "Limits", "Success", "View", "query_json", "show"]
+__all__ = ["Failure", "RowLimits", "Success", "View", "query_json", "show"]
 
 _SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
@@ -69,13 +69,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RowLimits:
     """Match levels: ``scale`` gives each result its level; ``None`` without calibration."""
 
     scale: "Calibration | None"
 
     @classmethod
-    def of(cls, shop: "Collection", min_match: "Match | None") -> "Limits":
+    def of(cls, shop: "Collection", min_match: "Match | None") -> "RowLimits":
         """Return the stored calibration; with ``min_match``, calibrate if there is none."""
         if min_match is None and shop.store.settings.get(settings_keys.CALIBRATION) is None:
             return cls(scale=None)
@@ -257,7 +257,9 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
         sheet = contact_sheet(
             _own_image(shop, outcome),
             cells,
-            title=outcome.text.rpartition("/")[2] if "parts" not in outcome.query else outcome.text,
+            title=outcome.text.rpartition("/")[2]
+            if outcome.query.keys() & {"path", "id"}
+            else outcome.text,
         )
         try:
             save_sheet(sheet, target, [shop], inputs=queries)

@@ -11,7 +11,7 @@ import click
 
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
-from lookalike.cli.results import Failure, Limits, Success, View, query_json, show
+from lookalike.cli.results import Failure, RowLimits, Success, View, query_json, show
 from lookalike.errors import ImageError, ItemNotFoundError, WordsError
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def _search_each(
     more = _feedback(ctx, liked, disliked)
     outcomes: list[Success | Failure] = []
     with opened(collection, **opening) as shop:
-        limits = Limits.of(shop, options.min_match)
+        limits = RowLimits.of(shop, options.min_match)
         for one in queries:
             began = time.perf_counter()
             query = one.query if crop is None else _cropped(ctx, one, crop)

@@ -122,6 +122,11 @@ class RemoteItems:
     def __iter__(self) -> Iterator[Item]:
         return self.items()
 
+    @property
+    def supports_words(self) -> bool:
+        """Whether the encoder supports search by words: ``Collection.supports_words``."""
+        return self.info().words
+
     def info(self) -> CollectionInfo:
         """Return what the collection holds. ``address`` is its URL; folders are as the service
         tells.

@@ -180,7 +180,8 @@ def _translate_values(
         else:
             extra["model.type"] = (
                 f"; no weights of {wanted} come with lookalike, so a new collection takes its "
-                "default, balanced; a model card of your own adds others "
+                "default, balanced; `lookalike encoder add FILE` makes an encoder of weights that "
+                "you have, such as resnet50-max (docs/encoders.md) "
                 f"(available: {', '.join(encoders)})"
             )
     made["categories"] = {}

@@ -17,7 +17,15 @@ from lookalike.encoders.efficientnet_lite import MAP, Block, blocks_of
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["LENGTHS", "POOLED", "Part", "add_output", "all_parts", "dim_of", "embedding_parts"]
+__all__ = [
+    "LENGTHS",
+    "POOLED",
+    "EmbeddingPart",
+    "add_output",
+    "all_parts",
+    "dim_of",
+    "embedding_parts",
+]
 
 POOLED = "embedding"
 """The name of the output; a card that names it as its output gets it."""
@@ -32,7 +40,7 @@ _SAME_WIDTH = 1e-6  # under the root of a variance: no gradient and no NaN at 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class EmbeddingPart:
     """A slice of the vector: ``pooling`` over the positions of ``tensor``.
 
     ``pooling`` is ``mean``, ``spread`` (the standard deviation), ``gem`` (the generalised mean
@@ -49,7 +57,7 @@ class Part:
         return f"{self.tensor}:{self.pooling}"
 
 
-def all_parts(arrays: Arrays) -> list[Part]:
+def all_parts(arrays: Arrays) -> list[EmbeddingPart]:
     """Return all poolings that may be worth trying, in order; see ``training/features.py``."""
     last = _last_blocks(arrays)
     wanted = [(MAP, pooling) for pooling in ("mean", "spread", "gem", "max")]
@@ -60,21 +68,21 @@ def all_parts(arrays: Arrays) -> list[Part]:
     return _laid_out(arrays, wanted)
 
 
-def embedding_parts(arrays: Arrays) -> list[Part]:
+def embedding_parts(arrays: Arrays) -> list[EmbeddingPart]:
     """Return the parts of the embedding: mean and spread of the last map, and the spread of the
     wide layer in the last block of the last stage but one."""
     late = _wide(_last_blocks(arrays)[_LATE])
     return _laid_out(arrays, [(MAP, "mean"), (MAP, "spread"), (late, "spread")])
 
 
-def dim_of(parts: Sequence[Part]) -> int:
+def dim_of(parts: Sequence[EmbeddingPart]) -> int:
     """Return the length of the vector."""
     return max(part.stop for part in parts)
 
 
 def add_output(
     model: "onnx.ModelProto",
-    parts: Sequence[Part],
+    parts: Sequence[EmbeddingPart],
     *,
     output: str = POOLED,
     lengths: Sequence[float] | None = LENGTHS,
@@ -112,7 +120,7 @@ class _Pooling:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
-    def pool(self, part: Part) -> str:
+    def pool(self, part: EmbeddingPart) -> str:
         """Return the name of the pooled part, (n, channels, 1, 1)."""
         name = part.name
         if part.tensor not in self._means:
@@ -165,10 +173,10 @@ def _width(arrays: Arrays, tensor: str) -> int:
     return int(arrays[f"_blocks.{block}.{layer}.weight"].shape[0])
 
 
-def _laid_out(arrays: Arrays, wanted: Sequence[tuple[str, str]]) -> list[Part]:
+def _laid_out(arrays: Arrays, wanted: Sequence[tuple[str, str]]) -> list[EmbeddingPart]:
     parts, start = [], 0
     for tensor, pooling in wanted:
         stop = start + _width(arrays, tensor)
-        parts.append(Part(tensor=tensor, pooling=pooling, start=start, stop=stop))
+        parts.append(EmbeddingPart(tensor=tensor, pooling=pooling, start=start, stop=stop))
         start = stop
     return parts

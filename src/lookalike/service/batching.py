@@ -20,13 +20,13 @@ from lookalike.images.cropping import Box
 from lookalike.search import Encoded, Words
 from lookalike.service.problems import Busy
 
-__all__ = ["Batcher", "Meter"]
+__all__ = ["Batcher", "EncodingMeter"]
 
 _LANES = 4  # for an encoder that uses batches: more lanes would make batches small
 _Outcome: TypeAlias = Encoded | Exception
 
 
-class Meter(Protocol):
+class EncodingMeter(Protocol):
     """Receives counts and times."""
 
     def batch(self, images: int, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Batcher:
         encoder: Executor,
         lanes: int,
         limit: int,
-        meter: Meter,
+        meter: EncodingMeter,
         most: int | None = None,
     ) -> None:
         self._collection = collection

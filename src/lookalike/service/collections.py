@@ -29,7 +29,7 @@ from lookalike.errors import (
 from lookalike.moving.migrating import is_version
 from lookalike.output.json_documents import collection_json
 from lookalike.service import upload_files
-from lookalike.service.batching import Batcher, Meter
+from lookalike.service.batching import Batcher, EncodingMeter
 from lookalike.service.locations import Location, locate
 from lookalike.service.match_levels import MatchLevels
 from lookalike.service.settings import ServiceSettings
@@ -130,7 +130,7 @@ class Collections:
         known: Settings,
         addresses: Sequence[str] = (),
         settings: ServiceSettings,
-        meter: Meter,
+        meter: EncodingMeter,
         device: str = "auto",
         threads: int | None = None,
     ) -> None:

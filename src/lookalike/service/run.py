@@ -18,7 +18,7 @@ from lookalike.service.state import Service
 __all__ = [
     "HEAD_S",
     "HeadTimeoutProtocol",
-    "Server",
+    "ServiceServer",
     "bind_socket",
     "create_server",
     "exposure_warning",
@@ -62,7 +62,7 @@ class HeadTimeoutProtocol(H11Protocol):
             self._timer = None
 
 
-class Server(uvicorn.Server):
+class ServiceServer(uvicorn.Server):
     """On shutdown, ends streams and jobs at once, then waits for the requests in progress."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
@@ -89,7 +89,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def create_server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning") -> Server:
+def create_server(
+    app: FastAPI, settings: ServiceSettings, *, log_level: str = "warning"
+) -> ServiceServer:
     """Return a server for an app of ``create_app``; start it with ``run(sockets=[…])``."""
     config = uvicorn.Config(
         app,
@@ -106,7 +108,7 @@ def create_server(app: FastAPI, settings: ServiceSettings, *, log_level: str = "
         backlog=_BACKLOG,
         lifespan="on",
     )
-    return Server(config, app.state.service)
+    return ServiceServer(config, app.state.service)
 
 
 def bind_socket(settings: ServiceSettings) -> socket.socket:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lookalike.analysis.duplicates.signatures import SIDE, Signatures, luminance, turned
 
-__all__ = ["LIKELY", "Comparison", "compare", "crops_between"]
+__all__ = ["LIKELY", "ComparedPairs", "compare", "crops_between"]
 
 # Limits between duplicates and other images: docs/decisions/0010-copies.md. Fields are
 # 8 x 8, grey levels of 255.
@@ -57,7 +57,7 @@ _Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ComparedPairs:
     """How pairs differ: ``difference`` (n,) is 0 for the same pixels, up to 1 for duplicates.
 
     ``turns`` (n,) say how the first must be turned to match the second, as in ``hashes``.
@@ -69,7 +69,7 @@ class Comparison:
 
 def compare(
     first: Signatures, second: Signatures, *, crops: bool = True, marked: bool = False
-) -> Comparison:
+) -> ComparedPairs:
     """Compare images (n, SIDE, SIDE, 3) uint8 pair by pair.
 
     Without ``crops``, no crop is searched for: sufficient if the hashes agree, and ten times as
@@ -85,8 +85,8 @@ def compare(
         for start in range(0, len(first), _BLOCK)
     ]
     if not parts:
-        return Comparison(difference=np.empty(0), turns=np.empty(0, np.intp))
-    return Comparison(
+        return ComparedPairs(difference=np.empty(0), turns=np.empty(0, np.intp))
+    return ComparedPairs(
         difference=np.concatenate([part.difference for part in parts]),
         turns=np.concatenate([part.turns for part in parts]),
     )
@@ -98,7 +98,7 @@ def _compare(
     *,
     crops: bool,
     difference: Callable[[_Floats, _Floats], _Floats],
-) -> Comparison:
+) -> ComparedPairs:
     small, onto = (_shrink(some.astype(np.float32), _FIELDS) for some in (first, second))
     turns = _find_turns(luminance(small), luminance(onto))
     fields = turned(small, turns) - onto
@@ -122,7 +122,7 @@ def _compare(
             some, rows, columns = some[fits], rows[fits], columns[fits]
             cut = _crop_best(whole[some], part[some], rows, columns)
             best[near[some]] = np.minimum(best[near[some]], difference(cut, part[some]))
-    return Comparison(difference=best.astype(np.float64), turns=turns)
+    return ComparedPairs(difference=best.astype(np.float64), turns=turns)
 
 
 def _compute_rms(error: _Floats) -> _Floats:

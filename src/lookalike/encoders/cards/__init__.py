@@ -32,11 +32,12 @@ from lookalike.encoders.cards.records import (
     Triple,
     Weights,
 )
-from lookalike.encoders.cards.tables import Table
+from lookalike.encoders.cards.tables import CardTable
 from lookalike.encoders.cards.writing import card_text, toml_text
 
 __all__ = [
     "Builder",
+    "CardTable",
     "Channels",
     "Constant",
     "Dtype",
@@ -51,7 +52,6 @@ __all__ = [
     "Pooling",
     "Preset",
     "Resize",
-    "Table",
     "Triple",
     "Weights",
     "available_encoders",

@@ -25,7 +25,7 @@ from lookalike.encoders.cards.records import (
     Triple,
     Weights,
 )
-from lookalike.encoders.cards.tables import SHA256, Table
+from lookalike.encoders.cards.tables import SHA256, CardTable
 from lookalike.encoders.text.card import TextCard, read_text_card
 from lookalike.errors import ModelCardError
 
@@ -51,7 +51,7 @@ def read_card(path: Path) -> ModelCard:
         raise ModelCardError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelCardError(f"{path}: not TOML: {error}") from error
-    top = Table(parsed, path, "", ModelCard)
+    top = CardTable(parsed, path, "", ModelCard)
     name = top.text("name", pattern=NAME_PATTERN)
     return ModelCard(
         name=name,
@@ -70,14 +70,14 @@ def read_card(path: Path) -> ModelCard:
     )
 
 
-def _words(top: Table) -> TextCard:
+def _words(top: CardTable) -> TextCard:
     table = top.table("words", TextCard)
     if _weights(top.table("weights", Weights)).builder != "onnx" and "file" not in table:
         raise table.error("file", "is missing; only an ONNX file can hold both halves")
     return read_text_card(table)
 
 
-def _weights(table: Table) -> Weights:
+def _weights(table: CardTable) -> Weights:
     packaged = "package" in table
     if "install" in table and not packaged:
         raise table.error("install", "says how to get a package, but no package is named")
@@ -94,14 +94,14 @@ def _weights(table: Table) -> Weights:
     )
 
 
-def _origin(table: Table) -> Origin:
+def _origin(table: CardTable) -> Origin:
     return Origin(
         repository=table.text("repository"),
         **{key: table.text(key) if key in table else None for key in ("revision", "file", "terms")},
     )
 
 
-def _input(table: Table) -> Input:
+def _input(table: CardTable) -> Input:
     preset = table.text("preset") if "preset" in table else None
     base = _preset_keys(table, preset)
     dtype: Dtype = table.choice("dtype", get_args(Dtype), "float32")
@@ -134,7 +134,7 @@ def _input(table: Table) -> Input:
     )
 
 
-def _preset_keys(table: Table, preset: str | None) -> dict[str, Any]:
+def _preset_keys(table: CardTable, preset: str | None) -> dict[str, Any]:
     if preset is None:
         return {}
     try:
@@ -143,7 +143,7 @@ def _preset_keys(table: Table, preset: str | None) -> dict[str, Any]:
         raise table.error("preset", str(error)) from error
 
 
-def _around(table: Table, resize: Resize, default: float) -> tuple[float, tuple[int, int, int]]:
+def _around(table: CardTable, resize: Resize, default: float) -> tuple[float, tuple[int, int, int]]:
     """Return the part that "crop" keeps, and the colour with which "pad" surrounds."""
     for key, mode in (("crop", "crop"), ("fill", "pad")):
         if key in table and resize != mode:
@@ -157,14 +157,14 @@ def _around(table: Table, resize: Resize, default: float) -> tuple[float, tuple[
     return crop, (int(red), int(green), int(blue))
 
 
-def _std(table: Table, default: list[float] | None) -> Triple:
+def _std(table: CardTable, default: list[float] | None) -> Triple:
     std = table.triple("std", default)
     if min(std) <= 0:
         raise table.error("std", "must be three numbers above 0")
     return std
 
 
-def _size(table: Table, default: int | None) -> tuple[int, int]:
+def _size(table: CardTable, default: int | None) -> tuple[int, int]:
     """Return width and height, which ``size`` may give together."""
     if "size" in table:
         for key in ("width", "height"):
@@ -178,7 +178,7 @@ def _size(table: Table, default: int | None) -> tuple[int, int]:
     )
 
 
-def _output(table: Table) -> Output:
+def _output(table: CardTable) -> Output:
     pooling: Pooling = table.choice("pooling", get_args(Pooling), "none", older={"avg": "mean"})
     if "gem_p" in table and pooling != "gem":
         raise table.error("gem_p", 'is only for pooling = "gem"')
@@ -197,15 +197,15 @@ def _output(table: Table) -> Output:
     )
 
 
-def _map(table: Table) -> PatchMap:
+def _map(table: CardTable) -> PatchMap:
     return PatchMap(name=table.text("name"), layout=table.choice("layout", get_args(Layout)))
 
 
-def _logits(table: Table) -> Logits:
+def _logits(table: CardTable) -> Logits:
     return Logits(name=table.text("name"), classes=table.count("classes", _LARGEST_DIM))
 
 
-def _constants(top: Table) -> tuple[Constant, ...]:
+def _constants(top: CardTable) -> tuple[Constant, ...]:
     found = []
     for name, given in sorted(top.free("inputs").items()):
         keys = given if isinstance(given, dict) else {"value": given}

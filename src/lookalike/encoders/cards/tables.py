@@ -11,14 +11,14 @@ from lookalike.core.suggestions import did_you_mean
 from lookalike.encoders.cards.records import Triple
 from lookalike.errors import ModelCardError
 
-__all__ = ["SHA256", "Table"]
+__all__ = ["SHA256", "CardTable"]
 
 SHA256 = "[0-9a-f]{64}"
 
 _Choice = TypeVar("_Choice", bound=str)
 
 
-class Table:
+class CardTable:
     """One table of a card, whose keys are the fields of ``record`` but ``path``, and ``more``.
 
     Every method raises ``ModelCardError`` naming the card and the key.
@@ -45,8 +45,8 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
-    def table(self, key: str, record: type[Any], more: Iterable[str] = ()) -> "Table":
-        return Table(self._get(key), self._path, f"{self._prefix}{key}.", record, more)
+    def table(self, key: str, record: type[Any], more: Iterable[str] = ()) -> "CardTable":
+        return CardTable(self._get(key), self._path, f"{self._prefix}{key}.", record, more)
 
     def free(self, key: str) -> dict[str, object]:
         """Return a table whose keys are names that the user has chosen."""

@@ -3,12 +3,13 @@
 The folder appears whole or not at all, and only after two images were encoded with it.
 """
 
+import dataclasses
 import hashlib
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # as in a card
 _COMMENT = "Written by `lookalike encoder add`; every key is explained in docs/encoders.md."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AddedEncoder:
     """A new encoder: its card, and sentences on what could not be known from the file."""
 
@@ -42,6 +43,7 @@ class AddedEncoder:
     title: str
     dim: int
     notes: Sequence[str]
+    written: bool
 
 
 def add_converted(
@@ -50,27 +52,40 @@ def add_converted(
     name: str | None = None,
     architecture: str | None = None,
     size: int | None = None,
+    title: str | None = None,
+    licence: str | None = None,
+    source: str | None = None,
+    replace: bool = False,
+    dry_run: bool = False,
     folder: Path | None = None,
 ) -> AddedEncoder:
     """Convert a file and add it to the user's encoders, under ``name`` or its architecture's name.
 
-    ``architecture`` and ``size`` are those of ``convert``; ``folder`` is where the encoders lie.
+    ``architecture`` and ``size`` are those of ``convert``; ``title``, ``licence``, ``source`` are
+    for the card; ``folder`` is where the encoders lie. With ``replace``, an encoder of that name
+    which this function wrote is replaced; with ``dry_run`` nothing is written.
+
     Raise ``EncoderError`` if there is an encoder of that name or the file cannot be used, and
-    ``ValueError`` for a name, architecture or size that cannot be; nothing is written then.
+    ``ValueError`` for a name, architecture or size that cannot be; all is as it was then.
     """
     if name is not None:
-        _check_name(name, folder)
+        _check_name(name, folder, replace=replace)
     conversion = convert(path, architecture=architecture, size=size)
     chosen = name or conversion.name
-    place = _check_name(chosen, folder)
-    temporary = place.with_name(f".{secrets.token_hex(4)}.part")
+    place = _check_name(chosen, folder, replace=replace)
+    conversion = dataclasses.replace(conversion, title=title or conversion.title)
+    parent = Path(tempfile.gettempdir()) if dry_run else place.parent
+    temporary = parent / f".lookalike-{secrets.token_hex(8)}.part"
     try:
         temporary.mkdir(parents=True)
         write_file(temporary / f"{chosen}.onnx", conversion.content)
         card = temporary / f"{chosen}.toml"
-        write_file(card, card_text(_card(chosen, conversion, path, card), comment=_COMMENT))
+        made = _card(chosen, conversion, path, card)
+        made = dataclasses.replace(made, licence=licence or "", source=source or made.source)
+        write_file(card, card_text(made, comment=_COMMENT))
         _try(card, path)
-        temporary.rename(place)
+        if not dry_run:
+            _put(temporary, place)
     except OSError as error:
         raise EncoderError(f"{place}: cannot be written: {error.strerror or error}") from error
     finally:
@@ -81,11 +96,12 @@ def add_converted(
         title=conversion.title,
         dim=conversion.output.dim,
         notes=conversion.notes,
+        written=not dry_run,
     )
 
 
-def _check_name(name: str, folder: Path | None) -> Path:
-    """Return the folder for an encoder of that name, which must be a new one."""
+def _check_name(name: str, folder: Path | None, *, replace: bool) -> Path:
+    """Return the folder for an encoder of that name: a new one, or one that may be replaced."""
     if not re.fullmatch(_NAME, name):
         raise ValueError(
             f"{name!r} cannot be an encoder's name: use letters, digits, '.', '_' and '-'"
@@ -93,11 +109,43 @@ def _check_name(name: str, folder: Path | None) -> Path:
     place = (default_folder() if folder is None else folder) / name
     if name in shipped_encoders():
         raise EncoderError(f"{name} comes with lookalike; choose another name (--name)")
-    if place.exists():
+    if place.exists() and not replace:
         raise EncoderError(
-            f"there is an encoder {name} already, in {place}; choose another name (--name)"
+            f"there is an encoder {name} already, in {place}; choose another name (--name), or "
+            "replace it (--replace)"
+        )
+    if place.exists() and not _is_ours(place):
+        raise EncoderError(
+            f"{place}: holds more than a converted encoder, so it is not replaced; choose another "
+            "name (--name)"
         )
     return place
+
+
+def _is_ours(place: Path) -> bool:
+    """Return whether a folder holds what was written here, and nothing else."""
+    card = place / f"{place.name}.toml"
+    try:
+        written = card.read_text(encoding="utf-8").startswith(f"# {_COMMENT}\n")
+        files = {one.name for one in place.iterdir()}
+    except (OSError, UnicodeDecodeError):
+        return False
+    return written and files <= {card.name, f"{place.name}.onnx"}
+
+
+def _put(made: Path, place: Path) -> None:
+    """Give a new folder its name; one that is there already goes only when the new one is in."""
+    if not place.exists():
+        made.rename(place)
+        return
+    former = made.with_name(f"{made.name}.old")
+    place.rename(former)
+    try:
+        made.rename(place)
+    except BaseException:
+        former.rename(place)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def _card(name: str, conversion: Conversion, source: Path, path: Path) -> ModelCard:

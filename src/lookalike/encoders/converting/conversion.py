@@ -22,7 +22,7 @@ from lookalike.encoders.converting.mobilenetv2 import build_mobilenetv2
 from lookalike.encoders.converting.naming import Naming
 from lookalike.encoders.converting.resnet50 import build_resnet50
 from lookalike.encoders.converting.sources import (
-    Source,
+    WeightsSource,
     keras_sources,
     recognise,
     torch_sources,
@@ -150,7 +150,7 @@ def _wanted(name: str | None) -> str | None:
 
 def _converted(
     path: Path,
-    source: Source,
+    source: WeightsSource,
     wanted: str | None,
     size: tuple[int, int] | None,
     notes: tuple[str, ...],
@@ -173,7 +173,7 @@ def _converted(
     )
 
 
-def _chosen(path: Path, source: Source, wanted: str | None) -> Architecture:
+def _chosen(path: Path, source: WeightsSource, wanted: str | None) -> Architecture:
     network, title = source.naming.network, source.naming.title
     if wanted is None or wanted == network:
         return default_architecture(network, dense=network == "vgg16" and source.has("fc2"))
@@ -188,7 +188,7 @@ def _chosen(path: Path, source: Source, wanted: str | None) -> Architecture:
     return architecture
 
 
-def _needed(source: Source, architecture: Architecture) -> list[str]:
+def _needed(source: WeightsSource, architecture: Architecture) -> list[str]:
     """Return the builder's names of the layers to read."""
     names = [name for name in source.naming.names if name not in source.naming.optional]
     if architecture.network == "vgg16":

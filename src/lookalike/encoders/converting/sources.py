@@ -12,7 +12,7 @@ from lookalike.encoders.converting.naming import NAMINGS, Naming
 from lookalike.encoders.converting.torch_files import Tensors
 from lookalike.errors import WeightsError
 
-__all__ = ["Source", "keras_sources", "recognise", "torch_sources"]
+__all__ = ["WeightsSource", "keras_sources", "recognise", "torch_sources"]
 
 _NEARLY = 0.5  # of the layers: below this a file is of another network, not an incomplete one
 _SHOWN = 3  # names in a message
@@ -20,7 +20,7 @@ _CONVOLUTION = 4  # axes of its weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class WeightsSource:
     """A file's layers under one naming: ``has`` and ``read`` take the builder's names.
 
     ``strange`` are names of convolutions that look like the network's and are none of its.
@@ -45,21 +45,21 @@ class Source:
         return sum(map(self.has, self.naming.optional))
 
 
-def keras_sources(file: KerasFile) -> Iterator[Source]:
+def keras_sources(file: KerasFile) -> Iterator[WeightsSource]:
     """Yield the file under each naming of Keras."""
     for naming in NAMINGS:
         if naming.framework == "keras":
             yield _keras_source(file, naming)
 
 
-def torch_sources(tensors: Tensors) -> Iterator[Source]:
+def torch_sources(tensors: Tensors) -> Iterator[WeightsSource]:
     """Yield the tensors under each naming of torchvision and timm."""
     for naming in NAMINGS:
         if naming.framework == "torch":
             yield _torch_source(tensors, naming)
 
 
-def recognise(path: Path, sources: Iterable[Source], names: Iterable[str]) -> Source:
+def recognise(path: Path, sources: Iterable[WeightsSource], names: Iterable[str]) -> WeightsSource:
     """Return the source whose layers are all there. Raise ``WeightsError`` if there is none.
 
     ``names`` are those in the file, for the message.
@@ -87,10 +87,10 @@ def recognise(path: Path, sources: Iterable[Source], names: Iterable[str]) -> So
     return best
 
 
-def _keras_source(file: KerasFile, naming: Naming) -> Source:
+def _keras_source(file: KerasFile, naming: Naming) -> WeightsSource:
     layers, by_name = keras_layers.named_like(file, naming)
     claimed = {own for own, _ in naming.names.values()}
-    return Source(
+    return WeightsSource(
         naming=naming,
         has=lambda name: keras_layers.has_layer(layers, naming, name),
         read=lambda name: keras_layers.read_layer(layers, naming, name),
@@ -105,10 +105,10 @@ def _keras_source(file: KerasFile, naming: Naming) -> Source:
     )
 
 
-def _torch_source(tensors: Tensors, naming: Naming) -> Source:
+def _torch_source(tensors: Tensors, naming: Naming) -> WeightsSource:
     prefix = torch_files.prefix_for(tensors, naming)
     claimed = {f"{prefix}{own}.weight" for own, _ in naming.names.values()}
-    return Source(
+    return WeightsSource(
         naming=naming,
         has=lambda name: torch_files.has_layer(tensors, prefix, naming, name),
         read=lambda name: torch_files.read_layer(tensors, prefix, naming, name),

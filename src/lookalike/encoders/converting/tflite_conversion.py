@@ -25,14 +25,14 @@ _UNKNOWN = "the file does not say how pixels are scaled; they are mapped to -1 t
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenOutput:
     """Outputs by name → tensors, and what to say about the choice."""
 
     outputs: dict[str, int]
     note: str
 
 
-def choose_outputs(model: TfliteModel) -> Chosen:
+def choose_outputs(model: TfliteModel) -> ChosenOutput:
     """Return ``features``, and ``logits`` and ``map`` where there are any."""
     makers = {at: step for step in model.steps for at in step.outputs}
     last, passed = model.output, set()
@@ -58,7 +58,7 @@ def choose_outputs(model: TfliteModel) -> Chosen:
     shape = model.tensors[before].shape
     if before != model.input and len(shape) == _MAP and shape[1] * shape[2] > 1:
         outputs[MAP] = before
-    return Chosen(outputs, note)
+    return ChosenOutput(outputs, note)
 
 
 def _is_dense(model: TfliteModel, step: Step) -> bool:

@@ -7,14 +7,14 @@ from typing import Any
 from lookalike.encoders.external import locations
 from lookalike.errors import PullError
 
-__all__ = ["GraphFacts", "Tensor", "read_graph"]
+__all__ = ["GraphFacts", "GraphTensor", "read_graph"]
 
 _LINEAR = {"Gemm", "MatMul", "Conv"}
 _CLASSIFIER_END = {"Add", "Identity", "Cast", "Flatten", "Reshape", "Squeeze", "Softmax"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
+class GraphTensor:
     """An input or output: ``shape`` has ``None`` for each open dimension."""
 
     name: str
@@ -26,8 +26,8 @@ class Tensor:
 class GraphFacts:
     """``data`` are the further files that the graph reads, relative to its own folder."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[GraphTensor, ...]
+    outputs: tuple[GraphTensor, ...]
     data: tuple[str, ...]
     opset: int
     _producers: dict[str, Any]  # the node that gives each tensor
@@ -73,11 +73,11 @@ def read_graph(path: Path) -> GraphFacts:
     )
 
 
-def _tensor(value: Any) -> Tensor:  # noqa: ANN401 - of onnx, which has no types
+def _tensor(value: Any) -> GraphTensor:  # noqa: ANN401 - of onnx, which has no types
     import onnx  # noqa: PLC0415 - loaded by then
 
     kind = value.type.tensor_type
-    return Tensor(
+    return GraphTensor(
         name=value.name,
         dtype=onnx.TensorProto.DataType.Name(kind.elem_type).lower(),
         shape=tuple(one.dim_value if one.HasField("dim_value") else None for one in kind.shape.dim),

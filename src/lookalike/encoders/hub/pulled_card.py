@@ -8,7 +8,7 @@ from typing import Any
 
 from lookalike.encoders.cards.writing import toml_text
 from lookalike.encoders.hub.curated import CuratedEncoder, CuratedWords
-from lookalike.encoders.hub.graph_facts import GraphFacts, Tensor
+from lookalike.encoders.hub.graph_facts import GraphFacts, GraphTensor
 from lookalike.encoders.hub.timm_models import INPUT, OUTPUT, WEIGHTS_FILE, TimmModel
 from lookalike.errors import PullError
 
@@ -42,7 +42,7 @@ def read_pins(card: Path) -> Pins:
         return Pins()
 
 
-def image_input(facts: GraphFacts, wanted: str | None) -> Tensor:
+def image_input(facts: GraphFacts, wanted: str | None) -> GraphTensor:
     """Return the input that takes the image. Raise ``PullError`` if it is not clear which."""
     named = [one for one in facts.inputs if one.name == wanted]
     images = [one for one in facts.inputs if len(one.shape) == _IMAGE_AXES]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
-    from lookalike.encoders.cards import Table
+    from lookalike.encoders.cards import CardTable
 
 __all__ = ["Cleaning", "TextCard", "TextPooling", "read_text_card"]
 
@@ -45,7 +45,7 @@ class TextCard:
     data: tuple[tuple[str, str], ...] = ()
 
 
-def read_text_card(table: "Table") -> TextCard:
+def read_text_card(table: "CardTable") -> TextCard:
     """Return the table ``[words]``. Raise ``ModelCardError`` naming the key."""
     own = "file" in table
     for key in ("sha256", "data"):
@@ -75,11 +75,11 @@ def read_text_card(table: "Table") -> TextCard:
     )
 
 
-def _id(table: "Table", key: str) -> int | None:
+def _id(table: "CardTable", key: str) -> int | None:
     return table.whole(key, 0, _LARGEST_ID) if key in table else None
 
 
-def _templates(table: "Table") -> tuple[str, ...]:
+def _templates(table: "CardTable") -> tuple[str, ...]:
     if "templates" not in table:
         return ()
     found = table.texts("templates")

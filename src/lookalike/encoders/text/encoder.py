@@ -63,7 +63,7 @@ class OnnxTextEncoder:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def encode_words(self, texts: Sequence[str], /) -> Matrix:
-        """See the protocol. The vectors of the last texts are kept in memory.
+        """See the protocol. The vectors of the texts used last are kept in memory.
 
         ``EncoderError`` also for a missing package, and for a text that the model gives zeros or
         no numbers for.
@@ -72,6 +72,8 @@ class OnnxTextEncoder:
             return np.empty((0, self._card.output.dim), dtype=np.float32)
         with self._lock:
             known = {text: self._kept[text] for text in texts if text in self._kept}
+            for text in known:
+                self._kept.move_to_end(text)
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             vectors = self._encode(new)

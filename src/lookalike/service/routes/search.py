@@ -16,7 +16,7 @@ from lookalike.search import ItemRef, Words, liked_and_disliked
 from lookalike.service import schemas
 from lookalike.service.problems import Problem, safe_problem, validate
 from lookalike.service.retry import RetryRoute
-from lookalike.service.schemas import ImageRef, Options, SearchOptions, SearchRequest
+from lookalike.service.schemas import ImageRef, Options, SearchRequest, UrlSearchOptions
 from lookalike.service.search_documents import Part, search_document
 from lookalike.service.state import ItemId, Served, Service, State
 from lookalike.service.uploads import Body, Upload, decode_base64, read_body
@@ -55,7 +55,7 @@ _SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchRespo
     summary="Search by image or words",
 )
 async def search(
-    request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
+    request: Request, opened: Served, service: State, options: Annotated[UrlSearchOptions, Query()]
 ) -> JSONResponse:
     """Search by an uploaded image (raw, or in a form), base64, an item's id, words, or several.
 
@@ -83,7 +83,7 @@ async def search(
     summary="Run several searches",
 )
 async def search_batch(
-    request: Request, opened: Served, service: State, options: Annotated[SearchOptions, Query()]
+    request: Request, opened: Served, service: State, options: Annotated[UrlSearchOptions, Query()]
 ) -> JSONResponse:
     """Each query of a JSON list, or each image of a form, gets its own result or problem."""
     body = await read_body(request, service.settings)

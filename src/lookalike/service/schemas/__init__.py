@@ -10,8 +10,8 @@ from lookalike.service.schemas.requests import (
     NewJob,
     Options,
     PutItem,
-    SearchOptions,
     SearchRequest,
+    UrlSearchOptions,
 )
 from lookalike.service.schemas.responses import (
     AccessResponse,
@@ -60,8 +60,8 @@ __all__ = [
     "PutItem",
     "PutResponse",
     "ReadyResponse",
-    "SearchOptions",
     "SearchRequest",
     "SearchResponse",
     "StatsResponse",
+    "UrlSearchOptions",
 ]

@@ -24,8 +24,8 @@ __all__ = [
     "NewJob",
     "Options",
     "PutItem",
-    "SearchOptions",
     "SearchRequest",
+    "UrlSearchOptions",
 ]
 
 MOST_K = 1000
@@ -131,7 +131,7 @@ Text: TypeAlias = Annotated[
 ]
 
 
-class SearchOptions(Options):
+class UrlSearchOptions(Options):
     """Options of a search by a raw image, or by words alone."""
 
     text: Text = None

@@ -16,7 +16,7 @@ from lookalike.sources.catalogues.delimited import BadRow, GoodRow, read_delimit
 
 __all__ = [
     "SUFFIXES",
-    "Row",
+    "TableRow",
     "Value",
     "convert_csv_value",
     "convert_json_value",
@@ -34,7 +34,7 @@ _BATCH = 256  # rows of a Parquet file in memory at once; each may hold an image
 Value: TypeAlias = object  # as in the format: text in CSV, typed elsewhere
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row. ``line`` counts from 1 (rows, in Parquet). ``values`` is a reason if it is not a row.
 
     ``damaged`` means that rows may be lost after it. For a row that spans lines, ``cells`` are its
@@ -51,10 +51,10 @@ class Row(NamedTuple):
     stray: bool = False
 
 
-_EMPTY = Row(1, "the file is empty: it has no bytes", damaged=True)
+_EMPTY = TableRow(1, "the file is empty: it has no bytes", damaged=True)
 
 
-def read_rows(path: Path, *, encoding: str | None = None) -> Iterator[Row]:
+def read_rows(path: Path, *, encoding: str | None = None) -> Iterator[TableRow]:
     """Yield the rows of a table in order; memory stays flat. The suffix decides the format.
 
     ``encoding`` is that of text files, by default UTF-8, or UTF-16 with a byte order mark. A line
@@ -99,7 +99,7 @@ def convert_json_value(value: Value) -> Json:  # noqa: PLR0911 - a case each
             return None
 
 
-def _read_csv(path: Path, encoding: str | None) -> Iterator[Row]:
+def _read_csv(path: Path, encoding: str | None) -> Iterator[TableRow]:
     with _open_text(path, encoding) as file:
         try:
             first = file.readline()
@@ -112,9 +112,9 @@ def _read_csv(path: Path, encoding: str | None) -> Iterator[Row]:
         header = _read_header(path, next(rows, None), delimiter)
         for row in rows:
             if isinstance(row, BadRow):
-                yield Row(row.line, row.reason, damaged=row.swallowed)
+                yield TableRow(row.line, row.reason, damaged=row.swallowed)
             elif (wrong := find_wrong_byte(row.values)) is not None:
-                yield Row(row.line, wrong)
+                yield TableRow(row.line, wrong)
             elif any(row.values):
                 yield _name_values(header, row, delimiter)
 
@@ -142,21 +142,21 @@ def _read_header(path: Path, row: GoodRow | BadRow | None, delimiter: str) -> li
     return header
 
 
-def _name_values(header: list[str], row: GoodRow, delimiter: str) -> Row:
+def _name_values(header: list[str], row: GoodRow, delimiter: str) -> TableRow:
     cells = row.values[: len(header)]
     if len(cells) < len(header) or any(row.values[len(header) :]):
         if not row.ended and len(row.values) < len(header):
-            return Row(row.line, "the file ends in the middle of this line", damaged=True)
+            return TableRow(row.line, "the file ends in the middle of this line", damaged=True)
         reason = f"{len(row.values)} values for {len(header)} columns; is a comma unquoted"
         if row.lines > 1:
-            return Row(row.line, f"{reason}, or a quote left open?", damaged=True)
-        return Row(row.line, f"{reason}?")
+            return TableRow(row.line, f"{reason}, or a quote left open?", damaged=True)
+        return TableRow(row.line, f"{reason}?")
     values: dict[str, Value] = dict(zip(header, cells, strict=True))
-    found = Row(row.line, values, ended=row.ended, stray=row.stray)
+    found = TableRow(row.line, values, ended=row.ended, stray=row.stray)
     return found if row.lines == 1 else found._replace(cells=tuple(cells), delimiter=delimiter)
 
 
-def _read_json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
+def _read_json_lines(path: Path, encoding: str | None) -> Iterator[TableRow]:
     with _open_text(path, encoding) as file:
         number = 0
         try:
@@ -165,26 +165,28 @@ def _read_json_lines(path: Path, encoding: str | None) -> Iterator[Row]:
                     yield _from_json(number, line)
         except UnicodeDecodeError as error:
             reason = f"not {error.encoding} from here on ({error.reason}); is the file cut off?"
-            yield Row(number + 1, reason, damaged=True)
+            yield TableRow(number + 1, reason, damaged=True)
             return
         if not number:
             yield _EMPTY
 
 
-def _from_json(number: int, line: str) -> Row:
+def _from_json(number: int, line: str) -> TableRow:
     if (wrong := find_wrong_byte([line])) is not None:
-        return Row(number, wrong)
+        return TableRow(number, wrong)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         if not line.endswith(("\n", "\r")):
-            return Row(number, f"the file ends in the middle of this line: {error}", damaged=True)
-        return Row(number, f"not JSON: {error}")
+            return TableRow(
+                number, f"the file ends in the middle of this line: {error}", damaged=True
+            )
+        return TableRow(number, f"not JSON: {error}")
     if not isinstance(row, dict):
-        return Row(number, "not a JSON object")
+        return TableRow(number, "not a JSON object")
     if "\\u" in line and _has_half_character(row):
-        return Row(number, "holds half a character (an escape \\ud800 to \\udfff alone)")
-    return Row(number, row)
+        return TableRow(number, "holds half a character (an escape \\ud800 to \\udfff alone)")
+    return TableRow(number, row)
 
 
 def _has_half_character(row: dict[str, Value]) -> bool:
@@ -196,7 +198,7 @@ def _has_half_character(row: dict[str, Value]) -> bool:
     return False
 
 
-def _read_parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path) -> Iterator[TableRow]:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra, and 60 ms
         from pyarrow import parquet  # noqa: PLC0415 - likewise
@@ -210,7 +212,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=_BATCH):
                 for row in batch.to_pylist():
                     number += 1
-                    yield Row(number, row)
+                    yield TableRow(number, row)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from lookalike.errors import SourceError
 from lookalike.sources.catalogues.delimited import swallows_a_row
 from lookalike.sources.catalogues.rows import (
     SUFFIXES,
-    Row,
+    TableRow,
     Value,
     convert_csv_value,
     convert_json_value,
@@ -172,7 +172,7 @@ class Table:
         return found
 
 
-def _swallows_rows(row: Row, values: Mapping[str, Value], columns: Columns) -> bool:
+def _swallows_rows(row: TableRow, values: Mapping[str, Value], columns: Columns) -> bool:
     """Return whether a quote that was closed too late has merged several rows into one."""
     for use in ("id", "label", "group", "file", "url"):
         name = columns[use]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lookalike.sources.download.politeness import Politeness
-    from lookalike.sources.download.record import DownloadRecord, Row
+    from lookalike.sources.download.record import DownloadRecord, RecordRow
     from lookalike.sources.download.report import DownloadReport
     from lookalike.sources.download.run import download
 
-__all__ = ["DownloadRecord", "DownloadReport", "Politeness", "Row", "download"]
+__all__ = ["DownloadRecord", "DownloadReport", "Politeness", "RecordRow", "download"]
 
 # Loaded on first use: reading a record for indexing needs no HTTP client.
 _HOMES = {
     "DownloadRecord": "record",
     "DownloadReport": "report",
     "Politeness": "politeness",
-    "Row": "record",
+    "RecordRow": "record",
     "download": "run",
 }
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 from lookalike.core.records import Entry, Remote, Skipped
-from lookalike.sources.download.record import Row
+from lookalike.sources.download.record import RecordRow
 
 __all__ = [
     "CHUNK",
@@ -81,7 +81,7 @@ def merge_entries(entry: Entry, newer: Entry) -> Entry:
     )
 
 
-def make_entry(row: Row) -> Entry:
+def make_entry(row: RecordRow) -> Entry:
     """Return the entry that a row of the record was made from."""
     return Entry(
         id=row.id,
@@ -92,7 +92,7 @@ def make_entry(row: Row) -> Entry:
     )
 
 
-def update_row(row: Row, entry: Entry) -> Row:
+def update_row(row: RecordRow, entry: Entry) -> RecordRow:
     """Return the row with the label, group and metadata that the entry gives."""
     words = merge_entries(make_entry(row), entry)
     return replace(row, label=words.label, group=words.group, metadata=dict(words.metadata or {}))

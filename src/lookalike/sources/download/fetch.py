@@ -25,7 +25,7 @@ from lookalike.sources.download.addresses import (
 )
 from lookalike.sources.download.politeness import Politeness
 
-__all__ = ["OK", "Outcome", "check_image", "fetch", "find_url_problem", "open_session"]
+__all__ = ["OK", "FetchOutcome", "check_image", "fetch", "find_url_problem", "open_session"]
 
 OK = "ok"
 
@@ -37,7 +37,7 @@ _PIECE = 2**16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FetchOutcome:
     """The result of a request.
 
     ``status`` is ``ok`` or one word for the failure (docs/downloads.md lists them), ``reason`` a
@@ -114,12 +114,12 @@ def _parse_url(text: str) -> URL:
     return url
 
 
-async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness) -> Outcome:
+async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness) -> FetchOutcome:
     """Request a URL and read the response; never raise for what a host does.
 
     ``ok`` means that all bytes have arrived; whether they are an image, ``check_image`` decides.
     """
-    outcome = Outcome(status=OK, url=url)
+    outcome = FetchOutcome(status=OK, url=url)
     try:
         async with asyncio.timeout(politeness.total_s):
             return await _follow(session, outcome, politeness)
@@ -169,8 +169,8 @@ def _describe_no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, s
 
 
 async def _follow(
-    session: aiohttp.ClientSession, outcome: Outcome, politeness: Politeness
-) -> Outcome:
+    session: aiohttp.ClientSession, outcome: FetchOutcome, politeness: Politeness
+) -> FetchOutcome:
     url = _parse_url(outcome.url)
     seen = {url}
     while True:
@@ -200,8 +200,8 @@ def _resolve_redirect(url: URL, location: str) -> URL:
 
 
 async def _read(
-    response: aiohttp.ClientResponse, outcome: Outcome, politeness: Politeness
-) -> Outcome:
+    response: aiohttp.ClientResponse, outcome: FetchOutcome, politeness: Politeness
+) -> FetchOutcome:
     status = response.status
     outcome = replace(outcome, http_status=status)
     if status != 200:  # noqa: PLR2004 - the one that comes with the image
@@ -252,7 +252,7 @@ def _decompress(data: bytes, coding: str, largest: int) -> bytes:
     raise _Failure("broken", f"it cannot be decompressed as {coding}")
 
 
-def check_image(outcome: Outcome, limits: images.Limits) -> Outcome:
+def check_image(outcome: FetchOutcome, limits: images.Limits) -> FetchOutcome:
     """Check the bytes of an ``ok`` outcome: it stays ``ok`` if they are a complete image."""
     if not outcome.data:
         return replace(outcome, status="empty", reason="no bytes were sent")

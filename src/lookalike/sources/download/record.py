@@ -12,7 +12,7 @@ from lookalike.core.records import Json
 from lookalike.errors import DownloadError
 from lookalike.sources.download.names import key_of
 
-__all__ = ["NAME", "DownloadRecord", "Row"]
+__all__ = ["NAME", "DownloadRecord", "RecordRow"]
 
 NAME = "downloads.sqlite"
 
@@ -39,7 +39,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RecordRow:
     """The state of an entry.
 
     ``file`` (below the folder, ``/``-separated), ``kind``, ``bytes`` and ``digest`` (SHA-256 in
@@ -108,9 +108,9 @@ class DownloadRecord:
         elif version > _VERSION:
             raise DownloadError(f"{self.path} was written by a newer lookalike; update this one")
 
-    def known(self, ids: Sequence[str]) -> dict[str, Row]:
+    def known(self, ids: Sequence[str]) -> dict[str, RecordRow]:
         """Return the rows of these ids that exist."""
-        rows: dict[str, Row] = {}
+        rows: dict[str, RecordRow] = {}
         with self._translate_errors():
             for start in range(0, len(ids), _MOST_IDS):
                 some = ids[start : start + _MOST_IDS]
@@ -129,7 +129,7 @@ class DownloadRecord:
             row = found.fetchone()
         return None if row is None else str(row[0])
 
-    def put(self, row: Row) -> None:
+    def put(self, row: RecordRow) -> None:
         """Insert or replace a row."""
         values = (
             row.id,
@@ -164,7 +164,7 @@ class DownloadRecord:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
-    def rows(self, *, ok: bool) -> Iterator[Row]:
+    def rows(self, *, ok: bool) -> Iterator[RecordRow]:
         """Yield the rows that are ``ok``, or all others, by ascending id. Memory stays flat."""
         sign = "=" if ok else "!="
         with self._translate_errors():
@@ -257,10 +257,10 @@ def _pack(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))  # ASCII: even a lone surrogate can be stored
 
 
-def _read_row(values: tuple[Any, ...]) -> Row:
+def _read_row(values: tuple[Any, ...]) -> RecordRow:
     (one, urls, url, file, label, group, metadata, *rest) = values
     status, reason, kind, size, digest, http_status, attempts, tried_at = rest
-    return Row(
+    return RecordRow(
         id=one,
         urls=tuple(json.loads(urls)),
         url=url,

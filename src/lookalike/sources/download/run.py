@@ -36,7 +36,7 @@ from lookalike.sources.download.entries import (
 )
 from lookalike.sources.download.fetch import (
     OK,
-    Outcome,
+    FetchOutcome,
     check_image,
     fetch,
     find_url_problem,
@@ -44,7 +44,7 @@ from lookalike.sources.download.fetch import (
 )
 from lookalike.sources.download.keep import Own, is_there, keep, lock_folder, remove_partial_files
 from lookalike.sources.download.politeness import Politeness, compute_delay, is_temporary
-from lookalike.sources.download.record import DownloadRecord, Row
+from lookalike.sources.download.record import DownloadRecord, RecordRow
 from lookalike.sources.download.report import DownloadReport
 from lookalike.sources.download.waiting import Waiting
 
@@ -265,7 +265,9 @@ class _Run:
         if len(self._skips) < _MOST_SKIPS:
             self._skips.append(one)
 
-    def _decide(self, entry: Entry, urls: tuple[str, ...], row: Row | None, *, there: bool) -> None:
+    def _decide(
+        self, entry: Entry, urls: tuple[str, ...], row: RecordRow | None, *, there: bool
+    ) -> None:
         if row is not None and row.status == OK:
             if there:
                 self._counts["already"] += 1
@@ -294,7 +296,7 @@ class _Run:
                 return stem, key
         raise DownloadError(f"there is no name left for {entry.id}")
 
-    def _queue(self, job: _Job, failed: Outcome | None = None) -> None:
+    def _queue(self, job: _Job, failed: FetchOutcome | None = None) -> None:
         """Queue the job's next usable URL; settle the job if there is none.
 
         ``failed`` is the outcome of the previous URL.
@@ -302,13 +304,13 @@ class _Run:
         while job.at < len(job.urls):
             reason = find_url_problem(job.urls[job.at])
             if reason is not None:
-                failed = Outcome(status="bad-url", url=job.urls[job.at], reason=reason)
+                failed = FetchOutcome(status="bad-url", url=job.urls[job.at], reason=reason)
             elif self._waiting.add(job, job.host, now=time.monotonic()):
                 return
             else:
                 failed = _describe_given_up(job)
             job.at += 1
-        self._settle(job, failed or Outcome(status="bad-url", url="", reason="it has no URL"))
+        self._settle(job, failed or FetchOutcome(status="bad-url", url="", reason="it has no URL"))
 
     # --- one request ---------------------------------------------------------------------------
 
@@ -317,7 +319,7 @@ class _Run:
         job.requests += 1
         host = job.host
         outcome = await fetch(session, job.urls[job.at], self._politeness)
-        row: Row | None = None
+        row: RecordRow | None = None
         if outcome.status == OK:
             loop = asyncio.get_running_loop()
             if (task := asyncio.current_task()) is not None:
@@ -343,19 +345,19 @@ class _Run:
         for other in given_up:
             self._next_url(other, _describe_given_up(other))
 
-    def _next_url(self, job: _Job, failed: Outcome) -> None:
+    def _next_url(self, job: _Job, failed: FetchOutcome) -> None:
         job.at += 1
         job.attempt = 0
         self._queue(job, failed)
 
-    def _store(self, outcome: Outcome, job: _Job) -> tuple[Outcome, Row | None]:
+    def _store(self, outcome: FetchOutcome, job: _Job) -> tuple[FetchOutcome, RecordRow | None]:
         """Write the image to its place, if it is one. Runs on a thread."""
         outcome = check_image(outcome, self._limits)
         if outcome.kind is None:
             return outcome, None
         suffix = names.suffix_of(outcome.kind)
         own = None if job.own is None else Own(path=job.own, digest=job.digest)
-        row = Row(
+        row = RecordRow(
             id=job.entry.id,
             urls=job.urls,
             url=outcome.url,
@@ -367,9 +369,9 @@ class _Run:
         )
         return outcome, row
 
-    def _settle(self, job: _Job, outcome: Outcome, row: Row | None = None) -> None:
+    def _settle(self, job: _Job, outcome: FetchOutcome, row: RecordRow | None = None) -> None:
         if row is None:
-            row = Row(
+            row = RecordRow(
                 id=job.entry.id,
                 urls=job.urls,
                 url=outcome.url,
@@ -392,6 +394,6 @@ class _Run:
         self._claims.pop(job.key, None)
 
 
-def _describe_given_up(job: _Job) -> Outcome:
+def _describe_given_up(job: _Job) -> FetchOutcome:
     reason = "its host could not be reached repeatedly and was given up"
-    return Outcome(status="unreachable", url=job.urls[job.at], reason=reason, reached=False)
+    return FetchOutcome(status="unreachable", url=job.urls[job.at], reason=reason, reached=False)

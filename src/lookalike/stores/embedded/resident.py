@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lookalike.core.filters import Condition
 from lookalike.core.vectors import Matrix, dots, top_k
 
-__all__ = ["Chosen", "Resident"]
+__all__ = ["ChosenRows", "Resident"]
 
 
 class Resident:
@@ -59,7 +59,7 @@ class Resident:
 
 
 @dataclass(slots=True, kw_only=True)
-class Chosen:
+class ChosenRows:
     """The rows that met a condition when the store was in ``state``: ascending ``seqs``.
 
     ``resident`` holds their vectors if they are few.

@@ -16,7 +16,7 @@ from lookalike.stores.binding import check_k, check_queries
 from lookalike.stores.embedded import ann_cache
 from lookalike.stores.embedded.ann_cache import AnnCache
 from lookalike.stores.embedded.database import Database, Row
-from lookalike.stores.embedded.resident import Chosen, Resident
+from lookalike.stores.embedded.resident import ChosenRows, Resident
 from lookalike.stores.embedded.rows import COLUMNS, item_of
 from lookalike.stores.stored_values import matrix_of
 
@@ -40,7 +40,7 @@ class VectorSearch:
         self._searched: tuple[int, int] | None = None  # the state that the next two describe
         self._live = 0
         self._near: AnnIndex | None = None
-        self._filters: list[Chosen] = []  # the last used last
+        self._filters: list[ChosenRows] = []  # the last used last
 
     def nearest(
         self, vectors: Matrix, *, k: int, exact: bool = False, where: Condition | None = None
@@ -119,7 +119,7 @@ class VectorSearch:
             self._near = self._ann.current()
             self._searched = state
 
-    def _chosen(self, where: Condition) -> Chosen:
+    def _chosen(self, where: Condition) -> ChosenRows:
         """Return the rows that meet a condition; cached for further queries with it."""
         for position, chosen in enumerate(self._filters):
             if chosen.where == where and chosen.state == self._searched:
@@ -128,7 +128,7 @@ class VectorSearch:
         sql, values = self._db.where(where)
         rows = self._db.read(f"SELECT seq FROM items{sql} ORDER BY seq", values)  # noqa: S608 - compiled
         seqs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        chosen = Chosen(where=where, state=self._searched, seqs=seqs)
+        chosen = ChosenRows(where=where, state=self._searched, seqs=seqs)
         dim = self._db.dim
         if len(seqs) * dim <= _FEW_FLOATS:
             chosen.resident = Resident(dim=dim, start=0)
@@ -141,7 +141,7 @@ class VectorSearch:
         return chosen
 
     def _propose(
-        self, vectors: Matrix, count: int, *, exact: bool, chosen: Chosen | None
+        self, vectors: Matrix, count: int, *, exact: bool, chosen: ChosenRows | None
     ) -> tuple[list[NDArray[np.int64]], bool]:
         """Return the ``seq`` of about the ``count`` nearest rows per query, and whether these are
         all.

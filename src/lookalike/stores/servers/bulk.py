@@ -7,7 +7,16 @@ from typing import Any
 
 from lookalike.core.records import Json
 
-__all__ = ["CHUNK_BYTES", "Action", "Outcome", "again", "as_json", "chunks", "lines", "outcomes"]
+__all__ = [
+    "CHUNK_BYTES",
+    "Action",
+    "BulkOutcome",
+    "again",
+    "as_json",
+    "chunks",
+    "lines",
+    "outcomes",
+]
 
 CHUNK_BYTES = 5_000_000
 """Bytes per request, unless one action is larger. Servers accept 100 MB, those that are
@@ -34,7 +43,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class BulkOutcome:
     """The result of an action: an HTTP ``status``, and the ``kind`` and ``reason`` of an error."""
 
     status: int
@@ -81,7 +90,7 @@ def chunks(
         yield some, bytes(body)
 
 
-def outcomes(response: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
+def outcomes(response: Any) -> list[BulkOutcome]:  # noqa: ANN401 - JSON
     """Return the outcome of each action from the response to a bulk request."""
     found = []
     for entry in response["items"]:
@@ -89,7 +98,7 @@ def outcomes(response: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
         error = one.get("error") or {}
         seen = (one["_seq_no"], one["_primary_term"]) if "_seq_no" in one else None
         found.append(
-            Outcome(
+            BulkOutcome(
                 status=one["status"],
                 kind=error.get("type", ""),
                 reason=_reason(error),
@@ -99,7 +108,7 @@ def outcomes(response: Any) -> list[Outcome]:  # noqa: ANN401 - JSON
     return found
 
 
-def again(outcome: Outcome) -> bool:
+def again(outcome: BulkOutcome) -> bool:
     """Return whether an action may succeed if it is tried again later."""
     # A full disk is also reported as 429, but waiting does not free it.
     return outcome.status in _LATER and outcome.kind != "cluster_block_exception"

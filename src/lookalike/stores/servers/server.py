@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from lookalike.errors import CollectionError, StoreError
 from lookalike.stores.servers.addresses import ServerAddress
-from lookalike.stores.servers.bulk import Action, Outcome, again, as_json, chunks, outcomes
+from lookalike.stores.servers.bulk import Action, BulkOutcome, again, as_json, chunks, outcomes
 from lookalike.stores.servers.refusals import refusal
 
 __all__ = ["Response", "Server", "Wire", "client_options", "iterate_pauses"]
@@ -138,7 +138,7 @@ class Server:
         data = b"".join(as_json(one) + b"\n" for one in documents)
         return self._send_with_retries("POST", path, data, lines=True, allow=()).body
 
-    def write(self, actions: Sequence[Action], *, refresh: bool = True) -> list[Outcome]:
+    def write(self, actions: Sequence[Action], *, refresh: bool = True) -> list[BulkOutcome]:
         """Carry out all actions and return their outcomes; retry those that the server was too busy
         for.
 
@@ -146,7 +146,7 @@ class Server:
         missing documents (404) are outcomes; any other failure is raised after the rest has been
         written.
         """
-        found: dict[int, Outcome] = {}
+        found: dict[int, BulkOutcome] = {}
         waiting = list(range(len(actions)))
         # By default a server waits a minute, and the client would give up before.
         path = f"/_bulk?timeout={round(min(_WRITE_S, self._timeout_s / 2) * 1000)}ms"
@@ -190,7 +190,7 @@ class Server:
                 raise error
             self._sleep(pause)
 
-    def _raise_failed(self, actions: Sequence[Action], found: Sequence[Outcome]) -> None:
+    def _raise_failed(self, actions: Sequence[Action], found: Sequence[BulkOutcome]) -> None:
         failed = [
             (action, outcome)
             for action, outcome in zip(actions, found, strict=True)

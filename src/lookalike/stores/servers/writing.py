@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lookalike.core.records import Item, Json, Thumbnail
 from lookalike.core.vectors import Matrix
 from lookalike.errors import ItemNotFoundError, StoreBusyError
-from lookalike.stores.servers.bulk import Action, Outcome
+from lookalike.stores.servers.bulk import Action, BulkOutcome
 from lookalike.stores.servers.documents import (
     check_texts,
     document,
@@ -145,13 +145,13 @@ class Writer:
 
     def _write(
         self, keyed: Sequence[tuple[int, _Draft]], others: Sequence[Action]
-    ) -> list[Outcome]:
+    ) -> list[BulkOutcome]:
         """Write drafts under their keys, and with the first request the other actions.
 
         New documents are created; existing ones are updated field by field, because other programs
         may have added some. A draft whose ``seen`` document has changed meanwhile is not written.
         """
-        found: dict[int, Outcome] = {}
+        found: dict[int, BulkOutcome] = {}
         waiting = list(range(len(keyed)))
         there: set[int] = {place for place in waiting if keyed[place][1].seen is not None}
         for _ in range(_ROUNDS):
@@ -171,7 +171,7 @@ class Writer:
             there = {place for place in waiting if found[place].status == _CONFLICT}
         return [found[place] for place in range(len(keyed))]
 
-    def _forget_thumbnails(self, drafts: Sequence[_Draft], found: Sequence[Outcome]) -> None:
+    def _forget_thumbnails(self, drafts: Sequence[_Draft], found: Sequence[BulkOutcome]) -> None:
         """Delete the thumbnails of replaced content. A new item cannot have one."""
         self.items.server.write(
             [
