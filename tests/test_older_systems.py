@@ -39,16 +39,16 @@ MYNTRA = SHARED / "data" / "myntra-small.zip"
 
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The encoders that the run files name; MobileNetV2 and VGG16 are narrow, to be quick."""
+    """The encoders that the run files name, narrow, to be quick."""
     folder = tmp_path_factory.mktemp("encoders")
     with zipfile.ZipFile(GOLDEN / "converted-keras2.zip") as archive:
         add_converted(Path(archive.extract("model.h5", folder.parent)), folder=folder)
     weights = folder.parent / "weights.h5"
-    for network, names in (
-        ("vgg16-keras", ("vgg16-fc1", "vgg16-fc2")),
-        ("resnet50-keras", ("resnet50-max",)),
+    for network, narrower, names in (
+        ("vgg16-keras", 1, ("vgg16-fc1", "vgg16-fc2")),
+        ("resnet50-keras", 8, ("resnet50-max",)),
     ):
-        write_legacy_h5(weights, drawn(network))
+        write_legacy_h5(weights, drawn(network, narrower=narrower))
         for name in names:
             add_converted(weights, architecture=name, folder=folder)
     return folder

@@ -20,10 +20,14 @@ SHARED = Path(__file__).parents[2] / "shared"
 MOBILENETV2 = SHARED / "weights" / "mobilenetv2_imagenet.onnx"
 
 
-def drawn(network: str) -> dict[str, NDArray[np.float32]]:
-    """The tensors of a network, by the framework's names."""
+def drawn(network: str, *, narrower: int = 1) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a network, by the framework's names; its layers so many times narrower."""
     shapes = json.loads(str(np.load(GOLDEN / f"converted-{network}.npz")["shapes"]))
-    return {name: seeded_array(name, tuple(shape)) for name, shape in shapes}
+
+    def narrow(side: int) -> int:
+        return side // narrower if side >= 8 * narrower else side
+
+    return {name: seeded_array(name, tuple(map(narrow, shape))) for name, shape in shapes}
 
 
 def write_legacy_h5(path: Path, tensors: dict[str, NDArray[np.float32]]) -> None:
