@@ -32,7 +32,7 @@ from lookalike.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
-    from lookalike.encoders.converting import AddedEncoder
+    from lookalike.encoders.converting import ConvertedEncoder
     from lookalike.encoders.hub import PulledEncoder
 
 __all__ = [
@@ -214,7 +214,7 @@ def add_encoder(
     architecture: str | None = None,
     size: int | None = None,
     known: Settings | None = None,
-) -> "AddedEncoder":
+) -> "ConvertedEncoder":
     """Convert a file of Keras, PyTorch or TensorFlow Lite and add it to the named encoders.
 
     As ``encoders.converting.add_converted``.

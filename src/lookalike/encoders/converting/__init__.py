@@ -2,15 +2,15 @@
 frameworks.
 """
 
-from lookalike.encoders.converting.adding import AddedEncoder, add_converted
+from lookalike.encoders.converting.adding import ConvertedEncoder, add_converted
 from lookalike.encoders.converting.architectures import ARCHITECTURES, Architecture
 from lookalike.encoders.converting.conversion import Conversion, convert
 
 __all__ = [
     "ARCHITECTURES",
-    "AddedEncoder",
     "Architecture",
     "Conversion",
+    "ConvertedEncoder",
     "add_converted",
     "convert",
 ]

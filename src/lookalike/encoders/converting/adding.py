@@ -28,14 +28,14 @@ from lookalike.encoders.converting.conversion import Conversion, convert
 from lookalike.encoders.onnx_encoder import load_encoder
 from lookalike.errors import EncoderError, WeightsError
 
-__all__ = ["AddedEncoder", "add_converted"]
+__all__ = ["ConvertedEncoder", "add_converted"]
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # as in a card
 _COMMENT = "Written by `lookalike encoder add`; every key is explained in docs/encoders.md."
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AddedEncoder:
+class ConvertedEncoder:
     """A new encoder: its card, and sentences on what could not be known from the file."""
 
     name: str
@@ -58,7 +58,7 @@ def add_converted(
     replace: bool = False,
     dry_run: bool = False,
     folder: Path | None = None,
-) -> AddedEncoder:
+) -> ConvertedEncoder:
     """Convert a file and add it to the user's encoders, under ``name`` or its architecture's name.
 
     ``architecture`` and ``size`` are those of ``convert``; ``title``, ``licence``, ``source`` are
@@ -90,7 +90,7 @@ def add_converted(
         raise EncoderError(f"{place}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return AddedEncoder(
+    return ConvertedEncoder(
         name=chosen,
         card=place / card.name,
         title=conversion.title,

@@ -28,8 +28,8 @@ __all__ = [
     "OPSET",
     "Activation",
     "GraphBuilder",
+    "GraphTensor",
     "Padding",
-    "State",
 ]
 
 IMAGE, FEATURES, MAP, LOGITS = "image", "features", "map", "logits"
@@ -44,7 +44,7 @@ _DENSE = 2  # axes of a dense layer's weight
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class GraphTensor:
     """A tensor in the graph: (n, channels, height, width)."""
 
     name: str
@@ -66,7 +66,7 @@ class GraphBuilder:
         self._nodes: list[Any] = []
         self._weights: dict[str, Any] = {}
         self._outputs: dict[str, list[int | str]] = {}
-        self.image = State(IMAGE, 3, height, width)
+        self.image = GraphTensor(IMAGE, 3, height, width)
 
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:  # noqa: ANN401  ONNX attributes
         """Add any operator; return its output's name."""
@@ -81,14 +81,14 @@ class GraphBuilder:
 
     def convolution(
         self,
-        source: State,
+        source: GraphTensor,
         part: Layer,
         name: str,
         *,
         stride: int = 1,
         padding: Padding = "same",
         activation: Activation = "none",
-    ) -> State:
+    ) -> GraphTensor:
         """A convolution; of each channel by itself where the weight has one input channel."""
         if part.weight.ndim != 4:  # noqa: PLR2004  out, in, height, width
             raise _misfit(part, "a convolution's weight has four axes")
@@ -113,11 +113,11 @@ class GraphBuilder:
             pads=[top, left, bottom, right],
             group=groups,
         )
-        return State(self.activation(name, activation), out, height, width)
+        return GraphTensor(self.activation(name, activation), out, height, width)
 
     def max_pool(
-        self, source: State, name: str, *, kernel: int, stride: int, padding: Padding
-    ) -> State:
+        self, source: GraphTensor, name: str, *, kernel: int, stride: int, padding: Padding
+    ) -> GraphTensor:
         """The largest number of each window."""
         top, bottom, height = _padded(source.height, kernel, stride, padding)
         left, right, width = _padded(source.width, kernel, stride, padding)
@@ -133,18 +133,20 @@ class GraphBuilder:
             strides=[stride, stride],
             pads=[top, left, bottom, right],
         )
-        return State(name, source.channels, height, width)
+        return GraphTensor(name, source.channels, height, width)
 
     def add(
-        self, left: State, right: State, name: str, *, activation: Activation = "none"
-    ) -> State:
+        self, left: GraphTensor, right: GraphTensor, name: str, *, activation: Activation = "none"
+    ) -> GraphTensor:
         """The sum of two tensors of one shape."""
         if left.channels != right.channels:
             raise WeightsError(
                 f"{self._title}: {name} cannot add {left.channels} and {right.channels} channels"
             )
         self.node("Add", [left.name, right.name], name)
-        return State(self.activation(name, activation), left.channels, left.height, left.width)
+        return GraphTensor(
+            self.activation(name, activation), left.channels, left.height, left.width
+        )
 
     def activation(self, tensor: str, kind: Activation) -> str:
         """Cut off what is below 0, with "relu6" also what is above 6."""
@@ -174,11 +176,11 @@ class GraphBuilder:
         self.node("Identity", [tensor], output)
         self._outputs[output] = shape
 
-    def show_map(self, source: State) -> None:
+    def show_map(self, source: GraphTensor) -> None:
         """Make the output ``map``, (n, channels, height, width)."""
         self.show(source.name, MAP, ["n", source.channels, source.height, source.width])
 
-    def show_pooled(self, source: State, pooling: Literal["avg", "max"]) -> str:
+    def show_pooled(self, source: GraphTensor, pooling: Literal["avg", "max"]) -> str:
         """Make the output ``features``, (n, channels), of a map; return its name."""
         operator = "GlobalAveragePool" if pooling == "avg" else "GlobalMaxPool"
         self.node(operator, [source.name], "pooled")
@@ -186,7 +188,7 @@ class GraphBuilder:
         self._outputs[FEATURES] = ["n", source.channels]
         return FEATURES
 
-    def show_flat(self, source: State) -> str:
+    def show_flat(self, source: GraphTensor) -> str:
         """Make the output ``features``, a map as Keras flattens it: row, column, channel."""
         self.node("Transpose", [source.name], "positions", perm=[0, 2, 3, 1])
         self.node("Flatten", ["positions"], FEATURES)

@@ -7,7 +7,7 @@ and at the end ("same"); torchvision and timm pad one row and column all round.
 
 from typing import TYPE_CHECKING, Literal
 
-from lookalike.encoders.converting.graph import LOGITS, GraphBuilder, Padding, State
+from lookalike.encoders.converting.graph import LOGITS, GraphBuilder, GraphTensor, Padding
 from lookalike.encoders.converting.layers import Layers
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def build_mobilenetv2(
 
 
 def _block(
-    graph: GraphBuilder, layers: Layers, source: State, block: int, padding: Padding
-) -> State:
+    graph: GraphBuilder, layers: Layers, source: GraphTensor, block: int, padding: Padding
+) -> GraphTensor:
     """Expand, convolve each channel by itself, project; add the input where shapes allow."""
     prefix = f"blocks.{block}."
     stride = 2 if block in _STRIDED else 1

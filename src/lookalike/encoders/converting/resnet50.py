@@ -8,7 +8,7 @@ have biases; they are folded into the batch norms' before they come here.
 
 from typing import TYPE_CHECKING, Literal
 
-from lookalike.encoders.converting.graph import LOGITS, GraphBuilder, State
+from lookalike.encoders.converting.graph import LOGITS, GraphBuilder, GraphTensor
 from lookalike.encoders.converting.layers import Layers
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def build_resnet50(
 def _block(
     graph: GraphBuilder,
     layers: Layers,
-    source: State,
+    source: GraphTensor,
     prefix: str,
     *,
     stride: int,
     strided: Literal["1x1", "3x3"],
-) -> State:
+) -> GraphTensor:
     """Narrow, convolve, widen; add the input, projected where its shape differs."""
     first, middle = (stride, 1) if strided == "1x1" else (1, stride)
     hidden = graph.convolution(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lookalike.encoders.cards import Input, Triple
 from lookalike.encoders.converting.graph import FEATURES, IMAGE, LOGITS, MAP
-from lookalike.encoders.converting.tflite_files import Step, TfliteModel
+from lookalike.encoders.converting.tflite_files import TfliteModel, TfliteStep
 
 __all__ = ["choose_outputs", "input_of"]
 
@@ -61,7 +61,7 @@ def choose_outputs(model: TfliteModel) -> ChosenOutput:
     return ChosenOutput(outputs, note)
 
 
-def _is_dense(model: TfliteModel, step: Step) -> bool:
+def _is_dense(model: TfliteModel, step: TfliteStep) -> bool:
     if step.operator == "FULLY_CONNECTED":
         return True
     shape = model.tensors[step.inputs[0]].shape
@@ -115,7 +115,7 @@ def _scaling(model: TfliteModel) -> tuple[tuple[float, float], str | None]:
     return (0.0, _WHOLE if span[1] < _WHOLE / 2 else 1.0), None
 
 
-def _shrinks(model: TfliteModel, step: Step) -> bool:
+def _shrinks(model: TfliteModel, step: TfliteStep) -> bool:
     """Return whether a step multiplies pixels by a number like 1/255 or 1/127.5."""
     factors = [model.tensors[at].floats for at in step.inputs if at != model.input]
     return all(one is not None and one.size == 1 and 0 < one.item() < _SMALL for one in factors)

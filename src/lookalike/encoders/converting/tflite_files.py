@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import WeightsError
 
-__all__ = ["Quantisation", "Step", "Tensor", "TfliteModel", "read_tflite"]
+__all__ = ["Quantisation", "TfliteModel", "TfliteStep", "TfliteTensor", "read_tflite"]
 
 _MOST = 100_000  # tensors or operators
 _RANK = 6
@@ -45,7 +45,7 @@ class Quantisation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tensor:
+class TfliteTensor:
     """A tensor: ``data`` are its numbers if the file has them (weights), as they are stored."""
 
     name: str
@@ -75,7 +75,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class TfliteStep:
     """An operator: its name, the tensors that it reads (-1: left out) and writes, its options."""
 
     operator: str
@@ -88,8 +88,8 @@ class Step:
 class TfliteModel:
     """A graph: ``steps`` in the order in which they run."""
 
-    tensors: tuple[Tensor, ...]
-    steps: tuple[Step, ...]
+    tensors: tuple[TfliteTensor, ...]
+    steps: tuple[TfliteStep, ...]
     input: int
     output: int
 
@@ -167,7 +167,7 @@ def _model(model: Any, schema: Any) -> TfliteModel:
     return TfliteModel(tensors, steps, graph.Inputs(0), graph.Outputs(0))
 
 
-def _tensor(model: Any, tensor: Any, types: Mapping[int, str]) -> Tensor:
+def _tensor(model: Any, tensor: Any, types: Mapping[int, str]) -> TfliteTensor:
     name = (tensor.Name() or b"").decode(errors="replace")
     shape = tuple(int(one) for one in (tensor.ShapeAsNumpy() if tensor.ShapeLength() else ()))
     if len(shape) > _RANK or min(shape, default=1) < 0 or math.prod(shape) > _LARGEST:
@@ -183,7 +183,7 @@ def _tensor(model: Any, tensor: Any, types: Mapping[int, str]) -> Tensor:
             )
         flat = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype=_DTYPES[dtype])
         data = flat.reshape(shape)
-    return Tensor(name, shape, dtype, data, _quantisation(tensor, shape))
+    return TfliteTensor(name, shape, dtype, data, _quantisation(tensor, shape))
 
 
 def _quantisation(tensor: Any, shape: tuple[int, ...]) -> Quantisation | None:
@@ -202,7 +202,7 @@ def _quantisation(tensor: Any, shape: tuple[int, ...]) -> Quantisation | None:
     return Quantisation(scales, zeros, axis)
 
 
-def _step(model: Any, operator: Any, schema: Any) -> Step:
+def _step(model: Any, operator: Any, schema: Any) -> TfliteStep:
     code = model.OperatorCodes(operator.OpcodeIndex())
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     name = schema.BUILTIN_OPCODE2NAME.get(number, f"operator {number}")
@@ -217,4 +217,4 @@ def _step(model: Any, operator: Any, schema: Any) -> Step:
             options = {ours: getattr(table, method)() for ours, method in methods.items()}
     inputs = operator.InputsAsNumpy() if operator.InputsLength() else ()
     outputs = operator.OutputsAsNumpy() if operator.OutputsLength() else ()
-    return Step(name, tuple(map(int, inputs)), tuple(map(int, outputs)), options)
+    return TfliteStep(name, tuple(map(int, inputs)), tuple(map(int, outputs)), options)

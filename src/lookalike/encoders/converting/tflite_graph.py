@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.encoders.converting.graph import IMAGE, GraphBuilder
-from lookalike.encoders.converting.tflite_files import Step, Tensor, TfliteModel
+from lookalike.encoders.converting.tflite_files import TfliteModel, TfliteStep, TfliteTensor
 from lookalike.encoders.efficientnet_lite import same_padding
 from lookalike.errors import WeightsError
 
@@ -101,7 +101,7 @@ class _Translator:
             value = self._graph.node("Transpose", [value], f"{name}.positions", perm=[0, 2, 3, 1])
         return self._graph.node("Flatten", [value], name)
 
-    def _limited(self, name: str, tensor: Tensor, activation: int) -> str:
+    def _limited(self, name: str, tensor: TfliteTensor, activation: int) -> str:
         """Apply a fused activation, or that which hides in the range of a quantised tensor."""
         if activation not in (_NONE, *_LIMITS):
             raise WeightsError(f"uses an activation that is not translated (number {activation})")
@@ -119,7 +119,7 @@ class _Translator:
 
     # Steps
 
-    def convolution(self, step: Step, name: str) -> str:
+    def convolution(self, step: TfliteStep, name: str) -> str:
         weight = self._floats(step.inputs[1])
         if weight.ndim != _MAP:
             raise WeightsError(f"a convolution's weights have shape {weight.shape}")
@@ -147,7 +147,7 @@ class _Translator:
             group=given[3] if depthwise else 1,
         )
 
-    def dense(self, step: Step, name: str) -> str:
+    def dense(self, step: TfliteStep, name: str) -> str:
         weight = self._floats(step.inputs[1])
         inputs = [
             self._flat(step.inputs[0], f"{name}.flat"),
@@ -158,12 +158,12 @@ class _Translator:
             inputs.append(self._graph.constant(f"{name}.bias", bias))
         return self._graph.node("Gemm", inputs, name, transB=1)
 
-    def _bias(self, step: Step) -> NDArray[np.float32] | None:
+    def _bias(self, step: TfliteStep) -> NDArray[np.float32] | None:
         if len(step.inputs) < 3 or step.inputs[2] < 0:  # noqa: PLR2004  input, weight, bias
             return None
         return self._floats(step.inputs[2])
 
-    def pool(self, step: Step, name: str) -> str:
+    def pool(self, step: TfliteStep, name: str) -> str:
         options = step.options
         kernel = (options["filter_h"], options["filter_w"])
         average = step.operator == "AVERAGE_POOL_2D"
@@ -176,7 +176,7 @@ class _Translator:
             pads=_pads(self._shape(step.inputs[0]), kernel, [1, 1], options),
         )
 
-    def mean(self, step: Step, name: str) -> str:
+    def mean(self, step: TfliteStep, name: str) -> str:
         rank = len(self._shape(step.inputs[0]))
         axes = [one % rank for one in self._whole(step.inputs[1])]
         if rank != _MAP or sorted(axes) != [1, 2]:
@@ -185,7 +185,7 @@ class _Translator:
         value = self._value(step.inputs[0])
         return self._graph.node("ReduceMean", [value], name, axes=[2, 3], keepdims=kept)
 
-    def arithmetic(self, step: Step, name: str) -> str:
+    def arithmetic(self, step: TfliteStep, name: str) -> str:
         operator = {"ADD": "Add", "MUL": "Mul", "SUB": "Sub"}[step.operator]
         rank = len(self._model.tensors[step.outputs[0]].shape)
         values = []
@@ -200,7 +200,7 @@ class _Translator:
                 values.append(self._value(at))
         return self._graph.node(operator, values, name)
 
-    def pad(self, step: Step, name: str) -> str:
+    def pad(self, step: TfliteStep, name: str) -> str:
         amounts = np.array(self._whole(step.inputs[1])).reshape(-1, 2)
         if len(amounts) != _MAP:
             raise WeightsError("uses PAD of something that is not a map")
@@ -208,13 +208,13 @@ class _Translator:
         pads = self._graph.constant(f"{name}.pads", ours.T.ravel().astype(np.int64))
         return self._graph.node("Pad", [self._value(step.inputs[0]), pads], name)
 
-    def concatenation(self, step: Step, name: str) -> str:
+    def concatenation(self, step: TfliteStep, name: str) -> str:
         rank = len(self._model.tensors[step.outputs[0]].shape)
         axis = step.options.get("axis", 0) % rank
         values = [self._value(at) for at in step.inputs]
         return self._graph.node("Concat", values, name, axis=_AXIS[axis] if rank == _MAP else axis)
 
-    def reshape(self, step: Step, name: str) -> str:
+    def reshape(self, step: TfliteStep, name: str) -> str:
         shape = self._model.tensors[step.outputs[0]].shape
         if len(shape) == 2:  # noqa: PLR2004  (1, numbers)
             return self._flat(step.inputs[0], name)
@@ -224,17 +224,17 @@ class _Translator:
             return self._graph.node("Reshape", [flat, target], name)
         raise WeightsError(f"uses {step.operator} to shape {shape}, which is not translated")
 
-    def softmax(self, step: Step, name: str) -> str:
+    def softmax(self, step: TfliteStep, name: str) -> str:
         axis = 1 if len(self._shape(step.inputs[0])) == _MAP else -1
         return self._graph.node("Softmax", [self._value(step.inputs[0])], name, axis=axis)
 
-    def length_one(self, step: Step, name: str) -> str:
+    def length_one(self, step: TfliteStep, name: str) -> str:
         axis = 1 if len(self._shape(step.inputs[0])) == _MAP else -1
         return self._graph.node(
             "LpNormalization", [self._value(step.inputs[0])], name, axis=axis, p=2
         )
 
-    def simple(self, step: Step, name: str) -> str:
+    def simple(self, step: TfliteStep, name: str) -> str:
         value = self._value(step.inputs[0])
         if step.operator == "RELU6":
             limits = [self._graph.constant(f"limit {one!r}", np.float32(one)) for one in (0.0, 6.0)]
@@ -252,7 +252,7 @@ class _Translator:
         return self._model.tensors[at].shape
 
 
-_TRANSLATIONS: Mapping[str, Callable[[_Translator, Step, str], str]] = {
+_TRANSLATIONS: Mapping[str, Callable[[_Translator, TfliteStep, str], str]] = {
     "ADD": _Translator.arithmetic,
     "AVERAGE_POOL_2D": _Translator.pool,
     "CONCATENATION": _Translator.concatenation,
@@ -279,7 +279,7 @@ _TRANSLATIONS: Mapping[str, Callable[[_Translator, Step, str], str]] = {
 SUPPORTED = tuple(_TRANSLATIONS)
 
 
-def _needed(model: TfliteModel, wanted: set[int]) -> list[Step]:
+def _needed(model: TfliteModel, wanted: set[int]) -> list[TfliteStep]:
     """Return the steps that compute some tensors, in their order."""
     needed, steps = set(wanted), []
     for step in reversed(model.steps):
