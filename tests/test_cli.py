@@ -299,7 +299,7 @@ def test_collections_go_by_name_or_path(
     assert run("list", "-n", 1).stdout == "0.png\n"
     missing = run("search", query, "-c", "greens")
     assert missing.returncode == 1
-    assert "there are reds" in missing.stderr
+    assert "existing collections: reds" in missing.stderr
     server = run("info", "-c", "elasticsearch://host:9200/shop")
     assert (server.returncode, "Traceback" in server.stderr) == (1, False)
 

@@ -367,7 +367,7 @@ def test_json_has_what_each_step_did(load: Callable[..., LoadedRunFile], command
     assert document["interrupted"] is False
     results = {one["step"]: one["result"] for one in document["steps"]}
     assert results["index"]["indexed"] == 8
-    assert results["neighbours"]["made"] == 8
+    assert results["neighbours"]["built"] == 8
     assert results["evaluate"]["evaluations"][0]["queries"] == 8
     assert results["export"]["items"] == 8
 

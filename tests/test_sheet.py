@@ -10,9 +10,9 @@ from lookalike.output.contact_sheet import (
     GLYPHS,
     Cell,
     Theme,
-    _fitted,
-    _length,
-    _plain,
+    _fit_text,
+    _measure,
+    _simplify,
     contact_sheet,
 )
 
@@ -121,10 +121,10 @@ def test_what_can_be_seen_through_shows_the_ground() -> None:
 
 
 def test_a_long_name_loses_its_middle() -> None:
-    line = _fitted("a-very-long-name-of-a-holiday-picture-0042.jpg", 12, 120)
+    line = _fit_text("a-very-long-name-of-a-holiday-picture-0042.jpg", 12, 120)
     assert line.startswith("a-ver")
     assert line.endswith("42.jpg")
-    assert _length(line, 12) <= 120
+    assert _measure(line, 12) <= 120
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_long_name_loses_its_middle() -> None:
     ],
 )
 def test_what_the_font_lacks_is_put_in_its_own_characters(text: str, drawn: str) -> None:
-    assert _plain(text) == drawn
+    assert _simplify(text) == drawn
 
 
 def test_the_glyphs_are_those_of_the_font() -> None:
@@ -159,8 +159,8 @@ def test_no_caption_breaks_a_sheet(text: str, note: str) -> None:
 
 @given(text=st.text(max_size=300), room=st.integers(20, 200))
 def test_a_fitted_line_fits(text: str, room: int) -> None:
-    line = _fitted(text, 12, room)
-    assert _length(line, 12) <= room
+    line = _fit_text(text, 12, room)
+    assert _measure(line, 12) <= room
     assert "\n" not in line
 
 

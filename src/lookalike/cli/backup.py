@@ -18,7 +18,7 @@ __all__ = ["backup_command", "restore_command"]
 _SHOWN = 10
 
 
-def _in_megabytes(meter: Meter) -> ProgressCallback:
+def _show_megabytes(meter: Meter) -> ProgressCallback:
     def show(progress: Progress) -> None:
         total = progress.total
         scaled = None if total is None else total // 1_000_000
@@ -54,7 +54,9 @@ def backup_command(
         stop_on_signal() as stop,
         Meter("backup", quiet=quiet) as meter,
     ):
-        report = backups.backup(shop, folder.expanduser(), progress=_in_megabytes(meter), stop=stop)
+        report = backups.backup(
+            shop, folder.expanduser(), progress=_show_megabytes(meter), stop=stop
+        )
     if as_json:
         print_json(asdict(report))
     elif not report.interrupted:
@@ -102,7 +104,7 @@ def restore_command(
     backup = backup.expanduser()
     if check:
         with Meter("check", quiet=quiet) as meter:
-            found = backups.verify(backup, progress=_in_megabytes(meter))
+            found = backups.verify(backup, progress=_show_megabytes(meter))
         if as_json:
             print_json(asdict(found))
         else:
@@ -122,7 +124,7 @@ def restore_command(
         report = backups.restore(
             backup,
             collection_folder(address, known),
-            progress=_in_megabytes(meter),
+            progress=_show_megabytes(meter),
             stop=stop,
         )
     if as_json:

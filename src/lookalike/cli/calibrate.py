@@ -43,7 +43,13 @@ def calibrate_command(*, collection: str | None, as_json: bool) -> None:
     print_table(
         ("match", "from", "meaning", "nearest", "same label"),
         [
-            (one.match, f"{one.least:.3f}", _meaning(scale, one), _share(scale, one), _labels(one))
+            (
+                one.match,
+                f"{one.least:.3f}",
+                _explain_level(scale, one),
+                _share(scale, one),
+                _share_same_label(one),
+            )
             for one in scale.levels
         ],
     )
@@ -74,7 +80,7 @@ def levels_text(levels: "Sequence[Level]") -> str:
     return ", ".join(f"{one.match} from {one.least:.3f}" for one in levels)
 
 
-def _meaning(scale: "Calibration", level: "Level") -> str:
+def _explain_level(scale: "Calibration", level: "Level") -> str:
     if scale.reason is not None or scale.chance is None or scale.nearest is None:
         return "default for every collection"
     if level.match == "fair":
@@ -93,6 +99,6 @@ def _share(scale: "Calibration", level: "Level") -> str:
     return f"{level.nearest / scale.sampled:.0%}" if scale.sampled else ""
 
 
-def _labels(level: "Level") -> str:
+def _share_same_label(level: "Level") -> str:
     """Return how often a nearest neighbour at this level shares the item's label."""
     return f"{level.same_label / level.labelled:.0%}" if level.labelled else ""

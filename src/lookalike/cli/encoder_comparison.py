@@ -74,11 +74,11 @@ def run_comparison(
         )
         return
     if not quiet:
-        click.echo(_description(found, by), err=True)
+        click.echo(_describe(found, by), err=True)
     _print(found)
 
 
-def _description(found: "EncoderComparison", by: str) -> str:
+def _describe(found: "EncoderComparison", by: str) -> str:
     text = f"{count_noun(found.images, 'image')} of the collection, compared by {plain(by)}"
     if found.without_file:
         text += f"; {count_noun(found.without_file, 'item')} left out (no file to encode)"

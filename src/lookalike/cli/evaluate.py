@@ -24,7 +24,7 @@ __all__ = ["evaluate_command"]
 _SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
 
 
-def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+def _parse_numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
     """Return numbers from 1 up, separated by commas. Raise ``BadParameter``."""
     try:
         numbers = tuple(int(part) for part in value.split(","))
@@ -36,7 +36,7 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[in
     return numbers
 
 
-def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+def _parse_at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
     """Return a number from 1 up, or ``None`` for ``all``. Raise ``BadParameter``."""
     if value == "all":
         return None
@@ -72,7 +72,7 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
 @click.option("--gallery-where", metavar="FILTER", help="Let the queries search only these items.")
 @click.option(
     "--queries",
-    callback=_at_most,
+    callback=_parse_at_most,
     default=str(SAMPLE),
     show_default=True,
     metavar="N|all",
@@ -81,7 +81,7 @@ def _at_most(ctx: click.Context, param: click.Parameter, value: str) -> int | No
 @click.option(
     "-k",
     "ks",
-    callback=_numbers,
+    callback=_parse_numbers,
     default="1,5,10",
     show_default=True,
     metavar="K,...",
@@ -203,7 +203,7 @@ def evaluate_command(
         print_json(document(found))
         return
     if not quiet:
-        click.echo(_description(found), err=True)
+        click.echo(_describe(found), err=True)
     _print(found)
 
 
@@ -230,7 +230,7 @@ def _check_alone(ctx: click.Context) -> None:
             )
 
 
-def _description(found: Comparison) -> str:
+def _describe(found: Comparison) -> str:
     """Return what was evaluated as one line."""
     one = found.evaluations[0]
     text = count_noun(one.queries, "query", "queries")

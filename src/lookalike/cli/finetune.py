@@ -171,7 +171,7 @@ class _Display:
             return
         parts = [
             f"{what} {found.map_at_r:.3f} (was {was.map_at_r:.3f})"
-            for what, was, found in _sides(before, epoch.quality)
+            for what, was, found in _pair_sides(before, epoch.quality)
         ]
         text = f"loss {epoch.loss:.3f}, mAP@R of {', of '.join(parts)}, {epoch.seconds:.0f} s"
         click.echo(f"epoch {epoch.number}: {text}", err=True)
@@ -183,7 +183,9 @@ class _Display:
         self._meter.stop()
 
 
-def _sides(before: "SplitQuality", after: "SplitQuality") -> list[tuple[str, "Quality", "Quality"]]:
+def _pair_sides(
+    before: "SplitQuality", after: "SplitQuality"
+) -> list[tuple[str, "Quality", "Quality"]]:
     """Return the qualities before and after, for each held-out set that exists."""
     sides = (
         ("held-out images", before.held, after.held),
@@ -199,7 +201,7 @@ def _print_report(report: "FinetuningReport") -> None:
     data = f"{count_noun(report.labels, 'label')}, {count_noun(report.images, 'image')}"
     epochs = count_noun(len(report.epochs), "epoch")
     rows = [("trained on", f"{data} in {report.seconds:,.0f} s, {epochs}")]
-    for what, was, now in _sides(report.before, report.after):
+    for what, was, now in _pair_sides(report.before, report.after):
         pairs = (("R@1", was.r1, now.r1), ("P@10", was.p10, now.p10), ("mAP", was.map, now.map))
         text = ", ".join(f"{name} {one:.3f} to {other:.3f}" for name, one, other in pairs)
         rows.append((what, f"{text} ({count_noun(now.queries, 'query', 'queries')})"))

@@ -300,10 +300,10 @@ class Source(NamedTuple):
                 )
             return cls(plain(word), kind, path, kind)
         catalogue = open_catalogue(path, kind, root=files, columns=columns, encoding=encoding)
-        return cls(plain(word), kind, catalogue, _reads_as(catalogue))
+        return cls(plain(word), kind, catalogue, _describe_reading(catalogue))
 
 
-def _reads_as(catalogue: "Catalogue") -> str:
+def _describe_reading(catalogue: "Catalogue") -> str:
     columns = catalogue.columns() if isinstance(catalogue, Table) else {}
     if not columns:
         return catalogue.format

@@ -62,7 +62,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         info = shop.info()
         content = shop.describe(fields=fields)
         levels = levels_of(shop)
-        categories = _categories(shop)
+        categories = _describe_categories(shop)
     if as_json:
         document = asdict(info)
         document["roots"] = [{"name": one.name, "path": str(one.path)} for one in info.roots]
@@ -74,7 +74,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         document["categories"] = None if categories is None else categories.document
         print_json(document)
         return
-    print_table(("", ""), _rows(info, content, levels, categories))
+    print_table(("", ""), _make_rows(info, content, levels, categories))
     if content.fields:
         rows = [_field_row(one, content) for one in content.fields]
         print_table(("field", "type", "filled"), rows)
@@ -82,7 +82,7 @@ def info_command(*, collection: str | None, fields: bool, skipped: bool, as_json
         click.echo("no metadata", err=True)
 
 
-def _rows(
+def _make_rows(
     info: "CollectionInfo",
     content: "Description",
     levels: "Sequence[Level]",
@@ -111,7 +111,7 @@ def _rows(
         for root in info.roots
     ]
     if content.distinct_labels:
-        rows.append(("labels", _labels_text(content)))
+        rows.append(("labels", _describe_labels(content)))
     if content.groups:
         rows.append(("groups", f"{content.groups:,}"))
     if levels:
@@ -131,7 +131,7 @@ class _Categories:
     document: "dict[str, Json]"
 
 
-def _categories(shop: "Collection") -> _Categories | None:
+def _describe_categories(shop: "Collection") -> _Categories | None:
     if shop.store.settings.get(settings_keys.CATEGORIES) is None:
         return None
     from lookalike.analysis import categories
@@ -163,7 +163,7 @@ def _categories(shop: "Collection") -> _Categories | None:
     )
 
 
-def _labels_text(content: "Description") -> str:
+def _describe_labels(content: "Description") -> str:
     parts = [f"{plain(label)} {count:,}" for label, count in content.labels.items()]
     text = ", ".join(parts)
     if rest := content.distinct_labels - len(content.labels):

@@ -41,19 +41,19 @@ def preview(image: Image.Image, *, console: Console, columns: int = 12) -> Text 
         raise ValueError(f"columns is {columns}; a preview needs at least one")
     if 0 in image.size or not can_preview(console):
         return None
-    pixels = _reduced(image, columns)
+    pixels = _reduce(image, columns)
     # each column of an image of odd height ends in a half block without a lower pixel
     blocks = Text(no_wrap=True, overflow="crop", end="")
     for top in range(0, pixels.height, 2):
         if top:
             blocks.append("\n")
         for x in range(pixels.width):
-            below = _colour(pixels, x, top + 1) if top + 1 < pixels.height else None
-            blocks.append("▀", Style(color=_colour(pixels, x, top), bgcolor=below))
+            below = _get_colour(pixels, x, top + 1) if top + 1 < pixels.height else None
+            blocks.append("▀", Style(color=_get_colour(pixels, x, top), bgcolor=below))
     return blocks
 
 
-def _reduced(image: Image.Image, side: int) -> Image.Image:
+def _reduce(image: Image.Image, side: int) -> Image.Image:
     """Return the image as RGB, scaled to fit ``side`` by ``side`` pixels, also if it is smaller."""
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -64,6 +64,6 @@ def _reduced(image: Image.Image, side: int) -> Image.Image:
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _colour(pixels: Image.Image, x: int, y: int) -> Color:
+def _get_colour(pixels: Image.Image, x: int, y: int) -> Color:
     red, green, blue = pixels.crop((x, y, x + 1, y + 1)).tobytes()
     return Color.from_rgb(red, green, blue)

@@ -92,7 +92,7 @@ def prune_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Remove items whose file is gone, for example after several machines indexed their parts.
+    """Remove items whose file is gone, for example after several machines indexed their shards.
 
     Their labels and metadata are kept until the files come back; `--missing` deletes them.
 
@@ -150,7 +150,7 @@ def prune_command(
                 shop.optimize(progress=meter)
             update_neighbours(shop, stop, quiet=quiet)
         count = len(shop)
-    together = _together(reports)
+    together = _merge_reports(reports)
     _show(together, count, dry_run=dry_run, as_json=as_json)
     if together.held_back or together.problems:
         ctx.exit(HELD_BACK)
@@ -205,7 +205,7 @@ def _prune(
     return reports, failed
 
 
-def _together(reports: Sequence[pruning.PruneReport]) -> pruning.PruneReport:
+def _merge_reports(reports: Sequence[pruning.PruneReport]) -> pruning.PruneReport:
     """Return the reports of several sources as one."""
     return pruning.PruneReport(
         checked=sum(one.checked for one in reports),

@@ -104,7 +104,7 @@ def show(
     if view.sheet is not None:
         _write_sheets(shop, outcomes, view.sheet)
     if view.as_json:
-        documents = _documents(shop, outcomes, options)
+        documents = _make_documents(shop, outcomes, options)
         print_json(documents if several else documents[0])
     elif view.paths:
         places = [
@@ -120,14 +120,14 @@ def show(
                 click.echo(plain(outcome.text))
             if isinstance(outcome, Success):
                 if outcome.found.category is not None:
-                    click.echo(_category_text(outcome.found.category), err=True)
+                    click.echo(_describe_category(outcome.found.category), err=True)
                 _print_table(shop, outcome, preview=not view.no_preview)
     for outcome in outcomes:
-        for line in _messages(outcome, left_out=not view.as_json):
+        for line in _list_messages(outcome, left_out=not view.as_json):
             click.echo(plain(f"{outcome.text}: {line}" if several else line), err=True)
 
 
-def _messages(outcome: Success | Failure, *, left_out: bool) -> Iterator[str]:
+def _list_messages(outcome: Success | Failure, *, left_out: bool) -> Iterator[str]:
     """Yield the messages for stderr; with ``left_out`` also that the query itself was left out."""
     if isinstance(outcome, Failure):
         yield f"error: {outcome.error}"
@@ -163,7 +163,7 @@ def _part_json(part: "QueryPart") -> dict[str, Json]:
     return document if part.crop is None else document | {"crop": [*part.crop]}
 
 
-def _documents(
+def _make_documents(
     shop: "Collection", outcomes: Sequence[Success | Failure], options: "SearchOptions"
 ) -> list[dict[str, Json]]:
     """Return a document for each query; ``error`` is ``null`` unless it failed."""
@@ -184,7 +184,7 @@ def _documents(
     ]
 
 
-def _category_text(found: "CategoryChoice") -> str:
+def _describe_category(found: "CategoryChoice") -> str:
     """Return the predicted labels, the labels searched and the reason as one line."""
     likely = [f"{one.label} {one.probability:.2f}" for one in found.predictions[:3]]
     where = f"in {', '.join(found.scope.labels)}" if found.scope.labels else "all items"
@@ -192,7 +192,7 @@ def _category_text(found: "CategoryChoice") -> str:
     return plain(f"{predicted}searched {where} ({found.scope.reason})")
 
 
-def _columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
+def _make_columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
     """Return the column titles and rows of a result table."""
     columns = ["#", "score", "image", "label", "match"]
     matches: Sequence[str | None] = outcome.found.matches or ["-"] * len(outcome.found)
@@ -216,7 +216,7 @@ def _columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
 def _print_table(shop: "Collection", outcome: Success, *, preview: bool) -> None:
     if not outcome.found:
         return
-    columns, rows = _columns(outcome)
+    columns, rows = _make_columns(outcome)
     if preview and sys.stdout.isatty():
         from rich.console import Console
 
@@ -226,7 +226,7 @@ def _print_table(shop: "Collection", outcome: Success, *, preview: bool) -> None
         out = Console()
         if can_preview(out):
             columns.insert(2, "")
-            for row, image in zip(rows, _images(shop, outcome.found), strict=True):
+            for row, image in zip(rows, _load_images(shop, outcome.found), strict=True):
                 row.insert(2, (image and thumbnail(image, console=out)) or "")
     print_table(columns, rows)
 
@@ -252,10 +252,10 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
                 score=hit.score,
                 note=hit.item.label or "",
             )
-            for hit, image in zip(outcome.found, _images(shop, outcome.found), strict=True)
+            for hit, image in zip(outcome.found, _load_images(shop, outcome.found), strict=True)
         ]
         sheet = contact_sheet(
-            _own_image(shop, outcome),
+            _load_query_image(shop, outcome),
             cells,
             title=outcome.text.rpartition("/")[2]
             if outcome.query.keys() & {"path", "id"}
@@ -270,11 +270,11 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
         click.echo(f"wrote {target}", err=True)
 
 
-def _images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | None]":
+def _load_images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | None]":
     return shop.previews([hit.item for hit in hits], side=_SIDE)
 
 
-def _own_image(shop: "Collection", outcome: Success) -> "Image.Image | None":
+def _load_query_image(shop: "Collection", outcome: Success) -> "Image.Image | None":
     if outcome.image is None:
         return None
     if isinstance(outcome.image, Item):

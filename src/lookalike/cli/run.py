@@ -91,7 +91,7 @@ def run_command(
         if step not in steps:
             raise RunFileError(f"{file} has no section {step!r}, only {', '.join(steps)}")
     if dry_run:
-        _dry_run(loaded, only, force, as_json=as_json)
+        _show_plan(loaded, only, force, as_json=as_json)
         return
     began = time.monotonic()
     with stop_on_signal() as stop:
@@ -101,14 +101,14 @@ def run_command(
     if as_json:
         print_json(
             {
-                **_head(loaded),
+                **_make_head(loaded),
                 "interrupted": interrupted,
                 "seconds": seconds,
                 "steps": [_outcome_json(one) for one in outcomes],
             }
         )
     else:
-        click.echo(_summary(outcomes, seconds))
+        click.echo(_summarise(outcomes, seconds))
     if interrupted:
         click.echo("interrupted; the next run continues from here", err=True)
         ctx.exit(130)
@@ -145,7 +145,7 @@ def _serve(loaded: "LoadedRunFile") -> None:
     )
 
 
-def _dry_run(
+def _show_plan(
     loaded: "LoadedRunFile", only: Sequence[Step], force: Sequence[Step], *, as_json: bool
 ) -> None:
     from lookalike.runfile.known_state import read_state
@@ -156,11 +156,11 @@ def _dry_run(
         planned: list[Json] = [
             {"step": one.step, "status": one.status, "why": one.why} for one in steps
         ]
-        print_json({**_head(loaded), "dry_run": True, "steps": planned})
+        print_json({**_make_head(loaded), "dry_run": True, "steps": planned})
         return
     for one in steps:
         before = {"due": "would run: ", "look": "would check: ", "current": ""}[one.status]
-        click.echo(_line(one.step, before + plain(one.why)))
+        click.echo(_format_line(one.step, before + plain(one.why)))
 
 
 def _run(
@@ -189,20 +189,20 @@ def _run(
         stop=stop,
     ):
         outcomes.append(one)
-        for note in _notes(one)[:_NOTES]:
+        for note in _list_notes(one)[:_NOTES]:
             click.echo(f"note: {plain(note)}", err=True)
         if one.status == "failed":
             click.echo(f"error: {one.step}: {one.why}", err=True)
         if not as_json:
-            click.echo(_line(one.step, _status(one, loaded)))
+            click.echo(_format_line(one.step, _describe_status(one, loaded)))
     return outcomes
 
 
-def _line(step: str, text: str) -> str:
+def _format_line(step: str, text: str) -> str:
     return f"{step:<{_WIDTH}}{text}"
 
 
-def _summary(outcomes: Sequence["StepOutcome"], seconds: float) -> str:
+def _summarise(outcomes: Sequence["StepOutcome"], seconds: float) -> str:
     counts = {
         "done": "done",
         "current": "up to date",
@@ -215,22 +215,22 @@ def _summary(outcomes: Sequence["StepOutcome"], seconds: float) -> str:
         for status, word in counts.items()
         if (count := sum(one.status == status for one in outcomes))
     ]
-    return _line("", f"{', '.join(parts) or 'nothing done'}, in {duration(seconds)}")
+    return _format_line("", f"{', '.join(parts) or 'nothing done'}, in {duration(seconds)}")
 
 
-def _notes(one: "StepOutcome") -> list[str]:
+def _list_notes(one: "StepOutcome") -> list[str]:
     notes = list(one.notes)
     skipped = getattr(one.result, "skips", ())
     return notes + [f"skipped {skip.path}: {skip.reason}" for skip in skipped]
 
 
-def _status(one: "StepOutcome", loaded: "LoadedRunFile") -> str:
+def _describe_status(one: "StepOutcome", loaded: "LoadedRunFile") -> str:
     if one.status == "left":
         return f"not run: {one.why}"
     if one.status == "failed":
-        result = _result(one, loaded)
+        result = _describe_result(one, loaded)
         return f"failed{f': {result}' if result else ''}"
-    result = _result(one, loaded)
+    result = _describe_result(one, loaded)
     if one.status == "interrupted":
         return f"interrupted{f': {result}' if result else ''}"
     if one.status == "current":
@@ -238,7 +238,7 @@ def _status(one: "StepOutcome", loaded: "LoadedRunFile") -> str:
     return result or f"done in {duration(one.seconds)}"
 
 
-def _result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR0911 - a report each
+def _describe_result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR0911 - a report each
     """Return the result of a step as one line."""
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
@@ -258,7 +258,7 @@ def _result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noqa: PLR091
         case CategoryReport():
             return _describe_training(result)
         case Comparison():
-            return _evaluated(result, loaded)
+            return _describe_evaluation(result, loaded)
         case ExportReport():
             place = plain(str(result.path))
             return f"{count_noun(result.items, 'item')} written to {place} in {one.seconds:.1f} s"
@@ -272,7 +272,7 @@ def _describe_training(report: "CategoryReport") -> str:
     return f"{text} in {report.seconds:.1f} s"
 
 
-def _evaluated(found: "Comparison", loaded: "LoadedRunFile") -> str:
+def _describe_evaluation(found: "Comparison", loaded: "LoadedRunFile") -> str:
     one, wanted = found.evaluations[0], loaded.file.evaluate
     first = one.scores.get("R@1")
     parts = [
@@ -287,7 +287,7 @@ def _evaluated(found: "Comparison", loaded: "LoadedRunFile") -> str:
     return f"{text} in {one.seconds:.1f} s{', see ' + ' and '.join(files) if files else ''}"
 
 
-def _head(loaded: "LoadedRunFile") -> dict[str, "Json"]:
+def _make_head(loaded: "LoadedRunFile") -> dict[str, "Json"]:
     notes: list[Json] = [str(note) for note in loaded.notes]
     return {"path": str(loaded.path), "collection": loaded.file.collection, "notes": notes}
 

@@ -270,18 +270,18 @@ def _search_each(
     view = View(**{name: asked.pop(name) for name in _VIEW})
     crop, liked, disliked = (asked.pop(name) for name in ("crop", "positive", "negative"))
     options = SearchOptions(**asked)
-    more = _feedback(ctx, liked, disliked)
+    more = _make_feedback(ctx, liked, disliked)
     outcomes: list[Success | Failure] = []
     with opened(collection, **opening) as shop:
         limits = RowLimits.of(shop, options.min_match)
         for one in queries:
             began = time.perf_counter()
-            query = one.query if crop is None else _cropped(ctx, one, crop)
+            query = one.query if crop is None else _crop_query(ctx, one, crop)
             document = query_json(one.query.parts if crop is None else query.parts)
             try:
-                query = _with_stdin(query)
+                query = _read_stdin(query)
                 results = run(shop, Query((*query.parts, *more)), options, scale=limits.scale)
-                own = _own_image(shop, query)
+                own = _choose_query_image(shop, query)
             except (ImageError, ItemNotFoundError, WordsError) as error:
                 outcomes.append(Failure(text=one.text, query=document, error=error))
                 continue
@@ -295,7 +295,7 @@ def _search_each(
     ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
 
 
-def _feedback(
+def _make_feedback(
     ctx: click.Context, liked: Sequence[str], disliked: Sequence[str]
 ) -> "list[QueryPart]":
     """Return the parts that --positive and --negative add; a weight multiplies the usual one."""
@@ -314,7 +314,7 @@ def _feedback(
     ]
 
 
-def _cropped(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
+def _crop_query(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
     """Return the query with the crop of its first image."""
     from lookalike.search import Query, Words
 
@@ -326,7 +326,7 @@ def _cropped(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
     return Query(tuple(parts))
 
 
-def _with_stdin(query: "Query") -> "Query":
+def _read_stdin(query: "Query") -> "Query":
     """Return the query with what stdin holds in place of '-'."""
     from lookalike.search import Query
     from lookalike.search.query_language import STDIN
@@ -339,7 +339,7 @@ def _with_stdin(query: "Query") -> "Query":
     )
 
 
-def _own_image(shop: "Collection", query: "Query") -> "Item | Path | bytes | None":
+def _choose_query_image(shop: "Collection", query: "Query") -> "Item | Path | bytes | None":
     """Return the image to show as the query: its first part that is an image or an item."""
     from lookalike.search import ItemRef
 

@@ -202,7 +202,7 @@ def serve(
     if warning is not None:
         click.echo(f"warning: {warning}", err=True)
     with bind_socket(settings) as socket:
-        address = _address(settings, socket.getsockname()[1])
+        address = _make_address(settings, socket.getsockname()[1])
         if as_json:
             print_json({"address": address, "collections": list(served.names())})
             sys.stdout.flush()
@@ -213,7 +213,7 @@ def serve(
         create_server(create_app(served, settings, metrics), settings).run(sockets=[socket])
 
 
-def _address(settings: "ServiceSettings", port: int) -> str:
+def _make_address(settings: "ServiceSettings", port: int) -> str:
     """Return the URL of the service for a browser on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -38,7 +38,7 @@ class ServiceConnection:
     """Send requests to a service, retry while it is busy, and raise its problems as errors."""
 
     def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
-        self.address = _address(url)
+        self.address = _parse_address(url)
         headers = {"User-Agent": f"lookalike/{import_module('lookalike').__version__}"}
         if key is not None:
             # A header is sent as Latin-1, and a service reads it as UTF-8.
@@ -52,7 +52,7 @@ class ServiceConnection:
     def ask(self, method: str, path: str, **asked: Unpack[RequestOptions]) -> Document:
         """Return the JSON object of the response; empty if the response is."""
         data = self.send(method, path, **asked)
-        found = _object(data) if data else {}
+        found = _parse_object(data) if data else {}
         if found is None:
             raise ServiceError(f"{self.address} does not respond as a lookalike service does")
         return found
@@ -61,7 +61,7 @@ class ServiceConnection:
         """Return the body of the response."""
         query, kind = asked.get("query", {}), asked.get("kind", "")
         parameters = urlencode(
-            {name: _typed(one) for name, one in query.items() if one is not None}
+            {name: _to_text(one) for name, one in query.items() if one is not None}
         )
         headers = {**self._pool.headers, **({"Content-Type": kind} if kind else {})}
         try:
@@ -70,10 +70,10 @@ class ServiceConnection:
                 self.address + path + ("?" if parameters else "") + parameters,
                 body=asked.get("body"),
                 headers=headers,
-                retries=_patience(again=asked.get("again", True)),
+                retries=_make_retries(again=asked.get("again", True)),
             )
         except urllib3.exceptions.HTTPError as error:
-            raise ServiceError(f"{self.address} cannot be reached: {_why(error)}") from error
+            raise ServiceError(f"{self.address} cannot be reached: {_explain(error)}") from error
         if response.status >= _FAILED:
             raise self._error(response, asked.get("about"))
         if 300 <= response.status < _FAILED:  # noqa: PLR2004 - HTTP's
@@ -85,7 +85,7 @@ class ServiceConnection:
         """Return the error that a problem stands for. See ``core.error_codes``."""
         status, problem = (
             f"{response.status} {response.reason or ''}".strip(),
-            _object(response.data),
+            _parse_object(response.data),
         )
         if problem is None or not isinstance(problem.get("code"), str):
             return ServiceError(
@@ -111,7 +111,7 @@ class ServiceConnection:
         self._pool.clear()
 
 
-def _address(url: str) -> str:
+def _parse_address(url: str) -> str:
     try:
         parts = urlsplit(url)
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
@@ -121,7 +121,7 @@ def _address(url: str) -> str:
     raise ServiceError(f"{url!r} is not the address of a service; give http://HOST:PORT")
 
 
-def _patience(*, again: bool) -> urllib3.Retry:
+def _make_retries(*, again: bool) -> urllib3.Retry:
     """Ask a busy service again when it says so; after a broken connection if that does no harm."""
     return urllib3.Retry(
         total=_TRIES - 1,
@@ -137,14 +137,14 @@ def _patience(*, again: bool) -> urllib3.Retry:
     )
 
 
-def _why(error: urllib3.exceptions.HTTPError) -> str:
+def _explain(error: urllib3.exceptions.HTTPError) -> str:
     cause = getattr(error, "reason", None) or error
     if isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProtocolError):
         cause = cause.__cause__ or cause
     return str(getattr(cause, "strerror", None) or cause)
 
 
-def _object(data: bytes) -> Document | None:
+def _parse_object(data: bytes) -> Document | None:
     try:
         found = json.loads(data)
     except ValueError:
@@ -152,7 +152,7 @@ def _object(data: bytes) -> Document | None:
     return found if isinstance(found, dict) else None
 
 
-def _typed(value: object) -> object:
+def _to_text(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -46,14 +46,14 @@ class RemoteItems:
 
     def image(self, id: str) -> bytes:
         """Return an item's file. ``ItemNotFoundError``, ``UnreadableImageError`` if it has none."""
-        path, asked = self._at(id, "/image")
+        path, asked = self._locate(id, "/image")
         return self._service.send("GET", path, query=asked)
 
     def thumbnail(self, id: str, *, side: int = 320) -> bytes:
         """Return a JPEG of an item, at most ``side`` (16 to 2048) pixels a side. Raise as
         ``image``.
         """
-        path, asked = self._at(id, "/thumbnail")
+        path, asked = self._locate(id, "/thumbnail")
         return self._service.send("GET", path, query=asked | {"side": side})
 
     def __contains__(self, id: object) -> bool:
@@ -72,12 +72,12 @@ class RemoteItems:
 
         They come in pages of a thousand; what is added or removed meanwhile may be among them.
         """
-        return self._pages(where, self._page(where, None))  # now: the filter may be invalid
+        return self._iterate_pages(where, self._page(where, None))  # now: the filter may be invalid
 
     def _page(self, where: str | None, after: str | None) -> Document:
         return self._ask("GET", "/items", query={"where": where, "after": after, "limit": _PAGE})
 
-    def _pages(self, where: str | None, page: Document) -> Iterator[Item]:
+    def _iterate_pages(self, where: str | None, page: Document) -> Iterator[Item]:
         while True:
             yield from map(read_item, page["items"])
             if page["next"] is None:
@@ -187,11 +187,11 @@ class RemoteItems:
         **asked: Unpack[RequestOptions],
     ) -> Document:
         """Send a request for an item, or for ``what`` of it."""
-        path, named = self._at(item_id, what)
+        path, named = self._locate(item_id, what)
         asked["query"] = {**named, **asked.get("query", {})}
         return self._service.ask(method, path, **asked)
 
-    def _at(self, item_id: str, what: str) -> tuple[str, dict[str, object]]:
+    def _locate(self, item_id: str, what: str) -> tuple[str, dict[str, object]]:
         """Return where an item is, and the parameters that belong to it.
 
         An id that could be read as a step in a path is sent as a parameter, which no proxy

@@ -82,7 +82,7 @@ def batches(
     size = 0
     for entry in entries:
         try:
-            data = _bytes_of(entry)
+            data = _read_bytes(entry)
         except ImageError as error:
             unread.append(skipped(entry, error.reason))
             continue
@@ -95,7 +95,7 @@ def batches(
         yield batch, unread
 
 
-def _bytes_of(entry: Entry) -> bytes:
+def _read_bytes(entry: Entry) -> bytes:
     if isinstance(entry.image, Remote):
         raise UnreadableImageError("is a URL; download it first")
     return entry.image if isinstance(entry.image, bytes) else images.read(entry.image)

@@ -181,40 +181,40 @@ class _Parser:
     def whole(self) -> Condition:
         if self._peek().kind == "end":
             self._fail("a condition is missing, like label=mug")
-        condition = self._either()
+        condition = self._parse_or()
         if self._peek().kind != "end":
             self._fail('"and" or "or" must stand between two conditions')
         return condition
 
-    def _either(self) -> Condition:
-        parts = [self._both()]
+    def _parse_or(self) -> Condition:
+        parts = [self._parse_and()]
         while self._take("or"):
-            parts.append(self._both())
+            parts.append(self._parse_and())
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def _both(self) -> Condition:
-        parts = [self._one()]
+    def _parse_and(self) -> Condition:
+        parts = [self._parse_term()]
         while self._take("and"):
-            parts.append(self._one())
+            parts.append(self._parse_term())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def _one(self) -> Condition:
+    def _parse_term(self) -> Condition:
         self._depth += 1
         if self._depth > _DEEPEST:
             self._fail(f"more than {_DEEPEST} nested parentheses")
         try:
             if self._take("not"):
-                return Not(self._one())
+                return Not(self._parse_term())
             if self._take("("):
-                inner = self._either()
+                inner = self._parse_or()
                 if not self._take(")"):
                     self._fail('a ")" is missing')
                 return inner
-            return self._condition()
+            return self._parse_condition()
         finally:
             self._depth -= 1
 
-    def _condition(self) -> Condition:
+    def _parse_condition(self) -> Condition:
         field = self._field()
         if self._take("exists"):
             return Exists(field)
@@ -230,7 +230,7 @@ class _Parser:
                 f"after {field!r} must come one of = != < <= > >= ^=, or in, exists, missing"
             )
         self._next += 1
-        value = self._value()
+        value = self._parse_value()
         return Compare(field, operator.text, value)
 
     def _field(self) -> str:
@@ -243,14 +243,14 @@ class _Parser:
     def _list(self) -> tuple[Value, ...]:
         if not self._take("("):
             self._fail('after "in" must come a list, like (Red, Blue)')
-        values = [self._value()]
+        values = [self._parse_value()]
         while self._take(","):
-            values.append(self._value())
+            values.append(self._parse_value())
         if not self._take(")"):
             self._fail('a "," or ")" is missing')
         return tuple(values)
 
-    def _value(self) -> Value:
+    def _parse_value(self) -> Value:
         token = self._peek()
         if token.kind not in ("word", "quoted"):
             self._fail("a value is missing")

@@ -58,7 +58,7 @@ def check_id(text: str) -> None:
     """Raise ``InvalidIdError`` for what cannot be the id of a new item."""
     problem = id_problem(text)
     if problem is not None:
-        raise InvalidIdError(f"the id {_shown(text)} {problem}; give another one")
+        raise InvalidIdError(f"the id {_display(text)} {problem}; give another one")
 
 
 def is_plain(text: str) -> bool:
@@ -91,7 +91,7 @@ def id_from_name(name: str, *, suffix: str) -> str:
     parts = [part for part in parts if part and not _has_dots(part)]
     if parts and len(parts[0]) == 2 and parts[0][1] == ":":  # noqa: PLR2004 - a Windows drive
         parts = parts[1:]
-    text = _shortened("/".join(parts), LONGEST)
+    text = _shorten("/".join(parts), LONGEST)
     return text if id_problem(text) is None else f"image{suffix}"
 
 
@@ -129,7 +129,7 @@ def _has_dots(text: str) -> bool:
     return True
 
 
-def _shortened(text: str, longest: int) -> str:
+def _shorten(text: str, longest: int) -> str:
     """Return the text with its suffix, and as much of its beginning as fits."""
     if len(text.encode()) <= longest:
         return text
@@ -142,5 +142,5 @@ def _cut(text: str, longest: int) -> str:
     return text.encode()[:longest].decode("utf-8", "ignore").rstrip("/ ")
 
 
-def _shown(text: object) -> str:
+def _display(text: object) -> str:
     return ascii(text) if len(str(text)) <= 80 else f"{str(text)[:80]!a}…"  # noqa: PLR2004

@@ -140,7 +140,7 @@ def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[I
     for one in named:
         item = found[one]
         items.append(replace(item, **changes))
-        hand = before.get(one, NOTHING).and_then(_change(item, changes))
+        hand = before.get(one, NOTHING).and_then(_make_change(item, changes))
         rows.append(SideRow(id=one, value=hand.as_json()))
     # The rows come first: if this is interrupted, the next `index` updates the items.
     store.table(TABLE).put(rows)
@@ -153,7 +153,7 @@ def forget_edits(store: Store, ids: Sequence[str]) -> None:
     store.table(TABLE).delete(ids)
 
 
-def _change(item: Item, changes: ItemChanges) -> ManualEdits:
+def _make_change(item: Item, changes: ItemChanges) -> ManualEdits:
     fields: dict[str, str | None] = {}
     if "label" in changes:
         fields["label"] = changes["label"]

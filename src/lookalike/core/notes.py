@@ -45,9 +45,9 @@ def explain_search(
     """
     if kept:
         grouped = not per_group or any(hit.item.group for hit in kept)
-        return () if grouped else _of_groups(store)
+        return () if grouped else _note_no_groups(store)
     if found and min_score is not None:
-        return (_below(found[0], min_score),)
+        return (_note_below(found[0], min_score),)
     if where is not None:
         return explain_filter(store, where) or (
             Note(code="no-other-item", message="no item but the query itself meets the filter"),
@@ -67,11 +67,11 @@ def explain_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
     if where is None:
         return ()
     found: list[Note] = []
-    for part in _parts(where):
-        if not _occurs(store, part.field):
-            found.append(_unknown_field(store, part.field))
+    for part in _list_parts(where):
+        if not _has_field(store, part.field):
+            found.append(_note_unknown_field(store, part.field))
         elif not isinstance(part, Exists):
-            found += _of_values(store, part)
+            found += _note_values(store, part)
     unique = {note.message: note for note in found}
     if not unique:
         return (Note(code="nothing-meets-filter", message="no item meets the filter"),)
@@ -84,10 +84,10 @@ def explain_field(store: Store, name: str, where: Condition | None = None) -> tu
         return nothing
     if store.search.count(all_of(where, Exists(name))):
         return ()
-    if _occurs(store, name):
+    if _has_field(store, name):
         message = f"no item that meets the filter has the field {name!r}"
         return (Note(code="no-such-field", message=message, details={"field": name}),)
-    return (_unknown_field(store, name),)
+    return (_note_unknown_field(store, name),)
 
 
 def text(notes: Sequence[Note]) -> str:
@@ -98,7 +98,7 @@ def text(notes: Sequence[Note]) -> str:
 # --- one thing each ----------------------------------------------------------------------------
 
 
-def _below(best: Hit, min_score: float) -> Note:
+def _note_below(best: Hit, min_score: float) -> Note:
     # As many digits as it takes: 0.7999 does not reach 0.80, and must not look as if it did.
     digits = next(
         (n for n in range(2, 6) if round(best.score, n) < round(min_score, n) == min_score), 6
@@ -117,15 +117,15 @@ def _below(best: Hit, min_score: float) -> Note:
     )
 
 
-def _of_groups(store: Store) -> tuple[Note, ...]:
-    if _occurs(store, "group"):
+def _note_no_groups(store: Store) -> tuple[Note, ...]:
+    if _has_field(store, "group"):
         return ()
     message = "no item has a group; each item counts as a group of its own"
     return (Note(code="no-groups", message=message),)
 
 
-def _unknown_field(store: Store, name: str) -> Note:
-    known = (one for one in _names(store) if one != name)
+def _note_unknown_field(store: Store, name: str) -> Note:
+    known = (one for one in _list_names(store) if one != name)
     near = closest(name.removeprefix("metadata."), known)
     hint = format_hint(near)
     what = f"a {name}" if name in FIELDS else f"the field {name!r}"
@@ -136,17 +136,17 @@ def _unknown_field(store: Store, name: str) -> Note:
     )
 
 
-def _of_values(store: Store, part: Compare | In) -> Iterator[Note]:
+def _note_values(store: Store, part: Compare | In) -> Iterator[Note]:
     """Return what is wrong with the values of a condition, where no item has them."""
     if isinstance(part, Compare) and part.operator not in ("=", "^="):
         return
     operator = part.operator if isinstance(part, Compare) else "="
     for value in part.values if isinstance(part, In) else (part.value,):
         if store.search.count(Compare(part.field, operator, value)) == 0:
-            yield _unknown_value(store, part.field, operator, value)
+            yield _note_unknown_value(store, part.field, operator, value)
 
 
-def _unknown_value(store: Store, field: str, operator: str, value: Value) -> Note:
+def _note_unknown_value(store: Store, field: str, operator: str, value: Value) -> Note:
     known = [] if field in _UNIQUE else store.search.facets(field, limit=_VALUES)
     folded = value.text.casefold()
     words = [(one, count) for one, count in known if isinstance(one, str)]
@@ -174,11 +174,11 @@ def _unknown_value(store: Store, field: str, operator: str, value: Value) -> Not
     )
 
 
-def _occurs(store: Store, name: str) -> bool:
+def _has_field(store: Store, name: str) -> bool:
     return store.search.count(Exists(name)) > 0
 
 
-def _names(store: Store) -> list[str]:
+def _list_names(store: Store) -> list[str]:
     """The names of the items' own fields and of the metadata, as far as the first items show."""
     names = dict.fromkeys(("label", "group", "id", "path"))
     for item in islice(store.items.scan(limit=_LOOKED_AT), _LOOKED_AT):
@@ -189,11 +189,11 @@ def _names(store: Store) -> list[str]:
     return [*names, *store.search.declared()]
 
 
-def _parts(condition: Condition) -> Iterator[Compare | In | Exists]:
+def _list_parts(condition: Condition) -> Iterator[Compare | In | Exists]:
     """The single conditions of a filter that items must meet; what is negated is passed over."""
     if isinstance(condition, And | Or):
         for part in condition.parts:
-            yield from _parts(part)
+            yield from _list_parts(part)
     elif isinstance(condition, Not):
         return
     elif not (isinstance(condition, Compare) and condition.operator == "!="):

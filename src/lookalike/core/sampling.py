@@ -28,28 +28,28 @@ def sample(store: Store, k: int, *, seed: int = 0, where: Condition | None = Non
     start = random.Random(seed).randrange(_ALL)  # noqa: S311 - no secret
     width = min(_ALL, _ALL * k * _SPARE // max(store.search.count(where), 1))
     while True:
-        near = _within(start, width)
+        near = _make_range(start, width)
         found = store.items.scan(all_of(where, near))
-        chosen = _following(found, start)
+        chosen = _iterate_from(found, start)
         if len(chosen) >= k or width == _ALL:
             return chosen[:k]
         width = min(_ALL, width * 4)
 
 
-def _within(start: int, width: int) -> Condition | None:
+def _make_range(start: int, width: int) -> Condition | None:
     """Return the condition for digests in the ``width`` places from ``start``, wrapping around."""
     if width >= _ALL:
         return None
     end = start + width
-    first, last = _compared(">=", start), _compared("<", end % _ALL)
+    first, last = _compare_digest(">=", start), _compare_digest("<", end % _ALL)
     return And((first, last)) if end < _ALL else Or((first, last))
 
 
-def _compared(operator: str, place: int) -> Compare:
+def _compare_digest(operator: str, place: int) -> Compare:
     return Compare("digest", operator, Value(f"{place:016x}"))
 
 
-def _following(items: Iterable[Item], start: int) -> list[Item]:
+def _iterate_from(items: Iterable[Item], start: int) -> list[Item]:
     """Return items by the distance of their digest from ``start``; of one digest the first id."""
     by_digest = {
         item.digest: item for item in sorted(items, key=lambda item: item.id, reverse=True)

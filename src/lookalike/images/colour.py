@@ -25,7 +25,7 @@ def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
     """
     mode = image.mode
     if mode in {"I", "F"} or mode.startswith("I;16"):
-        flat = _eight_bits(image)
+        flat = _reduce_to_eight_bits(image)
     elif image.has_transparency_data:
         flat = _on_ground(image, ground)
     elif mode in {"L", "RGB", "CMYK"}:
@@ -34,7 +34,7 @@ def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
         flat = image.convert("L" if mode == "1" else "RGB")
     profile = image.info.get("icc_profile")
     if isinstance(profile, bytes) and 0 < len(profile) <= _LARGEST_PROFILE and mode != "LAB":
-        flat = _in_srgb(flat, profile)
+        flat = _convert_to_srgb(flat, profile)
     return flat if flat.mode == "RGB" else flat.convert("RGB")
 
 
@@ -50,7 +50,7 @@ def _on_ground(image: Image.Image, ground: str) -> Image.Image:
     return flat
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
     """Return a deep grey image as L.
 
     16 bits are scaled by their full range. For other numbers the range is unknown: it is the
@@ -83,7 +83,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(255 - grey if negative else grey)
 
 
-def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+def _convert_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Return an L, RGB or CMYK image converted from its profile to sRGB, if that is usable."""
     transform = _to_srgb(profile, image.mode)
     if transform is None and image.mode == "L":  # grey images often carry an RGB profile

@@ -84,7 +84,7 @@ def decode(
     Raise ``NotAnImageError``, ``BrokenImageError`` (also for a truncated file, however little is
     missing) and ``ImageTooLargeError`` (known from the header, before any pixel is decoded).
     """
-    return _checked_decode(
+    return _decode_checked(
         data, limits, lambda kind, parser: _decode(data, kind, parser, limits, at_least)
     )
 
@@ -93,12 +93,12 @@ def decode_layers(
     data: bytes, *, limits: Limits = DEFAULT_LIMITS, at_least: tuple[int, int] | None = None
 ) -> Layers:
     """Decode as ``decode`` does, but keep what a white ground hides. Raise as ``decode``."""
-    return _checked_decode(
-        data, limits, lambda kind, parser: _layers(data, kind, parser, limits, at_least)
+    return _decode_checked(
+        data, limits, lambda kind, parser: _decode_layers(data, kind, parser, limits, at_least)
     )
 
 
-def _checked_decode(
+def _decode_checked(
     data: bytes, limits: Limits, work: Callable[[str, Callable[[io.BytesIO], Image.Image]], _T]
 ) -> _T:
     """Return what ``work`` makes of a file's format and parser. Turn failures into one sentence."""
@@ -108,7 +108,7 @@ def _checked_decode(
     kind = format_of(data)
     if kind is None:
         raise NotAnImageError(describe_other(data))
-    parser = _parser(kind)
+    parser = _choose_parser(kind)
     if kind == "WebP":
         # The parser below allocates the whole canvas before it gives its size.
         check_pixels(webp_size(data), limits)
@@ -117,11 +117,11 @@ def _checked_decode(
     try:
         return run_quietly(lambda: work(kind, parser))
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(_pillows_limit(error)) from error
+        raise ImageTooLargeError(_describe_limit(error)) from error
     except MemoryError as error:
         raise ImageTooLargeError("there is not enough memory to decode it") from error
     except DECODER_ERRORS as error:
-        raise BrokenImageError(_harm(kind, data, error)) from error
+        raise BrokenImageError(_describe_harm(kind, data, error)) from error
 
 
 def from_image(image: Image.Image) -> DecodedImage:
@@ -133,7 +133,7 @@ def from_image(image: Image.Image) -> DecodedImage:
     if 0 in image.size:
         raise BrokenImageError("it has no pixels")
     try:
-        return run_quietly(lambda: _normal(image))
+        return run_quietly(lambda: _normalise(image))
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         raise BrokenImageError("its pixels could not be loaded") from error
 
@@ -163,7 +163,7 @@ def from_array(array: NDArray[Any]) -> DecodedImage:
     return from_image(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _parser(kind: str) -> Any:  # noqa: ANN401 - Pillow's plugin classes share no useful type
+def _choose_parser(kind: str) -> Any:  # noqa: ANN401 - Pillow's plugin classes share no useful type
     module, name = _PLUGINS[kind]
     try:
         parser = getattr(importlib.import_module(module), name)
@@ -187,7 +187,7 @@ def _decode(
     limits: Limits,
     at_least: tuple[int, int] | None,
 ) -> DecodedImage:
-    image = _parsed(data, parser, limits)
+    image = _parse(data, parser, limits)
     size, turn = _load(image, kind, at_least)
     upright = make_upright(rgb(image), turn)
     if upright is image and kind != "JPEG":
@@ -196,14 +196,14 @@ def _decode(
     return _as_decoded(upright, size, turn)
 
 
-def _layers(
+def _decode_layers(
     data: bytes,
     kind: str,
     parser: Callable[[io.BytesIO], Image.Image],
     limits: Limits,
     at_least: tuple[int, int] | None,
 ) -> Layers:
-    image = _parsed(data, parser, limits)
+    image = _parse(data, parser, limits)
     several = kind != "JPEG" and getattr(image, "n_frames", 1) > 1
     _, turn = _load(image, kind, at_least)
     shown = [make_upright(rgb(image), turn)]
@@ -217,16 +217,14 @@ def _layers(
     return Layers(grounds=copies, several=several)
 
 
-def _parsed(
-    data: bytes, parser: Callable[[io.BytesIO], Image.Image], limits: Limits
-) -> Image.Image:
+def _parse(data: bytes, parser: Callable[[io.BytesIO], Image.Image], limits: Limits) -> Image.Image:
     image = parser(io.BytesIO(data))
     check_pixels(image.size, limits)
     check_tiles(image)
     return image
 
 
-def _normal(image: Image.Image) -> DecodedImage:
+def _normalise(image: Image.Image) -> DecodedImage:
     image.load()
     turn = read_orientation(image)
     upright = make_upright(rgb(image), turn)
@@ -252,14 +250,14 @@ def _load(
     return image.size, read_orientation(image)  # a PNG may tell its turn after the pixels
 
 
-def _pillows_limit(error: Exception) -> str:
+def _describe_limit(error: Exception) -> str:
     found = re.search(r"\d+", str(error))
     size = format_megapixels(int(found[0])) if found else "far too many pixels"
     limit = format_megapixels(2 * (Image.MAX_IMAGE_PIXELS or 0))
     return f"{size}; the limit is {limit}, Pillow's own"
 
 
-def _harm(kind: str, data: bytes, error: BaseException) -> str:
+def _describe_harm(kind: str, data: bytes, error: BaseException) -> str:
     if "Decompressed data too large" in str(error):
         return f"the {kind} file holds text or a colour profile that unpacks to over a megabyte"
     harm = "cut off" if is_cut_off(kind, data, error) else "damaged"

@@ -98,13 +98,13 @@ def describe_other(data: bytes) -> str:
     """Return a phrase that says what a file that is not an image seems to be."""
     if not data.strip(b"\0"):
         return "nothing but zero bytes, as a failed download or copy leaves"
-    guess = _looks_like(data)
+    guess = _guess_content(data)
     if guess is None:
         return "not a readable image; its first bytes match no known format"
     return f"not a readable image; it looks like {guess}"
 
 
-def _looks_like(data: bytes) -> str | None:
+def _guess_content(data: bytes) -> str | None:
     """Return what a file that is not an image seems to be; ``None`` if nothing is known of it."""
     for start, name in _SIGNATURES:
         if data.startswith(start):
@@ -115,10 +115,10 @@ def _looks_like(data: bytes) -> str | None:
         return "a video"
     if data.startswith(b"RIFF"):
         return "a sound" if data[8:12] == b"WAVE" else "a video"
-    return _looks_like_text(data[:1024])
+    return _guess_text(data[:1024])
 
 
-def _looks_like_text(head: bytes) -> str | None:
+def _guess_text(head: bytes) -> str | None:
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = head.decode("utf-16" if wide else "utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     # The last character may be cut in two; any other odd character means that this is not text.
@@ -148,12 +148,12 @@ def is_cut_off(kind: str, data: bytes, error: BaseException) -> bool:
         order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
         return int.from_bytes(data[4:8], order) >= len(data)
     if kind in {"AVIF", "HEIC"}:
-        return _boxes_end(data) > len(data)
+        return _find_boxes_end(data) > len(data)
     ends = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";"}
     return kind in ends and ends[kind] not in data[-16:]
 
 
-def _boxes_end(data: bytes) -> int:
+def _find_boxes_end(data: bytes) -> int:
     """Return where the last of a file's boxes would end."""
     at = 0
     while at < len(data):

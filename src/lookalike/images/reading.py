@@ -33,7 +33,7 @@ def read(path: str | bytes | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) 
                 size += len(chunk)
                 check_bytes(size, limits, shown)  # again: a file may grow
     except OSError as error:
-        raise UnreadableImageError(_why_unreadable(error, path), path=shown) from error
+        raise UnreadableImageError(_explain_unreadable(error, path), path=shown) from error
     if not chunks:
         raise NotAnImageError("the file is empty", path=shown)
     return b"".join(chunks)
@@ -58,7 +58,7 @@ def _check_regular(mode: int, path: str) -> None:
     raise NotAnImageError(f"it is {what}, not a file", path=path)
 
 
-def _why_unreadable(error: OSError, path: str | bytes | os.PathLike[str]) -> str:
+def _explain_unreadable(error: OSError, path: str | bytes | os.PathLike[str]) -> str:
     if error.errno == errno.ENOENT:
         dangling = os.path.islink(path)  # noqa: PTH114 - bytes too
         return "a link to a file that is not there" if dangling else "there is no such file"

@@ -83,7 +83,7 @@ def render_thumbnail(
     cannot be used. Raise ``ImageError`` if neither can be used.
     """
     if kept is not None and (file is None or kept.shows(item, side)):
-        return _reduced(kept, side)
+        return _reduce(kept, side)
     if file is None:
         raise UnreadableImageError("the image itself is not kept, only its embedding")
     try:
@@ -92,7 +92,7 @@ def render_thumbnail(
     except ImageError:
         if kept is None:
             raise
-        return _reduced(kept, side)
+        return _reduce(kept, side)
     return images.encode_thumbnail(decoded.image, side)
 
 
@@ -113,10 +113,10 @@ def load_previews(
     while batch := list(islice(pairs, _BATCH)):
         kept = store.thumbnails.get([item.id for item, _ in batch])
         for item, file in batch:
-            yield _image(item, file, kept.get(item.id), side, limits)
+            yield _load_source(item, file, kept.get(item.id), side, limits)
 
 
-def _image(
+def _load_source(
     item: Item, file: Path | None, kept: Thumbnail | None, side: int, limits: Limits
 ) -> Image.Image | None:
     image = None
@@ -125,7 +125,7 @@ def _image(
     return image or images.load_preview(None if kept is None else kept.jpeg, side)
 
 
-def _reduced(kept: Thumbnail, side: int) -> bytes:
+def _reduce(kept: Thumbnail, side: int) -> bytes:
     if kept.side <= side:
         return kept.jpeg
     return images.encode_thumbnail(images.decode(kept.jpeg, at_least=(side, side)).image, side)

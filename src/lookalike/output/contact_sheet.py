@@ -15,8 +15,8 @@ Theme: TypeAlias = Literal["light", "dark"]
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colour: TypeAlias = tuple[int, int, int]
 
-LARGEST_ENLARGEMENT = 3  # beyond that a thumbnail is only a blur of itself
-LONGEST_TEXT = 400  # characters that are looked at; no cell shows more
+LARGEST_ENLARGEMENT = 3  # beyond that, a thumbnail is only a blur
+LONGEST_TEXT = 400  # characters that are read; no cell shows more
 ELLIPSIS = "…"
 # what Pillow's own font can draw; tests/test_sheet.py compares this with the font
 GLYPHS = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("©«°±´·»‘’“”…‹›⁄™")  # noqa: RUF001
@@ -38,9 +38,9 @@ SMOOTHING = 4  # shapes are drawn this much larger and reduced
 class Cell:
     """One result on a sheet.
 
-    ``image`` is ``None`` when the image is gone or cannot be read: its place stays. ``score``
-    is a cosine, shown as a number and a bar. ``caption`` is shortened in the middle, since file
-    names differ at both ends; ``note`` is a second, quieter line.
+    ``image`` is ``None`` if the image is missing or cannot be read: its place stays. ``score`` is a
+    cosine, shown as a number and a bar. ``caption`` is shortened in the middle, because file names
+    differ at both ends; ``note`` is a second, quieter line.
     """
 
     image: Image.Image | None
@@ -52,8 +52,8 @@ class Cell:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Colours:
     page: Colour
-    panel: Colour  # where the query lies
-    ground: Colour  # what shows beside an image that is not square
+    panel: Colour  # background of the query
+    ground: Colour  # background beside an image that is not square
     text: Colour
     quiet: Colour
     line: Colour
@@ -118,7 +118,7 @@ class _Design:
         return max(2, round(self.cell * 0.014))
 
     def lines(self, *, noted: bool) -> int:
-        """Return height of what stands below an image."""
+        """Return the height of the text below an image."""
         return round(self.text * (4.6 if noted else 3.1))
 
 
@@ -133,11 +133,11 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw a query and its results, best first in reading order, as one RGB image.
 
-    Images are shown whole, on a soft ground, and enlarged at most threefold. Without results
-    the sheet says so. ``cell`` is the side of a result's image in pixels; all else follows
-    from it. Text is set in the one font that Pillow brings, which knows ASCII and little more:
-    accents are dropped, other scripts become small boxes. Raise ``ValueError`` for fewer
-    than one column or a cell under 48 pixels.
+    Images are shown completely, on a soft background, and enlarged at most threefold. If there are
+    no results, the sheet says so. ``cell`` is the side of a result's image in pixels and determines
+    all other sizes. Text uses the font that Pillow includes, which has little more than ASCII:
+    accents are dropped, and other scripts become small boxes. Raise ``ValueError`` for fewer than
+    one column or a cell under 48 pixels.
     """
     if columns < 1:
         raise ValueError(f"columns is {columns}; a sheet needs at least one")
@@ -168,7 +168,7 @@ def contact_sheet(
         _place(sheet, query, (design.margin, top), aside - 2 * design.margin, design, framed=False)
     if title:
         room = width - left - design.margin
-        line = _fitted(title, design.heading, room)
+        line = _fit_text(title, design.heading, room)
         corner = (left, design.margin - round(design.heading * 0.15))
         _write(pen, corner, line, size=design.heading, fill=design.colours.text)
     if not hits:
@@ -193,19 +193,19 @@ def _draw_hit(
     _write(pen, (x, line), f"{rank}", size=design.text, fill=design.colours.quiet)
     if hit.score is not None:
         number = f"{hit.score:.3f}"
-        start = x + design.cell - _length(number, design.text)
+        start = x + design.cell - _measure(number, design.text)
         _write(pen, (start, line), number, size=design.text, fill=design.colours.text)
-        indent = max(round(design.text * 1.2), _length(f"{rank}", design.text) + design.text // 2)
+        indent = max(round(design.text * 1.2), _measure(f"{rank}", design.text) + design.text // 2)
         bar_from, bar_to = x + indent, round(start) - round(design.text * 0.7)
         if bar_to > bar_from:
             middle = line + round(design.text * 0.62)
             _draw_bar(sheet, (bar_from, bar_to), middle, hit.score, design)
     line += round(design.text * 1.5)
-    caption = _fitted(hit.caption, design.text, design.cell)
+    caption = _fit_text(hit.caption, design.text, design.cell)
     _write(pen, (x, line), caption, size=design.text, fill=design.colours.text)
     if hit.note:
         line += round(design.text * 1.35)
-        note = _fitted(hit.note, design.small, design.cell)
+        note = _fit_text(hit.note, design.small, design.cell)
         _write(pen, (x, line), note, size=design.small, fill=design.colours.quiet)
 
 
@@ -216,7 +216,7 @@ def _draw_bar(
     score: float,
     design: _Design,
 ) -> None:
-    """A thin bar; a cosine below 0 (or none that is a number) leaves it empty."""
+    """Draw a thin bar; it is empty for a cosine below 0 or NaN."""
     start, stop = ends
     share = min(1.0, score) if score > 0 else 0.0
     top = middle - design.bar // 2
@@ -226,7 +226,7 @@ def _draw_bar(
     ):
         if round(length) > 0:
             size = (round(length), design.bar)
-            sheet.paste(colour, (start, top), _rounded_mask(size, design.bar // 2 + 1))
+            sheet.paste(colour, (start, top), _draw_mask(size, design.bar // 2 + 1))
 
 
 def _place(
@@ -238,7 +238,7 @@ def _place(
     *,
     framed: bool = True,
 ) -> None:
-    """Put an image, whole, into a square; ``framed`` fills what it leaves free of the square."""
+    """Draw an image completely into a square; ``framed`` fills the rest of the square."""
     tile = Image.new("RGB", (side, side), design.colours.ground)
     if image is None or 0 in image.size:
         _draw_missing(tile, design)
@@ -248,12 +248,11 @@ def _place(
             tile = tile.resize(shown.size)
         middle = ((tile.width - shown.width) // 2, (tile.height - shown.height) // 2)
         tile.paste(shown, middle, shown if shown.mode == "RGBA" else None)
-    sheet.paste(tile, at, _rounded_mask(tile.size, design.radius))
+    sheet.paste(tile, at, _draw_mask(tile.size, design.radius))
 
 
 def _fit(image: Image.Image, side: int) -> Image.Image:
-    """Return the image at the size at which it is shown, as RGB, or RGBA where it can be seen
-    through.
+    """Return the image at the displayed size, as RGB, or as RGBA if it has transparent parts.
 
     Much larger images are first reduced by a whole number (``reducing_gap``), which is several
     times faster and looks the same.
@@ -265,7 +264,7 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
 
 
 def _draw_missing(tile: Image.Image, design: _Design) -> None:
-    """A quiet sign that an image was here: a frame with a sun and hills, struck through."""
+    """Draw a quiet sign for a missing image: a frame with a sun and hills, struck through."""
     side = tile.width * SMOOTHING
     mask = Image.new("L", (side, side), 0)
     pen = ImageDraw.Draw(mask)
@@ -281,8 +280,8 @@ def _draw_missing(tile: Image.Image, design: _Design) -> None:
     pen.line(struck, fill=255, width=stroke)
     tile.paste(design.colours.quiet, (0, 0), mask.reduce(SMOOTHING))
     words = "image not found"
-    if _length(words, design.small) < tile.width:
-        at = ((tile.width - _length(words, design.small)) / 2, tile.width * 0.68)
+    if _measure(words, design.small) < tile.width:
+        at = ((tile.width - _measure(words, design.small)) / 2, tile.width * 0.68)
         _write(ImageDraw.Draw(tile), at, words, size=design.small, fill=design.colours.quiet)
 
 
@@ -290,14 +289,14 @@ def _say_nothing_found(
     sheet: Image.Image, within: tuple[int, int, int, int], design: _Design
 ) -> None:
     left, top, right, bottom = within
-    words = _fitted("No results", design.heading, right - left)
-    x = left + (right - left - _length(words, design.heading)) / 2
+    words = _fit_text("No results", design.heading, right - left)
+    x = left + (right - left - _measure(words, design.heading)) / 2
     y = (top + bottom - design.heading) / 2
     _write(ImageDraw.Draw(sheet), (x, y), words, size=design.heading, fill=design.colours.quiet)
 
 
 @cache
-def _rounded_mask(size: tuple[int, int], radius: int) -> Image.Image:
+def _draw_mask(size: tuple[int, int], radius: int) -> Image.Image:
     large = Image.new("L", (size[0] * SMOOTHING, size[1] * SMOOTHING), 0)
     corner = (large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle(((0, 0), corner), radius * SMOOTHING, fill=255)
@@ -308,21 +307,21 @@ def _rounded_mask(size: tuple[int, int], radius: int) -> Image.Image:
 
 
 @cache
-def _font(size: int) -> Font:
+def _load_font(size: int) -> Font:
     return ImageFont.load_default(size)
 
 
-def _length(text: str, size: int) -> int:
-    return math.ceil(_font(size).getlength(text))
+def _measure(text: str, size: int) -> int:
+    return math.ceil(_load_font(size).getlength(text))
 
 
 def _write(
     pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, *, size: int, fill: Colour
 ) -> None:
-    pen.text(at, text, fill=fill, font=_font(size))
+    pen.text(at, text, fill=fill, font=_load_font(size))
 
 
-def _plain(text: str) -> str:
+def _simplify(text: str) -> str:
     """Return the text in characters that the font can draw, on one line.
 
     Accents go (``é`` → ``e``), line breaks and tabs become spaces, what is invisible goes, and
@@ -345,24 +344,24 @@ def _plain(text: str) -> str:
     return " ".join("".join(drawn).split())
 
 
-def _fitted(text: str, size: int, room: float) -> str:
+def _fit_text(text: str, size: int, room: float) -> str:
     """Return the text as one line no wider than ``room``, with its middle left out where it is
     longer.
     """
-    line = _plain(text)
-    if _length(line, size) <= room:
+    line = _simplify(text)
+    if _measure(line, size) <= room:
         return line
     few, many = 0, len(line)  # characters kept: `few` fit, `many` do not
     while many - few > 1:
         kept = (few + many) // 2
-        if _length(_shortened(line, kept), size) <= room:
+        if _measure(_shorten(line, kept), size) <= room:
             few = kept
         else:
             many = kept
-    return _shortened(line, few)
+    return _shorten(line, few)
 
 
-def _shortened(line: str, kept: int) -> str:
+def _shorten(line: str, kept: int) -> str:
     # the end of a file name tells more (a number, the extension), so it gets the odd character
     tail = -(-kept // 2)
     head, end = line[: kept - tail].rstrip(), line[len(line) - tail :].lstrip()

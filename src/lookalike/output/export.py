@@ -75,8 +75,8 @@ _SPOOL_BYTES = 64_000_000  # rows wait in memory up to this, then in a temporary
 class ExportReport:
     """What was written.
 
-    ``removed`` items went from the collection while their vectors were being read, and are in
-    neither file. ``root`` is the folder that the ``file`` column is below. ``as_json`` names
+    ``removed`` items were removed while their vectors were being read, and are in neither
+    file. ``root`` is the folder that the ``file`` column is below. ``as_json`` names
     the columns that hold (also) JSON text, for the format has nothing better. ``notes`` say why
     there are no items.
     """
@@ -96,8 +96,9 @@ def format_of(
     format: str | None = None,
     vectors: Vectors = "none",
 ) -> Format:
-    """Return the format to write; ``None`` as target is a stream. ``ValueError`` for what cannot
-    be.
+    """Return the format to write; ``None`` as target is a stream.
+
+    Raise ``ValueError`` for an impossible combination.
     """
     suffix = "" if target is None else Path(target).suffix.lower()
     found = format or (FORMATS.get(suffix) if target is not None else "jsonl")
@@ -106,7 +107,7 @@ def format_of(
     if kind is None and format is not None:
         raise ValueError(f"unknown format {format!r}; the formats are {known}")
     if kind is None:
-        raise ValueError(f"{target} has no suffix that tells the format; give one of {known}")
+        raise ValueError(f"{target} has no suffix of a known format; give one of {known}")
     if target is None and kind == "parquet":
         raise ValueError("Parquet can only be written to a file")
     if target is None and vectors == "npy":
@@ -174,7 +175,7 @@ def export(
                 text.file,
                 columns,
                 kinds,
-                about=_about(collection),
+                about=_describe_collection(collection),
                 vectors=vectors == "column",
             )
             stack.callback(writer.close)
@@ -192,7 +193,7 @@ def export(
             matrix = None
             kept = batch
             if vectors != "none":
-                kept, matrix = _with_vectors(collection, batch)
+                kept, matrix = _add_vectors(collection, batch)
             removed += len(batch) - len(kept)
             writer.write(kept, matrix)
             if matrices is not None and matrix is not None:
@@ -221,7 +222,7 @@ def json_columns(kind: Format, kinds: Mapping[str, set[str]]) -> tuple[str, ...]
     return tuple(sorted(name for name, some in kinds.items() if "nested" in some))
 
 
-def _with_vectors(collection: Collection, rows: list[Row]) -> tuple[list[Row], Matrix]:
+def _add_vectors(collection: Collection, rows: list[Row]) -> tuple[list[Row], Matrix]:
     """Return the rows whose items are still there, and their vectors."""
     while True:
         try:
@@ -230,7 +231,7 @@ def _with_vectors(collection: Collection, rows: list[Row]) -> tuple[list[Row], M
             rows = [row for row in rows if row["id"] in collection]
 
 
-def _about(collection: Collection) -> dict[str, str]:
+def _describe_collection(collection: Collection) -> dict[str, str]:
     info = collection.info()
     return {
         "lookalike.encoder": info.encoder or "",

@@ -42,7 +42,7 @@ def check_output(
             f"{target} is an input of this command and would be overwritten; give another file"
         )
     place = target.resolve()
-    if place.name in {path.name for path in _own(place.parent)}:
+    if place.name in {path.name for path in _list_own(place.parent)}:
         raise ExportError(
             f"{target} is a file of the collection in {target.parent}; give another file"
         )
@@ -83,7 +83,7 @@ def save_sheet(
     write_file(target, content.getvalue())
 
 
-def _own(folder: Path) -> list[Path]:
+def _list_own(folder: Path) -> list[Path]:
     if not own_files.holds_collection(folder):
         return []
     return own_files.own_files(folder)

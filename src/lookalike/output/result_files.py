@@ -63,9 +63,9 @@ def write_report(shops: Sequence[Collection], found: Comparison, target: Path) -
             for query in one.worst
             for item_id in (query.id, *(hit.id for hit in query.hits))
         }
-        small = _thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
+        small = _render_thumbnails(shop, [shop.get(item_id) for item_id in sorted(wanted)])
         thumbnails |= {(number, item_id): jpeg for item_id, jpeg in small.items()}
-    _write(target, render_evaluation(found, thumbnails, made_at=_now()), shops)
+    _write(target, render_evaluation(found, thumbnails, made_at=_format_now()), shops)
 
 
 def write_duplicates(shop: Collection, found: DuplicateReport, target: Path) -> None:
@@ -78,12 +78,12 @@ def write_duplicates(shop: Collection, found: DuplicateReport, target: Path) -> 
         if len(shown) + 1 + len(group.duplicates) > _COPIES:
             break
         shown += (group.kept, *(copy.item for copy in group.duplicates))
-    thumbnails = _thumbnails(shop, shown)
+    thumbnails = _render_thumbnails(shop, shown)
     name = Path(shop.info().address).name
-    _write(target, render_duplicates(found, thumbnails, name=name, made_at=_now()), [shop])
+    _write(target, render_duplicates(found, thumbnails, name=name, made_at=_format_now()), [shop])
 
 
-def _now() -> str:
+def _format_now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -95,7 +95,7 @@ def _write(target: Path, page: str, shops: Sequence[Collection]) -> None:
         raise ExportError(f"the report cannot be written to {target}: {error.strerror}") from error
 
 
-def _thumbnails(shop: Collection, items: Sequence[Item]) -> dict[str, bytes | None]:
+def _render_thumbnails(shop: Collection, items: Sequence[Item]) -> dict[str, bytes | None]:
     """Return small JPEGs by id, ``None`` where the image is gone or cannot be read."""
     return {
         item.id: None if image is None else images.encode_thumbnail(image, _SIDE)

@@ -1,4 +1,4 @@
-"""Items as rows of a table: their columns, and what kinds of values each column has."""
+"""Convert items to rows of a table: columns, and the kinds of values in each column."""
 
 import json
 import os
@@ -38,9 +38,9 @@ Row: TypeAlias = dict[str, Json]  # a column that an item has no value for may b
 
 @dataclass(frozen=True, slots=True)
 class FilePlaces:
-    """The deepest folder that all roots lie in, and each root's place below it.
+    """The deepest folder that contains all roots, and each root's place below it.
 
-    With one root that is the root: what the table calls ``file`` is then the item's path.
+    With one root, that is the root: ``file`` in the table is then the item's path.
     """
 
     folder: Path | None
@@ -80,7 +80,7 @@ def make_row(item: Item, places: FilePlaces, own: Sequence[str], *, facts: bool)
 
 
 def column(name: str, own: Sequence[str] = COLUMNS) -> str:
-    """Return the column of a metadata field: its name, unless that would mean something else."""
+    """Return the column of a metadata field: its name, unless that is a reserved column."""
     return f"{_PREFIX}{name}" if name in own or not name or name.startswith(_PREFIX) else name
 
 
@@ -120,9 +120,7 @@ def kind_of(value: Json) -> str:  # noqa: PLR0911 - a kind each
 
 
 def arrow_type_of(kinds: set[str]) -> str:
-    """Return what a column of such values is in Parquet: an Arrow type's name, or ``json`` for
-    text.
-    """
+    """Return the Arrow type of a column with such values, or ``json`` for text."""
     some = kinds - {"null"}
     if some <= {"text"}:
         return "string"

@@ -29,11 +29,11 @@ class TableWriter(Protocol):
     def write(self, rows: Sequence[Row], vectors: Matrix | None) -> None: ...
 
     def close(self) -> None:
-        """End the file. Closing twice is fine."""
+        """End the file. May be called twice."""
 
 
 class JsonLinesWriter:
-    """A JSON object a line."""
+    """Writes one JSON object per line."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -53,13 +53,15 @@ class CsvWriter:
         self._writer.writerow(columns)
 
     def write(self, rows: Sequence[Row], vectors: Matrix | None) -> None:  # noqa: ARG002 - as all
-        self._writer.writerows([_cell(row.get(name)) for name in self._columns] for row in rows)
+        self._writer.writerows(
+            [_format_cell(row.get(name)) for name in self._columns] for row in rows
+        )
 
     def close(self) -> None:
         self._out.flush()
 
 
-def _cell(value: Json) -> str:
+def _format_cell(value: Json) -> str:
     match value:
         case None:
             return ""
@@ -87,7 +89,7 @@ def import_arrow() -> ModuleType:
 
 
 class ParquetWriter:
-    """A row group a batch. Columns whose values have no common type hold each as JSON text."""
+    """Writes one row group per batch. Columns without a common type hold JSON text."""
 
     def __init__(
         self,
@@ -119,7 +121,10 @@ class ParquetWriter:
             return
         arrays = [
             arrow.array(
-                [None if (value := row.get(name)) is None else _typed(kind, value) for row in rows],
+                [
+                    None if (value := row.get(name)) is None else _convert(kind, value)
+                    for row in rows
+                ],
                 self._schema.field(name).type,
             )
             for name, kind in self._types.items()
@@ -133,23 +138,23 @@ class ParquetWriter:
         self._writer.close()
 
 
-def _typed(kind: str, value: Json) -> Json:
+def _convert(kind: str, value: Json) -> Json:
     if kind == "json":
         return json.dumps(value, ensure_ascii=False)
     return float(value) if kind == "float64" and isinstance(value, int) else value
 
 
 class NpyWriter:
-    """(n, dim) float32 in C order, a batch at a time.
+    """Writes (n, dim) float32 in C order, one batch at a time.
 
-    Written and not mapped: a mapped file on a full disk ends the process without a word. The
-    header is padded so that the true number of rows takes the place of the first guess, none.
+    Written, not memory-mapped: a mapped file on a full disk ends the process without a message. The
+    header is padded, so that the final number of rows replaces the initial zero.
     """
 
     def __init__(self, file: BinaryIO, dim: int) -> None:
         self._file = file
         self._rows, self._dim = 0, dim
-        self._header()
+        self._write_header()
 
     def write(self, vectors: Matrix) -> None:
         self._rows += len(vectors)
@@ -157,10 +162,10 @@ class NpyWriter:
 
     def close(self) -> None:
         self._file.seek(0)
-        self._header()
+        self._write_header()
         self._file.flush()
 
-    def _header(self) -> None:
+    def _write_header(self) -> None:
         np.lib.format.write_array_header_1_0(
             self._file,
             {"descr": "<f4", "fortran_order": False, "shape": (self._rows, self._dim)},

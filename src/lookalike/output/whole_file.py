@@ -1,4 +1,4 @@
-"""A file that is written whole or not at all."""
+"""Write a file completely or not at all."""
 
 import io
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ __all__ = ["WholeFile", "export_errors"]
 
 
 class WholeFile:
-    """A file that appears whole, under its name, when the block ends well; else not at all."""
+    """A file that appears under its name when the block succeeds; otherwise it does not."""
 
     def __init__(self, path: Path, *, force: bool) -> None:
         self._path = path

@@ -52,9 +52,9 @@ def read_document(path: Path, environment: Mapping[str, str]) -> Document:
     suffix = path.suffix.lower()
     if suffix not in (".yaml", ".yml", ".toml"):
         raise RunFileError(f"{path}: the name of a run file must end in .yaml, .yml or .toml")
-    text = _text(path)
+    text = _read_text(path)
     builder = _Builder(path, environment)
-    values = _toml(text, builder) if suffix == ".toml" else _yaml(text, builder)
+    values = _parse_toml(text, builder) if suffix == ".toml" else _parse_yaml(text, builder)
     if values is None or values == {}:
         raise RunFileError(f"{path} is empty; `lookalike init` writes a run file to start from")
     if not isinstance(values, dict):
@@ -62,7 +62,7 @@ def read_document(path: Path, environment: Mapping[str, str]) -> Document:
     return Document(path=path, values=values, lines=builder.lines)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():
             raise RunFileError(f"{path} is not a file")
@@ -163,7 +163,7 @@ def expanded(text: str, environment: Mapping[str, str]) -> str:
 # -- YAML ----------------------------------------------------------------------------------
 
 
-def _yaml(text: str, builder: _Builder) -> Value:
+def _parse_yaml(text: str, builder: _Builder) -> Value:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -223,7 +223,7 @@ def _from_mapping(node: yaml.MappingNode, place: Place, builder: _Builder) -> Va
 # -- TOML ----------------------------------------------------------------------------------
 
 
-def _toml(text: str, builder: _Builder) -> Value:
+def _parse_toml(text: str, builder: _Builder) -> Value:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -237,7 +237,7 @@ def _toml(text: str, builder: _Builder) -> Value:
         raise RunFileError(f"{builder.path}: is nested too deeply") from error
     except ValueError as error:  # a number of thousands of digits
         raise RunFileError(f"{builder.path}: not TOML: {error}") from error
-    builder.lines.update(_toml_lines(text))
+    builder.lines.update(_find_toml_lines(text))
     return _from_toml(values, (), builder)
 
 
@@ -250,20 +250,20 @@ def _from_toml(value: object, place: Place, builder: _Builder) -> Value:
     return builder.text(value, place) if isinstance(value, str) else value
 
 
-def _toml_lines(text: str) -> dict[Place, int]:
+def _find_toml_lines(text: str) -> dict[Place, int]:
     """Return the lines of keys, as far as each line tells: the parser does not report them."""
     lines: dict[Place, int] = {}
     table: Place = ()
     for number, line in enumerate(text.splitlines(), 1):
         if head := re.match(r"\s*\[([^\[\]]+)\]", line):
-            table = _dotted(head[1])
+            table = _split_dotted(head[1])
             lines.setdefault(table, number)
         elif key := re.match(r"""\s*([\w."'-]+)\s*=""", line):
-            lines.setdefault((*table, *_dotted(key[1])), number)
+            lines.setdefault((*table, *_split_dotted(key[1])), number)
     return lines
 
 
-def _dotted(text: str) -> Place:
+def _split_dotted(text: str) -> Place:
     """Return the words of ``a."b.c"``."""
     return tuple(
         part.strip("\"'") for part in re.findall(r"""\s*("[^"]*"|'[^']*'|[^."'\s]+)""", text)

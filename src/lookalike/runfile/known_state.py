@@ -66,7 +66,7 @@ def open_run_collection(loaded: LoadedRunFile, *, create: bool) -> Collection:
 
 
 @contextmanager
-def _if_there(loaded: LoadedRunFile) -> Iterator[Collection | None]:
+def _open_existing(loaded: LoadedRunFile) -> Iterator[Collection | None]:
     try:
         shop = open_run_collection(loaded, create=False)
     except CollectionNotFoundError:
@@ -85,7 +85,7 @@ def read_state(
     which is enough for ``download`` and ``index``.
     """
     if shop is None:
-        with _if_there(loaded) as found:
+        with _open_existing(loaded) as found:
             return _look(loaded, found, items=items)
     return _look(loaded, shop, items=items)
 
@@ -104,10 +104,10 @@ def _look(loaded: LoadedRunFile, shop: Collection | None, *, items: bool) -> Kno
         downloaded=downloaded,
         declared=tuple(shop.declared()),
         model=get_classifier_id(shop),
-        neighbours=_neighbours(shop),
-        states=_digests(shop, views),
+        neighbours=_read_neighbours(shop),
+        states=_hash_views(shop, views),
         files=stamp_files(loaded, written),
-        done=_done(shop.store.settings.get(settings_keys.RUN)),
+        done=_read_done(shop.store.settings.get(settings_keys.RUN)),
     )
 
 
@@ -141,14 +141,14 @@ def get_classifier_id(shop: Collection) -> str | None:
     return None if found is None else f"{found.fingerprint} {found.trained_at}"
 
 
-def _neighbours(shop: Collection) -> int:
+def _read_neighbours(shop: Collection) -> int:
     state = shop.store.neighbours.state()
     kept = neighbours.read_k(shop)
     whole = state.items == state.rows == state.current
     return kept if kept is not None and kept == state.k and whole else 0
 
 
-def _done(document: Json) -> dict[Step, StepRecord]:
+def _read_done(document: Json) -> dict[Step, StepRecord]:
     """Return what runs have kept; what cannot be understood is as if it were not there."""
     found: dict[Step, StepRecord] = {}
     for step in STEPS:
@@ -158,7 +158,7 @@ def _done(document: Json) -> dict[Step, StepRecord]:
     return found
 
 
-def _digests(shop: Collection, views: Mapping[Step, ItemsView]) -> dict[Step, str]:
+def _hash_views(shop: Collection, views: Mapping[Step, ItemsView]) -> dict[Step, str]:
     """Return a digest for each view of the items; one scan for all with the same filter."""
     bound = shop.store.bound()
     begun = json.dumps(bound).encode()
@@ -167,11 +167,11 @@ def _digests(shop: Collection, views: Mapping[Step, ItemsView]) -> dict[Step, st
         seeing = [(digests[step], view) for step, view in views.items() if view.where == where]
         for item in shop.items(where):
             for digest, view in seeing:
-                digest.update(_seen(item, view))
+                digest.update(_serialise(item, view))
     return {step: digest.hexdigest()[:32] for step, digest in digests.items()}
 
 
-def _seen(item: Item, view: ItemsView) -> bytes:
+def _serialise(item: Item, view: ItemsView) -> bytes:
     own = [item.id, item.digest, item.group]
     if view.fields is None:
         said: list[Any] = [item.label, dict(item.metadata), item.root, item.path]

@@ -166,11 +166,11 @@ def decide(file: RunFile, step: Step, known: KnownState, *, forced: bool = False
         again = ", and files that could not be used before" if forced else ""
         why = f"checks every file, reads new and changed ones{again}"
         return PlannedStep(step=step, status="look", why=why)
-    why = "forced by --force" if forced else _outdated(file, step, known)
+    why = "forced by --force" if forced else _explain_outdated(file, step, known)
     return PlannedStep(step=step, status="due" if why else "current", why=why or "up to date")
 
 
-def _outdated(file: RunFile, step: Step, known: KnownState) -> str:
+def _explain_outdated(file: RunFile, step: Step, known: KnownState) -> str:
     """Return why a step must be done, or nothing."""
     if not known.exists:
         return "the collection does not exist yet"
@@ -191,10 +191,12 @@ def _outdated(file: RunFile, step: Step, known: KnownState) -> str:
         f"the table has {known.neighbours} neighbours for each item": step == "neighbours"
         and done.made != known.neighbours,
     }
-    return next((why for why, holds in reasons.items() if holds), _lost(file, step, done, known))
+    return next(
+        (why for why, holds in reasons.items() if holds), _explain_lost(file, step, done, known)
+    )
 
 
-def _lost(file: RunFile, step: Step, done: StepRecord, known: KnownState) -> str:
+def _explain_lost(file: RunFile, step: Step, done: StepRecord, known: KnownState) -> str:
     made = done.made if isinstance(done.made, dict) else {}
     for name in outputs_of(file, step):
         stamp = known.files.get(name)

@@ -63,7 +63,7 @@ def read_run_file(path: Path, environment: Mapping[str, str] = os.environ) -> Lo
     try:
         file = RunFile.model_validate(document.values)
     except ValidationError as error:
-        raise RunFileError("\n".join(_messages(error, document))) from error
+        raise RunFileError("\n".join(_list_messages(error, document))) from error
     return LoadedRunFile(path=path, file=file, notes=notes)
 
 
@@ -96,15 +96,15 @@ def keys_of(section: type[BaseModel]) -> dict[str, Any]:
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
-def _messages(error: ValidationError, document: Document) -> Iterator[str]:
+def _list_messages(error: ValidationError, document: Document) -> Iterator[str]:
     found = error.errors(include_url=False)
     found.sort(key=lambda one: document.line(tuple(one["loc"])) or 0)
     for one in found[:_MOST_ERRORS]:
         place = tuple(one["loc"])
         if one["type"] == "extra_forbidden":
-            yield _unknown_key(document, place)
+            yield _explain_unknown_key(document, place)
         else:
-            yield f"{where(document, place)} {_phrase(one)}"
+            yield f"{where(document, place)} {_phrase_error(one)}"
     if len(found) > _MOST_ERRORS:
         yield f"and {len(found) - _MOST_ERRORS} more"
 
@@ -124,7 +124,7 @@ _PHRASES = {
 }
 
 
-def _phrase(error: Any) -> str:  # noqa: ANN401 - pydantic's
+def _phrase_error(error: Any) -> str:  # noqa: ANN401 - pydantic's
     kind, limits = error["type"], error.get("ctx", {})
     value = repr(error["input"])
     shown = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
@@ -139,7 +139,7 @@ def _phrase(error: Any) -> str:  # noqa: ANN401 - pydantic's
     return str(error["msg"]) if phrase is None else phrase.format(shown)
 
 
-def _unknown_key(document: Document, place: Place) -> str:
+def _explain_unknown_key(document: Document, place: Place) -> str:
     """Return a message about a key that does not exist, with the nearest that does."""
     *around, last = place
     section: type[BaseModel] = RunFile

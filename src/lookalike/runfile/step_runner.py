@@ -136,7 +136,7 @@ class StepRunner:
         state = self._look().states[step]
         record_step(self.loaded, self._items(), step, state=state, made=made)
 
-    def _stopping(self, shown: ProgressCallback) -> ProgressCallback:
+    def _make_stopping(self, shown: ProgressCallback) -> ProgressCallback:
         """Return the progress callback of work that can be stopped in no other way."""
 
         def show(progress: Progress) -> None:
@@ -239,7 +239,7 @@ class StepRunner:
                 where=wanted.where,
                 levels=wanted.levels,
                 seed=wanted.seed,
-                progress=self._stopping(shown),
+                progress=self._make_stopping(shown),
             )
         self._keep("categories", get_classifier_id(shop))
         return report
@@ -274,7 +274,7 @@ class StepRunner:
                 distractors=wanted.distractors,
                 worst=wanted.worst,
                 seed=wanted.seed,
-                progress=self._stopping(shown),
+                progress=self._make_stopping(shown),
             )
         for name in (wanted.report, wanted.json_):
             if name is not None:
@@ -301,7 +301,7 @@ class StepRunner:
                 vectors=wanted.vectors,
                 facts=wanted.facts,
                 force="export" in self.force or self._is_ours("export"),
-                progress=self._stopping(shown),
+                progress=self._make_stopping(shown),
             )
         self._keep_files("export")
         return report

@@ -59,8 +59,8 @@ def start_with(source: Path | None, *, kind: str, folder: Path, name: str) -> St
         index = {"source": "images/", "format": kind}
         return Start(values={"": {"collection": name}, "index": index, **whole})
     kind = recognise(source) if kind == "auto" else kind
-    said, note = _said(source, kind)
-    top = {"collection": _collection_name(source)}
+    said, note = _inspect_source(source, kind)
+    top = {"collection": _suggest_name(source)}
     if not said.labels:
         whole = {"neighbours": whole["neighbours"]}
     place = _place(source, folder)
@@ -78,7 +78,7 @@ class _Said:
     remote: bool = False
 
 
-def _said(source: Path, kind: str) -> tuple[_Said, str]:
+def _inspect_source(source: Path, kind: str) -> tuple[_Said, str]:
     """Return what a catalogue says of its first images, and a note about it."""
     if kind == "folder":
         return _Said(), "; if each folder in it is a label, use --format class-folders"
@@ -95,7 +95,7 @@ def _said(source: Path, kind: str) -> tuple[_Said, str]:
     return said, f", with {' and '.join(found)}" if found else ""
 
 
-def _collection_name(source: Path) -> str:
+def _suggest_name(source: Path) -> str:
     stem = source.resolve().stem if source.is_file() else source.resolve().name
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-").lower() or "shop"
 
@@ -116,7 +116,7 @@ def template(start: Values, *, name: str, toml: bool = False) -> str:
     write = _Toml() if toml else _Yaml()
     parts = [_HEAD.format(name=name)]
     keys = keys_of(RunFile)
-    sections = {key: inner for key, field in keys.items() if (inner := _section(field))}
+    sections = {key: inner for key, field in keys.items() if (inner := _find_section(field))}
     top = start.get("", {})
     plain = [key for key in keys if key not in sections]
     order = [*plain, *sections] if toml else list(keys)
@@ -124,15 +124,15 @@ def template(start: Values, *, name: str, toml: bool = False) -> str:
         field = keys[key]
         if key in sections:
             parts.append("")
-            parts += _lines(write, key, sections[key], start.get(key))
+            parts += _write_lines(write, key, sections[key], start.get(key))
         else:
             if key == "declare" and not toml:
                 parts.append("")
-            parts.append(_line(write, key, field, top.get(key), said=key in top, indent=""))
+            parts.append(_write_line(write, key, field, top.get(key), said=key in top, indent=""))
     return "\n".join(parts) + "\n"
 
 
-def _lines(
+def _write_lines(
     write: "_Yaml | _Toml", key: str, section: type[BaseModel], said: Mapping[str, object] | None
 ) -> Iterator[str]:
     off = "" if said is not None else "# "
@@ -141,34 +141,36 @@ def _lines(
     yield off + write.head(key)
     for name, field in keys_of(section).items():
         given = said or {}
-        line = _line(write, name, field, given.get(name), said=name in given, indent=write.indent)
+        line = _write_line(
+            write, name, field, given.get(name), said=name in given, indent=write.indent
+        )
         for one in line.splitlines():
-            yield one if said is not None else _off(one, write.indent)
+            yield one if said is not None else _comment_out(one, write.indent)
 
 
-def _off(line: str, indent: str) -> str:
+def _comment_out(line: str, indent: str) -> str:
     """Return a line of a section that is commented out as a whole."""
     return f"# {indent}{line.strip().removeprefix('# ')}"
 
 
-def _line(
+def _write_line(
     write: "_Yaml | _Toml", key: str, field: FieldInfo, value: object, *, said: bool, indent: str
 ) -> str:
     if not said:
-        value = _shown(field)
+        value = _show_default(field)
     text = f"{indent}{'' if said else '# '}{write.pair(key, value)}"
     line = f"{text:<{_WIDTH}} # {field.description}"
     return line if len(line) <= _LONGEST else f"{indent}# {field.description}\n{text}"
 
 
-def _shown(field: FieldInfo) -> object:
+def _show_default(field: FieldInfo) -> object:
     """Return a key's default, or an example where it has none."""
     if field.annotation is Columns:
         return {name: one.examples[0] for name, one in keys_of(Columns).items() if one.examples}
     return field.examples[0] if field.examples else field.get_default()
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
+def _find_section(field: FieldInfo) -> type[BaseModel] | None:
     """Return the group of keys that a field of the file is, if it is one."""
     kind = field.annotation
     inner = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
@@ -184,18 +186,18 @@ class _Yaml:
         return f"{key}:"
 
     def pair(self, key: str, value: object) -> str:
-        return f"{key}: {self._value(value)}"
+        return f"{key}: {self._format_value(value)}"
 
-    def _value(self, value: Any) -> str:  # noqa: ANN401 - a default
+    def _format_value(self, value: Any) -> str:  # noqa: ANN401 - a default
         if isinstance(value, Mapping):
             inner = ", ".join(self.pair(key, one) for key, one in value.items())
             return f"{{{inner}}}"
         if isinstance(value, list | tuple):
-            return f"[{', '.join(map(self._value, value))}]"
+            return f"[{', '.join(map(self._format_value, value))}]"
         if isinstance(value, str):
             is_plain = _PLAIN.fullmatch(value) and value.lower() != "null"
-            return value if is_plain else _quoted(value)
-        return _number(value)
+            return value if is_plain else _quote(value)
+        return _format_number(value)
 
 
 class _Toml:
@@ -205,25 +207,25 @@ class _Toml:
         return f"[{key}]"
 
     def pair(self, key: str, value: object) -> str:
-        return f"{key} = {self._value(value)}"
+        return f"{key} = {self._format_value(value)}"
 
-    def _value(self, value: Any) -> str:  # noqa: ANN401 - as above
+    def _format_value(self, value: Any) -> str:  # noqa: ANN401 - as above
         if isinstance(value, Mapping):
             return f"{{{', '.join(self.pair(key, one) for key, one in value.items())}}}"
         if isinstance(value, list | tuple):
-            return f"[{', '.join(map(self._value, value))}]"
+            return f"[{', '.join(map(self._format_value, value))}]"
         if isinstance(value, str):
-            return _quoted(value)
-        return _number(value)
+            return _quote(value)
+        return _format_number(value)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """In double quotes, escaped as both YAML and TOML have it."""
     written = json.dumps(text.replace("$", "$$"), ensure_ascii=False)
     return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in written)
 
 
-def _number(value: Any) -> str:  # noqa: ANN401 - as above
+def _format_number(value: Any) -> str:  # noqa: ANN401 - as above
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

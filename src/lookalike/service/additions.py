@@ -96,7 +96,7 @@ def read_images(body: Body, settings: ServiceSettings) -> list[SentImage]:
         ]
     if not body.images:
         raise Problem(422, "no-image", "send images, in a form or as JSON")
-    said = _said_in(body) or [NewItem() for _ in body.images]
+    said = _parse_items(body) or [NewItem() for _ in body.images]
     if len(said) != len(body.images):
         raise Problem(
             422,
@@ -108,7 +108,7 @@ def read_images(body: Body, settings: ServiceSettings) -> list[SentImage]:
     ]
 
 
-def _said_in(body: Body) -> list[NewItem]:
+def _parse_items(body: Body) -> list[NewItem]:
     text = body.fields.get("items")
     if not text:
         return []
@@ -152,7 +152,7 @@ def write_images(opened: Opened, sent_images: Sequence[SentImage]) -> list[Added
                 entry = upload_files.write_image(root, one.id, data, said, before=there.get(one.id))
                 one.entry = replace(entry, fresh=said.id is None)
     except StoreFullError:
-        _tidy(shop, root, [], [one.entry for one in added if one.entry is not None])
+        _remove_unused(shop, root, [], [one.entry for one in added if one.entry is not None])
         raise
     return added
 
@@ -242,11 +242,11 @@ def index_images(
                     optimize=False,
                 )
             reports.append(report)
-            waiting = _taken(shop, waiting, report, added)
+            waiting = _rename_taken(shop, waiting, report, added)
             before |= shop.store.items.get([one.id for one in waiting])
     finally:
         entries = [one.entry for one in added if one.entry is not None]
-        _tidy(shop, root, list(before.values()), entries)
+        _remove_unused(shop, root, list(before.values()), entries)
     report = together(reports)
     _note(shop, added, report, before)
     skipped = [Skipped(path=one.sent.name, reason=one.reason) for one in added if one.reason]
@@ -258,7 +258,7 @@ def index_images(
     return replace(report, unchanged=report.unchanged + again, skipped=tuple(skipped))
 
 
-def _taken(
+def _rename_taken(
     shop: Collection, tried: Sequence[AddedImage], report: IndexReport, added: Sequence[AddedImage]
 ) -> list[AddedImage]:
     """Return the images whose id was taken meanwhile, with new ids; set why others were skipped."""
@@ -297,7 +297,9 @@ def _note(
             one.id, one.reason, one.outcome = one.first.id, one.first.reason, "unchanged"
 
 
-def _tidy(shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]) -> None:
+def _remove_unused(
+    shop: Collection, root: Root, before: Sequence[Item], entries: Sequence[Entry]
+) -> None:
     """Delete stored files that no item uses: of failed and of replaced images."""
     ids = {entry.id for entry in entries} | {item.id for item in before}
     now = shop.store.items.get(sorted(ids))

@@ -82,7 +82,7 @@ class Batcher:
         self._count(1)
         try:
             self._waiting.append(one)
-            self._wake()
+            self._assign()
             return await one.result
         finally:
             self._count(-1)
@@ -108,7 +108,7 @@ class Batcher:
         self._inside += change
         self._meter.waiting(change)
 
-    def _wake(self) -> None:
+    def _assign(self) -> None:
         """Assign waiting images to free lanes."""
         self._waiting = [
             one for one in self._waiting if not one.result.done()
@@ -119,11 +119,11 @@ class Batcher:
             batch, self._waiting = self._waiting[:most], self._waiting[most:]
             run = asyncio.get_running_loop().create_task(self._run(batch))
             self._runs.add(run)
-            run.add_done_callback(self._ended)
+            run.add_done_callback(self._on_end)
 
-    def _ended(self, run: asyncio.Task[None]) -> None:
+    def _on_end(self, run: asyncio.Task[None]) -> None:
         self._runs.discard(run)
-        self._wake()
+        self._assign()
 
     async def _run(self, batch: "Sequence[_Waiting]") -> None:
         loop = asyncio.get_running_loop()

@@ -221,7 +221,7 @@ class Collections:
             opened = self._open.get(name)
             if opened is None or opened is before:  # else another request was quicker
                 self._open.pop(name, None)
-                opened = self._opened(place)
+                opened = self._open_place(place)
                 self._open[name] = opened
                 if before is not None:
                     _LOG.warning("%s was replaced, and was opened again", name)
@@ -286,9 +286,9 @@ class Collections:
             return self._open[name].place
         elif name in collections(self._known):
             return locate(name, self._known)
-        raise _no_collection(name, self.names())
+        raise _describe_missing(name, self.names())
 
-    def _opened(self, place: Location) -> Opened:
+    def _open_place(self, place: Location) -> Opened:
         try:
             made = open_collection(
                 place.address,
@@ -300,7 +300,7 @@ class Collections:
                 threads=self._threads,
             )
         except CollectionNotFoundError as error:  # whose message contains the path
-            raise _no_collection(place.name, self.names()) from error
+            raise _describe_missing(place.name, self.names()) from error
         made.limits = self._settings.limits
         with suppress(StoreReadOnlyError, StoreDeniedError):
             if upload_files.find_root(made, place.uploads) is not None:
@@ -327,6 +327,6 @@ def _close(threads: ThreadPoolExecutor | None, *collections: "Collection") -> No
         one.close()
 
 
-def _no_collection(name: str, names: Sequence[str]) -> CollectionNotFoundError:
+def _describe_missing(name: str, names: Sequence[str]) -> CollectionNotFoundError:
     hint = did_you_mean(name, [one for one in names if one != name])  # the list may be a second old
     return CollectionNotFoundError(f"there is no collection called {name!r}{hint}")

@@ -49,11 +49,11 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        problem = self._problem(scope)
+        problem = self._find_problem(scope)
         app = self._app if problem is None else problem_response(Request(scope), problem)
-        await app(scope, receive, self._with_headers(send))
+        await app(scope, receive, self._add_headers(send))
 
-    def _with_headers(self, send: Send) -> Send:
+    def _add_headers(self, send: Send) -> Send:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -64,7 +64,7 @@ class SecurityHeaders:
 
         return send_with_headers
 
-    def _problem(self, scope: Scope) -> Problem | None:
+    def _find_problem(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host

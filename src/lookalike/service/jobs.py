@@ -81,7 +81,7 @@ class Job:
         return document if self.files is None else {**document, "files": self.files()}
 
 
-def _nothing_usable(report: IndexReport) -> str | None:
+def _explain_nothing_usable(report: IndexReport) -> str | None:
     """Return the error of a run that could use none of its images, else ``None``."""
     if not report.nothing_usable:
         return None
@@ -194,7 +194,7 @@ class Jobs:
             else:
                 if job.state == "running":
                     job.report = report
-                    job.error = " ".join(report.problems) or _nothing_usable(report)
+                    job.error = " ".join(report.problems) or _explain_nothing_usable(report)
                     ended: State = "done" if job.error is None else "failed"
                     self._end(job, "cancelled" if report.interrupted else ended)
 

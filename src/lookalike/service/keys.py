@@ -30,17 +30,17 @@ def may_read(settings: ServiceSettings, request: Request) -> bool:
     """Return whether a request may read: with either key, or if no read key is set."""
     if settings.read_key is None:
         return True
-    return any(_has(request, key) for key in (settings.read_key, settings.write_key) if key)
+    return any(_has_key(request, key) for key in (settings.read_key, settings.write_key) if key)
 
 
 def may_write(settings: ServiceSettings, request: Request) -> bool:
     """Return whether a request may write: with the write key, or if no key is set at all."""
     if settings.write_key is None:
         return settings.read_key is None
-    return _has(request, settings.write_key)
+    return _has_key(request, settings.write_key)
 
 
-def _has(request: Request, key: str) -> bool:
+def _has_key(request: Request, key: str) -> bool:
     """Return whether a request has the key: as bearer token, ``X-API-Key`` or session."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     shown = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")

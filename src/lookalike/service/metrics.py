@@ -140,10 +140,12 @@ class MetricsMiddleware:
             await self._app(scope, receive, send_and_note)
         finally:
             method = scope["method"] if scope["method"] in self._METHODS else "other"
-            self._metrics.ended(_route(scope, status), method, status, time.perf_counter() - began)
+            self._metrics.ended(
+                _find_route(scope, status), method, status, time.perf_counter() - began
+            )
 
 
-def _route(scope: Scope, status: int) -> str:
+def _find_route(scope: Scope, status: int) -> str:
     """Return the route's pattern, the same whether the request names a collection or not."""
     if isinstance(
         scope.get("endpoint"), StaticFiles

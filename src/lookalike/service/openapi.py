@@ -36,10 +36,10 @@ def complete(app: FastAPI) -> None:
             )
             components = made.setdefault("components", {})
             components.setdefault("schemas", {}).update(found.get("$defs", {}))
-            made["paths"] |= _by_parameter(made["paths"])
+            made["paths"] |= _use_parameter(made["paths"])
             for path, operations in made["paths"].items():
                 for operation in operations.values():
-                    _document_problems(operation["responses"])
+                    _describe_problems(operation["responses"])
                     if path in OPEN:
                         operation["security"] = []
             components["securitySchemes"] = {
@@ -52,7 +52,7 @@ def complete(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign] # as FastAPI's documentation has it
 
 
-def _by_parameter(paths: dict[str, Any]) -> dict[str, Any]:
+def _use_parameter(paths: dict[str, Any]) -> dict[str, Any]:
     """Return the item routes with the id as a parameter; ``paths.RawPaths`` maps them."""
     found = {}
     for path, operations in paths.items():
@@ -60,7 +60,7 @@ def _by_parameter(paths: dict[str, Any]) -> dict[str, Any]:
             continue
         others = found[path.replace("/items/{id}", BY_PARAMETER)] = deepcopy(operations)
         for operation in others.values():
-            operation["operationId"] += "_by_parameter"
+            operation["operationId"] += "_use_parameter"
             operation["summary"] += " (id as a parameter)"
             for one in operation["parameters"]:
                 if (one["in"], one["name"]) == ("path", "id"):
@@ -69,7 +69,7 @@ def _by_parameter(paths: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _document_problems(responses: dict[str, Any]) -> None:
+def _describe_problems(responses: dict[str, Any]) -> None:
     """Document that every error is a problem document."""
     problem = {"schema": {"$ref": "#/components/schemas/ProblemResponse"}}
     responses.pop("422", None)  # FastAPI's own error format, which is not used

@@ -58,7 +58,7 @@ async def search_document(
     if shop.store.bound() is None:
         query = Query(tuple(_as_sent(part) for part in parts))
     else:
-        query = Query(tuple(await asyncio.gather(*(_encoded(opened, part) for part in parts))))
+        query = Query(tuple(await asyncio.gather(*(_encode_part(opened, part) for part in parts))))
     min_match = wanted.min_match
     if min_match is not None and await in_thread(levels.known, min_match) is None:
         async with opened.measuring:  # waiting here holds no thread
@@ -73,10 +73,10 @@ async def search_document(
         opened.confirm()
         first = parts[0]
         return search_json(
-            query=first.document() if len(parts) == 1 else {"parts": _documents(parts)},
+            query=first.document() if len(parts) == 1 else {"parts": _describe_parts(parts)},
             seconds=time.perf_counter() - began,
             collection=opened.document(),
-            hits=_hits_json(service, opened, results, options),
+            hits=_make_hits(service, opened, results, options),
             results=results,
             options=wanted,
         )
@@ -86,7 +86,7 @@ async def search_document(
     )  # in one call: each switch of threads costs a tenth of a millisecond
 
 
-def _documents(parts: Sequence[Part]) -> list[Json]:
+def _describe_parts(parts: Sequence[Part]) -> list[Json]:
     return [part.document() | {"weight": round(part.weight, 6)} for part in parts]
 
 
@@ -97,7 +97,7 @@ def _as_sent(part: Part) -> QueryPart:
     )
 
 
-async def _encoded(opened: Opened, part: Part) -> QueryPart:
+async def _encode_part(opened: Opened, part: Part) -> QueryPart:
     """Return the part with its image encoded: together with other requests' images."""
     shop, source = opened.collection, part.source
     if isinstance(source, Upload):
@@ -119,14 +119,14 @@ async def _supports_words(shop: Collection) -> bool:
     return await in_thread(lambda: shop.supports_words)
 
 
-def _hits_json(
+def _make_hits(
     service: Service, opened: Opened, results: Results, options: Options
 ) -> list[dict[str, Json]]:
     documents = hits_json(opened.collection, results)
     add_links(service, opened, [hit.item for hit in results], documents)
     if options.fields is None:
         return documents
-    return [_chosen(document, options.fields) for document in documents]
+    return [_choose_fields(document, options.fields) for document in documents]
 
 
 def add_links(
@@ -143,7 +143,7 @@ def add_links(
             document["path"] = None
 
 
-def _chosen(document: dict[str, Json], fields: Sequence[str]) -> dict[str, Json]:
+def _choose_fields(document: dict[str, Json], fields: Sequence[str]) -> dict[str, Json]:
     """Return the members of a hit that ``fields`` names."""
     chosen = {name: document[name] for name in ("rank", "score", "id")}
     chosen |= {name: document[name] for name in fields if name in document}

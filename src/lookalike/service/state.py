@@ -39,12 +39,12 @@ class Service:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def _service(request: Request) -> Service:  # async, so that FastAPI does not use a thread
+async def _get_service(request: Request) -> Service:  # async, so that FastAPI does not use a thread
     found: Service = request.app.state.service
     return found
 
 
-State = Annotated[Service, Depends(_service)]
+State = Annotated[Service, Depends(_get_service)]
 
 
 def decode_path_part(raw: str) -> str:
@@ -55,7 +55,7 @@ def decode_path_part(raw: str) -> str:
         raise Problem(400, "bad-path", "the path is not percent-encoded UTF-8") from error
 
 
-async def _served(request: Request, service: State) -> Opened:
+async def _get_collection(request: Request, service: State) -> Opened:
     raw = request.path_params.get("name")
     name = service.collections.default() if raw is None else decode_path_part(raw)
     if name is None:
@@ -78,14 +78,14 @@ async def _served(request: Request, service: State) -> Opened:
     return opened
 
 
-Served = Annotated[Opened, Depends(_served)]
+Served = Annotated[Opened, Depends(_get_collection)]
 
 
 async def named(name: Annotated[str, Path(description="A collection's name.")]) -> None:
     """Document the path parameter that ``Served`` reads."""
 
 
-async def _item_id(
+async def _decode_item_id(
     id: Annotated[
         str,
         Path(
@@ -99,7 +99,7 @@ async def _item_id(
     return decode_path_part(id)
 
 
-ItemId = Annotated[str, Depends(_item_id)]
+ItemId = Annotated[str, Depends(_decode_item_id)]
 
 
 async def in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:

@@ -116,7 +116,7 @@ def write_image(
         place = root.path / path
         with suppress(OSError):
             if place.stat().st_size == len(data):
-                return _entry(item_id, root, path, place.stat(), said)
+                return _make_entry(item_id, root, path, place.stat(), said)
     folder = hashlib.sha256(item_id.encode()).hexdigest()[:24]
     path = f"{folder}/{secrets.token_hex(12)}{suffix_of(data)}"
     place = root.path / path
@@ -136,10 +136,12 @@ def write_image(
             raise StoreFullError(f"the image cannot be stored: {error.strerror}") from error
         else:
             break
-    return _entry(item_id, root, path, found, said)
+    return _make_entry(item_id, root, path, found, said)
 
 
-def _entry(item_id: str, root: Root, path: str, found: os.stat_result, said: ItemFields) -> Entry:
+def _make_entry(
+    item_id: str, root: Root, path: str, found: os.stat_result, said: ItemFields
+) -> Entry:
     return Entry(
         id=item_id,
         image=root.path / path,

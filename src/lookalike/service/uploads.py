@@ -112,20 +112,20 @@ async def read_body(request: Request, settings: ServiceSettings) -> Body:
     """
     body: Body | None = getattr(request.state, "body", None)
     if body is None:
-        body = request.state.body = await _taken(request, settings)
+        body = request.state.body = await _read_body(request, settings)
     return body
 
 
-async def _taken(request: Request, settings: ServiceSettings) -> Body:
+async def _read_body(request: Request, settings: ServiceSettings) -> Body:
     kind, _, _ = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind in _FORM:
-        return await _form(request, settings)
+        return await _read_form(request, settings)
     data = await request.body()
     if kind in _JSON:
-        return Body(document=_object(data))
+        return Body(document=_parse_object(data))
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return Body(images=[_checked(Upload(name="", data=data), settings)])
+        return Body(images=[_check_upload(Upload(name="", data=data), settings)])
     if not data:
         return Body()
     raise Problem(
@@ -136,7 +136,7 @@ async def _taken(request: Request, settings: ServiceSettings) -> Body:
     )
 
 
-async def _form(request: Request, settings: ServiceSettings) -> Body:
+async def _read_form(request: Request, settings: ServiceSettings) -> Body:
     images: list[Upload] = []
     fields: dict[str, list[str]] = {}
     try:
@@ -162,9 +162,9 @@ async def _form(request: Request, settings: ServiceSettings) -> Body:
     return Body(images=images, fields=fields)
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _parse_object(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data, parse_constant=_not_json)
+        found = json.loads(data, parse_constant=_refuse_json)
     except (ValueError, RecursionError) as error:
         raise Problem(400, "bad-json", "the body is not JSON") from error
     if not isinstance(found, dict):
@@ -172,14 +172,14 @@ def _object(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _not_json(word: str) -> None:
+def _refuse_json(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
 def parse_json_field(text: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Return the value of a form field that holds JSON. Raise ``Problem``."""
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return json.loads(text, parse_constant=_refuse_json)
     except (ValueError, RecursionError) as error:
         raise Problem(422, "bad-json", f"the field {name} is not JSON") from error
 
@@ -197,10 +197,10 @@ def decode_base64(text: str, settings: ServiceSettings, *, name: str = "") -> Up
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Problem(422, "bad-base64", "image_base64 is not base64") from error
-    return _checked(Upload(name=name, data=data), settings)
+    return _check_upload(Upload(name=name, data=data), settings)
 
 
-def _checked(upload: Upload, settings: ServiceSettings) -> Upload:
+def _check_upload(upload: Upload, settings: ServiceSettings) -> Upload:
     if len(upload.data) > settings.max_upload:
         raise too_large_problem("the image", len(upload.data), settings.max_upload)
     return upload

@@ -34,26 +34,26 @@ def render_categories(report: CategoryReport, *, collection: str, made_at: str =
         title,
         [
             *parts,
-            _summary(report, report.accuracy),
-            _tiles(report, report.accuracy),
-            _protocol(report),
+            _write_summary(report, report.accuracy),
+            _write_tiles(report, report.accuracy),
+            _write_protocol(report),
             "<h2>Calibration of the probabilities</h2>",
             '<div class="plots">',
-            _calibration(report.calibration),
-            _sureness(report.calibration),
+            _draw_calibration(report.calibration),
+            _draw_probabilities(report.calibration),
             "</div>",
-            _truth_of(report),
+            _explain_calibration(report),
             "<h2>Confusions</h2>",
-            _confusions(report),
-            _matrix(report),
+            _write_confusions(report),
+            _draw_matrix(report),
             "<h2>Every label</h2>",
-            _bars(report),
+            _draw_bars(report),
             _label_table(report),
         ],
     )
 
 
-def _summary(report: CategoryReport, accuracy: float) -> str:
+def _write_summary(report: CategoryReport, accuracy: float) -> str:
     return (
         f"<p>{report.held_out:,} images took no part in training. For them, the "
         f"classifier predicted the right {escape(report.by)} in "
@@ -61,7 +61,7 @@ def _summary(report: CategoryReport, accuracy: float) -> str:
     )
 
 
-def _tiles(report: CategoryReport, accuracy: float) -> str:
+def _write_tiles(report: CategoryReport, accuracy: float) -> str:
     top5, macro, ece = report.top5 or 0.0, report.macro_accuracy or 0.0, report.ece or 0.0
     return page.tiles(
         [
@@ -75,7 +75,7 @@ def _tiles(report: CategoryReport, accuracy: float) -> str:
     )
 
 
-def _protocol(report: CategoryReport) -> str:
+def _write_protocol(report: CategoryReport) -> str:
     apart = "Duplicates, and images of one group, were never on both sides."
     unjudged = ""
     if report.unjudged:
@@ -91,7 +91,7 @@ def _protocol(report: CategoryReport) -> str:
     )
 
 
-def _truth_of(report: CategoryReport) -> str:
+def _explain_calibration(report: CategoryReport) -> str:
     return (
         '<p class="quiet">Of the images predicted to be a cup with probability 0.8, 8 of 10 should '
         "be cups: then the points lie on the line. Below it, the probabilities are too high. The "
@@ -106,7 +106,7 @@ def _truth_of(report: CategoryReport) -> str:
 _LEFT, _TOP, _WIDE, _HIGH = 44.0, 10.0, 420.0, 260.0
 
 
-def _across(words: str) -> list[str]:
+def _draw_numbers(words: str) -> list[str]:
     """Return numbers below a plot from 0 to 100 %, and what they are."""
     parts = [
         plots.text(_LEFT + _WIDE * share, _TOP + _HIGH + 18, f"{100 * share:.0f} %", anchor=anchor)
@@ -117,7 +117,7 @@ def _across(words: str) -> list[str]:
     return parts
 
 
-def _calibration(bins: Sequence[CalibrationBin]) -> str:
+def _draw_calibration(bins: Sequence[CalibrationBin]) -> str:
     body = plots.axis(_LEFT, _TOP, _WIDE, _HIGH)
     body.append(
         f'<line x1="{_LEFT}" y1="{_TOP + _HIGH}" x2="{_LEFT + _WIDE}" y2="{_TOP}" '
@@ -134,13 +134,13 @@ def _calibration(bins: Sequence[CalibrationBin]) -> str:
         "</title></circle>"
         for one, (x, y) in zip(bins, points, strict=True)
     ]
-    body += _across("probability of the first label")
+    body += _draw_numbers("probability of the first label")
     return plots.figure(
         "Share that is right, by predicted probability", (480, _TOP + _HIGH + 48), body
     )
 
 
-def _sureness(bins: Sequence[CalibrationBin]) -> str:
+def _draw_probabilities(bins: Sequence[CalibrationBin]) -> str:
     body = plots.axis(_LEFT, _TOP, _WIDE, _HIGH)
     total = sum(one.items for one in bins)
     for one in bins:
@@ -153,11 +153,11 @@ def _sureness(bins: Sequence[CalibrationBin]) -> str:
                 f"about {percent(one.confidence)}: {one.items:,} images",
             )
         )
-    body += _across("probability of the first label")
+    body += _draw_numbers("probability of the first label")
     return plots.figure("Share of images, by predicted probability", (480, _TOP + _HIGH + 48), body)
 
 
-def _bars(report: CategoryReport) -> str:
+def _draw_bars(report: CategoryReport) -> str:
     measured = [one for one in report.labels if one.held_out >= _ENOUGH]
     if not measured:
         return ""
@@ -177,9 +177,9 @@ def _bars(report: CategoryReport) -> str:
     )
 
 
-def _matrix(report: CategoryReport) -> str:
+def _draw_matrix(report: CategoryReport) -> str:
     """Return the confusion matrix: rows are true labels, columns predictions; rows add up to 1."""
-    shown = _confused_labels(report)
+    shown = _choose_labels(report)
     if len(shown) < 2:  # noqa: PLR2004 - nothing to compare
         return ""
     known = {one.label: one for one in report.labels}
@@ -225,7 +225,7 @@ def _matrix(report: CategoryReport) -> str:
     )
 
 
-def _confused_labels(report: CategoryReport) -> list[str]:
+def _choose_labels(report: CategoryReport) -> list[str]:
     """Return the labels of the matrix: all, or the most confused ones, similar ones adjacent."""
     times: dict[frozenset[str], int] = {}
     weight: dict[str, int] = {}
@@ -241,13 +241,19 @@ def _confused_labels(report: CategoryReport) -> list[str]:
     left = sorted(left, key=lambda label: (-weight.get(label, 0), label))
     shown: list[str] = []
     while left:
-        best = left[0] if not shown else max(left, key=lambda one: _closeness(one, shown, times))
+        best = (
+            left[0]
+            if not shown
+            else max(left, key=lambda one: _count_confusions(one, shown, times))
+        )
         left.remove(best)
         shown.append(best)
     return shown
 
 
-def _closeness(label: str, shown: Sequence[str], times: Mapping[frozenset[str], int]) -> float:
+def _count_confusions(
+    label: str, shown: Sequence[str], times: Mapping[frozenset[str], int]
+) -> float:
     """Return how often a label and those placed last are confused, the last first."""
     return sum(
         times.get(frozenset((label, other)), 0) / (distance + 1)
@@ -258,7 +264,7 @@ def _closeness(label: str, shown: Sequence[str], times: Mapping[frozenset[str], 
 # --- tables ------------------------------------------------------------------------------------
 
 
-def _confusions(report: CategoryReport) -> str:
+def _write_confusions(report: CategoryReport) -> str:
     if not report.confusions:
         return "<p>Every prediction was right.</p>"
     held_out = {one.label: one.held_out for one in report.labels}

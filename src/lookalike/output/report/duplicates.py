@@ -46,9 +46,11 @@ def render_duplicates(
         else "",
     ]
     for group in shown:
-        cells = "".join(_cell(copy, thumbnails.get(copy.item.id)) for copy in group.duplicates)
+        cells = "".join(
+            _write_cell(copy, thumbnails.get(copy.item.id)) for copy in group.duplicates
+        )
         parts.append(
-            f'<div class="query">{_kept(group.kept, thumbnails[group.kept.id])}'
+            f'<div class="query">{_write_kept(group.kept, thumbnails[group.kept.id])}'
             f'<div class="hits">{cells}</div></div>'
         )
     if len(shown) < len(found.groups):
@@ -58,18 +60,20 @@ def render_duplicates(
     return page.document(title, parts)
 
 
-def _kept(item: Item, jpeg: bytes | None) -> str:
+def _write_kept(item: Item, jpeg: bytes | None) -> str:
     kept = '<span class="mark">kept</span>'
-    return f'<div class="one is-right">{page.framed(jpeg, item.id)}{kept} {_facts(item)}</div>'
+    return (
+        f'<div class="one is-right">{page.framed(jpeg, item.id)}{kept} {_write_facts(item)}</div>'
+    )
 
 
-def _cell(copy: Duplicate, jpeg: bytes | None) -> str:
+def _write_cell(copy: Duplicate, jpeg: bytes | None) -> str:
     how = "exact" if copy.exact else f"near, difference {copy.difference:.2f}"
     turn = f", {escape(copy.turn)}" if copy.turn else ""
     thumbnail = page.framed(jpeg, copy.item.id)
     doubt = "" if copy.sure else f"<br>not sure: {escape(copy.reason)}"
-    return f'<div class="one">{thumbnail}<b>{how}</b>{turn} {_facts(copy.item)}{doubt}</div>'
+    return f'<div class="one">{thumbnail}<b>{how}</b>{turn} {_write_facts(copy.item)}{doubt}</div>'
 
 
-def _facts(item: Item) -> str:
+def _write_facts(item: Item) -> str:
     return f'{escape(item.id)} <span class="quiet">{item.width} x {item.height}</span>'

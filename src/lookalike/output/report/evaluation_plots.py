@@ -90,7 +90,9 @@ def draw_worst_classes(one: Evaluation, series: int) -> str:
         f"{of}: {one.headline}, the share of right results among the first {one.headline[2:]}",
         [
             plots.Bar(
-                name=each.name, share=each.values[one.headline], title=_tooltip(each, one.headline)
+                name=each.name,
+                share=each.values[one.headline],
+                title=_write_tooltip(each, one.headline),
             )
             for each in shown
         ],
@@ -115,7 +117,7 @@ def draw_all_classes(one: Evaluation, series: int) -> str:
             plots.rect(
                 (left + step * number, top + height - tall, step * 0.75, tall),
                 series,
-                _tooltip(each, one.headline),
+                _write_tooltip(each, one.headline),
             )
         )
     middle = one.classes[len(one.classes) // 2].values[one.headline]
@@ -130,5 +132,5 @@ def draw_all_classes(one: Evaluation, series: int) -> str:
     return plots.figure(f"All classes by {one.headline}", (480, top + height + 34), body)
 
 
-def _tooltip(each: ClassScore, name: str) -> str:
+def _write_tooltip(each: ClassScore, name: str) -> str:
     return f"{each.name}: {percent(each.values[name])} ({each.queries:,} queries)"

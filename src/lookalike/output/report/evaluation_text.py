@@ -29,20 +29,24 @@ def write_summary(every: Sequence[Evaluation], titles: Sequence[str]) -> str:
     if "R@1" not in first.scores:
         return ""
     if len(every) == 1:
-        found = f"in {_times(first)}"
+        found = f"in {_write_times(first)}"
     else:
         found = ", ".join(
-            f"with {escape(title)} in {_times(one)}"
+            f"with {escape(title)} in {_write_times(one)}"
             for one, title in zip(every, titles, strict=True)
         )
     return (
         f"<p>Each of {first.queries:,} images was used as a query. The "
         f"first result had the same {escape(first.by)} {found} searches."
-        + (f" {_in_ten(first)}</p>{_best_and_worst(first)}" if len(every) == 1 else "</p>")
+        + (
+            f" {_write_in_ten(first)}</p>{_write_best_and_worst(first)}"
+            if len(every) == 1
+            else "</p>"
+        )
     )
 
 
-def _in_ten(one: Evaluation) -> str:
+def _write_in_ten(one: Evaluation) -> str:
     """Return how many of the first k results are right, as a sentence; empty for k = 1."""
     k = int(one.headline[2:])
     if k == 1:
@@ -50,26 +54,26 @@ def _in_ten(one: Evaluation) -> str:
     return f"Of the first {k} results, about <b>{one.scores[one.headline].micro * k:.0f}</b> had."
 
 
-def _best_and_worst(one: Evaluation) -> str:
+def _write_best_and_worst(one: Evaluation) -> str:
     """Return a sentence with the best and worst classes, of those with enough queries."""
     asked = [each for each in one.classes if each.queries >= _ENOUGH]
     if len(asked) < 2 * _EXTREMES:
         return ""
-    worst = _listed_all(
+    worst = _join(
         f"<b>{escape(each.name)}</b>"
         + (f" (mostly taken for {escape(each.mistaken_for)})" if each.mistaken_for else "")
         for each in asked[:_EXTREMES]
     )
-    best = _listed_all(f"<b>{escape(each.name)}</b>" for each in asked[: -_EXTREMES - 1 : -1])
+    best = _join(f"<b>{escape(each.name)}</b>" for each in asked[: -_EXTREMES - 1 : -1])
     return f"<p>It does best for {best}, and worst for {worst}.</p>"
 
 
-def _listed_all(parts: Iterable[str]) -> str:
+def _join(parts: Iterable[str]) -> str:
     *most, last = parts
     return f"{', '.join(most)} and {last}"
 
 
-def _times(one: Evaluation) -> str:
+def _write_times(one: Evaluation) -> str:
     return f"<b>{100 * one.scores['R@1'].micro:.0f} of 100</b>"
 
 
@@ -86,13 +90,13 @@ def write_tiles(one: Evaluation) -> str:
     shown.append(("mAP", "average precision: 100 % if all right results come before all others"))
     return page.tiles(
         page.tile(
-            percent(one.scores[name].micro), words, note=f"{name}, likely {_range(one, name)}"
+            percent(one.scores[name].micro), words, note=f"{name}, likely {_write_range(one, name)}"
         )
         for name, words in shown
     )
 
 
-def _range(one: Evaluation, name: str) -> str:
+def _write_range(one: Evaluation, name: str) -> str:
     score = one.scores[name]
     return f"{100 * score.low:.1f} to {percent(score.high)}"
 
@@ -133,7 +137,7 @@ def write_protocol(found: Comparison) -> str:
     if len(found.evaluations) > 1:
         sentences.append(
             f"All collections were searched with the same queries, among the {found.common:,} "
-            f"images that they have in common; {_left_out(found)}"
+            f"images that they have in common; {_write_left_out(found)}"
         )
     encoders = ", ".join(
         f"{escape(title)}: {escape(each.encoder)} (<code>{escape(each.fingerprint)}</code>)"
@@ -145,7 +149,7 @@ def write_protocol(found: Comparison) -> str:
     )
 
 
-def _left_out(found: Comparison) -> str:
+def _write_left_out(found: Comparison) -> str:
     if not any(found.left_out):
         return "no collection has any others."
     titles = make_titles(found.evaluations)

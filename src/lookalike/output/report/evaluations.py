@@ -51,7 +51,7 @@ def render_evaluation(
     parts += [
         write_protocol(found),
         "<h2>The measures</h2>",
-        _scores(found, titles),
+        _write_scores(found, titles),
         '<div class="plots">',
         draw_side_by_side(every, titles) if len(every) > 1 else "",
         draw_curve(every, titles),
@@ -66,15 +66,15 @@ def render_evaluation(
             draw_worst_classes(one, number),
             draw_all_classes(one, number),
             "</div>",
-            _worst(one, number, of, thumbnails),
-            _confused(one, of),
+            _write_worst(one, number, of, thumbnails),
+            _write_confused(one, of),
             f"<h2>Every class{of}</h2>",
-            _class_table(one),
+            _write_class_table(one),
         ]
     return page.document(f"Evaluation of {', '.join(titles)}", parts)
 
 
-def _scores(found: Comparison, titles: Sequence[str]) -> str:
+def _write_scores(found: Comparison, titles: Sequence[str]) -> str:
     every = found.evaluations
     if len(every) == 1:
         return page.table(
@@ -109,7 +109,7 @@ def _scores(found: Comparison, titles: Sequence[str]) -> str:
     return page.table(head, rows)
 
 
-def _class_table(one: Evaluation) -> str:
+def _write_class_table(one: Evaluation) -> str:
     k = one.ks[-1]
     columns = list(dict.fromkeys(("R@1", one.headline, f"R@{k}", "R-precision", "mAP")))
     columns = [name for name in columns if name in one.scores]
@@ -136,7 +136,7 @@ def _class_table(one: Evaluation) -> str:
     return note + page.table(head, rows)
 
 
-def _confused(one: Evaluation, of: str) -> str:
+def _write_confused(one: Evaluation, of: str) -> str:
     if not one.confusions:
         return f"<h2>Mistaken for each other{of}</h2><p>No first result was wrong.</p>"
     asked = {each.name: each.queries for each in one.classes}
@@ -160,12 +160,12 @@ def _confused(one: Evaluation, of: str) -> str:
 # --- images ----------------------------------------------------------------------------------
 
 
-def _worst(
+def _write_worst(
     one: Evaluation, number: int, of: str, thumbnails: Mapping[tuple[int, str], bytes | None]
 ) -> str:
     if not one.worst:
         return ""
-    rows = "\n".join(_query(query, number, thumbnails) for query in one.worst)
+    rows = "\n".join(_write_query(query, number, thumbnails) for query in one.worst)
     return (
         f"<h2>Where it fails worst{of}</h2><p>The {len(one.worst)} queries with the lowest "
         "average precision, each with its first results. "
@@ -174,11 +174,11 @@ def _worst(
     )
 
 
-def _query(
+def _write_query(
     query: EvaluatedQuery, number: int, thumbnails: Mapping[tuple[int, str], bytes | None]
 ) -> str:
     others = "other" if query.relevant == 1 else "others"
-    hits = "".join(_hit(hit, thumbnails.get((number, hit.id))) for hit in query.hits)
+    hits = "".join(_write_hit(hit, thumbnails.get((number, hit.id))) for hit in query.hits)
     return (
         f'<div class="query"><div class="one" title="{escape(query.id)}">'
         f"{page.framed(thumbnails.get((number, query.id)), query.id)}<b>{escape(query.name)}</b>"
@@ -188,7 +188,7 @@ def _query(
     )
 
 
-def _hit(hit: EvaluatedHit, thumbnail: bytes | None) -> str:
+def _write_hit(hit: EvaluatedHit, thumbnail: bytes | None) -> str:
     kind, mark = ("is-right", "✓") if hit.right else ("is-wrong", "✗")
     return (
         f'<div class="one {kind}" title="{escape(hit.id)}">{page.framed(thumbnail, hit.id)}'

@@ -43,11 +43,11 @@ async def list_collections(service: State) -> JSONResponse:
     """
     names = await in_thread(service.collections.names)
     states = await service.availability.of(names, timeout_s=_TIMEOUT_S)
-    listed = [_summary(one, plainly=not service.settings.show_paths) for one in states]
+    listed = [_summarise(one, plainly=not service.settings.show_paths) for one in states]
     return JSONResponse({"collections": listed, "default": service.collections.default()})
 
 
-def _summary(state: Availability, *, plainly: bool) -> dict[str, Json]:
+def _summarise(state: Availability, *, plainly: bool) -> dict[str, Json]:
     if state.document is not None:
         return {**state.document, "error": None}
     nothing: dict[str, Json] = dict.fromkeys(("items", "updated_at", "encoder", "words"))
@@ -170,10 +170,12 @@ async def facets(
     ] = 100,
 ) -> JSONResponse:
     """The most frequent values come first. ``total`` items match the filter."""
-    return JSONResponse(await in_thread(_facets, opened.aside, field, where, limit))
+    return JSONResponse(await in_thread(_read_facets, opened.aside, field, where, limit))
 
 
-def _facets(shop: Collection, fields: list[str], where: str | None, limit: int) -> dict[str, Json]:
+def _read_facets(
+    shop: Collection, fields: list[str], where: str | None, limit: int
+) -> dict[str, Json]:
     condition = to_condition(where)
     found: list[Json] = []
     notes: dict[str, Note] = {}

@@ -60,7 +60,7 @@ class _Small(NamedTuple):
     whole: bool  # as large as requested, or as the image itself
 
 
-def _file(shop: Collection, item: Item) -> _File:
+def _find_file(shop: Collection, item: Item) -> _File:
     """Return an item's file, if it lies below a root of the collection with links resolved.
 
     Raise ``UnreadableImageError``.
@@ -79,19 +79,19 @@ def _file(shop: Collection, item: Item) -> _File:
     return _File(item, real, found, _tag(f"{item.digest} {found.st_size} {found.st_mtime_ns}"))
 
 
-def _item_file(shop: Collection, item_id: str) -> _File:
-    return _file(shop, shop.get(item_id))
+def _find_item_file(shop: Collection, item_id: str) -> _File:
+    return _find_file(shop, shop.get(item_id))
 
 
-def _small(shop: Collection, item_id: str, side: int) -> _Small:
-    """Return the sources of an item's thumbnail. Raise like ``_file`` where none is stored."""
+def _find_thumbnail(shop: Collection, item_id: str, side: int) -> _Small:
+    """Return the sources of an item's thumbnail. Raise like ``_find_file`` where none is stored."""
     item = shop.get(item_id)
     kept = shop.store.thumbnails.get([item_id]).get(item_id)
     whole = kept is not None and kept.shows(item, side)
     file = None
     if not whole:
         try:
-            file = _file(shop, item)
+            file = _find_file(shop, item)
         except UnreadableImageError:
             if kept is None:
                 raise
@@ -104,7 +104,7 @@ def _tag(mark: str) -> str:
     return hashlib.sha256(mark.encode()).hexdigest()[:32]
 
 
-def _headers(
+def _make_headers(
     request: Request, item: Item, file: _File | None, tag: str, *, whole: bool = True
 ) -> dict[str, str]:
     for_good = whole and request.query_params.get("v") == item.digest[:12]
@@ -120,7 +120,7 @@ def _headers(
     return headers
 
 
-def _unchanged(request: Request, tag: str) -> bool:
+def _is_unchanged(request: Request, tag: str) -> bool:
     etags = request.headers.get("if-none-match", "")
     return etags.strip() == "*" or tag in [
         one.strip().removeprefix("W/") for one in etags.split(",")
@@ -150,24 +150,24 @@ async def thumbnail(
     opened: Served,
     service: State,
     side: Annotated[int, Query(ge=16, le=2048, description="The longer side, in pixels.")] = 320,
-    v: _VERSION = None,  # noqa: ARG001 - read in `_headers`; for OpenAPI
+    v: _VERSION = None,  # noqa: ARG001 - read in `_make_headers`; for OpenAPI
 ) -> Response:
     """A JPEG whose longer side is at most ``side``, never enlarged. Smaller if the file is
     unavailable and only a smaller thumbnail is stored.
     """
-    found = await in_thread(_small, opened.collection, id, side)
+    found = await in_thread(_find_thumbnail, opened.collection, id, side)
     tag = f'"{found.tag}-{side}"'
-    headers = _headers(request, found.item, found.file, tag, whole=found.whole)
-    if _unchanged(request, tag):
+    headers = _make_headers(request, found.item, found.file, tag, whole=found.whole)
+    if _is_unchanged(request, tag):
         return Response(status_code=304, headers=headers)
     data = service.thumbnails.get((found.tag, side))
     if data is None:
-        data = await in_thread(_jpeg, opened, found, side)
+        data = await in_thread(_render_jpeg, opened, found, side)
         service.thumbnails.put((found.tag, side), data)
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-def _jpeg(opened: Opened, found: _Small, side: int) -> bytes:
+def _render_jpeg(opened: Opened, found: _Small, side: int) -> bytes:
     place = None if found.file is None else found.file.place
     limits = opened.collection.limits
     return render_thumbnail(found.item, place, found.kept, side=side, limits=limits)
@@ -189,18 +189,18 @@ async def image(
     v: _VERSION = None,  # noqa: ARG001 - as above
 ) -> Response:
     """Supports ranges. The content type is determined by the file's first bytes."""
-    file = await in_thread(_item_file, opened.collection, id)
+    file = await in_thread(_find_item_file, opened.collection, id)
     tag = f'"{file.tag}"'
-    headers = _headers(request, file.item, file, tag)
-    if _unchanged(request, tag):
+    headers = _make_headers(request, file.item, file, tag)
+    if _is_unchanged(request, tag):
         return Response(status_code=304, headers=headers)
-    kind = await in_thread(_kind, file.place)
+    kind = await in_thread(_find_type, file.place)
     name = quote(file.item.id.rpartition("/")[2], safe="")
     headers["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
     return FileResponse(file.place, headers=headers, media_type=kind, stat_result=file.found)
 
 
-def _kind(place: Path) -> str:
+def _find_type(place: Path) -> str:
     try:
         with place.open("rb") as opened:
             kind = format_of(opened.read(_HEAD))

@@ -36,16 +36,18 @@ OverwriteByHand = Annotated[
 _IMAGE = {"type": "string", "format": "binary"}
 
 
-def _documents(service: Service, opened: Opened, items: Sequence[Item]) -> list[dict[str, Json]]:
+def _make_documents(
+    service: Service, opened: Opened, items: Sequence[Item]
+) -> list[dict[str, Json]]:
     documents = items_json(opened.collection, items)
     add_links(service, opened, items, documents)
     return documents
 
 
-async def _item_response(
+async def _make_response(
     service: Service, opened: Opened, item: Item, status: int = 200
 ) -> JSONResponse:
-    (document,) = await in_thread(_documents, service, opened, [item])
+    (document,) = await in_thread(_make_documents, service, opened, [item])
     return JSONResponse(document, status)
 
 
@@ -85,7 +87,7 @@ async def list_items(
     wanted = after is None if total is None else total
     counted = await in_thread(opened.aside.count, condition) if wanted else None
     shown = items[:limit]
-    documents = await in_thread(_documents, service, opened, shown)
+    documents = await in_thread(_make_documents, service, opened, shown)
     following = shown[-1].id if len(items) > limit else None
     notes = []
     if not items and after is None:
@@ -97,7 +99,7 @@ def _sample(
     service: Service, opened: Opened, where: Condition | None, k: int, seed: int
 ) -> JSONResponse:
     total = opened.aside.count(where)
-    documents = _documents(service, opened, opened.aside.sample(k, seed=seed, where=where))
+    documents = _make_documents(service, opened, opened.aside.sample(k, seed=seed, where=where))
     notes = [] if documents else notes_json(opened.aside.notes(where))
     return JSONResponse({"items": documents, "total": total, "next": None, "notes": notes})
 
@@ -116,10 +118,10 @@ async def list_missing(
     opened: Served, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> JSONResponse:
     """They are not in any results. Label, group and metadata come back with the file."""
-    return await in_thread(_missing, opened, limit)
+    return await in_thread(_list_missing, opened, limit)
 
 
-def _missing(opened: Opened, limit: int) -> JSONResponse:
+def _list_missing(opened: Opened, limit: int) -> JSONResponse:
     found = [missing_json(one) for one in islice(opened.aside.missing(), limit)]
     return JSONResponse({"items": found, "total": opened.aside.info().missing})
 
@@ -128,7 +130,7 @@ def _missing(opened: Opened, limit: int) -> JSONResponse:
     "/items/{id:path}", responses={200: {"model": schemas.ItemResponse}}, summary="Get an item"
 )
 async def get_item(id: ItemId, opened: Served, service: State) -> JSONResponse:
-    return await _item_response(service, opened, await in_thread(opened.collection.get, id))
+    return await _make_response(service, opened, await in_thread(opened.collection.get, id))
 
 
 # -- write --------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ async def add_items(
             "relabelled": report.relabelled,
             "kept_by_hand": report.kept_by_hand,
             "files": [one.document() for one in added],
-            "items": await in_thread(_documents, service, opened, list(items.values())),
+            "items": await in_thread(_make_documents, service, opened, list(items.values())),
             "skipped": [{"id": one.path, "reason": one.reason} for one in report.skipped],
         },
         201 if any(one.outcome == "created" for one in added) else 200,
@@ -248,7 +250,7 @@ async def put_item(
     if added.reason is not None:
         raise ImageError(added.reason)
     item = await in_thread(opened.collection.get, id)
-    (document,) = await in_thread(_documents, service, opened, [item])
+    (document,) = await in_thread(_make_documents, service, opened, [item])
     status = 201 if added.outcome == "created" else 200
     return JSONResponse({**document, "outcome": added.outcome}, status)
 
@@ -274,7 +276,7 @@ async def update_item(
         changed["metadata"] = changed["metadata"] or {}
     async with opened.writing:
         item = await in_thread(partial(opened.collection.edit, id, **changed))
-    return await _item_response(service, opened, item)
+    return await _make_response(service, opened, item)
 
 
 @router.delete("/items/{id:path}", status_code=204, dependencies=[Writes], summary="Remove an item")

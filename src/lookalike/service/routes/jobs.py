@@ -77,16 +77,16 @@ async def start_job(
         wanted: schemas.NewJob = validate(schemas.NewJob, body.document)
         if overwrite_by_hand:
             wanted = wanted.model_copy(update={"overwrite_by_hand": True})
-        kind, work = "folder", _folder(opened, wanted, show_paths=service.settings.show_paths)
+        kind, work = "folder", _plan_folder(opened, wanted, show_paths=service.settings.show_paths)
     else:
         service.jobs.check(opened.name)  # before anything is written
-        added = await _kept(opened, read_images(body, service.settings))
-        kind, work = "images", _images(opened, added, overwrite_by_hand=overwrite_by_hand)
-    job = service.jobs.begin(opened.name, kind, work, files=_files(added))
-    return JSONResponse(job.document(), 202, {"Location": _address(opened, job)})
+        added = await _store_images(opened, read_images(body, service.settings))
+        kind, work = "images", _plan_images(opened, added, overwrite_by_hand=overwrite_by_hand)
+    job = service.jobs.begin(opened.name, kind, work, files=_report_files(added))
+    return JSONResponse(job.document(), 202, {"Location": _make_address(opened, job)})
 
 
-def _folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) -> Work:
+def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) -> Work:
     """Return the work of indexing a root again. Raise ``Problem`` for an unknown root."""
     shop, name = opened.collection, wanted.root
     root = next((root for root in shop.roots() if root.name == name), None)
@@ -115,16 +115,16 @@ def _folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) -> Work
     return work
 
 
-async def _kept(opened: Opened, sent: Sequence[SentImage]) -> list[AddedImage]:
+async def _store_images(opened: Opened, sent: Sequence[SentImage]) -> list[AddedImage]:
     async with opened.writing:
         return await in_thread(write_images, opened, sent)
 
 
-def _files(added: Sequence[AddedImage] | None) -> Callable[[], list[Json]] | None:
+def _report_files(added: Sequence[AddedImage] | None) -> Callable[[], list[Json]] | None:
     return None if added is None else lambda: [one.document() for one in added]
 
 
-def _images(opened: Opened, added: Sequence[AddedImage], *, overwrite_by_hand: bool) -> Work:
+def _plan_images(opened: Opened, added: Sequence[AddedImage], *, overwrite_by_hand: bool) -> Work:
     def work(progress: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
         return index_images(
             opened, added, overwrite_by_hand=overwrite_by_hand, progress=progress, stop=stop
@@ -133,7 +133,7 @@ def _images(opened: Opened, added: Sequence[AddedImage], *, overwrite_by_hand: b
     return work
 
 
-def _address(opened: Opened, job: Job) -> str:
+def _make_address(opened: Opened, job: Job) -> str:
     return f"{opened.address}/jobs/{job.id}"
 
 

@@ -24,7 +24,7 @@ router = APIRouter(tags=["older forms"], route_class=RetryRoute)
 _MOST = 50
 
 
-def _form(*fields: str) -> dict[str, Any]:
+def _describe_form(*fields: str) -> dict[str, Any]:
     properties: dict[str, Any] = {"image": {"type": "string", "format": "binary"}}
     properties |= {name: {"type": "string"} for name in fields}
     schema = {"type": "object", "properties": properties, "required": ["image"]}
@@ -33,13 +33,13 @@ def _form(*fields: str) -> dict[str, Any]:
     }
 
 
-def _image_part(body: Body) -> Part:
+def _make_part(body: Body) -> Part:
     if len(body.images) != 1:
         raise Problem(422, "no-image", "send one image, in the field image")
     return Part(source=body.images[0], crop=None, weight=1.0)
 
 
-@router.post("/image_query", openapi_extra=_form(), summary="Older form: hits as a list")
+@router.post("/image_query", openapi_extra=_describe_form(), summary="Older form: hits as a list")
 async def image_query(
     request: Request,
     opened: Served,
@@ -48,21 +48,23 @@ async def image_query(
 ) -> JSONResponse:
     """Takes a form with ``image``; returns hits in the form of Elasticsearch's ``hits.hits``."""
     body = await read_body(request, service.settings)
-    part = _image_part(body)
+    part = _make_part(body)
     document = await search_document(service, opened, [part], Options(k=size), time.perf_counter())
-    return JSONResponse(engine_hits_json(_hits(document), name="image_path"))
+    return JSONResponse(engine_hits_json(_read_hits(document), name="image_path"))
 
 
 @router.post("/images/search", include_in_schema=False)
 @router.post(
-    "/images/search/", openapi_extra=_form("label_id"), summary="Older form: search within a label"
+    "/images/search/",
+    openapi_extra=_describe_form("label_id"),
+    summary="Older form: search within a label",
 )
 async def images_search(request: Request, opened: Served, service: State) -> JSONResponse:
     """Takes a form with ``image`` and optionally ``label_id``; 404 if no item has this label."""
     body = await read_body(request, service.settings)
-    part = _image_part(body)
+    part = _make_part(body)
     label = (body.fields.get("label_id") or [""])[-1] or None
-    if label is not None and not await _occurs(opened, label):
+    if label is not None and not await _has_label(opened, label):
         known = await in_thread(lambda: opened.collection.facets("label", limit=1000))
         near = did_you_mean(label, (str(one) for one, _ in known))
         raise Problem(404, "no-such-label", f"no item has the label {label!r}{near}")
@@ -70,14 +72,14 @@ async def images_search(request: Request, opened: Served, service: State) -> JSO
         service, opened, [part], Options(label=label), time.perf_counter()
     )
     took_ms = float(str(document["seconds"])) * 1000
-    return JSONResponse(engine_response_json(_hits(document), took_ms=took_ms))
+    return JSONResponse(engine_response_json(_read_hits(document), took_ms=took_ms))
 
 
-async def _occurs(opened: Served, label: str) -> bool:
+async def _has_label(opened: Served, label: str) -> bool:
     has_it = Compare("label", "=", Value.of(label))
     return await in_thread(opened.collection.count, has_it) > 0
 
 
-def _hits(document: dict[str, Json]) -> list[dict[str, Any]]:
+def _read_hits(document: dict[str, Json]) -> list[dict[str, Any]]:
     hits = document["hits"]
     return [hit for hit in hits if isinstance(hit, dict)] if isinstance(hits, list) else []

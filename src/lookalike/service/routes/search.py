@@ -64,7 +64,7 @@ async def search(
     began = time.perf_counter()
     body = await read_body(request, service.settings)
     wanted = _request(body, options)
-    parts = await _parts(wanted, body.images, service)
+    parts = await _read_parts(wanted, body.images, service)
     return JSONResponse(await search_document(service, opened, parts, wanted, began))
 
 
@@ -107,7 +107,7 @@ async def search_batch(
     async def run_one(wanted: SearchRequest, images: list[Upload]) -> dict[str, Json]:
         began = time.perf_counter()
         try:
-            parts = await _parts(wanted, images, service)
+            parts = await _read_parts(wanted, images, service)
             return await search_document(service, opened, parts, wanted, began)
         except CollectionReplacedError:
             raise  # the whole batch is repeated
@@ -153,7 +153,9 @@ def _request(body: Body, options: Options) -> SearchRequest:
     return wanted
 
 
-async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Service) -> list[Part]:
+async def _read_parts(
+    wanted: SearchRequest, uploads: Sequence[Upload], service: Service
+) -> list[Part]:
     """Return the parts of a query with their weights."""
     given = [*_query_images(wanted, uploads)]
     words = [] if wanted.text is None else [Words(wanted.text)]
@@ -167,7 +169,7 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
     if len(weights) != len(given):
         raise Problem(422, "weights", f"{len(weights)} weights for {len(given)} images")
     parts = [
-        Part(source=await _source(one, service), crop=wanted.crop, weight=weight)
+        Part(source=await _read_source(one, service), crop=wanted.crop, weight=weight)
         for one, weight in zip(given, weights, strict=True)
     ]
     alone = wanted.crop if not given else None  # which the search refuses: words have no parts
@@ -176,7 +178,7 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
         weight = 1.0 if one.weight is None else one.weight
         if not weight:
             raise Problem(422, "weights", "a part with weight 0 has no effect; leave it out")
-        parts.append(Part(source=await _source(one, service), crop=one.crop, weight=weight))
+        parts.append(Part(source=await _read_source(one, service), crop=one.crop, weight=weight))
     shares = liked_and_disliked(len(wanted.positive), len(wanted.negative), alone=not parts)
     for refs, sign, share in zip((wanted.positive, wanted.negative), (1, -1), shares, strict=True):
         for ref in refs:
@@ -184,7 +186,7 @@ async def _parts(wanted: SearchRequest, uploads: Sequence[Upload], service: Serv
                 parts.append(Part(source=ItemRef(ref), crop=None, weight=share))
             else:
                 weight = share if ref.weight is None else sign * ref.weight
-                source = await _source(ref, service)
+                source = await _read_source(ref, service)
                 parts.append(Part(source=source, crop=ref.crop, weight=weight))
     return parts
 
@@ -198,7 +200,9 @@ def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[Imag
     return [*uploads] if uploads else [wanted] if named else []
 
 
-async def _source(ref: ImageRef | Upload, service: Service) -> Upload | ItemRef | Words | Vector:
+async def _read_source(
+    ref: ImageRef | Upload, service: Service
+) -> Upload | ItemRef | Words | Vector:
     if isinstance(ref, Upload):
         return ref
     if ref.id is not None:
