@@ -34,6 +34,7 @@ BENCHMARKS = {
     "catalogues": (),
     "calibration": ("--all",),
     "categories": ("--all",),
+    "words": (),
     "duplicates": (),
     "neighbours": (),
     "service": (),

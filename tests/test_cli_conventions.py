@@ -163,9 +163,13 @@ def test_prune_checks_every_indexed_folder_by_itself(shop: Shop, tmp_path: Path)
 
 def test_words_as_a_query_are_told_apart_from_a_missing_file(shop: Shop) -> None:
     for words in ("red shoe", "shoe"):
-        done = CliRunner().invoke(cli, ["search", words, "-c", shop.address, "--json"])
-        (message,) = [json.loads(done.stdout)["error"]["message"]]
+        run = ["search", words, "-c", shop.address, "--json"]
+        done = CliRunner().invoke(cli, [*run, "--text-mode", "encoder"])
+        message = json.loads(done.stdout)["error"]["message"]
         assert "does not support search by words" in message
+        done = CliRunner().invoke(cli, run)
+        assert done.exit_code == 5
+        assert f"{words!r} was searched as words: there is no such file" in done.stderr
     done = shop.run("search", "shoe.jpg")
     assert "words" not in done.stderr
 

@@ -147,9 +147,9 @@ def test_an_encoder_without_words_says_so(home: Path, live: Live) -> None:
         ways: list[Shop] = [here, remote]
         for way in ways:
             with pytest.raises(WordsError, match=r"red: the encoder tiny does not support search"):
-                way.search(Words("red"))
+                way.search(Words("red"), text_mode="encoder")
         with pytest.raises(WordsError, match="no such file, and the encoder tiny does not"):
-            here.search("red")
+            here.search("red", text_mode="encoder")
 
 
 # -- in one process ------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_a_sheet_of_words_has_no_query_image(run: Callable[..., Result], tmp_pat
 
 
 def test_a_query_that_fails_leaves_the_others(run: Callable[..., Result]) -> None:
-    done = run("--json", "in red", "red.png", collection="mute")
+    done = run("--json", "--text-mode=encoder", "in red", "red.png", collection="mute")
     words, image = json.loads(done.stdout)
     assert done.exit_code == 3
     assert words["query"] == {"text": "in red"}
@@ -391,6 +391,6 @@ def test_rest_refuses_text_that_cannot_be_searched(
 
 
 def test_rest_says_that_an_encoder_has_no_words(live: Live) -> None:
-    found = _search(live, collection="mute", json={"text": "red"})
+    found = _search(live, collection="mute", json={"text": "red", "text_mode": "encoder"})
     assert (found["status"], found["code"]) == (422, "unusable-words")
     assert found["detail"] == "red: the encoder tiny does not support search by words"

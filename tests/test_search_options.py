@@ -44,6 +44,7 @@ ASKED: list[dict[str, Any]] = [
     {"exact": True},
     {"include_self": True},
     {"include_self": True, "collapse": "exact"},
+    {"text_mode": "keywords"},
     {"per_group": True, "where": "price<6", "k": 2},
 ]
 

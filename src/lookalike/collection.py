@@ -12,7 +12,15 @@ from lookalike.collection_info import CollectionInfo
 from lookalike.collection_items import CollectionItems, check_ids
 from lookalike.core.ids import check_id
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import Catalogue, Encoder, Store, TextEncoder, text_encoder_of
+from lookalike.core.protocols import (
+    Catalogue,
+    ClassEncoder,
+    Encoder,
+    Store,
+    TextEncoder,
+    class_encoder_of,
+    text_encoder_of,
+)
 from lookalike.core.records import (
     Added,
     Entry,
@@ -334,6 +342,11 @@ class Collection(CollectionItems):
     def text_encoder(self) -> TextEncoder | None:
         """What turns words into vectors in the space of the images, if the encoder can."""
         return text_encoder_of(self._bound_encoder())
+
+    @property
+    def class_encoder(self) -> ClassEncoder | None:
+        """The classes that the encoder knows by name, if it does."""
+        return class_encoder_of(self._bound_encoder())
 
     @property
     def supports_words(self) -> bool:

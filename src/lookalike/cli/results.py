@@ -194,7 +194,8 @@ def _describe_category(found: "CategoryChoice") -> str:
 
 def _make_columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
     """Return the column titles and rows of a result table."""
-    columns = ["#", "score", "image", "label", "match"]
+    scored = "score" if outcome.found.score == "cosine" else "words"
+    columns = ["#", scored, "image", "label", "match"]
     matches: Sequence[str | None] = outcome.found.matches or ["-"] * len(outcome.found)
     rows: list[list[object]] = [
         [

@@ -101,6 +101,14 @@ def _search_options(command: _Command) -> _Command:
             "--include-self", is_flag=True, help="Also show the item that the query itself is."
         ),
         click.option(
+            "--text-mode",
+            type=click.Choice(["auto", "encoder", "labels", "keywords", "fused"]),
+            default="auto",
+            show_default=True,
+            help="How words are searched: by the text encoder, by the images of the labels that "
+            "they name, by keywords, or by keywords and one of the others together (fused).",
+        ),
+        click.option(
             "--exact", is_flag=True, help="Compare with every item, without the ANN index."
         ),
         click.option(
@@ -193,9 +201,10 @@ def search_command(
       lookalike search query.jpg --category auto
       lookalike search query.jpg --crop 0.2,0.1,0.6,0.9 --negative other.jpg
 
-    What names no file and does not look like a path is words, if the encoder supports them. '+' and
-    '-' between two parts make one query of them: results are more like the first and more, or less,
-    like the second. A part is an image, an item (@ID) or words, and may have a weight (2:a.jpg).
+    What names no file and does not look like a path is words. '+' and '-' between two parts make
+    one query of them: results are more like the first and more, or less, like the second. A part is
+    an image, an item (@ID) or words, and may have a weight (2:a.jpg). If the encoder does not
+    support words, they are searched by the label that they name and by keywords (--text-mode).
 
     \b
       lookalike search "red leather bag"

@@ -13,6 +13,7 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders.cards import ModelCard, find_card
+from lookalike.encoders.classes import CheckpointClasses, checkpoint_classes
 from lookalike.encoders.devices import (
     Device,
     available_providers,
@@ -118,6 +119,7 @@ class OnnxEncoder:
         self._vectors = Later(lambda: self._open(reading, classifier=False), start=start)
         self._classes: Later[OpenModel] | None = None
         self._text = self._text_encoder()
+        self._named_classes: CheckpointClasses | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -148,6 +150,13 @@ class OnnxEncoder:
     def text_encoder(self) -> OnnxTextEncoder | None:
         """What encodes words in the space of the images; ``None`` if the card has no [words]."""
         return self._text
+
+    @property
+    def class_encoder(self) -> CheckpointClasses | None:
+        """The classes that the network was trained on; ``None`` if they are not known."""
+        if self._named_classes is None:
+            self._named_classes = checkpoint_classes(self._card)
+        return self._named_classes
 
     @property
     def device(self) -> str:

@@ -17,11 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.core.protocols import Encoder, Prepared, TextEncoder, text_encoder_of
+from lookalike.core.protocols import (
+    ClassEncoder,
+    Encoder,
+    Prepared,
+    TextEncoder,
+    class_encoder_of,
+    text_encoder_of,
+)
 from lookalike.core.records import Json
 from lookalike.core.vectors import Matrix, unit_rows
 
 __all__ = [
+    "ProjectedClasses",
     "ProjectedEncoder",
     "ProjectedTextEncoder",
     "Projection",
@@ -163,6 +171,12 @@ class ProjectedEncoder:
         words = text_encoder_of(self.base)
         return None if words is None else ProjectedTextEncoder(words, self.projection)
 
+    @property
+    def class_encoder(self) -> "ProjectedClasses | None":
+        """The classes that the base encoder knows by name, in the projected space."""
+        classes = class_encoder_of(self.base)
+        return None if classes is None else ProjectedClasses(classes, self.projection)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - batch_size and other optional parts
         if name == "encode_words":  # in the space of the base encoder: see text_encoder
             raise AttributeError(name)
@@ -184,6 +198,23 @@ class ProjectedTextEncoder:
     def encode_words(self, texts: Sequence[str], /) -> Matrix:
         """Return projected vectors of texts, (n, dim) float32 unit rows."""
         return self.projection.rotate(self.base.encode_words(texts))
+
+
+class ProjectedClasses:
+    """The directions of classes, projected. They have no mean to take away."""
+
+    def __init__(self, base: ClassEncoder, projection: Projection) -> None:
+        self.base = base
+        self.projection = projection
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The classes' names."""
+        return self.base.names
+
+    def vectors(self) -> Matrix:
+        """Return projected directions, (classes, dim) float32 unit rows."""
+        return self.projection.rotate(self.base.vectors())
 
 
 def _text(array: NDArray[np.floating]) -> str:

@@ -119,7 +119,7 @@ def search_json(
         "query": query,
         "seconds": round(seconds, 6),
         "total": len(listed),
-        "score": "cosine",
+        "score": results.score,
         "collection": collection,
         "category": None if results.category is None else category_json(results.category),
         "matches": matches_json(results, options.min_match),

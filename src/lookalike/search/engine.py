@@ -2,6 +2,9 @@
 
 parts → one unit vector → store.search → exclude the query → fold duplicates and groups
       → k best → thresholds → Results
+
+Words are a part with a vector, or keywords whose ranking is fused with that of the vector, or alone
+(``search.text``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lookalike.core import notes
 from lookalike.core.filters import Condition, all_of
+from lookalike.core.keywords import match
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import reaches
 from lookalike.errors import WordsError
@@ -16,6 +20,7 @@ from lookalike.search.options import SearchOptions
 from lookalike.search.parts import check_parts, encode_part, mix
 from lookalike.search.query import Encoded, Query
 from lookalike.search.results import Results
+from lookalike.search.text import FEWEST, explain_words, fuse, plan_text
 from lookalike.search.words import has_words, named_query
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from lookalike.analysis.categories.category_search import CategoryChoice, CategoryRules
     from lookalike.analysis.duplicates.collapsing import NearDuplicateFold
     from lookalike.collection import Collection
+    from lookalike.core.keywords import KeywordMatches
+    from lookalike.search.text import TextPlan
 
 __all__ = ["run"]
 
@@ -62,7 +69,16 @@ def run(
     if collection.store.bound() is None:
         check_parts(collection, query)
         return Results(notes=notes.explain_filter(collection.store, None))
-    return _Search(collection, query, options).results(scale, rules)
+    plan = None
+    if has_words(query):
+        plan = plan_text(collection, query, options.text_mode)
+        query = plan.query
+        if not query.parts and options.category == "auto":
+            raise WordsError(
+                f"{plan.text}: keywords alone have no embedding that a category could be predicted "
+                "of; give the category, or use a filter"
+            )
+    return _Search(collection, query, options, plan).results(scale, rules)
 
 
 class _Found(NamedTuple):
@@ -82,20 +98,30 @@ _Find: TypeAlias = Callable[[int], _Found | None]
 class _Search:
     """One search of one collection."""
 
-    def __init__(self, collection: "Collection", query: Query, options: SearchOptions) -> None:
+    def __init__(
+        self,
+        collection: "Collection",
+        query: Query,
+        options: SearchOptions,
+        plan: "TextPlan | None" = None,
+    ) -> None:
         self._collection = collection
         self._store = collection.store
         self._options = options
         self._folded: Mapping[str, int] | None = None
+        self._plan = plan
+        self._text = None if plan is None else plan.text
+        self._matches: KeywordMatches | None = None
         own: list[Item] = []
         # An item alone needs no more than its id, where the neighbour table has its list.
         self._item_id = query.item_id
         self._encoded: Encoded | None = None
-        if self._item_id is None:
+        self._by_vector = bool(query.parts)
+        if self._item_id is None and self._by_vector:
             encoded = [encode_part(collection, part) for part in query.parts]
             self._encoded = mix(encoded, query.parts)
             own = [one.item for one in encoded if one.item is not None]
-        elif options.per_group:
+        elif options.per_group and self._item_id is not None:
             own = [collection.get(self._item_id)]
         ids = {} if self._item_id is None else {self._item_id: None}
         ids |= {item.id: None for item in own}
@@ -113,7 +139,7 @@ class _Search:
 
             found, choice = category_search.search_within(
                 self._collection,
-                self._vector(),
+                self._vector() if self._by_vector else None,
                 options.category,
                 find=lambda scope, k: self._best(all_of(scope, options.condition), k),
                 k=options.k,
@@ -143,20 +169,26 @@ class _Search:
                 found, min_match=options.min_match, min_score=options.min_score
             )
             hits, matches, said = list(matched.hits), matched.matches, matched.notes
-        if not said:
+        best = max(found, key=lambda hit: hit.score, default=None)  # fused, the first may not be
+        if not said and (found or self._by_vector):
             said = notes.explain_search(
                 self._store,
-                found=found,
+                found=found if best is None else [best, *found],
                 kept=hits,
                 where=options.condition,
                 min_score=options.min_score,
                 per_group=options.per_group,
             )
+        elif not said:
+            said = notes.explain_filter(self._store, options.condition)
+        if self._plan is not None:
+            said = (*explain_words(self._plan, self._matches, found=bool(hits)), *said)
         return Results(
             hits,
             notes=said,
+            score="cosine" if self._by_vector else "words",
             left_out=tuple(self._own_ids),
-            best=found[0] if found and not hits else None,
+            best=None if hits else best,
             matches=matches,
             scale=scale,
             category=choice,
@@ -166,6 +198,8 @@ class _Search:
     def _best(self, where: Condition | None, k: int) -> list[Hit]:
         """Return the ``k`` best hits that meet a filter, the query left out and the rest folded."""
         hits = None
+        if self._text is not None:
+            return self._widen(self._keywords(self._text, where), k, spare=len(self._own_ids)) or []
         if self._item_id is not None and self._own_ids:
             hits = self._widen(self._table(self._item_id, where), k, spare=0)
         if hits is None:
@@ -178,6 +212,27 @@ class _Search:
 
             hits = self._widen(search, k, spare=max(len(self._own_ids), 1))
         return hits or []
+
+    def _keywords(self, text: str, where: Condition | None) -> _Find:
+        """Return what finds items by keywords, fused with the nearest where there is a vector."""
+
+        def alone(ask: int) -> _Found:
+            self._matches = match(self._store.keywords, text, k=ask, where=where)
+            hits = [Hit(item=one.item, score=one.share) for one in self._matches.hits]
+            return _Found(hits, complete=len(hits) < ask)
+
+        def fused(ask: int) -> _Found:
+            depth = max(ask, FEWEST)
+            encoded, exact = self._vector(), self._options.exact
+            (near,) = self._store.search.nearest(
+                encoded.vector[None, :], k=depth, exact=exact, where=where
+            )
+            hits, self._matches = fuse(
+                self._store, text, near, encoded.vector, depth=depth, where=where
+            )
+            return _Found(hits, complete=len(near) < depth and len(self._matches.hits) < depth)
+
+        return fused if self._by_vector else alone
 
     def _table(self, id: str, where: Condition | None) -> _Find:
         """Return what reads the neighbour table; it gives ``None`` where only a search can say."""

@@ -8,9 +8,10 @@ from lookalike.core.filters import Condition, to_condition
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Match
 
-__all__ = ["Collapse", "SearchKeywords", "SearchOptions"]
+__all__ = ["Collapse", "SearchKeywords", "SearchOptions", "TextMode"]
 
 Collapse: TypeAlias = Literal["exact", "near"]
+TextMode: TypeAlias = Literal["auto", "encoder", "labels", "keywords", "fused"]
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -26,6 +27,7 @@ class SearchKeywords(TypedDict, total=False):
     collapse: "Collapse | bool | None"
     exact: bool
     include_self: bool
+    text_mode: TextMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,11 @@ class SearchOptions:
       ``True`` means ``exact``.
     - ``exact``: compare with every vector instead of asking the ANN index.
     - ``include_self``: keep the item that the query is.
+    - ``text_mode``: how words are searched. ``encoder``: by the encoder's understanding of text.
+      ``labels``: by the images of the labels, or of the encoder's classes, that the words name.
+      ``keywords``: by the words of labels, groups, ids, paths and metadata. ``fused``: by keywords
+      and by the encoder, or labels where it has no text encoder, together. ``auto`` is ``encoder``
+      where the encoder supports words, else ``fused``.
 
     Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
     read.
@@ -61,6 +68,7 @@ class SearchOptions:
     collapse: "Collapse | bool | None" = None
     exact: bool = False
     include_self: bool = False
+    text_mode: TextMode = "auto"
     condition: Condition | None = field(init=False, repr=False, compare=False)
     """``where``, parsed."""
 
@@ -75,6 +83,9 @@ class SearchOptions:
             raise ValueError(f"mass is {self.mass}, but must lie above 0 and up to 1")
         if self.collapse not in (None, True, False, *get_args(Collapse)):
             raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")
+        if self.text_mode not in get_args(TextMode):
+            modes = ", ".join(get_args(TextMode)[:-1])
+            raise ValueError(f"text_mode is {self.text_mode!r}, but must be {modes} or fused")
         if isinstance(self.collapse, bool):
             object.__setattr__(self, "collapse", "exact" if self.collapse else None)
         object.__setattr__(self, "condition", to_condition(self.where))

@@ -1,7 +1,7 @@
 """What a search returns."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lookalike.core.records import Hit, Note
 
@@ -21,6 +21,9 @@ class Results(list[Hit]):
     - ``matches`` has the match level of each hit (``None`` for less than weak), or is empty where
       the collection is not calibrated; ``scale`` are the thresholds that gave them.
     - ``category`` says what was predicted and where the search looked, if a category was asked for.
+    - ``score`` says what scores are: the ``cosine`` with the query or, where only keywords were
+      searched, the share of the query's ``words`` that an item has, in (0, 1], rare words counting
+      more.
     - ``folded`` has, by id, how many near duplicates each hit stands for, if they were folded.
     """
 
@@ -35,6 +38,7 @@ class Results(list[Hit]):
         scale: "Calibration | None" = None,
         category: "CategoryChoice | None" = None,
         folded: Mapping[str, int] | None = None,
+        score: Literal["cosine", "words"] = "cosine",
     ) -> None:
         super().__init__(hits)
         self.notes = tuple(notes)
@@ -44,3 +48,4 @@ class Results(list[Hit]):
         self.scale = scale
         self.category = category
         self.folded = folded
+        self.score: Literal["cosine", "words"] = score

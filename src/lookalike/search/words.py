@@ -15,7 +15,15 @@ from lookalike.search.query import Encoded, ImageSource, ItemRef, Query, Words
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
-__all__ = ["has_words", "is_file", "named_query", "named_source", "words_vector"]
+__all__ = [
+    "has_words",
+    "is_file",
+    "named_query",
+    "named_source",
+    "no_file",
+    "refusal",
+    "words_vector",
+]
 
 # A path has a slash, a backslash or a suffix that begins with a letter: "size 2.5" has none.
 _PATH = re.compile(r"[/\\]|^~|\.[A-Za-z]\w{0,4}$")
@@ -55,6 +63,22 @@ def has_words(query: Query) -> bool:
     )
 
 
+def no_file(text: str) -> str:
+    """Say why text that could have named a file is words."""
+    folder = Path(text).is_dir()
+    return "this is a folder, not an image" if folder else "there is no such file"
+
+
+def refusal(collection: "Collection", words: Words) -> WordsError:
+    """Return the error for words that the collection's encoder would have to encode."""
+    bound = collection.store.bound()
+    name = "the encoder" if bound is None else f"the encoder {bound[0]}"
+    what = f"{name} does not support search by words"
+    if words.guessed:
+        what = f"{no_file(words.text)}, and {what}"
+    return WordsError(f"{words.text}: {what}")
+
+
 def words_vector(collection: "Collection", words: Words) -> Vector:
     """Return the vector of words in the space of the collection's images, (dim,) of length 1.
 
@@ -62,13 +86,6 @@ def words_vector(collection: "Collection", words: Words) -> Vector:
     """
     encoder = collection.text_encoder
     if encoder is None:
-        bound = collection.store.bound()
-        name = "the encoder" if bound is None else f"the encoder {bound[0]}"
-        what = f"{name} does not support search by words"
-        if words.guessed:
-            folder = Path(words.text).is_dir()
-            file = "this is a folder, not an image" if folder else "there is no such file"
-            what = f"{file}, and {what}"
-        raise WordsError(f"{words.text}: {what}")
+        raise refusal(collection, words)
     vector: Vector = encoder.encode_words([words.text])[0]
     return vector

@@ -12,6 +12,7 @@ from lookalike.images.cropping import Box
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.output.json_documents import hits_json, search_json
 from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, Words, bytes_of, run
+from lookalike.search.options import TextMode
 from lookalike.service.collections import Opened
 from lookalike.service.paths import item_address
 from lookalike.service.problems import Problem
@@ -58,7 +59,8 @@ async def search_document(
     if shop.store.bound() is None:
         query = Query(tuple(_as_sent(part) for part in parts))
     else:
-        query = Query(tuple(await asyncio.gather(*(_encode_part(opened, part) for part in parts))))
+        encoded = (_encode_part(opened, part, wanted.text_mode) for part in parts)
+        query = Query(tuple(await asyncio.gather(*encoded)))
     min_match = wanted.min_match
     if min_match is not None and await in_thread(levels.known, min_match) is None:
         async with opened.measuring:  # waiting here holds no thread
@@ -97,7 +99,12 @@ def _as_sent(part: Part) -> QueryPart:
     )
 
 
-async def _encode_part(opened: Opened, part: Part) -> QueryPart:
+async def _encodes(opened: Opened, text_mode: TextMode) -> bool:
+    """Return whether words are to be encoded, and can be."""
+    return text_mode not in ("labels", "keywords") and await _supports_words(opened.collection)
+
+
+async def _encode_part(opened: Opened, part: Part, text_mode: TextMode) -> QueryPart:
     """Return the part with its image encoded: together with other requests' images."""
     shop, source = opened.collection, part.source
     if isinstance(source, Upload):
@@ -107,7 +114,7 @@ async def _encode_part(opened: Opened, part: Part) -> QueryPart:
         data = await in_thread(bytes_of, shop, item)
         cropped = await opened.encoding.encode(data, crop=part.crop)
         found = Encoded(vector=cropped.vector, digest=item.digest, item=item)
-    elif isinstance(source, Words) and part.crop is None and await _supports_words(shop):
+    elif isinstance(source, Words) and part.crop is None and await _encodes(opened, text_mode):
         found = await opened.encoding.encode_words(source)
     else:  # nothing to encode here
         return QueryPart(source=source, crop=part.crop, weight=part.weight)

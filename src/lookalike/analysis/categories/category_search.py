@@ -154,7 +154,7 @@ def search(
 
 def search_within(
     collection: "Collection",
-    encoded: "Encoded",
+    encoded: "Encoded | None",
     category: str,
     *,
     find: Callable[[Condition | None, int], Sequence[Hit]],
@@ -183,6 +183,8 @@ def search_within(
         meaning, path = _find_label(collection, category, rules.by)
         scope = Scope(labels=(category,), probability=1.0, reason="as given")
         return within(meaning, [path]), CategoryChoice(predictions=(), scope=scope)
+    if encoded is None:
+        raise CollectionError("a category can only be predicted of an image or an embedding")
     meaning, chances = predict_encoded(collection, encoded, rules.by)
     scope, predictions, paths = _choose_deepest(
         chances, mass=mass, least=rules.least, most=rules.most

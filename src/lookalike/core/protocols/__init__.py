@@ -5,9 +5,11 @@ Every implementation passes the same contract tests: ``tests/contracts/``.
 
 from lookalike.core.protocols.inputs import (
     Catalogue,
+    ClassEncoder,
     Encoder,
     Prepared,
     TextEncoder,
+    class_encoder_of,
     text_encoder_of,
 )
 from lookalike.core.protocols.stores import Items, ItemSearch, Lifecycle, Store
@@ -23,6 +25,7 @@ from lookalike.core.protocols.tables import (
 
 __all__ = [
     "Catalogue",
+    "ClassEncoder",
     "Encoder",
     "ItemSearch",
     "Items",
@@ -37,5 +40,6 @@ __all__ = [
     "Store",
     "TextEncoder",
     "ThumbnailTable",
+    "class_encoder_of",
     "text_encoder_of",
 ]

@@ -11,7 +11,15 @@ from PIL import Image
 from lookalike.core.records import Entry, Skipped
 from lookalike.core.vectors import Matrix
 
-__all__ = ["Catalogue", "Encoder", "Prepared", "TextEncoder", "text_encoder_of"]
+__all__ = [
+    "Catalogue",
+    "ClassEncoder",
+    "Encoder",
+    "Prepared",
+    "TextEncoder",
+    "class_encoder_of",
+    "text_encoder_of",
+]
 
 Prepared: TypeAlias = NDArray[np.uint8]
 """One image at the encoder's input size, (height, width, 3)."""
@@ -66,6 +74,23 @@ class TextEncoder(Protocol):
         Thread-safe. A long text is cut to what the encoder takes. Raise ``EncoderError`` when the
         text encoder cannot be opened or run.
         """
+
+
+class ClassEncoder(Protocol):
+    """Knows classes by name, as directions in the space of an encoder's images."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The classes' names."""
+
+    def vectors(self) -> Matrix:
+        """Return the direction of each class, (classes, dim) float32 with unit rows, in order."""
+
+
+def class_encoder_of(encoder: Encoder) -> ClassEncoder | None:
+    """Return the classes that ``encoder`` knows by name, as ``class_encoder``, if it does."""
+    found: ClassEncoder | None = getattr(encoder, "class_encoder", None)
+    return found
 
 
 def text_encoder_of(encoder: Encoder) -> TextEncoder | None:

@@ -96,6 +96,13 @@ class Options(_Strict):
     include_self: Annotated[bool, Field(description="Keep the item that the query itself is.")] = (
         False
     )
+    text_mode: Annotated[
+        Literal["auto", "encoder", "labels", "keywords", "fused"],
+        Field(
+            description="How words are searched: by the text encoder, by the images of the labels "
+            "that they name, by keywords, or by keywords and one of the others together (`fused`)."
+        ),
+    ] = "auto"
     fields: Annotated[
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(

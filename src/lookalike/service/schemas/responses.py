@@ -136,7 +136,7 @@ class SearchResponse(BaseModel):
     query: dict[str, Any]
     seconds: float
     total: int
-    score: Literal["cosine"]
+    score: Literal["cosine", "words"]
     collection: CollectionSummary
     category: CategoryResponse | None = None
     matches: MatchesResponse | None = None
