@@ -154,6 +154,33 @@ def test_links_out_of_an_hdf5_file_are_refused(
     assert "is a link; links are not followed" in refused("a.h5", path.read_bytes())
 
 
+def test_a_group_that_holds_itself_is_refused(
+    tmp_path: Path, keras_model: bytes, refused: Callable[..., str]
+) -> None:
+    path = tmp_path / "circle.h5"
+    path.write_bytes(keras_model)
+    with h5py.File(path, "r+") as file:
+        file["model_weights/Conv_1/again"] = file["model_weights"]
+    assert "has two names" in refused("a.h5", path.read_bytes())
+
+
+def test_a_damaged_part_of_an_hdf5_file_is_named(
+    tmp_path: Path, keras_model: bytes, refused: Callable[..., str]
+) -> None:
+    path = tmp_path / "packed.h5"
+    path.write_bytes(keras_model)
+    with h5py.File(path, "r+") as file:
+        layer = file["model_weights/Conv_1/Conv_1"]
+        kernel = layer["kernel:0"][()]
+        del layer["kernel:0"]
+        packed = layer.create_dataset("kernel:0", data=kernel, compression="gzip")
+        place = packed.id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    middle = place.byte_offset + place.size // 2
+    content[middle : middle + 64] = bytes(64)
+    assert "Conv_1/kernel is damaged" in refused("a.h5", bytes(content))
+
+
 def test_numbers_in_another_file_are_refused(
     tmp_path: Path, keras_model: bytes, refused: Callable[..., str]
 ) -> None:
@@ -236,6 +263,24 @@ def test_numbers_that_numpy_lacks_are_named(refused: Callable[..., str]) -> None
     header = json.dumps({"w": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}).encode()
     content = struct.pack("<Q", len(header)) + header + bytes(2)
     assert "save them as float32" in refused("a.safetensors", content)
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_tensors_of_any_shape_never_end_in_a_traceback(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tensors = drawn("vgg16-torchvision", narrower=8)
+    name = data.draw(st.sampled_from(sorted(tensors)))
+    shape = data.draw(st.lists(st.integers(0, 12), max_size=4))
+    tensors[name] = np.ones(shape, np.float32)
+    path = tmp_path_factory.mktemp("shapes") / "a.safetensors"
+    save_file(tensors, path)
+    architecture = data.draw(st.sampled_from(["vgg16-fc1", "vgg16-fc2", "vgg16-max"]))
+    try:
+        convert(path, architecture=architecture)
+    except WeightsError as error:
+        assert str(path) in str(error)  # noqa: PT017  some shapes fit
 
 
 # Architectures

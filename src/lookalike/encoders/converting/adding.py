@@ -173,8 +173,8 @@ def _try(card: Path, source: Path) -> None:
     """Encode two images. Raise ``WeightsError`` if they get no embeddings, or the same."""
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     noise[1] //= 4
-    encoder = load_encoder(read_card(card).path, device="cpu")
     try:
+        encoder = load_encoder(read_card(card).path, device="cpu")
         vectors = encoder.encode([encoder.prepare(Image.fromarray(one)) for one in noise])
     except EncoderError as error:
         raise WeightsError(f"{source}: gives no embeddings: {error}") from error

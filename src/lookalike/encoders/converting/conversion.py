@@ -44,6 +44,9 @@ _REDUCTION = 32  # of these networks' last map
 _LARGEST_SIDE = 1024
 _NAME_LIMIT = 64  # characters, of a card
 
+# What numbers and shapes that no framework writes can raise.
+_DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError)
+
 _RESCALES = (
     "the model has a layer that rescales pixels by itself; it is left out, and images are prepared "
     "as the network was published: compare a few embeddings if you trained it otherwise"
@@ -104,10 +107,12 @@ def convert(path: Path, *, architecture: str | None = None, size: int | None = N
 
 def _converted_tflite(path: Path) -> Conversion:
     model = read_tflite(path)
-    chosen = choose_outputs(model)
-    spec, note = input_of(model)
     try:
+        chosen = choose_outputs(model)
+        spec, note = input_of(model)
         graph = translate(model, chosen.outputs)
+    except _DAMAGE as error:
+        raise WeightsError(f"{path}: is damaged: {error!r}") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     name = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._") or "tflite"
@@ -162,6 +167,8 @@ def _converted(
         height, width = _size(layers, size)
         model = _build(architecture, naming, layers, height=height, width=width)
         del layers  # half a gigabyte of VGG16, before as much is written
+    except _DAMAGE as error:
+        raise WeightsError(f"{path}: has tensors that cannot be: {error}") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     return _described(

@@ -25,9 +25,9 @@ from lookalike.errors import WeightsError
 
 __all__ = ["KerasFile", "KerasLayer", "open_keras"]
 
-_LARGEST = 2**29  # elements of a tensor, 2 GiB: VGG16's fc1 has 103 million
+_LARGEST = 2**27  # elements of a tensor, 512 MiB: VGG16's fc1 has 103 million
 _CONFIG_LIMIT = 64 * 2**20  # bytes of a model's description; ResNet50's has 100 kB
-_WEIGHTS_LIMIT = 2**32  # bytes of weights in a .keras archive
+_WEIGHTS_LIMIT = 2**31  # bytes of weights in a .keras archive
 _VARIABLE = re.compile(
     r"(?:.+?_)??(depthwise_kernel|kernel|bias|gamma|beta|moving_mean|moving_variance|"
     r"running_mean|running_std|running_variance|W|b)(?:_\d+)?(?::\d+)?"
@@ -75,7 +75,10 @@ class KerasLayer:
                 f"{self.name}/{variable} is no tensor of weights: {dataset.dtype}, "
                 f"shape {dataset.shape}"
             )
-        return np.asarray(dataset[()])
+        try:
+            return np.asarray(dataset[()])
+        except OSError as error:
+            raise WeightsError(f"{self.name}/{variable} is damaged: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def open_keras(path: Path) -> Iterator[KerasFile]:
         ) from error
     with file:
         try:
-            _refuse_links(file, h5py)
+            _refuse_links(file, h5py, seen=set())
             found = _contents(file, config)
         except _DAMAGE as error:
             raise WeightsError(f"{path}: is damaged: {error}") from error
@@ -144,15 +147,22 @@ def _unzipped(path: Path) -> tuple[io.BytesIO, object]:
         raise WeightsError(f"{path}: is no readable .keras file: {error}") from error
 
 
-def _refuse_links(group: Any, h5py: Any) -> None:
-    """A link may lead to any other file on this machine."""
+def _refuse_links(group: Any, h5py: Any, *, seen: set[int]) -> None:
+    """A link may lead to any other file on this machine, and a second name for a group in circles.
+
+    ``seen`` are the places in the file of the groups above and before.
+    """
+    place = h5py.h5o.get_info(group.id).addr
+    if place in seen:
+        raise WeightsError(f"the group {group.name} has two names; such files are not read")
+    seen.add(place)
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise WeightsError(f"{group.name}/{name} is a link; links are not followed")
         child = group[name]
         if isinstance(child, h5py.Group):
-            _refuse_links(child, h5py)
+            _refuse_links(child, h5py, seen=seen)
 
 
 def _contents(file: Any, config: object) -> KerasFile:
