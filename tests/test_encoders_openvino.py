@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -84,6 +85,20 @@ def test_classes_and_positions_are_those_of_onnx_runtime(tmp_path: Path) -> None
     batch = [ours.prepare(drawn(seed)) for seed in range(3)]
     assert np.abs(ours.classify(batch) - theirs.classify(batch)).max() < 1e-4
     assert np.abs(ours.patches(batch) - theirs.patches(batch)).max() < 1e-4
+
+
+@pytest.mark.parametrize("files", ["one", "two"])
+def test_words_are_encoded_as_by_onnx_runtime(files: Literal["one", "two"], tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="the extra words is not installed")
+    from two_towers import two_tower_card  # noqa: PLC0415 - needs that package
+
+    card = two_tower_card(tmp_path, files=files)
+    vectors = []
+    for device in ("openvino", "cpu"):
+        words = load_encoder(card, device=device).text_encoder
+        assert words is not None
+        vectors.append(words.encode_words(["a red bag", "something blue", "the green shoe"]))
+    assert np.abs(vectors[0] - vectors[1]).max() < 1e-5
 
 
 def test_without_the_package_the_message_says_what_to_install() -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["doctor_command"]
 
 _PACKAGES = (
-    *("numpy", "pillow", "pillow-heif", "onnx", "onnxruntime", "usearch"),
-    *("elasticsearch", "opensearch-py"),
+    *("numpy", "pillow", "pillow-heif", "onnx", "onnxruntime", "openvino"),
+    *("usearch", "elasticsearch", "opensearch-py"),
 )
 
 
