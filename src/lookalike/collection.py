@@ -356,7 +356,8 @@ class Collection(CollectionItems):
         return text_encoder_of(self._base_encoder()) is not None
 
     def info(self) -> CollectionInfo:
-        return replace(super().info(), words=self.supports_words)
+        known = self._base is not None or self._card_has_words is not None
+        return replace(super().info(), words=known and self.supports_words)
 
     # -- internals -------------------------------------------------------------------------
 

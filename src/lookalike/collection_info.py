@@ -22,7 +22,8 @@ class CollectionInfo:
     results. ``skipped`` counts files that could not be used, by reason. ``bytes`` is the size on
     the disk, ``None`` where a server does not report it. New items are given thumbnails of
     ``thumbnail_side`` pixels (``None``: none); ``thumbnails`` are kept, of ``thumbnail_bytes`` in
-    all. ``updated_at`` is a Unix time. ``words`` says whether the encoder supports search by words.
+    all. ``updated_at`` is a Unix time. ``words`` says whether the encoder supports search by words;
+    it is false also where that is not known before the encoder is opened.
     """
 
     address: str
