@@ -1,9 +1,12 @@
 """Every encoder of the curated list: pulled from a local hub, opened, searched with."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
@@ -339,6 +342,7 @@ def test_data_that_the_list_does_not_name_is_found_in_the_graph(
     )
     pulled = pull(entry, folder=tmp_path, hub=hub)
     assert [one.path for one in pulled.files] == ["vision_model.onnx", "weights.bin"]
+    onnx.load(pulled.card.with_name("vision_model.onnx"))  # with its weights, as other tools do
 
 
 def test_what_is_in_the_folder_of_others_stays(server: HubServer, hub: Hub, tmp_path: Path) -> None:
@@ -350,6 +354,16 @@ def test_what_is_in_the_folder_of_others_stays(server: HubServer, hub: Hub, tmp_
     with pytest.raises(PullError):
         pull(entry, folder=tmp_path, hub=hub)
     assert list(own.parent.iterdir()) == [own]
+
+
+def test_a_search_does_not_load_what_pulls() -> None:
+    program = (
+        "import sys, lookalike.encoders\n"
+        "assert not [one for one in sys.modules if one.startswith('lookalike.encoders.hub')]\n"
+        "assert lookalike.encoders.pull.__module__ == 'lookalike.encoders.hub.pulling'\n"
+        "assert not {'huggingface_hub', 'onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_name_that_is_not_in_the_list_is_helped(tmp_path: Path) -> None:

@@ -7,10 +7,14 @@ Importing this loads neither ONNX Runtime nor onnx: the first comes with the fir
 opened, the second only when one must be built. ``docs/encoders.md`` tells all.
 """
 
+from typing import TYPE_CHECKING
+
 from lookalike.encoders.cards import ModelCard, available_encoders, find_card, read_card
-from lookalike.encoders.hub import pull
 from lookalike.encoders.onnx_encoder import OnnxEncoder, load_encoder
 from lookalike.encoders.weights import default_cache
+
+if TYPE_CHECKING:
+    from lookalike.encoders.hub import pull
 
 __all__ = [
     "ModelCard",
@@ -22,3 +26,11 @@ __all__ = [
     "pull",
     "read_card",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name != "pull":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - what few need, loaded on first use
+
+    return getattr(import_module(f"{__name__}.hub"), name)

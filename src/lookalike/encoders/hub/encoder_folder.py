@@ -27,14 +27,12 @@ class Undo:
         self._new: list[Path] = []
         self._old: dict[Path, bytes] = {}
 
-    def place(self, source: Path, target: Path) -> None:
-        """Give a file of the cache a second name, or copy it where that is not possible."""
+    def place(self, source: Path, target: Path, *, copy: bool = False) -> None:
+        """Give a file of the cache a second name, or copy it: by choice, or where it must be."""
         self._remember(target)
         part = target.with_name(f".lookalike-{secrets.token_hex(8)}.part")
         try:
-            try:
-                os.link(source.resolve(), part)
-            except OSError:
+            if copy or not _linked(source.resolve(), part):
                 shutil.copyfile(source, part)
             part.replace(target)
         finally:
@@ -71,6 +69,14 @@ def undone_on_failure(folder: Path) -> Iterator[Undo]:
         if isinstance(error, OSError):
             raise PullError(f"{folder}: cannot be written: {error.strerror or error}") from error
         raise
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:  # on another disk, or on one without such links
+        return False
+    return True
 
 
 def try_card(card: Path) -> None:

@@ -112,15 +112,18 @@ class Hub:
             if file.local is None
         )
 
-    def check_space(self, files: list[RemoteFile], destination: Path) -> None:
+    def check_space(self, files: list[RemoteFile], destination: Path, *, copied: int = 0) -> None:
         """Raise ``PullError`` if the disk has no room for these files.
 
-        The destination needs room of its own where it is on another disk than the cache, because
-        the files are copied there.
+        ``copied`` is how many bytes of the destination are no second name of what is in the cache.
+        On another disk than the cache, nothing can be one.
         """
         missing, whole = self.missing_bytes(files), sum(file.size for file in files)
-        needs = [(self.cache, missing, "set HF_HUB_CACHE to a folder on another disk")]
-        if _device(self.cache) != _device(destination):
+        here = _device(self.cache) == _device(destination)
+        needs = [
+            (self.cache, missing + copied * here, "set HF_HUB_CACHE to a folder on another disk")
+        ]
+        if not here:
             needs.append((destination, whole, "set LOOKALIKE_HOME to a folder on another disk"))
         for folder, needed, otherwise in needs:
             free = shutil.disk_usage(_existing(folder)).free

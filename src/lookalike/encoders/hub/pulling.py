@@ -136,11 +136,13 @@ class _Pull:
             self._hub = connect()
         hub = self._hub
         files = [self._look_up(hub, path) for path in missing]
-        hub.check_space(files, self._folder)
+        # onnx refuses further files that have a second name: it might be a trap.
+        copied = [file for file in files if self._is_data(file.path)]
+        hub.check_space(files, self._folder, copied=sum(file.size for file in copied))
         for file in files:
             found = hub.fetch(file, self._progress)
             self._check(file.path, found.sha256)
-            undo.place(found.path, self._folder / _local(file.path))
+            undo.place(found.path, self._folder / _local(file.path), copy=file in copied)
             self._files[file.path] = PulledFile(
                 path=_local(file.path),
                 origin=file.path,
@@ -148,6 +150,14 @@ class _Pull:
                 sha256=found.sha256,
                 downloaded=True,
             )
+
+    def _is_data(self, path: str) -> bool:
+        """Return whether a file belongs to a graph, rather than being one or a text beside it."""
+        entry, text = self._entry, self._entry.words
+        others = {entry.graph, entry.licence_file}
+        if text is not None:
+            others |= {text.graph, text.tokenizer}
+        return path not in others
 
     def _there(self, path: str) -> PulledFile | None:
         """Return the file if it is in the folder as it was pulled."""

@@ -51,7 +51,7 @@ def pull_timm(
         raise PullError(f"timm names no repository with the weights of {model.name}")
     hub = hub or connect()
     file = hub.look_up(model.repository, WEIGHTS_FILE, pins.revision or "main")
-    hub.check_space([file, file], folder)  # the graph is as large as the weights
+    hub.check_space([file], folder, copied=file.size)  # the graph is as large as the weights
     weights = hub.fetch(file, progress)
     with undone_on_failure(folder) as undo, tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / _GRAPH
