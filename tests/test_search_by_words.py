@@ -303,6 +303,16 @@ def test_a_query_that_fails_leaves_the_others(run: Callable[..., Result]) -> Non
     assert (image["query"], image["error"]) == ({"path": "red.png"}, None)
 
 
+def test_words_that_look_like_a_missing_file_are_told_how_to_be_words(
+    run: Callable[..., Result],
+) -> None:
+    done = run("red and/or blue")
+    assert done.exit_code == 1
+    assert "no such file; to search by words, write 'words:red and/or blue'" in done.stderr
+    assert run("words:red and/or blue").exit_code == 0
+    assert "words:" not in run("my images/red.png").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
 """``lookalike search`` and ``lookalike similar``."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,13 @@ import click
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import collection_option, encoder_options, json_option, opened
 from lookalike.cli.results import Failure, RowLimits, Success, View, query_json, show
-from lookalike.errors import ImageError, ItemNotFoundError, WordsError
+from lookalike.errors import (
+    ImageError,
+    ItemNotFoundError,
+    LookalikeError,
+    UnreadableImageError,
+    WordsError,
+)
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -286,13 +293,13 @@ def _search_each(
         for one in queries:
             began = time.perf_counter()
             query = one.query if crop is None else _crop_query(ctx, one, crop)
-            document = query_json(one.query.parts if crop is None else query.parts)
+            document = query_json(query.parts)
             try:
                 query = _read_stdin(query)
                 results = run(shop, Query((*query.parts, *more)), options, scale=limits.scale)
                 own = _choose_query_image(shop, query)
             except (ImageError, ItemNotFoundError, WordsError) as error:
-                outcomes.append(Failure(text=one.text, query=document, error=error))
+                outcomes.append(Failure(text=one.text, query=document, error=_add_hint(error)))
                 continue
             except ValueError as error:  # parts that cancel each other out
                 raise click.UsageError(f"{one.text}: {error}", ctx) from error
@@ -302,6 +309,17 @@ def _search_each(
             )
         show(shop, outcomes, options, view)
     ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
+
+
+def _add_hint(error: LookalikeError) -> LookalikeError:
+    """Return the error; for a missing file whose name may be words, with how to write words."""
+    if not isinstance(error, UnreadableImageError) or error.path is None:
+        return error
+    path = Path(error.path)
+    if " " not in error.path or path.suffix or os.path.lexists(path):
+        return error
+    reason = f"{error.reason}; to search by words, write 'words:{error.path}'"
+    return UnreadableImageError(reason, path=error.path)
 
 
 def _make_feedback(
