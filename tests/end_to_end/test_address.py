@@ -26,6 +26,7 @@ STATES = st.fixed_dictionaries(
         "id": st.none() | TEXT,
         "upload": st.none(),
         "words": TEXT,
+        "textMode": st.sampled_from(["auto", "encoder", "labels", "keywords", "fused"]),
         "crop": st.none() | BOX,
         "liked": st.lists(TEXT, max_size=3),
         "disliked": st.lists(TEXT, max_size=3),

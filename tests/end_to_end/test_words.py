@@ -1,6 +1,7 @@
-"""Searching by words on the page, where the collection supports it."""
+"""Searching by words on the page."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,27 +98,50 @@ def test_a_result_goes_on_without_the_words(visit: Visit) -> None:
     assert "text" not in _asked(visit)
 
 
-def test_the_field_is_there_only_where_words_are_supported(visit: Visit) -> None:
+def test_the_field_is_there_for_every_encoder(visit: Visit) -> None:
+    for collection in ("mute", "colours"):
+        visit.open(f"?c={collection}")
+        expect(visit["#words-form"]).to_be_visible()
+        expect(visit["#text-mode-row"]).to_be_hidden()
+        visit["#collection"].blur()
+        visit.page.keyboard.press("w")
+        expect(visit["#words"]).to_be_focused()
+
+
+def test_words_are_keywords_where_the_encoder_has_none(visit: Visit) -> None:
     visit.open("?c=mute")
-    expect(visit["#words-form"]).to_be_hidden()
-    visit.page.keyboard.press("w")
-    visit["#collection"].select_option("colours")
-    visit.settled()
-    expect(visit["#words-form"]).to_be_visible()
-    visit["#collection"].blur()
-    visit.page.keyboard.press("w")
-    expect(visit["#words"]).to_be_focused()
+    _search(visit, "red 180 purple")
+    visit.status("4 results")
+    expect(visit["#status"]).to_contain_text("no item has the word 'purple'")
+    assert visit.ids()[0] == "red-180.png"
+    shown = visit.cards.first.locator("data")
+    expect(shown).to_have_attribute("title", "Share of the words: 1 means all of them")
+    expect(visit.cards.first.locator("a").first).to_have_attribute(
+        "aria-label", re.compile("red-180.png.*, words 0")
+    )
+
+
+def test_how_words_are_searched_can_be_chosen(visit: Visit) -> None:
+    visit.open("?q=red")
+    expect(visit["#text-mode"]).to_have_value("auto")
+    assert "text_mode" not in _asked(visit)
+    visit["#text-mode"].select_option("keywords")
+    visit.status("2 results")
+    assert _asked(visit)["text_mode"] == "keywords"
+    assert "by=keywords" in visit.page.url
+    visit.page.reload()
+    visit.status("2 results")
+    expect(visit["#text-mode"]).to_have_value("keywords")
 
 
 def test_words_that_the_collection_does_not_support_are_explained(visit: Visit) -> None:
     visit.refusals = True
-    visit.open("?c=mute&q=red")
+    visit.open("?c=mute&q=red&by=encoder")
     visit.state("These words cannot be searched")
     expect(visit["#empty p"]).to_contain_text("does not support search by words")
     visit["#empty button"].click()
     visit.settled()
     expect(visit["#drop h1"]).to_be_visible()
-    expect(visit["#words-form"]).to_be_hidden()
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

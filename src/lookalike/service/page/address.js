@@ -5,6 +5,7 @@ export const EMPTY = Object.freeze({
   id: null, // the query is an item …
   upload: null, // … or an image that this browser has stored, by its digest
   words: "", // … or words, alone or beside an image
+  textMode: "auto", // how words are searched
   crop: null, // [left, top, right, bottom] in 0 to 1
   liked: [], // ids
   disliked: [],
@@ -18,6 +19,7 @@ export const EMPTY = Object.freeze({
   category: false,
 });
 
+const MODES = ["auto", "encoder", "labels", "keywords", "fused"];
 const FLAGS = { collapse: "fold", perGroup: "group", category: "guess" };
 
 // A field may be called `constructor` or `__proto__`, so objects keyed by field have no prototype.
@@ -36,6 +38,7 @@ export function parse(search) {
   state.id = params.get("id");
   state.upload = state.id === null ? params.get("up") : null;
   state.words = params.get("q") ?? "";
+  if (MODES.includes(params.get("by"))) state.textMode = params.get("by");
   state.liked = params.getAll("more");
   state.disliked = params.getAll("less");
   state.where = params.get("where") ?? "";
@@ -67,6 +70,7 @@ export function format(state) {
   if (state.id !== null) params.set("id", state.id);
   if (state.upload !== null) params.set("up", state.upload);
   if (state.words) params.set("q", state.words);
+  if (state.textMode !== EMPTY.textMode) params.set("by", state.textMode);
   if (state.crop) params.set("crop", state.crop.map((one) => +one.toFixed(4)).join(","));
   for (const one of state.liked) params.append("more", one);
   for (const one of state.disliked) params.append("less", one);

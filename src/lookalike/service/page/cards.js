@@ -52,11 +52,11 @@ export const searchFrom = (state, id) => ({ ...state, id, upload: null, words: "
 
 function card(hit, at, state, collection, acts) {
   const scored = hit.score !== undefined;
-  const score = scored ? make("data", { value: String(hit.score), title: "Cosine similarity: 1 means identical, around 0 means unrelated" }, hit.score.toFixed(2)) : null;
+  const score = scored ? make("data", { value: String(hit.score), title: hit.by === "words" ? "Share of the words: 1 means all of them" : "Cosine similarity: 1 means identical, around 0 means unrelated" }, hit.score.toFixed(2)) : null;
   const match = hit.match ? make("span.match", {}, hit.match) : null;
   const name = nameOf(hit);
   const kind = hit.label !== null && hit.label !== undefined && hit.label !== name ? make("span.kind", {}, hit.label) : null;
-  const description = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, similarity ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
+  const description = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, ${hit.by === "words" ? "words" : "similarity"} ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
   const link = make("a", { href: address.format(searchFrom(state, hit.id)), "aria-label": `${description}. Find similar images`, title: hit.id },
     thumbnail(hit, at), make("div.caption", {}, make("span.called", {}, name), kind || match || score ? make("div.under", {}, kind, match, score) : null));
   const act = (what, drawn, label, pressed) => make("button.plain", {

@@ -20,7 +20,7 @@ export function show(hit, query, state, acts) {
   const scored = hit.score !== undefined;
   $("beside").replaceChildren(
     ...(query ? [figure(query.src, "Query image", make("b", {}, "Query"), ` ${query.name}`)] : []),
-    figure(api.thumbnail(hit, SIDE), "Result", make("b", {}, scored ? `Similarity ${hit.score.toFixed(3)}` : "Image"),
+    figure(api.thumbnail(hit, SIDE), "Result", make("b", {}, scored ? `${hit.by === "words" ? "Words" : "Similarity"} ${hit.score.toFixed(3)}` : "Image"),
       hit.match ? ` ${hit.match} match` : "", scored ? "" : ` ${hit.id.split("/").pop()}`),
   );
   const button = (label, what, drawn, pressed) => make(pressed === undefined ? "button.main" : "button", {

@@ -46,11 +46,15 @@ export function hideLoading() {
 /** Return whether results of a search are shown, rather than the start page or an error. */
 export const hasResults = () => $("shown") !== null;
 
+const OF_WORDS = ["searched-by-label", "unknown-words", "items-without-words"]; // notes that matter beside results, too
+
 /** Show the results of a search. */
 export function showResults(found) {
+  for (const hit of found.hits) hit.by = found.score; // "cosine", or "words" where only keywords were searched
   fill(found.hits);
   const parts = [make("span", { id: "shown" }), make("span", {}, `from ${several(found.collection.items, "image")} in ${Math.max(1, Math.round(1000 * found.seconds))} ms`)];
   if (found.category) parts.push(make("span", {}, categoryText(found.category)));
+  if (found.hits.length) parts.push(...found.notes.filter(({ code }) => OF_WORDS.includes(code)).map(({ message }) => make("span", {}, message)));
   status(...parts);
   applyMinimum();
 }
@@ -66,7 +70,7 @@ export function applyMinimum() {
   if (!hasResults()) return;
   let shown = 0;
   for (const [at, one] of [...$("grid").children].entries()) {
-    one.hidden = state.least > 0 && hits[at].score < state.least; // "any" includes scores below 0
+    one.hidden = hits[at].by !== "words" && state.least > 0 && hits[at].score < state.least; // "any" includes scores below 0
     shown += one.hidden ? 0 : 1;
   }
   $("shown").replaceChildren(make("b", {}, shown < hits.length ? `${shown} of ${several(hits.length, "result")}` : several(hits.length, "result")));

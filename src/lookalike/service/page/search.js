@@ -92,7 +92,10 @@ export async function runSearch() {
 function queryOf(state) {
   const query = { k: state.k };
   if (state.id !== null) query.id = state.id;
-  if (state.words.trim()) query.text = state.words;
+  if (state.words.trim()) {
+    query.text = state.words;
+    if (state.textMode !== address.EMPTY.textMode) query.text_mode = state.textMode;
+  }
   if (state.crop) query.crop = state.crop;
   if (state.liked.length) query.positive = state.liked;
   if (state.disliked.length) query.negative = state.disliked;
