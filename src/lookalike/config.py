@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
     EncoderError,
+    LookalikeError,
     ModelCardError,
     StoreDeniedError,
     StoreReadOnlyError,
@@ -32,6 +33,7 @@ from lookalike.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
+    from lookalike.encoders.adding import AddedEncoder, AddOptions, RemovedEncoder
     from lookalike.encoders.converting import ConvertedEncoder
     from lookalike.encoders.hub import PulledEncoder
 
@@ -41,10 +43,13 @@ __all__ = [
     "add_encoder",
     "collection_folder",
     "collections",
+    "collections_with",
+    "convert_encoder",
     "encoder_of",
     "named_encoder",
     "open_collection",
     "pull_encoder",
+    "remove_encoder",
     "settings",
 ]
 
@@ -207,7 +212,7 @@ def pull_encoder(
     )
 
 
-def add_encoder(
+def convert_encoder(
     file: str | os.PathLike[str],
     *,
     name: str | None = None,
@@ -225,6 +230,66 @@ def add_encoder(
     return add_converted(
         Path(file), name=name, architecture=architecture, size=size, folder=known.home / "encoders"
     )
+
+
+def add_encoder(
+    file: str | os.PathLike[str],
+    options: "AddOptions | None" = None,
+    *,
+    dry_run: bool = False,
+    known: Settings | None = None,
+) -> "AddedEncoder":
+    """Make an encoder of an ONNX file, where named encoders lie. As ``encoders.add``.
+
+    Raise ``EncoderError`` also for a collection that uses the encoder that would be replaced.
+    """
+    from lookalike.encoders.adding import add, name_for  # noqa: PLC0415 - only who adds pays for it
+
+    known = settings() if known is None else known
+    if options is not None and options.replace and not dry_run:
+        name = options.name or name_for(Path(file))
+        users = collections_with(name, known)
+        if users:
+            raise EncoderError(
+                f"{name} is the encoder of {', '.join(users)}, which could not be searched with "
+                "another one; choose another --name, and change to it by lookalike migrate"
+            )
+    return add(
+        Path(file), options, folder=known.home / "encoders", cache=known.cache, dry_run=dry_run
+    )
+
+
+def remove_encoder(
+    name: str, *, force: bool = False, known: Settings | None = None
+) -> "RemovedEncoder":
+    """Remove an encoder by name, as ``encoders.remove_encoder``.
+
+    Raise ``EncoderError`` also for one that a collection by name uses, unless ``force``.
+    """
+    from lookalike.encoders.adding import remove_encoder as remove  # noqa: PLC0415 - likewise
+
+    known = settings() if known is None else known
+    users = [] if force else collections_with(name, known)
+    if users:
+        raise EncoderError(
+            f"{name} is the encoder of {', '.join(users)}, which could not be searched without it; "
+            "migrate first (lookalike migrate), or remove it all the same with --force"
+        )
+    return remove(name, folder=known.home / "encoders")
+
+
+def collections_with(encoder: str, known: Settings) -> list[str]:
+    """Return the names of the collections under ``home`` that an encoder of that name made."""
+    card = known.home / "encoders" / encoder / f"{encoder}.toml"
+    found = []
+    for name in collections(known):
+        try:
+            with closing(EmbeddedStore.open(collection_folder(name, known))) as store:
+                if encoder_of(store) in {encoder, str(card), str(card.resolve())}:
+                    found.append(name)
+        except LookalikeError:
+            continue  # what cannot be opened is not used, and its own commands say why
+    return found
 
 
 def named_encoder(

@@ -17,7 +17,7 @@ from lookalike.errors import ModelCardError, WeightsError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MOST_BYTES", "locations", "with_data"]
+__all__ = ["MOST_BYTES", "digest_beside", "locations", "with_data"]
 
 MOST_BYTES = 2**31 - 2**20
 """Protobuf's limit for one message, which ONNX Runtime is given, with room for the graph."""
@@ -32,6 +32,11 @@ _TENSOR = "onnx.TensorProto"
 def locations(model: "onnx.ModelProto") -> tuple[str, ...]:
     """Return the further files that a graph reads, by the names that it has for them."""
     return tuple(dict.fromkeys(_details(one).get("location", "") for one in _external(model)))
+
+
+def digest_beside(path: Path, location: str) -> str:
+    """Return the SHA-256 of a further file of the model at ``path``. Raise ``WeightsError``."""
+    return _digest(_place(path, location))
 
 
 def with_data(content: bytes, path: Path, card: ModelCard) -> bytes | None:

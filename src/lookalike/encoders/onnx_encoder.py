@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix, unit_rows
-from lookalike.encoders.cards import ModelCard, find_card
+from lookalike.encoders.cards import Input, ModelCard, find_card
 from lookalike.encoders.classes import CheckpointClasses, checkpoint_classes
 from lookalike.encoders.devices import (
     Device,
@@ -33,7 +33,7 @@ from lookalike.encoders.text.encoder import OnnxTextEncoder
 from lookalike.encoders.weights import Network, default_cache, network
 from lookalike.errors import EncoderError, ModelCardError
 
-__all__ = ["OnnxEncoder", "load_encoder"]
+__all__ = ["OnnxEncoder", "fingerprint_of", "load_encoder"]
 
 # A JPEG is decoded at no less than this many times the input size. At once the size the decoder's
 # coarse scaling (1/2, 1/4, 1/8) would do most of the reduction; with a factor of two in hand the
@@ -82,6 +82,12 @@ def load_encoder(
     return encoder
 
 
+def fingerprint_of(card: ModelCard) -> str:
+    """Return the fingerprint of the encoder that a card describes, without opening it."""
+    built = card.weights.builder != "onnx"
+    return card.fingerprint(PREPROCESSING_REVISION, BUILDER_REVISION if built else 0)
+
+
 class OnnxEncoder:
     """Satisfies :class:`lookalike.core.protocols.Encoder`; thread-safe.
 
@@ -127,13 +133,17 @@ class OnnxEncoder:
         return self._card
 
     @property
+    def cache(self) -> Path:
+        """Where models that were built or cut are kept."""
+        return self._cache
+
+    @property
     def name(self) -> str:
         return self._card.name
 
     @property
     def fingerprint(self) -> str:
-        built = self._card.weights.builder != "onnx"
-        return self._card.fingerprint(PREPROCESSING_REVISION, BUILDER_REVISION if built else 0)
+        return fingerprint_of(self._card)
 
     @property
     def dim(self) -> int:
@@ -196,6 +206,14 @@ class OnnxEncoder:
             raise EncoderError(
                 f"{self.name}: no vector for an image of the batch: {error}"
             ) from error
+
+    def encode_as(self, batch: Sequence[Prepared], spec: Input, /) -> NDArray[np.float32]:
+        """Return what the model gives for images that were prepared by another table ``[input]``.
+
+        (n, dim), not of length 1: for whoever compares ways to prepare images.
+        """
+        model = self._vectors.result()
+        return model.run(batch, self._card.output.name, self._pool, spec=spec)
 
     def patches(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
         """A vector for each position, (n, rows, columns, depth) float32, not scaled.

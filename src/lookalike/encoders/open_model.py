@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.core.protocols import Prepared
-from lookalike.encoders.cards import ModelCard
+from lookalike.encoders.cards import Input, ModelCard
 from lookalike.encoders.constants import constants_for
 from lookalike.encoders.devices import Device, open_session
 from lookalike.encoders.preprocessing import tensor
@@ -61,16 +61,24 @@ class OpenModel:
         return OpenModel(self.session, self.device, self._card, settings)
 
     def run(
-        self, batch: Sequence[Prepared], output: str, reduce: Callable[[_Array], _Array]
+        self,
+        batch: Sequence[Prepared],
+        output: str,
+        reduce: Callable[[_Array], _Array],
+        *,
+        spec: Input | None = None,
     ) -> NDArray[np.float32]:
-        """Return one output for all the batch, each run's part passed through ``reduce``."""
+        """Return one output for all the batch, each run's part passed through ``reduce``.
+
+        ``spec`` is how to make numbers of pixels, if not as the card says.
+        """
         runs, size = self.settings.runs, self.settings.images
         if self.fixed is None:
             size = min(size, -(-len(batch) // runs))  # few images: spread them
         parts = [batch[start : start + size] for start in range(0, len(batch), size)]
 
         def run(part: Sequence[Prepared]) -> _Array:
-            return reduce(self._run(part, output))
+            return reduce(self._run(part, output, spec or self._spec))
 
         if len(parts) == 1 or runs == 1:
             results = [run(part) for part in parts]
@@ -78,11 +86,11 @@ class OpenModel:
             results = list(self._workers().map(run, parts))
         return np.concatenate(results).astype(np.float32, copy=False)
 
-    def _run(self, part: Sequence[Prepared], output: str) -> _Array:
+    def _run(self, part: Sequence[Prepared], output: str, spec: Input) -> _Array:
         count = self.fixed or len(part)
         filled = [*part, *[part[-1]] * (count - len(part))]
         feed = {
-            self._spec.name: tensor(filled, self._spec),
+            self._spec.name: tensor(filled, spec),
             **{one.name: one.array(count) for one in self._constants},
         }
         try:

@@ -38,6 +38,7 @@ __all__ = [
     "read_checked",
     "read_weights",
     "wanted_tensors",
+    "weights_path",
 ]
 
 Network: TypeAlias = Path | bytes  # an ONNX file, or its content
@@ -79,7 +80,7 @@ def network(
     weights that are missing, damaged or not the ones that the card names.
     """
     if card.weights.builder == "onnx":
-        path = _find(card)
+        path = weights_path(card)
         content = _read(path)
         _check(content, path, card)
         cut = cache / "networks" / _cut_name(card)
@@ -132,7 +133,8 @@ def _cut_name(card: ModelCard) -> str:
     return f"{card.name}-{digest}-cut-r{_CUT_REVISION}.onnx"
 
 
-def _find(card: ModelCard) -> Path:
+def weights_path(card: ModelCard) -> Path:
+    """Return the file of a card's weights. Raise ``WeightsError`` if it is not there."""
     weights = card.weights
     if weights.package is None:
         path = card.path.parent / weights.file
@@ -182,7 +184,7 @@ def read_weights(card: ModelCard) -> "Arrays":
 
 def read_checked(card: ModelCard) -> bytes:
     """Return the content of a card's file. Raise ``WeightsError`` as ``network`` does."""
-    path = _find(card)
+    path = weights_path(card)
     content = _read(path)
     _check(content, path, card)  # before a byte of it is interpreted
     return content

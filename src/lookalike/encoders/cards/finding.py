@@ -1,6 +1,7 @@
 """Which encoders have a name: those that come with lookalike, and the user's own."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from lookalike.core.suggestions import did_you_mean
 from lookalike.encoders.cards.reading import read_card
 from lookalike.encoders.cards.records import ModelCard
 from lookalike.encoders.qualities import QUALITIES
-from lookalike.errors import EncoderError
+from lookalike.errors import EncoderError, ModelCardError
 
 __all__ = [
     "available_encoders",
@@ -82,11 +83,14 @@ def card_path(name: str, folder: Path | None = None) -> Path | None:
 def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelCard:
     """Return the card of that name or quality, or in that file if it looks like a path to a card.
 
-    Qualities are ``fast``, ``balanced`` and ``best``. ``folder`` is where the user's own encoders
-    lie, ``default_folder`` if it is not given. Raise ``EncoderError`` for an unknown name, and
+    Qualities are ``fast``, ``balanced`` and ``best``. Of an ONNX file it is the card in ``folder``
+    that ``encoder add`` made for it. ``folder`` is where the user's own encoders lie,
+    ``default_folder`` if it is not given. Raise ``EncoderError`` for an unknown name, and
     ``ModelCardError`` for a card that cannot be used.
     """
     text = str(name_or_path)
+    if text.lower().endswith(".onnx"):
+        return _card_of_model(Path(name_or_path), folder)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
         return read_card(Path(name_or_path))
     text = QUALITIES.get(text, text)
@@ -118,3 +122,24 @@ def hint_to_get(name: str) -> str | None:
             f"TensorFlow Lite: lookalike encoder add FILE --architecture {name}"
         )
     return None
+
+
+def _card_of_model(model: Path, folder: Path | None) -> ModelCard:
+    """Return the user's card for an ONNX file. Raise ``EncoderError`` with what to do."""
+    if not model.is_file():
+        raise EncoderError(f"{model}: there is no such file")
+    own = default_folder() if folder is None else folder
+    for name in user_encoders(folder):
+        try:
+            card = read_card(own / name / f"{name}.toml")
+        except ModelCardError:
+            continue
+        if (card.path.parent / card.weights.file).resolve() == model.resolve():
+            return card
+    beside = model.with_suffix(".toml")
+    if beside.is_file():
+        raise EncoderError(f"{model}: is a model; its card lies beside it: use {beside}")
+    raise EncoderError(
+        f"{model}: is a model without a card, which says how to prepare images; make one by: "
+        f"lookalike encoder add {shlex.quote(str(model))}"
+    )
