@@ -95,7 +95,12 @@ def _make_rows(
         ("items", f"{info.items:,}"),
         ("encoder", encoder_text(info)),
         ("fingerprint", info.fingerprint or ""),
-        ("words", "yes" if info.words else "no: the encoder has no text encoder"),
+        (
+            "words",
+            "by meaning, labels and keywords"
+            if info.words
+            else "by labels and keywords (the encoder has no text encoder)",
+        ),
         ("stored in", f"{plain(info.address)} ({info.store}{size})"),
         ("search", f"ANN index over {info.ann_index_rows:,}" if info.ann_index_rows else "exact"),
         ("changed", when(info.updated_at) or "never"),
