@@ -71,6 +71,24 @@ def test_json_says_what_was_made_and_what_is_not_known(run: Run, tmp_path: Path)
     }
 
 
+def test_what_is_for_the_card_is_taken_and_what_is_for_onnx_is_refused(
+    run: Run, keras_file: Path, tmp_path: Path
+) -> None:
+    tried = run("encoder", "add", keras_file, "--name", "mine", "--dry-run")
+    assert "(not written)" in tried.stdout
+    assert not (tmp_path / "home" / "encoders" / "mine").exists()
+    run("encoder", "add", keras_file, "--name", "mine")
+    words = ["--name", "mine", "--licence", "MIT", "--source", "https://shop.example", "--replace"]
+    run("encoder", "add", keras_file, *words)
+    card = read_card(tmp_path / "home" / "encoders" / "mine" / "mine.toml")
+    assert (card.licence, card.source) == ("MIT", "https://shop.example")
+    refused = run("encoder", "add", keras_file, "--pooling", "max", code=2)
+    assert "--pooling is for ONNX files" in refused.stderr
+    removed = run("encoder", "remove", "mine")
+    assert "mine.onnx" in removed.stdout + removed.stderr
+    assert not card.path.parent.exists()
+
+
 def test_a_file_that_cannot_be_converted_leaves_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "notes.h5").write_text("not weights")
     done = run("encoder", "add", tmp_path / "notes.h5", code=1)

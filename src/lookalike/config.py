@@ -218,6 +218,11 @@ def convert_encoder(
     name: str | None = None,
     architecture: str | None = None,
     size: int | None = None,
+    title: str | None = None,
+    licence: str | None = None,
+    source: str | None = None,
+    replace: bool = False,
+    dry_run: bool = False,
     known: Settings | None = None,
 ) -> "ConvertedEncoder":
     """Convert a file of Keras, PyTorch or TensorFlow Lite and add it to the named encoders.
@@ -228,7 +233,16 @@ def convert_encoder(
 
     known = settings() if known is None else known
     return add_converted(
-        Path(file), name=name, architecture=architecture, size=size, folder=known.home / "encoders"
+        Path(file),
+        name=name,
+        architecture=architecture,
+        size=size,
+        title=title,
+        licence=licence,
+        source=source,
+        replace=replace,
+        dry_run=dry_run,
+        folder=known.home / "encoders",
     )
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,7 +19,9 @@ __all__ = ["add_command", "comparison_lines"]
 
 _RANGES = ("0..255", "0..1", "-1..1", "imagenet", "clip", "caffe")
 _SHOWN = 5  # candidates for the output
-_CONVERTING = {"file", "name", "architecture", "size", "yes", "as_json"}  # what conversion takes
+_FOR_CARDS = {"title", "licence", "source", "replace", "dry_run"}
+# What conversion takes:
+_CONVERTING = {"file", "name", "architecture", "size", "yes", "as_json", *_FOR_CARDS}
 _GIVEN = click.core.ParameterSource.COMMANDLINE
 
 
@@ -111,8 +113,8 @@ def add_command(
 
     FILE may also hold MobileNetV2, VGG16 or ResNet50 as .h5, .weights.h5 or .keras of Keras, or as
     .pth or .safetensors of torchvision or timm; or any convolutional network as .tflite. It is
-    converted to ONNX once, and only --name, --architecture, --size and --json apply. Keras,
-    PyTorch and TensorFlow are not needed; pip install 'lookalike[convert]' is.
+    converted to ONNX once; --architecture and --size are for that, and how its images are prepared
+    is known. Keras, PyTorch and TensorFlow are not needed; pip install 'lookalike[convert]' is.
 
     \b
       lookalike encoder add clip-vit-b-32/vision_model.onnx --preset clip --name clip-b32
@@ -123,7 +125,8 @@ def add_command(
     if file.suffix.lower() != ".onnx":
         ctx = click.get_current_context()
         _refuse(ctx, set(ctx.params) - _CONVERTING, f"is for ONNX files, which {file} is none of")
-        _convert(file, name=name, architecture=architecture, size=size, as_json=as_json)
+        card = {key: ctx.params[key] for key in _FOR_CARDS}
+        _convert(file, as_json=as_json, name=name, architecture=architecture, size=size, **card)
         return
     if architecture is not None:
         raise click.UsageError("--architecture is not for ONNX files; name a tensor with --output")
@@ -170,15 +173,13 @@ def _refuse(ctx: click.Context, names: set[str], why: str) -> None:
             raise click.UsageError(f"{option.opts[-1]} {why}")
 
 
-def _convert(
-    file: Path, *, name: str | None, architecture: str | None, size: int | None, as_json: bool
-) -> None:
+def _convert(file: Path, *, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - passed on
     from dataclasses import asdict
 
     from lookalike.config import convert_encoder
 
     try:
-        added = convert_encoder(file, name=name, architecture=architecture, size=size)
+        added = convert_encoder(file, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if as_json:
@@ -188,11 +189,12 @@ def _convert(
         ("encoder", added.name),
         ("what", added.title),
         ("values", str(added.dim)),
-        ("card", str(added.card)),
+        ("card", str(added.card) + ("" if added.written else " (not written)")),
         *(("note", one) for one in added.notes),
     ]
     print_table(("", ""), [(what, plain(text)) for what, text in rows])
-    click.echo(f"use it with --encoder {added.name}", err=True)
+    if added.written:
+        click.echo(f"use it with --encoder {added.name}", err=True)
 
 
 def _print_added(added: "AddedEncoder") -> None:

@@ -12,7 +12,10 @@ FileKind: TypeAlias = Literal["keras", "torch", "safetensors", "tflite"]
 
 _HEAD = 512  # bytes
 _EXPORT = "export it to ONNX instead (torch.onnx.export, tf2onnx) and add that file"
-_WANTED = "a Keras .h5 or .keras, a PyTorch .pth, a .safetensors or a .tflite file"
+_WANTED = (
+    "a Keras .h5 or .keras, a PyTorch .pth, a .safetensors or a .tflite file "
+    "(ONNX files end in .onnx)"
+)
 
 
 def file_kind(path: Path) -> FileKind:
