@@ -20,10 +20,12 @@ from tokenizers.pre_tokenizers import Whitespace
 import hub_graphs as graphs
 import lookalike
 from hub_server import HubServer
+from lookalike.encoders.adding.model_facts import before_classifier, read_facts
+from lookalike.encoders.cards import read_card
 from lookalike.encoders.hub import CuratedEncoder, curated_encoders, pull
 from lookalike.encoders.hub.files import Hub
-from lookalike.encoders.hub.graph_facts import read_graph
-from lookalike.errors import PullError
+from lookalike.encoders.hub.hub_file_entry import named_like
+from lookalike.errors import EncoderError, PullError
 
 LISTED = {name: one for name, one in curated_encoders().items() if one.timm is None}
 LICENCE = b"The terms of this licence."
@@ -121,10 +123,7 @@ def test_every_listed_encoder_is_pulled_and_searches(
 def test_what_a_classifier_reads_is_found(matmul: bool, tmp_path: Path) -> None:  # noqa: FBT001
     path = tmp_path / "model.onnx"
     path.write_bytes(graphs.classifier(64, matmul=matmul))
-    facts = read_graph(path)
-    assert facts.before("logits") == graphs.INNER
-    assert facts.before("seen") is None  # what comes out of an activation is no classifier
-    assert facts.before("nothing") is None
+    assert before_classifier(read_facts(path), "logits") == graphs.INNER
 
 
 # What is known by its digest
@@ -299,7 +298,7 @@ def test_words_that_cannot_be_brought_leave_the_encoder_as_it_was(
 
 def test_a_graph_that_is_none_is_refused(server: HubServer, hub: Hub, tmp_path: Path) -> None:
     entry = serve(server, "clip-vit-b-32", **{"onnx/vision_model.onnx": b"no graph" * 1000})
-    with pytest.raises(PullError, match="not an ONNX file"):
+    with pytest.raises(PullError, match="is no ONNX model"):
         pull(entry, folder=tmp_path, hub=hub)
     assert not (tmp_path / entry.name).exists()
 
@@ -369,3 +368,116 @@ def test_a_search_does_not_load_what_pulls() -> None:
 def test_a_name_that_is_not_in_the_list_is_helped(tmp_path: Path) -> None:
     with pytest.raises(PullError, match=r"'clip-vit-b32' is not .* did you mean 'clip-vit-b-32'"):
         pull("clip-vit-b32", folder=tmp_path)
+
+
+# Any file of a hub
+
+
+REPOSITORY = "someone/dinov2-large"
+
+
+def test_any_file_of_a_hub_becomes_an_encoder(
+    server: HubServer, hub: Hub, tmp_path: Path, pictures: Path
+) -> None:
+    graph, data = graphs.with_data(graphs.tokens(64, count=257), "model.onnx_data")
+    server.add(REPOSITORY, {"onnx/model.onnx": graph, "onnx/model.onnx_data": data})
+    server.licences[REPOSITORY] = "apache-2.0"
+    pulled = pull(f"hf:{REPOSITORY}/onnx/model.onnx", folder=tmp_path / "encoders", hub=hub)
+    assert (pulled.name, pulled.licence) == ("dinov2-large", "Apache-2.0")
+    assert any("preset = dinov2" in one for one in pulled.notes)
+    card = read_card(pulled.card)
+    assert (card.output.pooling, card.output.dim) == ("cls", 64)
+    assert card.origin is not None
+    assert (card.origin.repository, card.origin.revision) == (REPOSITORY, pulled.revision)
+    with lookalike.open(tmp_path / "shop", encoder=pulled.card, create=True) as shop:
+        shop.index(pictures)
+        hits = shop.search(pictures / "4.png", k=9, include_self=True)
+    assert hits[0].item.id.endswith("4.png")
+    again = pull(f"hf:{REPOSITORY}/onnx/model.onnx", folder=tmp_path / "encoders", hub=hub)
+    assert not again.changed
+
+
+def test_a_file_of_a_hub_has_a_name_and_a_preset_of_choice(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    server.add(REPOSITORY, {"onnx/model.onnx": graphs.vision({"image_embeds": 64})})
+    pulled = pull(
+        f"hf:{REPOSITORY}/onnx/model.onnx", folder=tmp_path, hub=hub, name="mine", preset="siglip2"
+    )
+    assert pulled.card == tmp_path / "mine" / "mine.toml"
+    assert read_card(pulled.card).input.mean == (0.5, 0.5, 0.5)
+    with pytest.raises(PullError, match=r"a preset is for hf:OWNER/NAME/FILE"):
+        pull(serve(server, "clip-vit-b-32"), folder=tmp_path, hub=hub, preset="siglip")
+
+
+def test_a_revision_is_taken(server: HubServer, hub: Hub, tmp_path: Path) -> None:
+    first = server.add(REPOSITORY, {"model.onnx": graphs.vision({"image_embeds": 64})})
+    server.add(REPOSITORY, {"model.onnx": graphs.vision({"image_embeds": 64}, seed="other")})
+    pulled = pull(f"hf:{REPOSITORY}/model.onnx@{first}", folder=tmp_path, hub=hub)
+    assert pulled.revision == first
+    with pytest.raises(PullError, match="has no revision v9"):
+        pull(f"hf:{REPOSITORY}/model.onnx@v9", folder=tmp_path, hub=hub, name="other")
+
+
+def test_a_repository_without_a_file_lists_those_there_are(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    graph = graphs.vision({"image_embeds": 64})
+    server.add(REPOSITORY, {"onnx/model.onnx": graph, "onnx/model_int8.onnx": graph, "a.md": b"a"})
+    said = rf"such as hf:{REPOSITORY}/onnx/model.onnx; it has onnx/model.onnx, onnx/model_int8.onnx"
+    with pytest.raises(PullError, match=said):
+        pull(f"hf:{REPOSITORY}", folder=tmp_path, hub=hub)
+    server.add("someone/empty", {"weights.bin": b"a"})
+    with pytest.raises(PullError, match="someone/empty has no ONNX file; export the model"):
+        pull("hf:someone/empty", folder=tmp_path, hub=hub)
+    with pytest.raises(PullError, match="must be hf:OWNER/NAME/FILE"):
+        pull("hf:model.onnx", folder=tmp_path)
+
+
+def test_a_licence_that_is_not_open_must_be_accepted(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    server.add(REPOSITORY, {"model.onnx": graphs.vision({"image_embeds": 64})})
+    server.licences[REPOSITORY] = "cc-by-nc-4.0"
+    reference = f"hf:{REPOSITORY}/model.onnx"
+    with pytest.raises(PullError, match=r"names the licence cc-by-nc-4.0; .*--accept-licence"):
+        pull(reference, folder=tmp_path, hub=hub)
+    assert not server.downloads("cdn")
+    pulled = pull(reference, folder=tmp_path, hub=hub, accept_licence=True)
+    origin = read_card(pulled.card).origin
+    assert origin is not None
+    assert "cc-by-nc-4.0" in str(origin.terms)
+
+
+def test_a_name_that_is_taken_by_another_file_is_refused(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    pull(serve(server, "clip-vit-b-32"), folder=tmp_path, hub=hub)
+    server.add(REPOSITORY, {"model.onnx": graphs.vision({"image_embeds": 64})})
+    with pytest.raises(PullError, match=r"there is an encoder clip-vit-b-32 of onnx/vision_model"):
+        pull(f"hf:{REPOSITORY}/model.onnx", folder=tmp_path, hub=hub, name="clip-vit-b-32")
+    with pytest.raises(PullError, match=r"'\.\./x' cannot be the name of an encoder"):
+        pull(f"hf:{REPOSITORY}/model.onnx", folder=tmp_path, hub=hub, name="../x")
+
+
+def test_a_file_that_encodes_no_images_is_refused(
+    server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    server.add(REPOSITORY, {"onnx/model.onnx": graphs.text(64, output="text_embeds")})
+    with pytest.raises(EncoderError, match="no input takes a batch of colour images"):
+        pull(f"hf:{REPOSITORY}/onnx/model.onnx", folder=tmp_path, hub=hub)
+    assert not (tmp_path / "dinov2-large").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("onnx/model.onnx", "dinov2-large"),
+        ("onnx/vision_model.onnx", "dinov2-large"),
+        ("onnx/vision_model_fp16.onnx", "dinov2-large-fp16"),
+        ("model_quantized.onnx", "dinov2-large-quantized"),
+        ("resnet.onnx", "dinov2-large-resnet"),
+    ],
+)
+def test_a_file_of_a_hub_is_named_by_what_tells_it_apart(path: str, name: str) -> None:
+    assert named_like(REPOSITORY, path) == name

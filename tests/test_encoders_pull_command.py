@@ -143,6 +143,19 @@ def test_an_offline_machine_takes_what_is_in_the_cache(
     assert server.requests == []
 
 
+def test_a_file_of_the_hub_is_pulled_with_what_was_guessed(
+    environment: dict[str, str], server: HubServer, pictures: Path
+) -> None:
+    server.add("someone/model", {"model.onnx": GRAPH})
+    reference = "hf:someone/model/model.onnx"
+    pulled = document(run(environment, "encoder", "pull", reference, "--name", "mine", "--json"))
+    assert pulled["name"] == "mine"
+    assert any(one.startswith("preset = clip: ") for one in pulled["notes"])
+    run(environment, "index", pictures, "-c", "shop", "--encoder", "mine")
+    printed = run(environment, "encoder", "pull", reference, "--name", "other").stdout
+    assert "guess\tpreset = clip: the output image_embeds is that of CLIP" in printed
+
+
 def run_file(folder: Path, pictures: Path, *lines: str) -> Path:
     path = folder / "shop.yaml"
     text = ["collection: shop", f"encoder: {NAME}", *lines, "index:", f"  source: {pictures}"]

@@ -194,6 +194,8 @@ def _is_new_card(store: Store, encoder: Encoder) -> bool:
 def pull_encoder(
     reference: str,
     *,
+    name: str | None = None,
+    preset: str | None = None,
     words: bool = False,
     accept_licence: bool = False,
     progress: ProgressCallback = ignore_progress,
@@ -206,6 +208,8 @@ def pull_encoder(
     return pull(
         reference,
         folder=known.home / "encoders",
+        name=name,
+        preset=preset,
         words=words,
         accept_licence=accept_licence,
         progress=progress,

@@ -41,6 +41,11 @@ class _Display:
 @click.command("pull")
 @click.argument("name", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the encoders that have a name.")
+@click.option("--name", "own_name", help="The encoder's name. [default: as in the list]")
+@click.option(
+    "--preset",
+    help="How images are prepared for hf:OWNER/NAME/FILE, such as clip, siglip2 or imagenet.",
+)
 @click.option("--words", is_flag=True, help="Pull what encodes words too, to search by words.")
 @click.option(
     "--accept-licence",
@@ -53,6 +58,8 @@ def pull_command(
     *,
     name: str | None,
     listing: bool,
+    own_name: str | None,
+    preset: str | None,
     words: bool,
     accept_licence: bool,
     quiet: bool,
@@ -60,15 +67,17 @@ def pull_command(
 ) -> None:
     """Download an encoder from a hub, and write its card.
 
-    NAME is one of the list (--list), or a model of timm as timm:NAME. The first pull notes the
-    revision and the SHA-256 of every file; they are checked ever after. Interrupted, the same
-    command continues. Needs: pip install 'lookalike[hub]', and for timm 'lookalike[export]'
+    NAME is one of the list (--list), an ONNX file of a hub as hf:OWNER/NAME/FILE or
+    hf:OWNER/NAME/FILE@REVISION, or a model of timm as timm:NAME. The first pull notes the revision
+    and the SHA-256 of every file; they are checked ever after. Interrupted, the same command
+    continues. Needs: pip install 'lookalike[hub]', and for timm 'lookalike[export]'
 
     \b
       lookalike encoder pull --list
       lookalike encoder pull clip-vit-b-32
       lookalike index photos/ -c shop --encoder clip-vit-b-32
       lookalike encoder pull siglip2-b-16 --words
+      lookalike encoder pull hf:onnx-community/dinov2-large/onnx/model.onnx --preset dinov2
     """
     if listing == (name is not None):
         raise click.UsageError("give a NAME, or --list")
@@ -79,7 +88,14 @@ def pull_command(
 
     display = _Display(quiet=quiet)
     try:
-        pulled = pull_encoder(name, words=words, accept_licence=accept_licence, progress=display)
+        pulled = pull_encoder(
+            name,
+            name=own_name,
+            preset=preset,
+            words=words,
+            accept_licence=accept_licence,
+            progress=display,
+        )
     finally:
         display.stop()
     if as_json:
@@ -134,11 +150,12 @@ def _document(one: "CuratedEncoder") -> dict[str, object]:
 def _print_pulled(pulled: "PulledEncoder") -> None:
     rows = [
         ("encoder", pulled.name if pulled.changed else f"{pulled.name}, which was there already"),
-        ("licence", pulled.licence),
+        ("licence", pulled.licence or "not named; see the repository"),
         ("from", f"{pulled.repository}, revision {pulled.revision}"),
         *(("file", f"{one.path}, {size_text(one.bytes)}") for one in pulled.files),
         ("words", "yes" if pulled.words else "no"),
         ("card", str(pulled.card)),
+        *(("guess", one) for one in pulled.notes),
     ]
     print_table(("", ""), [(what, plain(text)) for what, text in rows])
     click.echo(f"use it with --encoder {pulled.name}", err=True)

@@ -6,22 +6,27 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lookalike.encoders.adding.model_facts import ModelFacts, Tensor, before_classifier
+from lookalike.encoders.adding.proposals import image_input
 from lookalike.encoders.cards.writing import toml_text
 from lookalike.encoders.hub.curated import CuratedEncoder, CuratedWords
-from lookalike.encoders.hub.graph_facts import GraphFacts, GraphTensor
 from lookalike.encoders.hub.timm_models import INPUT, OUTPUT, WEIGHTS_FILE, TimmModel
-from lookalike.errors import PullError
+from lookalike.errors import EncoderError, PullError
 
 __all__ = ["Pins", "pulled_card_text", "read_pins", "timm_card_text"]
 
-_IMAGE_AXES = 4
 _TYPES = {"float16", "uint8"}  # of an input, beside float32; anything else is a message of the card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """What a pull noted: the commit, and the digest of each file in the encoder's folder."""
+    """What a pull noted: the commit, and the digest of each file in the encoder's folder.
 
+    ``repository`` and ``file`` are where the graph came from.
+    """
+
+    repository: str | None = None
+    file: str | None = None
     revision: str | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,62 +42,60 @@ def read_pins(card: Path) -> Pins:
             digests[words["file"]] = words["sha256"]
             digests[words["tokenizer"]] = words["tokenizer_sha256"]
             digests |= words.get("data", {})
-        return Pins(revision=parsed["origin"]["revision"], sha256=digests)
+        origin: dict[str, str] = parsed["origin"]
+        names = ("repository", "file", "revision")
+        return Pins(**{name: origin[name] for name in names}, sha256=digests)
     except (OSError, ValueError, KeyError, TypeError):
         return Pins()
 
 
-def image_input(facts: GraphFacts, wanted: str | None) -> GraphTensor:
-    """Return the input that takes the image. Raise ``PullError`` if it is not clear which."""
-    named = [one for one in facts.inputs if one.name == wanted]
-    images = [one for one in facts.inputs if len(one.shape) == _IMAGE_AXES]
-    for found in (named, images):
-        if len(found) == 1:
-            return found[0]
-    names = ", ".join(one.name for one in facts.inputs)
-    raise PullError(f"the graph has no input for an image; it has {names or 'none'}")
+def _image_input(facts: ModelFacts, wanted: str | None) -> Tensor:
+    """Return the list's input, or where the graph has another the one that takes an image."""
+    known = {one.name for one in facts.inputs}
+    try:
+        return image_input(facts, wanted if wanted in known else None)
+    except EncoderError as error:
+        raise PullError(str(error)) from error
 
 
-def embedding_output(facts: GraphFacts, wanted: Mapping[str, Any]) -> str:
+def _embedding(facts: ModelFacts, wanted: Mapping[str, Any]) -> str:
     """Return the name of the tensor that is the embedding.
 
     The list's name, or where the graph has another: the only output of the right length.
     """
     outputs = {one.name: one for one in facts.outputs}
-    before = wanted.get("before")
+    name, before = wanted.get("name"), wanted.get("before")
     if before is not None:
         classes = before if before in outputs else next(iter(outputs))
-        inner = facts.before(classes) if classes == before or len(outputs) == 1 else None
+        inner = before_classifier(facts, classes) if len(outputs) == 1 else None
         if inner is not None:
             return inner
-    elif wanted.get("name") in outputs or facts.has_inner(str(wanted.get("name"))):
-        return str(wanted["name"])
+    elif name in facts.producers:
+        return str(name)
     fitting = [one.name for one in facts.outputs if one.shape[1:] == (wanted["dim"],)]
     if len(fitting) == 1:
         return fitting[0]
-    if len(outputs) == 1 and before is None and "name" not in wanted:
+    if len(outputs) == 1 and before is None and name is None:
         return next(iter(outputs))
     raise PullError(
         f"the graph has other outputs than the list says, {', '.join(outputs)} instead of "
-        f"{wanted.get('name') or before}; write a card for its file by hand"
+        f"{name or before}; pull it as hf:OWNER/NAME/FILE"
     )
 
 
 def pulled_card_text(
-    entry: CuratedEncoder, pins: Pins, graph: GraphFacts, text: GraphFacts | None = None
+    entry: CuratedEncoder, pins: Pins, graph: ModelFacts, text: ModelFacts | None = None
 ) -> str:
     """Return the card as TOML; ``text`` are the facts of the text side, if it was pulled.
 
     Raise ``PullError`` if a graph is not what the list says.
     """
     given, output = entry.keys["input"], entry.keys["output"]
-    image = image_input(graph, given.get("name"))
+    image = _image_input(graph, given.get("name"))
     input_keys = {"name": image.name, "preset": given["preset"], "size": given["size"]}
     if image.dtype in _TYPES:
         input_keys["dtype"] = image.dtype
-    if image.shape[0] is not None:
-        input_keys["max_batch"] = image.shape[0]
-    output_keys = {"name": embedding_output(graph, output), "dim": output["dim"]}
+    output_keys = {"name": _embedding(graph, output), "dim": output["dim"]}
     if "pooling" in output:
         output_keys["pooling"] = output["pooling"]
     values = _top(entry) | {
@@ -120,16 +123,16 @@ def _comment(entry: CuratedEncoder) -> str:
     return f"Written by `lookalike encoder pull {entry.name}`."
 
 
-def _file(path: str, pins: Pins, graph: GraphFacts) -> dict[str, Any]:
+def _file(path: str, pins: Pins, graph: ModelFacts) -> dict[str, Any]:
     """Return the keys of a graph's own file and of those that it reads."""
     file = PurePosixPath(path).name
     keys: dict[str, Any] = {"file": file, "sha256": pins.sha256[file]}
     if graph.data:
-        keys["data"] = {one: pins.sha256[one] for one in graph.data}
+        keys["data"] = dict(graph.data)
     return keys
 
 
-def _words(words: CuratedWords, pins: Pins, text: GraphFacts) -> dict[str, Any]:
+def _words(words: CuratedWords, pins: Pins, text: ModelFacts) -> dict[str, Any]:
     output = str(words.keys["output"])
     if output not in {one.name for one in text.outputs}:
         names = ", ".join(one.name for one in text.outputs)

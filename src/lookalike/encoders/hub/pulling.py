@@ -7,17 +7,24 @@ The digest of every file is written to the card at the first pull, with the comm
 and is checked whenever the encoder is opened and whenever it is pulled again.
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from lookalike.core.progress import ProgressCallback, ignore_progress
+from lookalike.encoders.adding.model_facts import read_facts
 from lookalike.encoders.cards.finding import default_folder
+from lookalike.encoders.cards.reading import NAME_PATTERN
+from lookalike.encoders.external import locations
+from lookalike.encoders.graph_cutting import parse_model
 from lookalike.encoders.hub.curated import CuratedEncoder
 from lookalike.encoders.hub.encoder_folder import Undo, try_card, undone_on_failure
 from lookalike.encoders.hub.files import Hub, connect
-from lookalike.encoders.hub.graph_facts import read_graph
+from lookalike.encoders.hub.hub_file_entry import hub_file_entry
+from lookalike.encoders.hub.proposed_card import proposed_card_text
 from lookalike.encoders.hub.pulled_card import Pins, pulled_card_text, read_pins
 from lookalike.encoders.hub.records import PulledEncoder, PulledFile
-from lookalike.encoders.hub.references import TimmName, parse_reference
+from lookalike.encoders.hub.references import HubFile, TimmName, parse_reference
 from lookalike.encoders.hub.remote_file import RemoteFile, sha256_of
 from lookalike.encoders.hub.timm_pulling import pull_timm, timm_entry
 from lookalike.errors import PullError
@@ -29,6 +36,8 @@ def pull(
     reference: str | CuratedEncoder,
     *,
     folder: Path | None = None,
+    name: str | None = None,
+    preset: str | None = None,
     words: bool = False,
     accept_licence: bool = False,
     hub: Hub | None = None,
@@ -36,24 +45,40 @@ def pull(
 ) -> PulledEncoder:
     """Bring an encoder from a hub into ``folder``/NAME, with the card NAME.toml.
 
-    ``reference`` is a name of the curated list, or ``timm:NAME``.
+    ``reference`` is a name of the curated list, ``hf:OWNER/NAME/FILE@REVISION`` or ``timm:NAME``.
     ``folder`` is the one for the user's own encoders by default, where they are found by name.
     ``words`` brings the text side too. ``progress`` counts the bytes of each file, which
     ``stage`` names. An encoder that is there already is checked, and what is missing is brought.
+
+    Of a file of a hub, ``preset`` says how images are prepared; what nobody says is guessed from
+    the graph, and ``notes`` tell. ``name`` is the encoder's; an encoder of the list has its own.
 
     Raise ``PullError``: nothing new is then left in the folder, and what was there stays. What has
     been downloaded stays in the cache.
     """
     folder = default_folder() if folder is None else folder
     entry = parse_reference(reference) if isinstance(reference, str) else reference
-    if isinstance(entry, TimmName):
+    if isinstance(entry, HubFile):
+        hub = hub or connect()
+        entry = hub_file_entry(entry, hub, name=name)
+    elif preset is not None:
+        raise PullError("a preset is for hf:OWNER/NAME/FILE; the preprocessing of others is known")
+    elif isinstance(entry, TimmName):
         entry = timm_entry(entry.model)
+    if name is not None:
+        entry = replace(entry, name=name)
+    if not re.fullmatch(NAME_PATTERN, entry.name):
+        raise PullError(
+            f"{entry.name!r} cannot be the name of an encoder: letters, digits, '.', '_', '-', at "
+            "most 64"
+        )
     _check_licence(entry, accepted=accept_licence)
     if words and entry.words is None:
         raise PullError(f"{entry.name} understands no words: it has no text side to pull")
+    place = folder / entry.name
     if entry.timm is not None:
-        return pull_timm(entry, folder / entry.name, hub, progress)
-    return _Pull(entry, folder / entry.name, hub, progress).run(words=words)
+        return pull_timm(entry, place, hub, progress)
+    return _Pull(entry, place, hub, progress, preset=preset).run(words=words)
 
 
 def _check_licence(entry: CuratedEncoder, *, accepted: bool) -> None:
@@ -69,7 +94,13 @@ class _Pull:
     """One pull of a curated encoder into its own folder."""
 
     def __init__(
-        self, entry: CuratedEncoder, folder: Path, hub: Hub | None, progress: ProgressCallback
+        self,
+        entry: CuratedEncoder,
+        folder: Path,
+        hub: Hub | None,
+        progress: ProgressCallback,
+        *,
+        preset: str | None,
     ) -> None:
         self._entry = entry
         self._folder = folder
@@ -79,9 +110,12 @@ class _Pull:
         self._pins = read_pins(self._card)
         self._revision = self._pins.revision or entry.revision or "main"
         self._files: dict[str, PulledFile] = {}  # by the path in the repository
+        self._preset = preset
+        self._notes: tuple[str, ...] = ()
 
     def run(self, *, words: bool) -> PulledEncoder:
         entry, text = self._entry, self._entry.words
+        self._check_origin()
         graphs = [entry.graph]
         paths = [entry.graph, *entry.data]
         if entry.licence_file is not None:
@@ -106,18 +140,33 @@ class _Pull:
             files=tuple(self._files.values()),
             words=len(graphs) > 1,
             changed=changed,
+            notes=self._notes,
         )
+
+    def _check_origin(self) -> None:
+        """Raise ``PullError`` if the name belongs to an encoder from somewhere else."""
+        came = (self._pins.repository, self._pins.file)
+        if self._card.is_file() and came != (self._entry.repository, self._entry.graph):
+            whence = f"of {came[1]} of {came[0]}" if came[0] else "that was not pulled"
+            raise PullError(
+                f"there is an encoder {self._entry.name} {whence} already ({self._card}); choose "
+                "another --name (in Python: name=)"
+            )
 
     def _data_of(self, graph: str) -> list[str]:
         """Return the paths in the repository of the files that a graph keeps its weights in."""
-        facts = read_graph(self._folder / _local(graph))
-        for one in facts.data:
+        path = self._folder / _local(graph)
+        try:
+            found = locations(parse_model(path.read_bytes()))
+        except ValueError as error:
+            raise PullError(f"{graph} of {self._entry.repository} is no ONNX model") from error
+        for one in found:
             if PurePosixPath(one).name != one or "\\" in one:
                 raise PullError(
                     f"{graph} of {self._entry.repository} reads {one!r}, which is outside of its "
                     "folder; it cannot be pulled"
                 )
-        return [str(PurePosixPath(graph).with_name(one)) for one in facts.data]
+        return [str(PurePosixPath(graph).with_name(one)) for one in found]
 
     def _bring(self, paths: list[str], undo: Undo) -> None:
         """Put these files of the repository into the folder, unless they are there."""
@@ -192,7 +241,7 @@ class _Pull:
             raise PullError(
                 f"{what} is not the file that was pulled first: it was changed upstream "
                 f"(SHA-256 {pinned} then, {found} now). What was pulled first is kept; to take "
-                f"the new file, remove {self._folder} and pull again"
+                f"the new file: lookalike encoder remove {self._entry.name}, then pull again"
             )
         if listed not in {None, found}:
             raise PullError(
@@ -204,11 +253,20 @@ class _Pull:
         """Write the card and return whether it has changed."""
         licence = self._entry.licence_file
         digests = {one.path: one.sha256 for one in self._files.values() if one.origin != licence}
-        pins = Pins(revision=self._revision, sha256=digests)
+        pins = Pins(
+            repository=self._entry.repository,
+            file=self._entry.graph,
+            revision=self._revision,
+            sha256=digests,
+        )
         if pins == self._pins:  # and what a user changed in the card stays
             return False
-        facts = [read_graph(self._folder / _local(graph)) for graph in graphs]
-        undo.replace(self._card, pulled_card_text(self._entry, pins, *facts))
+        if self._entry.keys:
+            facts = [read_facts(self._folder / _local(graph)) for graph in graphs]
+            text = pulled_card_text(self._entry, pins, *facts)
+        else:
+            text, self._notes = proposed_card_text(self._entry, pins, self._card, self._preset)
+        undo.replace(self._card, text)
         return True
 
 

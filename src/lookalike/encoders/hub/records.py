@@ -19,7 +19,10 @@ class PulledFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulledEncoder:
-    """What a pull brought. ``changed`` is false if all of it was there already."""
+    """What a pull brought. ``changed`` is false if all of it was there already.
+
+    ``notes`` say what was guessed of a file that is not in the list.
+    """
 
     name: str
     card: Path
@@ -29,3 +32,4 @@ class PulledEncoder:
     files: tuple[PulledFile, ...]
     words: bool
     changed: bool
+    notes: tuple[str, ...] = ()

@@ -57,7 +57,12 @@ def pull_timm(
         made = Path(temporary) / _GRAPH
         dim = export(model, weights.path, made)
         undo.place(made, graph)
-        pins = Pins(revision=file.revision, sha256={_GRAPH: sha256_of(graph)})
+        pins = Pins(
+            repository=model.repository,
+            file=WEIGHTS_FILE,
+            revision=file.revision,
+            sha256={_GRAPH: sha256_of(graph)},
+        )
         undo.replace(card, timm_card_text(entry, model, pins, dim))
         try_card(card)
     return _pulled(entry, card, pins, graph, changed=True)
