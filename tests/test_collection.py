@@ -593,7 +593,7 @@ def test_a_name_is_a_collection_at_home_and_a_path_is_a_path(
 
 def test_what_is_not_there_is_not_made_without_leave(tiny: OnnxEncoder) -> None:
     lookalike.open("mugs", encoder=tiny, create=True).close()
-    with pytest.raises(CollectionNotFoundError, match="there are mugs"):
+    with pytest.raises(CollectionNotFoundError, match="existing collections: mugs"):
         lookalike.open("blue")
     with pytest.raises(CollectionNotFoundError, match=r"did you mean 'mugs'\?"):
         lookalike.open("mug")
@@ -602,7 +602,7 @@ def test_what_is_not_there_is_not_made_without_leave(tiny: OnnxEncoder) -> None:
 
 @pytest.mark.parametrize("address", ["ftp://host/shop", "", "  ", "a\nb"])
 def test_an_address_that_names_no_place_is_refused(address: str) -> None:
-    with pytest.raises(CollectionError, match=r"no place for|cannot be a collection's name"):
+    with pytest.raises(CollectionError, match=r"cannot (hold a collection|be a collection's name)"):
         lookalike.open(address)
 
 

@@ -331,7 +331,10 @@ def test_a_query_that_means_nothing_is_wrong_usage(
 
 
 def test_info_says_whether_words_are_supported(home: Path) -> None:
-    for name, text in (("shop", "yes"), ("mute", "no: the encoder has no text encoder")):
+    for name, text in (
+        ("shop", "by meaning, labels and keywords"),
+        ("mute", "by labels and keywords (the encoder has no text encoder)"),
+    ):
         place = str(home / "collections" / name)
         done = CliRunner().invoke(cli, ["info", "-c", place])
         assert f"words\t{text}\n" in done.stdout
