@@ -13,7 +13,7 @@ from lookalike.encoders.cards import Channels, Pooling, Resize, presets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lookalike.encoders.adding import AddedEncoder, Comparison
+    from lookalike.encoders.adding import AddedEncoder, InputComparison
 
 __all__ = ["add_command", "comparison_lines"]
 
@@ -219,7 +219,7 @@ def _print_added(added: "AddedEncoder") -> None:
         click.echo(plain(f"note: {line}"), err=True)
 
 
-def comparison_lines(comparisons: "Sequence[Comparison]", compared_on: str) -> list[str]:
+def comparison_lines(comparisons: "Sequence[InputComparison]", compared_on: str) -> list[str]:
     """Return the comparisons as lines of text, the card first and then the best."""
     if not comparisons:
         return []

@@ -204,7 +204,8 @@ class OnnxEncoder:
             return unit_rows(rows)
         except ValueError as error:
             raise EncoderError(
-                f"{self.name}: no vector for an image of the batch: {error}"
+                f"{self.name}: no vector for an image of the batch: {error}; if the model computes "
+                "with float16, its numbers may overflow: take the float32 file"
             ) from error
 
     def encode_as(self, batch: Sequence[Prepared], spec: Input, /) -> NDArray[np.float32]:

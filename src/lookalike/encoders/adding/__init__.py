@@ -1,7 +1,7 @@
 """Making an encoder of any ONNX file, and listing, checking and removing encoders."""
 
 from lookalike.encoders.adding.adding import FIRST_LINE, add, write_added
-from lookalike.encoders.adding.comparing import RANGES, Comparison
+from lookalike.encoders.adding.comparing import RANGES, InputComparison
 from lookalike.encoders.adding.managing import (
     CheckedEncoder,
     ListedEncoder,
@@ -21,8 +21,8 @@ __all__ = [
     "AddedEncoder",
     "Candidate",
     "CheckedEncoder",
-    "Comparison",
     "Guess",
+    "InputComparison",
     "ListedEncoder",
     "RemovedEncoder",
     "Trial",

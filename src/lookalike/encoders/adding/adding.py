@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.core.atomic_files import write_file
 from lookalike.encoders.adding.building import propose_card
-from lookalike.encoders.adding.comparing import Comparison, compare, in_range
+from lookalike.encoders.adding.comparing import InputComparison, compare, in_range
 from lookalike.encoders.adding.labelled_images import LabelledImage, images_for
 from lookalike.encoders.adding.model_facts import read_facts
 from lookalike.encoders.adding.proposals import Guess, name_for
@@ -113,7 +113,7 @@ def _compared(
     images: Sequence[LabelledImage],
     options: AddOptions,
     guesses: list[Guess],
-) -> tuple[list[Comparison], ModelCard]:
+) -> tuple[list[InputComparison], ModelCard]:
     """Compare ways to prepare images; return the results, and the card.
 
     On the user's own images, a better range takes the place of a guessed one. Drawn images only
@@ -140,7 +140,7 @@ def _advice(
     card: ModelCard,
     options: AddOptions,
     trial: Trial,
-    found: Sequence[Comparison],
+    found: Sequence[InputComparison],
 ) -> list[str]:
     lines = trial.notes()
     better = [one for one in found if one.better]

@@ -12,7 +12,7 @@ from lookalike.encoders.cards import Channels, Input, Resize
 from lookalike.encoders.onnx_encoder import OnnxEncoder
 from lookalike.encoders.preprocessing import prepare
 
-__all__ = ["RANGES", "Comparison", "average_precisions", "compare", "in_range", "range_of"]
+__all__ = ["RANGES", "InputComparison", "average_precisions", "compare", "in_range", "range_of"]
 
 _Range = tuple[float, tuple[float, float, float], tuple[float, float, float]]
 
@@ -35,7 +35,7 @@ _WORTH = 0.03  # of mAP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class InputComparison:
     """Retrieval with images prepared in one way.
 
     ``key`` and ``value`` are what differs from the card, "" for the card itself. ``map`` is the
@@ -100,7 +100,7 @@ def variants(given: Input) -> Iterator[tuple[str, str, Input]]:
             yield "resize", resize, replace(given, resize=resize, crop=1.0)
 
 
-def compare(encoder: OnnxEncoder, images: Sequence[LabelledImage]) -> list[Comparison]:
+def compare(encoder: OnnxEncoder, images: Sequence[LabelledImage]) -> list[InputComparison]:
     """Return how well images find those of their label: by the card first, then by variants of it.
 
     A variant is better only if it is by more than chance over the queries explains.
@@ -117,14 +117,14 @@ def compare(encoder: OnnxEncoder, images: Sequence[LabelledImage]) -> list[Compa
         return average_precisions(vectors, labels)
 
     own = measured(given)
-    found = [Comparison(key="", value="", map=float(own.mean()), gain=0.0, better=False)]
+    found = [InputComparison(key="", value="", map=float(own.mean()), gain=0.0, better=False)]
     for key, value, spec in variants(given):
         other = measured(spec)
         gains = other - own
         error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
         gain = float(gains.mean())
         found.append(
-            Comparison(
+            InputComparison(
                 key=key,
                 value=value,
                 map=float(other.mean()),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.encoders.adding.comparing import Comparison, compare
+from lookalike.encoders.adding.comparing import InputComparison, compare
 from lookalike.encoders.adding.labelled_images import images_for
 from lookalike.encoders.adding.trials import Trial, try_encoder
 from lookalike.encoders.cards import (
@@ -55,7 +55,7 @@ class CheckedEncoder:
     fingerprint: str
     device: str
     trial: Trial
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[InputComparison, ...]
     compared_on: str
 
 

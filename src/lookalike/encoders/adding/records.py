@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from lookalike.encoders.adding.comparing import Comparison
+from lookalike.encoders.adding.comparing import InputComparison
 from lookalike.encoders.adding.proposals import Candidate, Guess
 from lookalike.encoders.adding.trials import Trial
 from lookalike.encoders.cards import Channels, ModelCard, Pooling, Resize
@@ -54,7 +54,7 @@ class AddedEncoder:
     guesses: tuple[Guess, ...]
     candidates: tuple[Candidate, ...]
     trial: Trial
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[InputComparison, ...]
     compared_on: str
     advice: tuple[str, ...]
     written: bool

@@ -73,4 +73,4 @@ def _strange(head: bytes, path: Path) -> str:
         return f"is a TensorFlow graph, which cannot be converted; {_EXPORT}"
     if path.suffix == ".h5":
         return "is no HDF5 file; it is damaged, or was cut off at its beginning"
-    return f"is not a file of weights that can be read; wanted is {_WANTED}"
+    return f"is not a file of weights that can be read; wanted is an .onnx, {_WANTED}"
