@@ -11,6 +11,7 @@ from lookalike.cli.encoder_manage import (
     show_command,
 )
 from lookalike.cli.encoder_pull import pull_command
+from lookalike.cli.encoder_quantize import quantize_command
 
 __all__ = ["encoder_command"]
 
@@ -24,6 +25,7 @@ for _command in (
     add_command,
     bench_command,
     pull_command,
+    quantize_command,
     list_command,
     show_command,
     check_command,

@@ -86,16 +86,19 @@ class OpenModel:
             results = list(self._workers().map(run, parts))
         return np.concatenate(results).astype(np.float32, copy=False)
 
+    def feed(self, batch: Sequence[Prepared], spec: Input | None = None) -> dict[str, _Array]:
+        """Return an array for every input of the model, for a batch that it takes at once."""
+        return {
+            self._spec.name: tensor(batch, spec or self._spec),
+            **{one.name: one.array(len(batch)) for one in self._constants},
+        }
+
     def _run(self, part: Sequence[Prepared], output: str, spec: Input) -> _Array:
         count = self.fixed or len(part)
         filled = [*part, *[part[-1]] * (count - len(part))]
-        feed = {
-            self._spec.name: tensor(filled, spec),
-            **{one.name: one.array(count) for one in self._constants},
-        }
         try:
             with self._turn:
-                (result,) = self.session.run([output], feed)
+                (result,) = self.session.run([output], self.feed(filled, spec))
         except Exception as error:
             raise EncoderError(f"the model failed on {self.device.name}: {error}") from error
         if not isinstance(result, np.ndarray):

@@ -37,6 +37,9 @@ def card_text(
         values["output"].pop("prefix_tokens", None)
     elif card.output.pooling == "mean_tokens":
         values["output"]["prefix_tokens"] = card.output.prefix_tokens
+    if card.input.dtype == "uint8":  # of plain pixels
+        for key in ("scale", "mean", "std"):
+            values["input"].pop(key, None)
     if card.inputs:
         values["inputs"] = {one.name: _constant(one) for one in card.inputs}
     return toml_text(values | dict(more or {}), comment=comment)
