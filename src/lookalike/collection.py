@@ -12,15 +12,8 @@ from lookalike.collection_info import CollectionInfo
 from lookalike.collection_items import CollectionItems, check_ids
 from lookalike.core.ids import check_id
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import (
-    Catalogue,
-    ClassEncoder,
-    Encoder,
-    Store,
-    TextEncoder,
-    class_encoder_of,
-    text_encoder_of,
-)
+from lookalike.core.protocols import Catalogue, Encoder, Store, TextEncoder, text_encoder_of
+from lookalike.core.protocols.inputs import ClassEncoder, class_encoder_of
 from lookalike.core.records import (
     Added,
     Entry,
@@ -54,11 +47,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.categories.category_search import CategoryRules
     from lookalike.sources.scan import ScanOptions
 
-__all__ = [
-    "Collection",
-    "PreparedQuery",
-    "Root",
-]
+__all__ = ["Collection", "PreparedQuery", "Root"]
 
 
 _BATCH = 32  # images that an encoder is given at once, unless it has a ``batch_size``
