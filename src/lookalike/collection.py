@@ -18,9 +18,7 @@ from lookalike.core.records import (
     Added,
     Entry,
     IndexReport,
-    Item,
     Json,
-    Outcome,
 )
 from lookalike.core.roots import Root
 from lookalike.core.shards import Shard
@@ -194,14 +192,7 @@ class Collection(CollectionItems):
         )
         if report.skipped:
             raise ImageError(report.skipped[0].reason, path=id)
-        outcome: Outcome = "created"
-        if not report.indexed + report.reused:
-            outcome = "unchanged"
-        elif report.replaced:
-            outcome = "replaced"
-        return Added(
-            **{name: getattr(self.get(id), name) for name in Item.__slots__}, outcome=outcome
-        )
+        return Added.of(self.get(id), report)
 
     def remove(self, ids: str | Sequence[str]) -> int:
         """Remove items by id and return how many there were. Their files are not touched.

@@ -118,7 +118,7 @@ def add_command(
 
     \b
       lookalike encoder add clip-vit-b-32/vision_model.onnx --preset clip --name clip-b32
-      lookalike encoder add my-model.onnx --images photos-by-label/
+      lookalike encoder add my-model.onnx --images images-by-label/
       lookalike encoder add vgg16.h5 --architecture vgg16-fc1
       lookalike index photos/ -c shop --encoder clip-b32
     """

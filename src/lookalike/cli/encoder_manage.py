@@ -101,7 +101,7 @@ def check_command(
 
     \b
       lookalike encoder check clip-b32
-      lookalike encoder check clip-b32 --images photos-by-label/
+      lookalike encoder check clip-b32 --images images-by-label/
     """
     from lookalike.config import settings
     from lookalike.encoders.adding import check_encoder

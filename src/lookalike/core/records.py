@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 __all__ = [
     "Added",
@@ -99,6 +99,14 @@ class Added(Item):
     """The item of an image that was added, and the ``outcome``. It equals its ``Item``."""
 
     outcome: Outcome
+
+    @classmethod
+    def of(cls, item: Item, report: "IndexReport") -> Self:
+        """Return an item with its outcome, from the report of indexing it alone."""
+        outcome: Outcome = "replaced" if report.replaced else "created"
+        if not report.indexed + report.reused:
+            outcome = "unchanged"
+        return cls(**{name: getattr(item, name) for name in Item.__slots__}, outcome=outcome)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Item) and all(

@@ -2,7 +2,7 @@
 
 A projection is fitted before the first item is stored, on a random sample of what is about to be
 indexed. The collection keeps it, and every process that opens the collection applies it. How much
-it gains, and from which size on: docs/decisions/0030-projection.md.
+it gains, and from which size on: docs/decisions/0029-projection.md.
 """
 
 import random

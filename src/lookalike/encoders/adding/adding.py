@@ -117,7 +117,7 @@ def _compared(
     """Compare ways to prepare images; return the results, and the card.
 
     On the user's own images, a better range takes the place of a guessed one. Drawn images only
-    give advice: they are no photos.
+    give advice: they are drawn, not real.
     """
     card = encoder.card
     if not options.compare:

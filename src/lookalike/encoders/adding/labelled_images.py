@@ -126,7 +126,7 @@ def images_in(folder: Path, *, seed: int = 0) -> list[LabelledImage]:
             by_label[labels[place].name] = [LabelledImage(one, labels[place].name) for one in read_]
         if sum(map(len, by_label.values())) >= _MOST:
             break
-    if len(by_label) < 2:  # noqa: PLR2004 - a single label has nothing to be told from
+    if len(by_label) < 2:  # noqa: PLR2004 - a single label has nothing to be distinguished from
         raise EncoderError(
             f"{folder}: has {len(by_label)} folders with two images or more; to compare, it must "
             "have a folder for each label, with images in it, and two labels at least"

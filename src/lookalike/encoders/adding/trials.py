@@ -13,7 +13,7 @@ __all__ = ["Trial", "try_encoder"]
 
 _IMAGES = 6
 _SAME = 1 - 1e-6  # cosine of embeddings that do not tell two images apart
-_ALIKE = 0.98  # mean cosine of different images above which little is told apart
+_ALIKE = 0.98  # mean cosine of different images above which images are hardly distinguished
 _BATCH = 1e-3  # by which an embedding may differ in company: rounding, with half precision
 
 
