@@ -89,6 +89,8 @@ def test_a_minus_that_joins_nothing_is_standard_input(
         (["0:a.jpg"], "weight of '0:a.jpg' must be above 0"),
         (["1001:x.jpg"], "at most 1000"),
         (["@"], "needs the id"),
+        ([""], "'' contains no words; give a text or a file"),
+        (["2: "], "' ' contains no words; give a text or a file"),
         (["words:"], "no words"),
         (["words:  "], "no words"),
         (["red \udcff"], "no words"),
@@ -107,7 +109,7 @@ def test_text_without_a_slash_or_a_suffix_is_words(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["q.jpg", "q.JPEG", "photos/q", "~me", "a\\b", "https://x.example/a", "list.txt", ""]
+    "text", ["q.jpg", "q.JPEG", "photos/q", "~me", "a\\b", "https://x.example/a", "list.txt"]
 )
 def test_text_that_looks_like_a_path_is_a_path(text: str) -> None:
     assert named_source(text, is_file=lambda _: False) == text

@@ -19,7 +19,7 @@ from lookalike.client import connect
 from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders import OnnxEncoder, find_card
 from lookalike.encoders.classes import checkpoint_classes
-from lookalike.errors import WordsError
+from lookalike.errors import ImageError, WordsError
 
 DIM = 32
 KINDS = ("Casual Shoes", "Sports Shoes", "Handbags", "Ties")
@@ -193,6 +193,20 @@ def test_keywords_obey_the_other_options(shop: lookalike.Collection) -> None:
     with pytest.raises(WordsError, match="no embedding that a category could be predicted"):
         shop.search("red", text_mode="keywords", category="auto")
     shop.remove([item.id for item in items])
+
+
+def test_text_that_no_file_can_be_called_is_words(shop: lookalike.Collection) -> None:
+    for text in ("a" * 256, "a word " * 500, "a\0b", "a/\0b", "a\0.jpg"):
+        found = shop.search(text)
+        assert found == []
+        assert "unknown-words" in codes(found)
+    with pytest.raises(ImageError):
+        shop.search("b/" + "a" * 300)  # a path
+    with pytest.raises(WordsError, match="stub does not support search by words"):
+        shop.search("a" * 300, text_mode="encoder")
+    for text in ("", " ", "\ud800.jpg"):
+        with pytest.raises(ValueError, match="contains no words; give a text or a file"):
+            shop.search(text)
 
 
 def test_what_keywords_did_not_find_is_said(shop: lookalike.Collection) -> None:

@@ -64,7 +64,8 @@ class Words:
 
     def __post_init__(self) -> None:
         if not is_text(self.text) or not self.text.strip():
-            raise ValueError(f"{self.text!r} contains no words; give a text")
+            or_file = " or a file" if self.guessed else ""
+            raise ValueError(f"{self.text!r} contains no words; give a text{or_file}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

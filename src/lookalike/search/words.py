@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.core.roots import expand_home
@@ -40,13 +39,21 @@ def named_source(
 ) -> ImageSource | ItemRef | Words | Encoded:
     """Return ``Words`` for a ``str`` that neither names a file nor looks like a path.
 
-    Everything else is returned as it is; a ``Path`` is always an image.
+    Everything else is returned as it is; a ``Path`` is always an image. Raise ``ValueError`` for
+    text that is blank or cannot be stored, and names no file.
     """
-    if not isinstance(source, str) or not source.strip():
+    if not isinstance(source, str) or is_file(source):
         return source
-    if _PATH.search(source) or is_file(source):
+    if _PATH.search(source) and _can_be_path(source):
         return source
     return Words(source, guessed=True)
+
+
+def _can_be_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def named_query(query: Query) -> Query:
@@ -65,7 +72,7 @@ def has_words(query: Query) -> bool:
 
 def no_file(text: str) -> str:
     """Say why text that could have named a file is words."""
-    folder = Path(text).is_dir()
+    folder = os.path.isdir(expand_home(text))  # noqa: PTH112 - never raises, however long text is
     return "this is a folder, not an image" if folder else "there is no such file"
 
 
