@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from lookalike.cli.index import index_command
 from lookalike.cli.migrate import migrate_command
 from lookalike.collection import Collection
 from lookalike.config import encoder_of, open_collection
 from lookalike.core import settings_keys
+from lookalike.core.protocols import Prepared
 from lookalike.core.records import Entry
-from lookalike.core.vectors import unit_rows
+from lookalike.core.vectors import Matrix, unit_rows
 from lookalike.encoders import OnnxEncoder, load_encoder
 from lookalike.encoders.projection import ProjectedEncoder, Projection, fit_projection, is_projected
 from lookalike.errors import (
@@ -140,8 +143,6 @@ def test_a_new_collection_is_projected_on_its_own_images(
     fitted = stored_projection(shop.store)
     assert fitted is not None
     assert fitted.images == IMAGES + 6
-    from PIL import Image  # noqa: PLC0415 - for this one image
-
     with Image.open(folder / "03.png") as image:
         raw = tiny.encode([tiny.prepare(image.convert("RGB"))])
     assert np.allclose(shop.vectors(["03.png"]), fitted.apply(raw), atol=2e-3)
@@ -192,6 +193,43 @@ def test_a_projection_that_was_asked_for_needs_enough_images(
     with pytest.raises(EncoderError, match="fitted on at least 18 different images"):
         shop.index(folder, dim=DIM)
     assert shop.store.bound() is None
+
+
+def test_more_dimensions_than_the_encoder_has_are_refused(shop: Collection, folder: Path) -> None:
+    with pytest.raises(EncoderError, match=r"embeddings of 32 dimensions.*choose fewer"):
+        shop.index(folder, dim=33)
+    assert shop.store.bound() is None
+
+
+class _Constant:
+    """An encoder that sees no difference between images."""
+
+    name, fingerprint, dim, decode_size = "constant", "constant:0", 32, None
+
+    def prepare(self, image: Image.Image) -> Prepared:
+        return np.asarray(image.convert("RGB").resize((2, 2)))
+
+    def encode(self, batch: Sequence[Prepared]) -> Matrix:
+        return unit_rows(np.ones((len(batch), 32), np.float32))
+
+
+def test_an_encoder_that_sees_no_difference_is_refused(folder: Path, tmp_path: Path) -> None:
+    with (
+        open_collection(tmp_path / "flat", encoder=_Constant(), create=True) as shop,
+        pytest.raises(EncoderError, match="the same embedding"),
+    ):
+        shop.index(folder, dim=DIM)
+
+
+def test_the_seconds_of_a_catalogue_include_its_sample(
+    folder: Path, tmp_path: Path, card: Path
+) -> None:
+    began = time.monotonic()
+    with open_collection(tmp_path / "b", encoder=card, create=True) as shop:
+        entries = [Entry(id=path.stem, image=path) for path in sorted(folder.iterdir())]
+        opened = time.monotonic()
+        report = shop.index(entries, dim=DIM)
+        assert 0.5 * (time.monotonic() - opened) < report.seconds <= time.monotonic() - began
 
 
 def test_another_dim_than_the_collection_has_is_refused(shop: Collection, folder: Path) -> None:
@@ -352,6 +390,7 @@ def test_stored_embeddings_are_projected_without_their_images(
     shutil.rmtree(folder)
     report = migrating.migrate(shop, _encoder(shop), dim=DIM)
     assert (report.encoded, report.reused, report.lost) == (0, len(before), ())
+    assert report.outdated == ()  # a projection of its own is nothing to compute again
     with open_collection(tmp_path / "shop") as again:
         assert list(again) == before
         assert again.info().dim == DIM

@@ -246,7 +246,8 @@ def index_command(
     report = together(reports)
     _show(report, count, as_json=as_json, show_skipped=show_skipped)
     if stop():
-        click.echo("interrupted; the next run continues from here", err=True)
+        said = "continues from here" if count else "starts again: nothing was stored yet"
+        click.echo(f"interrupted; the next run {said}", err=True)
         ctx.exit(INTERRUPTED)
     for source, one in zip(sources, reports, strict=True):
         if one.nothing_usable:

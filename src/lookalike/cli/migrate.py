@@ -152,5 +152,5 @@ def _show(report: "MigrateReport") -> None:
         )
     click.echo(f"{', '.join(parts)} in {report.seconds:.1f} s")
     if report.outdated:
-        outdated = ", ".join(_OUTDATED.get(one, one) for one in report.outdated)
+        outdated = ", ".join(_OUTDATED[one] for one in report.outdated)
         click.echo(f"computed from the old embeddings, so run again: {outdated}", err=True)

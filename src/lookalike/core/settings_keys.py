@@ -9,6 +9,7 @@ __all__ = [
     "CARD",
     "CATALOGUES",
     "CATEGORIES",
+    "COMPUTED",
     "COPIED_FROM",
     "DECLARED",
     "ENCODER",
@@ -60,5 +61,7 @@ UPLOADS = "uploads"
 VERSION_OF = "version_of"
 """Name of the collection that this one is a version of, while and after a migration."""
 
+COMPUTED = (CALIBRATION, CATEGORIES, RUN)
+"""Settings that were computed from the embeddings: another encoder outdates them."""
 NOT_COPIED = frozenset({COPIED_FROM, DECLARED, ENCODER, GRAPH, NEIGHBOURS, REPLACED, VERSION_OF})
 """Settings that a store, a copy or a migration has for itself; ``declare`` copies ``DECLARED``."""

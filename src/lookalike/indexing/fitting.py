@@ -46,6 +46,7 @@ LEAST_FOLD = 3
 SAMPLE = 1000
 """Images that a projection is fitted on, or ``LEAST_FOLD`` for each dimension if that is more."""
 _BATCH = 64
+_SAME = 1e-5  # difference in any value below which embeddings are one
 
 
 def check_dim(dim: object) -> ProjectionDim:
@@ -136,7 +137,14 @@ class EncoderBinding:
         self, encoder: Encoder, sample: Callable[[int], Sequence[Entry]] | None
     ) -> Encoder | None:
         dim = DEFAULT_DIM if self.dim == "auto" else self.dim
-        if dim == "off" or sample is None or dim >= encoder.dim:
+        if dim == "off" or sample is None:
+            return encoder
+        if dim >= encoder.dim:
+            if dim > encoder.dim and self.dim != "auto":
+                raise EncoderError(
+                    f"{encoder.name} makes embeddings of {encoder.dim:,} dimensions, which cannot "
+                    f"be projected to {dim:,}; choose fewer, or --dim off"
+                )
             return encoder
         least = LEAST_FOLD * dim
         entries = sample(max(SAMPLE, least))
@@ -151,6 +159,11 @@ class EncoderBinding:
             self.known = found
             return encoder
         rows = np.stack(list(found.values()))
+        if np.abs(rows - rows[0]).max() < _SAME:
+            raise EncoderError(
+                f"{encoder.name} gives all of {len(rows):,} different images the same embedding; "
+                "`lookalike encoder check` tries its card"
+            )
         fitted = fit_to(self.store, encoder, rows, dim)
         assert isinstance(fitted, ProjectedEncoder)  # noqa: S101 - the store has a projection now
         self.known = dict(zip(found, fitted.projection.apply(rows), strict=True))
@@ -186,7 +199,9 @@ class EncoderBinding:
                     found.update(zip(batch, encoder.encode(list(batch.values())), strict=True))
                 if self.progress is not None:
                     done = min(start + _BATCH, len(entries))
-                    self.progress(Progress(done=done, total=len(entries), stage="sample"))
+                    self.progress(
+                        Progress(done=done, total=len(entries), stage="measuring a sample first")
+                    )
         return found
 
 

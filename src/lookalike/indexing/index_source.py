@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookalike import images
@@ -68,6 +68,7 @@ def index_source(
     ``open_encoder`` is called when an image must be encoded; the store is then bound to it, with a
     projection where ``options.dim`` says so.
     """
+    began = time.monotonic()
     encoder = EncoderBinding(
         store=store,
         open_encoder=open_encoder,
@@ -135,6 +136,7 @@ def index_source(
             stop=stop,
         )
         failures.remember(store, "", report.skipped, whole=False, kind="id")
+    report = replace(report, seconds=time.monotonic() - began)
     remember_catalogue(store, source)
     if report.indexed or report.reused or report.removed:
         store.settings.set(settings_keys.UPDATED_AT, time.time())

@@ -99,9 +99,7 @@ def migrate(
             _check_lost(build.lost, old.search.count())
         bound = old.bound()
         keep = version_name(old.name, bound[1] if bound else "")
-        outdated = [
-            one for one in old.settings.names() if one not in (*_MOVED, *settings_keys.NOT_COPIED)
-        ]
+        outdated = [one for one in settings_keys.COMPUTED if old.settings.get(one) is not None]
         before = [
             one
             for one in _read_names(old.settings.get(settings_keys.REPLACED))
