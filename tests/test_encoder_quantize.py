@@ -127,7 +127,12 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_computed(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = str(tiny_card(tmp_path))
-    for name, message in (("efficientnet-lite0", "comes with lookalike"), ("a b", "cannot be an")):
+    refused = {
+        "efficientnet-lite0": "comes with lookalike",
+        "best": "best is a quality",
+        "a b": "cannot be an",
+    }
+    for name, message in refused.items():
         words = ["encoder", "quantize", card, "--images", str(folder), "--name", name, "--yes"]
         assert invoke(words) in {1, 2}
         assert message in capsys.readouterr().err

@@ -105,6 +105,8 @@ def test_a_name_is_given_once(keras_file: Path, tmp_path: Path) -> None:
         add_converted(keras_file, folder=folder)
     with pytest.raises(EncoderError, match="efficientnet-lite0 comes with lookalike"):
         add_converted(keras_file, name="efficientnet-lite0", folder=folder)
+    with pytest.raises(EncoderError, match=r"balanced is a quality, .*; choose another name"):
+        add_converted(keras_file, name="balanced", folder=folder)
     with pytest.raises(ValueError, match="cannot be an encoder's name"):
         add_converted(keras_file, name="../out", folder=folder)
     second = add_converted(keras_file, name="mine", folder=folder)

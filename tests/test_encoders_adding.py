@@ -14,6 +14,7 @@ from conftest import painted
 from contracts.encoder import drawn
 from exports import DIM, Form, export
 from lookalike.cli import invoke
+from lookalike.cli.encoder_add import comparison_lines
 from lookalike.config import settings
 from lookalike.core.vectors import unit_rows
 from lookalike.encoders import load_encoder
@@ -27,6 +28,7 @@ from lookalike.encoders.adding import (
 )
 from lookalike.encoders.adding.comparing import (
     RANGES,
+    InputComparison,
     average_precisions,
     compare,
     in_range,
@@ -115,7 +117,8 @@ def test_a_model_quantised_at_run_time_is_run_one_by_one(tmp_path: Path, folder:
 @pytest.mark.parametrize(
     ("form", "file", "preset"),
     [
-        (Form(), "clip-vit-b-32", "clip"),
+        (Form(), "openai-clip-vit", "clip"),
+        (Form(outputs=("pooler",), layout="nhwc"), "mobilenetv2_imagenet", "keras-tf"),
         (Form(), "siglip2_base", "siglip2"),
         (Form(), "facebook-dinov2-small", "dinov2"),
         (Form(outputs=("pooler",)), "plain", "imagenet"),
@@ -191,6 +194,8 @@ def test_shapes_say_how_to_pool(shape: tuple[int, ...], expected: tuple[str, int
         (Form(), replace(QUICK, preset="klip"), "--preset 'klip' is unknown.*'clip'"),
         (Form(), replace(QUICK, name="a b"), "'a b' cannot be the name of an encoder"),
         (Form(), replace(QUICK, name="efficientnet-lite0"), "of lookalike's own; choose another"),
+        (Form(), replace(QUICK, name="fast"), "fast is a quality, .*; choose another --name"),
+        (Form(), replace(QUICK, name="resnet50"), "encoder pull resnet50` .* another --name"),
         (Form(dtype="uint8"), replace(QUICK, range="0..1"), "--range is not for a model that"),
         (Form(ir=99), QUICK, "has IR version 99, .* pip install -U onnxruntime"),
         (Form(), replace(QUICK, images=Path("nowhere")), "nowhere: is no folder"),
@@ -280,9 +285,14 @@ def test_average_precision_is_that_of_the_textbook() -> None:
 @pytest.fixture
 def saturating(tmp_path: Path) -> Path:
     """A model that cuts off its input above 12: of 0..255 it sees only what is almost black."""
-    path = export(tmp_path, Form(), name="saturating")
+    return clipped(tmp_path, "saturating", -1.0, 12.0)
+
+
+def clipped(folder: Path, name: str, low: float, high: float) -> Path:
+    """Return a model that cuts off its input below ``low`` and above ``high``."""
+    path = export(folder, Form(), name=name)
     model = onnx.load(path)
-    limits = [("low", -1.0), ("high", 12.0)]
+    limits = [("low", low), ("high", high)]
     model.graph.initializer.extend(
         onnx.numpy_helper.from_array(np.array(value, dtype=np.float32), name)
         for name, value in limits
@@ -316,15 +326,55 @@ def test_a_wrong_range_is_noticed(saturating: Path, labelled: Path, folder: Path
     assert f"lookalike encoder add {saturating} --name=saturating --preset=pixels" in advice
 
 
-def test_on_the_user_s_own_images_a_better_range_replaces_a_guess(
-    saturating: Path, labelled: Path, folder: Path
+@pytest.mark.parametrize(
+    ("own", "file", "preset", "limits"),
+    [
+        (True, "caffe", "keras-caffe", (-1.0, 12.0)),
+        (False, "siglip", "siglip", (0.3, 0.35)),
+    ],
+)
+def test_a_better_range_replaces_a_guess_so_that_a_check_finds_none_better(
+    *,
+    own: bool,
+    file: str,
+    preset: str,
+    limits: tuple[float, float],
+    tmp_path: Path,
+    labelled: Path,
+    folder: Path,
 ) -> None:
-    known = saturating.rename(saturating.with_name("caffe.onnx"))
-    one = added(known, folder, AddOptions(images=labelled))
-    assert guesses(one)["preset"] == "keras-caffe"
-    assert guesses(one)["range"] == range_of(one.card.input) != "caffe"
+    images = labelled if own else None
+    one = added(clipped(tmp_path, file, *limits), folder, AddOptions(images=images))
+    assert guesses(one)["preset"] == preset
+    (reason,) = [guess.reason for guess in one.guesses if guess.key == "range"]
+    assert reason.startswith(f"on {'your' if own else 'drawn'} images mAP is ")
+    checked = check_encoder(one.card.path, images=images, device="cpu")
+    assert not [each for each in checked.comparisons if each.key == "range" and each.better]
+    assert guesses(one)["range"] == range_of(one.card.input)
     assert not any("fits better" in line and "range" in line for line in one.advice)
     assert read_card(one.card.path).fingerprint() == one.card.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("gain", "better", "verdict"),
+    [
+        (0.1, True, "better"),
+        (0.05, False, "may be chance"),
+        (0.02, False, "too small to count"),
+        (0.001, False, ""),
+        (-0.1, False, ""),
+    ],
+)
+def test_every_higher_map_says_whether_it_counts(
+    gain: float,
+    better: bool,  # noqa: FBT001
+    verdict: str,
+) -> None:
+    own = InputComparison(key="", value="", map=0.67, gain=0.0, better=False)
+    other = InputComparison(key="range", value="0..1", map=0.67 + gain, gain=gain, better=better)
+    assert other.verdict == verdict
+    line = comparison_lines([own, other], "drawn")[1]
+    assert line.endswith(f"with range 0..1, {verdict}" if verdict else "with range 0..1")
 
 
 def test_comparing_has_the_card_first_and_one_change_each(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from lookalike.encoders.cards import read_card
 from lookalike.encoders.hub import CuratedEncoder, curated_encoders, pull
 from lookalike.encoders.hub.files import Hub
 from lookalike.encoders.hub.hub_file_entry import named_like
+from lookalike.encoders.reserved_names import reserved_for
 from lookalike.errors import EncoderError, PullError
 
 LISTED = {name: one for name, one in curated_encoders().items() if one.timm is None}
@@ -370,6 +371,20 @@ def test_a_name_that_is_not_in_the_list_is_helped(tmp_path: Path) -> None:
         pull("clip-vit-b32", folder=tmp_path)
 
 
+def test_the_names_of_the_list_are_reserved() -> None:
+    assert [name for name in LISTED if reserved_for(name) is None] == []
+
+
+@pytest.mark.parametrize("name", ["best", "siglip2-b-16"])
+def test_a_name_that_stands_for_something_else_is_refused(
+    name: str, server: HubServer, hub: Hub, tmp_path: Path
+) -> None:
+    entry = serve(server, "clip-vit-b-32")
+    with pytest.raises(PullError, match=rf"^{name} is .*; choose another --name"):
+        pull(entry, folder=tmp_path, hub=hub, name=name)
+    assert not any(tmp_path.glob(f"{name}*"))
+
+
 # Any file of a hub
 
 
@@ -452,10 +467,10 @@ def test_a_licence_that_is_not_open_must_be_accepted(
 def test_a_name_that_is_taken_by_another_file_is_refused(
     server: HubServer, hub: Hub, tmp_path: Path
 ) -> None:
-    pull(serve(server, "clip-vit-b-32"), folder=tmp_path, hub=hub)
+    pull(serve(server, "clip-vit-b-32"), folder=tmp_path, hub=hub, name="mine")
     server.add(REPOSITORY, {"model.onnx": graphs.vision({"image_embeds": 64})})
-    with pytest.raises(PullError, match=r"there is an encoder clip-vit-b-32 of onnx/vision_model"):
-        pull(f"hf:{REPOSITORY}/model.onnx", folder=tmp_path, hub=hub, name="clip-vit-b-32")
+    with pytest.raises(PullError, match=r"there is an encoder mine of onnx/vision_model"):
+        pull(f"hf:{REPOSITORY}/model.onnx", folder=tmp_path, hub=hub, name="mine")
     with pytest.raises(PullError, match=r"'\.\./x' cannot be the name of an encoder"):
         pull(f"hf:{REPOSITORY}/model.onnx", folder=tmp_path, hub=hub, name="../x")
 

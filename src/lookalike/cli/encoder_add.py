@@ -227,6 +227,6 @@ def comparison_lines(comparisons: "Sequence[InputComparison]", compared_on: str)
     where = "drawn images" if compared_on == "drawn" else compared_on
     lines = [f"mAP on {where}: {own.map:.2f} as the card says"]
     for one in sorted(others, key=lambda one: -one.map):
-        mark = ", better" if one.better else ""
-        lines.append(f"  {one.map:.2f} with {one.key} {one.value}{mark}")
+        verdict = f", {one.verdict}" if one.verdict else ""
+        lines.append(f"  {one.map:.2f} with {one.key} {one.value}{verdict}")
     return lines

@@ -35,6 +35,7 @@ from lookalike.encoders.cards.reading import NAME_PATTERN
 from lookalike.encoders.devices import DEVICES
 from lookalike.encoders.graph_cutting import cut_graph, parse_model
 from lookalike.encoders.open_model import open_model
+from lookalike.encoders.reserved_names import reserved_for
 from lookalike.encoders.runtimes.sessions import RunSettings
 from lookalike.encoders.weights import default_cache, network, wanted_tensors
 from lookalike.errors import EncoderError
@@ -88,6 +89,8 @@ def check_new_name(name: str, folder: Path | None = None) -> Path:
             f"{name!r} cannot be an encoder's name: use letters, digits, '.', '_' and '-'"
         )
     place = (default_folder() if folder is None else folder) / name
+    if reserved := reserved_for(name):
+        raise EncoderError(f"{reserved}; choose another name")
     if name in shipped_encoders():
         raise EncoderError(f"{name} comes with lookalike; choose another name")
     if place.exists():

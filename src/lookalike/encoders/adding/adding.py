@@ -24,6 +24,7 @@ from lookalike.encoders.cards import (
 )
 from lookalike.encoders.cards.reading import NAME_PATTERN
 from lookalike.encoders.onnx_encoder import OnnxEncoder, fingerprint_of
+from lookalike.encoders.reserved_names import reserved_for
 from lookalike.errors import EncoderError
 
 __all__ = ["FIRST_LINE", "add", "write_added"]
@@ -93,6 +94,8 @@ def _target(name: str, folder: Path, options: AddOptions) -> Path:
         raise EncoderError(
             f"{name!r} cannot be the name of an encoder: letters, digits, '.', '_', '-', at most 64"
         )
+    if reserved := reserved_for(name):
+        raise EncoderError(f"{reserved}; choose another --name")
     there = card_path(name, folder)
     if name in shipped_encoders():
         raise EncoderError(f"{name} is an encoder of lookalike's own; choose another --name")
@@ -116,8 +119,8 @@ def _compared(
 ) -> tuple[list[InputComparison], ModelCard]:
     """Compare ways to prepare images; return the results, and the card.
 
-    On the user's own images, a better range takes the place of a guessed one. Drawn images only
-    give advice: they are drawn, not real.
+    A better range takes the place of a guessed one, so that a card whose range was guessed is the
+    best by the measure that ``check_encoder`` uses. What the user says is only advised against.
     """
     card = encoder.card
     if not options.compare:
@@ -125,11 +128,15 @@ def _compared(
     found = compare(encoder, images)
     guessed = options.preset is None and options.range is None
     ranges = [one for one in found if one.key == "range" and one.better]
-    if options.images is None or not guessed or not ranges:
+    if not guessed or not ranges:
         return found, card
     best = max(ranges, key=lambda one: one.map)
     card = replace(card, input=in_range(card.input, best.value))
-    why = f"on your images mAP is {best.map:.2f}, and {found[0].map:.2f} with the guessed preset"
+    where = "drawn" if options.images is None else "your"
+    why = (
+        f"on {where} images mAP is {best.map:.2f} with it, and {found[0].map:.2f} with the range "
+        "of the guessed preset"
+    )
     guesses.append(Guess(key="range", value=best.value, reason=why))
     encoder = OnnxEncoder(card, device="cpu", cache=encoder.cache)
     return compare(encoder, images), card

@@ -40,7 +40,7 @@ class InputComparison:
 
     ``key`` and ``value`` are what differs from the card, "" for the card itself. ``map`` is the
     mean average precision, ``gain`` its difference to the card's. ``better`` says that the gain is
-    neither small nor chance.
+    neither small nor chance; ``verdict`` says it in words.
     """
 
     key: str
@@ -48,6 +48,15 @@ class InputComparison:
     map: float
     gain: float
     better: bool
+
+    @property
+    def verdict(self) -> str:
+        """What the gain means: "" if there is none in two digits, as mAP is printed."""
+        if self.better:
+            return "better"
+        if round(self.map, 2) <= round(self.map - self.gain, 2):
+            return ""
+        return "too small to count" if self.gain < _WORTH else "may be chance"
 
 
 def in_range(given: Input, name: str) -> Input:

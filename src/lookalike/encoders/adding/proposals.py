@@ -34,6 +34,8 @@ _CLASSES = re.compile(r"logit|prob|softmax|class|predict|score|label", re.IGNORE
 _CLASS_COUNTS = {10, 100, 1000, 1001, 10450, 11221, 21841, 21843}
 _NOT_IMAGES = re.compile(r"text|per_image|per_text|scale|bias", re.IGNORECASE)
 _REGISTERS = 4
+# Presets whose names say nothing in the name of a file: a data set, and what any file may hold.
+_NO_FAMILIES = {"imagenet", "pixels", "raw"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +115,7 @@ def guess_preset(facts: ModelFacts, layout: Layout, ranked: Sequence[Candidate])
     spelt = [
         alias
         for alias in sorted(known, key=len, reverse=True)
-        if alias not in {"pixels", "raw"}
-        and re.search(rf"\b{alias.replace('-', ' ?')}(?![a-z])", words)
+        if alias not in _NO_FAMILIES and re.search(rf"\b{alias.replace('-', ' ?')}(?![a-z])", words)
     ]
     outputs = {one.name: one for one in ranked}
     if facts.normalises:

@@ -26,6 +26,7 @@ from lookalike.encoders.cards import (
 )
 from lookalike.encoders.converting.conversion import Conversion, convert
 from lookalike.encoders.onnx_encoder import load_encoder
+from lookalike.encoders.reserved_names import reserved_for
 from lookalike.errors import EncoderError, WeightsError
 
 __all__ = ["ConvertedEncoder", "add_converted"]
@@ -107,6 +108,8 @@ def _check_name(name: str, folder: Path | None, *, replace: bool) -> Path:
             f"{name!r} cannot be an encoder's name: use letters, digits, '.', '_' and '-'"
         )
     place = (default_folder() if folder is None else folder) / name
+    if reserved := reserved_for(name):
+        raise EncoderError(f"{reserved}; choose another name (--name)")
     if name in shipped_encoders():
         raise EncoderError(f"{name} comes with lookalike; choose another name (--name)")
     if place.exists() and not replace:

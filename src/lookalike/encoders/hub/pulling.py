@@ -27,6 +27,7 @@ from lookalike.encoders.hub.records import PulledEncoder, PulledFile
 from lookalike.encoders.hub.references import HubFile, TimmName, parse_reference
 from lookalike.encoders.hub.remote_file import RemoteFile, sha256_of
 from lookalike.encoders.hub.timm_pulling import pull_timm, timm_entry
+from lookalike.encoders.reserved_names import reserved_for
 from lookalike.errors import PullError
 
 __all__ = ["pull"]
@@ -58,6 +59,7 @@ def pull(
     """
     folder = default_folder() if folder is None else folder
     entry = parse_reference(reference) if isinstance(reference, str) else reference
+    listed = entry.name if isinstance(entry, CuratedEncoder) else None
     if isinstance(entry, HubFile):
         hub = hub or connect()
         entry = hub_file_entry(entry, hub, name=name)
@@ -72,6 +74,8 @@ def pull(
             f"{entry.name!r} cannot be the name of an encoder: letters, digits, '.', '_', '-', at "
             "most 64"
         )
+    if entry.name != listed and (reserved := reserved_for(entry.name)):
+        raise PullError(f"{reserved}; choose another --name (in Python: name=)")
     _check_licence(entry, accepted=accept_licence)
     if words and entry.words is None:
         raise PullError(f"{entry.name} understands no words: it has no text side to pull")
