@@ -68,3 +68,13 @@ def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
         write_file(dangling, "second", exclusive=True)
     assert place.read_text() == "first"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_a_missing_folder_is_named_and_not_the_temporary_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        write_file(tmp_path / "nowhere" / "a.txt", "content")
+    assert missing.value.strerror == f"the folder {tmp_path / 'nowhere'} does not exist"
+    assert missing.value.filename == str(tmp_path / "nowhere" / "a.txt")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file is not a folder"):
+        write_file(tmp_path / "file" / "a.txt", "content")

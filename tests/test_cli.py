@@ -236,6 +236,11 @@ def test_another_encoder_is_refused_and_nothing_is_lost(
     done = indexed("index", photos, "--encoder", other)
     assert done.returncode == 1
     assert "another collection" in done.stderr
+    assert f"`lookalike migrate --encoder {other}`" in done.stderr
+    assert "holds embeddings of the encoder tiny, not of other" in done.stderr
+    named = indexed("search", photos / "new.png", "--encoder", other, "-c", "default")
+    assert named.returncode == 1
+    assert f"`lookalike migrate -c default --encoder {other}`" in named.stderr
     assert json.loads(indexed("info", "--json").stdout)["items"] == 8
 
 
@@ -249,6 +254,12 @@ def test_a_contact_sheet_is_written(indexed: Run, photos: Path, tmp_path: Path) 
     wrong = indexed("search", photos / "red" / "0.png", "--sheet", tmp_path / "a.doc")
     assert wrong.returncode == 1
     assert "give a .png" in wrong.stderr
+    nowhere = tmp_path / "nowhere" / "a.png"
+    lost = indexed("search", photos / "red" / "0.png", "--sheet", nowhere)
+    assert lost.returncode == 1
+    assert lost.stderr.endswith(
+        f"cannot write the sheet to {nowhere}: the folder {nowhere.parent} does not exist\n"
+    )
 
 
 def test_info_tells_what_there_is(indexed: Run, photos: Path) -> None:

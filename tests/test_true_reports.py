@@ -145,6 +145,13 @@ CASES = [
     ("remove nobody -c ./shop", 1, "0 removed", "error: there is no item 'nobody'"),
     ("label mug nobody -c ./shop", 1, "", "error: there is no item 'nobody'"),
     ("similar nobody -c ./shop", 1, "", "error: there is no item 'nobody'"),
+    ("similar 0 -c ./shop", 1, "", "no item '0'; did you mean '0.png'"),
+    ("similar pictures/0.jpg -c ./shop", 1, "", "did you mean '0.png'"),
+    ("label mug pictures/0.png -c ./shop", 1, "", "did you mean '0.png'"),
+    ("remove pictures/0.png -c ./shop", 1, "0 removed", "did you mean '0.png'"),
+    ("export nodir/a.csv -c ./shop", 1, "", "nodir/a.csv .*: the folder .*nodir does not exist"),
+    ("init nodir/a.toml", 1, "", "nodir/a.toml: the folder .*nodir does not exist"),
+    ("duplicates -c ./shop --report nodir/a.html", 1, "", "the folder .*nodir does not exist"),
     ("search gone.png -c ./shop", 1, "", "error: gone.png: there is no such file"),
     # nothing matched
     ("search other.png -c ./shop --min-score 0.99", 5, "", "nothing found: no result reaches min "),

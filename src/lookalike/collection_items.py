@@ -15,6 +15,7 @@ from lookalike.core import manual_edits, settings_keys
 from lookalike.core import notes as reasons
 from lookalike.core.filters import FIELDS, Condition, to_condition
 from lookalike.core.ids import is_text
+from lookalike.core.near_ids import item_not_found
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item, Missing, Note, Skipped
 from lookalike.core.roots import Root, expand_home, read_roots
@@ -47,12 +48,22 @@ class CollectionItems:
         """Return the item with an id. Raise ``ItemNotFoundError``."""
         item = self._store.items.get([id]).get(id) if is_text(id) else None
         if item is None:
-            raise ItemNotFoundError(f"there is no item {id!r}")
+            raise item_not_found(self._store, id)
         return item
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """Return the stored embeddings, (len(ids), dim) float32 with rows of length 1."""
-        return self._store.items.vectors(ids)
+        """Return the stored embeddings, (len(ids), dim) float32 with rows of length 1.
+
+        Raise ``ItemNotFoundError``.
+        """
+        try:
+            return self._store.items.vectors(ids)
+        except ItemNotFoundError:
+            there = self._store.items.get(ids)
+            absent = next((one for one in ids if one not in there), None)
+            if absent is None:
+                raise
+            raise item_not_found(self._store, absent) from None
 
     def thumbnail(self, id: str, *, side: int = 320) -> bytes:
         """Return a JPEG of an item, at most ``side`` pixels on the longer side, never enlarged.

@@ -179,7 +179,15 @@ class FolderInUseError(CollectionError):
 
 
 class EncoderMismatchError(CollectionError):
-    """The embeddings of the collection come from another encoder; the two must not mix."""
+    """The embeddings of the collection come from another encoder; the two must not mix.
+
+    ``reason`` says which the two encoders are, and ``advice`` what can be done.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        self.reason = reason
+        self.advice = advice
+        super().__init__(f"{reason}; {advice}" if advice else reason)
 
 
 class InvalidIdError(CollectionError, ValueError):

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -8,6 +9,7 @@ import click
 
 from lookalike.config import open_collection
 from lookalike.encoders.qualities import QUALITIES
+from lookalike.errors import EncoderMismatchError
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -163,7 +165,11 @@ def _quality_option(command: _Command) -> _Command:
             if options["encoder"] is not None:
                 raise click.UsageError("give either --quality or --encoder, not both")
             options["encoder"] = quality
-        return command(*args, **options)
+        try:
+            return command(*args, **options)
+        except EncoderMismatchError as error:
+            chosen = "--encoder" if quality is None else "--quality"
+            raise _name_migration(error, chosen, options) from error
 
     return click.option(
         "--quality",
@@ -171,6 +177,21 @@ def _quality_option(command: _Command) -> _Command:
         help="The encoder by what it is good at: fast takes half as long as balanced takes; best "
         "takes half as long again.",
     )(with_quality)  # type: ignore[return-value] # the same command
+
+
+def _name_migration(
+    error: EncoderMismatchError, option: str, options: dict[str, Any]
+) -> EncoderMismatchError:
+    """Return the error with the command that moves the collection to the encoder of ``option``."""
+    collection, encoder = options.get("collection"), options["encoder"]
+    if encoder is None or not error.advice:
+        return error
+    named = "" if collection is None else f" -c {shlex.quote(collection)}"
+    return EncoderMismatchError(
+        error.reason,
+        f"leave {option} out to use the collection's own, index into another collection, or move "
+        f"this one with `lookalike migrate{named} {option} {shlex.quote(encoder)}`",
+    )
 
 
 _COLUMNS = {

@@ -8,14 +8,15 @@ import click
 
 from lookalike.cli.options import collection_option, json_option, opened, where_option
 from lookalike.cli.output import leftover_text, print_json, print_notes
+from lookalike.core.near_ids import item_not_found
 from lookalike.core.plurals import count_noun
-from lookalike.errors import ItemNotFoundError
 from lookalike.indexing.missing_rows import TABLE as MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lookalike.core.records import Leftover, Note
+    from lookalike.errors import ItemNotFoundError
 
 __all__ = ["remove_command"]
 
@@ -65,11 +66,13 @@ def remove_command(
         raise click.UsageError("give ids, or one of --where, --root and --all")
     left: Leftover | None = None
     notes: Sequence[Note] = ()
+    not_found: ItemNotFoundError | None = None
     with opened(collection) as shop:
         if ids:
             known = shop.store.table(MISSING).get(ids)
             missing = [one for one in ids if one not in shop and one not in known]
             removed = shop.remove(ids)
+            not_found = item_not_found(shop.store, missing[0]) if missing else None
         elif where is not None:
             missing = []
             found = [item.id for item in shop.items(where)]
@@ -94,8 +97,8 @@ def remove_command(
     if left is not None:
         click.echo(leftover_text(left), err=True)
     print_notes(notes, as_json=as_json)
-    if missing:
-        click.echo(f"error: {ItemNotFoundError(f'there is no item {missing[0]!r}')}", err=True)
+    if not_found is not None:
+        click.echo(f"error: {not_found}", err=True)
         ctx.exit(1)
 
 

@@ -12,7 +12,7 @@ from lookalike.cli.output import lines, plain, print_json, print_table
 from lookalike.core import settings_keys
 from lookalike.core.notes import text
 from lookalike.core.records import Hit, Item, Json
-from lookalike.errors import LookalikeError, SourceError
+from lookalike.errors import ExportError, LookalikeError
 from lookalike.output.json_documents import collection_json, error_json, hits_json, search_json
 
 if TYPE_CHECKING:
@@ -264,8 +264,11 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
         )
         try:
             save_sheet(sheet, target, [shop], inputs=queries)
-        except (OSError, ValueError) as error:  # ValueError: the suffix of no image format
-            raise SourceError(
+        except OSError as error:
+            what = error.strerror or str(error)
+            raise ExportError(f"cannot write the sheet to {target}: {what}") from error
+        except ValueError as error:  # the suffix of no image format
+            raise ExportError(
                 f"cannot write the sheet to {target}: {error}; give a .png or .jpg file"
             ) from error
         click.echo(f"wrote {target}", err=True)

@@ -59,7 +59,10 @@ def replace_file(
     """
     # The default is short whatever the length of the name, which may be all that a disk allows.
     part = temporary or path.with_name(f".lookalike-{secrets.token_hex(8)}.part")
-    file = part.open("xb")
+    try:
+        file = part.open("xb")
+    except OSError as error:
+        raise _name_target(error, path) from None
     try:
         with file:
             yield file
@@ -73,3 +76,13 @@ def replace_file(
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _name_target(error: OSError, path: Path) -> OSError:
+    """Return the error of opening a temporary file as one about the file that was to be written."""
+    what = error.strerror or str(error)
+    if error.errno == errno.ENOENT:
+        what = f"the folder {path.parent} does not exist"
+    elif error.errno == errno.ENOTDIR:
+        what = f"{path.parent} is not a folder"
+    return OSError(error.errno, what, str(path))

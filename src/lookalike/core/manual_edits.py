@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
+from lookalike.core.near_ids import item_not_found
 from lookalike.core.protocols import Store
 from lookalike.core.records import Entry, Item, Json, SideRow
-from lookalike.errors import ItemNotFoundError
 
 __all__ = [
     "NOTHING",
@@ -134,7 +134,7 @@ def apply_edit(store: Store, ids: Sequence[str], changes: ItemChanges) -> list[I
     found = store.items.get(named)
     absent = next((one for one in named if one not in found), None)
     if absent is not None:
-        raise ItemNotFoundError(f"there is no item {absent!r}")
+        raise item_not_found(store, absent)
     before = read_edits(store, named)
     items, rows = [], []
     for one in named:

@@ -288,7 +288,7 @@ class _Search:
             # Where labels are voted for, the item itself must not be among those that vote.
             voted = self._options.category != "off"
             self._encoded = Encoded(
-                vector=self._store.items.vectors([self._item_id])[0],
+                vector=self._collection.vectors([self._item_id])[0],
                 item=self._collection.get(self._item_id) if voted else None,
             )
         return self._encoded

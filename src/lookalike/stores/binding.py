@@ -36,11 +36,13 @@ def check_encoder(bound: Bound | None, wanted: Bound, *, place: object) -> None:
     """Raise ``EncoderMismatchError`` if the store at ``place`` is bound to another encoder."""
     if bound is None or bound[1:] == wanted[1:]:
         return
-    encoder, fingerprint, dim = wanted
+    held, given = bound[0], wanted[0]
+    if held == given:  # one name, but other weights or another projection
+        held, given = (f"{one[0]} ({one[1]}, {one[2]} values)" for one in (bound, wanted))
     raise EncoderMismatchError(
-        f"{place} holds vectors of {bound[0]} ({bound[1]}, {bound[2]} values), and the encoder at "
-        f"hand is {encoder} ({fingerprint}, {dim} values); use the collection's own encoder, or "
-        "index into another collection"
+        f"{place} holds embeddings of the encoder {held}, not of {given}",
+        "use the collection's own encoder, index into another collection, or move this one to "
+        f"{wanted[0]} (`lookalike migrate`)",
     )
 
 
