@@ -10,7 +10,8 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
     """Return at most ``n`` of the known words that resemble ``word``, the most similar first.
 
     A word that differs only by case comes first, then those that contain all of its words, with
-    or without a plural s (``Shoes`` → ``Casual Shoes``), then those with similar letters.
+    or without a plural s (``Shoes`` → ``Casual Shoes``), those with fewer other words and more of
+    its letters first, then those with similar letters.
     """
     import difflib  # noqa: PLC0415 - only for a mistake; a search should not pay for it
 
@@ -23,7 +24,13 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
     similar = [lowered[one] for one in difflib.get_close_matches(folded, lowered, n=n, cutoff=0.7)]
     parts = _parts(word)
     wider = [one for one in words if parts and parts <= _parts(one)]
-    wider.sort(key=lambda one: len(_parts(one)))  # stable: of equals the first known one
+    alike = difflib.SequenceMatcher(b=folded)
+
+    def rank(one: str) -> tuple[int, float]:
+        alike.set_seq1(one.casefold())
+        return len(_parts(one)), -alike.ratio()
+
+    wider.sort(key=rank)  # stable: of equals the first known one
     return list(dict.fromkeys([*same, *wider, *similar]))[:n]
 
 

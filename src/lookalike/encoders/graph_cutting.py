@@ -53,7 +53,7 @@ def cut_graph(content: bytes, wanted: Mapping[str, str], card: Path) -> bytes:
             there = ", ".join(one.name for one in graph.output)
             raise ModelCardError(
                 f"{card}: {key} is {name!r}, but the model has no such tensor"
-                f"{did_you_mean(name, computed)}; its outputs are {there or 'none'}"
+                f"; its outputs are {there or 'none'}{did_you_mean(name, computed)}"
             )
     keep = _needed(graph.node, wanted)
     nodes = [node for node, kept in zip(graph.node, keep, strict=True) if kept]

@@ -100,8 +100,8 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
             raise EncoderError(hint)
         known = available_encoders(folder)
         raise EncoderError(
-            f"there is no encoder {text!r}; there are {', '.join(known)}"
-            f"{did_you_mean(text, known)}, and any card by its path (….toml)"
+            f"there is no encoder {text!r}; there are {', '.join(known)}, and any card by its path "
+            f"(….toml){did_you_mean(text, known)}"
         )
     return read_card(path)
 

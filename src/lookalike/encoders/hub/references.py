@@ -47,7 +47,8 @@ def parse_reference(text: str) -> Reference:
     if curated is None:
         names = curated_encoders()
         raise PullError(
-            f"{text!r} is not in the list of encoders{did_you_mean(text, names)}; "
-            "`lookalike encoder pull --list` prints it; others are hf:OWNER/NAME/FILE or timm:NAME"
+            f"{text!r} is not in the list of encoders, which `lookalike encoder pull --list` "
+            "prints; others are hf:OWNER/NAME/FILE or timm:NAME"
+            f"{did_you_mean(text, names)}"
         )
     return curated
