@@ -56,7 +56,11 @@ def refused(tmp_path: Path) -> Callable[..., str]:
     ("name", "content", "said"),
     [
         ("a.h5", b"", "is empty"),
-        ("a.h5", b"not at all", "is no HDF5 file"),
+        ("a.h5", b"not HDF5\0", "is no HDF5 file"),
+        ("a.h5", b"not at all", "is a text file, not a file of weights; wanted is"),
+        ("a.pth", "drei Wörter\n".encode(), "is a text file, not a file of weights; wanted is"),
+        ("a.pth", b"a" * 511 + "ö".encode(), "is a text file, not a file of weights; wanted is"),
+        ("a.pth", b"\x08\x08\x12\x07pytorch", "is an ONNX model, which needs no conversion"),
         ("a.pth", b"\x89PNG\r\n\x1a\n", "is not a file of weights that can be read; wanted is"),
         ("a.pb", b"\x08\x01", "is a TensorFlow graph, which cannot be converted; export"),
         ("a.h5", b"<!DOCTYPE html><html>", "is a web page, not a file of weights"),

@@ -92,7 +92,7 @@ def test_what_is_for_the_card_is_taken_and_what_is_for_onnx_is_refused(
 def test_a_file_that_cannot_be_converted_leaves_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "notes.h5").write_text("not weights")
     done = run("encoder", "add", tmp_path / "notes.h5", code=1)
-    assert done.stderr.startswith(f"error: {tmp_path / 'notes.h5'}: is no HDF5 file")
+    assert done.stderr.startswith(f"error: {tmp_path / 'notes.h5'}: is a text file")
     wrong = run("encoder", "add", tmp_path / "notes.h5", "--architecture", "vgg17", code=2)
     assert "there is no architecture 'vgg17'" in wrong.stderr
     assert not (tmp_path / "home" / "encoders").exists()

@@ -229,6 +229,35 @@ def test_a_file_that_is_no_model_is_refused(
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("output", [None, "image_embeds"])
+def test_a_further_input_is_named_with_how_to_give_it_a_constant(
+    output: str | None, tmp_path: Path, folder: Path
+) -> None:
+    path = export(tmp_path, Form())
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.input[:] = ["scaled" if one == "pixel_values" else one for one in node.input]
+    model.graph.node.insert(0, onnx.helper.make_node("Mul", ["pixel_values", "gain"], ["scaled"]))
+    gain = onnx.helper.make_tensor_value_info("gain", onnx.TensorProto.FLOAT, [1])
+    model.graph.input.append(gain)
+    onnx.save(model, path)
+    said = (
+        r"image_embeds depends on the image and on gain \(float, 1\).*\n\[inputs\]\n\"gain\" = 1$"
+    )
+    with pytest.raises(EncoderError, match=said):
+        added(path, folder, replace(QUICK, output=output))
+    assert not folder.exists()
+
+
+def test_an_onnx_file_of_another_name_is_recognised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = export(tmp_path, Form(), name="mine").rename(tmp_path / "mine.pth")
+    assert invoke(["encoder", "add", str(path), "--preset", "clip", "--no-compare", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "mine"
+    assert invoke(["encoder", "check", "mine", "--no-compare", "--json"]) == 0
+
+
 def test_a_model_that_tells_nothing_apart_is_refused(tmp_path: Path, folder: Path) -> None:
     path = export(tmp_path, Form())
     model = onnx.load(path)

@@ -122,7 +122,9 @@ def add_command(
       lookalike encoder add vgg16.h5 --architecture vgg16-fc1
       lookalike index photos/ -c shop --encoder clip-b32
     """
-    if file.suffix.lower() != ".onnx":
+    from lookalike.encoders.converting.file_kinds import is_onnx
+
+    if not is_onnx(file):
         ctx = click.get_current_context()
         _refuse(ctx, set(ctx.params) - _CONVERTING, f"is for ONNX files, which {file} is none of")
         card = {key: ctx.params[key] for key in _FOR_CARDS}

@@ -12,7 +12,9 @@ from lookalike.encoders.adding.model_facts import ModelFacts, Tensor
 from lookalike.encoders.adding.proposals import (
     Candidate,
     Guess,
+    ask_for_constants,
     candidates,
+    further_inputs,
     guess_preset,
     image_input,
     layout_of,
@@ -60,7 +62,7 @@ def propose_card(
     if options.output is None:
         ranked = candidates(facts, image, run.shapes)
     else:
-        ranked = [_chosen(facts, run, options.output)]
+        ranked = [_chosen(facts, image, run, options.output)]
     chosen = ranked[0]
     if len(ranked) > 1:
         others = ", ".join(one.name for one in ranked[1:])
@@ -103,15 +105,20 @@ def _preset(name: str) -> Preset:
         raise EncoderError(f"--preset {error}") from error
 
 
-def _chosen(facts: ModelFacts, run: ModelRun, name: str) -> Candidate:
+def _chosen(facts: ModelFacts, image: Tensor, run: ModelRun, name: str) -> Candidate:
     """Return the tensor that the user names."""
     if name not in facts.producers:
         there = ", ".join(one.name for one in facts.outputs)
         raise EncoderError(
-            f"{facts.path}: the model has no tensor {name!r}"
-            f"{did_you_mean(name, facts.producers)}; its outputs are {there}"
+            f"{facts.path}: the model has no tensor {name!r}; its outputs are {there}"
+            f"{did_you_mean(name, facts.producers)}"
         )
-    shape = run.shapes([name])[name]
+    try:
+        shape = run.shapes([name])[name]
+    except EncoderError as error:
+        if further := further_inputs(facts, image, name):
+            raise EncoderError(ask_for_constants(facts, name, further)) from error
+        raise
     pooling, dim, prefix = pooled(shape)
     return Candidate(
         name=name,

@@ -1,5 +1,6 @@
 """From the facts of a model to a card, with what was guessed and why. Pure but for one run."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -8,12 +9,15 @@ from pathlib import Path
 
 from lookalike.encoders.adding.model_facts import ModelFacts, Tensor, before_classifier
 from lookalike.encoders.cards import Layout, Pooling, presets
+from lookalike.encoders.inputs import TEXT_INPUTS
 from lookalike.errors import EncoderError
 
 __all__ = [
     "Candidate",
     "Guess",
+    "ask_for_constants",
     "candidates",
+    "further_inputs",
     "guess_preset",
     "image_input",
     "layout_of",
@@ -168,12 +172,37 @@ def candidates(facts: ModelFacts, image: Tensor, shapes: Shapes) -> list[Candida
             )
             ranked.append((rank, candidate))
     if not ranked:
+        for one in numbers:
+            if further := further_inputs(facts, image, one.name):
+                raise EncoderError(ask_for_constants(facts, one.name, further))
         given = ", ".join(f"{one.name} ({one.dtype}, {_shape(one)})" for one in facts.outputs)
         raise EncoderError(
             f"{facts.path}: no output is an embedding of the image: it has {given}. Name a tensor "
             "inside the model with --output, such as what its last layer reads"
         )
     return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def further_inputs(facts: ModelFacts, image: Tensor, output: str) -> list[Tensor]:
+    """Return the inputs that a tensor of an image also depends on, but those for text."""
+    reads = facts.reads.get(output, frozenset())
+    if image.name not in reads:
+        return []
+    others = reads - {image.name}
+    if others & TEXT_INPUTS.keys():
+        return []
+    return [one for one in facts.inputs if one.name in others]
+
+
+def ask_for_constants(facts: ModelFacts, output: str, further: Sequence[Tensor]) -> str:
+    """Return the message that an output depends on further inputs, and how to give these."""
+    there = ", ".join(f"{one.name} ({one.dtype}, {_shape(one)})" for one in further)
+    lines = "\n".join(f"{json.dumps(one.name)} = 1" for one in further)
+    return (
+        f"{facts.path}: {output} depends on the image and on {there}. Export the model without "
+        "the latter, or write its card yourself (docs/encoders.md) with a constant for it, such "
+        f"as\n[inputs]\n{lines}"
+    )
 
 
 def _are_classes(name: str, shape: tuple[int, ...]) -> bool:
