@@ -96,9 +96,10 @@ class OpenModel:
     def _run(self, part: Sequence[Prepared], output: str, spec: Input) -> _Array:
         count = self.fixed or len(part)
         filled = [*part, *[part[-1]] * (count - len(part))]
+        given = self.feed(filled, spec)
         try:
             with self._turn:
-                (result,) = self.session.run([output], self.feed(filled, spec))
+                (result,) = self.session.run([output], given)
         except Exception as error:
             raise EncoderError(f"the model failed on {self.device.name}: {error}") from error
         if not isinstance(result, np.ndarray):
