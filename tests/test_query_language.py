@@ -42,6 +42,23 @@ def test_a_part_may_have_a_weight() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("argument", "meaning"),
+    [
+        ("12:30 watch", (1.0, Words("12:30 watch"))),
+        ("16:9", (1.0, Words("16:9"))),
+        ("0:30 film", (1.0, Words("0:30 film"))),
+        ("2:2024.jpg", (2.0, "2024.jpg")),
+        ("2:words:30 watches", (2.0, Words("30 watches"))),
+        ("2.0:30 watches", (2.0, Words("30 watches"))),
+        ("2:@7", (2.0, ItemRef("7"))),
+        ("12: watch", (12.0, Words(" watch"))),
+    ],
+)
+def test_words_that_begin_like_a_time_have_no_weight(argument: str, meaning: object) -> None:
+    assert _read([argument]) == [[meaning]]
+
+
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_file_that_exists_is_that_file_whatever_its_name_means(name: str) -> None:
     assert _read([name]) == [[(1.0, name)]]

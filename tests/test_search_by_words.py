@@ -310,7 +310,10 @@ def test_words_that_look_like_a_missing_file_are_told_how_to_be_words(
     assert done.exit_code == 1
     assert "no such file; to search by words, write 'words:red and/or blue'" in done.stderr
     assert run("words:red and/or blue").exit_code == 0
-    assert "words:" not in run("my images/red.png").stderr
+    for text in ("node.js", "black/white dress", "black/white"):
+        assert f"write 'words:{text}'" in run(text).stderr
+    for path in ("my images/red.png", "./images", "/images/red"):
+        assert "words:" not in run(path).stderr
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_text_that_no_file_can_be_called_is_words(shop: lookalike.Collection) ->
     for text in ("a" * 256, "a word " * 500, "a\0b", "a/\0b", "a\0.jpg"):
         found = shop.search(text)
         assert found == []
-        assert "unknown-words" in codes(found)
+        assert codes(found)[0] == "no-match"
     with pytest.raises(ImageError):
         shop.search("b/" + "a" * 300)  # a path
     with pytest.raises(WordsError, match="stub does not support search by words"):
@@ -212,11 +212,114 @@ def test_text_that_no_file_can_be_called_is_words(shop: lookalike.Collection) ->
 def test_what_keywords_did_not_find_is_said(shop: lookalike.Collection) -> None:
     found = shop.search("purple unicorns")
     assert found == []
-    assert codes(found) == ["unknown-words", "no-such-file"]
-    assert found.notes[0].details["words"] == ["purple", "unicorns"]
-    assert codes(shop.search(Words("purple"))) == ["unknown-words"]
+    (note,) = found.notes
+    assert note.message == "no item, label or class matches 'purple unicorns'"
+    assert (note.code, note.details["words"]) == ("no-match", ["purple", "unicorns"])
+    found = shop.search("purple handbags")
+    assert "no item has the word 'purple'" in [note.message for note in found.notes]
+    for text in ("!!!", "красные туфли", "and", "of the items"):
+        for query in (text, Words(text)):
+            found = shop.search(query)
+            assert found == []
+            assert [note.message for note in found.notes] == [
+                f"no item, label or class matches {text!r}"
+            ]
     assert codes(shop.search(Words("red"), where="label=Nothing")) == ["no-such-value"]
     assert "long-text" in codes(shop.search(Words(" ".join(f"w{one}" for one in range(40)))))
+
+
+def test_the_label_that_mistyped_words_resemble_is_suggested(shop: lookalike.Collection) -> None:
+    mistyped = {"shose": "shoes", "handbgas": "Handbags", "sprots shose": "Sports Shoes"}
+    for text, near in mistyped.items():
+        (note,) = shop.search(text).notes
+        assert note.message == f"no item, label or class matches {text!r}; did you mean {near!r}?"
+        assert note.details["did_you_mean"] == near
+        with pytest.raises(WordsError, match=f"did you mean '{near}'"):
+            shop.search(text, text_mode="labels")
+    found = shop.search("red shose")
+    (note,) = (note for note in found.notes if note.code == "unknown-words")
+    assert note.message == "no item has the word 'shose'; did you mean 'shoes'?"
+
+
+def test_a_folder_that_was_searched_as_words_is_said_to_be_one(
+    shop: lookalike.Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "qqq").mkdir()
+    (note,) = shop.search("qqq").notes
+    assert note.message.endswith("matches 'qqq'; 'qqq' is a folder, not an image")
+
+
+def test_items_that_have_all_words_come_first(place: Path) -> None:
+    with lookalike.open(place, encoder=Stub()) as shop:  # type: ignore[arg-type]
+        # Far from what the label means, and so behind many items that have one word or none.
+        items = [
+            an_item(f"odd-{number}", path="", metadata={"about": "blue handbags"})
+            for number in range(5)
+        ]
+        shop.store.items.upsert(items, -rows_of(2, 5, seed=11))
+        found = shop.search("blue handbags", k=40)
+        whole = [hit.item.label == "Handbags" or hit.item.id[:3] == "odd" for hit in found]
+        blue = ["blue" in str(hit.item.metadata) for hit in found]
+        both = [one and other for one, other in zip(whole, blue, strict=True)]
+        assert sum(both) > 5
+        assert both == sorted(both, reverse=True)
+        assert "fused" in codes(found)
+        shop.remove([item.id for item in items])
+
+
+def test_scores_that_are_in_order_are_not_said_to_be_out_of_order(
+    shop: lookalike.Collection,
+) -> None:
+    assert codes(shop.search("handbags", k=1)) == ["searched-by-label"]
+
+
+CLASSES = ("red-breasted merganser", "red wolf", "timber wolf", "little blue heron", "four-poster")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("red", []),
+        ("blue", []),
+        ("little", []),
+        ("little blue", []),
+        ("wolf", ["red wolf", "timber wolf"]),
+        ("a red wolf", ["red wolf"]),
+        ("heron", ["little blue heron"]),
+        ("blue heron", ["little blue heron"]),
+        ("merganser", ["red-breasted merganser"]),
+        ("red-breasted", []),
+        ("poster", ["four-poster"]),
+        ("four", []),
+    ],
+)
+def test_a_class_is_named_by_its_head_noun_and_never_by_a_mere_modifier(
+    text: str, named: list[str]
+) -> None:
+    assert [*named_by(text, CLASSES, whole=True, head=True)] == named
+
+
+LABELS = ("Perfume and Body Mist", "Flip-Flops", "Nike-2", "A")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("and", []),
+        ("the items of a", []),
+        ("mist and rain", ["Perfume and Body Mist"]),
+        ("bread and butter", []),
+        ("flip", []),
+        ("flip flops", ["Flip-Flops"]),
+        ("flops", ["Flip-Flops"]),
+        ("nike", ["Nike-2"]),
+        ("a", ["A"]),
+    ],
+)
+def test_stop_words_and_first_parts_name_no_label(text: str, named: list[str]) -> None:
+    found = named_by(text, LABELS, whole=True) or named_by(text, LABELS, whole=False)
+    assert [*found] == named
 
 
 def test_by_default_labels_and_keywords_are_fused(shop: lookalike.Collection) -> None:

@@ -646,7 +646,7 @@ class StoreContract:
 
     def test_a_store_without_items_or_an_encoder_matches_nothing(self, store: Store) -> None:
         assert match(store.keywords, "red mug", k=3) == KeywordMatches(
-            hits=[], unknown=("red", "mug")
+            hits=[], words=2, unknown=("red", "mug")
         )
 
     # -- filters ---------------------------------------------------------------------------

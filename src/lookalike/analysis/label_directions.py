@@ -8,6 +8,7 @@ dimensions than items.
 """
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.core.filters import And, Condition, Exists, In, Not, Value
-from lookalike.core.keywords import split
+from lookalike.core.keywords import STOP_WORDS, split
 from lookalike.core.protocols import ClassEncoder, Store
 from lookalike.core.sampling import sample
 from lookalike.core.vectors import Vector, unit_rows
@@ -26,6 +27,7 @@ __all__ = ["Named", "label_direction", "named_by", "named_direction"]
 _LABELS = 10_000  # of a collection, those of most items, among which words look for names
 _FEW = 20  # labels or classes that words may name in part
 _SHORT = 3  # letters of a word that names something in part
+_BETWEEN = re.compile(r"[\s/_,;:|()]+")  # compounds of a name
 _OWN = 200  # items of a label that give its direction
 _OTHERS = 1000  # and others
 _SHRINKAGE = 1.0  # of 0.1 to 10: best on projected embeddings, and nearly so on whole ones
@@ -64,7 +66,7 @@ def named_direction(store: Store, text: str, classes: ClassEncoder | None) -> Na
         return Named(vector=vector, labels=whole)
     bound = store.bound()
     if classes is not None and bound is not None:
-        named = named_by(text, classes.names, whole=True)
+        named = named_by(text, classes.names, whole=True, head=True)
         rows = classes.vectors() if named else None
         if rows is not None and rows.shape[1] == bound[2]:
             places = [place for place, name in enumerate(classes.names) if name in named]
@@ -75,23 +77,34 @@ def named_direction(store: Store, text: str, classes: ClassEncoder | None) -> Na
     return None
 
 
-def named_by(text: str, names: Iterable[str], *, whole: bool) -> tuple[str, ...]:
+def named_by(
+    text: str, names: Iterable[str], *, whole: bool, head: bool = False
+) -> tuple[str, ...]:
     """Return those of ``names`` that a text names. Pure.
 
     ``whole``: all words of the name are in the text, whatever their order, and no longer name is;
     or all words of the text are in the name. Otherwise the names that share most of the text's
     words with it, where a word of few names counts more. At most 20 names: more say nothing.
+
+    Stop words are passed over; those alone name only what has the same and no others.
+    ``Flip-Flops`` is not named by its first part alone. With ``head``, words of a name that is not
+    named whole must include its head noun, the last: ``wolf`` names ``red wolf``, ``red`` does not.
     """
-    asked = frozenset(split(text))
-    words = {name: frozenset(split(name)) for name in dict.fromkeys(names)}
-    if whole:
+    asked = _useful(split(text))
+    words = {name: _useful(split(name)) for name in dict.fromkeys(names)}
+    if asked <= STOP_WORDS:
+        found = [name for name, own in words.items() if asked and own == asked]
+    elif whole:
         inside = [name for name, own in words.items() if own and own <= asked]
         found = [name for name in inside if not any(words[name] < words[one] for one in inside)]
-        found = found or [name for name, own in words.items() if asked and asked <= own]
+        if not found and asked:
+            wider = [name for name in words if asked <= words[name]]
+            found = [name for name in wider if asked == _counted(name, asked, head=head)]
     else:
+        words = {name: _counted(name, asked, head=head) for name in words}
         frequency: dict[str, int] = defaultdict(int)
         for own in words.values():
-            for word in own & asked:
+            for word in own:
                 frequency[word] += 1
         useful = {word for word in frequency if len(word) >= _SHORT or not word.isascii()}
         weights = {
@@ -101,6 +114,26 @@ def named_by(text: str, names: Iterable[str], *, whole: bool) -> tuple[str, ...]
         most = max(weights.values(), default=0.0)
         found = [name for name, weight in weights.items() if most and weight >= most - 1e-9]
     return tuple(found) if len(found) <= _FEW else ()
+
+
+def _useful(words: Iterable[str]) -> frozenset[str]:
+    """Return the words that are not stop words; all of them where there are no others."""
+    every = frozenset(words)
+    return every - STOP_WORDS or every
+
+
+def _counted(name: str, asked: frozenset[str], *, head: bool) -> frozenset[str]:
+    """Return those of the words ``asked`` that count for a name, as ``named_by`` has it."""
+    found: set[str] = set()
+    counts = False  # the compound at hand, and so the last in the end
+    for compound in filter(None, map(str.strip, _BETWEEN.split(name))):
+        words = split(compound)  # its parts, then the whole
+        last = compound.rpartition("-")[2]
+        ends = words if last.isdigit() else [*split(last), *words[-1:]]
+        counts = not asked.isdisjoint(ends)
+        if counts:
+            found.update(words)
+    return frozenset(found) & asked if counts or not head else frozenset()
 
 
 def label_direction(store: Store, labels: Sequence[str]) -> Vector | None:

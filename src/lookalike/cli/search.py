@@ -299,7 +299,9 @@ def _search_each(
                 results = run(shop, Query((*query.parts, *more)), options, scale=limits.scale)
                 own = _choose_query_image(shop, query)
             except (ImageError, ItemNotFoundError, WordsError) as error:
-                outcomes.append(Failure(text=one.text, query=document, error=_add_hint(error)))
+                outcomes.append(
+                    Failure(text=one.text, query=document, error=_add_hint(error, one.query))
+                )
                 continue
             except ValueError as error:  # parts that cancel each other out
                 raise click.UsageError(f"{one.text}: {error}", ctx) from error
@@ -311,12 +313,19 @@ def _search_each(
     ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
 
 
-def _add_hint(error: LookalikeError) -> LookalikeError:
-    """Return the error; for a missing file whose name may be words, with how to write words."""
+def _add_hint(error: LookalikeError, query: "Query") -> LookalikeError:
+    """Return the error; for a missing file whose name may be words, with how to write words.
+
+    What ends like the name of an image, or begins like a path, is hardly meant as words.
+    """
+    from lookalike.images.decoding import SUFFIXES
+
     if not isinstance(error, UnreadableImageError) or error.path is None:
         return error
     path = Path(error.path)
-    if " " not in error.path or path.suffix or os.path.lexists(path):
+    typed = any(part.source == error.path for part in query.parts)  # "./red" is a path
+    meant = path.suffix.lower() in SUFFIXES or error.path.startswith((".", "~"))
+    if not typed or meant or path.is_absolute() or os.path.lexists(path):
         return error
     reason = f"{error.reason}; to search by words, write 'words:{error.path}'"
     return UnreadableImageError(reason, path=error.path)

@@ -25,6 +25,7 @@ from lookalike.core.records import Item, Json
 __all__ = [
     "MOST_TERMS",
     "NONE",
+    "STOP_WORDS",
     "ItemWords",
     "KeywordCounts",
     "KeywordHit",
@@ -40,6 +41,10 @@ __all__ = [
 
 MOST_TERMS = 32
 """Words of a text that are looked for; the others are passed over."""
+STOP_WORDS = frozenset(
+    ("a", "an", "and", "for", "from", "in", "item", "not", "of", "on", "or", "the", "to", "with")
+)
+"""Words, as ``split`` returns them, that say nothing of an item: no text is searched by them."""
 _MOST_WORDS = 1000  # of an item
 _LONGEST = 64  # characters of a word
 _MOST_PARTS = 8  # of a compound; one of more is a code, such as a digest
@@ -127,12 +132,14 @@ class KeywordHit:
 class KeywordMatches:
     """What ``match`` found: ``hits``, best first.
 
-    No item has the ``unknown`` words. ``beginnings`` are words that no item has either, but that
-    other words begin with. ``lacking`` items were written by an older version and could not be
-    looked at. ``cut`` says that the text has more than ``MOST_TERMS`` words.
+    ``words`` counts the compounds of the text that were looked for. No item has the ``unknown``
+    words. ``beginnings`` are words that no item has either, but that other words begin with.
+    ``lacking`` items were written by an older version and could not be looked at. ``cut`` says that
+    the text has more than ``MOST_TERMS`` words.
     """
 
     hits: list[KeywordHit]
+    words: int = 0
     unknown: tuple[str, ...] = ()
     beginnings: tuple[str, ...] = ()
     lacking: int = 0
@@ -146,6 +153,7 @@ def match(index: WordIndex, text: str, *, k: int, where: Condition | None = None
     fewer items have it: 2 log2(items / items with it). Of items with equal sums those come first
     whose label has the words, then the order is that of ids. A word that no item has is taken as
     the beginning of words, from three letters on; one that ends with ``*`` always is.
+    ``STOP_WORDS`` are passed over.
 
     A text without words finds nothing. Raise ``ValueError`` where ``k`` is below 1.
     """
@@ -176,6 +184,7 @@ def match(index: WordIndex, text: str, *, k: int, where: Condition | None = None
     whole = sum(chosen.values()) + lost
     return KeywordMatches(
         hits=[KeywordHit(item=item, share=score // _LABEL / whole) for item, score in found],
+        words=len(compounds),
         unknown=tuple(unknown),
         beginnings=tuple(beginnings),
         lacking=counts.lacking,
@@ -332,7 +341,8 @@ def _compounds(text: str) -> tuple[list[_Compound], bool]:
     known: set[Term] = set()
     for one in _COMPOUND.findall(_plain(text, _QUERIED)):
         typed = one.rstrip("*")
-        terms = [Term(word, one.endswith("*")) for word in _words(typed)]
+        prefix = one.endswith("*")
+        terms = [Term(word, prefix) for word in _words(typed) if prefix or word not in STOP_WORDS]
         fresh = tuple(dict.fromkeys(term for term in terms if term not in known))
         if not fresh:
             continue

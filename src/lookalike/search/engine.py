@@ -182,7 +182,7 @@ class _Search:
         elif not said:
             said = notes.explain_filter(self._store, options.condition)
         if self._plan is not None:
-            said = (*explain_words(self._plan, self._matches, found=bool(hits)), *said)
+            said = (*explain_words(self._store, self._plan, self._matches, hits), *said)
         return Results(
             hits,
             notes=said,

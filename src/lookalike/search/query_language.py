@@ -20,6 +20,7 @@ STDIN = "-"
 """The source of a part that is to be read from standard input."""
 
 _WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
+_TIME = re.compile(r"\d+:\d")  # 12:30, or 16:9
 _MOST = 1000.0  # as a service takes
 _WORDS = "words:"
 
@@ -81,18 +82,22 @@ def parse_part(
 ) -> QueryPart:
     """Return the part of a query that one argument is, its weight multiplied by ``sign``.
 
-    An existing file is that file, whatever else its name could mean. Raise ``ValueError`` for a
-    weight out of range, an id that is empty, and words that are.
+    An existing file is that file, whatever else its name could mean. Words that begin like a time
+    (``12:30 watch``) have no weight. Raise ``ValueError`` for a weight out of range, an id that is
+    empty, and words that are.
     """
     if is_file(argument):
         return QueryPart(source=argument, weight=float(sign))
     weighted = _WEIGHT.fullmatch(argument)
     if weighted is None:
         return QueryPart(source=_source(argument, is_file), weight=float(sign))
+    rest = weighted[2]
+    if _TIME.match(argument) and isinstance(named_source(rest, is_file=is_file), Words):
+        return QueryPart(source=Words(argument, guessed=True), weight=float(sign))
     weight = float(weighted[1])
     if not 0 < weight <= _MOST:
         raise ValueError(f"the weight of {argument!r} must be above 0 and at most {_MOST:g}")
-    source = weighted[2] if is_file(weighted[2]) else _source(weighted[2], is_file)
+    source = rest if is_file(rest) else _source(rest, is_file)
     return QueryPart(source=source, weight=sign * weight)
 
 

@@ -1,18 +1,21 @@
 """How the words of a query are searched: by an encoder, by a label's direction, by keywords."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lookalike.core.filters import Condition, In, Value, all_of
 from lookalike.core.keywords import KeywordHit, KeywordMatches, match
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Json, Note
+from lookalike.core.suggestions import closest, format_hint
 from lookalike.core.vectors import Vector, cosines
 from lookalike.errors import WordsError
 from lookalike.search.options import TextMode
 from lookalike.search.query import Encoded, Query, QueryPart, Words
-from lookalike.search.words import no_file, refusal
+from lookalike.search.words import is_folder, refusal
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -21,6 +24,9 @@ __all__ = ["FEWEST", "TextPlan", "explain_words", "fuse", "plan_text"]
 
 FEWEST = 200
 """Hits of each ranking that are fused, at least."""
+_LABELS = 10_000  # that a mistyped word is compared with
+_LONGEST = 64  # characters of a text that may be a mistyped label
+_MOST = 4  # texts that are compared with labels: many take long
 _K = 60  # of reciprocal rank fusion, as its authors found it
 
 
@@ -70,7 +76,11 @@ def plan_text(collection: "Collection", query: Query, mode: TextMode) -> TextPla
         elif mode == "labels":
             raise WordsError(
                 f"{words.text}: no label of the collection has these words, and no class that the "
-                "encoder knows; `lookalike facets label` lists the labels"
+                "encoder knows"
+                + (
+                    format_hint(_near_names(collection.store, words.text))
+                    or "; `lookalike facets label` lists the labels"
+                )
             )
         elif part.weight < 0:
             raise WordsError(
@@ -119,19 +129,25 @@ def _named_part(
     return replace(part, source=Encoded(vector=found.vector)), note
 
 
-def explain_words(plan: TextPlan, matches: KeywordMatches | None, *, found: bool) -> list[Note]:
+def explain_words(
+    store: Store, plan: TextPlan, matches: KeywordMatches | None, hits: Sequence[Hit]
+) -> list[Note]:
     """Say how words were searched, which were not found, and which items were not looked at."""
     said = [*plan.named]
     if matches is not None:
-        if found and plan.query.parts:
+        scores = [hit.score for hit in hits]
+        if plan.query.parts and any(one < after for one, after in pairwise(scores)):
             message = "ranked by scores and keywords together, so scores are not in order"
             said.append(Note(code="fused", message=message))
-        if matches.unknown:
+        if not plan.query.parts and len(matches.unknown) == matches.words:
+            said.append(_no_match(store, plan, matches))
+        elif matches.unknown:
             listed = ", ".join(map(repr, matches.unknown))
             message = f"no item has the word{'s' if len(matches.unknown) > 1 else ''} {listed}"
-            said.append(
-                Note(code="unknown-words", message=message, details={"words": [*matches.unknown]})
-            )
+            near = _near_names(store, *matches.unknown)
+            details: dict[str, Json] = {"words": [*matches.unknown], "did_you_mean": _first(near)}
+            message += format_hint(near)
+            said.append(Note(code="unknown-words", message=message, details=details))
         if matches.cut:
             said.append(Note(code="long-text", message="only the first 32 words were looked for"))
         if matches.lacking:
@@ -144,10 +160,35 @@ def explain_words(plan: TextPlan, matches: KeywordMatches | None, *, found: bool
                     code="items-without-words", message=message, details={"items": matches.lacking}
                 )
             )
-    if plan.guessed is not None and not found:
-        message = f"{plan.guessed!r} was searched as words: {no_file(plan.guessed)}"
-        said.append(Note(code="no-such-file", message=message, details={"text": plan.guessed}))
     return said
+
+
+def _no_match(store: Store, plan: TextPlan, matches: KeywordMatches) -> Note:
+    text = plan.text or ""
+    near = _near_names(store, text, *matches.unknown)
+    message = f"no item, label or class matches {text!r}{format_hint(near)}"
+    if plan.guessed is not None and is_folder(plan.guessed):
+        message += f"; {plan.guessed!r} is a folder, not an image"
+    details: dict[str, Json] = {
+        "text": text,
+        "words": [*matches.unknown],
+        "did_you_mean": _first(near),
+    }
+    return Note(code="no-match", message=message, details=details)
+
+
+def _near_names(store: Store, *texts: str) -> list[str]:
+    """Return the label, or the word of a label, that resembles one of the texts most, if any."""
+    labels = [str(label) for label, _ in store.search.facets("label", limit=_LABELS) if label]
+    words = [word for label in labels for word in re.findall(r"[^\W\d_]{4,}", label.casefold())]
+    for text in texts[:_MOST]:
+        if near := closest(text, [*labels, *words]) if len(text) <= _LONGEST else []:
+            return near
+    return []
+
+
+def _first(near: Sequence[str]) -> str | None:
+    return near[0] if near else None
 
 
 def fuse(
@@ -163,7 +204,8 @@ def fuse(
 
     By reciprocal rank (Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion", SIGIR 2009): an item
     scores the sum of 1 / (60 + rank). Items with equal keywords share the best of their ranks, so
-    that the vector decides among them.
+    that the vector decides among them. Those that have all words are a third ranking, in which all
+    are first: 2 / 61 from keywords is more than others can have, so they come first.
     """
     matches = match(store.keywords, text, k=depth, where=where)
     seen = {hit.item.id for hit in matches.hits}
@@ -180,7 +222,8 @@ def fuse(
         if found.share != share:
             rank, share = place, found.share
         one = found.item.id
-        reciprocal[one] = reciprocal.get(one, 0.0) + 1 / (_K + rank)
+        lists = 2 if found.share == 1 else 1
+        reciprocal[one] = reciprocal.get(one, 0.0) + lists / (_K + rank)
     scores = {hit.item.id: hit for hit in near}
     unscored = [hit.item for hit in (*matches.hits, *more) if hit.item.id not in scores]
     if unscored:

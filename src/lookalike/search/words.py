@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "has_words",
     "is_file",
+    "is_folder",
     "named_query",
     "named_source",
     "no_file",
@@ -32,6 +33,11 @@ def is_file(name: str) -> bool:
     """Return whether there is a file of this name, readable or not. A folder is none."""
     place = expand_home(name)
     return os.path.lexists(place) and not os.path.isdir(place)  # noqa: PTH112 - never raises
+
+
+def is_folder(name: str) -> bool:
+    """Return whether there is a folder of this name."""
+    return os.path.isdir(expand_home(name))  # noqa: PTH112 - never raises, however long a name
 
 
 def named_source(
@@ -72,8 +78,7 @@ def has_words(query: Query) -> bool:
 
 def no_file(text: str) -> str:
     """Say why text that could have named a file is words."""
-    folder = os.path.isdir(expand_home(text))  # noqa: PTH112 - never raises, however long text is
-    return "this is a folder, not an image" if folder else "there is no such file"
+    return "this is a folder, not an image" if is_folder(text) else "there is no such file"
 
 
 def refusal(collection: "Collection", words: Words) -> WordsError:
