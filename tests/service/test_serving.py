@@ -3,8 +3,10 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -51,6 +53,24 @@ def test_health_says_whether_it_lives_and_can_search(own: Live) -> None:
     told = problem(own.client.get("/health/ready"), 503, "not-ready")
     assert told["collections"] == {"ready": 0, "away": 1}
     assert own.client.get("/health/live").status_code == 200
+
+
+def test_a_service_is_ready_by_any_of_its_collections(home: Path) -> None:
+    for name in ("first", "second"):
+        shutil.copytree(home / "collections" / "shop", home / "collections" / name)
+    shutil.rmtree(home / "collections" / "shop")
+    with serving(home) as live:  # none is the default, and none was requested
+        assert live.client.get("/health/ready").json()["collections"] == {"ready": 1, "away": 0}
+    for name in ("first", "second"):
+        database = home / "collections" / name / "collection.sqlite"
+        with contextlib.closing(sqlite3.connect(database)) as newer:
+            newer.execute("PRAGMA user_version = 9999")
+    with serving(home) as live:
+        away = problem(live.client.get("/health/ready"), 503, "not-ready")
+        assert away["collections"]["ready"] == 0
+    shutil.rmtree(home / "collections")
+    with serving(home) as live:  # images can be sent to it
+        assert live.client.get("/health/ready").json()["collections"] == {"ready": 0, "away": 0}
 
 
 def test_metrics_count_by_route_and_never_by_what_was_sent(own: Live) -> None:

@@ -1,11 +1,13 @@
 """Health checks and metrics for operators."""
 
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from lookalike.service.availability import Availability
 from lookalike.service.keys import Reads
 from lookalike.service.problems import Busy, Problem
 from lookalike.service.schemas import LiveResponse, ReadyResponse
@@ -33,13 +35,14 @@ async def live() -> LiveResponse:
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={200: {"model": ReadyResponse}}, summary="Readiness")
 async def ready(service: State) -> JSONResponse:
-    """503 during shutdown, or while no collection is available.
+    """503 during shutdown, or while there are collections and none is available.
 
-    ``collections`` counts the available (`ready`) and unavailable (`away`) ones, without names.
+    ``collections`` counts the available (`ready`) and unavailable (`away`) ones, without names. A
+    service that has no collection yet is ready to receive images.
     """
     if service.closing.is_set():
         raise Busy("the service is shutting down", retry_s=10)
-    states = await service.availability.of(service.collections.monitored(), timeout_s=TIMEOUT_S)
+    states = await _check(service)
     away = sum(one.error is not None for one in states)
     counts: dict[str, Json] = {"ready": len(states) - away, "away": away}
     if away and away == len(states):
@@ -51,6 +54,22 @@ async def ready(service: State) -> JSONResponse:
             collections=counts,
         )
     return JSONResponse({"status": "ok", "version": _VERSION, "collections": counts})
+
+
+async def _check(service: State) -> list[Availability]:
+    """Return the states of the monitored collections and, if none is available, of others.
+
+    The others are checked in turn until one is available: they count as monitored from then on.
+    """
+    end = time.monotonic() + TIMEOUT_S
+    names = service.collections.monitored()
+    states = await service.availability.of(names, timeout_s=TIMEOUT_S)
+    others = (one for one in service.collections.names() if one not in names)
+    while all(one.error is not None for one in states) and (rest := end - time.monotonic()) > 0:
+        if (name := next(others, None)) is None:
+            break
+        states.append(await service.availability.one(name, timeout_s=rest))
+    return states
 
 
 @router.get(
