@@ -361,7 +361,9 @@ def _open_store(address: str | os.PathLike[str], known: Settings, *, create: boo
 def _describe_not_found(address: str | os.PathLike[str], folder: Path, known: Settings) -> str:
     """Return that there is no collection, which ones exist, and what a mistyped name may mean."""
     named = folder.parent == known.home / "collections"
-    there = collections(known) if named else _collections_in(folder.parent)
+    from lookalike.moving.kept_versions import leave_out_versions  # noqa: PLC0415 - for a mistake
+
+    there = leave_out_versions(folder.parent, _collections_in(folder.parent))
     near = next(iter(closest(folder.name, there)), None)
     if near is not None:
         meant = near if named else os.fspath(folder.with_name(near))

@@ -21,12 +21,11 @@ from lookalike.errors import (
     CollectionError,
     CollectionNotFoundError,
     CollectionReplacedError,
-    LookalikeError,
     StoreDeniedError,
     StoreReadOnlyError,
     StoreUnreachableError,
 )
-from lookalike.moving.migrating import is_version
+from lookalike.moving.kept_versions import leave_out_versions
 from lookalike.output.json_documents import collection_json
 from lookalike.service import upload_files
 from lookalike.service.batching import Batcher, EncodingMeter
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Collections", "Opened"]
 
 _NAME = re.compile(r"\w[\w .-]{0,62}", re.UNICODE)
-_VERSION = re.compile(r"(.+)-[0-9a-f]{8}")  # see ``migrating.version_name``
 _ASKED = 8  # requests to a server at a time
 _FRESH_S = 1.0  # what is known of collections is reused for this long
 _LOG = logging.getLogger("lookalike.service")
@@ -170,19 +168,8 @@ class Collections:
         now = time.monotonic()
         if self._listed is None or now - self._listed[0] > _FRESH_S:
             there = collections(self._known)
-            self._listed = now, [one for one in there if not self._is_version(one, there)]
+            self._listed = now, leave_out_versions(self._known.home / "collections", there)
         return self._listed[1]
-
-    def _is_version(self, name: str, there: Sequence[str]) -> bool:
-        named = _VERSION.fullmatch(name)
-        if named is None or named[1] not in there:
-            return False
-        with (
-            suppress(LookalikeError),
-            open_collection(name, create=False, known=self._known) as one,
-        ):
-            return is_version(one.store)
-        return False
 
     def monitored(self) -> list[str]:
         """Return the collections that health and metrics cover.
