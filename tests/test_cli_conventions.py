@@ -194,6 +194,9 @@ def test_a_card_that_was_moved_is_named_once(shop: Shop, tmp_path: Path) -> None
 def test_doctor_speaks_of_the_collections_encoder(shop: Shop) -> None:
     document = json.loads(shop.run("doctor", "--json").stdout)
     assert document["facts"]["encoder"].startswith("tiny (")
+    assert shop.run("migrate", "--dim", "3").exit_code == 0
+    document = json.loads(shop.run("doctor", "--json").stdout)
+    assert "values, stored as 3)" in document["facts"]["encoder"]
     shop.card.unlink()
     done = shop.run("doctor", "--json")
     assert done.exit_code == 1

@@ -32,6 +32,7 @@ from lookalike.errors import (
     ServiceError,
     StoreReadOnlyError,
 )
+from lookalike.search import Words
 from lookalike.service.problems import problem_of
 from lookalike.service.settings import ServiceSettings
 
@@ -394,3 +395,11 @@ def test_the_environments_key_is_not_needed_where_none_is_asked_for(live: Live) 
     assert "LOOKALIKE_API_KEY" not in os.environ
     with connect(f"{live.address}/") as shop:
         assert len(shop) == 8
+
+
+def test_text_that_is_too_long_is_refused_in_plain_words(live: Live) -> None:
+    with (
+        connect(live.address) as shop,
+        pytest.raises(ValueError, match="the text is longer than 4,000 characters"),
+    ):
+        shop.search(Words("a" * 4001))

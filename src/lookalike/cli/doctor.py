@@ -47,6 +47,7 @@ def doctor_command(
     """
     facts, problems = _installation()
     encoder: str | None = DEFAULT_ENCODER
+    stored: int | None = None
     found: list[str] = []
     try:
         with opened(collection) as shop:
@@ -57,6 +58,7 @@ def doctor_command(
             facts["items"] = len(shop)
             encoder = _encoder_of(shop, problems)
             facts["embeddings"] = encoder_text(shop.info())
+            stored = shop.info().dim
             if encoder in FORMER_DEFAULTS:
                 facts["advice"] = (
                     "the default encoder has become better; `lookalike migrate --quality balanced` "
@@ -68,7 +70,7 @@ def doctor_command(
         if collection is not None:
             raise
     if encoder is not None:
-        problems += _check_encoder(encoder, facts)
+        problems += _check_encoder(encoder, facts, stored=stored)
     wrong = bool(problems) if not repair else bool(left) or len(problems) > len(found)
     if as_json:
         document: dict[str, Json] = {"facts": facts, "problems": [*problems], "repaired": repair}
@@ -118,13 +120,19 @@ def _encoder_of(shop: "Collection", problems: list[str]) -> str | None:
     return name if by_name else None  # else one that a program made and passed in
 
 
-def _check_encoder(name: str, facts: dict[str, Json]) -> list[str]:
-    """Open an encoder by its name or card and add it to ``facts``. Return its problems."""
+def _check_encoder(name: str, facts: dict[str, Json], *, stored: int | None) -> list[str]:
+    """Open an encoder by its name or card and add it to ``facts``. Return its problems.
+
+    ``stored`` are the values of the collection's embeddings: fewer where they are projected.
+    """
     from lookalike.encoders import load_encoder
 
     try:
         encoder = load_encoder(name, cache=settings().cache)
     except LookalikeError as error:
         return [f"encoder: {error}"]
-    facts["encoder"] = f"{encoder.name} ({encoder.dim} values) on {encoder.device}"
+    values = f"{encoder.dim:,} values"
+    if stored not in (None, encoder.dim):
+        values += f", stored as {stored:,}"
+    facts["encoder"] = f"{encoder.name} ({values}) on {encoder.device}"
     return []

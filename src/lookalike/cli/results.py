@@ -124,7 +124,8 @@ def show(
                 _print_table(shop, outcome, preview=not view.no_preview)
     for outcome in outcomes:
         for line in _list_messages(outcome, left_out=not view.as_json):
-            click.echo(plain(f"{outcome.text}: {line}" if several else line), err=True)
+            named = not several or line.startswith(f"error: {outcome.text}: ")
+            click.echo(plain(line if named else f"{outcome.text}: {line}"), err=True)
 
 
 def _list_messages(outcome: Success | Failure, *, left_out: bool) -> Iterator[str]:

@@ -17,6 +17,7 @@ from lookalike.errors import (
     ImageError,
     ItemNotFoundError,
     LookalikeError,
+    NotAnImageError,
     UnreadableImageError,
     WordsError,
 )
@@ -363,15 +364,20 @@ def _crop_query(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
 
 
 def _read_stdin(query: "Query") -> "Query":
-    """Return the query with what stdin holds in place of '-'."""
+    """Return the query with what stdin holds in place of '-'.
+
+    Raise ``NotAnImageError`` if it holds nothing.
+    """
     from lookalike.search import Query
     from lookalike.search.query_language import STDIN
 
+    if all(part.source != STDIN for part in query.parts):
+        return query
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise NotAnImageError("standard input is empty; '-' reads an image from it")
     return Query(
-        tuple(
-            replace(part, source=sys.stdin.buffer.read()) if part.source == STDIN else part
-            for part in query.parts
-        )
+        tuple(replace(part, source=data) if part.source == STDIN else part for part in query.parts)
     )
 
 

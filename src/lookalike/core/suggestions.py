@@ -11,7 +11,8 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
 
     A word that differs only by case comes first, then those that contain all of its words, with
     or without a plural s (``Shoes`` → ``Casual Shoes``), those with fewer other words and more of
-    its letters first, then those with similar letters.
+    its letters first, then those with similar letters, in all or in one word of a name such as
+    ``baseColour``.
     """
     import difflib  # noqa: PLC0415 - only for a mistake; a search should not pay for it
 
@@ -31,7 +32,21 @@ def closest(word: str, known: Iterable[str], *, n: int = 1) -> list[str]:
         return len(_parts(one)), -alike.ratio()
 
     wider.sort(key=rank)  # stable: of equals the first known one
-    return list(dict.fromkeys([*same, *wider, *similar]))[:n]
+    named = [
+        one
+        for one in words
+        if difflib.get_close_matches(folded, _words_of_name(one), n=1, cutoff=0.75)
+    ]
+    return list(dict.fromkeys([*same, *wider, *similar, *named]))[:n]
+
+
+def _words_of_name(name: str) -> list[str]:
+    """Return the words of a name written together (``baseColour``, ``base_colour``), folded.
+
+    Empty for text of words with spaces, and for a name of one word.
+    """
+    found = re.findall(r"[A-Z]?[a-z]{3,}", name)
+    return [one.casefold() for one in found] if len(found) > 1 and " " not in name else []
 
 
 def _parts(text: str) -> frozenset[str]:

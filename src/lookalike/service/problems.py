@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
@@ -133,12 +132,18 @@ def register(app: FastAPI) -> None:
 def invalid(found: Any) -> Problem:  # noqa: ANN401 - pydantic's list of dicts
     """Return the problem of a request that does not match the schema; ``errors`` lists where."""
     listed: list[Json] = [
-        {"at": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
-        for one in jsonable_encoder(found, exclude={"ctx", "input"})
+        {"at": ".".join(map(str, one["loc"])), "message": _message_of(one)} for one in found
     ]
     first = listed[0] if listed else {}
     detail = f"{first['at']}: {first['message']}" if isinstance(first, dict) and first else "bad"
     return Problem(422, "invalid-request", detail, errors=listed)
+
+
+def _message_of(one: dict[str, Any]) -> str:
+    """Return what is wrong with a part of a request; pydantic's words for too long text are odd."""
+    if one["type"] == "string_too_long":
+        return f"the text is longer than {one['ctx']['max_length']:,} characters"
+    return str(one["msg"])
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
