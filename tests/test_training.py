@@ -134,7 +134,7 @@ def test_what_is_written_is_an_encoder_with_the_preparation_of_its_base(tmp_path
     assert card.title.endswith(taught)
     assert base.source in card.source
     image = Image.effect_noise((300, 200), 90).convert("RGB")
-    was, now = load_encoder(), load_encoder(path)
+    was, now = load_encoder(base.name), load_encoder(path)
     (before,) = was.encode([was.prepare(image)])
     (after,) = now.encode([now.prepare(image)])
     assert after == pytest.approx(before, abs=1e-6)
