@@ -206,7 +206,9 @@ def test_a_mover_may_migrate(
     ):
         done = mover.cli(*words)
         assert done.returncode == 0, (words, done.stderr)
-    assert "may not" in said(secured.who("writer").cli("index", folder, address=_beside(secured)))
+    assert "do not allow that" in said(
+        secured.who("writer").cli("index", folder, address=_beside(secured))
+    )
 
 
 def _beside(secured: Secured) -> str:

@@ -82,9 +82,9 @@ def test_indexing_goes_on_where_a_killed_server_left_it(
             server.kill()
 
     with lookalike.open(address, encoder=card, create=True) as shop:
-        with pytest.raises(StoreUnreachableError, match="is the server running"):
+        with pytest.raises(StoreUnreachableError, match="is it running"):
             shop.index(photos, progress=kill)
-        with pytest.raises(StoreUnreachableError, match="is the server running"):
+        with pytest.raises(StoreUnreachableError, match="is it running"):
             len(shop)
     for words in (("index", photos), ("search", photos / "0.png")):
         assert "no server is listening there; is it running?" in said(cli(*words, "-c", address))
