@@ -30,10 +30,15 @@ sys.stdout.buffer.write(runpy.run_path(sys.argv[1])[sys.argv[3]](text).encode())
 
 
 @pytest.mark.parametrize(
-    ("name", "render"), [("cli.md", "rendered"), ("encoders.md", "with_encoders")]
+    ("name", "render"),
+    [
+        ("cli.md", "rendered"),
+        ("encoders.md", "with_encoders"),
+        ("encoder-quality.md", "with_measurements"),
+    ],
 )
 def test_what_is_rendered_in_the_docs_is_what_the_code_says(name: str, render: str) -> None:
-    """The help of every command, and the table of the encoders that can be pulled."""
+    """The help of every command, the encoders that can be pulled, and those that were measured."""
     page = ROOT / "docs" / name
     # In a process of its own: click keeps the help of a command that another test has run.
     rendered = subprocess.run(
