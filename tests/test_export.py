@@ -260,7 +260,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(shop: Collection, tmp_pa
 def test_nothing_is_left_of_an_export_that_failed(
     shop: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ExportError, match="No such file"):
+    with pytest.raises(ExportError, match="does not exist"):
         export(shop, tmp_path / "nowhere" / "out.csv")
     with pytest.raises(FilterError):
         export(shop, tmp_path / "out.csv", where="label=")
