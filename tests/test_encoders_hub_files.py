@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
 
 from hub_server import HubServer
+from lookalike.core.digests import sha256_of
 from lookalike.core.progress import Progress
 from lookalike.encoders.hub.files import Hub, connect
-from lookalike.encoders.hub.remote_file import sha256_of
 from lookalike.errors import PullError
 
 REPOSITORY = "owner/encoder"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from lookalike.core.digests import sha256_of
 from lookalike.encoders.cards import ModelCard
 from lookalike.errors import ModelCardError, WeightsError
 
@@ -176,8 +177,7 @@ def _size(place: Path) -> int:
 
 def _digest(place: Path) -> str:
     try:
-        with place.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(place)
     except OSError as error:
         raise WeightsError(f"{place}: cannot be read: {error.strerror or error}") from error
 

@@ -1,12 +1,13 @@
 """Move files so that nothing is overwritten and nothing is lost on the way."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Container
 from pathlib import Path
 
-__all__ = ["digest_of", "free", "move"]
+from lookalike.core.digests import sha256_of
+
+__all__ = ["free", "move"]
 
 
 def free(target: Path, taken: Container[Path] = ()) -> Path:
@@ -16,12 +17,6 @@ def free(target: Path, taken: Container[Path] = ()) -> Path:
         place = target.with_stem(f"{target.stem}-{number}")
         number += 1
     return place
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex. Raise ``OSError``."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def move(path: Path, target: Path) -> None:
@@ -41,7 +36,7 @@ def move(path: Path, target: Path) -> None:
             shutil.copy2(path, target)
             with target.open("rb") as file:
                 os.fsync(file.fileno())
-            if digest_of(target) != digest_of(path):
+            if sha256_of(target) != sha256_of(path):
                 raise OSError(None, "the copy is not what was to be moved") from None
             path.unlink()
     except OSError:

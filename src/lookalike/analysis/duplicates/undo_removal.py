@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.analysis.duplicates import removal_record
-from lookalike.analysis.duplicates.file_moves import digest_of, move
+from lookalike.analysis.duplicates.file_moves import move
 from lookalike.analysis.duplicates.removal import DuplicateOutcome
 from lookalike.analysis.duplicates.removal_record import InheritedValues, Removal
+from lookalike.core.digests import sha256_of
 from lookalike.core.records import Entry, Item, Stamp
 from lookalike.errors import ItemNotFoundError
 
@@ -64,7 +65,7 @@ def _why_not(removal: Removal) -> str:
 
 def _is(path: Path, digest: str) -> bool:
     try:
-        return path.is_file() and digest_of(path) == digest
+        return path.is_file() and sha256_of(path) == digest
     except OSError:
         return False
 

@@ -1,10 +1,10 @@
 """Listing, checking and removing encoders."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.core.digests import sha256_of
 from lookalike.encoders.adding.comparing import InputComparison, compare
 from lookalike.encoders.adding.labelled_images import images_for
 from lookalike.encoders.adding.trials import Trial, try_encoder
@@ -142,7 +142,7 @@ def remove_encoder(name: str, *, folder: Path | None = None) -> RemovedEncoder:
     try:
         for place, digest in _files(path):
             own = place.parent == path.parent and place.is_file()
-            if own and _sha256(place) == digest:
+            if own and sha256_of(place) == digest:
                 place.unlink()
                 deleted.append(place)
             elif place.exists():
@@ -178,8 +178,3 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
     yield from places
     above = places[0][0].parent
     yield from ((above / file, digest) for file, digest in beside)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

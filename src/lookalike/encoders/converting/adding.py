@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.core.atomic_files import write_file
+from lookalike.core.digests import sha256_of
 from lookalike.encoders.cards import (
     ModelCard,
     Weights,
@@ -152,13 +153,11 @@ def _put(made: Path, place: Path) -> None:
 
 
 def _card(name: str, conversion: Conversion, source: Path, path: Path) -> ModelCard:
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return ModelCard(
         name=name,
         title=conversion.title,
         licence="",
-        source=f"converted from {source.name}, SHA-256 {digest}",
+        source=f"converted from {source.name}, SHA-256 {sha256_of(source)}",
         weights=Weights(
             builder="onnx",
             file=f"{name}.onnx",

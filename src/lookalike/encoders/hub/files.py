@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.core.atomic_files import write_file
+from lookalike.core.digests import sha256_of
 from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.encoders.hub.failures import explain, is_unreachable
-from lookalike.encoders.hub.remote_file import Fetched, RemoteFile, sha256_of
+from lookalike.encoders.hub.remote_file import Fetched, RemoteFile
 from lookalike.encoders.hub.transfer import Transfer
 from lookalike.errors import PullError
 

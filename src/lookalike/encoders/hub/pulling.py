@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from lookalike.core.digests import sha256_of
 from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.encoders.adding.model_facts import read_facts
 from lookalike.encoders.cards.finding import default_folder
@@ -25,7 +26,7 @@ from lookalike.encoders.hub.proposed_card import proposed_card_text
 from lookalike.encoders.hub.pulled_card import Pins, pulled_card_text, read_pins
 from lookalike.encoders.hub.records import PulledEncoder, PulledFile
 from lookalike.encoders.hub.references import HubFile, TimmName, parse_reference
-from lookalike.encoders.hub.remote_file import RemoteFile, sha256_of
+from lookalike.encoders.hub.remote_file import RemoteFile
 from lookalike.encoders.hub.timm_pulling import pull_timm, timm_entry
 from lookalike.encoders.reserved_names import reserved_for
 from lookalike.errors import PullError

@@ -1,11 +1,10 @@
 """A file of a hub, before and after it is brought."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Fetched", "RemoteFile", "sha256_of"]
+__all__ = ["Fetched", "RemoteFile"]
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -38,9 +37,3 @@ class Fetched:
 
     path: Path
     sha256: str
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,13 +3,13 @@
 import tempfile
 from pathlib import Path
 
+from lookalike.core.digests import sha256_of
 from lookalike.core.progress import ProgressCallback
 from lookalike.encoders.hub.curated import CuratedEncoder
 from lookalike.encoders.hub.encoder_folder import try_card, undone_on_failure
 from lookalike.encoders.hub.files import Hub, connect
 from lookalike.encoders.hub.pulled_card import Pins, read_pins, timm_card_text
 from lookalike.encoders.hub.records import PulledEncoder, PulledFile
-from lookalike.encoders.hub.remote_file import sha256_of
 from lookalike.encoders.hub.timm_models import WEIGHTS_FILE, describe, export
 from lookalike.errors import PullError
 

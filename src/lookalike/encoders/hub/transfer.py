@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lookalike.core.digests import sha256_of
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.encoders.hub.failures import is_break
-from lookalike.encoders.hub.remote_file import RemoteFile, sha256_of
+from lookalike.encoders.hub.remote_file import RemoteFile
 from lookalike.errors import PullError
 
 __all__ = ["Transfer"]
