@@ -109,12 +109,16 @@ def test_a_stopped_comparison_has_no_quality(shop: Collection, tiny: OnnxEncoder
 
 
 def test_the_command_prints_the_own_encoder_first(
-    shop: Collection, other_card: Path, tmp_path: Path
+    shop: Collection, card: Path, other_card: Path, tmp_path: Path
 ) -> None:
     shop.close()
     arguments = ["-c", str(tmp_path / "shop"), "--encoders", str(other_card)]
     done = CliRunner().invoke(evaluate_command, [*arguments, "--json"])
     assert done.exit_code == 0, done.output
+    assert [one["encoder"] for one in json.loads(done.stdout)["encoders"]] == ["tiny", "other"]
+    twice = f"{card},{other_card}"  # the collection's own again, and another
+    again = ["-c", str(tmp_path / "shop"), "--encoders", twice, "--json"]
+    done = CliRunner().invoke(evaluate_command, again)
     assert [one["encoder"] for one in json.loads(done.stdout)["encoders"]] == ["tiny", "other"]
     done = CliRunner().invoke(evaluate_command, [*arguments, "-k", "3"])
     rows = [line.split("\t") for line in done.stdout.splitlines()]

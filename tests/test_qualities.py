@@ -12,6 +12,7 @@ from lookalike.cli.index import index_command
 from lookalike.cli.migrate import migrate_command
 from lookalike.config import open_collection
 from lookalike.encoders import find_card, load_encoder
+from lookalike.encoders.cards import card_path
 from lookalike.encoders.pooled_embedding import LENGTHS, embedding_parts
 from lookalike.encoders.qualities import DEFAULT_ENCODER, QUALITIES
 from lookalike.encoders.weights import read_weights
@@ -23,6 +24,7 @@ def test_each_quality_is_an_encoder_that_is_installed() -> None:
     for quality, name in QUALITIES.items():
         card = find_card(quality)
         assert card.name == name
+        assert card_path(quality) == card_path(name) == card.path
         assert read_weights(card)
 
 

@@ -46,7 +46,9 @@ def run_comparison(
     from lookalike.moving.encoder_comparison import compare_encoders
 
     own = encoder_of(collection.store)
-    encoders = [named_encoder(name) for name in dict.fromkeys((own, *names))]
+    # Two names may stand for one encoder: balanced, and the name of its card.
+    by_fingerprint = {one.fingerprint: one for one in map(named_encoder, (own, *names))}
+    encoders = list(by_fingerprint.values())
     with stop_on_signal() as stop, Meter("images", quiet=quiet) as meter:
         found = compare_encoders(
             collection,

@@ -62,10 +62,10 @@ def _pull(
     loaded: LoadedRunFile, shown: Callable[[str], AbstractContextManager[ProgressCallback]]
 ) -> None:
     """Pull the file's encoder unless its name means one that is there."""
-    from lookalike.encoders import available_encoders  # noqa: PLC0415 - few files pull
+    from lookalike.encoders.cards import card_path  # noqa: PLC0415 - few files pull
 
     name = loaded.file.encoder or ""
-    if name in available_encoders() or is_card(name):
+    if card_path(name) is not None or is_card(name):
         return
     with shown("pull, MB") as show:
 

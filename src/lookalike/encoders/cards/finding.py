@@ -69,10 +69,11 @@ def available_encoders(folder: Path | None = None) -> tuple[str, ...]:
 
 
 def card_path(name: str, folder: Path | None = None) -> Path | None:
-    """Return the card's file of a name; ``None`` for an unknown name.
+    """Return the card's file of a name or quality; ``None`` for an unknown one.
 
     Of two cards of one name, the one that comes with lookalike counts.
     """
+    name = QUALITIES.get(name, name)
     if name in shipped_encoders():
         return _SHIPPED / f"{name}.toml"
     if name in user_encoders(folder):
@@ -93,7 +94,6 @@ def find_card(name_or_path: str | Path, *, folder: Path | None = None) -> ModelC
         return _card_of_model(Path(name_or_path), folder)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
         return read_card(Path(name_or_path))
-    text = QUALITIES.get(text, text)
     path = card_path(text, folder)
     if path is None:
         if hint := hint_to_get(text):

@@ -12,7 +12,7 @@ from lookalike.collection import Collection
 from lookalike.core.filters import to_condition
 from lookalike.core.records import Json, Note
 from lookalike.encoders import available_encoders
-from lookalike.encoders.cards.finding import hint_to_get
+from lookalike.encoders.cards.finding import card_path, hint_to_get
 from lookalike.encoders.qualities import QUALITIES
 from lookalike.output.json_documents import notes_json, when
 from lookalike.service import schemas
@@ -67,7 +67,7 @@ def _summarise(state: Availability, *, plainly: bool) -> dict[str, Json]:
 )
 async def create_collection(new: schemas.NewCollection, service: State) -> JSONResponse:
     """Not possible where the service was started with chosen collections."""
-    if new.encoder is not None and new.encoder not in (*QUALITIES, *available_encoders()):
+    if new.encoder is not None and card_path(new.encoder) is None:
         known = ", ".join((*QUALITIES, *available_encoders()))
         unknown = f"there is no encoder {new.encoder!r}; available: {known}"
         raise Problem(422, "no-such-encoder", hint_to_get(new.encoder) or unknown)
