@@ -31,7 +31,7 @@ from lookalike.errors import (
     LookalikeError,
     StoreDamagedError,
 )
-from lookalike.indexing import fitting
+from lookalike.indexing import entry_indexing, fitting
 from lookalike.indexing.fitting import LEAST_FOLD, stored_projection
 from lookalike.moving import copying, migrating
 from lookalike.stores.embedded.store import EmbeddedStore
@@ -259,6 +259,24 @@ def test_lists_and_catalogues_are_projected_too(tmp_path: Path, folder: Path, ca
     with open_collection(tmp_path / "b", encoder=card, create=True) as shop:
         assert shop.index(table, dim=DIM).indexed == len(entries)
         assert shop.info().dim == DIM
+
+
+def test_a_list_of_images_as_bytes_is_not_held_whole(
+    shop: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [path.read_bytes() for path in sorted(folder.iterdir())]
+    monkeypatch.setattr(entry_indexing, "_HEAD_BYTES", sum(map(len, files[: IMAGES + 1])))
+    taken: list[int] = []
+
+    def entries() -> Iterator[Entry]:
+        for number, data in enumerate(files):
+            taken.append(number)
+            yield Entry(id=f"{number}", image=data)
+
+    held: list[int] = []
+    report = shop.index(entries(), dim=DIM, progress=lambda _: held.append(len(taken)))
+    assert report.indexed == len(files)
+    assert held[0] == IMAGES + 1  # while the sample is measured
 
 
 def test_a_single_image_makes_a_collection_without_a_projection(

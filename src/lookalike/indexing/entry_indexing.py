@@ -14,7 +14,9 @@ from lookalike.indexing.pipeline import index_entries
 
 __all__ = ["index_listed"]
 
-_HEAD = 4000  # entries of a list that a projection is fitted on a sample of
+# Of a list, a projection is fitted on a sample of the first entries, which are held until then.
+_HEAD = 4000  # entries
+_HEAD_BYTES = 256 * 2**20  # of images that come as bytes
 
 
 def index_listed(
@@ -34,7 +36,7 @@ def index_listed(
     head: list[Entry] = []
     if store.bound() is None:
         entries = iter(entries)
-        head = list(islice(entries, _HEAD))
+        head = _take_head(entries)
         entries = chain(head, entries)
     bound = encoder.bind(lambda count: draw(head, count))
     if bound is None:
@@ -62,3 +64,15 @@ def index_listed(
         carried = carry_annotations(store, root, (), ids=some, overwrite_by_hand=overwrite_by_hand)
         report = carried.add_to(report)
     return report
+
+
+def _take_head(entries: Iterator[Entry]) -> list[Entry]:
+    """Take the first entries, no more than may be held in memory."""
+    head: list[Entry] = []
+    held = 0
+    for entry in islice(entries, _HEAD):
+        head.append(entry)
+        held += len(entry.image) if isinstance(entry.image, bytes) else 0
+        if held >= _HEAD_BYTES:
+            break
+    return head

@@ -27,7 +27,6 @@ from lookalike.errors import EncoderError, ImageError, StoreDamagedError
 __all__ = [
     "DEFAULT_DIM",
     "LEAST_FOLD",
-    "SAMPLE",
     "EncoderBinding",
     "ProjectionDim",
     "check_dim",
@@ -35,6 +34,7 @@ __all__ = [
     "fit_to",
     "parse_dim",
     "projected",
+    "sample_size",
     "stored_projection",
 ]
 
@@ -61,6 +61,11 @@ def check_dim(dim: object) -> ProjectionDim:
 def parse_dim(text: object) -> ProjectionDim:
     """Return a ``dim`` that may be written as text. Raise ``ValueError``."""
     return check_dim(int(text) if isinstance(text, str) and text.isdecimal() else text)
+
+
+def sample_size(dim: int) -> int:
+    """Return the number of images that a projection to ``dim`` dimensions is fitted on."""
+    return max(SAMPLE, LEAST_FOLD * dim)
 
 
 def stored_projection(store: Store) -> Projection | None:
@@ -147,7 +152,7 @@ class EncoderBinding:
                 )
             return encoder
         least = LEAST_FOLD * dim
-        entries = sample(max(SAMPLE, least))
+        entries = sample(sample_size(dim))
         if len(entries) < least:
             self._check_enough(dim, len(entries))
             return encoder

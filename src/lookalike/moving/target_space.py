@@ -14,11 +14,11 @@ from lookalike.errors import CollectionError, EncoderError
 from lookalike.indexing.fitting import (
     DEFAULT_DIM,
     LEAST_FOLD,
-    SAMPLE,
     ProjectionDim,
     check_dim,
     fit_to,
     projected,
+    sample_size,
 )
 
 __all__ = ["TargetSpace", "bind_from_stored", "choose_space", "project_items"]
@@ -79,7 +79,7 @@ def bind_from_stored(live: Store, new: Store, encoder: Encoder, space: TargetSpa
     bound = projected(new, encoder)
     if new.bound() is None and bound is encoder:
         assert isinstance(space.dim, int)  # noqa: S101 - stored embeddings are only ever projected
-        drawn = sample(live, max(SAMPLE, LEAST_FOLD * space.dim))
+        drawn = sample(live, sample_size(space.dim))
         rows = live.items.vectors([item.id for item in drawn])
         if len(rows) < LEAST_FOLD * space.dim:
             raise EncoderError(_why_not(space.dim, encoder.dim, len(rows)))
