@@ -3,16 +3,17 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lookalike.cli.exit_codes import of_batch
-from lookalike.cli.options import collection_option, encoder_options, json_option, opened
+from lookalike.cli.options import encoder_options, opened
 from lookalike.cli.results import Failure, RowLimits, Success, View, query_json, show
+from lookalike.cli.search_options import search_options
 from lookalike.errors import (
     ImageError,
     ItemNotFoundError,
@@ -31,137 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["search_command", "similar_command"]
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
-_VIEW = (
-    "as_json",
-    "paths",
-    "null",
-    "sheet",
-    "no_preview",
-)  # the options that are not for the engine
-
-
-class _Crop(click.ParamType["Box"]):
-    name = "crop"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "Box":
-        try:
-            left, top, right, bottom = map(float, str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not four numbers: left,top,right,bottom", param, ctx)
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-            self.fail("left,top,right,bottom are from 0 to 1, in that order", param, ctx)
-        return left, top, right, bottom
-
-
-def _search_options(command: _Command) -> _Command:
-    for option in (
-        json_option,
-        click.option(
-            "--sheet",
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Write the query and its results as one image.",
-        ),
-        click.option(
-            "--no-preview",
-            is_flag=True,
-            help="Print no thumbnails in the table, even if the terminal can show them.",
-        ),
-        click.option(
-            "-0", "--null", is_flag=True, help="With --paths, end each with a NUL byte (xargs -0)."
-        ),
-        click.option(
-            "--paths", is_flag=True, help="Print only the paths of the results, for pipes."
-        ),
-        click.option(
-            "--per-group", is_flag=True, help="Return only the best item of each group (product)."
-        ),
-        click.option(
-            "--where",
-            metavar="FILTER",
-            help="Search only items that meet a filter, such as: label=mug and price<20.",
-        ),
-        click.option(
-            "--category",
-            default="off",
-            show_default=True,
-            metavar="auto|LABEL|off",
-            help="Search in two steps: predict the label, then search among its items. Or give the "
-            "label yourself.",
-        ),
-        click.option(
-            "--mass",
-            type=click.FloatRange(0, 1, min_open=True),
-            default=0.9,
-            show_default=True,
-            help="With --category auto, the probability that the labels must have together.",
-        ),
-        click.option(
-            "--collapse",
-            type=click.Choice(["exact", "near"]),
-            help="Let one item stand for its exact duplicates, or for near ones too (resized, "
-            "recompressed, cropped, rotated). On its own: exact.",
-        ),
-        click.option(
-            "--include-self", is_flag=True, help="Also show the item that the query itself is."
-        ),
-        click.option(
-            "--text-mode",
-            type=click.Choice(["auto", "encoder", "labels", "keywords", "fused"]),
-            default="auto",
-            show_default=True,
-            help="How words are searched: by the text encoder, by the images of the labels that "
-            "they name, by keywords, or by keywords and one of the others together (fused).",
-        ),
-        click.option(
-            "--exact", is_flag=True, help="Compare with every item, without the ANN index."
-        ),
-        click.option(
-            "--min-score",
-            type=click.FloatRange(-1, 1),
-            metavar="COSINE",
-            help="Drop results with a lower score, from -1 to 1.",
-        ),
-        click.option(
-            "--min-match",
-            type=click.Choice(["strong", "fair", "weak"]),
-            help="Drop results below this match level. With --min-score, the stricter counts.",
-        ),
-        click.option(
-            "--crop",
-            type=_Crop(),
-            metavar="L,T,R,B",
-            help="Search with a part of the query's first image: left, top, right, bottom from 0 "
-            "to 1.",
-        ),
-        click.option(
-            "--positive",
-            multiple=True,
-            metavar="IMAGE|@ID|WORDS",
-            help="Return results more like this image or item too. Repeat for several.",
-        ),
-        click.option(
-            "--negative",
-            multiple=True,
-            metavar="IMAGE|@ID|WORDS",
-            help="Return results less like this image or item. Repeat for several.",
-        ),
-        click.option(
-            "-k",
-            "-t",
-            "--top",
-            "k",
-            type=click.IntRange(1),
-            default=10,
-            show_default=True,
-            help="How many results to return.",
-        ),
-    ):
-        command = option(command)
-    return collection_option(command)
+_VIEW = ("as_json", "paths", "null", "sheet", "no_preview")
+"""The options that are not for the engine."""
 
 
 class _SearchCommand(click.Command):
@@ -181,7 +53,7 @@ class _SearchCommand(click.Command):
 
 @click.command("search", cls=_SearchCommand)
 @click.argument("query", nargs=-1, required=True, metavar="QUERY...")
-@_search_options
+@search_options
 @encoder_options
 @click.pass_context
 def search_command(
@@ -193,7 +65,7 @@ def search_command(
     encoder: str | None,
     device: str,
     threads: int | None,
-    **asked: Any,  # noqa: ANN401 - the options of _search_options
+    **asked: Any,  # noqa: ANN401 - the options of search_options
 ) -> None:
     """Find the items that look most like each QUERY: an image ('-' reads one from stdin), or words.
 
@@ -248,7 +120,7 @@ def search_command(
 
 @click.command("similar", cls=_SearchCommand)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@_search_options
+@search_options
 @click.pass_context
 def similar_command(
     ctx: click.Context,
@@ -256,7 +128,7 @@ def similar_command(
     ids: tuple[str, ...],
     *,
     collection: str | None,
-    **asked: Any,  # noqa: ANN401 - the options of _search_options
+    **asked: Any,  # noqa: ANN401 - the options of search_options
 ) -> None:
     """Find the items that look most like an item of the collection, given by its id.
 
