@@ -383,7 +383,7 @@ def said_by(content: bytes) -> Iterator[tuple[str, tuple[str, ...], str | None] 
         for one in IMaterialist(write(Path(folder) / "train.json", content)).entries():
             if isinstance(one, Skipped):
                 yield one
-            else:
+            elif one is not None:
                 assert isinstance(one.image, Remote)
                 yield one.id, one.image.urls, one.label
 

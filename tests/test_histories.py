@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import lookalike
 from conftest import painted
 from contracts.server import an_address
-from lookalike import images
+from lookalike import Progress, images
 from lookalike.encoders import OnnxEncoder
 from wording import Shelf
 
@@ -82,7 +82,8 @@ class World:
             if (folder / how).is_dir():
                 self.shelf.shop.index(folder / how, allow_removals=True)
         elif how == "cut off":
-            self.shelf.index(allow_removals=True, stop=lambda: True)
+            heard: list[Progress] = []  # of the first batch
+            self.shelf.index(allow_removals=True, progress=heard.append, stop=lambda: bool(heard))
         else:
             self.shelf.index(allow_removals=True)
 

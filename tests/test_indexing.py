@@ -757,13 +757,8 @@ def test_stop_ends_after_the_batch_in_hand_and_the_next_run_goes_on(
     (pictures / "0.png").unlink()
     for number in range(100, 120):
         paint(pictures / f"{number}.png", number)
-    asked: list[None] = []
-
-    def stop() -> bool:
-        asked.append(None)
-        return len(asked) == 3
-
-    report = index(stop=stop)
+    heard: list[Progress] = []
+    report = index(progress=heard.append, stop=lambda: len(heard) == 3)
     assert report.interrupted
     assert counts(report) == {"indexed": 6, "unchanged": 8, "kept": 1}
     assert len(ids(store)) == 15

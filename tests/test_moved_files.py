@@ -186,8 +186,8 @@ def test_a_move_is_known_although_the_run_was_cut_off(
     for number in range(6):
         shelf.delete(f"{number}.png")
     monkeypatch.setattr(indexing, "BATCH", 2)
-    stops = iter([False, True])
-    assert shelf.index(stop=lambda: next(stops)).interrupted
+    heard: list[object] = []
+    assert shelf.index(progress=heard.append, stop=lambda: len(heard) == 2).interrupted
     monkeypatch.setattr(folder_indexing, "carry_annotations", _cut_off)
     with pytest.raises(KeyboardInterrupt):
         shelf.index()

@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -204,8 +203,10 @@ def test_a_run_that_is_stopped_goes_on(shop: Collection, tmp_path: Path, paint: 
     for number in range(150):
         paint(tmp_path / "many" / f"{number:03}.png", number)
     shop.index(tmp_path / "many")
-    calls = count()
-    first = shop.index(tmp_path / "many", thumbnails=32, stop=lambda: next(calls) >= 0)
+    heard: list[Progress] = []
+    first = shop.index(
+        tmp_path / "many", thumbnails=32, progress=heard.append, stop=lambda: bool(heard)
+    )
     assert first.interrupted
     second = shop.index(tmp_path / "many")
     assert first.thumbnails == 64

@@ -19,9 +19,13 @@ from lookalike.sources.scan import check_folder
 __all__ = ["index_catalogue"]
 
 
-def _indexable(catalogue: Catalogue, shard: Shard | None) -> Iterator[Entry]:
-    """Yield the entries whose image is a file that exists."""
+def _indexable(
+    catalogue: Catalogue, shard: Shard | None, stop: Callable[[], bool]
+) -> Iterator[Entry]:
+    """Yield the entries whose image is a file that exists, until a stop is requested."""
     for one in catalogue.entries():
+        if stop():
+            return
         if isinstance(one, Entry) and one.stamp is not None and (shard is None or one.id in shard):
             yield one
 
@@ -65,9 +69,12 @@ def index_catalogue(
         name,
         {} if retry else store.skips.below(name),
         shard,
-        lambda one, named: removals.is_cut_off(store, one, known, named, allow=allow_removals),
+        is_cut_off=lambda one, named: removals.is_cut_off(
+            store, one, known, named, allow=allow_removals
+        ),
+        stop=stop,
     )
-    bound = encoder.bind(lambda count: draw(_indexable(catalogue, shard), count))
+    bound = encoder.bind(lambda count: draw(_indexable(catalogue, shard, stop), count))
     report = IndexReport(interrupted=True)
     if bound is not None:
         report = index_entries(
@@ -81,6 +88,7 @@ def index_catalogue(
             progress=progress,
             stop=stop,
         )
+        report = replace(report, interrupted=report.interrupted or reader.stopped)
     if bound is not None and reader.last and not report.interrupted:
         # After all others: an earlier line with the same id may still be in the pipeline.
         again = index_entries(

@@ -26,13 +26,16 @@ class CatalogueReader:
         name: str,
         skips: Mapping[str, Skipped],
         shard: Shard | None,
+        *,
         is_cut_off: Callable[[Entry, Collection[str]], bool],
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._catalogue = catalogue
         self._name = name
         self._skips = skips
         self._shard = shard
         self._is_cut_off = is_cut_off
+        self._stop = stop
         self._alike: dict[str, str] = {}  # an id without case and Unicode form → the id
         self._absent = 0  # absent files, counted until the first one exists
         self.seen: set[str] = set()
@@ -42,16 +45,11 @@ class CatalogueReader:
         self.odd: list[Skipped] = []  # lines that are not entries
         self.left: list[Skipped] = []  # repeated ids; unusable before and unchanged now
         self.notes: list[str] = []
+        self.stopped = False  # by request, before the end
 
     def entries(self) -> Iterator[Entry]:
         remote: list[Skipped] = []
-        for one in self._catalogue.entries():
-            if isinstance(one, Skipped):
-                self.odd.append(one)
-                continue
-            if not one.ended and self._is_cut_off(one, self.named):
-                self.odd.append(removals.cut_off(one))
-                continue
+        for one in self._readable_entries():
             self.has_lines = self.has_lines or bool(one.line)
             self.named.add(one.id)
             if isinstance(one.image, Remote):
@@ -61,6 +59,8 @@ class CatalogueReader:
                     break
             elif self._shard is None or one.id in self._shard:
                 yield from self._filter_entry(one)
+        if self.stopped:
+            return
         if remote and not self.seen:
             raise SourceError(
                 f"{self._catalogue.format} lists URLs, and only local images can be indexed; "
@@ -69,6 +69,20 @@ class CatalogueReader:
         if self._absent and self._absent == len(self.seen):
             self._report_none_found()
         self.left += remote
+
+    def _readable_entries(self) -> Iterator[Entry]:
+        """Yield the entries until a stop is requested, and collect the lines that are none."""
+        for one in self._catalogue.entries():
+            # Asked here, not between batches: a million lines may hold no entry for a batch.
+            if self._stop():
+                self.stopped = True
+                return
+            if isinstance(one, Skipped):
+                self.odd.append(one)
+            elif one is not None and not one.ended and self._is_cut_off(one, self.named):
+                self.odd.append(removals.cut_off(one))
+            elif one is not None:
+                yield one
 
     def _filter_entry(self, one: Entry) -> Iterator[Entry]:
         if isinstance(one.image, Path):

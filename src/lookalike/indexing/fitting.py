@@ -153,11 +153,11 @@ class EncoderBinding:
             return encoder
         least = LEAST_FOLD * dim
         entries = sample(sample_size(dim))
-        if len(entries) < least:
+        if len(entries) < least and not self.stop():
             self._check_enough(dim, len(entries))
             return encoder
         found = self._encode(encoder, entries)
-        if found is None:
+        if found is None or self.stop():
             return None
         if len(found) < least:
             self._check_enough(dim, len(found))

@@ -17,7 +17,7 @@ from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
-from lookalike.sources.scan import Listing, ScanOptions, describe_passed, scan
+from lookalike.sources.scan import Listing, ScanOptions, describe_passed, scan_in_steps
 
 __all__ = ["index_folder"]
 
@@ -49,7 +49,12 @@ def index_folder(
     removed. The other arguments are those of ``scan``, ``plan_folder`` and ``index_entries``.
     """
     began = time.monotonic()
-    listing = scan(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
+    listing = Listing()
+    steps = scan_in_steps(root, suffixes=images.SUFFIXES, under=under, options=options, apart=apart)
+    for step in steps:
+        if stop():
+            return IndexReport(interrupted=True, seconds=time.monotonic() - began)
+        listing = step
     known, skips = store.items.stamps(name, under), store.skips.below(name, under)
     if shard is not None:
         listing.files = {

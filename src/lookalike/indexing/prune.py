@@ -171,6 +171,8 @@ def _prune_catalogue(
     malformed: list[Skipped] = []
     has_lines = False
     for one in catalogue.entries():
+        if one is None:
+            continue
         if not isinstance(one, Entry):
             malformed.append(one)
         elif removals.is_cut_off(collection.store, one, known, named, allow=allow):

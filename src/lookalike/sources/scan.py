@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ __all__ = [
     "describe_passed",
     "holds_anything",
     "scan",
+    "scan_in_steps",
     "stamp_of",
 ]
 
@@ -118,6 +119,26 @@ def scan(
     ``SourceError`` if the folder itself does not exist, is not a folder, or cannot be listed: an
     unplugged disk must not look like an empty one.
     """
+    listing = Listing()
+    for listing in scan_in_steps(
+        root, suffixes=suffixes, under=under, options=options, apart=apart
+    ):
+        found(len(listing.files))
+    return listing
+
+
+def scan_in_steps(
+    root: Path,
+    *,
+    suffixes: Collection[str],
+    under: str = "",
+    options: ScanOptions = ScanOptions(),
+    apart: Collection[str] = (),
+) -> Iterator[Listing]:
+    """Yield the listing of ``scan`` as far as it has come, after each folder.
+
+    Whoever stops early knows nothing of the rest: only the last listing may be compared.
+    """
     start = root / under if under else root
     check_folder(start)
     walk = _Walk(root, frozenset(suffixes), options, frozenset(apart))
@@ -134,8 +155,7 @@ def scan(
     while waiting:
         folder, entries = waiting.pop()
         waiting += [(sub, None) for sub in reversed(walk.folder(folder, entries))]
-        found(len(walk.listing.files))
-    return walk.listing
+        yield walk.listing
 
 
 def stamp_of(path: Path) -> Stamp | None:

@@ -117,5 +117,9 @@ class Catalogue(Protocol):
     def root(self) -> Path:
         """The folder that the images lie in; entries' paths are below it."""
 
-    def entries(self) -> Iterator[Entry | Skipped]:
-        """Yield entries one by one, and unusable lines with the reason. Memory stays flat."""
+    def entries(self) -> Iterator[Entry | Skipped | None]:
+        """Yield entries one by one, and unusable lines with the reason. Memory stays flat.
+
+        ``None`` stands for nothing yet: it is yielded where much is read before the next entry, so
+        that whoever asked to stop need not wait for it.
+        """

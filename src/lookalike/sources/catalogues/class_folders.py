@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lookalike import images
 from lookalike.core.records import Entry, Skipped
-from lookalike.sources.scan import ScanOptions, scan
+from lookalike.sources.scan import Listing, ScanOptions, scan_in_steps
 
 __all__ = ["ClassFolders", "looks_like"]
 
@@ -26,8 +26,11 @@ class ClassFolders:
         self.root = path
         self._options = options
 
-    def entries(self) -> Iterator[Entry | Skipped]:
-        listing = scan(self.root, suffixes=images.SUFFIXES, options=self._options)
+    def entries(self) -> Iterator[Entry | Skipped | None]:
+        listing = Listing()
+        for step in scan_in_steps(self.root, suffixes=images.SUFFIXES, options=self._options):
+            listing = step
+            yield None
         yield from listing.skipped
         for path, stamp in listing.files.items():
             label, slash, _ = path.partition("/")

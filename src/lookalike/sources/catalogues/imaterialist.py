@@ -23,6 +23,7 @@ __all__ = ["IMaterialist", "looks_like"]
 _TREE = "product_tree.json"
 _HEAD = 8192  # bytes of a file that say what it is
 _UNDECIDED = 100  # entries that may be damaged before the file is taken for something else
+_PAUSE = 10_000  # annotations read between two chances to stop
 _IDS = ("image_id", "imageId", "id")
 _LABELS = ("class", "label_id", "labelId")
 _Word: TypeAlias = int | str  # an id or label; text that reads as a whole number is held as one
@@ -51,16 +52,16 @@ class IMaterialist:
         self._folder = root
         self._tree = tree
 
-    def entries(self) -> Iterator[Entry | Skipped]:
+    def entries(self) -> Iterator[Entry | Skipped | None]:
         apart = self._labels_stand_apart()
         categories: dict[_Word, list[str]] = {}
         yield from self._read_tree(categories)
         labels: dict[_Word, _Word | tuple[_Word, ...]] = {}
         whole = True
         if apart:
-            for skipped in self._read_annotations(labels):
-                whole = whole and not isinstance(skipped, Damaged)
-                yield skipped
+            for one in self._read_annotations(labels):
+                whole = whole and not isinstance(one, Damaged)
+                yield one
         number = 0
         try:
             with open_json(self.path) as events:
@@ -68,9 +69,9 @@ class IMaterialist:
                     number += 1
                     where = f"{self.path.name}, entry {number:,}"
                     try:
-                        one = self._entry(where, item, labels, categories)
+                        entry = self._entry(where, item, labels, categories)
                         # Half of the annotations may give an image half of its labels.
-                        yield one if whole else replace(one, partial=True)
+                        yield entry if whole else replace(entry, partial=True)
                     except ValueError as error:
                         yield Skipped(path=where, reason=str(error))
         except BrokenJsonError as error:
@@ -148,7 +149,7 @@ class IMaterialist:
 
     def _read_annotations(
         self, labels: dict[_Word, _Word | tuple[_Word, ...]]
-    ) -> Iterator[Skipped]:
+    ) -> Iterator[Skipped | None]:
         """Fill ``labels`` by image id."""
         number = 0
         known: dict[_Word, _Word] = {}  # one object for a label, however many have it
@@ -156,6 +157,8 @@ class IMaterialist:
             with open_json(self.path) as events:
                 for item in members(events, "annotations"):
                     number += 1
+                    if number % _PAUSE == 0:
+                        yield None
                     try:
                         if item is None:
                             raise ValueError("not an object with an image_id and a label_id")  # noqa: TRY301 - caught by the caller

@@ -23,13 +23,13 @@ _MOST_LINES = 5000  # read for a chunk; a rare label must not delay a stop
 
 
 def select_entries(
-    entries: Iterable[Entry | Skipped], labels: Collection[str] | None, limit: int | None
+    entries: Iterable[Entry | Skipped | None], labels: Collection[str] | None, limit: int | None
 ) -> Iterator[Entry | Skipped | None]:
     """Yield the wanted entries, and ``None`` for each other one, so that the reader can pause."""
     wanted = None if labels is None else frozenset(labels)
     taken: Counter[str | None] = Counter()
     for one in entries:
-        if isinstance(one, Skipped):
+        if one is None or isinstance(one, Skipped):
             yield one
             continue
         kind = None if wanted is None else one.label

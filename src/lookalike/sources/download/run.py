@@ -57,7 +57,7 @@ _PROGRESS_S = 0.2
 
 
 def download(
-    entries: Iterable[Entry | Skipped],
+    entries: Iterable[Entry | Skipped | None],
     to: Path,
     *,
     labels: Collection[str] | None = None,
