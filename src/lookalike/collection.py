@@ -92,6 +92,8 @@ class Collection(CollectionItems):
         keep_missing: bool = False,
         allow_removals: bool = False,
         retry: bool = False,
+        reread: bool = False,
+        settle: float = 0.0,
         shard: Shard | None = None,
         overwrite_by_hand: bool = False,
         as_new: bool = False,
@@ -108,7 +110,9 @@ class Collection(CollectionItems):
         (or kept, with ``keep_missing``). If that would remove all items of the source, or more than
         three that are more than one in ten, none is removed, and the report says so (``held_back``,
         ``problems``); ``allow_removals`` removes them. A malformed catalogue never removes
-        anything. ``retry`` tries unchanged files again that could not be used before.
+        anything. ``retry`` tries unchanged files again that could not be used before; ``reread``
+        reads every file, whatever its size and time. Files that are still being written, or changed
+        less than ``settle`` seconds ago, are left for a later run (``being_written``).
 
         ``progress`` is called after each batch. If ``stop`` returns true, the run ends cleanly
         after the current batch; the next run continues. With ``optimize``, a large collection is
@@ -153,6 +157,8 @@ class Collection(CollectionItems):
                 keep_missing=keep_missing,
                 allow_removals=allow_removals,
                 retry=retry,
+                reread=reread,
+                settle=settle,
                 shard=shard,
                 overwrite_by_hand=overwrite_by_hand,
                 as_new=as_new,

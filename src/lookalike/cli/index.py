@@ -1,14 +1,13 @@
 """``lookalike index``."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from lookalike.cli.exit_codes import DONE, FAILED, HELD_BACK, INTERRUPTED, LEFT_OUT
+from lookalike.cli.exit_codes import INTERRUPTED
+from lookalike.cli.index_results import exit_code, show_report
 from lookalike.cli.options import (
     Renamed,
     allow_removals_option,
@@ -21,10 +20,9 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import plain, print_json
+from lookalike.cli.output import plain
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core import settings_keys
-from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     from lookalike.indexing.fitting import ProjectionDim
 
 __all__ = ["Source", "index_command", "update_neighbours"]
-
-_NOTES = 10  # notes to show
 
 
 def side_of(ctx: click.Context, option: click.Parameter, side: int | None) -> int | None:
@@ -90,6 +86,19 @@ def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -
     "--retry-skipped",
     is_flag=True,
     help="Try unusable files again, even if they have not changed.",
+)
+@click.option(
+    "--reread",
+    is_flag=True,
+    help="Read every file, also if its size and modification time have not changed.",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Leave files that changed less than so many seconds ago for the next run.",
 )
 @click.option(
     "--shard",
@@ -164,6 +173,8 @@ def index_command(
     keep_missing: bool,
     allow_removals: bool,
     retry_skipped: bool,
+    reread: bool,
+    settle: float,
     shard: Shard | None,
     overwrite_by_hand: bool,
     as_new: bool,
@@ -186,6 +197,7 @@ def index_command(
     and come back with the file. Nothing is removed if all items would go, if more than three and
     more than one in ten would go, or if the catalogue is malformed: the disk may not be mounted,
     or the file may be cut off. The exit code is then 4; --allow-removals confirms the removal.
+    Files that are still being written are left for the next run.
     Ctrl-C stops after the current batch, and the next run continues from there. A .lookalikeignore
     file in any folder excludes files, with the syntax of .gitignore.
 
@@ -224,6 +236,8 @@ def index_command(
                     keep_missing=keep_missing,
                     allow_removals=allow_removals,
                     retry=retry_skipped,
+                    reread=reread,
+                    settle=settle,
                     shard=shard,
                     overwrite_by_hand=overwrite_by_hand,
                     as_new=as_new,
@@ -244,7 +258,7 @@ def index_command(
         if unused and shard is None and not count:  # other machines may be indexing other shards
             abandon(shop.store)
     report = together(reports)
-    _show(report, count, as_json=as_json, show_skipped=show_skipped)
+    show_report(report, count, as_json=as_json, show_skipped=show_skipped)
     if stop():
         said = "continues from here" if count else "starts again: nothing was stored yet"
         click.echo(f"interrupted; the next run {said}", err=True)
@@ -252,18 +266,7 @@ def index_command(
     for source, one in zip(sources, reports, strict=True):
         if one.nothing_usable:
             click.echo(f"error: {source.name} contains no usable images", err=True)
-    ctx.exit(_exit_code(reports, strict=strict))
-
-
-def _exit_code(reports: Sequence[IndexReport], *, strict: bool) -> int:
-    """Return the exit code of a run that was not interrupted, from the report of each source."""
-    if any(one.held_back or one.problems for one in reports):
-        return HELD_BACK
-    unusable = [one.nothing_usable for one in reports]
-    if all(unusable):
-        return FAILED
-    skipped = strict and any(one.skipped for one in reports)
-    return LEFT_OUT if any(unusable) or skipped else DONE
+    ctx.exit(exit_code(reports, strict=strict))
 
 
 class Source(NamedTuple):
@@ -320,54 +323,3 @@ def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bo
 
     with Meter("neighbours", quiet=quiet) as meter:
         neighbours.build(shop, progress=meter, stop=stop)
-
-
-def _show(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:
-    for note in report.notes[:_NOTES]:
-        click.echo(f"note: {plain(note)}", err=True)
-    if len(report.notes) > _NOTES:
-        click.echo(f"note: and {len(report.notes) - _NOTES:,} more (--json lists all)", err=True)
-    if show_skipped:
-        for skip in report.skipped:
-            click.echo(f"skipped {plain(skip.path)}: {skip.reason}", err=True)
-    for problem in report.problems:
-        click.echo(f"warning: {plain(problem)}", err=True)
-    if as_json:
-        skipped = [{"path": one.path, "reason": one.reason} for one in report.skipped]
-        print_json({**asdict(report), "skipped": skipped, "items": count})
-    else:
-        click.echo(summary(report))
-        if report.skipped and not show_skipped:
-            click.echo("use --show-skipped to list the skipped files", err=True)
-
-
-def summary(report: IndexReport) -> str:
-    """Return the result of indexing as one line."""
-    parts = [f"{report.indexed:,} indexed"]
-    if report.reused:
-        parts.append(f"{report.reused:,} reused without encoding")
-    parts.append(f"{report.unchanged:,} unchanged")
-    parts.append(f"{report.removed:,} removed")
-    if report.held_back:
-        parts.append(f"{report.held_back:,} missing but not removed")
-    if report.moved:
-        parts.append(f"{report.moved:,} moved")
-    if report.restored:
-        parts.append(f"{report.restored:,} restored")
-    if report.relabelled:
-        parts.append(f"{report.relabelled:,} relabelled by the source")
-    if report.kept_by_hand:
-        parts.append(f"{report.kept_by_hand:,} kept as set by hand")
-    if report.thumbnails:
-        parts.append(f"{count_noun(report.thumbnails, 'thumbnail')} added to existing items")
-    if report.kept:
-        parts.append(f"{report.kept:,} missing but kept")
-    if report.skipped:
-        reasons = Counter(skip.reason for skip in report.skipped)
-        rest = len(reasons) - 5
-        shown = reasons_text(dict(reasons.most_common(5))) + (
-            f", and {count_noun(rest, 'other reason')}" if rest > 0 else ""
-        )
-        parts.append(f"{len(report.skipped):,} skipped ({shown})")
-    rate = f", {report.indexed / report.seconds:.0f} images/s" if report.indexed else ""
-    return f"{', '.join(parts)} in {report.seconds:.1f} s{rate}"

@@ -243,7 +243,7 @@ def _describe_result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noq
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
     from lookalike.analysis.neighbours import BuildReport
-    from lookalike.cli import download, index, neighbours
+    from lookalike.cli import download, index_results, neighbours
     from lookalike.core.records import IndexReport
     from lookalike.output.export import ExportReport
 
@@ -252,7 +252,7 @@ def _describe_result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noq
         case None:
             return ""
         case IndexReport():
-            return index.summary(result)
+            return index_results.summary(result)
         case BuildReport():
             return neighbours.summary(result)
         case CategoryReport():

@@ -155,6 +155,8 @@ class RemoteCollection(RemoteItems):
         *,
         allow_removals: bool = False,
         overwrite_by_hand: bool = False,
+        reread: bool = False,
+        settle: float = 0.0,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
@@ -162,13 +164,16 @@ class RemoteCollection(RemoteItems):
 
         ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
         of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
-        was set by hand stays, unless ``overwrite_by_hand``. Raise ``SourceError`` for a folder
+        was set by hand stays, unless ``overwrite_by_hand``. ``reread`` reads unchanged files too;
+        those that changed less than ``settle`` seconds ago are left for later. Raise ``SourceError`` for a folder
         that the service does not know, and ``ServiceError`` when the job fails.
         """
         asked = {
             "root": root,
             "allow_removals": allow_removals,
             "overwrite_by_hand": overwrite_by_hand,
+            **({"reread": True} if reread else {}),  # older services do not know them
+            **({"settle": settle} if settle else {}),
         }
         body = json.dumps(asked).encode()
         # Not repeated after a broken connection: the job may have started.

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Self, TypeAlias
 
 __all__ = [
     "Added",
+    "BeingWritten",
     "Damaged",
     "Entry",
     "Field",
@@ -269,6 +270,11 @@ class Damaged(Skipped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeingWritten(Skipped):
+    """A file that is left for later, because it is still being written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexReport:
     """What was really done, counted as it happened.
 
@@ -282,9 +288,10 @@ class IndexReport:
     again. The source changed label, group or metadata of ``relabelled`` items; ``kept_by_hand``
     have words set by hand, of which it says something else. ``thumbnails`` were made for items that
     are there already and lacked them. ``skipped`` lists every file left out in this run, known or
-    new; ``notes`` are sentences on what was done but looks like a slip. ``passed`` counts what was
-    passed over by kind (``.pdf``, ``links`` …) in folders without any image. ``interrupted`` says
-    that the run was stopped early: what was done is stored, the next run goes on.
+    new; ``being_written`` of these are still being written, so a later run reads them. ``notes``
+    are sentences on what was done but looks like a slip. ``passed`` counts what was passed over by
+    kind (``.pdf``, ``links`` …) in folders without any image. ``interrupted`` says that the run was
+    stopped early: what was done is stored, the next run goes on.
     """
 
     indexed: int = 0
@@ -299,6 +306,7 @@ class IndexReport:
     relabelled: int = 0
     kept_by_hand: int = 0
     thumbnails: int = 0
+    being_written: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -334,6 +342,7 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
         relabelled=sum(one.relabelled for one in reports),
         kept_by_hand=sum(one.kept_by_hand for one in reports),
         thumbnails=sum(one.thumbnails for one in reports),
+        being_written=sum(one.being_written for one in reports),
         skipped=tuple(skip for one in reports for skip in one.skipped),
         notes=tuple(note for one in reports for note in one.notes),
         problems=tuple(problem for one in reports for problem in one.problems),

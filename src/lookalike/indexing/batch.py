@@ -15,15 +15,22 @@ from lookalike import images
 from lookalike.core.ids import id_problem, is_text
 from lookalike.core.manual_edits import NOTHING, ManualEdits, read_edits
 from lookalike.core.protocols import Encoder, Prepared, Store
-from lookalike.core.records import Entry, Item, Remote, Skipped, Thumbnail, id_of
+from lookalike.core.records import BeingWritten, Entry, Item, Skipped, Thumbnail, id_of
 from lookalike.core.vectors import Vector
-from lookalike.errors import ImageError, UnreadableImageError
+from lookalike.errors import ImageError
 from lookalike.images.thumbnails import make_thumbnail
+from lookalike.indexing.file_reading import (
+    DEFAULT,
+    ReadOptions,
+    being_written,
+    find_growing,
+    read_entry,
+    skip,
+)
 from lookalike.indexing.stored_copies import StoredCopy, find_copies
 
-__all__ = ["REMOTE", "TAKEN", "Batch", "load", "taken"]
+__all__ = ["TAKEN", "Batch", "load", "taken"]
 
-REMOTE = "its image is a URL; `lookalike download` fetches it"
 TAKEN = "another image has its id"
 
 # Files are held in memory, up to this many bytes and one file more, until the store has been
@@ -93,12 +100,12 @@ class _Thumbnailer:
         if self.side is None or self.have.get(before.id) == self.side:
             return
         try:
-            data = _read_bytes(entry, self.limits) if data is None else data
-            if images.digest(data) == before.digest:
-                self.add(before.digest, data)
+            read = read_entry(entry, self.limits)[1] if data is None else data
+            if isinstance(read, bytes) and images.digest(read) == before.digest:
+                self.add(before.digest, read)
                 self.batch.bare.append(before)
         except ImageError as error:
-            self.batch.skipped.append((entry, _skip(entry, error)))
+            self.batch.skipped.append((entry, skip(entry, error)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +163,14 @@ def load(
     *,
     side: int | None = None,
     overwrite_by_hand: bool = False,
+    reading: ReadOptions = DEFAULT,
     vectors: Mapping[str, Vector] | None = None,
 ) -> Batch:
     """Read, compare, decode and prepare one batch. Runs on a reader thread.
 
     ``vectors`` are embeddings that are known already, by digest. With ``side``, each item gets a
-    thumbnail of this many pixels. Manual edits are kept unless ``overwrite_by_hand``.
+    thumbnail of this many pixels. Manual edits are kept unless ``overwrite_by_hand``. Files that
+    are still being written are skipped.
     """
     batch = Batch([], [], [], 0, [], len(entries), vectors=vectors or {})
     known = store.items.get([entry.id for entry in entries if is_text(entry.id)])
@@ -175,13 +184,18 @@ def load(
     seen: set[str] = set()
     for place, entry in enumerate(entries, 1):
         before = known.get(entry.id)
-        if entry.fresh and entry.id in seen:
-            read: _Read = taken(entry)
-        else:
-            read = _refuse_bad_id(entry, before) or _read(entry, before, thumbnailer, annotator)
+        refusal = (
+            taken(entry)
+            if entry.fresh and entry.id in seen
+            else _refuse_bad_id(entry, before) or _refuse_other_root(entry, before)
+        )
         seen.add(entry.id)
-        waiting.append((entry, read))
-        if isinstance(read, _File):
+        waiting.append(
+            (entry, refusal)
+            if refusal is not None
+            else _read(entry, before, thumbnailer, annotator, reading)
+        )
+        if isinstance(read := waiting[-1][1], _File):
             held += len(read.data)
         if held < _HELD and place < len(entries):
             continue
@@ -192,6 +206,12 @@ def load(
             before = known.get(one.id)
             _add(thumbnailer, annotator, one, found, before=before, copy=copy, encoder=encoder)
         waiting, files, held = [], [], 0
+    if reading.look_again:
+        growing = find_growing([one for one, _ in batch.skipped])
+        batch.skipped = [
+            (one, being_written(one) if one.id in growing else skipped)
+            for one, skipped in batch.skipped
+        ]
     return batch
 
 
@@ -222,38 +242,53 @@ def _refuse_bad_id(entry: Entry, before: Item | None) -> Skipped | None:
     return Skipped(path=path, reason=f"its id {shown!a} {problem}")
 
 
+def _refuse_other_root(entry: Entry, before: Item | None) -> Skipped | None:
+    """Return a skip for an entry whose id an item of another root has."""
+    if before is None or entry.fresh or not before.path or before.root == entry.root:
+        return None
+    place = ": ".join(part for part in (before.root, before.path) if part)
+    reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
+    return Skipped(path=entry.path or entry.id, reason=reason)
+
+
 def _is_own(entry: Entry) -> bool:
     """Return whether the id is just the file's path, so that nobody chose it."""
     return bool(entry.path) and entry.id == id_of(entry.root, entry.path)
 
 
 def _read(
-    entry: Entry, before: Item | None, thumbnailer: _Thumbnailer, annotator: _Annotator
-) -> _Read:
-    """Read an entry's file if needed; ``before`` is the item with its id."""
-    if before is not None and not entry.fresh and before.path and before.root != entry.root:
-        place = ": ".join(part for part in (before.root, before.path) if part)
-        reason = f"its id {entry.id!r} is taken by {place}; rename one of them"
-        return Skipped(path=entry.path or entry.id, reason=reason)
+    entry: Entry,
+    before: Item | None,
+    thumbnailer: _Thumbnailer,
+    annotator: _Annotator,
+    reading: ReadOptions,
+) -> tuple[Entry, _Read]:
+    """Read an entry's file if needed; ``before`` is the item with its id.
+
+    Return the entry too, with the stamp of what was read.
+    """
     # Two files may have one size and time, so it must also be the same file.
     same = before is not None and (before.root, before.path) == (entry.root, entry.path)
-    if before is not None and same and before.stamp == entry.stamp is not None:
+    same = same and before is not None and before.stamp == entry.stamp is not None
+    if before is not None and same and not reading.reread:
         thumbnailer.complete(before, entry)
-        return annotator.describe(before, entry)
+        return entry, annotator.describe(before, entry)
     try:
-        data = _read_bytes(entry, thumbnailer.limits)
+        entry, data = read_entry(entry, thumbnailer.limits, reading)
     except ImageError as error:
-        return _skip(entry, error)
+        return entry, skip(entry, error)
+    if isinstance(data, BeingWritten):
+        return entry, data
     digest = images.digest(data)
     if before is None:
-        return _File(data, digest)
+        return entry, _File(data, digest)
     if before.digest == digest:
         thumbnailer.complete(before, entry, data)
         # An entry that must not replace anything does not move the item's file either.
         at = before if entry.fresh else entry
         entry = replace(entry, root=at.root, path=at.path, stamp=at.stamp)
-        return annotator.describe(before, entry)
-    return _refuse_replacing(entry, before) or _File(data, digest)
+        return entry, annotator.describe(before, entry)
+    return entry, _refuse_replacing(entry, before) or _File(data, digest)
 
 
 def _refuse_replacing(entry: Entry, before: Item) -> Skipped | None:
@@ -269,14 +304,6 @@ def _refuse_replacing(entry: Entry, before: Item) -> Skipped | None:
 def taken(entry: Entry) -> Skipped:
     """Return a skip for an entry that would replace another item by accident."""
     return Skipped(path=entry.path or entry.id, reason=TAKEN)
-
-
-def _read_bytes(entry: Entry, limits: images.Limits) -> bytes:
-    if isinstance(entry.image, Remote):
-        raise UnreadableImageError(REMOTE)
-    if isinstance(entry.image, bytes):
-        return entry.image
-    return images.read(entry.image, limits=limits)
 
 
 def _add(
@@ -306,7 +333,7 @@ def _add(
         try:
             _add_new(thumbnailer, annotator, entry, read, before=before, copy=copy, encoder=encoder)
         except ImageError as error:
-            batch.skipped.append((entry, _skip(entry, error)))
+            batch.skipped.append((entry, skip(entry, error)))
 
 
 def _add_new(
@@ -359,13 +386,3 @@ def _make_item(
     item = annotator.describe(replace(before, digest=digest, width=width, height=height), entry)
     annotator.count(before, item, entry)
     return item
-
-
-def _skip(entry: Entry, error: ImageError) -> Skipped:
-    # A file that could not be read may become readable without changing (permissions, a network
-    # share), so no stamp is stored that would prevent the next try.
-    stamp = None if isinstance(error, UnreadableImageError) else entry.stamp
-    path = entry.path or entry.id
-    if entry.line and entry.stamp is None:  # there is no file, so give the line that names it
-        path = f"{path} ({entry.line})"
-    return Skipped(path=path, reason=error.reason, stamp=stamp)

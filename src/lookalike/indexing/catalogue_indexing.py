@@ -11,6 +11,7 @@ from lookalike.core.shards import Shard
 from lookalike.indexing import failures, removals
 from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.catalogue_reader import CatalogueReader
+from lookalike.indexing.file_reading import DEFAULT, ReadOptions
 from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
@@ -42,6 +43,7 @@ def index_catalogue(
     retry: bool = False,
     shard: Shard | None = None,
     overwrite_by_hand: bool = False,
+    reading: ReadOptions = DEFAULT,
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -67,7 +69,7 @@ def index_catalogue(
     reader = CatalogueReader(
         catalogue,
         name,
-        {} if retry else store.skips.below(name),
+        {} if retry or reading.reread else store.skips.below(name),
         shard,
         is_cut_off=lambda one, named: removals.is_cut_off(
             store, one, known, named, allow=allow_removals
@@ -84,6 +86,7 @@ def index_catalogue(
             limits=limits,
             journal=True,
             overwrite_by_hand=overwrite_by_hand,
+            reading=reading,
             vectors=encoder.known,
             progress=progress,
             stop=stop,
@@ -98,6 +101,7 @@ def index_catalogue(
             limits=limits,
             journal=True,
             overwrite_by_hand=overwrite_by_hand,
+            reading=reading,
             stop=stop,
         )
         report = replace(
@@ -107,6 +111,7 @@ def index_catalogue(
             replaced=report.replaced + again.replaced,
             unchanged=report.unchanged + again.unchanged,
             thumbnails=report.thumbnails + again.thumbnails,
+            being_written=report.being_written + again.being_written,
             relabelled=report.relabelled + again.relabelled,
             kept_by_hand=report.kept_by_hand + again.kept_by_hand,
             skipped=(*report.skipped, *again.skipped),

@@ -10,7 +10,7 @@ from lookalike.core.records import Entry, Remote, Skipped
 from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
 from lookalike.indexing import removals
-from lookalike.indexing.batch import REMOTE
+from lookalike.indexing.file_reading import REMOTE
 
 __all__ = ["CatalogueReader"]
 

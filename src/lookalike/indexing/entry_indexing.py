@@ -8,6 +8,7 @@ from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Store
 from lookalike.core.records import Entry, IndexReport
 from lookalike.indexing.carry_over import carry_annotations
+from lookalike.indexing.file_reading import DEFAULT, ReadOptions
 from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.missing import count as count_missing
 from lookalike.indexing.pipeline import index_entries
@@ -26,6 +27,7 @@ def index_listed(
     *,
     limits: images.Limits = images.Limits(),
     overwrite_by_hand: bool = False,
+    reading: ReadOptions = DEFAULT,
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -56,6 +58,7 @@ def index_listed(
         limits=limits,
         journal=awaited,
         overwrite_by_hand=overwrite_by_hand,
+        reading=reading,
         vectors=encoder.known,
         progress=progress,
         stop=stop,

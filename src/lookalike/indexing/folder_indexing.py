@@ -13,6 +13,7 @@ from lookalike.core.shards import Shard
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing import failures, removals
 from lookalike.indexing.carry_over import Carried, carry_annotations
+from lookalike.indexing.file_reading import DEFAULT, ReadOptions
 from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.missing import mark_missing
@@ -37,6 +38,7 @@ def index_folder(
     retry: bool = False,
     shard: Shard | None = None,
     overwrite_by_hand: bool = False,
+    reading: ReadOptions = DEFAULT,
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -62,7 +64,14 @@ def index_folder(
         }
         known = {path: one for path, one in known.items() if one[0] in shard}
         skips = {path: skip for path, skip in skips.items() if id_of(name, path) in shard}
-    plan = plan_folder(listing, known, skips, retry=retry, bare=_find_bare(store, known))
+    plan = plan_folder(
+        listing,
+        known,
+        skips,
+        retry=retry,
+        reread=reading.reread,
+        bare=_find_bare(store, known),
+    )
     report = IndexReport()
     bound = encoder.bind(_sampler(root, name, listing, plan.work)) if plan.work else None
     if plan.work and bound is None:
@@ -76,6 +85,7 @@ def index_folder(
             limits=limits,
             journal=True,
             overwrite_by_hand=overwrite_by_hand,
+            reading=reading,
             vectors=encoder.known,
             progress=progress,
             stop=stop,

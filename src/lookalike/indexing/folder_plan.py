@@ -32,19 +32,23 @@ def plan_folder(
     skips: Mapping[str, Skipped],
     *,
     retry: bool = False,
+    reread: bool = False,
     bare: Collection[str] = (),
 ) -> FolderPlan:
     """Compare a scan with what is stored; change nothing.
 
     ``known`` and ``skips`` are the store's items and skips of the same root and folder, by path.
-    With ``retry``, unusable files are tried again even if they are unchanged. ``bare`` are ids of
+    With ``retry``, unusable files are tried again even if they are unchanged. With ``reread``, no
+    file counts as unchanged. ``bare`` are ids of
     items that lack a thumbnail; their files are read even if unchanged.
     """
     work, again = [], []
     unchanged = 0
     for path, stamp in listing.files.items():
         before = known.get(path)
-        if before is not None and before[1] == stamp and before[0] not in bare:
+        if reread:
+            work.append(path)
+        elif before is not None and before[1] == stamp and before[0] not in bare:
             unchanged += 1
         elif (skip := skips.get(path)) is not None and skip.stamp == stamp and not retry:
             again.append(skip)

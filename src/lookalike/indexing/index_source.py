@@ -27,6 +27,7 @@ from lookalike.indexing import failures
 from lookalike.indexing.catalogue_files import remember_catalogue
 from lookalike.indexing.catalogue_indexing import index_catalogue
 from lookalike.indexing.entry_indexing import index_listed
+from lookalike.indexing.file_reading import ReadOptions
 from lookalike.indexing.fitting import EncoderBinding, ProjectionDim
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.indexing.relocating import check_new
@@ -45,6 +46,8 @@ class IndexOptions:
     keep_missing: bool = False
     allow_removals: bool = False
     retry: bool = False
+    reread: bool = False
+    settle: float = 0.0
     shard: Shard | None = None
     overwrite_by_hand: bool = False
     as_new: bool = False
@@ -69,6 +72,7 @@ def index_source(
     projection where ``options.dim`` says so.
     """
     began = time.monotonic()
+    reading = ReadOptions(reread=options.reread, settle=options.settle)
     encoder = EncoderBinding(
         store=store,
         open_encoder=open_encoder,
@@ -99,6 +103,7 @@ def index_source(
             retry=options.retry,
             shard=options.shard,
             overwrite_by_hand=options.overwrite_by_hand,
+            reading=reading,
             limits=limits,
             progress=progress,
             stop=stop,
@@ -120,6 +125,7 @@ def index_source(
             retry=options.retry,
             shard=options.shard,
             overwrite_by_hand=options.overwrite_by_hand,
+            reading=reading,
             limits=limits,
             progress=progress,
             stop=stop,
@@ -131,6 +137,7 @@ def index_source(
             encoder,
             source if shard is None else (entry for entry in source if entry.id in shard),
             overwrite_by_hand=options.overwrite_by_hand,
+            reading=replace(reading, look_again=False),  # who names a file has written it
             limits=limits,
             progress=progress,
             stop=stop,

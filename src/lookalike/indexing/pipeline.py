@@ -20,11 +20,12 @@ from lookalike.core import manual_edits
 from lookalike.core.cpus import usable_cores
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Encoder, Store
-from lookalike.core.records import Entry, IndexReport, Item, SideRow, Skipped
+from lookalike.core.records import BeingWritten, Entry, IndexReport, Item, SideRow, Skipped
 from lookalike.core.vectors import Matrix, Vector
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing.arrivals import Arrivals
 from lookalike.indexing.batch import Batch, load, taken
+from lookalike.indexing.file_reading import DEFAULT, ReadOptions
 
 __all__ = ["BATCH", "index_entries"]
 
@@ -41,6 +42,7 @@ def index_entries(
     limits: images.Limits = images.Limits(),
     journal: bool = False,
     overwrite_by_hand: bool = False,
+    reading: ReadOptions = DEFAULT,
     vectors: Mapping[str, Vector] | None = None,
     progress: ProgressCallback | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -51,8 +53,8 @@ def index_entries(
 
     With ``journal``, new content that was known under another id is journalled for
     ``carry_over.carry_annotations``, which must follow. With ``overwrite_by_hand``, entries may
-    change manual edits. If the collection keeps thumbnails (``images.thumbnails``), each item gets
-    one.
+    change manual edits. ``reading`` says which files are read. If the collection keeps thumbnails
+    (``images.thumbnails``), each item gets one.
 
     An image that cannot be used is skipped with its reason and the run continues. An error of the
     encoder or the store is raised, and what was stored before stays. ``stop`` is called between
@@ -77,6 +79,7 @@ def index_entries(
                     limits,
                     side=side,
                     overwrite_by_hand=overwrite_by_hand,
+                    reading=reading,
                     vectors=vectors,
                 ),
                 _iterate_batches(entries, BATCH),
@@ -107,6 +110,7 @@ def index_entries(
         thumbnails=pictured,
         relabelled=relabelled,
         kept_by_hand=kept_by_hand,
+        being_written=sum(isinstance(one, BeingWritten) for one in skipped),
         skipped=tuple(skipped),
         interrupted=interrupted,
         seconds=time.monotonic() - began,

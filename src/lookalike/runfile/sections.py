@@ -156,6 +156,13 @@ class IndexSection(Section):
     retry_skipped: bool = Field(
         default=False, description="try again unchanged files that could not be used before"
     )
+    reread: bool = Field(
+        default=False, description="read every file, also if size and time have not changed"
+    )
+    settle: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description="leave files that changed less than so many seconds ago for the next run",
+    )
     overwrite_by_hand: bool = Field(
         default=False, description="let a catalogue overwrite values that were set by hand"
     )

@@ -212,6 +212,8 @@ class StepRunner:
                 keep_missing=wanted.keep_missing,
                 allow_removals=wanted.allow_removals,
                 retry=wanted.retry_skipped or "index" in self.force,
+                reread=wanted.reread,
+                settle=wanted.settle,
                 overwrite_by_hand=wanted.overwrite_by_hand,
                 as_new=wanted.as_new,
                 thumbnails=wanted.thumbnails,

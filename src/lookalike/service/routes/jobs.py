@@ -100,6 +100,8 @@ def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) ->
             root.path,
             allow_removals=wanted.allow_removals,
             overwrite_by_hand=wanted.overwrite_by_hand,
+            reread=wanted.reread,
+            settle=wanted.settle,
             progress=progress,
             stop=stop,
         )

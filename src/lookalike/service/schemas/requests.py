@@ -319,6 +319,17 @@ class NewJob(_Strict):
             "and more than one in ten."
         ),
     ] = False
+    reread: Annotated[
+        bool, Field(description="Read every file, also if size and time have not changed.")
+    ] = False
+    settle: Annotated[
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="Leave files that changed less than so many seconds ago for a later job.",
+        ),
+    ] = 0.0
 
 
 class NewCollection(_Strict):
