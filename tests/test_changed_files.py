@@ -1,4 +1,4 @@
-"""Which files an index run reads again, and which it leaves because they are still being written."""
+"""Which files a run reads again, and which it leaves because they are still being written."""
 
 import os
 import threading
@@ -194,7 +194,7 @@ def test_the_command_says_that_files_are_still_being_written(
     words = [str(pictures), "-c", str(tmp_path / "c"), "--encoder", str(card), "-q"]
     ran = CliRunner().invoke(index_command, [*words, "--settle", "60"])
     assert ran.exit_code == 0, ran.output
-    assert f"1 skipped ({BEING_WRITTEN})" in ran.stdout
+    assert f"1 skipped (1 {BEING_WRITTEN})" in ran.stdout
     ran = CliRunner().invoke(index_command, [*words, "--reread", "--json"])
     assert ran.exit_code == 0, ran.output
     assert '"indexed": 1' in ran.stdout

@@ -165,8 +165,9 @@ class RemoteCollection(RemoteItems):
         ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
         of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
         was set by hand stays, unless ``overwrite_by_hand``. ``reread`` reads unchanged files too;
-        those that changed less than ``settle`` seconds ago are left for later. Raise ``SourceError`` for a folder
-        that the service does not know, and ``ServiceError`` when the job fails.
+        those that changed less than ``settle`` seconds ago are left for later. Raise
+        ``SourceError`` for a folder that the service does not know, and ``ServiceError`` when the
+        job fails.
         """
         asked = {
             "root": root,

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 REMOTE = "its image is a URL; `lookalike download` fetches it"
-BEING_WRITTEN = "it is still being written; the next run reads it"
+BEING_WRITTEN = "still being written; the next run reads it"
 
 _RECENT_S = 2.0  # a file that cannot be decoded and changed less long ago is looked at again
 _AGAIN_S = 0.25  # so much later
