@@ -45,6 +45,7 @@ ASKED: list[dict[str, Any]] = [
     {"include_self": True},
     {"include_self": True, "collapse": "exact"},
     {"text_mode": "keywords"},
+    {"mix": "best"},
     {"per_group": True, "where": "price<6", "k": 2},
 ]
 
@@ -277,6 +278,7 @@ def test_parts_that_cancel_out_ask_for_nothing(home: Path, live: Live) -> None:
         ({"min_match": "good"}, "min_match is 'good'"),
         ({"mass": 0}, "mass is 0"),
         ({"collapse": "all"}, "collapse is 'all'"),
+        ({"mix": "worst"}, "mix is 'worst', but must be mean or best"),
     ],
 )
 def test_options_out_of_range_are_refused(option: dict[str, Any], message: str) -> None:

@@ -30,7 +30,7 @@ ALLOWED = (
     r'(createObjectStore|transaction|objectStore)\("pictures"',  # the browser keeps them
     r"LOOKALIKE_PICTURE_URL|picture_url",  # an older setting, a column of tables
     r"items_told",  # a trigger in existing databases
-    r"product-photos-hires",
+    r"product-photos-hires|sharp-photos",
     # Titles, scikit-learn.
     r"(Metric|Low-Shot|Residual|Deep|Machine|machine|deep|scikit-)\s?[Ll]earn(ing)?",
 )

@@ -93,6 +93,14 @@ def search_options(command: _Command) -> _Command:
             "they name, by keywords, or by keywords and one of the others together (fused).",
         ),
         click.option(
+            "--mix",
+            type=click.Choice(["mean", "best"]),
+            default="mean",
+            show_default=True,
+            help="How several parts of a query are searched: by the mean of their vectors, for "
+            "results like all of them, or by the best score with any of them.",
+        ),
+        click.option(
             "--exact", is_flag=True, help="Compare with every item, without the ANN index."
         ),
         click.option(

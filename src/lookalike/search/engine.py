@@ -1,7 +1,7 @@
 """The one engine that carries out every search.
 
-parts → one unit vector → store.search → exclude the query → fold duplicates and groups
-      → k best → thresholds → Results
+parts → one unit vector, or one for each → store.search → exclude the query
+      → fold duplicates and groups → k best → thresholds → Results
 
 Words are a part with a vector, or keywords whose ranking is fused with that of the vector, or alone
 (``search.text``).
@@ -16,9 +16,10 @@ from lookalike.core.keywords import match
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import reaches
 from lookalike.errors import WordsError
+from lookalike.search.directions import Directions, check_weights
 from lookalike.search.options import SearchOptions
 from lookalike.search.parts import check_parts, encode_part, mix
-from lookalike.search.query import Encoded, Query
+from lookalike.search.query import Encoded, Query, QueryPart
 from lookalike.search.results import Results
 from lookalike.search.text import FEWEST, explain_words, fuse, plan_text
 from lookalike.search.words import has_words, named_query
@@ -54,10 +55,11 @@ def run(
     Raise ``ImageError`` for an image that cannot be used, ``ItemNotFoundError``, ``WordsError`` for
     an encoder without words or for words with ``min_match``, ``CollectionError`` for a category
     that no item has, ``EncoderError`` and ``StoreError``, and ``ValueError`` for a query without
-    parts or whose parts cancel out.
+    parts, whose weights are all below 0, or whose parts cancel out.
     """
     if not query.parts:
         raise ValueError("the query has no parts; give an image, an item, words or a vector")
+    check_weights(query.parts)
     query = named_query(query)
     if has_words(query):
         if options.min_match is not None:
@@ -112,14 +114,18 @@ class _Search:
         self._plan = plan
         self._text = None if plan is None else plan.text
         self._matches: KeywordMatches | None = None
+        self._directions: Directions | None = None
         own: list[Item] = []
         # An item alone needs no more than its id, where the neighbour table has its list.
         self._item_id = query.item_id
         self._encoded: Encoded | None = None
+        self._parts: tuple[Sequence[Encoded], Sequence[QueryPart]] = ((), ())
         self._by_vector = bool(query.parts)
         if self._item_id is None and self._by_vector:
             encoded = [encode_part(collection, part) for part in query.parts]
-            self._encoded = mix(encoded, query.parts)
+            self._parts = encoded, query.parts
+            if options.mix == "best" and any(part.weight > 0 for part in query.parts):
+                self._directions = Directions.of_each(encoded, query.parts)
             own = [one.item for one in encoded if one.item is not None]
         elif options.per_group and self._item_id is not None:
             own = [collection.get(self._item_id)]
@@ -139,7 +145,7 @@ class _Search:
 
             found, choice = category_search.search_within(
                 self._collection,
-                self._vector() if self._by_vector else None,
+                self._vector() if self._by_vector and options.category == "auto" else None,
                 options.category,
                 find=lambda scope, k: self._best(all_of(scope, options.condition), k),
                 k=options.k,
@@ -203,14 +209,8 @@ class _Search:
         if self._item_id is not None and self._own_ids:
             hits = self._widen(self._table(self._item_id, where), k, spare=0)
         if hits is None:
-            vector = self._vector().vector[None, :]
-            exact = self._options.exact
-
-            def search(ask: int) -> _Found:
-                (found,) = self._store.search.nearest(vector, k=ask, exact=exact, where=where)
-                return _Found(found, complete=len(found) < ask)
-
-            hits = self._widen(search, k, spare=max(len(self._own_ids), 1))
+            spare = max(len(self._own_ids), 1)
+            hits = self._widen(lambda ask: self._nearest(ask, where), k, spare=spare)
         return hits or []
 
     def _keywords(self, text: str, where: Condition | None) -> _Find:
@@ -223,16 +223,25 @@ class _Search:
 
         def fused(ask: int) -> _Found:
             depth = max(ask, FEWEST)
-            encoded, exact = self._vector(), self._options.exact
-            (near,) = self._store.search.nearest(
-                encoded.vector[None, :], k=depth, exact=exact, where=where
-            )
+            near = self._nearest(depth, where)
+            score = self._compared().scores
             hits, self._matches = fuse(
-                self._store, text, near, encoded.vector, depth=depth, where=where
+                self._store, text, near.hits, score, depth=depth, where=where
             )
-            return _Found(hits, complete=len(near) < depth and len(self._matches.hits) < depth)
+            return _Found(hits, complete=near.complete and len(self._matches.hits) < depth)
 
         return fused if self._by_vector else alone
+
+    def _nearest(self, k: int, where: Condition | None) -> _Found:
+        return _Found(
+            *self._compared().nearest(self._store, k, exact=self._options.exact, where=where)
+        )
+
+    def _compared(self) -> Directions:
+        """Return what items are compared with."""
+        if self._directions is None:
+            self._directions = Directions.of(self._vector().vector)
+        return self._directions
 
     def _table(self, id: str, where: Condition | None) -> _Find:
         """Return what reads the neighbour table; it gives ``None`` where only a search can say."""
@@ -283,6 +292,9 @@ class _Search:
         return NearDuplicateFold(self._collection, k)
 
     def _vector(self) -> Encoded:
+        """Return the one vector of the query; with ``best`` only a category is predicted of it."""
+        if self._encoded is None and self._item_id is None:
+            self._encoded = mix(*self._parts)
         if self._encoded is None:
             assert self._item_id is not None  # noqa: S101 - the only query that is not encoded
             # Where labels are voted for, the item itself must not be among those that vote.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, get_args
 
 from lookalike.core.filters import Condition, to_condition
+from lookalike.search.directions import Mix
 
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Match
@@ -28,6 +29,7 @@ class SearchKeywords(TypedDict, total=False):
     exact: bool
     include_self: bool
     text_mode: TextMode
+    mix: Mix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,9 @@ class SearchOptions:
       ``keywords``: by the words of labels, groups, ids, paths and metadata. ``fused``: by keywords
       and by the encoder, or labels where it has no text encoder, together. ``auto`` is ``encoder``
       where the encoder supports words, else ``fused``.
+    - ``mix``: how several images, items, words and vectors are searched together. ``mean``: with
+      the weighted mean of their vectors, for results like all of them. ``best``: with each, and an
+      item has its best score, for results like any of them.
 
     Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
     read.
@@ -69,6 +74,7 @@ class SearchOptions:
     exact: bool = False
     include_self: bool = False
     text_mode: TextMode = "auto"
+    mix: Mix = "mean"
     condition: Condition | None = field(init=False, repr=False, compare=False)
     """``where``, parsed."""
 
@@ -86,6 +92,8 @@ class SearchOptions:
         if self.text_mode not in get_args(TextMode):
             modes = ", ".join(get_args(TextMode)[:-1])
             raise ValueError(f"text_mode is {self.text_mode!r}, but must be {modes} or fused")
+        if self.mix not in get_args(Mix):
+            raise ValueError(f"mix is {self.mix!r}, but must be mean or best")
         if isinstance(self.collapse, bool):
             object.__setattr__(self, "collapse", "exact" if self.collapse else None)
         object.__setattr__(self, "condition", to_condition(self.where))

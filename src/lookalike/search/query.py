@@ -1,5 +1,6 @@
 """What is searched for: ``Query`` and its weighted parts."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -76,12 +77,16 @@ class QueryPart:
     ``ItemRef``, ``Words``, something ``Encoded``, or a vector: an array of one dimension. A ``str``
     that neither looks like a path nor names a file is words (``search.words``). ``crop`` (left,
     top, right, bottom), each in [0, 1] of the upright image, takes a part of it. ``weight`` is how
-    much the part counts; below 0, results are less like it.
+    much the part counts, not 0; below 0, results are less like it.
     """
 
     source: ImageSource | ItemRef | Words | Encoded
     weight: float = 1.0
     crop: Box | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.weight) or not self.weight:
+            raise ValueError(f"a weight is {self.weight}, but must be a number other than 0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,17 +1,20 @@
 """How the words of a query are searched: by an encoder, by a label's direction, by keywords."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.core.filters import Condition, In, Value, all_of
 from lookalike.core.keywords import KeywordHit, KeywordMatches, match
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Json, Note
 from lookalike.core.suggestions import closest, format_hint
-from lookalike.core.vectors import Vector, cosines
+from lookalike.core.vectors import Matrix
 from lookalike.errors import WordsError
 from lookalike.search.options import TextMode
 from lookalike.search.query import Encoded, Query, QueryPart, Words
@@ -195,12 +198,14 @@ def fuse(
     store: Store,
     text: str,
     near: Sequence[Hit],
-    vector: Vector,
+    score: Callable[[Matrix], NDArray[np.float64]],
     *,
     depth: int,
     where: Condition | None,
 ) -> tuple[list[Hit], KeywordMatches]:
-    """Fuse the ranking by vector with that by keywords, best first; scores stay cosines.
+    """Fuse the ranking by vector with that by keywords, best first; scores stay those of vectors.
+
+    ``score`` gives that of each of the (n, dim) rows.
 
     By reciprocal rank (Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion", SIGIR 2009): an item
     scores the sum of 1 / (60 + rank). Items with equal keywords share the best of their ranks, so
@@ -228,7 +233,7 @@ def fuse(
     unscored = [hit.item for hit in (*matches.hits, *more) if hit.item.id not in scores]
     if unscored:
         rows = store.items.vectors([item.id for item in unscored])
-        for item, score in zip(unscored, cosines(rows, vector).tolist(), strict=True):
-            scores[item.id] = Hit(item=item, score=score)
+        for item, value in zip(unscored, score(rows).tolist(), strict=True):
+            scores[item.id] = Hit(item=item, score=value)
     order = sorted(scores, key=lambda one: (-reciprocal[one], -scores[one].score, one))
     return [scores[one] for one in order], matches

@@ -103,6 +103,13 @@ class Options(_Strict):
             "that they name, by keywords, or by keywords and one of the others together (`fused`)."
         ),
     ] = "auto"
+    mix: Annotated[
+        Literal["mean", "best"],
+        Field(
+            description="How several images, items, words and vectors are searched together: by "
+            "the `mean` of their vectors, or by the `best` score with any of them."
+        ),
+    ] = "mean"
     fields: Annotated[
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(
