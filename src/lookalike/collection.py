@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from lookalike import images
 from lookalike.collection_info import CollectionInfo
 from lookalike.collection_items import CollectionItems, check_ids
+from lookalike.core.arguments import checked_methods
 from lookalike.core.ids import check_id
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Catalogue, Encoder, Store, TextEncoder, text_encoder_of
@@ -51,6 +52,7 @@ __all__ = ["Collection", "PreparedQuery", "Root"]
 _BATCH = 32  # images that an encoder is given at once, unless it has a ``batch_size``
 
 
+@checked_methods
 class Collection(CollectionItems):
     """Items that are searched together, with one encoder and one store.
 

@@ -13,6 +13,7 @@ from lookalike import images
 from lookalike.collection_info import CollectionInfo, Description, describe, list_skipped, read_info
 from lookalike.core import manual_edits, settings_keys
 from lookalike.core import notes as reasons
+from lookalike.core.arguments import checked_methods
 from lookalike.core.filters import FIELDS, Condition, to_condition
 from lookalike.core.ids import is_text
 from lookalike.core.near_ids import item_not_found
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["CollectionItems", "check_ids"]
 
 
+@checked_methods
 class CollectionItems:
     """The items of a collection: the part of ``Collection`` that needs no encoder."""
 

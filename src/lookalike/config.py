@@ -9,12 +9,14 @@ import shlex
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.protocols import Encoder, Store, text_encoder_of
 from lookalike.core.suggestions import closest, format_hint
@@ -91,6 +93,7 @@ def collection_folder(address: str | os.PathLike[str], known: Settings) -> Path:
     return known.home / "collections" / text
 
 
+@partial(checked, name="open")
 def open_collection(
     address: str | os.PathLike[str] | None = None,
     *,

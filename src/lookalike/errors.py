@@ -36,7 +36,8 @@
         ├── ServiceBusyError         it is at its limit of work
         └── AccessDeniedError        it requires a key
 
-Each message says what happened, where, and what to do. Wrong arguments raise ``ValueError``.
+Each message says what happened, where, and what to do. Wrong arguments raise ``TypeError``
+or ``ValueError``.
 """
 
 __all__ = [

@@ -14,6 +14,7 @@ from lookalike.core.records import Item, id_of
 from lookalike.core.roots import expand_home, innermost, read_roots
 from lookalike.errors import ImageError, NotAnImageError
 from lookalike.search import ImageSource
+from lookalike.search.query import check_source
 
 __all__ = ["PreparedQuery", "find_own_item", "load_query"]
 
@@ -43,6 +44,7 @@ def load_query(
     called once the file has been read. Raise ``ImageError``, and ``ValueError`` for an impossible
     crop.
     """
+    check_source(query)
     if isinstance(query, Image.Image):
         return None, _crop(images.from_image(query), crop)
     if isinstance(query, np.ndarray):

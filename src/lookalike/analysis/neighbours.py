@@ -25,6 +25,7 @@ from lookalike.analysis.neighbour_lists import (
     remove_entries,
 )
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Keyed, NeighbourLists, Store
 from lookalike.core.vectors import Matrix, unit_rows
@@ -60,6 +61,7 @@ class BuildReport:
     seconds: float = 0.0
 
 
+@checked
 def build(
     collection: "Collection",
     *,
@@ -101,6 +103,7 @@ def build(
     )
 
 
+@checked
 def read_k(collection: "Collection") -> int | None:
     """Return the k of the collection's neighbour table; ``None`` if it has none."""
     match collection.store.settings.get(settings_keys.NEIGHBOURS):
@@ -110,6 +113,7 @@ def read_k(collection: "Collection") -> int | None:
             return None
 
 
+@checked
 def drop(collection: "Collection") -> None:
     """Drop the neighbour table until the next ``build``."""
     collection.store.neighbours.clear()

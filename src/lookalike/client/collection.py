@@ -25,6 +25,7 @@ from lookalike.client.uploads import (
     skipped,
     upload,
 )
+from lookalike.core.arguments import checked, checked_methods
 from lookalike.core.ids import check_id, is_text
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import (
@@ -52,6 +53,7 @@ from lookalike.search import (
 __all__ = ["RemoteCollection", "connect"]
 
 
+@checked
 def connect(
     url: str,
     *,
@@ -82,6 +84,7 @@ def connect(
     return RemoteCollection(service, name)
 
 
+@checked_methods
 class RemoteCollection(RemoteItems):
     """A collection of a service; ``connect`` opens one.
 

@@ -14,6 +14,7 @@ from lookalike.client.responses import (
     read_note,
 )
 from lookalike.collection_info import CollectionInfo, Description
+from lookalike.core.arguments import checked_methods
 from lookalike.core.ids import is_plain, is_text
 from lookalike.core.manual_edits import ItemChanges
 from lookalike.core.records import (
@@ -30,6 +31,7 @@ __all__ = ["RemoteItems"]
 _PAGE = 1000  # items per request
 
 
+@checked_methods
 class RemoteItems:
     """The items of a served collection: the part of ``RemoteCollection`` that sends no images."""
 

@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
+from lookalike.core.arguments import describe_value
 from lookalike.core.records import Item, Json
 from lookalike.errors import FilterError
 
@@ -116,9 +117,15 @@ Condition: TypeAlias = Compare | In | Exists | Not | And | Or
 
 
 def to_condition(where: str | Condition | None) -> Condition | None:
-    """Return a filter as a condition; blank text is none. Raise ``FilterError``."""
+    """Return a filter as a condition; blank text is none.
+
+    Raise ``FilterError``, and ``TypeError`` for what is neither text nor a condition.
+    """
     if isinstance(where, str):
         return parse(where) if where.strip() else None
+    if where is not None and not isinstance(where, Condition):
+        wanted = "text such as 'label=mug and price<20', or a Condition"
+        raise TypeError(f"where is {describe_value(where)}, but must be {wanted}")
     return where
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.core.arguments import checked
 from lookalike.core.cpus import usable_cores
 from lookalike.core.protocols import Prepared
 from lookalike.core.vectors import Matrix, unit_rows
@@ -41,6 +42,7 @@ __all__ = ["OnnxEncoder", "fingerprint_of", "load_encoder"]
 _DECODE_MARGIN = 2
 
 
+@checked
 def load_encoder(
     name_or_card: str | Path = DEFAULT_ENCODER,
     *,

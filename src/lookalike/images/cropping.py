@@ -38,9 +38,18 @@ def size_for_crop(at_least: tuple[int, int], box: Box) -> tuple[int, int]:
 
 
 def _check_box(box: Box) -> Box:
+    if not _is_four_numbers(box):
+        wanted = "(left, top, right, bottom), each from 0 to 1"
+        raise TypeError(f"crop is {box!r}, but must be {wanted}")
     left, top, right, bottom = box
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise ValueError(
             f"a part of an image is (left, top, right, bottom) from 0 to 1, not {tuple(box)}"
         )
     return box
+
+
+def _is_four_numbers(box: object) -> bool:
+    if not isinstance(box, tuple | list) or len(box) != 4:  # noqa: PLR2004 - two corners
+        return False
+    return all(isinstance(side, int | float) for side in box)

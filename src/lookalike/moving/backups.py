@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lookalike.collection import Collection
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.records import Json
 from lookalike.core.roots import Root, read_roots, roots_json
@@ -85,6 +86,7 @@ class RestoreReport:
     seconds: float = 0.0
 
 
+@checked
 def backup(
     collection: Collection,
     to: Path,
@@ -142,6 +144,7 @@ def backup(
     )
 
 
+@checked
 def verify(backup: Path, *, progress: ProgressCallback = ignore_progress) -> VerifyReport:
     """Read a whole backup and compare it with its list of files.
 
@@ -162,6 +165,7 @@ def verify(backup: Path, *, progress: ProgressCallback = ignore_progress) -> Ver
     )
 
 
+@checked
 def restore(
     backup: Path,
     to: Path,

@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.core.plurals import count_noun
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Store
@@ -62,6 +63,7 @@ class CopyReport:
     seconds: float = 0.0
 
 
+@checked
 def copy(
     source: Store,
     target: Store,

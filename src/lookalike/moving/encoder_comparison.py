@@ -17,6 +17,7 @@ from lookalike.analysis import evaluation
 from lookalike.analysis.evaluation import Comparison
 from lookalike.analysis.evaluation.query_plan import plan_queries
 from lookalike.collection import Collection
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Exists, all_of, to_condition
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Encoder, Store
@@ -59,6 +60,7 @@ class EncoderComparison:
     interrupted: bool = False
 
 
+@checked
 def compare_encoders(
     collection: Collection,
     encoders: Sequence[Encoder],

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from lookalike.collection import Collection
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Encoder, Store
 from lookalike.core.records import (
@@ -55,6 +56,7 @@ _MOVED = (
 )
 
 
+@checked
 def migrate(
     collection: Collection,
     encoder: Encoder,
@@ -136,6 +138,7 @@ class DropReport:
     left: tuple[Leftover, ...] = ()
 
 
+@checked
 def drop_old(collection: Collection) -> DropReport:
     """Remove the collections that migrations have replaced; other files in their folders stay."""
     store = collection.store

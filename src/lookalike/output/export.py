@@ -17,6 +17,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Literal, TextIO, TypeAlias
 
 from lookalike.collection import Collection
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Condition
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.vectors import Matrix
@@ -119,6 +120,7 @@ def format_of(
     return kind
 
 
+@checked
 def export(
     collection: Collection,
     target: str | os.PathLike[str] | TextIO,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, get_args
 
+from lookalike.core.arguments import check_flag, check_number, check_whole, checked, describe_value
 from lookalike.core.filters import Condition, to_condition
 from lookalike.search.directions import Mix
 
@@ -79,14 +80,18 @@ class SearchOptions:
     """``where``, parsed."""
 
     def __post_init__(self) -> None:
-        if type(self.k) is not int or self.k < 1:
-            raise ValueError(f"k is {self.k!r}, but must be a whole number of at least 1")
-        if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise ValueError(f"min_score is {self.min_score}, but must be from -1 to 1")
+        object.__setattr__(self, "k", check_whole("k", self.k, least=1))
+        if self.min_score is not None:
+            check_number("min_score", self.min_score, "from -1 to 1", low=-1, high=1)
         if self.min_match not in (None, "strong", "fair", "weak"):
             raise ValueError(f"min_match is {self.min_match!r}, but must be strong, fair or weak")
-        if not 0 < self.mass <= 1:
-            raise ValueError(f"mass is {self.mass}, but must lie above 0 and up to 1")
+        above = 5e-324  # the least number above 0
+        check_number("mass", self.mass, "above 0 and up to 1", low=above, high=1)
+        if not isinstance(self.category, str):
+            wanted = "must be text: off, auto or a label"
+            raise TypeError(f"category is {describe_value(self.category)}, but {wanted}")
+        for name in ("per_group", "exact", "include_self"):
+            check_flag(name, getattr(self, name))
         if self.collapse not in (None, True, False, *get_args(Collapse)):
             raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")
         if self.text_mode not in get_args(TextMode):
@@ -107,3 +112,7 @@ class SearchOptions:
     def of(cls, options: Self | None, keywords: SearchKeywords) -> Self:
         """Return options with keywords on top: what ``search`` and ``similar`` are called with."""
         return cls(**keywords) if options is None else replace(options, **keywords)
+
+
+# A misspelt option is named with the nearest one. The class itself says which values it takes.
+SearchOptions.__init__ = checked(SearchOptions.__init__, name="SearchOptions", types=False)  # type: ignore[method-assign]

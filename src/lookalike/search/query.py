@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.core.arguments import describe_value
 from lookalike.core.ids import is_text
 from lookalike.core.records import Item
 from lookalike.core.vectors import Vector
@@ -23,6 +24,7 @@ __all__ = [
     "QueryLike",
     "QueryPart",
     "Words",
+    "check_source",
     "feedback",
     "is_vector",
     "liked_and_disliked",
@@ -102,12 +104,16 @@ class Query:
             made = query
         elif isinstance(query, QueryPart):
             made = cls((query,))
+        elif _is_numbers(query):
+            made = cls((QueryPart(source=np.asarray(query, dtype=np.float32)),))
         elif isinstance(query, list | tuple):
             made = cls(
                 tuple(one if isinstance(one, QueryPart) else QueryPart(source=one) for one in query)
             )
         else:
             made = cls((QueryPart(source=query),))  # type: ignore[arg-type]
+        for part in made.parts:
+            check_source(part.source)
         if crop is None:
             return made
         if len(made.parts) != 1 or made.parts[0].crop is not None:
@@ -157,6 +163,27 @@ def feedback(
         for sources, weight in ((positive, liked), (negative, disliked))
         for source in sources
     ]
+
+
+def check_source(source: object) -> None:
+    """Raise ``TypeError`` for what cannot be searched with, and say what can."""
+    if isinstance(source, str | os.PathLike | bytes | np.ndarray | Image.Image):
+        return
+    if isinstance(source, ItemRef | Words | Encoded):
+        return
+    id = getattr(source, "id", None)  # of an item or a hit
+    hint = f"; for an item, search with lookalike.ItemRef({id!r})" if isinstance(id, str) else ""
+    raise TypeError(
+        f"the query is {describe_value(source)}, but must be an image (a path, bytes, a PIL image "
+        f"or an array), a lookalike.ItemRef, words, a vector, or a list of these{hint}"
+    )
+
+
+def _is_numbers(query: object) -> bool:
+    """Return whether a query is a vector as a list, as it comes from JSON."""
+    return (
+        isinstance(query, list | tuple) and len(query) > 0 and {*map(type, query)} <= {int, float}
+    )
 
 
 def is_vector(source: object) -> bool:

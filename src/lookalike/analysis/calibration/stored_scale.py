@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike.analysis.calibration.measurement import measure
 from lookalike.analysis.calibration.scale import Calibration, Level, Match, Spread
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.errors import StoreBusyError, StoreFullError, StoreReadOnlyError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["calibrate", "choose_scale", "get_calibration", "holds", "load_calibr
 _DRIFT = 1.5  # factor of items after which it is measured again: weak has moved by 0.006
 
 
+@checked
 def get_calibration(collection: "Collection") -> Calibration:
     """Return the collection's stored calibration if it still holds, else measure it now.
 
@@ -31,6 +33,7 @@ def get_calibration(collection: "Collection") -> Calibration:
     return scale
 
 
+@checked
 def choose_scale(scale: Calibration | None, min_match: Match | None) -> Calibration | None:
     """Return the scale to use, if any. Pure.
 
@@ -39,6 +42,7 @@ def choose_scale(scale: Calibration | None, min_match: Match | None) -> Calibrat
     return None if scale is None or (scale.reason and min_match is None) else scale
 
 
+@checked
 def calibrate(collection: "Collection") -> Calibration:
     """Measure the levels again and store them. Raise ``StoreError`` if that is not possible."""
     scale = measure(collection)
@@ -46,12 +50,14 @@ def calibrate(collection: "Collection") -> Calibration:
     return scale
 
 
+@checked
 def load_calibration(collection: "Collection") -> Calibration | None:
     """Return the stored calibration if it still holds, else ``None``."""
     scale = _read(collection.store.settings.get(settings_keys.CALIBRATION))
     return scale if scale is not None and holds(scale, collection) else None
 
 
+@checked
 def holds(scale: Calibration, collection: "Collection") -> bool:
     """Return whether a calibration still describes the collection.
 

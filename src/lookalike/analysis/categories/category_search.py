@@ -16,6 +16,7 @@ from lookalike.analysis.categories.labels import (
 )
 from lookalike.analysis.categories.prediction import predict_encoded
 from lookalike.analysis.categories.stored_model import load
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Condition, Exists
 from lookalike.core.records import Hit
 from lookalike.core.suggestions import did_you_mean
@@ -124,6 +125,7 @@ def choose_scope(
     return Scope(labels=tuple(labels), probability=min(total, 1.0), reason=likely)
 
 
+@checked
 def search(
     collection: "Collection",
     image: "QueryLike",

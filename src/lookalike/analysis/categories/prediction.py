@@ -14,6 +14,7 @@ from lookalike.analysis.categories.labels import (
     levels_of,
     path_of,
 )
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Exists
 from lookalike.core.records import Hit
 from lookalike.errors import CollectionError
@@ -29,6 +30,7 @@ _NEIGHBOURS = 20
 _VOTE_TEMPERATURE = 0.025
 
 
+@checked
 def predict(
     collection: "Collection",
     image: "ImageSource | Encoded",

@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.analysis.categories import logistic
 from lookalike.analysis.categories.labels import Path, path_of
 from lookalike.core import settings_keys
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Exists
 from lookalike.core.protocols import Store
 from lookalike.core.records import Json
@@ -244,12 +245,14 @@ def _decode_model(document: Json) -> Model | None:
     )
 
 
+@checked
 def get_classifier_info(collection: "Collection") -> ClassifierInfo | None:
     """Return facts about the trained classifier, or ``None``. Raise as ``predict``."""
     model = load(collection)
     return None if model is None else model.info
 
 
+@checked
 def get_classifier_status(collection: "Collection") -> ClassifierStatus | None:
     """Return how the classifier compares with the current items; ``None`` if that is unknown.
 
@@ -289,6 +292,7 @@ def _count_labels(
     return {path: count for path, count in counts.items() if path}
 
 
+@checked
 def drop(collection: "Collection") -> bool:
     """Remove the classifier; return whether there was one."""
     store = collection.store

@@ -11,6 +11,7 @@ import numpy as np
 
 from lookalike.analysis.categories import logistic, stored_model
 from lookalike.analysis.categories.labels import Path, check_field, path_of
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Condition
 from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.errors import CollectionError
@@ -99,6 +100,7 @@ class CategoryReport:
     seconds: float = 0.0
 
 
+@checked
 def train(
     collection: "Collection",
     by: str = "label",

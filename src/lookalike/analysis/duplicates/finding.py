@@ -15,6 +15,7 @@ from lookalike.analysis.duplicates.grouping import Duplicate, DuplicateGroup, Ke
 from lookalike.analysis.duplicates.near_duplicate import near_duplicate
 from lookalike.analysis.duplicates.near_search import NearSearch
 from lookalike.analysis.duplicates.signature_cache import SignatureCache
+from lookalike.core.arguments import checked
 from lookalike.core.filters import Condition
 from lookalike.core.progress import ProgressCallback, ignore_progress
 from lookalike.core.records import Item, Skipped
@@ -46,6 +47,7 @@ class DuplicateReport:
         return sum(len(group.duplicates) for group in self.groups)
 
 
+@checked
 def find(
     collection: "Collection",
     *,

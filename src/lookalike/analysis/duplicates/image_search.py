@@ -16,6 +16,7 @@ from lookalike.analysis.duplicates.near_duplicate import is_shown, near_duplicat
 from lookalike.analysis.duplicates.signature_cache import SignatureCache
 from lookalike.analysis.duplicates.signatures import signature
 from lookalike.analysis.duplicates.verification import Verifier
+from lookalike.core.arguments import checked
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -31,6 +32,7 @@ _QUARTERS = (
 )
 
 
+@checked
 def find_duplicates_of(
     collection: "Collection",
     source: str | os.PathLike[str] | bytes,

@@ -18,6 +18,7 @@ from lookalike.analysis.duplicates.grouping import Duplicate, DuplicateGroup
 from lookalike.analysis.duplicates.image_signatures import load_view
 from lookalike.analysis.duplicates.near_duplicate import TURNS
 from lookalike.analysis.duplicates.removal_record import InheritedValues
+from lookalike.core.arguments import checked
 from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.core.records import Item
 from lookalike.errors import ImageError, ItemNotFoundError, SourceError
@@ -50,6 +51,7 @@ class DuplicateOutcome:
     record: Path | None = None
 
 
+@checked
 def act(
     collection: "Collection",
     groups: Sequence[DuplicateGroup],

@@ -9,6 +9,7 @@ from lookalike.analysis.duplicates import removal_record
 from lookalike.analysis.duplicates.file_moves import move
 from lookalike.analysis.duplicates.removal import DuplicateOutcome
 from lookalike.analysis.duplicates.removal_record import InheritedValues, Removal
+from lookalike.core.arguments import checked
 from lookalike.core.digests import sha256_of
 from lookalike.core.records import Entry, Item, Stamp
 from lookalike.errors import ItemNotFoundError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["undo"]
 
 
+@checked
 def undo(
     collection: "Collection", record: Path, *, dry_run: bool = False
 ) -> Iterator[DuplicateOutcome]:

@@ -22,6 +22,7 @@ from lookalike.analysis.evaluation.scores import (
     Score,
     Split,
 )
+from lookalike.core.arguments import checked
 from lookalike.core.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ SAMPLE = 5000  # default maximum of queries
 _CONFUSIONS = 50
 
 
+@checked
 def evaluate(
     collection: "Collection",
     *,
@@ -75,6 +77,7 @@ def evaluate(
     return found.evaluations[0]
 
 
+@checked
 def compare(
     collections: Sequence["Collection"],
     *,

@@ -19,6 +19,7 @@ from lookalike.analysis.evaluation import class_of
 from lookalike.analysis.finetuning.data_split import split_items
 from lookalike.analysis.finetuning.encoder_files import card_name, is_written, write_encoder
 from lookalike.analysis.finetuning.quality import Epoch, FinetuningReport, Recipe, SplitQuality
+from lookalike.core.arguments import checked
 from lookalike.core.cpus import usable_cores
 from lookalike.core.filters import Condition
 from lookalike.core.progress import ProgressCallback, ignore_progress
@@ -37,6 +38,7 @@ _CHECKPOINT = "training.pt"
 _TEMPORARY = re.compile(r"front\.onnx|view-\d+\.f2")
 
 
+@checked
 def finetune(
     collection: "Collection",
     to: Path,

@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from lookalike.core.arguments import checked
 from lookalike.core.suggestions import did_you_mean
 from lookalike.encoders.cards.reading import read_card
 from lookalike.encoders.cards.records import ModelCard
@@ -59,6 +60,7 @@ def user_encoders(folder: Path | None = None) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+@checked
 def available_encoders(folder: Path | None = None) -> tuple[str, ...]:
     """Return the names of all encoders: those that come with lookalike, and the user's own.
 

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
+from lookalike.core.arguments import checked
 from lookalike.core.protocols import Catalogue
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import (
@@ -37,6 +38,7 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
 _FLAGS = {"root": "--root", "columns": "--file-column and the like"}
 
 
+@checked
 def recognise(path: Path) -> str:
     """Return the name of the format of a file or folder, ``"folder"`` if it holds only images.
 
@@ -74,6 +76,7 @@ def _recognise_folder(path: Path) -> str:
     return "class-folders" if class_folders.looks_like(path) else "folder"
 
 
+@checked
 def open_catalogue(path: Path, format: str, **options: object) -> Catalogue:
     """Return the catalogue at a path. ``options`` are those of the format's class; ``None`` is
     ignored.
