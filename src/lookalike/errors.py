@@ -16,6 +16,7 @@
     │   ├── ModelCardError           a model card cannot be read, or is invalid
     │   ├── PullError                an encoder cannot be pulled from a hub
     │   ├── WeightsError             weights are missing, or are not those that the card names
+    │   ├── ExplanationError         embeddings cannot be divided over the positions of images
     │   └── WordsError               words cannot be searched with, by this encoder or in this way
     ├── CollectionError              a collection cannot do what was requested
     │   ├── CollectionNotFoundError  no collection there
@@ -50,6 +51,7 @@ __all__ = [
     "DownloadError",
     "EncoderError",
     "EncoderMismatchError",
+    "ExplanationError",
     "ExportError",
     "FilterError",
     "FolderInUseError",
@@ -157,6 +159,10 @@ class WeightsError(EncoderError):
 
 class WordsError(EncoderError):
     """Words cannot be searched with: not by this encoder, or not in this way."""
+
+
+class ExplanationError(EncoderError):
+    """An encoder whose embeddings cannot be divided over the positions of an image."""
 
 
 class CollectionError(LookalikeError):

@@ -25,8 +25,9 @@ from lookalike.encoders.devices import (
 from lookalike.encoders.efficientnet_lite import BUILDER_REVISION
 from lookalike.encoders.later import Later
 from lookalike.encoders.open_model import OpenModel, open_model
+from lookalike.encoders.patch_encoder import OnnxPatchEncoder
 from lookalike.encoders.pooling import pool
-from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare
+from lookalike.encoders.preprocessing import PREPROCESSING_REVISION, prepare, seen_area
 from lookalike.encoders.qualities import DEFAULT_ENCODER
 from lookalike.encoders.runtimes.sessions import RunSettings
 from lookalike.encoders.speed.remembered import RunChoice, recall
@@ -128,6 +129,7 @@ class OnnxEncoder:
         self._classes: Later[OpenModel] | None = None
         self._text = self._text_encoder()
         self._named_classes: CheckpointClasses | None = None
+        self._patches: OnnxPatchEncoder | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -169,6 +171,23 @@ class OnnxEncoder:
         if self._named_classes is None:
             self._named_classes = checkpoint_classes(self._card)
         return self._named_classes
+
+    @property
+    def patch_encoder(self) -> OnnxPatchEncoder:
+        """What divides embeddings over the positions of images.
+
+        Where the model has no map that is pooled, that is found when it opens.
+        """
+        with self._lock:
+            if self._patches is None:
+                self._patches = OnnxPatchEncoder(
+                    self._card, cache=self._cache, open_model=self._open_again
+                )
+            return self._patches
+
+    def area(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return the part of an image of that size that the encoder sees; see ``seen_area``."""
+        return seen_area(width, height, self._card.input)
 
     @property
     def device(self) -> str:
@@ -280,6 +299,11 @@ class OnnxEncoder:
         return Later(
             lambda: network(self._card, cache=self._cache, classifier=classifier), start=start
         )
+
+    def _open_again(self, model: Network) -> OpenModel:
+        """Open a model that is a part of the encoder's own, and takes the same input."""
+        session, device = open_session(model, self._devices, self._settings)
+        return OpenModel(session, device, self._card, self._settings(device))
 
     def _open(self, reading: Later[Network], *, classifier: bool) -> OpenModel:
         return open_model(

@@ -78,7 +78,8 @@ class OpenModel:
         parts = [batch[start : start + size] for start in range(0, len(batch), size)]
 
         def run(part: Sequence[Prepared]) -> _Array:
-            return reduce(self._run(part, output, spec or self._spec))
+            (rows,) = self._run(part, [output], spec or self._spec)
+            return reduce(rows)
 
         if len(parts) == 1 or runs == 1:
             results = [run(part) for part in parts]
@@ -93,15 +94,31 @@ class OpenModel:
             **{one.name: one.array(len(batch)) for one in self._constants},
         }
 
-    def _run(self, part: Sequence[Prepared], output: str, spec: Input) -> _Array:
+    def run_several(self, batch: Sequence[Prepared], outputs: Sequence[str]) -> list[_Array]:
+        """Return several outputs for all the batch, of the model's own types; one run at a time."""
+        size = self.settings.images
+        found = [
+            self._run(batch[start : start + size], outputs, self._spec)
+            for start in range(0, len(batch), size)
+        ]
+        return [np.concatenate(one) for one in zip(*found, strict=True)]
+
+    def _run(self, part: Sequence[Prepared], outputs: Sequence[str], spec: Input) -> list[_Array]:
         count = self.fixed or len(part)
         filled = [*part, *[part[-1]] * (count - len(part))]
         given = self.feed(filled, spec)
         try:
             with self._turn:
-                (result,) = self.session.run([output], given)
+                results = self.session.run(outputs, given)
         except Exception as error:
             raise EncoderError(f"the model failed on {self.device.name}: {error}") from error
+        return [
+            self._rows(name, result, count)[: len(part)]
+            for name, result in zip(outputs, results, strict=True)
+        ]
+
+    def _rows(self, output: str, result: object, count: int) -> _Array:
+        """Return an output, which must have a row for each of ``count`` images."""
         if not isinstance(result, np.ndarray):
             raise EncoderError(f"output {output} is no array of numbers")
         if count == 1 and result.ndim == 1:  # a model of one image may leave out the first axis
@@ -111,8 +128,7 @@ class OpenModel:
                 f"output {output} does not have one row for each image: it is of shape "
                 f"{result.shape} for {count}"
             )
-        rows: _Array = result[: len(part)]
-        return rows
+        return result
 
     def _workers(self) -> "ThreadPoolExecutor":
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one image needs none

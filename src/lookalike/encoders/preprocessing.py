@@ -13,7 +13,7 @@ from PIL import Image
 from lookalike.core.protocols import Prepared
 from lookalike.encoders.cards import Input
 
-__all__ = ["PREPROCESSING_REVISION", "prepare", "tensor"]
+__all__ = ["PREPROCESSING_REVISION", "prepare", "seen_area", "tensor"]
 
 PREPROCESSING_REVISION = 1  # part of fingerprints: raise it when the same card gives other numbers
 
@@ -51,6 +51,21 @@ def prepare(image: Image.Image, spec: Input) -> Prepared:
     corner = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
     canvas.paste(image.resize(inner, filter_, reducing_gap=_REDUCING_GAP), corner)
     return np.asarray(canvas, dtype=np.uint8)
+
+
+def seen_area(width: int, height: int, spec: Input) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) of what the encoder sees of an image of that size.
+
+    It is in [0, 1] of the image, and beyond where "pad" surrounds the image.
+    """
+    if spec.resize == "squash":
+        return 0.0, 0.0, 1.0, 1.0
+    if spec.resize == "crop":
+        left, top, right, bottom = _middle((width, height), spec)
+        return left / width, top / height, right / width, bottom / height
+    shrink = min(spec.width / width, spec.height / height)
+    across, down = spec.width / shrink / width, spec.height / shrink / height
+    return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2
 
 
 def tensor(

@@ -20,9 +20,11 @@ from PIL import Image
 from lookalike.core.protocols import (
     ClassEncoder,
     Encoder,
+    PatchEncoder,
     Prepared,
     TextEncoder,
     class_encoder_of,
+    patch_encoder_of,
     text_encoder_of,
 )
 from lookalike.core.records import Json
@@ -31,6 +33,7 @@ from lookalike.core.vectors import Matrix, unit_rows
 __all__ = [
     "ProjectedClasses",
     "ProjectedEncoder",
+    "ProjectedPatches",
     "ProjectedTextEncoder",
     "Projection",
     "fit_projection",
@@ -76,6 +79,22 @@ class Projection:
         # An image that is the very mean has no direction left: any fixed one will do.
         found[np.linalg.norm(found, axis=1) < _TINY, 0] = 1.0
         return unit_rows(found)
+
+    def divide(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return shares (n, rows, columns, d) of embeddings as shares of projected ones.
+
+        The mean is taken away evenly: each position differs by an equal part of it. Shares of an
+        embedding without a direction, that is the very mean, are even too.
+        """
+        count = shares.shape[1] * shares.shape[2]
+        found = (shares - self.mean / count) @ self.components.astype(np.float32)
+        sums = found.sum(axis=(1, 2))
+        even = np.linalg.norm(sums, axis=1) < _TINY
+        found[even] = 0.0
+        found[even, :, :, 0] = 1 / count
+        sums[even] = found[even].sum(axis=(1, 2))
+        divided: NDArray[np.float32] = found / np.linalg.norm(sums, axis=1)[:, None, None, None]
+        return divided
 
     def to_json(self) -> Json:
         """Return a JSON document: what a collection stores."""
@@ -177,6 +196,12 @@ class ProjectedEncoder:
         classes = class_encoder_of(self.base)
         return None if classes is None else ProjectedClasses(classes, self.projection)
 
+    @property
+    def patch_encoder(self) -> "ProjectedPatches | None":
+        """What divides projected embeddings over positions, if the base encoder's can be."""
+        patches = patch_encoder_of(self.base)
+        return None if patches is None else ProjectedPatches(patches, self.projection)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - batch_size and other optional parts
         if name == "encode_words":  # in the space of the base encoder: see text_encoder
             raise AttributeError(name)
@@ -215,6 +240,18 @@ class ProjectedClasses:
     def vectors(self) -> Matrix:
         """Return projected directions, (classes, dim) float32 unit rows."""
         return self.projection.rotate(self.base.vectors())
+
+
+class ProjectedPatches:
+    """Shares of embeddings, projected. Satisfies ``PatchEncoder``."""
+
+    def __init__(self, base: PatchEncoder, projection: Projection) -> None:
+        self.base = base
+        self.projection = projection
+
+    def shares(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
+        """Return what each position adds to a projected embedding, (n, rows, columns, dim)."""
+        return self.projection.divide(self.base.shares(batch))
 
 
 def _text(array: NDArray[np.floating]) -> str:

@@ -7,9 +7,11 @@ from lookalike.core.protocols.inputs import (
     Catalogue,
     ClassEncoder,
     Encoder,
+    PatchEncoder,
     Prepared,
     TextEncoder,
     class_encoder_of,
+    patch_encoder_of,
     text_encoder_of,
 )
 from lookalike.core.protocols.stores import Items, ItemSearch, Lifecycle, Store
@@ -33,6 +35,7 @@ __all__ = [
     "Lifecycle",
     "NeighbourLists",
     "NeighbourTable",
+    "PatchEncoder",
     "Prepared",
     "SettingTable",
     "SideTable",
@@ -41,5 +44,6 @@ __all__ = [
     "TextEncoder",
     "ThumbnailTable",
     "class_encoder_of",
+    "patch_encoder_of",
     "text_encoder_of",
 ]

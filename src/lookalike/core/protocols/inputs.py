@@ -15,9 +15,11 @@ __all__ = [
     "Catalogue",
     "ClassEncoder",
     "Encoder",
+    "PatchEncoder",
     "Prepared",
     "TextEncoder",
     "class_encoder_of",
+    "patch_encoder_of",
     "text_encoder_of",
 ]
 
@@ -87,9 +89,27 @@ class ClassEncoder(Protocol):
         """Return the direction of each class, (classes, dim) float32 with unit rows, in order."""
 
 
+class PatchEncoder(Protocol):
+    """Divides the embeddings of images over the positions of the images."""
+
+    def shares(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
+        """Return what each position adds to an embedding, (n, rows, columns, dim) float32.
+
+        The sum over rows and columns is what ``encode`` returns, up to float rounding. Positions
+        lie on an even grid over the input. Raise ``ExplanationError`` where the embedding turns
+        out not to be such a sum.
+        """
+
+
 def class_encoder_of(encoder: Encoder) -> ClassEncoder | None:
     """Return the classes that ``encoder`` knows by name, as ``class_encoder``, if it does."""
     found: ClassEncoder | None = getattr(encoder, "class_encoder", None)
+    return found
+
+
+def patch_encoder_of(encoder: Encoder) -> PatchEncoder | None:
+    """Return what divides the embeddings of ``encoder`` over positions, if anything can."""
+    found: PatchEncoder | None = getattr(encoder, "patch_encoder", None)
     return found
 
 
