@@ -184,7 +184,7 @@ def test_lines_in_another_encoding_are_left_out_and_the_rest_goes_on(tmp_path: P
     with pytest.raises(SourceError, match="there is no encoding 'klingon'"):
         split(Table(csv, encoding="klingon"))
     csv.write_bytes(b"file,caf\xe9\na.png,1\n")
-    with pytest.raises(SourceError, match=r"t\.csv, its first line: byte 0xe9 is not UTF-8"):
+    with pytest.raises(SourceError, match=r"t\.csv, line 1, its header: byte 0xe9 is not UTF-8"):
         split(Table(csv))
 
 

@@ -20,6 +20,7 @@ from lookalike.sources.catalogues import (
     stanford_products,
     table,
 )
+from lookalike.sources.catalogues.rows import find_json_rows
 
 __all__ = ["FORMATS", "open_catalogue", "recognise"]
 
@@ -52,11 +53,13 @@ def recognise(path: Path) -> str:
     if not path.exists():
         raise SourceError(f"{path} does not exist; give a folder of images or a table")
     if suffix == ".json":
+        if find_json_rows(path):
+            return "table"
         if imaterialist.looks_like(path):
             return "imaterialist"
         raise SourceError(
             f"{path} has no images or annotations at its beginning, so it is none of "
-            "iMaterialist's; a table of JSON lines is called .jsonl"
+            "iMaterialist's; and no list of objects, so it is no table"
         )
     known = ", ".join(sorted(table.SUFFIXES))
     raise SourceError(

@@ -40,14 +40,16 @@ class BadRow(NamedTuple):
     swallowed: bool
 
 
-def read_delimited(file: Iterable[str], delimiter: str) -> Iterator[GoodRow | BadRow]:
-    """Yield the rows of a table, the header first.
+def read_delimited(
+    file: Iterable[str], delimiter: str, *, before: int = 0
+) -> Iterator[GoodRow | BadRow]:
+    """Yield the rows of a table, the header first; ``before`` lines of the file are read already.
 
     A quote that is never closed, or closed in the middle of a later value, is a ``BadRow`` at the
     line where it opens; reading continues after the lines that it swallowed.
     """
     csv.field_size_limit(LARGEST_VALUE)
-    lines = _Lines(file)
+    lines = _Lines(file, before)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         begin = lines.number + 1
@@ -58,10 +60,6 @@ def read_delimited(file: Iterable[str], delimiter: str) -> Iterator[GoodRow | Ba
             return
         except csv.Error as error:
             yield _make_bad_row(error, begin, lines, delimiter)
-        except UnicodeDecodeError as error:
-            reason = f"not {error.encoding} from here on ({error.reason}); is the file cut off?"
-            yield BadRow(lines.number + 1, reason, swallowed=True)
-            return
         else:
             ended = lines.taken[-1].endswith(("\n", "\r"))
             stray = any('"' in value for value in values) and has_stray(lines.taken, delimiter)
@@ -160,9 +158,9 @@ def _iterate_states(text: str, delimiter: str) -> Iterator[tuple[str, str]]:
 class _Lines:
     """The lines of a file; those of the current row are kept in ``taken``."""
 
-    def __init__(self, file: Iterable[str]) -> None:
+    def __init__(self, file: Iterable[str], before: int) -> None:
         self._file = iter(file)
-        self.number = 0
+        self.number = before
         self.taken: list[str] = []
 
     def __iter__(self) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lookalike.core.records import Entry, Json, Skipped
 from lookalike.errors import SourceError
-from lookalike.sources.catalogues.rows import find_wrong_byte
+from lookalike.sources.catalogues.text_files import find_wrong_byte, open_text
 from lookalike.sources.scan import stamp_of
 
 __all__ = ["Myntra", "find_in"]
@@ -41,8 +41,7 @@ class Myntra:
     def entries(self) -> Iterator[Entry | Skipped]:
         path = self.root / "styles.csv"
         try:
-            # A byte that is not UTF-8 becomes half a character, and is reported with its line.
-            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+            with open_text(path, None) as file:
                 next(file, None)
                 for number, line in enumerate(file, 2):
                     text = line.rstrip("\r\n")

@@ -71,14 +71,17 @@ class Table:
         Return nothing for a table without rows. Raise ``SourceError`` as ``entries`` does.
         """
         for row in read_rows(self.path, encoding=self._encoding):
-            if not isinstance(row.values, str):
+            if row is not None and not isinstance(row.values, str):
                 found = self._choose_columns(list(row.values))
                 return {use: name for use, name in found.items() if name is not None}
         return {}
 
-    def entries(self) -> Iterator[Entry | Skipped]:
+    def entries(self) -> Iterator[Entry | Skipped | None]:
         columns: dict[str, str | None] | None = None
         for row in read_rows(self.path, encoding=self._encoding):
+            if row is None:
+                yield None
+                continue
             where = f"{self.path.name}:{row.line}"
             if isinstance(row.values, str):
                 kind = Damaged if row.damaged else Skipped
@@ -86,6 +89,8 @@ class Table:
                 continue
             if columns is None:
                 columns = self._choose_columns(list(row.values))
+            if row.only_header:
+                return
             if row.cells and _swallows_rows(row, row.values, columns):
                 yield Damaged(path=where, reason=_SWALLOWED)
                 continue
