@@ -117,7 +117,7 @@ def test_no_hostile_file_harms_the_service(own: Live, tmp_path: Path) -> None:
         for case in hostile.build(folder)
         if not case.left_out and os.path.isfile(case.path)  # noqa: PTH113 - bytes
     ]
-    sent = [case for case in cases if case.stat().st_size <= 20 * 2**20]
+    sent = [case for case in cases if case.stat().st_size <= 20_000_000]
     statuses = set()
     for case in sent:
         answer = own.client.post("/v1/search?k=1", files={"p": ("x", case.read_bytes())})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from lookalike.images.deep import stretch_to_bytes
 from lookalike.images.formats import DECODER_ERRORS
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ def _on_ground(image: Image.Image, ground: str) -> Image.Image:
 def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
     """Return a deep grey image as L.
 
-    16 bits are scaled by their full range. For other numbers the range is unknown: it is the
-    smallest of [0, 1] (floats only), [0, 255] and [0, 65535] that holds them all, else from the
-    least to the greatest. NaN becomes black.
+    16 bits are scaled by their full range, other numbers as ``stretch_to_bytes`` does.
     """
     tags = getattr(image, "tag_v2", {})
     # TIFF's "white is zero", which Pillow does not apply to deep grey.
@@ -68,18 +67,7 @@ def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
         if isinstance(clear := image.info.get("transparency"), int) and 0 <= clear < len(table):
             table[clear] = 255
         return Image.fromarray(table[np.asarray(image)])
-    values = np.array(image, dtype=np.float64)  # (h, w)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    for top in (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0):
-        if low >= 0 and high <= top:
-            low, high = 0.0, top
-            break
-    with np.errstate(all="ignore"):  # infinities are replaced right after
-        values -= low
-        values *= 255 / (high - low) if high > low else 0
-    np.nan_to_num(values, copy=False, nan=0, posinf=255, neginf=0)
-    grey = np.rint(values.clip(0, 255, out=values), out=values).astype(np.uint8)
+    grey = stretch_to_bytes(np.asarray(image))
     return Image.fromarray(255 - grey if negative else grey)
 
 

@@ -2,16 +2,13 @@
 
     read(path) → digest, decode → DecodedImage → (the encoder's prepare, thumbnail)
 
-Files are treated as hostile. Only the parsers named in ``_PLUGINS`` are ever reached, sizes are
+Files are treated as hostile. Only the parsers named in ``opening`` are ever reached, sizes are
 checked before pixels are decoded, and whatever makes a decoder fail becomes one plain sentence.
 """
 
-import importlib
 import importlib.util
-import io
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -23,17 +20,11 @@ from PIL import Image
 from lookalike.errors import BrokenImageError, ImageTooLargeError, NotAnImageError
 from lookalike.images.colour import rgb
 from lookalike.images.formats import DECODER_ERRORS, describe_other, format_of, is_cut_off
-from lookalike.images.limits import (
-    DEFAULT_LIMITS,
-    Limits,
-    check_bytes,
-    check_pixels,
-    format_megapixels,
-)
+from lookalike.images.limits import DEFAULT_LIMITS, Limits, check_bytes, format_megapixels
+from lookalike.images.opening import OpenedImage, open_image
 from lookalike.images.orientation import SIDEWAYS, make_upright, read_orientation
-from lookalike.images.quiet import run_quietly, silence_libtiff
+from lookalike.images.quiet import run_quietly
 from lookalike.images.records import DecodedImage, Layers
-from lookalike.images.structure import check_scans, check_tiles, webp_size
 
 __all__ = [
     "SUFFIXES",
@@ -53,24 +44,9 @@ SUFFIXES = frozenset({
 """Lower-case suffixes of the files that a scan lists. The bytes decide what a file really is."""
 
 # Raised whenever a file that failed before could now be read, or is read differently.
-_REVISION = 1
+_REVISION = 2
 
 _T = TypeVar("_T")
-
-# Format → its parser. Pillow has forty more (EPS calls Ghostscript), which are never reached.
-_PLUGINS = {
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "DIB": ("PIL.BmpImagePlugin", "DibImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "HEIC": ("pillow_heif", "HeifImageFile"),
-    # Not Pillow's factory, which turns camera files of several images into MPO: the first
-    # image is the one wanted, and its parser is this.
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-}
 
 
 def decode(
@@ -84,38 +60,26 @@ def decode(
     Raise ``NotAnImageError``, ``BrokenImageError`` (also for a truncated file, however little is
     missing) and ``ImageTooLargeError`` (known from the header, before any pixel is decoded).
     """
-    return _decode_checked(
-        data, limits, lambda kind, parser: _decode(data, kind, parser, limits, at_least)
-    )
+    return _decode_checked(data, limits, lambda opened: _decode(opened, at_least))
 
 
 def decode_layers(
     data: bytes, *, limits: Limits = DEFAULT_LIMITS, at_least: tuple[int, int] | None = None
 ) -> Layers:
     """Decode as ``decode`` does, but keep what a white ground hides. Raise as ``decode``."""
-    return _decode_checked(
-        data, limits, lambda kind, parser: _decode_layers(data, kind, parser, limits, at_least)
-    )
+    return _decode_checked(data, limits, lambda opened: _decode_layers(opened, at_least))
 
 
-def _decode_checked(
-    data: bytes, limits: Limits, work: Callable[[str, Callable[[io.BytesIO], Image.Image]], _T]
-) -> _T:
-    """Return what ``work`` makes of a file's format and parser. Turn failures into one sentence."""
+def _decode_checked(data: bytes, limits: Limits, work: Callable[[OpenedImage], _T]) -> _T:
+    """Return what ``work`` makes of an opened file. Turn failures into one sentence."""
     if not data:
         raise NotAnImageError("the file is empty")
     check_bytes(len(data), limits)
     kind = format_of(data)
     if kind is None:
         raise NotAnImageError(describe_other(data))
-    parser = _choose_parser(kind)
-    if kind == "WebP":
-        # The parser below allocates the whole canvas before it gives its size.
-        check_pixels(webp_size(data), limits)
-    if kind == "JPEG":
-        check_scans(data)
     try:
-        return run_quietly(lambda: work(kind, parser))
+        return run_quietly(lambda: work(open_image(data, kind, limits)))
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(_describe_limit(error)) from error
     except MemoryError as error:
@@ -163,49 +127,20 @@ def from_array(array: NDArray[Any]) -> DecodedImage:
     return from_image(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _choose_parser(kind: str) -> Any:  # noqa: ANN401 - Pillow's plugin classes share no useful type
-    module, name = _PLUGINS[kind]
-    try:
-        parser = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        if kind != "HEIC":
-            raise
-        raise NotAnImageError(
-            "it is a HEIC image; to read these, run: pip install 'lookalike[heic]'"
-        ) from error
-    if kind == "TIFF":
-        silence_libtiff()
-    if not getattr(sys.modules[module], "SUPPORTED", True):
-        raise NotAnImageError(f"this build of Pillow cannot read {kind}")
-    return parser
-
-
-def _decode(
-    data: bytes,
-    kind: str,
-    parser: Callable[[io.BytesIO], Image.Image],
-    limits: Limits,
-    at_least: tuple[int, int] | None,
-) -> DecodedImage:
-    image = _parse(data, parser, limits)
-    size, turn = _load(image, kind, at_least)
+def _decode(opened: OpenedImage, at_least: tuple[int, int] | None) -> DecodedImage:
+    image = opened.image
+    size, turn = _load(opened, at_least)
     upright = make_upright(rgb(image), turn)
-    if upright is image and kind != "JPEG":
+    if upright is image and opened.kind != "JPEG":
         # Pillow's object keeps decoder and bytes alive; a JPEG's keeps neither.
         upright = image.copy()
-    return _as_decoded(upright, size, turn)
+    return _as_decoded(upright, size, turn, opened.notes)
 
 
-def _decode_layers(
-    data: bytes,
-    kind: str,
-    parser: Callable[[io.BytesIO], Image.Image],
-    limits: Limits,
-    at_least: tuple[int, int] | None,
-) -> Layers:
-    image = _parse(data, parser, limits)
-    several = kind != "JPEG" and getattr(image, "n_frames", 1) > 1
-    _, turn = _load(image, kind, at_least)
+def _decode_layers(opened: OpenedImage, at_least: tuple[int, int] | None) -> Layers:
+    image = opened.image
+    several = opened.kind != "JPEG" and getattr(image, "n_frames", 1) > 1
+    _, turn = _load(opened, at_least)
     shown = [make_upright(rgb(image), turn)]
     if image.has_transparency_data:
         shown.append(make_upright(rgb(image, ground="black"), turn))
@@ -217,13 +152,6 @@ def _decode_layers(
     return Layers(grounds=copies, several=several)
 
 
-def _parse(data: bytes, parser: Callable[[io.BytesIO], Image.Image], limits: Limits) -> Image.Image:
-    image = parser(io.BytesIO(data))
-    check_pixels(image.size, limits)
-    check_tiles(image)
-    return image
-
-
 def _normalise(image: Image.Image) -> DecodedImage:
     image.load()
     turn = read_orientation(image)
@@ -233,11 +161,10 @@ def _normalise(image: Image.Image) -> DecodedImage:
     return _as_decoded(upright, image.size, turn)
 
 
-def _load(
-    image: Image.Image, kind: str, at_least: tuple[int, int] | None
-) -> tuple[tuple[int, int], int]:
+def _load(opened: OpenedImage, at_least: tuple[int, int] | None) -> tuple[tuple[int, int], int]:
     """Decode the pixels. Return the full (width, height) before turning, and the orientation."""
-    if kind == "JPEG":
+    image = opened.image
+    if opened.kind == "JPEG":
         size = image.size
         turn = read_orientation(image)  # needed now: the scale is chosen before the turn
         if at_least is not None:
@@ -245,9 +172,8 @@ def _load(
         image.load()
         return size, turn
     image.load()
-    if kind in {"TIFF", "HEIC"}:  # turned by Pillow and by pillow-heif
-        return image.size, 1
-    return image.size, read_orientation(image)  # a PNG may tell its turn after the pixels
+    turn = read_orientation(image) if opened.turn is None else opened.turn
+    return image.size, turn  # a PNG may tell its turn after the pixels
 
 
 def _describe_limit(error: Exception) -> str:
@@ -264,14 +190,26 @@ def _describe_harm(kind: str, data: bytes, error: BaseException) -> str:
     return f"the {kind} file is {harm}"
 
 
-def _as_decoded(image: Image.Image, size: tuple[int, int], turn: int) -> DecodedImage:
+def _as_decoded(
+    image: Image.Image, size: tuple[int, int], turn: int, notes: Sequence[str] = ()
+) -> DecodedImage:
     width, height = size[::-1] if turn in SIDEWAYS else size
     image.info = {}  # a profile or EXIF turn left there would be applied once more
-    return DecodedImage(image=image, width=width, height=height)
+    return DecodedImage(image=image, width=width, height=height, notes=tuple(notes))
 
 
 @cache
 def reader_version() -> str:
     """Return a text that changes when files that could not be read are worth another try."""
-    heic = importlib.util.find_spec("pillow_heif") is not None
-    return f"{_REVISION}; pillow {PIL.__version__}; {'heic' if heic else 'no heic'}"
+    found = [name for name, spec in _OPTIONAL.items() if importlib.util.find_spec(spec) is not None]
+    return f"{_REVISION}; pillow {PIL.__version__}; {', '.join(found)}"
+
+
+_OPTIONAL = {
+    "heic": "pi_heif",
+    "newer heic": "pillow_heif",
+    "jxl": "pillow_jxl",
+    "raw": "rawpy",
+    "tiff": "tifffile",
+    "tiff codecs": "imagecodecs",
+}

@@ -16,7 +16,7 @@ class Limits:
     high ``max_pixels`` is.
     """
 
-    max_bytes: int = 100 * 2**20
+    max_bytes: int = 100_000_000
     max_pixels: int = 100_000_000
 
     def __post_init__(self) -> None:
@@ -52,6 +52,7 @@ def format_megapixels(pixels: int) -> str:
 
 
 def _format_megabytes(size: int) -> str:
-    if size < 2**20:
+    """Return ``12.3 MB``: millions of bytes, as every option counts them."""
+    if size < 10**6:
         return f"{size} bytes"
-    return f"{size / 2**20:.4g} MB" if size < 1000 * 2**20 else f"{size / 2**20:.0f} MB"
+    return f"{size / 1e6:.4g} MB" if size < 10**9 else f"{size / 1e6:.0f} MB"

@@ -32,4 +32,5 @@ def read_orientation(image: Image.Image) -> int:
 
 def make_upright(image: Image.Image, orientation: int) -> Image.Image:
     """Return the image turned upright; the same object if it is upright already."""
-    return image if orientation == 1 else image.transpose(_TRANSPOSITIONS[orientation])
+    turn = _TRANSPOSITIONS.get(orientation)
+    return image if turn is None else image.transpose(turn)

@@ -28,7 +28,7 @@ class ServiceSettings:
     write_key: str | None = None
     cors: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
-    max_upload: int = 20 * 2**20
+    max_upload: int = 20_000_000
     max_body: int = 256 * 2**20
     max_held: int = 512 * 2**20
     max_pixels: int = 100_000_000

@@ -37,7 +37,7 @@ def read() -> AppSettings:
     hits = getattr(settings, "LOOKALIKE_HITS", 10)
     if not isinstance(hits, int) or not 1 <= hits <= _MOST_HITS:
         raise CollectionError(f"LOOKALIKE_HITS is {hits!r}, but must be from 1 to {_MOST_HITS}")
-    max_upload = getattr(settings, "LOOKALIKE_MAX_UPLOAD", 20 * 2**20)
+    max_upload = getattr(settings, "LOOKALIKE_MAX_UPLOAD", 20_000_000)
     if not isinstance(max_upload, int) or max_upload < 1:
         raise CollectionError(f"LOOKALIKE_MAX_UPLOAD is {max_upload!r}, but must be bytes")
     return AppSettings(

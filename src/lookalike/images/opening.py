@@ -1,0 +1,125 @@
+"""A file's bytes → an image whose size is known and checked, and whose pixels are not decoded yet.
+
+Only the parsers that are named here are ever reached.
+"""
+
+import importlib
+import io
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from lookalike.errors import NotAnImageError
+from lookalike.images import tiff
+from lookalike.images.limits import Limits, check_pixels
+from lookalike.images.quiet import silence_libtiff
+from lookalike.images.structure import check_scans, check_tiles, webp_size
+
+__all__ = ["OpenedImage", "open_image"]
+
+# Format → its parsers, best first. Pillow has forty more (EPS calls Ghostscript), which are never
+# reached.
+_PLUGINS = {
+    "AVIF": [("PIL.AvifImagePlugin", "AvifImageFile")],
+    "BMP": [("PIL.BmpImagePlugin", "BmpImageFile")],
+    "DIB": [("PIL.BmpImagePlugin", "DibImageFile")],
+    "GIF": [("PIL.GifImagePlugin", "GifImageFile")],
+    # The first has newer codecs, but its wheels are under the GPL, so it is an extra.
+    "HEIC": [("pillow_heif", "HeifImageFile"), ("pi_heif", "HeifImageFile")],
+    # Not Pillow's factory, which turns camera files of several images into MPO: the first
+    # image is the one wanted, and its parser is this.
+    "JPEG": [("PIL.JpegImagePlugin", "JpegImageFile")],
+    "PNG": [("PIL.PngImagePlugin", "PngImageFile")],
+    "TIFF": [("PIL.TiffImagePlugin", "TiffImageFile")],
+    "WebP": [("PIL.WebPImagePlugin", "WebPImageFile")],
+}
+_EXTRAS = {"HEIC": "heic"}
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags
+_UNKNOWN = (
+    "unknown pixel mode",
+    "unknown data organization",
+    "Windows Media",
+    "Invalid value for samples per pixel",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenedImage:
+    """An image of the format ``kind``, within the limits.
+
+    ``turn`` is its EXIF orientation where that is known apart from ``image``; 1 for an image that
+    its reader turns upright. ``notes`` say what was chosen or left out.
+    """
+
+    image: Image.Image
+    kind: str
+    turn: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def open_image(data: bytes, kind: str, limits: Limits) -> OpenedImage:
+    """Open a file of a format that ``format_of`` recognised.
+
+    Raise ``ImageError``, and whatever parsers raise (``DECODER_ERRORS``).
+    """
+    if kind == "WebP":
+        # The parser below allocates the whole canvas before it gives its size.
+        check_pixels(webp_size(data), limits)
+    if kind == "JPEG":
+        check_scans(data)
+    if kind == "TIFF":
+        return _open_tiff(data, limits)
+    image = _parse(data, kind, limits)
+    return OpenedImage(image=image, kind=kind, turn=1 if kind == "HEIC" else None)
+
+
+def _open_tiff(data: bytes, limits: Limits) -> OpenedImage:
+    page = tiff.main_page(data)
+    image = None
+    if page is not None:
+        check_pixels((page.number(_WIDTH), page.number(_HEIGHT)), limits)
+        tiff.check_strips(page)
+    if page is None or tiff.pillow_is_right(page):
+        try:
+            image = _parse(data, "TIFF", limits, page=page.main or 0 if page else 0)
+        except (SyntaxError, OSError) as error:
+            if page is None or not any(one in str(error) for one in _UNKNOWN):
+                raise
+    if image is not None:
+        if page is not None:
+            tiff.repair_palette(image, page)
+        opened = OpenedImage(image=image, kind="TIFF", turn=1)  # Pillow turns it
+    else:
+        assert page is not None  # noqa: S101 - without a page, Pillow has decided above
+        turn = page.number(_ORIENTATION, 1)
+        opened = OpenedImage(image=tiff.read_with_tifffile(page, limits), kind="TIFF", turn=turn)
+    if page is not None and page.main:
+        opened.notes.append(f"page {page.main + 1} was used; those before are reduced versions")
+    return opened
+
+
+def _parse(data: bytes, kind: str, limits: Limits, *, page: int = 0) -> Image.Image:
+    image = _choose_parser(kind)(io.BytesIO(data))
+    if page:
+        image.seek(page)
+    check_pixels(image.size, limits)
+    check_tiles(image)
+    return image  # type: ignore[no-any-return] # the parser's class is chosen by name
+
+
+def _choose_parser(kind: str) -> Any:  # noqa: ANN401 - Pillow's plugin classes share no useful type
+    for module, name in _PLUGINS[kind]:
+        try:
+            parser = getattr(importlib.import_module(module), name)
+        except ImportError:
+            continue
+        if kind == "TIFF":
+            silence_libtiff()
+        if not getattr(sys.modules[module], "SUPPORTED", True):
+            raise NotAnImageError(f"this build of Pillow cannot read {kind}")
+        return parser
+    raise NotAnImageError(
+        f"it is a {kind} image; to read these, run: pip install 'lookalike[{_EXTRAS[kind]}]'"
+    )
