@@ -93,6 +93,12 @@ def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -
     help="Read every file, also if its size and modification time have not changed.",
 )
 @click.option(
+    "--verify",
+    is_flag=True,
+    help="Change nothing: read every file, compare its digest with its item, and list what "
+    "differs. Exit with 3 if anything does.",
+)
+@click.option(
     "--settle",
     type=click.FloatRange(min=0),
     default=0.0,
@@ -174,6 +180,7 @@ def index_command(
     allow_removals: bool,
     retry_skipped: bool,
     reread: bool,
+    verify: bool,
     settle: float,
     shard: Shard | None,
     overwrite_by_hand: bool,
@@ -206,6 +213,7 @@ def index_command(
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder encoders/mobilenetv2.toml -c shop
+      lookalike index photos/ --verify
       lookalike index photos/ --shard 3/8 -c elasticsearch://search:9200/shop
       lookalike index photos/ --thumbnails 256 -c elasticsearch://search:9200/shop
     """
@@ -218,12 +226,19 @@ def index_command(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
     with (
-        opened(collection, encoder=encoder, device=device, threads=threads, create=True) as shop,
+        opened(
+            collection, encoder=encoder, device=device, threads=threads, create=not verify
+        ) as shop,
         stop_on_signal() as stop,
     ):
         shop.limits = Limits(
             max_pixels=int(max_megapixels * 1e6), max_bytes=int(max_megabytes * 1e6)
         )
+
+        if verify:
+            from lookalike.cli.verify import verify_sources
+
+            ctx.exit(verify_sources(shop, sources, options, stop, quiet=quiet, as_json=as_json))
 
         def index(source: Source) -> IndexReport:
             if source.kind != "folder" and not quiet:

@@ -243,8 +243,9 @@ def _describe_result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noq
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
     from lookalike.analysis.neighbours import BuildReport
-    from lookalike.cli import download, index_results, neighbours
+    from lookalike.cli import download, index_results, neighbours, verify
     from lookalike.core.records import IndexReport
+    from lookalike.indexing.differences import VerificationReport
     from lookalike.output.export import ExportReport
 
     result = one.result
@@ -253,6 +254,8 @@ def _describe_result(one: "StepOutcome", loaded: "LoadedRunFile") -> str:  # noq
             return ""
         case IndexReport():
             return index_results.summary(result)
+        case VerificationReport():
+            return verify.summary(result)
         case BuildReport():
             return neighbours.summary(result)
         case CategoryReport():

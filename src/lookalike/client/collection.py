@@ -3,14 +3,14 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
 from lookalike import images
 from lookalike.client.connection import Document, ServiceConnection, segment
 from lookalike.client.items import RemoteItems
-from lookalike.client.jobs import follow
+from lookalike.client.jobs import follow, follow_verification
 from lookalike.client.responses import (
     read_added,
     read_report,
@@ -41,6 +41,7 @@ from lookalike.errors import (
     ImageTooLargeError,
     ServiceError,
 )
+from lookalike.indexing.differences import VerificationReport
 from lookalike.search import (
     Query,
     QueryLike,
@@ -179,10 +180,27 @@ class RemoteCollection(RemoteItems):
             **({"reread": True} if reread else {}),  # older services do not know them
             **({"settle": settle} if settle else {}),
         }
+        job = self._start_job(asked)
+        return follow(self._service, self._path, job, progress=progress, stop=stop)
+
+    def verify(
+        self,
+        root: str = "",
+        *,
+        progress: ProgressCallback | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> VerificationReport:
+        """Compare the files of a folder that the service knows with the items, by digest.
+
+        Nothing is changed (``indexing.verification.verify``). Raise as ``reindex``.
+        """
+        job = self._start_job({"root": root, "verify": True})
+        return follow_verification(self._service, self._path, job, progress=progress, stop=stop)
+
+    def _start_job(self, asked: Mapping[str, object]) -> Document:
         body = json.dumps(asked).encode()
         # Not repeated after a broken connection: the job may have started.
-        job = self._ask("POST", "/jobs", body=body, kind="application/json", again=False)
-        return follow(self._service, self._path, job, progress=progress, stop=stop)
+        return self._ask("POST", "/jobs", body=body, kind="application/json", again=False)
 
     def _send(
         self, batch: Sequence[tuple[Entry, bytes]], *, overwrite_by_hand: bool

@@ -9,8 +9,9 @@ from lookalike.client.connection import ServiceConnection
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import IndexReport, Skipped
 from lookalike.errors import ServiceError
+from lookalike.indexing.differences import FileDifference, VerificationReport
 
-__all__ = ["follow"]
+__all__ = ["follow", "follow_verification"]
 
 _EVERY_S = 0.3
 _ENDED = frozenset({"done", "cancelled", "failed"})
@@ -29,6 +30,34 @@ def follow(
     When ``stop`` returns true, the job is cancelled. Raise ``ServiceError`` for a job that failed
     without doing anything; one that only held removals back has a report that says so.
     """
+    document = _wait(service, collection, job, progress, stop)
+    return IndexReport(interrupted=True) if document is None else _report(document)
+
+
+def follow_verification(
+    service: ServiceConnection,
+    collection: str,
+    job: Mapping[str, Any],
+    *,
+    progress: ProgressCallback | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> VerificationReport:
+    """Wait for a job that compares files with items, as ``follow``, and return its report."""
+    document = _wait(service, collection, job, progress, stop)
+    if document is None:
+        return VerificationReport(interrupted=True)
+    differences = tuple(FileDifference(**one) for one in document["differences"])
+    return VerificationReport(**{**document, "differences": differences})
+
+
+def _wait(
+    service: ServiceConnection,
+    collection: str,
+    job: Mapping[str, Any],
+    progress: ProgressCallback | None,
+    stop: Callable[[], bool],
+) -> Mapping[str, Any] | None:
+    """Return the report of a job when it has ended; ``None`` if it was cancelled before."""
     place = f"{collection}/jobs/{job['id']}"
     cancelled = False
     while job["state"] not in _ENDED:
@@ -39,12 +68,10 @@ def follow(
         job = service.ask("GET", place)
         if progress is not None:
             progress(Progress(done=job["done"], total=job["total"], skipped=job["skipped"]))
-    document = job["report"]
-    if document is None:
-        if job["state"] == "cancelled":
-            return IndexReport(interrupted=True)
+    document: Mapping[str, Any] | None = job["report"]
+    if document is None and job["state"] != "cancelled":
         raise ServiceError(f"the job failed: {job['error'] or 'the service does not say why'}")
-    return _report(document)
+    return document
 
 
 def _report(document: Mapping[str, Any]) -> IndexReport:

@@ -20,7 +20,7 @@ from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
 from lookalike.sources.scan import Listing, ScanOptions, describe_passed, scan_in_steps
 
-__all__ = ["index_folder"]
+__all__ = ["index_folder", "make_entries"]
 
 
 def index_folder(
@@ -80,7 +80,7 @@ def index_folder(
         report = index_entries(
             store,
             bound,
-            _make_entries(root, name, listing, plan.work),
+            make_entries(root, name, listing, plan.work),
             total=len(plan.work),
             limits=limits,
             journal=True,
@@ -166,10 +166,10 @@ def _find_bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> C
 def _sampler(
     root: Path, name: str, listing: Listing, paths: Sequence[str]
 ) -> Callable[[int], list[Entry]]:
-    return lambda count: draw(_make_entries(root, name, listing, paths), count)
+    return lambda count: draw(make_entries(root, name, listing, paths), count)
 
 
-def _make_entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:
+def make_entries(root: Path, name: str, listing: Listing, paths: Iterable[str]) -> Iterator[Entry]:
     """Yield the entries of a scanned folder. Ids begin with ``name``, the root's, if it has one."""
     for path in paths:
         yield Entry(

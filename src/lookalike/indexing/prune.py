@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["ForgetReport", "PruneReport", "forget_missing", "prune"]
+__all__ = ["ForgetReport", "PruneReport", "find_root", "forget_missing", "prune"]
 
 _BATCH = 1000
 
@@ -77,7 +77,7 @@ def prune(
         path = Path(source).expanduser()
         format = recognise(path) if format == "auto" else format
         source = path if format == "folder" else open_catalogue(path, format)
-    root, under = _find_root(collection, source.root if isinstance(source, Catalogue) else source)
+    root, under = find_root(collection, source.root if isinstance(source, Catalogue) else source)
     store, carried = collection.store, Carried()
 
     def carry(vanished: Sequence[str]) -> frozenset[str]:
@@ -131,7 +131,7 @@ def forget_missing(
 def _prune_folder(
     collection: "Collection", folder: Path, options: ScanOptions, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
-    root, under = _find_root(collection, folder)
+    root, under = find_root(collection, folder)
     # Read before the scan: items that others index meanwhile have not vanished.
     known = collection.store.items.stamps(root.name, under)
     listing = scan(
@@ -159,7 +159,7 @@ def _prune_folder(
 def _prune_catalogue(
     collection: "Collection", catalogue: Catalogue, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
-    root, under = _find_root(collection, catalogue.root)
+    root, under = find_root(collection, catalogue.root)
     if under:
         raise SourceError(
             f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
@@ -196,7 +196,7 @@ def _prune_catalogue(
     return PruneReport(checked=len(known), vanished=tuple(sorted(gone))), going
 
 
-def _find_root(collection: "Collection", folder: Path) -> tuple[Root, str]:
+def find_root(collection: "Collection", folder: Path) -> tuple[Root, str]:
     """Return the root that contains a folder, and the folder's path below it."""
     check_folder(folder)
     place = folder.resolve()

@@ -159,6 +159,10 @@ class IndexSection(Section):
     reread: bool = Field(
         default=False, description="read every file, also if size and time have not changed"
     )
+    verify: bool = Field(
+        default=False,
+        description="change nothing, and fail if a file's digest is not that of its item",
+    )
     settle: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=0.0,
         description="leave files that changed less than so many seconds ago for the next run",

@@ -8,9 +8,9 @@ from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.sections import DownloadSection, EvaluateSection, IndexSection
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.download.politeness import Politeness
-from lookalike.sources.scan import check_folder
+from lookalike.sources.scan import ScanOptions, check_folder
 
-__all__ = ["list_inputs", "make_politeness", "open_sources", "split_of"]
+__all__ = ["list_inputs", "make_politeness", "open_sources", "scan_options", "split_of"]
 
 
 def open_sources(
@@ -41,6 +41,16 @@ def open_sources(
             check_folder(path)
             found.append((word, kind, path))
     return found
+
+
+def scan_options(wanted: IndexSection) -> ScanOptions:
+    """Return which files of a folder are indexed."""
+    return ScanOptions(
+        include=wanted.include,
+        exclude=wanted.exclude,
+        hidden=wanted.hidden,
+        follow_links=wanted.follow_links,
+    )
 
 
 def list_inputs(loaded: LoadedRunFile) -> list[Path]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lookalike.analysis.categories import CategoryReport
     from lookalike.analysis.evaluation import Comparison
     from lookalike.analysis.neighbours import BuildReport
+    from lookalike.indexing.differences import VerificationReport
     from lookalike.output.export import ExportReport
     from lookalike.sources.download.report import DownloadReport
 
@@ -26,7 +27,8 @@ __all__ = [
 ]
 
 Result: TypeAlias = (
-    "DownloadReport | IndexReport | CategoryReport | BuildReport | Comparison | ExportReport | None"
+    "DownloadReport | IndexReport | VerificationReport | CategoryReport | BuildReport | Comparison "
+    "| ExportReport | None"
 )
 
 
@@ -57,6 +59,10 @@ def describe_fault(result: Result) -> str:
     """Return what is wrong with a finished step; empty if nothing is."""
     if problems := getattr(result, "problems", ()):
         return "; ".join(problems)
+    counts: dict[str, int] = getattr(result, "count", dict)()
+    if counts:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+        return f"files differ from their items: {kinds}"
     if not getattr(result, "nothing_usable", False):
         return ""
     if isinstance(result, IndexReport):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,9 @@ from lookalike.core.protocols import Catalogue
 from lookalike.core.records import IndexReport, Json, together
 from lookalike.errors import ExportError, LookalikeError, SourceError
 from lookalike.images.limits import Limits
+from lookalike.indexing.differences import VerificationReport, merge_reports
 from lookalike.indexing.unfinished import abandon
+from lookalike.indexing.verification import verify
 from lookalike.output.export import ExportReport, export
 from lookalike.output.outputs import check_output
 from lookalike.output.result_files import document, write_report
@@ -37,6 +39,7 @@ from lookalike.runfile.step_inputs import (
     list_inputs,
     make_politeness,
     open_sources,
+    scan_options,
     split_of,
 )
 from lookalike.runfile.step_results import (
@@ -173,14 +176,16 @@ class StepRunner:
                 stop=self.stop,
             )
 
-    def _index(self) -> IndexReport:
+    def _index(self) -> IndexReport | VerificationReport:
         wanted = self.loaded.file.index
         assert wanted is not None  # noqa: S101 - as above
         sources = open_sources(self.loaded, wanted)  # before a collection is made
-        shop = self._items(create=True)
+        shop = self._items(create=not wanted.verify)
         shop.limits = Limits(
             max_pixels=int(wanted.max_megapixels * 1e6), max_bytes=int(wanted.max_megabytes * 1e6)
         )
+        if wanted.verify:
+            return self._verify(shop, sources, scan_options(wanted))
         self._known = None
         reports = [
             self._index_one(shop, name, kind, source, wanted)
@@ -196,6 +201,28 @@ class StepRunner:
         report = together(reports)
         return replace(report, interrupted=report.interrupted or len(reports) < len(sources))
 
+    def _verify(
+        self,
+        shop: Items,
+        sources: Sequence[tuple[str, str, Path | Catalogue]],
+        options: ScanOptions,
+    ) -> VerificationReport:
+        reports = []
+        for name, kind, source in sources:
+            if not self.stop():
+                with self.shown(name) as shown:
+                    reports.append(
+                        verify(
+                            shop,
+                            source,
+                            format=kind,
+                            options=options,
+                            progress=shown,
+                            stop=self.stop,
+                        )
+                    )
+        return replace(merge_reports(reports), interrupted=self.stop())
+
     def _index_one(
         self, shop: Items, name: str, kind: str, source: Path | Catalogue, wanted: IndexSection
     ) -> IndexReport:
@@ -203,12 +230,7 @@ class StepRunner:
             return shop.index(
                 source,
                 format=kind,
-                options=ScanOptions(
-                    include=wanted.include,
-                    exclude=wanted.exclude,
-                    hidden=wanted.hidden,
-                    follow_links=wanted.follow_links,
-                ),
+                options=scan_options(wanted),
                 keep_missing=wanted.keep_missing,
                 allow_removals=wanted.allow_removals,
                 retry=wanted.retry_skipped or "index" in self.force,

@@ -14,6 +14,7 @@ from typing import Literal
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.records import IndexReport, Json
 from lookalike.errors import LookalikeError
+from lookalike.indexing.differences import VerificationReport
 from lookalike.output.json_documents import when
 from lookalike.service.problems import Busy, Problem
 
@@ -29,7 +30,7 @@ _ALIVE_S = 15.0  # interval of comments that keep proxies from closing a quiet s
 _LOG = logging.getLogger("lookalike.service")
 _NOTHING = Progress(done=0, total=None, skipped=0)
 
-Work = Callable[[ProgressCallback, Callable[[], bool]], IndexReport]
+Work = Callable[[ProgressCallback, Callable[[], bool]], IndexReport | VerificationReport]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -46,7 +47,7 @@ class Job:
     progress: Progress = _NOTHING
     started: float | None = None
     ended: float | None = None
-    report: IndexReport | None = None
+    report: IndexReport | VerificationReport | None = None
     files: Callable[[], list[Json]] | None = None
     error: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -74,15 +75,21 @@ class Job:
             "error": self.error,
         }
 
-    def _report_json(self, report: IndexReport) -> dict[str, Json]:
+    def _report_json(self, report: IndexReport | VerificationReport) -> dict[str, Json]:
+        if isinstance(report, VerificationReport):
+            return {**asdict(report), "differences": [asdict(one) for one in report.differences]}
         skipped: list[Json] = [{"path": one.path, "reason": one.reason} for one in report.skipped]
         said: dict[str, Json] = {"notes": [*report.notes], "problems": [*report.problems]}
         document = {**asdict(report), **said, "skipped": skipped}
         return document if self.files is None else {**document, "files": self.files()}
 
 
-def _explain_nothing_usable(report: IndexReport) -> str | None:
-    """Return the error of a run that could use none of its images, else ``None``."""
+def _explain_failure(report: IndexReport | VerificationReport) -> str | None:
+    """Return the error of a run that held something back or could use no image, else ``None``."""
+    if isinstance(report, VerificationReport):
+        return None
+    if report.problems:
+        return " ".join(report.problems)
     if not report.nothing_usable:
         return None
     if not report.skipped:
@@ -194,7 +201,7 @@ class Jobs:
             else:
                 if job.state == "running":
                     job.report = report
-                    job.error = " ".join(report.problems) or _explain_nothing_usable(report)
+                    job.error = _explain_failure(report)
                     ended: State = "done" if job.error is None else "failed"
                     self._end(job, "cancelled" if report.interrupted else ended)
 

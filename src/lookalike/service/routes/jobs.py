@@ -9,7 +9,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from lookalike.core.progress import ProgressCallback
 from lookalike.core.records import IndexReport, Json
+from lookalike.indexing.differences import VerificationReport
 from lookalike.indexing.removals import ALLOW
+from lookalike.indexing.verification import verify
 from lookalike.service import schemas, upload_files
 from lookalike.service.additions import (
     AddedImage,
@@ -93,6 +95,9 @@ def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) ->
     if root is None or root == upload_files.find_root(shop, opened.place.uploads):
         raise Problem(404, "no-such-root", f"the collection has no folder called {name!r}")
 
+    def compare(progress: ProgressCallback, stop: Callable[[], bool]) -> VerificationReport:
+        return verify(opened.collection, root.path, progress=progress, stop=stop)
+
     def work(progress: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
         if stop():
             return IndexReport(interrupted=True)
@@ -114,7 +119,7 @@ def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) ->
             )
         return replace(report, problems=tuple(said), notes=tuple(notes))
 
-    return work
+    return compare if wanted.verify else work
 
 
 async def _store_images(opened: Opened, sent: Sequence[SentImage]) -> list[AddedImage]:

@@ -329,6 +329,13 @@ class NewJob(_Strict):
     reread: Annotated[
         bool, Field(description="Read every file, also if size and time have not changed.")
     ] = False
+    verify: Annotated[
+        bool,
+        Field(
+            description="Change nothing: compare the digest of each file with that of its item; "
+            "the report lists `differences`."
+        ),
+    ] = False
     settle: Annotated[
         float,
         Field(
