@@ -46,6 +46,12 @@ ASKED: list[dict[str, Any]] = [
     {"include_self": True, "collapse": "exact"},
     {"text_mode": "keywords"},
     {"mix": "best"},
+    {"expand": 2},
+    {"expand": 3, "where": "price<6", "k": 2},
+    {"expand": 2, "category": "mug"},
+    {"diversity": 0.5},
+    {"diversity": 1.0, "collapse": "near"},
+    {"diversity": 0.3, "per_group": True, "expand": 1, "min_score": 0.1},
     {"per_group": True, "where": "price<6", "k": 2},
 ]
 
@@ -278,6 +284,10 @@ def test_parts_that_cancel_out_ask_for_nothing(home: Path, live: Live) -> None:
         ({"min_match": "good"}, "min_match is 'good'"),
         ({"mass": 0}, "mass is 0"),
         ({"collapse": "all"}, "collapse is 'all'"),
+        ({"expand": -1}, "expand is -1, but must be a whole number from 0 to 100"),
+        ({"expand": 101}, "expand is 101"),
+        ({"diversity": 1.5}, "diversity is 1.5, but must be from 0 to 1"),
+        ({"diversity": 0.5, "k": 1001}, "diversity needs k of at most 1000, but k is 1001"),
         ({"mix": "worst"}, "mix is 'worst', but must be mean or best"),
     ],
 )

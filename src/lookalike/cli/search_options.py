@@ -101,6 +101,23 @@ def search_options(command: _Command) -> _Command:
             "results like all of them, or by the best score with any of them.",
         ),
         click.option(
+            "--expand",
+            type=click.IntRange(0, 100),
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Search again with the N nearest items mixed into the query: more of its kind, "
+            "fewer exact matches. 3 to 5 are good.",
+        ),
+        click.option(
+            "--diversity",
+            type=click.FloatRange(0, 1),
+            default=0.0,
+            show_default=True,
+            help="Prefer results that are unlike those before them: 0.2 to 0.3 for a more varied "
+            "list, 1 for variety alone.",
+        ),
+        click.option(
             "--exact", is_flag=True, help="Compare with every item, without the ANN index."
         ),
         click.option(

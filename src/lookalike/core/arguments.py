@@ -157,15 +157,17 @@ def _wrong(name: str, value: object, wanted: object) -> Exception:
     return ValueError(message) if type(value) in kinds else TypeError(message)
 
 
-def check_whole(name: str, value: object, *, least: int) -> int:
-    """Return a whole number of at least ``least``.
+def check_whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
+    """Return a whole number of at least ``least`` and, if given, at most ``most``.
 
     Raise ``TypeError`` for what is no number, and ``ValueError`` for any other number.
     """
-    wanted = f"{name} is {describe_value(value)}, but must be a whole number of at least {least}"
+    span = f"of at least {least}" if most is None else f"from {least} to {most}"
+    wanted = f"{name} is {describe_value(value)}, but must be a whole number {span}"
     if not isinstance(value, _NUMBERS):
         raise TypeError(wanted)
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
         raise ValueError(wanted)
     return int(value)
 

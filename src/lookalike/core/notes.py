@@ -5,7 +5,7 @@ times and read the first few thousand items, whatever the size of the collection
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from lookalike.core.filters import (
     FIELDS,
@@ -23,7 +23,7 @@ from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Json, Note
 from lookalike.core.suggestions import closest, format_hint
 
-__all__ = ["explain_field", "explain_filter", "explain_search", "text"]
+__all__ = ["explain_field", "explain_filter", "explain_order", "explain_search", "text"]
 
 _LOOKED_AT = 5000  # items whose metadata give the names of fields
 _VALUES = 10_000  # of a field, most frequent first, that a wrong value is compared with
@@ -76,6 +76,17 @@ def explain_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
     if not unique:
         return (Note(code="nothing-meets-filter", message="no item meets the filter"),)
     return tuple(unique.values())
+
+
+def explain_order(hits: Sequence[Hit], *, expand: int, diversity: float) -> tuple[Note, ...]:
+    """Say why hits are not in the order of their scores, if an option has reordered them."""
+    if all(one.score >= after.score for one, after in pairwise(hits)):
+        return ()
+    ways = [*(["the expanded query"] * bool(expand)), *(["diversity"] * bool(diversity))]
+    if not ways:
+        return ()
+    message = f"ranked by {' and '.join(ways)}, so scores are not in order"
+    return (Note(code="reordered", message=message),)
 
 
 def explain_field(store: Store, name: str, where: Condition | None = None) -> tuple[Note, ...]:

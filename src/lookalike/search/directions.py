@@ -82,11 +82,14 @@ class Directions:
 
     def scores(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the score of each of ``rows`` (n, dim), as (n,)."""
-        best: NDArray[np.float64] = np.max(
+        best: NDArray[np.float64] = self.each(rows).max(axis=0)
+        return best
+
+    def each(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return what each of ``rows`` (n, dim) scores with each direction, (directions, n)."""
+        return np.stack(
             [
                 factor * cosines(rows, vector)
                 for vector, factor in zip(self.vectors, self.factors, strict=True)
-            ],
-            axis=0,
+            ]
         )
-        return best

@@ -3,11 +3,13 @@
 parts → one unit vector, or one for each → store.search → exclude the query
       → fold duplicates and groups → k best → thresholds → Results
 
+``expand`` searches twice, and ``diversity`` chooses the k from more. Scores stay the query's own.
 Words are a part with a vector, or keywords whose ranking is fused with that of the vector, or alone
 (``search.text``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lookalike.core import notes
@@ -17,6 +19,8 @@ from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import reaches
 from lookalike.errors import WordsError
 from lookalike.search.directions import Directions, check_weights
+from lookalike.search.diversity import choose_diverse, pool_size
+from lookalike.search.expansion import expand, nearest_by
 from lookalike.search.options import SearchOptions
 from lookalike.search.parts import check_parts, encode_part, mix
 from lookalike.search.query import Encoded, Query, QueryPart
@@ -75,6 +79,11 @@ def run(
     if has_words(query):
         plan = plan_text(collection, query, options.text_mode)
         query = plan.query
+        if not query.parts and options.expand:
+            raise WordsError(
+                f"{plan.text}: keywords alone have no embedding that could be expanded; leave "
+                "expand out, or search by words that name a label"
+            )
         if not query.parts and options.category == "auto":
             raise WordsError(
                 f"{plan.text}: keywords alone have no embedding that a category could be predicted "
@@ -115,6 +124,8 @@ class _Search:
         self._text = None if plan is None else plan.text
         self._matches: KeywordMatches | None = None
         self._directions: Directions | None = None
+        self._expanded: dict[Condition | None, Directions] = {}
+        self._least = -1.0  # a lower score is not among the results
         own: list[Item] = []
         # An item alone needs no more than its id, where the neighbour table has its list.
         self._item_id = query.item_id
@@ -138,6 +149,14 @@ class _Search:
 
     def results(self, scale: "Calibration | None", rules: "CategoryRules | None") -> Results:
         options, choice = self._options, None
+        if scale is None and options.min_match is not None:
+            from lookalike.analysis.calibration import get_calibration  # noqa: PLC0415 - only for a level
+
+            scale = get_calibration(self._collection)
+        if options.min_score is not None:
+            self._least = options.min_score
+        if scale is not None and options.min_match is not None:
+            self._least = max(self._least, scale.least(options.min_match))
         if options.category == "off":
             found = self._best(options.condition, options.k)
         else:
@@ -150,8 +169,9 @@ class _Search:
                 find=lambda scope, k: self._best(all_of(scope, options.condition), k),
                 k=options.k,
                 mass=options.mass,
-                # Folding needs all of a scope; without it the nearest of all mostly suffice.
-                quick=not (options.exact or options.collapse or options.per_group),
+                # Folding and reordering need all of a scope; else the nearest of all may suffice.
+                quick=not (options.exact or options.collapse or options.per_group)
+                and not (options.expand or options.diversity),
                 rules=rules,
             )
         return self._match(found, choice, scale)
@@ -161,14 +181,9 @@ class _Search:
     ) -> Results:
         """Drop what is below the thresholds, and say what there is to say."""
         options = self._options
-        if scale is None and options.min_match is not None:
-            from lookalike.analysis.calibration import get_calibration  # noqa: PLC0415 - only for a level
-
-            scale = get_calibration(self._collection)
         matches: Sequence[Match | None] = ()
         if scale is None:
-            least = options.min_score
-            hits = [hit for hit in found if least is None or reaches(hit.score, least)]
+            hits = [hit for hit in found if reaches(hit.score, self._least)]
             said: tuple[Note, ...] = ()
         else:
             matched = scale.match_hits(
@@ -189,6 +204,7 @@ class _Search:
             said = notes.explain_filter(self._store, options.condition)
         if self._plan is not None:
             said = (*explain_words(self._store, self._plan, self._matches, hits), *said)
+        said += notes.explain_order(hits, expand=options.expand, diversity=options.diversity)
         return Results(
             hits,
             notes=said,
@@ -203,14 +219,39 @@ class _Search:
 
     def _best(self, where: Condition | None, k: int) -> list[Hit]:
         """Return the ``k`` best hits that meet a filter, the query left out and the rest folded."""
-        hits = None
+        fold = self._fold(k)
+        if not self._options.diversity:
+            hits = self._ranked(where, k, fold)
+        else:
+            pool = pool_size(k)
+            while True:
+                ranked = self._ranked(where, pool)
+                hits = choose_diverse(
+                    self._store,
+                    ranked,
+                    self._options.diversity,
+                    k if fold is None else pool,
+                    least=self._least,
+                )
+                hits = hits if fold is None else fold.look(hits)
+                if fold is None or len(hits) >= k or len(ranked) < pool:
+                    break
+                pool *= _WIDEN
+        self._folded = None if fold is None else fold.folded
+        return hits
+
+    def _ranked(
+        self, where: Condition | None, k: int, fold: "NearDuplicateFold | None" = None
+    ) -> list[Hit]:
+        """Return the ``k`` first hits of the ranking, the query left out and the rest folded."""
+        own, hits = len(self._own_ids), None
         if self._text is not None:
-            return self._widen(self._keywords(self._text, where), k, spare=len(self._own_ids)) or []
-        if self._item_id is not None and self._own_ids:
-            hits = self._widen(self._table(self._item_id, where), k, spare=0)
+            return self._widen(self._keywords(self._text, where), k, fold, spare=own) or []
+        if self._item_id is not None and own and not self._options.expand:
+            hits = self._widen(self._table(self._item_id, where), k, fold, spare=0)
         if hits is None:
-            spare = max(len(self._own_ids), 1)
-            hits = self._widen(lambda ask: self._nearest(ask, where), k, spare=spare)
+            find = partial(self._nearest, where=where)
+            hits = self._widen(find, k, fold, spare=max(own, 1))
         return hits or []
 
     def _keywords(self, text: str, where: Condition | None) -> _Find:
@@ -233,9 +274,18 @@ class _Search:
         return fused if self._by_vector else alone
 
     def _nearest(self, k: int, where: Condition | None) -> _Found:
-        return _Found(
-            *self._compared().nearest(self._store, k, exact=self._options.exact, where=where)
-        )
+        """Return the nearest to the query, in the order of its scores or of its expansion."""
+        compared, exact = self._compared(), self._options.exact
+        plain = partial(compared.nearest, self._store, exact=exact, where=where)
+        if not self._options.expand:
+            return _Found(*plain(k))
+        if where not in self._expanded:
+            spare = max(len(self._own_ids), 1)
+            near = self._widen(lambda ask: _Found(*plain(ask)), self._options.expand, spare=spare)
+            rows = self._store.items.vectors([hit.item.id for hit in near or ()])
+            self._expanded[where] = expand(compared, rows)
+        ranking = self._expanded[where]
+        return _Found(*nearest_by(ranking, compared, self._store, k, exact=exact, where=where))
 
     def _compared(self) -> Directions:
         """Return what items are compared with."""
@@ -254,9 +304,10 @@ class _Search:
 
         return read
 
-    def _widen(self, find: _Find, k: int, *, spare: int) -> list[Hit] | None:
+    def _widen(
+        self, find: _Find, k: int, fold: "NearDuplicateFold | None" = None, *, spare: int
+    ) -> list[Hit] | None:
         """Ask for more until ``k`` of the hits are wanted; ``None`` where ``find`` cannot say."""
-        fold = self._fold(k)
         ask = k + spare
         while True:
             found = find(ask)
@@ -266,7 +317,6 @@ class _Search:
             if fold is not None:
                 hits = fold.look(hits)
             if len(hits) >= k or found.complete:
-                self._folded = None if fold is None else fold.folded
                 return hits[:k]
             if not found.more:
                 return None

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["Collapse", "SearchKeywords", "SearchOptions", "TextMode"]
 
 Collapse: TypeAlias = Literal["exact", "near"]
+MOST_EXPANDED = 100
+"""Neighbours that a query can be expanded with."""
+MOST_DIVERSE = 1000
+"""Results that can be chosen for diversity: the cost grows with the square."""
 TextMode: TypeAlias = Literal["auto", "encoder", "labels", "keywords", "fused"]
 
 
@@ -31,6 +35,8 @@ class SearchKeywords(TypedDict, total=False):
     include_self: bool
     text_mode: TextMode
     mix: Mix
+    expand: int
+    diversity: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,12 @@ class SearchOptions:
     - ``mix``: how several images, items, words and vectors are searched together. ``mean``: with
       the weighted mean of their vectors, for results like all of them. ``best``: with each, and an
       item has its best score, for results like any of them.
+    - ``expand``: search again with so many of the nearest items mixed into the query, 0 to 100
+      (``search.expansion``). 0 searches once.
+    - ``diversity``: prefer results that are unlike those before them, in [0, 1]
+      (``search.diversity``). 0 goes by the ranking alone. Needs ``k`` of at most 1000.
+
+    However they rank, a score is that of the query itself.
 
     Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
     read.
@@ -76,6 +88,8 @@ class SearchOptions:
     include_self: bool = False
     text_mode: TextMode = "auto"
     mix: Mix = "mean"
+    expand: int = 0
+    diversity: float = 0.0
     condition: Condition | None = field(init=False, repr=False, compare=False)
     """``where``, parsed."""
 
@@ -99,6 +113,12 @@ class SearchOptions:
             raise ValueError(f"text_mode is {self.text_mode!r}, but must be {modes} or fused")
         if self.mix not in get_args(Mix):
             raise ValueError(f"mix is {self.mix!r}, but must be mean or best")
+        object.__setattr__(
+            self, "expand", check_whole("expand", self.expand, least=0, most=MOST_EXPANDED)
+        )
+        check_number("diversity", self.diversity, "from 0 to 1", low=0, high=1)
+        if self.diversity and self.k > MOST_DIVERSE:
+            raise ValueError(f"diversity needs k of at most {MOST_DIVERSE}, but k is {self.k}")
         if isinstance(self.collapse, bool):
             object.__setattr__(self, "collapse", "exact" if self.collapse else None)
         object.__setattr__(self, "condition", to_condition(self.where))

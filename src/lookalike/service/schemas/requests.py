@@ -110,6 +110,23 @@ class Options(_Strict):
             "the `mean` of their vectors, or by the `best` score with any of them."
         ),
     ] = "mean"
+    expand: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="Search again with so many of the nearest items mixed into the query.",
+        ),
+    ] = 0
+    diversity: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Prefer results that are unlike those before them.",
+        ),
+    ] = 0.0
     fields: Annotated[
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(
