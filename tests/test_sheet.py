@@ -6,15 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from lookalike.output.contact_sheet import (
-    GLYPHS,
-    Cell,
-    Theme,
-    _fit_text,
-    _measure,
-    _simplify,
-    contact_sheet,
-)
+from lookalike.images.lettering import GLYPHS, fit_text, measure_text, simplify_text
+from lookalike.output.contact_sheet import Cell, Theme, contact_sheet
 
 RED = (230, 20, 20)
 BLUE = (20, 20, 230)
@@ -121,10 +114,10 @@ def test_what_can_be_seen_through_shows_the_ground() -> None:
 
 
 def test_a_long_name_loses_its_middle() -> None:
-    line = _fit_text("a-very-long-name-of-a-holiday-picture-0042.jpg", 12, 120)
+    line = fit_text("a-very-long-name-of-a-holiday-picture-0042.jpg", 12, 120)
     assert line.startswith("a-ver")
     assert line.endswith("42.jpg")
-    assert _measure(line, 12) <= 120
+    assert measure_text(line, 12) <= 120
 
 
 @pytest.mark.parametrize(
@@ -139,7 +132,7 @@ def test_a_long_name_loses_its_middle() -> None:
     ],
 )
 def test_what_the_font_lacks_is_put_in_its_own_characters(text: str, drawn: str) -> None:
-    assert _simplify(text) == drawn
+    assert simplify_text(text) == drawn
 
 
 def test_the_glyphs_are_those_of_the_font() -> None:
@@ -159,8 +152,8 @@ def test_no_caption_breaks_a_sheet(text: str, note: str) -> None:
 
 @given(text=st.text(max_size=300), room=st.integers(20, 200))
 def test_a_fitted_line_fits(text: str, room: int) -> None:
-    line = _fit_text(text, 12, room)
-    assert _measure(line, 12) <= room
+    line = fit_text(text, 12, room)
+    assert measure_text(line, 12) <= room
     assert "\n" not in line
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         finetuning,
         neighbours,
     )
+    from lookalike.analysis.explanation import Explanation
     from lookalike.client import RemoteCollection, connect
     from lookalike.collection import Collection
     from lookalike.collection_info import CollectionInfo, Description
@@ -55,6 +56,7 @@ __all__ = [
     "Description",
     "Encoded",
     "Entry",
+    "Explanation",
     "Field",
     "Hit",
     "IndexReport",
@@ -108,6 +110,7 @@ _HOMES = {
     "Description": "collection_info",
     "Encoded": "search",
     "Entry": "core.records",
+    "Explanation": "analysis.explanation",
     "Field": "core.records",
     "Hit": "core.records",
     "IndexReport": "core.records",

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from lookalike import images
 from lookalike.collection_info import CollectionInfo
@@ -24,9 +23,7 @@ from lookalike.core.records import (
 from lookalike.core.roots import Root
 from lookalike.core.shards import Shard
 from lookalike.errors import CollectionError, ImageError
-from lookalike.indexing import deletion
 from lookalike.indexing.fitting import ProjectionDim, check_dim, projected
-from lookalike.indexing.unfinished import abandon
 from lookalike.query_images import PreparedQuery, find_own_item, load_query
 from lookalike.search import (
     Encoded,
@@ -44,6 +41,7 @@ from lookalike.search import (
 
 if TYPE_CHECKING:
     from lookalike.analysis.categories.category_search import CategoryRules
+    from lookalike.analysis.explanation import Explanation, Method
     from lookalike.sources.scan import ScanOptions
 
 __all__ = ["Collection", "PreparedQuery", "Root"]
@@ -202,28 +200,12 @@ class Collection(CollectionItems):
             raise ImageError(report.skipped[0].reason, path=id)
         return Added.of(self.get(id), report)
 
-    def remove(self, ids: str | Sequence[str]) -> int:
-        """Remove items by id and return how many there were. Their files are not touched.
-
-        They are removed for good, missing items (``missing``) too: no label, group or metadata is
-        kept.
-        """
-        return deletion.remove_items(self._store, [ids] if isinstance(ids, str) else ids)
-
-    def remove_root(self, name: str) -> int:
-        """Remove a root with all its items, and return how many there were. No file is touched."""
-        return deletion.remove_root(self._store, name)
-
     def bind(self) -> None:
         """Bind an empty collection to its encoder now, before the first image is indexed.
 
         Raise ``EncoderError`` or ``EncoderMismatchError``.
         """
         self._bound_encoder()
-
-    def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
-        """Prepare a large collection for fast searches; see ``Store.optimize``."""
-        return self._store.search.optimize(progress=progress)
 
     # -- searching -------------------------------------------------------------
 
@@ -326,6 +308,35 @@ class Collection(CollectionItems):
         check_ids([id])
         return self.search(ItemRef(id), options=options, **keywords)
 
+    def explain(
+        self,
+        query: QueryLike,
+        id: str,
+        *,
+        crop: images.Box | None = None,
+        method: "Method" = "auto",
+    ) -> "Explanation":
+        """Return which regions make a query and an item alike.
+
+            shop.explain("query.jpg", "2024/cat.jpg").save("why.png")
+
+        ``query`` and ``crop`` are those of ``search``. With ``method`` "map", what the positions of
+        each image add to the score is taken from the encoder and adds up to it; "occlusion" hides
+        regions in turn, for encoders without a map; "auto" takes the first if the encoder has it.
+
+        Raise as ``search``, ``ItemNotFoundError``, ``UnreadableImageError`` where the item's image
+        has gone, and ``ExplanationError`` for "map" with an encoder that has none.
+        """
+        from lookalike.search.explaining import explain  # noqa: PLC0415 - a search needs none
+
+        check_ids([id])
+        return explain(self, Query.of(query, crop=crop), id, method=method)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the stored embeddings, with the collection's projection."""
+        return self._bound_encoder()
+
     @property
     def text_encoder(self) -> TextEncoder | None:
         """What turns words into vectors in the space of the images, if the encoder can."""
@@ -367,6 +378,13 @@ class Collection(CollectionItems):
         """Raise ``ImageError`` for what cannot be decoded, as ``encode`` does."""
         self._load(query)
 
+    def load_image(self, query: ImageSource, *, side: int) -> images.DecodedImage:
+        """Return the upright image of a query, with both sides at least ``side`` if it has that.
+
+        Raise ``ImageError``.
+        """
+        return load_query(query, crop=None, limits=self.limits, decode_size=lambda: (side, side))[1]
+
     def _load(
         self, query: ImageSource, crop: images.Box | None = None
     ) -> tuple[bytes | None, images.DecodedImage]:
@@ -376,21 +394,3 @@ class Collection(CollectionItems):
         if self._store.bound() is None:
             return None
         return self._bound_encoder().decode_size
-
-    def close(self) -> None:
-        """Close files and connections."""
-        self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close. After an error, remove a collection that was begun here and is still empty."""
-        if error is not None:
-            abandon(self._store)
-        self.close()

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,16 @@ from lookalike.core.arguments import checked_methods
 from lookalike.core.filters import FIELDS, Condition, to_condition
 from lookalike.core.ids import is_text
 from lookalike.core.near_ids import item_not_found
+from lookalike.core.progress import ProgressCallback
 from lookalike.core.protocols import Store
 from lookalike.core.records import Item, Missing, Note, Skipped
 from lookalike.core.roots import Root, expand_home, read_roots
 from lookalike.core.sampling import sample
 from lookalike.errors import CollectionError, ItemNotFoundError
 from lookalike.images.thumbnails import load_previews, render_thumbnail
+from lookalike.indexing import deletion
 from lookalike.indexing import missing as absent
+from lookalike.indexing.unfinished import abandon
 
 if TYPE_CHECKING:
     from lookalike.indexing.relocating import Relocation
@@ -219,6 +223,22 @@ class CollectionItems:
         """Return the problems of the stored data as sentences; ``repair`` repairs what it can."""
         return self._store.check(repair=repair)
 
+    def remove(self, ids: str | Sequence[str]) -> int:
+        """Remove items by id and return how many there were. Their files are not touched.
+
+        They are removed for good, missing items (``missing``) too: no label, group or metadata is
+        kept.
+        """
+        return deletion.remove_items(self._store, [ids] if isinstance(ids, str) else ids)
+
+    def remove_root(self, name: str) -> int:
+        """Remove a root with all its items, and return how many there were. No file is touched."""
+        return deletion.remove_root(self._store, name)
+
+    def optimize(self, *, progress: ProgressCallback | None = None) -> bool:
+        """Prepare a large collection for fast searches; see ``Store.optimize``."""
+        return self._store.search.optimize(progress=progress)
+
     # -- roots -----------------------------------------------------------------------------
 
     def roots(self) -> list[Root]:
@@ -241,6 +261,26 @@ class CollectionItems:
         from lookalike.indexing import relocating  # noqa: PLC0415 - a search should not pay for it
 
         return relocating.relocate(self._store, expand_home(old), expand_home(new), dry_run=dry_run)
+
+    # -- closing ---------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close files and connections."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close. After an error, remove a collection that was begun here and is still empty."""
+        if error is not None:
+            abandon(self._store)
+        self.close()
 
 
 def check_ids(ids: Iterable[str]) -> None:

@@ -35,6 +35,7 @@ _TASKS = {
     "Search": {
         "search": "search",
         "similar": "search",
+        "explain": "explain",
         "calibrate": "calibrate",
         "neighbours": "neighbours",
         "declare": "declare",

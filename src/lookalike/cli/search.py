@@ -1,7 +1,6 @@
 """``lookalike search`` and ``lookalike similar``."""
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +11,13 @@ import click
 
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import encoder_options, opened
+from lookalike.cli.query_arguments import crop_query, read_stdin
 from lookalike.cli.results import Failure, RowLimits, Success, View, query_json, show
 from lookalike.cli.search_options import search_options
 from lookalike.errors import (
     ImageError,
     ItemNotFoundError,
     LookalikeError,
-    NotAnImageError,
     UnreadableImageError,
     WordsError,
 )
@@ -26,7 +25,6 @@ from lookalike.errors import (
 if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.core.records import Item
-    from lookalike.images.cropping import Box
     from lookalike.search import Query, QueryPart
     from lookalike.search.query_language import ParsedQuery
 
@@ -165,10 +163,10 @@ def _search_each(
         limits = RowLimits.of(shop, options.min_match)
         for one in queries:
             began = time.perf_counter()
-            query = one.query if crop is None else _crop_query(ctx, one, crop)
+            query = one.query if crop is None else crop_query(ctx, one, crop)
             document = query_json(query.parts)
             try:
-                query = _read_stdin(query)
+                query = read_stdin(query)
                 results = run(shop, Query((*query.parts, *more)), options, scale=limits.scale)
                 own = _choose_query_image(shop, query)
             except (ImageError, ItemNotFoundError, WordsError) as error:
@@ -221,36 +219,6 @@ def _make_feedback(
         replace(part, weight=part.weight * weight)
         for part, weight in zip(added, weights, strict=True)
     ]
-
-
-def _crop_query(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
-    """Return the query with the crop of its first image."""
-    from lookalike.search import Query, Words
-
-    parts = [*one.query.parts]
-    first = next((at for at, part in enumerate(parts) if not isinstance(part.source, Words)), None)
-    if first is None:
-        raise click.UsageError(f"{one.text}: --crop needs an image, and this query is words", ctx)
-    parts[first] = replace(parts[first], crop=crop)
-    return Query(tuple(parts))
-
-
-def _read_stdin(query: "Query") -> "Query":
-    """Return the query with what stdin holds in place of '-'.
-
-    Raise ``NotAnImageError`` if it holds nothing.
-    """
-    from lookalike.search import Query
-    from lookalike.search.query_language import STDIN
-
-    if all(part.source != STDIN for part in query.parts):
-        return query
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise NotAnImageError("standard input is empty; '-' reads an image from it")
-    return Query(
-        tuple(replace(part, source=data) if part.source == STDIN else part for part in query.parts)
-    )
 
 
 def _choose_query_image(shop: "Collection", query: "Query") -> "Item | Path | bytes | None":

@@ -11,12 +11,14 @@ from lookalike.cli.options import collection_option, json_option
 if TYPE_CHECKING:
     from lookalike.images.cropping import Box
 
-__all__ = ["search_options"]
+__all__ = ["CropType", "search_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
-class _Crop(click.ParamType["Box"]):
+class CropType(click.ParamType["Box"]):
+    """A part of an image: left, top, right and bottom."""
+
     name = "crop"
 
     def convert(
@@ -133,7 +135,7 @@ def search_options(command: _Command) -> _Command:
         ),
         click.option(
             "--crop",
-            type=_Crop(),
+            type=CropType(),
             metavar="L,T,R,B",
             help="Search with a part of the query's first image: left, top, right, bottom from 0 "
             "to 1.",

@@ -1,36 +1,19 @@
 """Contact sheets: a query and its results on one image, to look at or to send to someone."""
 
-import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from lookalike.images.lettering import Colour, fit_text, measure_text, write_text
 
 __all__ = ["Cell", "Theme", "contact_sheet"]
 
 Theme: TypeAlias = Literal["light", "dark"]
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
-Colour: TypeAlias = tuple[int, int, int]
 
 LARGEST_ENLARGEMENT = 3  # beyond that, a thumbnail is only a blur
-LONGEST_TEXT = 400  # characters that are read; no cell shows more
-ELLIPSIS = "…"
-# what Pillow's own font can draw; tests/test_sheet.py compares this with the font
-GLYPHS = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("©«°±´·»‘’“”…‹›⁄™")  # noqa: RUF001
-BOX = "\N{WHITE SQUARE}"  # not a glyph of the font either, so it shows as the font's empty box
-SPELLED = {
-    "ß": "ss",
-    "æ": "ae",
-    "Æ": "AE",
-    "ø": "o",
-    "Ø": "O",
-    "ł": "l",
-    "Ł": "L",
-    "\N{MULTIPLICATION SIGN}": "x",
-}
 SMOOTHING = 4  # shapes are drawn this much larger and reduced
 
 
@@ -164,13 +147,13 @@ def contact_sheet(
     if query is not None:
         pen.rectangle((0, 0, aside - 1, sheet.height), fill=design.colours.panel)
         label = (design.margin, top - round(design.text * 1.75))
-        _write(pen, label, "Query", size=design.text, fill=design.colours.quiet)
+        write_text(pen, label, "Query", size=design.text, fill=design.colours.quiet)
         _place(sheet, query, (design.margin, top), aside - 2 * design.margin, design, framed=False)
     if title:
         room = width - left - design.margin
-        line = _fit_text(title, design.heading, room)
+        line = fit_text(title, design.heading, room)
         corner = (left, design.margin - round(design.heading * 0.15))
-        _write(pen, corner, line, size=design.heading, fill=design.colours.text)
+        write_text(pen, corner, line, size=design.heading, fill=design.colours.text)
     if not hits:
         _say_nothing_found(sheet, (left, top, width - design.margin, top + below), design)
     for n, hit in enumerate(hits):
@@ -190,23 +173,25 @@ def _draw_hit(
     pen = ImageDraw.Draw(sheet)
     _place(sheet, hit.image, at, design.cell, design)
     line = y + design.cell + round(design.text * 0.55)
-    _write(pen, (x, line), f"{rank}", size=design.text, fill=design.colours.quiet)
+    write_text(pen, (x, line), f"{rank}", size=design.text, fill=design.colours.quiet)
     if hit.score is not None:
         number = f"{hit.score:.3f}"
-        start = x + design.cell - _measure(number, design.text)
-        _write(pen, (start, line), number, size=design.text, fill=design.colours.text)
-        indent = max(round(design.text * 1.2), _measure(f"{rank}", design.text) + design.text // 2)
+        start = x + design.cell - measure_text(number, design.text)
+        write_text(pen, (start, line), number, size=design.text, fill=design.colours.text)
+        indent = max(
+            round(design.text * 1.2), measure_text(f"{rank}", design.text) + design.text // 2
+        )
         bar_from, bar_to = x + indent, round(start) - round(design.text * 0.7)
         if bar_to > bar_from:
             middle = line + round(design.text * 0.62)
             _draw_bar(sheet, (bar_from, bar_to), middle, hit.score, design)
     line += round(design.text * 1.5)
-    caption = _fit_text(hit.caption, design.text, design.cell)
-    _write(pen, (x, line), caption, size=design.text, fill=design.colours.text)
+    caption = fit_text(hit.caption, design.text, design.cell)
+    write_text(pen, (x, line), caption, size=design.text, fill=design.colours.text)
     if hit.note:
         line += round(design.text * 1.35)
-        note = _fit_text(hit.note, design.small, design.cell)
-        _write(pen, (x, line), note, size=design.small, fill=design.colours.quiet)
+        note = fit_text(hit.note, design.small, design.cell)
+        write_text(pen, (x, line), note, size=design.small, fill=design.colours.quiet)
 
 
 def _draw_bar(
@@ -280,19 +265,19 @@ def _draw_missing(tile: Image.Image, design: _Design) -> None:
     pen.line(struck, fill=255, width=stroke)
     tile.paste(design.colours.quiet, (0, 0), mask.reduce(SMOOTHING))
     words = "image not found"
-    if _measure(words, design.small) < tile.width:
-        at = ((tile.width - _measure(words, design.small)) / 2, tile.width * 0.68)
-        _write(ImageDraw.Draw(tile), at, words, size=design.small, fill=design.colours.quiet)
+    if measure_text(words, design.small) < tile.width:
+        at = ((tile.width - measure_text(words, design.small)) / 2, tile.width * 0.68)
+        write_text(ImageDraw.Draw(tile), at, words, size=design.small, fill=design.colours.quiet)
 
 
 def _say_nothing_found(
     sheet: Image.Image, within: tuple[int, int, int, int], design: _Design
 ) -> None:
     left, top, right, bottom = within
-    words = _fit_text("No results", design.heading, right - left)
-    x = left + (right - left - _measure(words, design.heading)) / 2
+    words = fit_text("No results", design.heading, right - left)
+    x = left + (right - left - measure_text(words, design.heading)) / 2
     y = (top + bottom - design.heading) / 2
-    _write(ImageDraw.Draw(sheet), (x, y), words, size=design.heading, fill=design.colours.quiet)
+    write_text(ImageDraw.Draw(sheet), (x, y), words, size=design.heading, fill=design.colours.quiet)
 
 
 @cache
@@ -301,68 +286,3 @@ def _draw_mask(size: tuple[int, int], radius: int) -> Image.Image:
     corner = (large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle(((0, 0), corner), radius * SMOOTHING, fill=255)
     return large.reduce(SMOOTHING)
-
-
-# --- text --------------------------------------------------------------------------------------
-
-
-@cache
-def _load_font(size: int) -> Font:
-    return ImageFont.load_default(size)
-
-
-def _measure(text: str, size: int) -> int:
-    return math.ceil(_load_font(size).getlength(text))
-
-
-def _write(
-    pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, *, size: int, fill: Colour
-) -> None:
-    pen.text(at, text, fill=fill, font=_load_font(size))
-
-
-def _simplify(text: str) -> str:
-    """Return the text in characters that the font can draw, on one line.
-
-    Accents go (``é`` → ``e``), line breaks and tabs become spaces, what is invisible goes, and
-    the rest becomes a box: it is better to see that something stood there.
-    """
-    drawn = []
-    for character in unicodedata.normalize("NFC", text[:LONGEST_TEXT]):
-        if character.isspace():
-            drawn.append(" ")
-            continue
-        if character in GLYPHS:
-            drawn.append(character)
-            continue
-        for part in unicodedata.normalize("NFKD", SPELLED.get(character, character)):
-            category = unicodedata.category(part)
-            if category == "Pd":
-                drawn.append("-")
-            elif category[0] != "M" and category not in {"Cc", "Cf"}:
-                drawn.append(part if part in GLYPHS else BOX)
-    return " ".join("".join(drawn).split())
-
-
-def _fit_text(text: str, size: int, room: float) -> str:
-    """Return the text as one line no wider than ``room``, with its middle left out where it is
-    longer.
-    """
-    line = _simplify(text)
-    if _measure(line, size) <= room:
-        return line
-    few, many = 0, len(line)  # characters kept: `few` fit, `many` do not
-    while many - few > 1:
-        kept = (few + many) // 2
-        if _measure(_shorten(line, kept), size) <= room:
-            few = kept
-        else:
-            many = kept
-    return _shorten(line, few)
-
-
-def _shorten(line: str, kept: int) -> str:
-    # the end of a file name tells more (a number, the extension), so it gets the odd character
-    tail = -(-kept // 2)
-    head, end = line[: kept - tail].rstrip(), line[len(line) - tail :].lstrip()
-    return head + ELLIPSIS + end
