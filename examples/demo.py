@@ -18,7 +18,7 @@ from pathlib import Path
 import drawn_catalogue
 import lookalike
 from lookalike import images
-from lookalike.output.contact_sheet import Cell, contact_sheet
+from lookalike.display.contact_sheet import Cell, contact_sheet
 
 QUERIES = 4
 

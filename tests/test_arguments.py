@@ -1,6 +1,7 @@
 """Wrong types and misspelt names of arguments give messages that say what is wanted."""
 
 import inspect
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike import SearchOptions, categories, evaluation, neighbours
+from lookalike import SearchOptions, categories, evaluation, export, neighbours
 from lookalike.core.arguments import checked
 
 
@@ -194,6 +195,13 @@ def test_numbers_of_numpy_and_vectors_as_lists_are_taken(shop: lookalike.Collect
         numbers: dict[str, Any] = {"k": np.int64(1), "min_score": np.float32(0.5)}
         found = shop.search(vector.tolist(), **numbers)
         assert [hit.item.id for hit in found] == ["0.png"]
+
+
+def test_a_stream_is_taken_where_a_file_is_written(shop: lookalike.Collection) -> None:
+    stream = io.StringIO()
+    with shop:
+        export.export(shop, stream, format="csv")
+    assert stream.getvalue().startswith("id,file")
 
 
 def test_a_missing_collection_is_an_error(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from PIL import Image
 
 import lookalike
 from lookalike.cli import cli
+from lookalike.display.outputs import save_sheet
 from lookalike.errors import ExportError
-from lookalike.output.outputs import save_sheet
 from lookalike.runfile.execution import execute
 from lookalike.runfile.reading import read_run_file
 from lookalike.stores.embedded.own_files import DATABASE

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
+from lookalike.display.contact_sheet import Cell, Theme, contact_sheet
 from lookalike.images.lettering import GLYPHS, fit_text, measure_text, simplify_text
-from lookalike.output.contact_sheet import Cell, Theme, contact_sheet
 
 RED = (230, 20, 20)
 BLUE = (20, 20, 230)

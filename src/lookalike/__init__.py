@@ -39,12 +39,13 @@ if TYPE_CHECKING:
         Stamp,
     )
     from lookalike.core.roots import Root
+    from lookalike.display import contact_sheet
     from lookalike.encoders import available_encoders, load_encoder
     from lookalike.errors import LookalikeError
     from lookalike.images.limits import Limits
     from lookalike.moving import backups, copying, migrating
     from lookalike.moving.encoder_comparison import compare_encoders
-    from lookalike.output import contact_sheet, export
+    from lookalike.output import export
     from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions, Words
     from lookalike.sources import catalogues
     from lookalike.sources.scan import ScanOptions
@@ -143,7 +144,7 @@ _MODULES = {
     "calibration": "analysis.calibration",
     "catalogues": "sources.catalogues",
     "categories": "analysis.categories",
-    "contact_sheet": "output.contact_sheet",
+    "contact_sheet": "display.contact_sheet",
     "copying": "moving.copying",
     "duplicates": "analysis.duplicates",
     "evaluation": "analysis.evaluation",

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.collection_info import CollectionInfo, Description, describe, list_skipped, read_info
+from lookalike.collection_view import CollectionView
 from lookalike.core import manual_edits, settings_keys
 from lookalike.core import notes as reasons
 from lookalike.core.arguments import checked_methods
@@ -36,7 +37,7 @@ __all__ = ["CollectionItems", "check_ids"]
 
 
 @checked_methods
-class CollectionItems:
+class CollectionItems(CollectionView):
     """The items of a collection: the part of ``Collection`` that needs no encoder."""
 
     def __init__(self, store: Store, *, limits: images.Limits) -> None:

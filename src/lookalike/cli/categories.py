@@ -87,7 +87,7 @@ def train_command(
     """
     from lookalike.analysis import categories
     from lookalike.cli.progress import Meter
-    from lookalike.output.outputs import check_output
+    from lookalike.display.outputs import check_output
 
     with opened(collection) as shop, Meter("training", quiet=quiet or as_json) as meter:
         if report is not None:

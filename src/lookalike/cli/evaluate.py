@@ -298,8 +298,8 @@ def _print(found: Comparison) -> None:
 
 def _write_sheets(shops: Sequence["Collection"], found: Comparison, folder: Path) -> None:
     """Write a sheet for each of the worst queries; several collections get a folder each."""
-    from lookalike.output.contact_sheet import Cell, contact_sheet
-    from lookalike.output.outputs import save_sheet
+    from lookalike.display.contact_sheet import Cell, contact_sheet
+    from lookalike.display.outputs import save_sheet
 
     count = 0
     for number, (shop, one) in enumerate(zip(shops, found.evaluations, strict=True), 1):

@@ -89,7 +89,7 @@ def explain_command(
     each region is hidden in turn, and its contribution is what the score loses. --json prints all
     of them, and what each region of one image has in common with each of the other.
     """
-    from lookalike.output.outputs import check_output
+    from lookalike.display.outputs import check_output
     from lookalike.search.explaining import explain
     from lookalike.search.query_language import parse_queries
 
@@ -135,7 +135,7 @@ def _files(query: "ParsedQuery") -> list[Path]:
 def _write(
     shop: "Collection", found: "Explanation", output: Path, *, side: int, inputs: list[Path]
 ) -> None:
-    from lookalike.output.outputs import save_sheet
+    from lookalike.display.outputs import save_sheet
 
     try:
         save_sheet(found.render(side=side), output, [shop], inputs=inputs)

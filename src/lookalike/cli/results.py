@@ -12,7 +12,7 @@ from lookalike.cli.output import lines, plain, print_json, print_table
 from lookalike.core import settings_keys
 from lookalike.core.notes import text
 from lookalike.core.records import Hit, Item, Json
-from lookalike.errors import ExportError, LookalikeError
+from lookalike.errors import LookalikeError
 from lookalike.output.json_documents import collection_json, error_json, hits_json, search_json
 
 if TYPE_CHECKING:
@@ -235,8 +235,8 @@ def _print_table(shop: "Collection", outcome: Success, *, preview: bool) -> None
 
 def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], path: Path) -> None:
     """Write a contact sheet for each query; those of several queries are numbered."""
-    from lookalike.output.contact_sheet import Cell, contact_sheet
-    from lookalike.output.outputs import save_sheet
+    from lookalike.display.contact_sheet import Cell, contact_sheet
+    from lookalike.display.outputs import write_sheet
 
     queries = [
         outcome.image
@@ -263,15 +263,7 @@ def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], pat
             if outcome.query.keys() & {"path", "id"}
             else outcome.text,
         )
-        try:
-            save_sheet(sheet, target, [shop], inputs=queries)
-        except OSError as error:
-            what = error.strerror or str(error)
-            raise ExportError(f"cannot write the sheet to {target}: {what}") from error
-        except ValueError as error:  # the suffix of no image format
-            raise ExportError(
-                f"cannot write the sheet to {target}: {error}; give a .png or .jpg file"
-            ) from error
+        write_sheet(sheet, target, [shop], inputs=queries)
         click.echo(f"wrote {target}", err=True)
 
 

@@ -43,6 +43,7 @@ from lookalike.errors import (
 )
 from lookalike.indexing.differences import VerificationReport
 from lookalike.search import (
+    ItemRef,
     Query,
     QueryLike,
     Results,
@@ -245,7 +246,8 @@ class RemoteCollection(RemoteItems):
         text.
         """
         wanted = SearchOptions.of(options, keywords)
-        parts = named_query(Query.of(query, crop=crop)).parts
+        made = named_query(Query.of(query, crop=crop))
+        parts = made.parts
         if len(parts) == 1 and parts[0].weight > 0 and is_image(parts[0].source):
             data, about = upload(parts[0].source)
             asked = _query(wanted)
@@ -257,7 +259,7 @@ class RemoteCollection(RemoteItems):
             body = {"parts": [part_json(one) for one in parts], **_query(wanted)}
             data = json.dumps(body).encode()
             found = self._ask("POST", "/search", body=data, kind="application/json")
-        return self._results(found)
+        return self._results(found, made)
 
     def similar(
         self,
@@ -268,14 +270,15 @@ class RemoteCollection(RemoteItems):
     ) -> Results:
         """Return the ``k`` items most like an item, best first: ``Collection.similar``."""
         asked = _query(SearchOptions.of(options, keywords))
-        return self._results(self._item("GET", id, "/similar", query=asked))
+        found = self._item("GET", id, "/similar", query=asked)
+        return self._results(found, Query.of(ItemRef(id)))
 
     # -- inside --------------------------------------------------------------------------
 
-    def _results(self, found: Document) -> Results:
+    def _results(self, found: Document, query: Query) -> Results:
         best = found.get("best")
         hit = None if best is None else Hit(item=self.get(best["id"]), score=best["score"])
-        return read_results(found, best=hit)
+        return read_results(found, best=hit).shown_from(self, query)
 
 
 def _query(options: SearchOptions) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """The items of a served collection, read and edited."""
 
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
+
+from PIL import Image
 
 from lookalike.client.connection import Document, RequestOptions, ServiceConnection, segment
 from lookalike.client.responses import (
@@ -14,6 +18,7 @@ from lookalike.client.responses import (
     read_note,
 )
 from lookalike.collection_info import CollectionInfo, Description
+from lookalike.collection_view import CollectionView
 from lookalike.core.arguments import checked_methods
 from lookalike.core.ids import is_plain, is_text
 from lookalike.core.manual_edits import ItemChanges
@@ -22,9 +27,7 @@ from lookalike.core.records import (
     Missing,
     Note,
 )
-from lookalike.errors import (
-    ItemNotFoundError,
-)
+from lookalike.errors import ImageError, ItemNotFoundError
 
 __all__ = ["RemoteItems"]
 
@@ -32,7 +35,7 @@ _PAGE = 1000  # items per request
 
 
 @checked_methods
-class RemoteItems:
+class RemoteItems(CollectionView):
     """The items of a served collection: the part of ``RemoteCollection`` that sends no images."""
 
     def __init__(self, service: "ServiceConnection", name: str) -> None:
@@ -57,6 +60,21 @@ class RemoteItems:
         """
         path, asked = self._locate(id, "/thumbnail")
         return self._service.send("GET", path, query=asked | {"side": side})
+
+    def previews(self, items: Iterable[Item], *, side: int) -> Iterator[Image.Image | None]:
+        """Yield the thumbnail of each item to show, or ``None`` where it has none."""
+        for item in items:
+            try:
+                yield Image.open(io.BytesIO(self.thumbnail(item.id, side=side)))
+            except (ImageError, ItemNotFoundError):
+                yield None
+
+    def file_of(self, item: Item) -> None:
+        """Return ``None``: the files are on the service's machine."""
+
+    def files_of(self, items: Iterable[Item]) -> list[Path | None]:
+        """Return ``file_of`` each item."""
+        return [None for _ in items]
 
     def __contains__(self, id: object) -> bool:
         try:

@@ -236,7 +236,9 @@ def _simple(wanted: object) -> tuple[type, ...] | None:
         return _NUMBERS
     if wanted is bool:
         return (bool, np.bool_)
-    return (wanted,) if isinstance(wanted, type) and wanted is not object else None
+    if not isinstance(wanted, type) or wanted is object or wanted.__module__ == "typing":
+        return None  # of typing: such as TextIO, which no stream is an instance of
+    return (wanted,)
 
 
 def _is(value: object, wanted: object) -> bool:  # noqa: PLR0911 - a case each

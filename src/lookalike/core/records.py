@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeAlias
+
+if TYPE_CHECKING:
+    from lookalike.core.protocols.viewing import ItemViewer
 
 __all__ = [
     "Added",
@@ -179,12 +182,34 @@ class Entry:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Hit:
-    """An item with its score: the cosine with the query, in [-1, 1], higher is more alike."""
+    """An item with its score: the cosine with the query, in [-1, 1], higher is more alike.
+
+    ``collection`` is the one that was searched, where a collection's own methods return the hit.
+    """
 
     item: Item
     score: float
+    collection: "ItemViewer | None" = field(default=None, compare=False)
+
+    @property
+    def id(self) -> str:
+        """The id of the item."""
+        return self.item.id
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the item; ``None`` where it has none, or where a service keeps it."""
+        return None if self.collection is None else self.collection.file_of(self.item)
+
+    def __repr__(self) -> str:
+        label = "" if self.item.label is None else f", label={self.item.label!r}"
+        return f"Hit({self.item.id!r}, score={self.score:.3f}{label})"
+
+    def _repr_html_(self) -> str | None:
+        """Return the hit with its thumbnail, for notebooks."""
+        return None if self.collection is None else self.collection.render([self])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from lookalike.core.arguments import checked
 from lookalike.core.filters import Condition
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.vectors import Matrix
+from lookalike.display.outputs import check_output
 from lookalike.errors import ItemNotFoundError
-from lookalike.output.outputs import check_output
 from lookalike.output.table_rows import (
     BATCH,
     COLUMNS,

@@ -11,8 +11,8 @@ from lookalike.analysis.evaluation import Comparison, Evaluation
 from lookalike.collection import Collection
 from lookalike.core.atomic_files import write_file
 from lookalike.core.records import Item, Json
+from lookalike.display.outputs import check_output
 from lookalike.errors import ExportError
-from lookalike.output.outputs import check_output
 from lookalike.output.report import render_duplicates, render_evaluation
 
 __all__ = ["document", "plain_json", "write_duplicates", "write_report"]

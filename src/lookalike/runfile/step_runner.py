@@ -17,13 +17,13 @@ from lookalike.core.atomic_files import write_file
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Catalogue
 from lookalike.core.records import IndexReport, Json, together
+from lookalike.display.outputs import check_output
 from lookalike.errors import ExportError, LookalikeError, SourceError
 from lookalike.images.limits import Limits
 from lookalike.indexing.differences import VerificationReport, merge_reports
 from lookalike.indexing.unfinished import abandon
 from lookalike.indexing.verification import verify
 from lookalike.output.export import ExportReport, export
-from lookalike.output.outputs import check_output
 from lookalike.output.result_files import document, write_report
 from lookalike.runfile.known_state import (
     get_classifier_id,

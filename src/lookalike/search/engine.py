@@ -64,7 +64,7 @@ def run(
     if not query.parts:
         raise ValueError("the query has no parts; give an image, an item, words or a vector")
     check_weights(query.parts)
-    query = named_query(query)
+    query = asked = named_query(query)
     if has_words(query):
         if options.min_match is not None:
             raise WordsError(
@@ -74,7 +74,8 @@ def run(
         scale = None
     if collection.store.bound() is None:
         check_parts(collection, query)
-        return Results(notes=notes.explain_filter(collection.store, None))
+        nothing = Results(notes=notes.explain_filter(collection.store, None))
+        return nothing.shown_from(collection, asked)
     plan = None
     if has_words(query):
         plan = plan_text(collection, query, options.text_mode)
@@ -89,7 +90,8 @@ def run(
                 f"{plan.text}: keywords alone have no embedding that a category could be predicted "
                 "of; give the category, or use a filter"
             )
-    return _Search(collection, query, options, plan).results(scale, rules)
+    found = _Search(collection, query, options, plan).results(scale, rules)
+    return found.shown_from(collection, asked)
 
 
 class _Found(NamedTuple):

@@ -9,18 +9,20 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from lookalike.collection import Collection
 from lookalike.core import settings_keys
 from lookalike.core.atomic_files import write_file
 from lookalike.errors import ExportError
 from lookalike.images.formats import format_of
 from lookalike.stores.embedded import own_files
 
-__all__ = ["check_output", "save_sheet"]
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+__all__ = ["check_output", "save_sheet", "write_sheet"]
 
 _SOFTWARE = 0x0131  # the EXIF tag
 _MARK = "lookalike contact sheet"
@@ -28,7 +30,7 @@ _HEAD = 64  # bytes that tell an image's format
 
 
 def check_output(
-    target: Path, shops: Sequence[Collection] = (), *, inputs: Iterable[Path] = ()
+    target: Path, shops: "Sequence[Collection]" = (), *, inputs: Iterable[Path] = ()
 ) -> None:
     """Check that ``target`` may be written; a file that does not exist may.
 
@@ -64,7 +66,7 @@ def check_output(
 def save_sheet(
     sheet: Image.Image,
     target: Path,
-    shops: Sequence[Collection] = (),
+    shops: "Sequence[Collection]" = (),
     *,
     inputs: Iterable[Path] = (),
     **options: Any,  # noqa: ANN401 - Pillow's
@@ -81,6 +83,25 @@ def save_sheet(
     content.name = str(target)  # Pillow chooses the format by its suffix
     sheet.save(content, exif=exif, **options)
     write_file(target, content.getvalue())
+
+
+def write_sheet(
+    sheet: Image.Image,
+    target: Path,
+    shops: "Sequence[Collection]" = (),
+    *,
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Write a contact sheet as ``save_sheet``; every failure is an ``ExportError``."""
+    try:
+        save_sheet(sheet, target, shops, inputs=inputs)
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise ExportError(f"cannot write the sheet to {target}: {what}") from error
+    except ValueError as error:  # the suffix of no image format
+        raise ExportError(
+            f"cannot write the sheet to {target}: {error}; give a .png or .jpg file"
+        ) from error
 
 
 def _list_own(folder: Path) -> list[Path]:
