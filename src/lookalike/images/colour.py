@@ -1,4 +1,4 @@
-"""Converting any of Pillow's modes to RGB in sRGB, on white."""
+"""Converting any of Pillow's modes to RGB in sRGB, without transparency."""
 
 import io
 from functools import lru_cache
@@ -9,6 +9,7 @@ from PIL import Image
 
 from lookalike.images.deep import stretch_to_bytes
 from lookalike.images.formats import DECODER_ERRORS
+from lookalike.images.grounds import Shown, put_on_ground
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -19,16 +20,16 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
 _LARGEST_PROFILE = 4 * 2**20  # those of printing presses have 2 MB
 
 
-def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
-    """Return an image of any mode as RGB, in sRGB, on ``ground``.
+def rgb(image: Image.Image, *, ground: str | None = None) -> Shown:
+    """Return an image of any mode as RGB, in sRGB, on ``ground`` or on one that shows its content.
 
     The same object is returned when there is nothing to do.
     """
-    mode = image.mode
+    mode, note = image.mode, None
     if mode in {"I", "F"} or mode.startswith("I;16"):
         flat = _reduce_to_eight_bits(image)
     elif image.has_transparency_data:
-        flat = _on_ground(image, ground)
+        flat, note = put_on_ground(image, ground)
     elif mode in {"L", "RGB", "CMYK"}:
         flat = image
     else:
@@ -36,19 +37,7 @@ def rgb(image: Image.Image, *, ground: str = "white") -> Image.Image:
     profile = image.info.get("icc_profile")
     if isinstance(profile, bytes) and 0 < len(profile) <= _LARGEST_PROFILE and mode != "LAB":
         flat = _convert_to_srgb(flat, profile)
-    return flat if flat.mode == "RGB" else flat.convert("RGB")
-
-
-def _on_ground(image: Image.Image, ground: str) -> Image.Image:
-    base = "L" if image.mode in {"1", "L", "LA", "La"} else "RGB"
-    layered = image.convert("LA" if base == "L" else "RGBA")
-    alpha = layered.getchannel("A")
-    colours = layered.convert(base)
-    if alpha.getextrema() == (255, 255):
-        return colours
-    flat = Image.new(base, image.size, ground)
-    flat.paste(colours, mask=alpha)
-    return flat
+    return Shown(flat if flat.mode == "RGB" else flat.convert("RGB"), note)
 
 
 def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:

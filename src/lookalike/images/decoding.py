@@ -1,4 +1,4 @@
-"""Bytes → an upright image in sRGB on white, or an ``ImageError`` that says why not.
+"""Bytes → an upright image in sRGB, or an ``ImageError`` that says why not.
 
     read(path) → digest, decode → DecodedImage → (the encoder's prepare, thumbnail)
 
@@ -20,6 +20,7 @@ from PIL import Image
 from lookalike.errors import BrokenImageError, ImageTooLargeError, NotAnImageError
 from lookalike.images.colour import rgb
 from lookalike.images.formats import DECODER_ERRORS, describe_other, format_of, is_cut_off
+from lookalike.images.grounds import is_blank, is_empty
 from lookalike.images.limits import DEFAULT_LIMITS, Limits, check_bytes, format_megapixels
 from lookalike.images.opening import OpenedImage, open_image
 from lookalike.images.orientation import SIDEWAYS, make_upright, read_orientation
@@ -52,7 +53,10 @@ _T = TypeVar("_T")
 def decode(
     data: bytes, *, limits: Limits = DEFAULT_LIMITS, at_least: tuple[int, int] | None = None
 ) -> DecodedImage:
-    """Return the (first) image in a file's bytes: upright, in sRGB, transparent parts white.
+    """Return the (first) image in a file's bytes: upright, in sRGB, without transparent parts.
+
+    The ground is white, or black where white would hide the content; of several frames or pages,
+    the first that shows something is taken. ``DecodedImage.notes`` say so.
 
     With ``at_least`` (width, height, of the upright image), a JPEG may be decoded at 1/2, 1/4 or
     1/8 of its size, in a fraction of the time; neither side falls below ``at_least``.
@@ -128,22 +132,23 @@ def from_array(array: NDArray[Any]) -> DecodedImage:
 
 
 def _decode(opened: OpenedImage, at_least: tuple[int, int] | None) -> DecodedImage:
-    image = opened.image
     size, turn = _load(opened, at_least)
-    upright = make_upright(rgb(image), turn)
+    image = opened.image
+    shown = rgb(image)
+    upright = make_upright(shown.image, turn)
     if upright is image and opened.kind != "JPEG":
         # Pillow's object keeps decoder and bytes alive; a JPEG's keeps neither.
         upright = image.copy()
-    return _as_decoded(upright, size, turn, opened.notes)
+    return _as_decoded(upright, size, turn, [*opened.notes, shown.note])
 
 
 def _decode_layers(opened: OpenedImage, at_least: tuple[int, int] | None) -> Layers:
-    image = opened.image
-    several = opened.kind != "JPEG" and getattr(image, "n_frames", 1) > 1
+    several = opened.kind != "JPEG" and getattr(opened.image, "n_frames", 1) > 1
     _, turn = _load(opened, at_least)
-    shown = [make_upright(rgb(image), turn)]
+    image = opened.image
+    shown = [make_upright(rgb(image, ground="white").image, turn)]
     if image.has_transparency_data:
-        shown.append(make_upright(rgb(image, ground="black"), turn))
+        shown.append(make_upright(rgb(image, ground="black").image, turn))
         if shown[0].tobytes() == shown[1].tobytes():  # nothing is seen through
             del shown[1]
     copies = tuple(one.copy() if one is image else one for one in shown)
@@ -155,10 +160,11 @@ def _decode_layers(opened: OpenedImage, at_least: tuple[int, int] | None) -> Lay
 def _normalise(image: Image.Image) -> DecodedImage:
     image.load()
     turn = read_orientation(image)
-    upright = make_upright(rgb(image), turn)
+    shown = rgb(image)
+    upright = make_upright(shown.image, turn)
     if upright is image:
         upright = image.copy()
-    return _as_decoded(upright, image.size, turn)
+    return _as_decoded(upright, image.size, turn, [shown.note])
 
 
 def _load(opened: OpenedImage, at_least: tuple[int, int] | None) -> tuple[tuple[int, int], int]:
@@ -172,8 +178,33 @@ def _load(opened: OpenedImage, at_least: tuple[int, int] | None) -> tuple[tuple[
         image.load()
         return size, turn
     image.load()
+    _skip_empty_frames(opened)
     turn = read_orientation(image) if opened.turn is None else opened.turn
     return image.size, turn  # a PNG may tell its turn after the pixels
+
+
+_MOST_FRAMES = 64  # that are looked at
+
+
+def _skip_empty_frames(opened: OpenedImage) -> None:
+    """Go on to the first frame or page that shows something, if there is one."""
+    image = opened.image
+    if not getattr(image, "is_animated", False) or not is_empty(image):
+        return
+    pixels = image.width * image.height
+    for number in range(1, min(image.n_frames, _MOST_FRAMES)):  # type: ignore[attr-defined]
+        try:
+            image.seek(number)
+            if image.width * image.height > pixels:
+                break  # checked against the limit were those of the first one
+            image.load()
+        except DECODER_ERRORS:
+            break
+        if not is_empty(image):
+            opened.notes.append(f"frame {number + 1} was used; those before it are blank")
+            return
+    image.seek(0)
+    image.load()
 
 
 def _describe_limit(error: Exception) -> str:
@@ -191,11 +222,17 @@ def _describe_harm(kind: str, data: bytes, error: BaseException) -> str:
 
 
 def _as_decoded(
-    image: Image.Image, size: tuple[int, int], turn: int, notes: Sequence[str] = ()
+    image: Image.Image, size: tuple[int, int], turn: int, notes: Sequence[str | None]
 ) -> DecodedImage:
     width, height = size[::-1] if turn in SIDEWAYS else size
     image.info = {}  # a profile or EXIF turn left there would be applied once more
-    return DecodedImage(image=image, width=width, height=height, notes=tuple(notes))
+    return DecodedImage(
+        image=image,
+        width=width,
+        height=height,
+        notes=tuple(note for note in notes if note is not None),
+        blank=is_blank(image),
+    )
 
 
 @cache
