@@ -158,9 +158,7 @@ _EMPTY: dict[str, Callable[[], Image.Image]] = {
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_the_first_frame_or_page_that_shows_something_is_taken(kind: str, first: str) -> None:
     frames = [_EMPTY[first](), photo(40, 30).convert("RGBA")]
-    options = {"lossless": True} if kind == "WEBP" else {}
-    if kind == "AVIF":
-        options = {"quality": 100}
+    options: dict[str, int] = {"WEBP": {"lossless": 1}, "AVIF": {"quality": 100}}.get(kind, {})
 
     decoded = decode(saved(frames[0], kind, save_all=True, append_images=frames[1:], **options))
 
