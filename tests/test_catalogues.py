@@ -239,7 +239,8 @@ def test_the_url_of_a_picture_can_be_said(tmp_path: Path) -> None:
     assert entries["a.png"].image == tmp_path / "a.png"
     assert dict(entries["a.png"].metadata or {})["url"] == "http://x/a"
     entries, _ = split(Table(tmp_path / "t.jsonl", columns={"url": "src"}))
-    assert entries["http://x/1"].image == Remote(("http://x/1", "http://x/2"))
+    assert entries["http://x/1"].image == Remote(("http://x/1",))
+    assert entries["http://x/2"].group == "http://x/1"
 
 
 def parquet_of(path: Path, rows: list[dict[str, object]]) -> Path:

@@ -122,7 +122,7 @@ def download_command(
     labels: tuple[str, ...],
     limit: int | None,
     format_: str,
-    columns: dict[str, str],
+    columns: dict[str, str | tuple[str, ...]],
     encoding: str | None,
     concurrent: int,
     per_host: int,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lookalike.collection import Collection
     from lookalike.core.protocols import Catalogue
     from lookalike.indexing.fitting import ProjectionDim
+    from lookalike.sources.catalogues.columns import Columns
 
 __all__ = ["Source", "index_command", "update_neighbours"]
 
@@ -170,7 +171,7 @@ def index_command(
     threads: int | None,
     format_: str,
     root: str | None,
-    columns: dict[str, str],
+    columns: "Columns",
     encoding: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -304,7 +305,7 @@ class Source(NamedTuple):
         kind: str,
         *,
         files: Path | None,
-        columns: dict[str, str] | None,
+        columns: "Columns | None",
         encoding: str | None,
     ) -> "Source":
         """Return the source that a word of the command line names. Raise ``SourceError``."""

@@ -209,11 +209,17 @@ def table_options(command: _Command) -> _Command:
     @wraps(command)
     def with_columns(**options: Any) -> object:  # noqa: ANN401 - whatever the command takes
         named = {use: options.pop(f"{use}_column") for use in _COLUMNS}
-        columns = {use: name for use, name in named.items() if name is not None}
+        columns = {use: name for use, name in named.items() if name}
         return command(**options, columns=columns)
 
     for use, what in reversed(_COLUMNS.items()):
-        option = click.option(f"--{use}-column", metavar="NAME", help=f"The table column {what}.")
+        several = use in ("file", "url")
+        option = click.option(
+            f"--{use}-column",
+            multiple=several,
+            metavar="NAME",
+            help=f"The table column {what}{'; may be repeated' if several else ''}.",
+        )
         with_columns = option(with_columns)
     return click.option(
         "--encoding",

@@ -79,7 +79,7 @@ def prune_command(
     collection: str | None,
     format_: str,
     root: str | None,
-    columns: dict[str, str],
+    columns: dict[str, str | tuple[str, ...]],
     encoding: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],

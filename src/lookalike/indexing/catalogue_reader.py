@@ -61,6 +61,7 @@ class CatalogueReader:
                 yield from self._filter_entry(one)
         if self.stopped:
             return
+        self.notes += getattr(self._catalogue, "notes", ())
         if remote and not self.seen:
             raise SourceError(
                 f"{self._catalogue.format} lists URLs, and only local images can be indexed; "

@@ -57,17 +57,17 @@ def _check_category(name: str) -> str:
 class Columns(Section):
     """Which column of a table has what. Usual names are recognised."""
 
-    file: Text | None = Field(default=None, description="of image files", examples=["image"])
-    url: Text | None = Field(default=None, description="of URLs", examples=["image_url"])
+    file: Texts = Field(default=(), description="of image files", examples=["image"])
+    url: Texts = Field(default=(), description="of URLs", examples=["image_url"])
     id: Text | None = Field(default=None, description="of ids", examples=["sku"])
     label: Text | None = Field(default=None, description="of labels", examples=["category"])
     group: Text | None = Field(
         default=None, description="of groups (products)", examples=["product"]
     )
 
-    def given(self) -> dict[str, str] | None:
-        """Return use → column, those that were named; ``None`` for none."""
-        return self.model_dump(exclude_none=True) or None
+    def given(self) -> dict[str, str | tuple[str, ...]] | None:
+        """Return use → column or columns, those that were named; ``None`` for none."""
+        return {use: name for use, name in self.model_dump().items() if name} or None
 
 
 class DownloadSection(Section):

@@ -126,7 +126,8 @@ class Catalogue(Protocol):
     """A list of images with their labels, groups and metadata, in some format.
 
     A catalogue that is read from a file has it as ``path``, or several files and folders of files
-    as ``files``. No output of a command replaces them.
+    as ``files``. No output of a command replaces them. After ``entries`` it may have
+    ``notes``: sentences for the report.
     """
 
     @property

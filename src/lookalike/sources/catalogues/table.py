@@ -3,12 +3,20 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePath
+from typing import TypeAlias
 
 from lookalike import images
-from lookalike.core.records import Damaged, Entry, Json, Remote, Skipped
-from lookalike.errors import SourceError
+from lookalike.core.records import Damaged, Entry, Json, Remote, Skipped, Stamp
+from lookalike.sources.catalogues.columns import (
+    ChosenColumns,
+    Columns,
+    choose_columns,
+    join_names,
+)
 from lookalike.sources.catalogues.delimited import swallows_a_row
+from lookalike.sources.catalogues.image_paths import ImageFinder
 from lookalike.sources.catalogues.rows import (
     SUFFIXES,
     TableRow,
@@ -17,24 +25,17 @@ from lookalike.sources.catalogues.rows import (
     convert_json_value,
     read_rows,
 )
-from lookalike.sources.scan import stamp_of
 
 __all__ = ["SUFFIXES", "Columns", "Table"]
-
-# Default columns: the first of these names that the table has.
-_USUAL = {
-    "file": ("file", "path", "image", "picture", "filename", "file_name", "image_path"),
-    "url": ("url", "image_url", "picture_url", "imageurl", "link"),
-    "id": ("id", "image_id", "sku"),
-    "label": ("label", "category", "class"),
-    "group": ("group", "product_id", "product", "item_id"),
-}
 
 _SWALLOWED = "a value that begins in this line holds other lines; is a quote left open?"
 _STRAY = "a quote stands in the middle of a value that is not quoted"
 _LINE_END = re.compile("[\r\n]")
 
-Columns = Mapping[str, str | None]
+# Addresses in one value stand apart like this; a comma or semicolon may be part of one.
+_BETWEEN_URLS = re.compile(r"[\s|,;]+(?=https?://)")
+_Image: TypeAlias = tuple[Path | bytes | Remote, str, Stamp | None]
+"""An image, its path below the root if it is a file, and the file's stamp."""
 
 
 class Table:
@@ -60,24 +61,35 @@ class Table:
     ) -> None:
         self.path = path
         self.root = path.parent if root is None else root
-        self._resolved = self.root.resolve()
+        self._finder = ImageFinder(self.root)
         self._wanted = dict(columns or {})
         self._encoding = encoding
         self._typed = path.suffix.lower() not in (".csv", ".tsv")
 
     def columns(self) -> dict[str, str]:
-        """Return the column of each field that has one, from the first readable row.
+        """Return the column, or columns, of each field that has one, from the first readable row.
 
         Return nothing for a table without rows. Raise ``SourceError`` as ``entries`` does.
         """
         for row in read_rows(self.path, encoding=self._encoding):
             if row is not None and not isinstance(row.values, str):
-                found = self._choose_columns(list(row.values))
-                return {use: name for use, name in found.items() if name is not None}
+                used = choose_columns(self.path, list(row.values), self._wanted).used()
+                return {use: join_names(names) for use, names in used.items()}
         return {}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done in the last reading but may be a slip, as sentences."""
+        found = self._finder
+        if not found.respelled:
+            return ()
+        name, path = found.example
+        many = "1 file was" if found.respelled == 1 else f"{found.respelled:,} files were"
+        return (f"{many} found by another spelling, such as {name!r}: {path}",)
+
     def entries(self) -> Iterator[Entry | Skipped | None]:
-        columns: dict[str, str | None] | None = None
+        self._finder.respelled = 0
+        columns: ChosenColumns | None = None
         for row in read_rows(self.path, encoding=self._encoding):
             if row is None:
                 yield None
@@ -88,65 +100,113 @@ class Table:
                 yield kind(path=where, reason=row.values)
                 continue
             if columns is None:
-                columns = self._choose_columns(list(row.values))
+                columns = choose_columns(self.path, list(row.values), self._wanted)
             if row.only_header:
                 return
             if row.cells and _swallows_rows(row, row.values, columns):
                 yield Damaged(path=where, reason=_SWALLOWED)
                 continue
-            names = [columns[use] for use in ("id", "file", "url")]
-            if row.stray and any('"' in str(row.values[name]) for name in names if name):
+            names = [*columns.file, *columns.url, *([columns.id] if columns.id else [])]
+            if row.stray and any('"' in str(row.values.get(name)) for name in names):
                 yield Skipped(path=where, reason=_STRAY)
                 continue
-            one = self._parse_row(where, row.values, columns)
-            yield one if row.ended or isinstance(one, Skipped) else replace(one, ended=False)
+            ones = self._parse_row(where, row.values, columns)
+            yield from ones if row.ended else map(_unended, ones)
 
     def _parse_row(
-        self, where: str, row: Mapping[str, Value], columns: Mapping[str, str | None]
-    ) -> Entry | Skipped:
-        fields = {use: row.get(name) if name else None for use, name in columns.items()}
-        try:
-            named = {use: _to_text(use, fields[use]) for use in ("id", "label", "group")}
-            image, path = self._read_image(fields, columns)
-        except ValueError as error:
-            return Skipped(path=where, reason=str(error))
-        used = {name for name in columns.values() if name}
-        own = path or (image.urls[0] if isinstance(image, Remote) else where)
-        return Entry(
-            id=named["id"] or own,
-            image=image,
-            path=path,
-            stamp=stamp_of(image) if isinstance(image, Path) else None,
-            label=named["label"] or None,
-            group=named["group"] or None,
-            metadata=self._metadata(row, used),
-            line=where,
-        )
+        self, where: str, row: Mapping[str, Value], columns: ChosenColumns
+    ) -> Iterator[Entry | Skipped]:
+        """Yield an entry for each image of a row, in one group if there are several.
 
-    def _read_image(
-        self, fields: Mapping[str, Value], columns: Mapping[str, str | None]
-    ) -> tuple[Path | bytes | Remote, str]:
-        """Return the image and its path below the root. Raise ``ValueError`` with the reason."""
-        urls, file = fields["url"], fields["file"]
-        if isinstance(urls, list | tuple) and urls and all(isinstance(one, str) for one in urls):
-            return Remote(tuple(urls)), ""
-        if isinstance(urls, str) and urls.strip():
-            return Remote((urls.strip(),)), ""
-        if isinstance(file, dict):  # as in Hugging Face's data sets
-            file = file.get("bytes") or file.get("path")
-        if isinstance(file, bytes):
-            return file, ""
-        if not isinstance(file, str) or not file.strip():
-            raise ValueError(f"no image in column {columns['url'] or columns['file']!r}")
-        if "://" in file:
-            return Remote((file.strip(),)), ""
-        place = self.root / file
+        The first has the row's id; the others have a number after it, so that an id stays when an
+        image is added.
+        """
         try:
-            return place, place.resolve().relative_to(self._resolved).as_posix()
-        except (ValueError, OSError) as error:
-            raise ValueError(
-                f"{file} is outside {self.root}; give the folder of the files with --root"
-            ) from error
+            named = {
+                use: _to_text(use, row.get(name)) if (name := getattr(columns, use)) else ""
+                for use in ("id", "label", "group")
+            }
+            found, wrong = self._read_images(row, columns)
+        except ValueError as error:
+            yield Skipped(path=where, reason=str(error))
+            return
+        for reason in wrong:
+            yield Skipped(path=where, reason=reason)
+        used = {name for names in columns.used().values() for name in names}
+        metadata = self._metadata(row, used)
+        owns = [
+            path or (image.urls[0] if isinstance(image, Remote) else "") for image, path, _ in found
+        ]
+        one_of = named["group"] or (named["id"] or owns[0] or where if len(found) > 1 else "")
+        for number, ((image, path, stamp), own) in enumerate(zip(found, owns, strict=True), 1):
+            first = named["id"] or (where if not own else "")
+            yield Entry(
+                id=own if not first else first if number == 1 else f"{first}#{number}",
+                image=image,
+                path=path,
+                stamp=stamp,
+                label=named["label"] or None,
+                group=one_of or None,
+                metadata=metadata,
+                line=where,
+            )
+
+    def _read_images(
+        self, row: Mapping[str, Value], columns: ChosenColumns
+    ) -> tuple[list[_Image], list[str]]:
+        """Return the images of a row, and why others cannot be used.
+
+        Raise ``ValueError`` with the reason if there is none.
+        """
+        found: list[_Image] = []
+        wrong: list[str] = []
+        for name in columns.url:
+            found += [(Remote((one,)), "", None) for one in _split_urls(row.get(name))]
+        if not found:
+            for value in chain.from_iterable(map(self._split_files, map(row.get, columns.file))):
+                try:
+                    found.append(self._read_image(value))
+                except ValueError as error:
+                    wrong.append(str(error))
+        if not found:
+            name = (*columns.url, *columns.file)[0]
+            raise ValueError("; ".join(wrong) or f"no image in column {name!r}")
+        unique = {
+            path or (image if isinstance(image, Remote) else n): (image, path, stamp)
+            for n, (image, path, stamp) in enumerate(found)
+        }
+        return list(unique.values()), wrong
+
+    def _split_files(self, value: Value) -> list[bytes | str]:
+        """Return what a value names: one file or several, or the bytes of images."""
+        if isinstance(value, dict):  # as in Hugging Face's data sets
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, list | tuple):
+            return [one for part in value for one in self._split_files(part)]
+        if isinstance(value, bytes):
+            return [value]
+        return self._split_names(value) if isinstance(value, str) and value.strip() else []
+
+    def _split_names(self, text: str) -> list[bytes | str]:
+        if _is_url(text):
+            return [*_split_urls(text)]
+        if self._finder.exists(text):
+            return [text]
+        for separator in "|;,":
+            parts = [part for part in text.split(separator) if part.strip()]
+            # A bar is in few names; the others are only taken between what looks like names.
+            if len(parts) > 1 and (separator == "|" or all(map(_has_image_suffix, parts))):
+                return [*parts]
+        return [text]
+
+    def _read_image(self, value: bytes | str) -> _Image:
+        """Return one image. Raise ``ValueError`` with the reason."""
+        if isinstance(value, bytes):
+            return value, "", None
+        if _is_url(value):
+            return Remote((value.strip(),)), "", None
+        found = self._finder.find(value)
+        return found.place, found.path, found.stamp
 
     def _metadata(self, row: Mapping[str, Value], used: set[str]) -> dict[str, Json]:
         values = {
@@ -156,43 +216,44 @@ class Table:
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def _choose_columns(self, names: list[str]) -> dict[str, str | None]:
-        """Return field → column name, for the fields that have a column."""
-        found: dict[str, str | None] = {}
-        for use, usual in _USUAL.items():
-            wanted = self._wanted.get(use)
-            if wanted is not None and wanted not in names:
-                raise SourceError(
-                    f"{self.path} has no column {wanted!r}; it has {_join_names(names)}"
-                )
-            lower = {name.lower(): name for name in reversed(names)}
-            found[use] = wanted or next((lower[one] for one in usual if one in lower), None)
-        if found["file"] is not None and self._wanted.get("url") is None:
-            found["url"] = None  # local files come first; the URL is then metadata
-        elif found["file"] is None and found["url"] is None:
-            raise SourceError(
-                f"{self.path}: which column names the image's file? It has {_join_names(names)}; "
-                "name it with --file-column, or --url-column for images to be downloaded"
-            )
-        return found
+
+def _unended(one: Entry | Skipped) -> Entry | Skipped:
+    return replace(one, ended=False) if isinstance(one, Entry) else one
 
 
-def _swallows_rows(row: TableRow, values: Mapping[str, Value], columns: Columns) -> bool:
+def _split_urls(value: Value) -> list[str]:
+    """Return the addresses that a value holds: text with one or several, or a list of these."""
+    if isinstance(value, list | tuple):
+        return [one for part in value for one in _split_urls(part)]
+    if not isinstance(value, str) or not value.strip():
+        return []
+    return _BETWEEN_URLS.split(value.strip().rstrip("|,; "))
+
+
+def _is_url(text: str) -> bool:
+    """Return whether text is an address to download from."""
+    return "://" in text and text.strip()[:5].lower() != "file:"
+
+
+def _has_image_suffix(text: str) -> bool:
+    return _suffix(text) in images.SUFFIXES
+
+
+def _swallows_rows(row: TableRow, values: Mapping[str, Value], columns: ChosenColumns) -> bool:
     """Return whether a quote that was closed too late has merged several rows into one."""
-    for use in ("id", "label", "group", "file", "url"):
-        name = columns[use]
-        if name is not None and _LINE_END.search(str(values[name]).strip()):
-            return True
+    for names_of_use in columns.used().values():
+        for name in names_of_use:
+            if _LINE_END.search(str(values[name]).strip()):
+                return True
     names = list(values)
-    image_column = columns["file"] or columns["url"]
-    if image_column is None or len(names) != len(row.cells):
+    if len(names) != len(row.cells):
         return False
-    column = names.index(image_column)
+    column = names.index((*columns.file, *columns.url)[0])
     suffix = _suffix(row.cells[column])
 
     def names_image(text: str) -> bool:
         text = text.strip()
-        if columns["file"] is None:
+        if not columns.file:
             return text.startswith(("http://", "https://")) and not text.count(" ")
         return _suffix(text) in {suffix, *images.SUFFIXES} - {""}
 
@@ -212,7 +273,3 @@ def _to_text(use: str, value: Value) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # pandas turns whole numbers into floats if one is missing
     return "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN
-
-
-def _join_names(names: list[str]) -> str:
-    return ", ".join(names[:40]) + (", …" if len(names) > 40 else "")  # noqa: PLR2004 - a screen
