@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 
 from lookalike.service import keys, problems, schemas
 from lookalike.service.availability import AvailabilityMonitor
@@ -18,6 +17,7 @@ from lookalike.service.jobs import Jobs
 from lookalike.service.keys import Reads
 from lookalike.service.metrics import Metrics, MetricsMiddleware
 from lookalike.service.openapi import complete
+from lookalike.service.page_files import PageFiles
 from lookalike.service.paths import RawPaths
 from lookalike.service.routes import collections as collection_routes
 from lookalike.service.routes import health, items, older_forms, search
@@ -110,4 +110,4 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
 def _serve_page(app: FastAPI) -> None:
     page = Path(str(files("lookalike.service"))) / "page"
     if (page / "index.html").exists():
-        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+        app.add_route("/{path:path}", PageFiles(page).serve, name="page", include_in_schema=False)

@@ -15,10 +15,10 @@ from prometheus_client import (
     ProcessCollector,
 )
 from prometheus_client.exposition import choose_encoder
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.service.availability import Availability
+from lookalike.service.page_files import PageFiles
 
 __all__ = ["Metrics", "MetricsMiddleware"]
 
@@ -147,9 +147,7 @@ class MetricsMiddleware:
 
 def _find_route(scope: Scope, status: int) -> str:
     """Return the route's pattern, the same whether the request names a collection or not."""
-    if isinstance(
-        scope.get("endpoint"), StaticFiles
-    ):  # which also gets what no other route matches
-        return "page" if status < _NOT_FOUND else "none"
+    if isinstance(getattr(scope.get("endpoint"), "__self__", None), PageFiles):
+        return "page" if status < _NOT_FOUND else "none"  # it gets what no other route matches too
     path = getattr(scope.get("route"), "path", "none")
     return str(path).removeprefix("/v1").removeprefix("/collections/{name}") or "/collection"

@@ -1,5 +1,7 @@
 // Short ways to make elements. Text is always set as text, never parsed as markup.
 
+const ICONS = new URL("icons.svg", import.meta.url); // by the same versioned name as this module
+
 export const $ = (id) => document.getElementById(id);
 
 /** Make an element: `make("a.card", { href: "…" }, "text", child)`. */
@@ -21,7 +23,7 @@ export function icon(name) {
   const drawn = document.createElementNS(space, "svg");
   drawn.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(space, "use");
-  use.setAttribute("href", `icons.svg#${name}`);
+  use.setAttribute("href", `${ICONS}#${name}`);
   drawn.append(use);
   return drawn;
 }
