@@ -43,6 +43,7 @@ ASKED: list[dict[str, Any]] = [
     {"collapse": "near", "k": 20},
     {"exact": True},
     {"include_self": True},
+    {"include_blank": True},
     {"include_self": True, "collapse": "exact"},
     {"text_mode": "keywords"},
     {"mix": "best"},

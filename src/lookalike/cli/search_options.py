@@ -87,6 +87,11 @@ def search_options(command: _Command) -> _Command:
             "--include-self", is_flag=True, help="Also show the item that the query itself is."
         ),
         click.option(
+            "--include-blank",
+            is_flag=True,
+            help="Also show blank images: nothing but white, black or one grey.",
+        ),
+        click.option(
             "--text-mode",
             type=click.Choice(["auto", "encoder", "labels", "keywords", "fused"]),
             default="auto",

@@ -23,7 +23,14 @@ from lookalike.core.protocols import Store
 from lookalike.core.records import Hit, Json, Note
 from lookalike.core.suggestions import closest, format_hint
 
-__all__ = ["explain_field", "explain_filter", "explain_order", "explain_search", "text"]
+__all__ = [
+    "explain_blank",
+    "explain_field",
+    "explain_filter",
+    "explain_order",
+    "explain_search",
+    "text",
+]
 
 _LOOKED_AT = 5000  # items whose metadata give the names of fields
 _VALUES = 10_000  # of a field, most frequent first, that a wrong value is compared with
@@ -76,6 +83,13 @@ def explain_filter(store: Store, where: Condition | None) -> tuple[Note, ...]:
     if not unique:
         return (Note(code="nothing-meets-filter", message="no item meets the filter"),)
     return tuple(unique.values())
+
+
+def explain_blank(ids: Sequence[str]) -> tuple[Note, ...]:
+    """Say that items were left out because their images are blank."""
+    first = ids[0] if len(ids) == 1 else f"{ids[0]} …"
+    message = f"blank images were left out ({first}); include_blank shows them"
+    return (Note(code="blank-left-out", message=message, details={"count": len(ids)}),)
 
 
 def explain_order(hits: Sequence[Hit], *, expand: int, diversity: float) -> tuple[Note, ...]:

@@ -52,7 +52,8 @@ class Batch:
     source disagrees with manual edits, which were kept; ``overwritten`` holds the manual edits
     that remain for other items. ``thumbnails`` are keyed by the digest of their image; ``bare``
     items exist and lack theirs. ``replaced`` are ids of items that had other content; ``fresh``
-    entries must not replace anything.
+    entries must not replace anything. ``blank`` maps the digests of blank images to a path, and
+    ``noted`` has what decoding notes, with the paths.
     """
 
     encode: list[tuple[Item, Prepared]]
@@ -71,6 +72,8 @@ class Batch:
     replaced: set[str] = field(default_factory=set)
     fresh: dict[str, Entry] = field(default_factory=dict)
     vectors: Mapping[str, Vector] = field(default_factory=dict)
+    blank: dict[str, str] = field(default_factory=dict)
+    noted: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +363,10 @@ def _add_new(
         decoded = images.decode(file.data, limits=thumbnailer.limits, at_least=encoder.decode_size)
         prepared = _NOTHING if digest in batch.vectors else encoder.prepare(decoded.image)
         thumbnailer.add(digest, file.data, decoded)
+        if decoded.notes:
+            batch.noted.append((entry.path or entry.id, decoded.notes))
+        if decoded.blank:
+            batch.blank.setdefault(digest, entry.path or entry.id)
         size = decoded.width, decoded.height
         item = _make_item(annotator, entry, digest, size, before)
         _note_replaced(batch, entry, before)

@@ -17,6 +17,7 @@ import numpy as np
 
 from lookalike import images
 from lookalike.core import manual_edits
+from lookalike.core.blank_images import mark_blank
 from lookalike.core.cpus import usable_cores
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Encoder, Store
@@ -25,6 +26,7 @@ from lookalike.core.vectors import Matrix, Vector
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.indexing.arrivals import Arrivals
 from lookalike.indexing.batch import Batch, load, taken
+from lookalike.indexing.decoding_notes import DecodingNotes
 from lookalike.indexing.file_reading import DEFAULT, ReadOptions
 
 __all__ = ["BATCH", "index_entries"]
@@ -64,6 +66,7 @@ def index_entries(
     indexed = reused = replaced = same = done = pictured = relabelled = kept_by_hand = 0
     arrivals = Arrivals(store) if journal else None
     skipped: list[Skipped] = []
+    said = DecodingNotes()
     interrupted = False
     workers = usable_cores()
     side = thumbnail_side(store)
@@ -90,6 +93,10 @@ def index_entries(
         for batch in batches:
             pictured += _write(batch, store, encoder, arrivals)
             relabelled += batch.relabelled
+            for path, notes in batch.noted:
+                said.add(path, notes)
+            for path in batch.blank.values():
+                said.add_blank(path)
             kept_by_hand += batch.kept_by_hand
             indexed += len(batch.encode)
             reused += len(batch.reuse)
@@ -112,6 +119,7 @@ def index_entries(
         kept_by_hand=kept_by_hand,
         being_written=sum(isinstance(one, BeingWritten) for one in skipped),
         skipped=tuple(skipped),
+        notes=said.sentences(),
         interrupted=interrupted,
         seconds=time.monotonic() - began,
     )
@@ -129,6 +137,7 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
     if new and arrivals is not None:
         known = {item.digest for item, _ in batch.reuse}
         arrivals.write(batch.arrived, new, batch.before, known)
+    mark_blank(store, batch.blank)
     if new:
         _store(batch, store, new, np.concatenate(rows))
     if batch.update:

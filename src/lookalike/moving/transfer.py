@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from lookalike.core import manual_edits, settings_keys
+from lookalike.core import blank_images, manual_edits, settings_keys
 from lookalike.core.protocols import SideTable, Store
 from lookalike.core.roots import read_roots
 from lookalike.indexing import arrivals, failures, missing_rows
@@ -12,6 +12,7 @@ __all__ = ["copy_settings", "copy_side_tables", "copy_skips"]
 
 _BATCH = 1000
 _TABLES = (
+    blank_images.TABLE,
     manual_edits.TABLE,
     missing_rows.TABLE,
     missing_rows.REPLACED,
@@ -52,7 +53,7 @@ def copy_skips(source: Store, target: Store) -> int:
 def copy_side_tables(
     source: Store, target: Store, *, mirror: bool, apart: Collection[str] | None = None
 ) -> int:
-    """Copy manual edits, missing items and recorded failures; return the number of rows.
+    """Copy marks, manual edits, missing items and recorded failures; return the number of rows.
 
     With ``mirror``, rows that only ``target`` has are deleted. If ``apart`` is given, existing rows
     stay as they are, and those of the items in ``apart`` are not copied.

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lookalike.core import notes
+from lookalike.core.blank_images import find_blank
 from lookalike.core.filters import Condition, all_of
 from lookalike.core.keywords import match
 from lookalike.core.records import Hit, Item, Note
@@ -127,6 +128,7 @@ class _Search:
         self._matches: KeywordMatches | None = None
         self._directions: Directions | None = None
         self._expanded: dict[Condition | None, Directions] = {}
+        self._blank: dict[str, None] = {}  # ids that were left out because their images are blank
         self._least = -1.0  # a lower score is not among the results
         own: list[Item] = []
         # An item alone needs no more than its id, where the neighbour table has its list.
@@ -206,6 +208,9 @@ class _Search:
             said = notes.explain_filter(self._store, options.condition)
         if self._plan is not None:
             said = (*explain_words(self._store, self._plan, self._matches, hits), *said)
+        if self._blank:
+            said = (*(one for one in said if hits or one.code != "no-other-item"),)
+            said += notes.explain_blank([*self._blank])
         said += notes.explain_order(hits, expand=options.expand, diversity=options.diversity)
         return Results(
             hits,
@@ -330,6 +335,11 @@ class _Search:
             for hit in hits
             if hit.item.id not in self._own_ids and hit.item.group not in self._own_groups
         ]
+        if not self._options.include_blank:
+            blank = find_blank(self._store, [hit.item.digest for hit in wanted])
+            if blank:
+                self._blank |= {hit.item.id: None for hit in wanted if hit.item.digest in blank}
+                wanted = [hit for hit in wanted if hit.item.digest not in blank]
         if self._options.collapse == "exact":  # near duplicates include them
             wanted = _firsts(wanted, lambda item: item.digest)
         if self._options.per_group:

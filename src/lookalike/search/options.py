@@ -33,6 +33,7 @@ class SearchKeywords(TypedDict, total=False):
     collapse: "Collapse | bool | None"
     exact: bool
     include_self: bool
+    include_blank: bool
     text_mode: TextMode
     mix: Mix
     expand: int
@@ -57,6 +58,7 @@ class SearchOptions:
       ``True`` means ``exact``.
     - ``exact``: compare with every vector instead of asking the ANN index.
     - ``include_self``: keep the item that the query is.
+    - ``include_blank``: keep blank images: nothing but white, black or one grey.
     - ``text_mode``: how words are searched. ``encoder``: by the encoder's understanding of text.
       ``labels``: by the images of the labels, or of the encoder's classes, that the words name.
       ``keywords``: by the words of labels, groups, ids, paths and metadata. ``fused``: by keywords
@@ -86,6 +88,7 @@ class SearchOptions:
     collapse: "Collapse | bool | None" = None
     exact: bool = False
     include_self: bool = False
+    include_blank: bool = False
     text_mode: TextMode = "auto"
     mix: Mix = "mean"
     expand: int = 0
@@ -104,7 +107,7 @@ class SearchOptions:
         if not isinstance(self.category, str):
             wanted = "must be text: off, auto or a label"
             raise TypeError(f"category is {describe_value(self.category)}, but {wanted}")
-        for name in ("per_group", "exact", "include_self"):
+        for name in ("per_group", "exact", "include_self", "include_blank"):
             check_flag(name, getattr(self, name))
         if self.collapse not in (None, True, False, *get_args(Collapse)):
             raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")

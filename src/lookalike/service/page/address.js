@@ -16,11 +16,12 @@ export const EMPTY = Object.freeze({
   ranges: Object.create(null), // field → [low or null, high or null]
   collapse: false,
   perGroup: false,
+  includeBlank: false,
   category: false,
 });
 
 const MODES = ["auto", "encoder", "labels", "keywords", "fused"];
-const FLAGS = { collapse: "fold", perGroup: "group", category: "guess" };
+const FLAGS = { collapse: "fold", perGroup: "group", includeBlank: "blank", category: "guess" };
 
 // A field may be called `constructor` or `__proto__`, so objects keyed by field have no prototype.
 const named = (entries = []) => Object.assign(Object.create(null), Object.fromEntries(entries));

@@ -20,6 +20,7 @@ export function show() {
   $("where").value = state.where;
   $("collapse").checked = state.collapse;
   $("per-group").checked = state.perGroup;
+  $("include-blank").checked = state.includeBlank;
   $("category").checked = state.category;
   const filters = address.countFilters(state);
   $("filter-count").hidden = $("clear").hidden = !filters;
@@ -49,7 +50,7 @@ $("least").addEventListener("input", () => {
   applyMinimum();
   settle();
 });
-for (const [id, name] of [["collapse", "collapse"], ["per-group", "perGroup"], ["category", "category"]])
+for (const [id, name] of [["collapse", "collapse"], ["per-group", "perGroup"], ["include-blank", "includeBlank"], ["category", "category"]])
   $(id).addEventListener("change", () => change({ [name]: $(id).checked }));
 $("where").addEventListener("change", () => change({ where: $("where").value }));
 $("clear").addEventListener("click", clear);

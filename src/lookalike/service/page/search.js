@@ -103,6 +103,7 @@ function queryOf(state) {
   if (where) query.where = where;
   if (state.collapse) query.collapse = true;
   if (state.perGroup) query.per_group = true;
+  if (state.includeBlank) query.include_blank = true;
   if (state.category) query.category = "auto";
   return query;
 }

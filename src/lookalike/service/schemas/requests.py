@@ -96,6 +96,9 @@ class Options(_Strict):
     include_self: Annotated[bool, Field(description="Keep the item that the query itself is.")] = (
         False
     )
+    include_blank: Annotated[
+        bool, Field(description="Keep blank images: nothing but white, black or one grey.")
+    ] = False
     text_mode: Annotated[
         Literal["auto", "encoder", "labels", "keywords", "fused"],
         Field(
