@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.search import ItemRef, Query, QueryPart, Words
+from lookalike.search import ItemRef, Query, QueryPart, VectorFile, Words
 from lookalike.search.query_language import STDIN, parse_part, parse_queries
 from lookalike.search.words import named_query, named_source
 
@@ -167,3 +167,94 @@ def test_a_weight_before_words_is_read_back(weight: float, text: str) -> None:
         return
     assert part.source == Words(text)
     assert part.weight == pytest.approx(-weight, abs=1e-4)
+
+
+# --- a whole query in one argument ---------------------------------------------------------------
+
+SPACED = {"a.jpg", "b.jpg", "my red bag.jpg", "a + b.jpg", "c - d", "1:x.jpg", "e#0,0,1,1"}
+
+
+def _read_spaced(*arguments: str) -> list[list[tuple[float, Any]]]:
+    parsed = parse_queries(arguments, is_file=SPACED.__contains__)
+    return [[(part.weight, part.source) for part in one.query.parts] for one in parsed]
+
+
+@pytest.mark.parametrize(
+    ("argument", "meaning"),
+    [
+        (
+            "a.jpg + 0.5:b.jpg - @2024/cat.jpg",
+            [(1.0, "a.jpg"), (0.5, "b.jpg"), (-1.0, ItemRef("2024/cat.jpg"))],
+        ),
+        ("my red bag.jpg + in blue", [(1.0, "my red bag.jpg"), (1.0, Words("in blue"))]),
+        ("red bag - 2:a.jpg", [(1.0, Words("red bag")), (-2.0, "a.jpg")]),
+        ("a + b.jpg", [(1.0, "a + b.jpg")]),  # one file
+        ("a + b.jpg + a.jpg", [(1.0, "a + b.jpg"), (1.0, "a.jpg")]),
+        ("a.jpg - 2:a + b.jpg", [(1.0, "a.jpg"), (-2.0, "a + b.jpg")]),
+        ("c - d - a.jpg", [(1.0, "c - d"), (-1.0, "a.jpg")]),
+        ("2:1:x.jpg + 1:x.jpg", [(2.0, "1:x.jpg"), (1.0, "1:x.jpg")]),
+        ("gone.jpg - b.jpg", [(1.0, "gone.jpg"), (-1.0, "b.jpg")]),
+        ("words:red + words:C++", [(1.0, Words("red + words:C++"))]),
+        ("red + words:C++", [(1.0, Words("red")), (1.0, Words("C++"))]),
+        ("vector:v.json - q.npy", [(1.0, VectorFile("v.json")), (-1.0, VectorFile("q.npy"))]),
+    ],
+)
+def test_an_argument_may_hold_a_whole_query(argument: str, meaning: object) -> None:
+    assert _read_spaced(argument) == [meaning]
+
+
+@pytest.mark.parametrize(
+    "text", ["Nike Men - Blue Shoe", "salt + pepper", "a-b", "3 + 4 - 5", "node.js - the book"]
+)
+def test_a_dash_in_words_is_no_operator(text: str) -> None:
+    assert _read_spaced(text) == [[(1.0, Words(text))]]
+
+
+def test_queries_in_one_argument_and_in_several_can_be_joined() -> None:
+    assert _read_spaced("a.jpg + b.jpg", "-", "c - d", "a.jpg") == [
+        [(1.0, "a.jpg"), (1.0, "b.jpg"), (-1.0, "c - d")],
+        [(1.0, "a.jpg")],
+    ]
+
+
+@given(st.lists(st.sampled_from(sorted(SPACED)), min_size=1, max_size=4), st.data())
+def test_files_of_any_name_are_found_between_operators(names: list[str], data: Any) -> None:  # noqa: ANN401
+    signs = [data.draw(st.sampled_from("+-")) for _ in names[1:]]
+    text = names[0] + "".join(f" {sign} {one}" for sign, one in zip(signs, names[1:], strict=True))
+    read = _read_spaced(text)
+    assert len(read) == 1
+    joined = [str(source) for _, source in read[0]]
+    # Two names beside each other may be that of a third file.
+    assert joined == names or len(joined) < len(names)
+
+
+# --- crops and vectors ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argument", "source", "weight", "crop"),
+    [
+        ("a.jpg#0.2,0.1,0.6,0.9", "a.jpg", 1.0, (0.2, 0.1, 0.6, 0.9)),
+        ("0.5:@cat#0,0,.5,1", ItemRef("cat"), 0.5, (0.0, 0.0, 0.5, 1.0)),
+        ("-#0,0,1,0.5", STDIN, 1.0, (0.0, 0.0, 1.0, 0.5)),
+        ("e#0,0,1,1", "e#0,0,1,1", 1.0, None),  # a file
+        ("color #1,2,3,4", Words("color #1,2,3,4"), 1.0, None),
+        ("a.jpg#1", Words("a.jpg#1"), 1.0, None),
+    ],
+)
+def test_a_part_may_have_a_crop(argument: str, source: object, weight: float, crop: object) -> None:
+    part = parse_part(argument, is_file=SPACED.__contains__)
+    assert (part.source, part.weight, part.crop) == (source, weight, crop)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("a.jpg#0.6,0,0.2,1", "a.jpg#0.6,0,0.2,1: a part of an image is"),
+        ("a.jpg#0,0,2,1", "from 0 to 1"),
+        ("vector:", "'vector:' needs a file"),
+    ],
+)
+def test_crops_out_of_range_and_nameless_vectors_are_refused(argument: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_part(argument, is_file=SPACED.__contains__)

@@ -6,8 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from lookalike.display.contact_sheet import Cell, Theme, contact_sheet
-from lookalike.images.lettering import GLYPHS, fit_text, measure_text, simplify_text
+from lookalike.display.contact_sheet import Cell, QueryCell, Theme, contact_sheet
+from lookalike.images.lettering import (
+    GLYPHS,
+    fit_text,
+    measure_text,
+    simplify_text,
+    wrap_text,
+)
 
 RED = (230, 20, 20)
 BLUE = (20, 20, 230)
@@ -161,3 +167,47 @@ def test_a_fitted_line_fits(text: str, room: int) -> None:
 def test_a_sheet_that_cannot_be_laid_out_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"is (0|20)"):
         contact_sheet(None, cells(1), **wrong)  # type: ignore[arg-type]
+
+
+# --- the query -----------------------------------------------------------------------------------
+
+
+def test_every_part_of_a_query_is_drawn_and_what_is_disliked_stands_below() -> None:
+    parts = [
+        QueryCell(image=Image.new("RGB", (60, 60), BLUE), name="a.jpg", weight=-0.5),
+        QueryCell(image=Image.new("RGB", (60, 60), (20, 200, 20)), name="b.jpg", weight=2.0),
+        QueryCell(image=Image.new("RGB", (60, 60), (200, 20, 200)), name="c.jpg"),
+        QueryCell(image=None, name="in dark red", words=True),
+    ]
+    sheet = np.asarray(contact_sheet(parts, cells(3), cell=200), dtype=int)
+
+    def top(colour: tuple[int, int, int]) -> int:
+        rows, _ = np.nonzero(np.abs(sheet - colour).max(axis=2) < 24)
+        return int(rows.min())
+
+    assert top((20, 200, 20)) == top((200, 20, 200)) < top(BLUE)
+
+
+def test_one_image_is_drawn_as_before_whether_it_is_a_part_or_not() -> None:
+    image = Image.new("RGB", (60, 60), BLUE)
+    assert contact_sheet([QueryCell(image=image, name="a.jpg")], cells(2)) == contact_sheet(
+        image, cells(2)
+    )
+    assert contact_sheet([], cells(2)) == contact_sheet(None, cells(2))
+
+
+@pytest.mark.parametrize("count", [2, 3, 12])
+@pytest.mark.parametrize("weight", [-1.0, 1.0])
+def test_a_sheet_is_as_high_as_its_query_needs(count: int, weight: float) -> None:
+    image = Image.new("RGB", (60, 60), BLUE)
+    parts = [QueryCell(image=image), *[QueryCell(image=image, weight=weight)] * (count - 1)]
+    sheet = contact_sheet(parts, cells(1), cell=100)
+    assert extent(sheet, BLUE)[1] <= sheet.height - 12
+    assert sheet.height >= 62 * -(-count // 2)
+
+
+@given(text=st.text(max_size=300), room=st.integers(40, 200), most=st.integers(1, 5))
+def test_wrapped_text_fits(text: str, room: int, most: int) -> None:
+    lines = wrap_text(text, 12, room, most)
+    assert len(lines) <= most
+    assert all(measure_text(line, 12) <= room for line in lines)

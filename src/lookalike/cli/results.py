@@ -21,11 +21,23 @@ if TYPE_CHECKING:
     from lookalike.analysis.calibration import Calibration, Match
     from lookalike.analysis.categories.category_search import CategoryChoice
     from lookalike.collection import Collection
+    from lookalike.images.cropping import Box
     from lookalike.search import QueryPart, Results, SearchOptions
 
-__all__ = ["Failure", "RowLimits", "Success", "View", "query_json", "show"]
+__all__ = [
+    "SIDE",
+    "Failure",
+    "RowLimits",
+    "ShownPart",
+    "Success",
+    "View",
+    "load_images",
+    "query_json",
+    "show",
+]
 
-_SIDE = 440  # pixels of an image on a sheet, enough for a high-resolution screen
+SIDE = 440
+"""Pixels of an image on a sheet, enough for a high-resolution screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +52,22 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Success:
-    """The results of one query, whose name is ``text``.
+class ShownPart:
+    """A part of a query, to be shown: a file, its bytes, an item, or nothing for words."""
 
-    ``image`` is what to show of the query: a file, its bytes, an item, or nothing for words.
-    """
+    image: Path | bytes | Item | None
+    name: str
+    weight: float
+    crop: "Box | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """The results of one query, whose name is ``text``, and its ``parts``."""
 
     text: str
     query: dict[str, Json]
-    image: Path | bytes | Item | None
+    parts: Sequence[ShownPart]
     found: "Results"
     seconds: float
 
@@ -102,7 +121,9 @@ def show(
     """Print the results of each query, and its notes on stderr."""
     several = len(outcomes) > 1
     if view.sheet is not None:
-        _write_sheets(shop, outcomes, view.sheet)
+        from lookalike.cli.result_sheets import write_sheets
+
+        write_sheets(shop, outcomes, view.sheet)
     if view.as_json:
         documents = _make_documents(shop, outcomes, options)
         print_json(documents if several else documents[0])
@@ -151,7 +172,7 @@ def query_json(parts: "Sequence[QueryPart]") -> dict[str, Json]:
 
 
 def _part_json(part: "QueryPart") -> dict[str, Json]:
-    from lookalike.search import ItemRef, Words
+    from lookalike.search import ItemRef, VectorFile, Words
 
     source = part.source
     document: dict[str, Json] = (
@@ -159,6 +180,8 @@ def _part_json(part: "QueryPart") -> dict[str, Json]:
         if isinstance(source, ItemRef)
         else {"text": source.text}
         if isinstance(source, Words)
+        else {"path": source.path}
+        if isinstance(source, VectorFile)
         else {"path": str(source)}
     )
     return document if part.crop is None else document | {"crop": [*part.crop]}
@@ -228,54 +251,11 @@ def _print_table(shop: "Collection", outcome: Success, *, preview: bool) -> None
         out = Console()
         if can_preview(out):
             columns.insert(2, "")
-            for row, image in zip(rows, _load_images(shop, outcome.found), strict=True):
+            for row, image in zip(rows, load_images(shop, outcome.found), strict=True):
                 row.insert(2, (image and thumbnail(image, console=out)) or "")
     print_table(columns, rows)
 
 
-def _write_sheets(shop: "Collection", outcomes: Sequence[Success | Failure], path: Path) -> None:
-    """Write a contact sheet for each query; those of several queries are numbered."""
-    from lookalike.display.contact_sheet import Cell, contact_sheet
-    from lookalike.display.outputs import write_sheet
-
-    queries = [
-        outcome.image
-        for outcome in outcomes
-        if isinstance(outcome, Success) and isinstance(outcome.image, Path)
-    ]
-    for number, outcome in enumerate(outcomes, 1):
-        if isinstance(outcome, Failure):
-            continue
-        target = path if len(outcomes) == 1 else path.with_stem(f"{path.stem}-{number}")
-        cells = [
-            Cell(
-                image=image,
-                caption=hit.item.id.rpartition("/")[2],
-                score=hit.score,
-                note=hit.item.label or "",
-            )
-            for hit, image in zip(outcome.found, _load_images(shop, outcome.found), strict=True)
-        ]
-        sheet = contact_sheet(
-            _load_query_image(shop, outcome),
-            cells,
-            title=outcome.text.rpartition("/")[2]
-            if outcome.query.keys() & {"path", "id"}
-            else outcome.text,
-        )
-        write_sheet(sheet, target, [shop], inputs=queries)
-        click.echo(f"wrote {target}", err=True)
-
-
-def _load_images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | None]":
-    return shop.previews([hit.item for hit in hits], side=_SIDE)
-
-
-def _load_query_image(shop: "Collection", outcome: Success) -> "Image.Image | None":
-    if outcome.image is None:
-        return None
-    if isinstance(outcome.image, Item):
-        return next(shop.previews([outcome.image], side=_SIDE))
-    from lookalike import images
-
-    return images.load_preview(outcome.image, _SIDE, shop.limits)
+def load_images(shop: "Collection", hits: Sequence[Hit]) -> "Iterator[Image.Image | None]":
+    """Yield an image of each hit, to be shown; ``None`` where it has none."""
+    return shop.previews([hit.item for hit in hits], side=SIDE)

@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,7 @@ import click
 
 from lookalike.cli.exit_codes import of_batch
 from lookalike.cli.options import encoder_options, opened
-from lookalike.cli.query_arguments import crop_query, read_stdin
+from lookalike.cli.query_arguments import crop_query, list_shown, make_feedback, read_stdin
 from lookalike.cli.results import Failure, RowLimits, Success, View, query_json, show
 from lookalike.cli.search_options import search_options
 from lookalike.errors import (
@@ -23,9 +21,9 @@ from lookalike.errors import (
 )
 
 if TYPE_CHECKING:
-    from lookalike.collection import Collection
-    from lookalike.core.records import Item
-    from lookalike.search import Query, QueryPart
+    from collections.abc import Sequence
+
+    from lookalike.search import Query
     from lookalike.search.query_language import ParsedQuery
 
 __all__ = ["search_command", "similar_command"]
@@ -50,7 +48,14 @@ class _SearchCommand(click.Command):
 
 
 @click.command("search", cls=_SearchCommand)
-@click.argument("query", nargs=-1, required=True, metavar="QUERY...")
+@click.argument("query", nargs=-1, metavar="QUERY...")
+@click.option(
+    "--vector",
+    multiple=True,
+    metavar="FILE|-",
+    help="Search with the vector in a .npy file or a JSON list of numbers; - reads stdin. As a "
+    "part of a query: vector:FILE.",
+)
 @search_options
 @encoder_options
 @click.pass_context
@@ -59,13 +64,15 @@ def search_command(
     /,
     query: tuple[str, ...],
     *,
+    vector: tuple[str, ...],
     collection: str | None,
     encoder: str | None,
     device: str,
     threads: int | None,
     **asked: Any,  # noqa: ANN401 - the options of search_options
 ) -> None:
-    """Find the items that look most like each QUERY: an image ('-' reads one from stdin), or words.
+    """Find the items that look most like each QUERY: an image ('-' reads one from stdin), an item
+    (@ID), words or a vector.
 
     Scores are cosines: 1 is the same image, around 0 has nothing in common. An image that is the
     file of an item is left out of its own results (--include-self shows it). Any other image finds
@@ -81,12 +88,15 @@ def search_command(
 
     What names no file and does not look like a path is words. '+' and '-' between two parts make
     one query of them: results are more like the first and more, or less, like the second. A part is
-    an image, an item (@ID) or words, and may have a weight (2:a.jpg). If the encoder does not
-    support words, they are searched by the label that they name and by keywords (--text-mode).
+    an image, an item (@ID), words or a vector (vector:FILE). It may have a weight (2:a.jpg), and an
+    image a crop (a.jpg#LEFT,TOP,RIGHT,BOTTOM from 0 to 1). If the encoder does not support words,
+    they are searched by the label that they name and by keywords (--text-mode).
 
     \b
       lookalike search "red leather bag"
       lookalike search a.jpg + "in blue" - 0.5:b.jpg
+      lookalike search "a.jpg + 0.5:@2024/cat.jpg - c.jpg#0.2,0.1,0.6,0.9"
+      lookalike search --vector query.npy
 
     --min-match drops results that are not alike enough in this collection: from weak on, an item
     is more alike than images are by chance here; strong is as alike as nearest neighbours usually
@@ -100,8 +110,11 @@ def search_command(
     """
     from lookalike.search.query_language import parse_queries
 
+    arguments = [*query, *(f"vector:{one}" for one in vector)]
+    if not arguments:
+        raise click.UsageError("Missing argument 'QUERY...'. An image, an item (@ID), words.", ctx)
     try:
-        queries = parse_queries(query)
+        queries = parse_queries(arguments)
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
     _search_each(
@@ -157,7 +170,7 @@ def _search_each(
     view = View(**{name: asked.pop(name) for name in _VIEW})
     crop, liked, disliked = (asked.pop(name) for name in ("crop", "positive", "negative"))
     options = SearchOptions(**asked)
-    more = _make_feedback(ctx, liked, disliked)
+    more = make_feedback(ctx, liked, disliked)
     outcomes: list[Success | Failure] = []
     with opened(collection, **opening) as shop:
         limits = RowLimits.of(shop, options.min_match)
@@ -167,8 +180,9 @@ def _search_each(
             document = query_json(query.parts)
             try:
                 query = read_stdin(query)
-                results = run(shop, Query((*query.parts, *more)), options, scale=limits.scale)
-                own = _choose_query_image(shop, query)
+                query = Query((*query.parts, *more))
+                results = run(shop, query, options, scale=limits.scale)
+                parts = list_shown(shop, query.parts)
             except (ImageError, ItemNotFoundError, WordsError) as error:
                 outcomes.append(
                     Failure(text=one.text, query=document, error=_add_hint(error, one.query))
@@ -178,7 +192,7 @@ def _search_each(
                 raise click.UsageError(f"{one.text}: {error}", ctx) from error
             seconds = time.perf_counter() - began
             outcomes.append(
-                Success(text=one.text, query=document, image=own, found=results, seconds=seconds)
+                Success(text=one.text, query=document, parts=parts, found=results, seconds=seconds)
             )
         show(shop, outcomes, options, view)
     ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
@@ -200,36 +214,3 @@ def _add_hint(error: LookalikeError, query: "Query") -> LookalikeError:
         return error
     reason = f"{error.reason}; to search by words, write 'words:{error.path}'"
     return UnreadableImageError(reason, path=error.path)
-
-
-def _make_feedback(
-    ctx: click.Context, liked: Sequence[str], disliked: Sequence[str]
-) -> "list[QueryPart]":
-    """Return the parts that --positive and --negative add; a weight multiplies the usual one."""
-    from lookalike.search import feedback
-    from lookalike.search.query_language import parse_part
-
-    try:
-        parts = [[parse_part(one) for one in given] for given in (liked, disliked)]
-    except ValueError as error:
-        raise click.UsageError(str(error), ctx) from error
-    added = feedback(*([part.source for part in given] for given in parts))  # type: ignore[arg-type]
-    weights = [part.weight for given in parts for part in given]
-    return [
-        replace(part, weight=part.weight * weight)
-        for part, weight in zip(added, weights, strict=True)
-    ]
-
-
-def _choose_query_image(shop: "Collection", query: "Query") -> "Item | Path | bytes | None":
-    """Return the image to show as the query: its first part that is an image or an item."""
-    from lookalike.search import ItemRef
-
-    for part in query.parts:
-        if isinstance(part.source, ItemRef):
-            return shop.get(part.source.id)
-        if isinstance(part.source, bytes):
-            return part.source
-        if isinstance(part.source, str):
-            return Path(part.source)
-    return None

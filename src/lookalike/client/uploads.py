@@ -18,7 +18,16 @@ from lookalike.errors import (
     NotAnImageError,
     UnreadableImageError,
 )
-from lookalike.search import Encoded, ImageSource, ItemRef, QueryPart, Words, is_vector
+from lookalike.search import (
+    Encoded,
+    ImageSource,
+    ItemRef,
+    QueryPart,
+    VectorFile,
+    Words,
+    is_vector,
+)
+from lookalike.search.vectors import check_vector, load_vector
 
 __all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]
 
@@ -28,7 +37,7 @@ _BATCH_BYTES = 64 * 2**20  # a quarter of it
 
 def is_image(source: object) -> TypeGuard[ImageSource]:
     """Return whether a part of a query is an image, rather than an item, words or an embedding."""
-    return not is_vector(source) and not isinstance(source, ItemRef | Words | Encoded)
+    return not is_vector(source) and not isinstance(source, ItemRef | Words | Encoded | VectorFile)
 
 
 def part_json(part: QueryPart) -> dict[str, Json]:
@@ -44,7 +53,9 @@ def part_json(part: QueryPart) -> dict[str, Json]:
         data, _ = upload(part.source)
         return document | {"image_base64": base64.b64encode(data).decode()}
     vector = part.source.vector if isinstance(part.source, Encoded) else part.source
-    document["vector"] = np.asarray(vector, dtype=np.float64).tolist()
+    if isinstance(vector, VectorFile):
+        vector = load_vector(vector.path)
+    document["vector"] = check_vector(vector, dim=None).tolist()
     return document
 
 

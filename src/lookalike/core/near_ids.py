@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 from lookalike.core import settings_keys
 from lookalike.core.ids import is_text
+from lookalike.core.keywords import match, split
 from lookalike.core.protocols import Store
 from lookalike.core.roots import Root, expand_home, read_roots
-from lookalike.core.suggestions import format_hint
+from lookalike.core.suggestions import closest, format_hint
 from lookalike.errors import ItemNotFoundError
 
 __all__ = ["item_not_found", "near_ids"]
@@ -16,20 +17,37 @@ __all__ = ["item_not_found", "near_ids"]
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _PARTS = 16  # of a path, at most: each makes a few ids to look up
 _SHOWN = 3
+_COMPARED = 50  # items that share words with the id
+_LONGEST = 200  # characters of an id whose words are looked up
+_BEGINNING = 3  # characters
 
 
 def item_not_found(store: Store, given: str) -> ItemNotFoundError:
     """Return the error for an id that no item has, with the ids that it may stand for.
 
-    The ids are looked up, so the time does not grow with the collection.
+    Ids and words are looked up, so the time hardly grows with the collection.
     """
-    hint = ""
+    near: list[str] = []
     if is_text(given):
         roots = read_roots(store.settings.get(settings_keys.ROOTS))
         wanted = near_ids(given, roots)
         there = store.items.get(wanted)
-        hint = format_hint([one for one in wanted if one in there][:_SHOWN])
-    return ItemNotFoundError(f"there is no item {given!r}{hint}")
+        near = [one for one in wanted if one in there] or _similar_ids(store, given)
+    return ItemNotFoundError(f"there is no item {given!r}{format_hint(near[:_SHOWN])}")
+
+
+def _similar_ids(store: Store, given: str) -> list[str]:
+    """Return ids that resemble ``given``, of the items that share a word with it, or its beginning.
+
+    A word that an item has counts the more the rarer it is, so few items need to be compared.
+    """
+    words = split(given[:_LONGEST])
+    beginnings = " ".join(f"{word[:_BEGINNING]}*" for word in words if len(word) >= _BEGINNING)
+    for text in (" ".join(words), beginnings):
+        ids = [hit.item.id for hit in match(store.keywords, text, k=_COMPARED).hits]
+        if found := closest(given, ids, n=_SHOWN):
+            return found
+    return []
 
 
 def near_ids(given: str, roots: Sequence[Root]) -> list[str]:

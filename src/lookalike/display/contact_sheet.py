@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 
 from PIL import Image, ImageDraw
 
-from lookalike.images.lettering import Colour, fit_text, measure_text, write_text
+from lookalike.images.lettering import Colour, fit_text, measure_text, wrap_text, write_text
 
-__all__ = ["Cell", "Theme", "contact_sheet"]
+__all__ = ["Cell", "QueryCell", "Theme", "contact_sheet"]
 
 Theme: TypeAlias = Literal["light", "dark"]
 
@@ -30,6 +30,20 @@ class Cell:
     caption: str = ""
     score: float | None = None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryCell:
+    """One part of the query on a sheet.
+
+    Parts of a weight below 0 stand apart, as what results are less like. With ``words``, ``name``
+    is drawn in place of the ``image``.
+    """
+
+    image: Image.Image | None
+    name: str = ""
+    weight: float = 1.0
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +120,7 @@ class _Design:
 
 
 def contact_sheet(
-    query: Image.Image | None,
+    query: Image.Image | Sequence[QueryCell] | None,
     hits: Sequence[Cell],
     *,
     title: str = "",
@@ -116,39 +130,39 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw a query and its results, best first in reading order, as one RGB image.
 
-    Images are shown completely, on a soft background, and enlarged at most threefold. If there are
-    no results, the sheet says so. ``cell`` is the side of a result's image in pixels and determines
-    all other sizes. Text uses the font that Pillow includes, which has little more than ASCII:
-    accents are dropped, and other scripts become small boxes. Raise ``ValueError`` for fewer than
-    one column or a cell under 48 pixels.
+    ``query`` is an image, the parts of a query, or nothing. Of several parts each is drawn with its
+    weight. Images are shown completely, on a soft background, and enlarged at most threefold. If
+    there are no results, the sheet says so. ``cell`` is the side of a result's image in pixels and
+    determines all other sizes. Text uses the font that Pillow includes, which has little more than
+    ASCII: accents are dropped, and other scripts become small boxes. Raise ``ValueError`` for fewer
+    than one column or a cell under 48 pixels.
     """
     if columns < 1:
         raise ValueError(f"columns is {columns}; a sheet needs at least one")
     if cell < 48:  # noqa: PLR2004 - explained in the message
         raise ValueError(f"cell is {cell} pixels; below 48 no caption can be read")
     design = _Design(colours=_THEMES[theme], cell=cell)
+    parts = [QueryCell(image=query)] if isinstance(query, Image.Image) else [*(query or ())]
     columns = max(1, min(columns, len(hits))) if hits else min(columns, 2)
     noted = any(hit.note for hit in hits)
     step_x, step_y = cell + design.gap, cell + design.lines(noted=noted) + design.gap
     rows = max(1, -(-len(hits) // columns))
     head = round(design.heading * 1.9) if title else 0
-    if query is not None:
+    if parts:
         head = max(head, round(design.text * 2))
-    aside = round(cell * 1.2) + 2 * design.margin if query is not None else 0
+    aside = round(cell * 1.2) + 2 * design.margin if parts else 0
 
     left, top = aside + design.margin, design.margin + head
     width = left + columns * step_x - design.gap + design.margin
     below = rows * step_y - design.gap
-    if query is not None:
-        below = max(below, round(cell * 1.2))
+    if parts:
+        below = max(below, _draw_query(None, parts, (design.margin, 0), design))
     sheet = Image.new("RGB", (width, top + below + design.margin), design.colours.page)
     pen = ImageDraw.Draw(sheet)
 
-    if query is not None:
+    if parts:
         pen.rectangle((0, 0, aside - 1, sheet.height), fill=design.colours.panel)
-        label = (design.margin, top - round(design.text * 1.75))
-        write_text(pen, label, "Query", size=design.text, fill=design.colours.quiet)
-        _place(sheet, query, (design.margin, top), aside - 2 * design.margin, design, framed=False)
+        _draw_query(sheet, parts, (design.margin, top), design)
     if title:
         room = width - left - design.margin
         line = fit_text(title, design.heading, room)
@@ -160,6 +174,71 @@ def contact_sheet(
         at = (left + n % columns * step_x, top + n // columns * step_y)
         _draw_hit(sheet, hit, n + 1, at, design)
     return sheet
+
+
+def _draw_query(
+    sheet: Image.Image | None, parts: Sequence[QueryCell], at: tuple[int, int], design: _Design
+) -> int:
+    """Draw the parts of a query below each other, if there is a sheet; return their height.
+
+    One part takes the whole width; several are half as wide, those of a weight below 0 last.
+    """
+    x, top = at
+    side = round(design.cell * 1.2)
+    title_height = round(design.text * 1.75)
+    if len(parts) == 1 and parts[0].weight > 0:
+        if sheet is not None:
+            _write_heading(sheet, "Query", (x, top - title_height), design)
+            _draw_part(sheet, parts[0], (x, top), side, design, framed=False)
+        return side
+    tile = (side - design.gap) // 2
+    step = tile + round(design.text * 1.6) + design.gap
+    y = top
+    liked = [part for part in parts if part.weight > 0]
+    disliked = [part for part in parts if part.weight < 0]
+    for heading, group in (("Query", liked), ("Less like", disliked)):
+        if not group:
+            continue
+        if y > top:
+            y += title_height
+        if sheet is not None:
+            _write_heading(sheet, heading, (x, y - title_height), design)
+            for number, part in enumerate(group):
+                corner = (x + number % 2 * (tile + design.gap), y + number // 2 * step)
+                _draw_part(sheet, part, corner, tile, design)
+                caption = f"{abs(part.weight):g} \N{MULTIPLICATION SIGN} {part.name}"
+                line = fit_text(caption, design.small, tile)
+                below = (corner[0], corner[1] + tile + round(design.text * 0.35))
+                pen = ImageDraw.Draw(sheet)
+                write_text(pen, below, line, size=design.small, fill=design.colours.text)
+        y += -(-len(group) // 2) * step
+    return y - top - design.gap
+
+
+def _write_heading(sheet: Image.Image, text: str, at: tuple[int, int], design: _Design) -> None:
+    write_text(ImageDraw.Draw(sheet), at, text, size=design.text, fill=design.colours.quiet)
+
+
+def _draw_part(
+    sheet: Image.Image,
+    part: QueryCell,
+    at: tuple[int, int],
+    side: int,
+    design: _Design,
+    *,
+    framed: bool = True,
+) -> None:
+    if not part.words:
+        _place(sheet, part.image, at, side, design, framed=framed)
+        return
+    tile = Image.new("RGB", (side, side), design.colours.page)
+    pen, step = ImageDraw.Draw(tile), round(design.text * 1.35)
+    inset = design.text // 2
+    most = max(1, (side - 2 * inset) // step)
+    for number, line in enumerate(wrap_text(part.name, design.text, side - 2 * inset, most)):
+        place = (inset, inset + number * step)
+        write_text(pen, place, line, size=design.text, fill=design.colours.text)
+    sheet.paste(tile, at, _draw_mask(tile.size, design.radius))
 
 
 def _draw_hit(

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from lookalike.images.records import DecodedImage
 
-__all__ = ["Box", "crop_image", "size_for_crop"]
+__all__ = ["Box", "check_box", "crop_image", "size_for_crop"]
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of an image, in [0, 1] of its width and height."""
@@ -17,7 +17,7 @@ def crop_image(image: DecodedImage, box: Box) -> DecodedImage:
     ``width`` and ``height`` are those of the part, in pixels of the original. Raise ``ValueError``
     for an impossible box.
     """
-    left, top, right, bottom = _check_box(box)
+    left, top, right, bottom = check_box(box)
     width, height = image.image.size
     x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
     corner = max(round(right * width), x + 1), max(round(bottom * height), y + 1)
@@ -33,11 +33,12 @@ def size_for_crop(at_least: tuple[int, int], box: Box) -> tuple[int, int]:
 
     Raise ``ValueError`` for an impossible box.
     """
-    left, top, right, bottom = _check_box(box)
+    left, top, right, bottom = check_box(box)
     return math.ceil(at_least[0] / (right - left)), math.ceil(at_least[1] / (bottom - top))
 
 
-def _check_box(box: Box) -> Box:
+def check_box(box: Box) -> Box:
+    """Return the box. Raise ``ValueError`` for an impossible one, or ``TypeError``."""
     if not _is_four_numbers(box):
         wanted = "(left, top, right, bottom), each from 0 to 1"
         raise TypeError(f"crop is {box!r}, but must be {wanted}")

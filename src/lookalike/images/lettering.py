@@ -14,6 +14,7 @@ __all__ = [
     "load_font",
     "measure_text",
     "simplify_text",
+    "wrap_text",
     "write_text",
 ]
 
@@ -100,3 +101,16 @@ def _shorten(line: str, kept: int) -> str:
     tail = -(-kept // 2)
     head, end = line[: kept - tail].rstrip(), line[len(line) - tail :].lstrip()
     return head + ELLIPSIS + end
+
+
+def wrap_text(text: str, size: int, room: float, most: int) -> list[str]:
+    """Return the text as at most ``most`` lines no wider than ``room``; the last is shortened."""
+    lines: list[str] = []
+    words = simplify_text(text).split()
+    while words and len(lines) < most - 1:
+        count = 1
+        while count < len(words) and measure_text(" ".join(words[: count + 1]), size) <= room:
+            count += 1
+        lines.append(fit_text(" ".join(words[:count]), size, room))
+        words = words[count:]
+    return [*lines, fit_text(" ".join(words), size, room)] if words else lines

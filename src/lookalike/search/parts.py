@@ -7,9 +7,18 @@ import numpy as np
 
 from lookalike import images
 from lookalike.core.records import Item
-from lookalike.core.vectors import mixed, unit_rows
+from lookalike.core.vectors import mixed
 from lookalike.errors import ItemNotFoundError, UnreadableImageError
-from lookalike.search.query import Encoded, ItemRef, Query, QueryPart, Words, is_vector
+from lookalike.search.query import (
+    Encoded,
+    ItemRef,
+    Query,
+    QueryPart,
+    VectorFile,
+    Words,
+    is_vector,
+)
+from lookalike.search.vectors import check_vector, load_vector
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -22,7 +31,9 @@ def check_parts(collection: "Collection", query: Query) -> None:
     for part in query.parts:
         if isinstance(part.source, ItemRef):
             raise ItemNotFoundError(f"there is no item {part.source.id!r}: the collection is empty")
-        if not isinstance(part.source, Encoded | Words) and not is_vector(part.source):
+        if isinstance(part.source, VectorFile) or is_vector(part.source):
+            _vector_of(collection, part.source)
+        elif not isinstance(part.source, Encoded | Words):
             collection.check_image(part.source)
 
 
@@ -36,7 +47,7 @@ def encode_part(collection: "Collection", part: QueryPart) -> Encoded:
         data = bytes_of(collection, item)
         found = collection.encode(data, crop=part.crop)
         return Encoded(vector=found.vector, digest=item.digest, item=item)
-    if isinstance(source, Encoded) or is_vector(source):
+    if isinstance(source, Encoded | VectorFile) or is_vector(source):
         if part.crop is not None:
             raise ValueError("a crop needs an image; words and vectors have none")
         return source if isinstance(source, Encoded) else _vector_of(collection, source)
@@ -54,15 +65,11 @@ def bytes_of(collection: "Collection", item: Item) -> bytes:
 
 
 def _vector_of(collection: "Collection", source: object) -> Encoded:
-    vector = np.asarray(source, dtype=np.float32)
+    given = load_vector(source.path) if isinstance(source, VectorFile) else source
     bound = collection.store.bound()
-    if bound is not None and len(vector) != bound[2]:
-        raise ValueError(
-            f"the vector has {len(vector)} values, but embeddings here have {bound[2]} ({bound[0]})"
-        )
-    if not np.isfinite(vector).all() or not vector.any():
-        raise ValueError("the vector must have finite values that are not all 0")
-    return Encoded(vector=unit_rows(vector[None, :])[0])
+    if bound is None:
+        return Encoded(vector=check_vector(given, dim=None))
+    return Encoded(vector=check_vector(given, dim=bound[2], encoder=bound[0]))
 
 
 def mix(encoded: Sequence[Encoded], parts: Sequence[QueryPart]) -> Encoded:

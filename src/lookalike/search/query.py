@@ -23,6 +23,7 @@ __all__ = [
     "Query",
     "QueryLike",
     "QueryPart",
+    "VectorFile",
     "Words",
     "check_source",
     "feedback",
@@ -56,6 +57,13 @@ class ItemRef:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorFile:
+    """A file that holds a vector, as a query: ``.npy``, or a list of numbers as JSON."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """Words, as a query. ``guessed`` where text was given that could have named a file.
 
@@ -76,13 +84,14 @@ class QueryPart:
     """One part of a query.
 
     ``source`` is an image (a path, the bytes of a file, a PIL image, an (h, w, 3) array), an
-    ``ItemRef``, ``Words``, something ``Encoded``, or a vector: an array of one dimension. A ``str``
-    that neither looks like a path nor names a file is words (``search.words``). ``crop`` (left,
-    top, right, bottom), each in [0, 1] of the upright image, takes a part of it. ``weight`` is how
-    much the part counts, not 0; below 0, results are less like it.
+    ``ItemRef``, ``Words``, something ``Encoded``, or a vector: an array of one dimension, or the
+    ``VectorFile`` that holds it. A ``str`` that neither looks like a path nor names a file is words
+    (``search.words``). ``crop`` (left, top, right, bottom), each in [0, 1] of the upright image,
+    takes a part of it. ``weight`` is how much the part counts, not 0; below 0, results are less
+    like it.
     """
 
-    source: ImageSource | ItemRef | Words | Encoded
+    source: ImageSource | ItemRef | Words | Encoded | VectorFile
     weight: float = 1.0
     crop: Box | None = None
 
@@ -105,7 +114,7 @@ class Query:
         elif isinstance(query, QueryPart):
             made = cls((query,))
         elif _is_numbers(query):
-            made = cls((QueryPart(source=np.asarray(query, dtype=np.float32)),))
+            made = cls((QueryPart(source=np.asarray(query, dtype=np.float64)),))
         elif isinstance(query, list | tuple):
             made = cls(
                 tuple(one if isinstance(one, QueryPart) else QueryPart(source=one) for one in query)
@@ -135,9 +144,10 @@ QueryLike: TypeAlias = (
     | ItemRef
     | Words
     | Encoded
+    | VectorFile
     | QueryPart
     | Query
-    | Sequence["QueryPart | ItemRef | Words | ImageSource"]
+    | Sequence["QueryPart | ItemRef | Words | VectorFile | ImageSource | float"]
 )
 
 
@@ -169,7 +179,7 @@ def check_source(source: object) -> None:
     """Raise ``TypeError`` for what cannot be searched with, and say what can."""
     if isinstance(source, str | os.PathLike | bytes | np.ndarray | Image.Image):
         return
-    if isinstance(source, ItemRef | Words | Encoded):
+    if isinstance(source, ItemRef | Words | Encoded | VectorFile):
         return
     id = getattr(source, "id", None)  # of an item or a hit
     hint = f"; for an item, search with lookalike.ItemRef({id!r})" if isinstance(id, str) else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lookalike.core.roots import expand_home
 from lookalike.core.vectors import Vector
 from lookalike.errors import WordsError
-from lookalike.search.query import Encoded, ImageSource, ItemRef, Query, Words
+from lookalike.search.query import Encoded, ImageSource, ItemRef, Query, VectorFile, Words
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -41,8 +41,10 @@ def is_folder(name: str) -> bool:
 
 
 def named_source(
-    source: ImageSource | ItemRef | Words | Encoded, *, is_file: Callable[[str], bool] = is_file
-) -> ImageSource | ItemRef | Words | Encoded:
+    source: ImageSource | ItemRef | Words | Encoded | VectorFile,
+    *,
+    is_file: Callable[[str], bool] = is_file,
+) -> ImageSource | ItemRef | Words | Encoded | VectorFile:
     """Return ``Words`` for a ``str`` that neither names a file nor looks like a path.
 
     Everything else is returned as it is; a ``Path`` is always an image. Raise ``ValueError`` for
