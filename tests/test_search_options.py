@@ -50,6 +50,8 @@ ASKED: list[dict[str, Any]] = [
     {"expand": 2},
     {"expand": 3, "where": "price<6", "k": 2},
     {"expand": 2, "category": "mug"},
+    {"any_orientation": True},
+    {"any_orientation": True, "k": 50, "expand": 2, "diversity": 0.2, "category": "auto"},
     {"diversity": 0.5},
     {"diversity": 1.0, "collapse": "near"},
     {"diversity": 0.3, "per_group": True, "expand": 1, "min_score": 0.1},
@@ -86,6 +88,7 @@ def _document(results: lookalike.Results) -> _Found:
         "notes": [note.code for note in results.notes],
         "used": None if results.category is None else [*results.category.scope.labels],
         "folded": results.folded,
+        "orientations": results.orientations,
     }
 
 
@@ -100,6 +103,9 @@ def _read(found: _Found) -> _Found:
         "used": None if found["category"] is None else found["category"]["used"],
         "folded": {hit["id"]: hit["folded"] for hit in found["hits"]}
         if "folded" in found
+        else None,
+        "orientations": {hit["id"]: hit["orientation"] for hit in found["hits"]}
+        if any("orientation" in hit for hit in found["hits"])
         else None,
     }
 

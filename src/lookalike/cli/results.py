@@ -235,6 +235,10 @@ def _make_columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
         columns.append("duplicates")
         for row, hit in zip(rows, outcome.found, strict=True):
             row.append(outcome.found.folded[hit.item.id])
+    if outcome.found.orientations is not None:
+        columns.append("orientation")
+        for row, hit in zip(rows, outcome.found, strict=True):
+            row.append(outcome.found.orientations[hit.item.id])
     return columns, rows
 
 

@@ -125,6 +125,11 @@ def search_options(command: _Command) -> _Command:
             "list, 1 for variety alone.",
         ),
         click.option(
+            "--any-orientation",
+            is_flag=True,
+            help="Search with the image turned and mirrored too, in eight orientations.",
+        ),
+        click.option(
             "--exact", is_flag=True, help="Compare with every item, without the ANN index."
         ),
         click.option(

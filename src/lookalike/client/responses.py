@@ -74,6 +74,9 @@ def read_results(document: Mapping[str, Any], *, best: Hit | None) -> Results:
         matches=[one["match"] for one in hits] if matches is not None else (),
         category=_read_category(document.get("category")),
         folded={one["id"]: one["folded"] for one in hits} if "folded" in document else None,
+        orientations={one["id"]: one["orientation"] for one in hits}
+        if any("orientation" in one for one in hits)
+        else None,
         score=document.get("score", "cosine"),
     )
 

@@ -74,16 +74,22 @@ def missing_json(one: Missing) -> dict[str, Json]:
 def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Json]]:
     """Return hits with their rank, from 1, score, and match level (``null`` where not calibrated).
 
-    If near duplicates were folded, also how many each hit represents.
+    If near duplicates were folded, also how many each hit represents; if the query was searched in
+    any orientation, the one that matched.
     """
     items = items_json(collection, [hit.item for hit in results])
     matches = results.matches or [None] * len(results)
     folded = results.folded
-    counts = [{} if folded is None else {"folded": folded[hit.item.id]} for hit in results]
+    turns = results.orientations
+    more = [
+        ({} if folded is None else {"folded": folded[hit.item.id]})
+        | ({} if turns is None else {"orientation": turns[hit.item.id]})
+        for hit in results
+    ]
     return [
-        {"rank": rank, "score": round(hit.score, 6), "match": match, **item, **count}
-        for rank, (hit, item, match, count) in enumerate(
-            zip(results, items, matches, counts, strict=True), 1
+        {"rank": rank, "score": round(hit.score, 6), "match": match, **item, **added}
+        for rank, (hit, item, match, added) in enumerate(
+            zip(results, items, matches, more, strict=True), 1
         )
     ]
 

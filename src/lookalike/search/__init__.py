@@ -9,6 +9,7 @@ and ``SearchOptions``. Only this folder decides what is left out, folded, widene
 
 from lookalike.search.engine import run
 from lookalike.search.options import Collapse, SearchKeywords, SearchOptions
+from lookalike.search.orientations import check_turnable, encode_turned
 from lookalike.search.parts import bytes_of
 from lookalike.search.query import (
     Encoded,
@@ -40,6 +41,8 @@ __all__ = [
     "VectorFile",
     "Words",
     "bytes_of",
+    "check_turnable",
+    "encode_turned",
     "feedback",
     "is_vector",
     "liked_and_disliked",

@@ -8,9 +8,9 @@ Words are a part with a vector, or keywords whose ranking is fused with that of 
 (``search.text``).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from lookalike.core import notes
 from lookalike.core.blank_images import find_blank
@@ -19,10 +19,17 @@ from lookalike.core.keywords import match
 from lookalike.core.records import Hit, Item, Note
 from lookalike.core.vectors import reaches
 from lookalike.errors import WordsError
+from lookalike.search.candidates import WIDEN, Candidates, Find, firsts
 from lookalike.search.directions import Directions, check_weights
 from lookalike.search.diversity import choose_diverse, pool_size
 from lookalike.search.expansion import expand, nearest_by
 from lookalike.search.options import SearchOptions
+from lookalike.search.orientations import (
+    check_turnable,
+    choose_orientation,
+    encode_turned,
+    match_orientations,
+)
 from lookalike.search.parts import check_parts, encode_part, mix
 from lookalike.search.query import Encoded, Query, QueryPart
 from lookalike.search.results import Results
@@ -38,8 +45,6 @@ if TYPE_CHECKING:
     from lookalike.search.text import TextPlan
 
 __all__ = ["run"]
-
-_WIDEN = 4  # factor of requested hits if too few are left
 
 
 def run(
@@ -66,6 +71,8 @@ def run(
         raise ValueError("the query has no parts; give an image, an item, words or a vector")
     check_weights(query.parts)
     query = asked = named_query(query)
+    if options.any_orientation:
+        check_turnable(query)
     if has_words(query):
         if options.min_match is not None:
             raise WordsError(
@@ -95,20 +102,6 @@ def run(
     return found.shown_from(collection, asked)
 
 
-class _Found(NamedTuple):
-    """Hits that a store proposes, best first: all that there are when ``complete``.
-
-    Without ``more``, asking for a greater number finds no others although they may exist.
-    """
-
-    hits: list[Hit]
-    complete: bool
-    more: bool = True
-
-
-_Find: TypeAlias = Callable[[int], _Found | None]
-
-
 class _Search:
     """One search of one collection."""
 
@@ -132,14 +125,18 @@ class _Search:
         self._least = -1.0  # a lower score is not among the results
         own: list[Item] = []
         # An item alone needs no more than its id, where the neighbour table has its list.
-        self._item_id = query.item_id
+        self._item_id = None if options.any_orientation else query.item_id
         self._encoded: Encoded | None = None
         self._parts: tuple[Sequence[Encoded], Sequence[QueryPart]] = ((), ())
         self._by_vector = bool(query.parts)
         if self._item_id is None and self._by_vector:
-            encoded = [encode_part(collection, part) for part in query.parts]
+            encode = encode_turned if options.any_orientation else encode_part
+            encoded = [encode(collection, part) for part in query.parts]
             self._parts = encoded, query.parts
-            if options.mix == "best" and any(part.weight > 0 for part in query.parts):
+            turned = encoded[0].orientations
+            if options.any_orientation and turned is not None:
+                self._directions = Directions(turned, (1.0,) * len(turned))
+            elif options.mix == "best" and any(part.weight > 0 for part in query.parts):
                 self._directions = Directions.of_each(encoded, query.parts)
             own = [one.item for one in encoded if one.item is not None]
         elif options.per_group and self._item_id is not None:
@@ -161,6 +158,11 @@ class _Search:
             self._least = options.min_score
         if scale is not None and options.min_match is not None:
             self._least = max(self._least, scale.least(options.min_match))
+        if options.any_orientation and options.category == "auto":
+            nearest = self._ranked(options.condition, 1)
+            self._encoded = choose_orientation(
+                self._store, self._compared(), self._parts[0][0], nearest
+            )
         if options.category == "off":
             found = self._best(options.condition, options.k)
         else:
@@ -222,6 +224,9 @@ class _Search:
             scale=scale,
             category=choice,
             folded=self._folded,
+            orientations=match_orientations(self._store, self._compared(), hits)
+            if options.any_orientation and hits
+            else None,
         )
 
     def _best(self, where: Condition | None, k: int) -> list[Hit]:
@@ -243,7 +248,7 @@ class _Search:
                 hits = hits if fold is None else fold.look(hits)
                 if fold is None or len(hits) >= k or len(ranked) < pool:
                     break
-                pool *= _WIDEN
+                pool *= WIDEN
         self._folded = None if fold is None else fold.folded
         return hits
 
@@ -261,38 +266,40 @@ class _Search:
             hits = self._widen(find, k, fold, spare=max(own, 1))
         return hits or []
 
-    def _keywords(self, text: str, where: Condition | None) -> _Find:
+    def _keywords(self, text: str, where: Condition | None) -> Find:
         """Return what finds items by keywords, fused with the nearest where there is a vector."""
 
-        def alone(ask: int) -> _Found:
+        def alone(ask: int) -> Candidates:
             self._matches = match(self._store.keywords, text, k=ask, where=where)
             hits = [Hit(item=one.item, score=one.share) for one in self._matches.hits]
-            return _Found(hits, complete=len(hits) < ask)
+            return Candidates(hits, complete=len(hits) < ask)
 
-        def fused(ask: int) -> _Found:
+        def fused(ask: int) -> Candidates:
             depth = max(ask, FEWEST)
             near = self._nearest(depth, where)
             score = self._compared().scores
             hits, self._matches = fuse(
                 self._store, text, near.hits, score, depth=depth, where=where
             )
-            return _Found(hits, complete=near.complete and len(self._matches.hits) < depth)
+            return Candidates(hits, complete=near.complete and len(self._matches.hits) < depth)
 
         return fused if self._by_vector else alone
 
-    def _nearest(self, k: int, where: Condition | None) -> _Found:
+    def _nearest(self, k: int, where: Condition | None) -> Candidates:
         """Return the nearest to the query, in the order of its scores or of its expansion."""
         compared, exact = self._compared(), self._options.exact
         plain = partial(compared.nearest, self._store, exact=exact, where=where)
         if not self._options.expand:
-            return _Found(*plain(k))
+            return Candidates(*plain(k))
         if where not in self._expanded:
             spare = max(len(self._own_ids), 1)
-            near = self._widen(lambda ask: _Found(*plain(ask)), self._options.expand, spare=spare)
+            near = self._widen(
+                lambda ask: Candidates(*plain(ask)), self._options.expand, spare=spare
+            )
             rows = self._store.items.vectors([hit.item.id for hit in near or ()])
             self._expanded[where] = expand(compared, rows)
         ranking = self._expanded[where]
-        return _Found(*nearest_by(ranking, compared, self._store, k, exact=exact, where=where))
+        return Candidates(*nearest_by(ranking, compared, self._store, k, exact=exact, where=where))
 
     def _compared(self) -> Directions:
         """Return what items are compared with."""
@@ -300,19 +307,19 @@ class _Search:
             self._directions = Directions.of(self._vector().vector)
         return self._directions
 
-    def _table(self, id: str, where: Condition | None) -> _Find:
+    def _table(self, id: str, where: Condition | None) -> Find:
         """Return what reads the neighbour table; it gives ``None`` where only a search can say."""
 
-        def read(ask: int) -> _Found | None:
+        def read(ask: int) -> Candidates | None:
             found = self._store.neighbours.get(id, k=ask, exact=self._options.exact, where=where)
             if found is None:
                 return None
-            return _Found(found.hits, found.complete, more=len(found.hits) >= ask)
+            return Candidates(found.hits, found.complete, more=len(found.hits) >= ask)
 
         return read
 
     def _widen(
-        self, find: _Find, k: int, fold: "NearDuplicateFold | None" = None, *, spare: int
+        self, find: Find, k: int, fold: "NearDuplicateFold | None" = None, *, spare: int
     ) -> list[Hit] | None:
         """Ask for more until ``k`` of the hits are wanted; ``None`` where ``find`` cannot say."""
         ask = k + spare
@@ -327,7 +334,7 @@ class _Search:
                 return hits[:k]
             if not found.more:
                 return None
-            ask *= _WIDEN  # the query, duplicates and items of one group took the places
+            ask *= WIDEN  # the query, duplicates and items of one group took the places
 
     def _wanted(self, hits: Sequence[Hit]) -> list[Hit]:
         wanted = [
@@ -341,9 +348,9 @@ class _Search:
                 self._blank |= {hit.item.id: None for hit in wanted if hit.item.digest in blank}
                 wanted = [hit for hit in wanted if hit.item.digest not in blank]
         if self._options.collapse == "exact":  # near duplicates include them
-            wanted = _firsts(wanted, lambda item: item.digest)
+            wanted = firsts(wanted, lambda item: item.digest)
         if self._options.per_group:
-            wanted = _firsts(wanted, lambda item: (item.group, None if item.group else item.id))
+            wanted = firsts(wanted, lambda item: (item.group, None if item.group else item.id))
         return wanted
 
     def _fold(self, k: int) -> "NearDuplicateFold | None":
@@ -366,11 +373,3 @@ class _Search:
                 item=self._collection.get(self._item_id) if voted else None,
             )
         return self._encoded
-
-
-def _firsts(hits: Sequence[Hit], key: Callable[[Item], object]) -> list[Hit]:
-    """Return the first hit of each kind."""
-    seen: dict[object, Hit] = {}
-    for hit in hits:
-        seen.setdefault(key(hit.item), hit)
-    return list(seen.values())

@@ -38,6 +38,7 @@ class SearchKeywords(TypedDict, total=False):
     mix: Mix
     expand: int
     diversity: float
+    any_orientation: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,9 @@ class SearchOptions:
     - ``diversity``: prefer results that are unlike those before them, in [0, 1]
       (``search.diversity``). 0 goes by the ranking alone. Needs ``k`` of at most 1000.
 
+    - ``any_orientation``: search with the query's image turned and mirrored too, in eight
+      orientations; an item has its best score (``search.orientations``).
+
     However they rank, a score is that of the query itself.
 
     Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
@@ -93,6 +97,7 @@ class SearchOptions:
     mix: Mix = "mean"
     expand: int = 0
     diversity: float = 0.0
+    any_orientation: bool = False
     condition: Condition | None = field(init=False, repr=False, compare=False)
     """``where``, parsed."""
 
@@ -107,7 +112,8 @@ class SearchOptions:
         if not isinstance(self.category, str):
             wanted = "must be text: off, auto or a label"
             raise TypeError(f"category is {describe_value(self.category)}, but {wanted}")
-        for name in ("per_group", "exact", "include_self", "include_blank"):
+        flags = ("per_group", "exact", "include_self", "include_blank", "any_orientation")
+        for name in flags:
             check_flag(name, getattr(self, name))
         if self.collapse not in (None, True, False, *get_args(Collapse)):
             raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")

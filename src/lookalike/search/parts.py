@@ -59,7 +59,8 @@ def bytes_of(collection: "Collection", item: Item) -> bytes:
     place = collection.file_of(item)
     if place is None:
         raise UnreadableImageError(
-            f"there is no file of {item.id!r}, only its embedding, so no crop of it can be encoded"
+            f"there is no file of {item.id!r}, only its embedding, so it can neither be "
+            "cropped nor turned"
         )
     return images.read(place, limits=collection.limits)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from lookalike.core.arguments import describe_value
 from lookalike.core.ids import is_text
 from lookalike.core.records import Item
-from lookalike.core.vectors import Vector
+from lookalike.core.vectors import Matrix, Vector
 from lookalike.images.cropping import Box
 
 __all__ = [
@@ -40,13 +40,15 @@ class Encoded:
 
     ``vector`` (dim,) float32 has length 1. ``digest`` is of the image's bytes, if it had any.
     ``item`` is the one whose file it is; it is left out of its own results. ``words`` are the ones
-    that the vector is of.
+    that the vector is of. ``orientations`` (8, dim) are the vectors of the image in all
+    orientations (``images.turning``), the upright one first.
     """
 
     vector: Vector
     digest: str | None = None
     item: Item | None = None
     words: "Words | None" = None
+    orientations: Matrix | None = None
 
 
 @dataclass(frozen=True, slots=True)

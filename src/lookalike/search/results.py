@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from lookalike.core.arguments import checked_methods
 from lookalike.core.records import Hit, Note
+from lookalike.images.turning import Orientation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,8 @@ class Results(list[Hit]):
     - ``score`` says what scores are: the ``cosine`` with the query or, where only keywords were
       searched, the share of the query's ``words`` that an item has, in (0, 1], rare words counting
       more.
+    - ``orientations`` says, by id, in which orientation the query is most like each hit, if it was
+      searched in any.
     - ``folded`` has, by id, how many near duplicates each hit stands for, if they were folded.
     - ``query`` is what was searched for, and ``collection`` where, so that results can show
       themselves: in a notebook, by ``show``, as a contact ``sheet``, or as a table (``to_pandas``).
@@ -53,6 +56,7 @@ class Results(list[Hit]):
         scale: "Calibration | None" = None,
         category: "CategoryChoice | None" = None,
         folded: Mapping[str, int] | None = None,
+        orientations: Mapping[str, Orientation] | None = None,
         score: Literal["cosine", "words"] = "cosine",
     ) -> None:
         super().__init__(hits)
@@ -63,6 +67,7 @@ class Results(list[Hit]):
         self.scale = scale
         self.category = category
         self.folded = folded
+        self.orientations = orientations
         self.score: Literal["cosine", "words"] = score
         self.query: Query | None = None
         self.collection: ItemViewer | None = None

@@ -12,12 +12,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
 from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
 from lookalike.images.cropping import Box
-from lookalike.search import Encoded, Words
+from lookalike.search import Encoded, QueryPart, Words, encode_turned
 from lookalike.service.problems import Busy
 
 __all__ = ["Batcher", "EncodingMeter"]
@@ -84,6 +85,16 @@ class Batcher:
             self._waiting.append(one)
             self._assign()
             return await one.result
+        finally:
+            self._count(-1)
+
+    async def encode_turned(self, part: QueryPart) -> Encoded:
+        """Return an image or item in all orientations, on a lane's thread. Also raise ``Busy``."""
+        self._check_limit()
+        self._count(1)
+        try:
+            encode = partial(encode_turned, self._collection, part)
+            return await asyncio.get_running_loop().run_in_executor(self._encoder, encode)
         finally:
             self._count(-1)
 

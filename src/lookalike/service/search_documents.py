@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.collection import Collection
 from lookalike.core.records import Item, Json
@@ -11,8 +11,18 @@ from lookalike.core.vectors import Vector
 from lookalike.images.cropping import Box
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.output.json_documents import hits_json, search_json
-from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, Words, bytes_of, run
-from lookalike.search.options import TextMode
+from lookalike.search import (
+    Encoded,
+    ItemRef,
+    Query,
+    QueryPart,
+    Results,
+    SearchOptions,
+    Words,
+    bytes_of,
+    check_turnable,
+    run,
+)
 from lookalike.service.collections import Opened
 from lookalike.service.paths import item_address
 from lookalike.service.problems import Problem
@@ -56,10 +66,14 @@ async def search_document(
     """Return the document of a query's results. Raise ``Problem`` and what a search raises."""
     shop, levels = opened.collection, opened.levels
     wanted = options.search_options()
-    if shop.store.bound() is None:
-        query = Query(tuple(_as_sent(part) for part in parts))
-    else:
-        encoded = (_encode_part(opened, part, wanted.text_mode) for part in parts)
+    query = Query(tuple(_as_sent(part) for part in parts))
+    if wanted.any_orientation:
+        try:
+            check_turnable(query)
+        except ValueError as error:
+            raise Problem(422, "nothing-asked", str(error)) from error
+    if shop.store.bound() is not None:
+        encoded = (_encode_part(opened, part, wanted) for part in parts)
         query = Query(tuple(await asyncio.gather(*encoded)))
     min_match = wanted.min_match
     if min_match is not None and await in_thread(levels.known, min_match) is None:
@@ -99,22 +113,24 @@ def _as_sent(part: Part) -> QueryPart:
     )
 
 
-async def _encodes(opened: Opened, text_mode: TextMode) -> bool:
+async def _encodes(shop: Collection, options: SearchOptions) -> bool:
     """Return whether words are to be encoded, and can be."""
-    return text_mode not in ("labels", "keywords") and await _supports_words(opened.collection)
+    return options.text_mode not in ("labels", "keywords") and await _supports_words(shop)
 
 
-async def _encode_part(opened: Opened, part: Part, text_mode: TextMode) -> QueryPart:
+async def _encode_part(opened: Opened, part: Part, options: SearchOptions) -> QueryPart:
     """Return the part with its image encoded: together with other requests' images."""
     shop, source = opened.collection, part.source
-    if isinstance(source, Upload):
+    if options.any_orientation:
+        found = await opened.encoding.encode_turned(replace(_as_sent(part), crop=part.crop))
+    elif isinstance(source, Upload):
         found = await opened.encoding.encode(source.data, crop=part.crop)
     elif isinstance(source, ItemRef) and part.crop is not None:
         item = await in_thread(shop.get, source.id)
         data = await in_thread(bytes_of, shop, item)
         cropped = await opened.encoding.encode(data, crop=part.crop)
         found = Encoded(vector=cropped.vector, digest=item.digest, item=item)
-    elif isinstance(source, Words) and part.crop is None and await _encodes(opened, text_mode):
+    elif isinstance(source, Words) and part.crop is None and await _encodes(shop, options):
         found = await opened.encoding.encode_words(source)
     else:  # nothing to encode here
         return QueryPart(source=source, crop=part.crop, weight=part.weight)

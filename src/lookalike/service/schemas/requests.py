@@ -33,7 +33,7 @@ _LONGEST_ID = 4096
 _METADATA_BYTES = 64 * 1024
 _OWN = frozenset(
     {"rank", "score", "id", "path", "label", "group", "metadata", "width", "height", "digest"}
-    | {"match", "thumbnail", "image"}
+    | {"match", "orientation", "thumbnail", "image"}
 )
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
@@ -130,6 +130,10 @@ class Options(_Strict):
             description="Prefer results that are unlike those before them.",
         ),
     ] = 0.0
+    any_orientation: Annotated[
+        bool,
+        Field(description="Search with the image turned and mirrored too, in eight orientations."),
+    ] = False
     fields: Annotated[
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(

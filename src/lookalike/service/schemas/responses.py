@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.analysis.calibration import Match
 from lookalike.core.records import Outcome
+from lookalike.images.turning import Orientation
 from lookalike.service.schemas.examples import example
 from lookalike.service.schemas.requests import Metadata
 
@@ -87,6 +88,7 @@ class HitResponse(BaseModel):
     width: int | None = None
     height: int | None = None
     digest: str | None = None
+    orientation: Orientation | None = None
     thumbnail: str | None = None
     image: str | None = None
 

@@ -1,0 +1,116 @@
+"""A query in all orientations: its image turned and mirrored, encoded in one batch."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from lookalike import images
+from lookalike.core.protocols import Store
+from lookalike.core.records import Hit
+from lookalike.core.roots import expand_home
+from lookalike.images.turning import ORIENTATIONS, Orientation, turn
+from lookalike.search.directions import Directions
+from lookalike.search.parts import bytes_of
+from lookalike.search.query import (
+    Encoded,
+    ImageSource,
+    ItemRef,
+    Query,
+    QueryPart,
+    VectorFile,
+    Words,
+    is_vector,
+)
+
+if TYPE_CHECKING:
+    from lookalike.collection import Collection
+
+__all__ = ["check_turnable", "choose_orientation", "encode_turned", "match_orientations"]
+
+_MARGIN = 2  # times the encoder's input size: what a JPEG is decoded at, at least
+
+
+def check_turnable(query: Query) -> None:
+    """Raise ``ValueError`` for a query that is not one image or item."""
+    if len(query.parts) > 1:
+        raise ValueError(
+            "any_orientation turns the image of a query, but this query has "
+            f"{len(query.parts)} parts; search with one image or item"
+        )
+    source = query.parts[0].source
+    turned = isinstance(source, Encoded) and source.orientations is not None
+    other = isinstance(source, Encoded | VectorFile | Words) or is_vector(source)
+    if other and not turned:
+        raise ValueError("any_orientation needs an image to turn; words and vectors have none")
+
+
+def encode_turned(collection: "Collection", part: QueryPart) -> Encoded:
+    """Return the part of a query in all orientations. Raise as ``search.parts.encode_part``."""
+    source = part.source
+    if isinstance(source, ItemRef):
+        item = collection.get(source.id)
+        found = _encode_all(collection, bytes_of(collection, item), crop=part.crop)
+        found = replace(found, digest=item.digest, item=item)
+        if part.crop is not None:
+            return found
+        assert found.orientations is not None  # noqa: S101 - made just now
+        stored = collection.vectors([item.id])  # what a search of the item alone compares with
+        return replace(
+            found,
+            vector=stored[0],
+            orientations=np.concatenate([stored, found.orientations[1:]]),
+        )
+    if isinstance(source, Encoded):
+        return source
+    return _encode_all(collection, source, crop=part.crop)  # type: ignore[arg-type]
+
+
+def match_orientations(
+    store: Store, directions: Directions, hits: Sequence[Hit]
+) -> dict[str, Orientation]:
+    """Return, by id, the orientation in which a query is most like each hit; at least one hit."""
+    ids = [hit.item.id for hit in hits]
+    nearest: list[int] = directions.each(store.items.vectors(ids)).argmax(axis=0).tolist()
+    return {id: ORIENTATIONS[place] for id, place in zip(ids, nearest, strict=True)}
+
+
+def choose_orientation(
+    store: Store, directions: Directions, encoded: Encoded, nearest: Sequence[Hit]
+) -> Encoded:
+    """Return a query in the orientation in which it is most like the first hit, if there is one."""
+    if not nearest:
+        return encoded
+    (found,) = match_orientations(store, directions, nearest[:1]).values()
+    return replace(encoded, vector=directions.vectors[ORIENTATIONS.index(found)])
+
+
+def _encode_all(
+    collection: "Collection", source: ImageSource, *, crop: images.Box | None = None
+) -> Encoded:
+    """Return ``Collection.encode`` of an image or its part ``crop``, with all ``orientations``."""
+    upright = collection.prepare(source, crop=crop)
+    image = _load(collection, source, crop, _MARGIN * max(upright.prepared.shape[:2]))
+    others = [collection.prepare(turn(image, one)) for one in ORIENTATIONS[1:]]
+    encoded = collection.encode_prepared([upright, *others])
+    return replace(encoded[0], orientations=np.stack([one.vector for one in encoded]))
+
+
+def _load(
+    collection: "Collection", source: ImageSource, crop: images.Box | None, side: int
+) -> Image.Image:
+    """Return an image that has been prepared before, upright, with ``side`` pixels if it has."""
+    if isinstance(source, Image.Image):
+        decoded = images.from_image(source)
+    elif isinstance(source, np.ndarray):
+        decoded = images.from_array(source)
+    else:
+        data = source
+        if not isinstance(data, bytes):
+            data = images.read(expand_home(os.fspath(data)), limits=collection.limits)
+        least = (side, side) if crop is None else images.size_for_crop((side, side), crop)
+        decoded = images.decode(data, limits=collection.limits, at_least=least)
+    return (decoded if crop is None else images.crop_image(decoded, crop)).image
