@@ -200,7 +200,7 @@ def test_an_item_whose_image_has_gone_or_changed_is_explained_by_its_thumbnail(
     shop: Collection, pictures: Path, paint: Paint
 ) -> None:
     paint(pictures / "1.png", 77)
-    with pytest.raises(UnreadableImageError, match=r"1\.png has changed since it was indexed"):
+    with pytest.raises(UnreadableImageError, match="its file has changed since"):
         shop.explain(ItemRef("0.png"), "1.png")
     (pictures / "2.png").unlink()
     with pytest.raises(UnreadableImageError, match="no thumbnail is stored"):

@@ -24,6 +24,7 @@ from lookalike.errors import (
     ItemNotFoundError,
     NotAnImageError,
     UnreadableImageError,
+    WordsError,
 )
 
 __all__ = ["CollectionContract", "Shop", "bare", "stock"]
@@ -339,3 +340,31 @@ class CollectionContract:
         with pytest.raises(ItemNotFoundError, match="nothing"):
             shop.label(["copy.png", "nothing"], "cup")
         assert shop.get("copy.png").label == "plate"
+
+    def test_an_explanation_adds_up_to_the_score(self, shop: Shop, pictures: Path) -> None:
+        hit = shop.search(pictures / "0.png", crop=(0, 0, 0.5, 1), k=1)[0]
+        for query, crop in (
+            (pictures / "0.png", (0, 0, 0.5, 1)),
+            (lookalike.ItemRef("0.png"), None),
+        ):
+            found = shop.explain(query, hit.item.id, crop=crop)
+            assert found.method == "map"
+            assert found.query is not None
+            assert found.query.area == (crop or (0, 0, 1, 1))
+            assert found.query.image.size == found.item.image.size == (64, 48)
+            for one in (found.query.contributions, found.item.contributions, found.pairs):
+                assert one is not None
+                assert float(one.sum()) == pytest.approx(found.score, abs=1e-4)
+            if crop is not None:
+                assert found.score == pytest.approx(hit.score, abs=1e-4)
+        mixed = [
+            lookalike.QueryPart(source=lookalike.ItemRef("0.png")),
+            lookalike.QueryPart(source=lookalike.ItemRef("mugs/1.png"), weight=-0.5),
+        ]
+        assert shop.explain(mixed, hit.item.id, method="occlusion").query is None
+
+    def test_what_cannot_be_explained_is_named(self, shop: Shop, pictures: Path) -> None:
+        with pytest.raises(ItemNotFoundError):
+            shop.explain(pictures / "0.png", "nothing")
+        with pytest.raises(WordsError, match="keywords"):
+            shop.explain(lookalike.Words("mug and cup"), "0.png")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from lookalike import images
+from lookalike.analysis.explanation import Explanation, Method
 from lookalike.client.connection import Document, ServiceConnection, segment
 from lookalike.client.items import RemoteItems
 from lookalike.client.jobs import follow, follow_verification
@@ -53,6 +54,8 @@ from lookalike.search import (
 )
 
 __all__ = ["RemoteCollection", "connect"]
+
+_SHOWN = 1024  # pixels of an item's image beside its explanation
 
 
 @checked
@@ -272,6 +275,42 @@ class RemoteCollection(RemoteItems):
         asked = _query(SearchOptions.of(options, keywords))
         found = self._item("GET", id, "/similar", query=asked)
         return self._results(found, Query.of(ItemRef(id)))
+
+    def explain(
+        self,
+        query: QueryLike,
+        id: str,
+        *,
+        crop: images.Box | None = None,
+        method: Method = "auto",
+    ) -> Explanation:
+        """Return which regions make a query and an item alike: ``Collection.explain``.
+
+        Images of items are fetched, as thumbnails. Raise as ``Collection.explain``.
+        """
+        parts = named_query(Query.of(query, crop=crop)).parts
+        shown: bytes | None = None
+        asked: dict[str, Any] = {"method": method, "format": "json"}
+        if len(parts) == 1 and parts[0].weight > 0 and is_image(parts[0].source):
+            shown, about = upload(parts[0].source)
+            if parts[0].crop is not None:
+                asked["crop"] = ",".join(repr(float(side)) for side in parts[0].crop)
+            kind = "application/octet-stream"
+            found = self._item(
+                "POST", id, "/explain", query=asked, body=shown, kind=kind, about=about
+            )
+        else:
+            data = json.dumps({"parts": [part_json(one) for one in parts]}).encode()
+            found = self._item(
+                "POST", id, "/explain", query=asked, body=data, kind="application/json"
+            )
+            if found["query"] is not None and isinstance(parts[0].source, ItemRef):
+                shown = self.thumbnail(parts[0].source.id, side=_SHOWN)
+        return Explanation.from_json(
+            found,
+            query=None if shown is None else images.decode(shown).image,
+            item=images.decode(self.thumbnail(id, side=_SHOWN)).image,
+        )
 
     # -- inside --------------------------------------------------------------------------
 

@@ -105,26 +105,32 @@ def explain(
     )
 
 
-def read_item(collection: "Collection", item: Item) -> bytes:
+def read_item(
+    collection: "Collection",
+    item: Item,
+    *,
+    locate: "Callable[[Collection, Item], Path | None] | None" = None,
+) -> bytes:
     """Return the bytes of the image that an item's embedding is of, or its stored thumbnail.
 
-    Raise ``UnreadableImageError`` where its file has gone or changed, and no thumbnail is stored.
+    ``locate`` returns the path of its file, or raises ``ImageError``, in place of
+    ``Collection.file_of``. Raise ``UnreadableImageError`` where the file has gone or changed, and
+    no thumbnail is stored.
     """
-    place = collection.file_of(item)
     reason = "it came as bytes, which are not stored"
-    if place is not None:
-        try:
+    try:
+        place = collection.file_of(item) if locate is None else locate(collection, item)
+        if place is not None:
             data = images.read(place, limits=collection.limits)
-        except ImageError as error:
-            reason = f"{place}: {error.reason}"
-        else:
             if images.digest(data) == item.digest:
                 return data
-            reason = f"{place} has changed since it was indexed"
+            reason = "its file has changed since it was indexed"
+    except ImageError as error:
+        reason = f"its file: {error.reason}"
     kept = collection.store.thumbnails.get([item.id]).get(item.id)
     if kept is None:
         raise UnreadableImageError(
-            f"the image of {item.id!r} cannot be explained: {reason}, and no thumbnail is stored "
+            f"{item.id!r} cannot be explained: {reason}, and no thumbnail is stored "
             "(index with thumbnails)"
         )
     return kept.jpeg

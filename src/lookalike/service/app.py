@@ -20,7 +20,7 @@ from lookalike.service.openapi import complete
 from lookalike.service.page_files import PageFiles
 from lookalike.service.paths import RawPaths
 from lookalike.service.routes import collections as collection_routes
-from lookalike.service.routes import health, items, older_forms, search
+from lookalike.service.routes import explanations, health, items, older_forms, search
 from lookalike.service.routes import images as image_routes
 from lookalike.service.routes import jobs as job_routes
 from lookalike.service.settings import ServiceSettings
@@ -34,6 +34,7 @@ _ONE = "/v1/collections/{name}"
 # Routes below an item come before the item's own, because an id may contain slashes.
 _ROUTERS = (
     search.router,
+    explanations.router,
     image_routes.router,
     items.router,
     collection_routes.router,

@@ -9,11 +9,11 @@ there, and each of its requests would wait for the whole batch.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
@@ -24,6 +24,7 @@ from lookalike.service.problems import Busy
 __all__ = ["Batcher", "EncodingMeter"]
 
 _LANES = 4  # for an encoder that uses batches: more lanes would make batches small
+_Result = TypeVar("_Result")
 _Outcome: TypeAlias = Encoded | Exception
 
 
@@ -90,21 +91,18 @@ class Batcher:
 
     async def encode_turned(self, part: QueryPart) -> Encoded:
         """Return an image or item in all orientations, on a lane's thread. Also raise ``Busy``."""
-        self._check_limit()
-        self._count(1)
-        try:
-            encode = partial(encode_turned, self._collection, part)
-            return await asyncio.get_running_loop().run_in_executor(self._encoder, encode)
-        finally:
-            self._count(-1)
+        return await self.run(partial(encode_turned, self._collection, part))
 
     async def encode_words(self, words: Words) -> Encoded:
         """Return ``Collection.encode`` of words, on a lane's thread. Also raise ``Busy``."""
+        return await self.run(lambda: self._collection.encode(words))
+
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Return what ``work`` returns, which encodes, on a lane's thread. Also raise ``Busy``."""
         self._check_limit()
         self._count(1)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._encoder, self._collection.encode, words)
+            return await asyncio.get_running_loop().run_in_executor(self._encoder, work)
         finally:
             self._count(-1)
 

@@ -13,6 +13,7 @@ __all__ = ["OPEN", "complete"]
 
 _BODIES = (
     schemas.BatchRequest,
+    schemas.ExplainRequest,
     schemas.NewItems,
     schemas.NewJob,
     schemas.PutItem,

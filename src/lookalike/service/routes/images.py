@@ -20,7 +20,7 @@ from lookalike.service.problems import Problem
 from lookalike.service.retry import RetryRoute
 from lookalike.service.state import ItemId, Served, State, in_thread
 
-__all__ = ["router"]
+__all__ = ["ALONE", "find_file", "router"]
 
 _TYPES = {
     "AVIF": "image/avif",
@@ -35,7 +35,7 @@ _TYPES = {
 }
 _FOR_GOOD = "private, max-age=31536000, immutable"  # the URL identifies the content
 _ASK_AGAIN = "private, no-cache"
-_ALONE = "default-src 'none'; sandbox"  # no file can run anything in a browser
+ALONE = "default-src 'none'; sandbox"  # no file can run anything in a browser
 _HEAD = 64 * 1024
 
 router = APIRouter(tags=["images"], route_class=RetryRoute)
@@ -60,7 +60,7 @@ class _Small(NamedTuple):
     whole: bool  # as large as requested, or as the image itself
 
 
-def _find_file(shop: Collection, item: Item) -> _File:
+def find_file(shop: Collection, item: Item) -> _File:
     """Return an item's file, if it lies below a root of the collection with links resolved.
 
     Raise ``UnreadableImageError``.
@@ -80,18 +80,18 @@ def _find_file(shop: Collection, item: Item) -> _File:
 
 
 def _find_item_file(shop: Collection, item_id: str) -> _File:
-    return _find_file(shop, shop.get(item_id))
+    return find_file(shop, shop.get(item_id))
 
 
 def _find_thumbnail(shop: Collection, item_id: str, side: int) -> _Small:
-    """Return the sources of an item's thumbnail. Raise like ``_find_file`` where none is stored."""
+    """Return the sources of an item's thumbnail. Raise like ``find_file`` where none is stored."""
     item = shop.get(item_id)
     kept = shop.store.thumbnails.get([item_id]).get(item_id)
     whole = kept is not None and kept.shows(item, side)
     file = None
     if not whole:
         try:
-            file = _find_file(shop, item)
+            file = find_file(shop, item)
         except UnreadableImageError:
             if kept is None:
                 raise
@@ -111,7 +111,7 @@ def _make_headers(
     headers = {
         "ETag": tag,
         "Cache-Control": _FOR_GOOD if for_good else _ASK_AGAIN,
-        "Content-Security-Policy": _ALONE,
+        "Content-Security-Policy": ALONE,
     }
     if file is not None:
         headers["Last-Modified"] = formatdate(file.found.st_mtime, usegmt=True)

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from lookalike.core.records import Json
 from lookalike.core.vectors import Vector
@@ -21,8 +22,9 @@ from lookalike.service.search_documents import Part, search_document
 from lookalike.service.state import ItemId, Served, Service, State
 from lookalike.service.uploads import Body, Upload, decode_base64, read_body
 
-__all__ = ["router"]
+__all__ = ["QUERY_BODY", "parse_request", "read_parts", "router"]
 
+_Request = TypeVar("_Request", bound=SearchRequest)
 _AT_ONCE = 16  # queries of a batch at a time, to leave room for other requests
 
 router = APIRouter(tags=["search"], route_class=RetryRoute)
@@ -31,7 +33,7 @@ router = APIRouter(tags=["search"], route_class=RetryRoute)
 # -- routes -------------------------------------------------------------------------------------
 
 _IMAGE = {"type": "string", "format": "binary"}
-_BODY = {
+QUERY_BODY = {
     "required": True,
     "content": {
         "application/json": {"schema": {"$ref": "#/components/schemas/SearchRequest"}},
@@ -51,7 +53,7 @@ _SEARCHED: dict[int | str, dict[str, Any]] = {200: {"model": schemas.SearchRespo
 @router.post(
     "/search",
     responses=_SEARCHED,
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": QUERY_BODY},
     summary="Search by image or words",
 )
 async def search(
@@ -63,8 +65,8 @@ async def search(
     """
     began = time.perf_counter()
     body = await read_body(request, service.settings)
-    wanted = _request(body, options)
-    parts = await _read_parts(wanted, body.images, service)
+    wanted = parse_request(body, options, SearchRequest)
+    parts = await read_parts(wanted, body.images, service)
     return JSONResponse(await search_document(service, opened, parts, wanted, began))
 
 
@@ -76,7 +78,7 @@ async def search(
             "required": True,
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
-                "multipart/form-data": _BODY["content"]["multipart/form-data"],  # type: ignore[index]
+                "multipart/form-data": QUERY_BODY["content"]["multipart/form-data"],  # type: ignore[index]
             },
         }
     },
@@ -91,7 +93,7 @@ async def search_batch(
     if body.document is not None:
         queries = [(one, []) for one in validate(schemas.BatchRequest, body.document).queries]
     else:
-        wanted = _request(body, options)
+        wanted = parse_request(body, options, SearchRequest)
         if not body.images:
             raise Problem(422, "no-image", "send images, or JSON with queries")
         if len(body.images) > service.settings.max_queries:
@@ -107,7 +109,7 @@ async def search_batch(
     async def run_one(wanted: SearchRequest, images: list[Upload]) -> dict[str, Json]:
         began = time.perf_counter()
         try:
-            parts = await _read_parts(wanted, images, service)
+            parts = await read_parts(wanted, images, service)
             return await search_document(service, opened, parts, wanted, began)
         except CollectionReplacedError:
             raise  # the whole batch is repeated
@@ -141,7 +143,7 @@ async def similar(
 # -- query -------------------------------------------------------------------------------------
 
 
-def _request(body: Body, options: Options) -> SearchRequest:
+def parse_request(body: Body, options: BaseModel, schema: type[_Request]) -> _Request:
     """Return the query of any kind of body; options that it lacks come from the query string."""
     said: dict[str, Any] = options.model_dump(exclude_unset=True)
     if body.document is not None:
@@ -149,11 +151,11 @@ def _request(body: Body, options: Options) -> SearchRequest:
     for name, values in body.fields.items():
         listed = name in {"fields", "positive", "negative", "weights"}
         said[name] = values if listed else values[-1]
-    wanted: SearchRequest = validate(SearchRequest, said)
+    wanted: _Request = validate(schema, said)
     return wanted
 
 
-async def _read_parts(
+async def read_parts(
     wanted: SearchRequest, uploads: Sequence[Upload], service: Service
 ) -> list[Part]:
     """Return the parts of a query with their weights."""

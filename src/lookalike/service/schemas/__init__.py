@@ -1,5 +1,11 @@
 """Schemas of requests and responses, as docs/service.md describes them."""
 
+from lookalike.service.schemas.explanations import (
+    ExplainItemOptions,
+    ExplainOptions,
+    ExplainRequest,
+    UrlExplainOptions,
+)
 from lookalike.service.schemas.requests import (
     BatchRequest,
     ImageRef,
@@ -19,6 +25,7 @@ from lookalike.service.schemas.responses import (
     BatchResponse,
     CollectionResponse,
     CollectionsResponse,
+    ExplanationResponse,
     FacetsResponse,
     HitResponse,
     ItemResponse,
@@ -41,6 +48,10 @@ __all__ = [
     "BatchResponse",
     "CollectionResponse",
     "CollectionsResponse",
+    "ExplainItemOptions",
+    "ExplainOptions",
+    "ExplainRequest",
+    "ExplanationResponse",
     "FacetsResponse",
     "HitResponse",
     "ImageRef",
@@ -63,5 +74,6 @@ __all__ = [
     "SearchRequest",
     "SearchResponse",
     "StatsResponse",
+    "UrlExplainOptions",
     "UrlSearchOptions",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "Options",
     "PutItem",
     "SearchRequest",
+    "Strict",
     "UrlSearchOptions",
 ]
 
@@ -45,11 +46,13 @@ def _words(value: str | None) -> str | None:
     return None if value is None else lookalike.search.Words(value).text
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A schema that refuses members that it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Options(_Strict):
+class Options(Strict):
     """Which results are wanted: ``lookalike.SearchOptions``, and how to return them."""
 
     k: Annotated[int, Field(ge=1, le=MOST_K, description="How many results to return.")] = 10
@@ -180,7 +183,7 @@ class UrlSearchOptions(Options):
     ] = None
 
 
-class ImageRef(_Strict):
+class ImageRef(Strict):
     """An image, words or a vector: one of ``id``, ``image_base64``, ``image_url``, ``text`` and
     ``vector``.
 
@@ -273,7 +276,7 @@ class SearchRequest(ImageRef, Options):
         return self
 
 
-class BatchRequest(_Strict):
+class BatchRequest(Strict):
     model_config = example(
         queries=[{"id": "2024/cat.jpg"}, {"positive": ["a.jpg", "b.jpg"], "k": 3}]
     )
@@ -281,7 +284,7 @@ class BatchRequest(_Strict):
     queries: Annotated[list[SearchRequest], Field(min_length=1, max_length=64)]
 
 
-class ItemFields(_Strict):
+class ItemFields(Strict):
     """Label, group and metadata of an item; omitted fields stay as they are."""
 
     label: Name | None = None
@@ -328,13 +331,13 @@ class PutItem(ItemFields):
     image_base64: str
 
 
-class NewItems(_Strict):
+class NewItems(Strict):
     model_config = example(items=[{"id": "mug-1", "label": "mug", "image_base64": "iVBORw0KGgo="}])
 
     items: Annotated[list[NewItem], Field(max_length=1000)]
 
 
-class NewJob(_Strict):
+class NewJob(Strict):
     model_config = example(root="")
 
     root: Annotated[
@@ -370,7 +373,7 @@ class NewJob(_Strict):
     ] = 0.0
 
 
-class NewCollection(_Strict):
+class NewCollection(Strict):
     model_config = example(name="shop", encoder="balanced")
 
     name: Annotated[str, Field(min_length=1, max_length=63)]

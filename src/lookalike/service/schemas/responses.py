@@ -16,6 +16,7 @@ __all__ = [
     "BatchResponse",
     "CollectionResponse",
     "CollectionsResponse",
+    "ExplanationResponse",
     "FacetsResponse",
     "HitResponse",
     "ItemResponse",
@@ -148,6 +149,34 @@ class SearchResponse(BaseModel):
     left_out: Annotated[list[str], Field(description="Items left out because they are the query.")]
     notes: Annotated[list[NoteResponse], Field(description="Why there are no hits.")]
     hits: list[HitResponse]
+
+
+class ExplainedImageResponse(BaseModel):
+    name: str
+    area: Annotated[
+        tuple[float, float, float, float],
+        Field(description="What the grid covers: left, top, right, bottom of the upright image."),
+    ]
+    contributions: Annotated[
+        list[list[float]], Field(description="What each position, by row, adds to the score.")
+    ]
+
+
+class ExplanationResponse(BaseModel):
+    score: float
+    method: Literal["map", "occlusion"]
+    adds_up: Annotated[
+        bool, Field(description="Whether the contributions of an image add up to the score.")
+    ]
+    id: str
+    query: Annotated[
+        ExplainedImageResponse | None, Field(description="Null where it is not one image.")
+    ]
+    item: ExplainedImageResponse
+    pairs: Annotated[
+        list[list[list[list[float]]]] | None,
+        Field(description="For each position of the query, what each of the item shares with it."),
+    ]
 
 
 class BatchResponse(BaseModel):
