@@ -1,6 +1,7 @@
 """``lookalike index``."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,7 @@ from lookalike.errors import SourceError
 from lookalike.images.limits import Limits
 from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
+from lookalike.indexing.watching import SETTLE_S
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.catalogues.table import Table
 from lookalike.sources.scan import ScanOptions
@@ -102,10 +104,20 @@ def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
     metavar="SECONDS",
-    help="Leave files that changed less than so many seconds ago for the next run.",
+    help="Leave files that changed less than so many seconds ago for the next run.  [default: 0; "
+    "2 with --watch]",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Afterwards, wait for changes and index them, until Ctrl-C or SIGTERM.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="With --watch: look every so many seconds, for file systems that do not report changes.",
 )
 @click.option(
     "--shard",
@@ -182,7 +194,9 @@ def index_command(
     retry_skipped: bool,
     reread: bool,
     verify: bool,
-    settle: float,
+    settle: float | None,
+    watch: bool,
+    poll: float | None,
     shard: Shard | None,
     overwrite_by_hand: bool,
     as_new: bool,
@@ -205,7 +219,8 @@ def index_command(
     and come back with the file. Nothing is removed if all items would go, if more than three and
     more than one in ten would go, or if the catalogue is malformed: the disk may not be mounted,
     or the file may be cut off. The exit code is then 4; --allow-removals confirms the removal.
-    Files that are still being written are left for the next run.
+    Files that are still being written are left for the next run. With --watch, the command goes on
+    and indexes what changes; --json then prints a line for each change.
     Ctrl-C stops after the current batch, and the next run continues from there. A .lookalikeignore
     file in any folder excludes files, with the syntax of .gitignore.
 
@@ -214,15 +229,21 @@ def index_command(
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder encoders/mobilenetv2.toml -c shop
+      lookalike index photos/ --watch
       lookalike index photos/ --verify
       lookalike index photos/ --shard 3/8 -c elasticsearch://search:9200/shop
       lookalike index photos/ --thumbnails 256 -c elasticsearch://search:9200/shop
     """
-    files = Path(root).expanduser() if root else None
-    sources = [  # before any work, so that a typo in the last argument costs nothing
-        Source.named(folder, format_, files=files, columns=columns or None, encoding=encoding)
-        for folder in folders
-    ]
+    settle = _check(settle, verify=verify, watch=watch, poll=poll, shard=shard)
+    name_source = partial(
+        Source.named,
+        kind=format_,
+        files=Path(root).expanduser() if root else None,
+        columns=columns or None,
+        encoding=encoding,
+    )
+    # Before any work, so that a typo in the last argument costs nothing.
+    sources = [name_source(folder) for folder in folders]
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
@@ -241,8 +262,8 @@ def index_command(
 
             ctx.exit(verify_sources(shop, sources, options, stop, quiet=quiet, as_json=as_json))
 
-        def index(source: Source) -> IndexReport:
-            if source.kind != "folder" and not quiet:
+        def index(source: Source, *, optimize: bool = False) -> IndexReport:
+            if source.kind != "folder" and not quiet and not watch:
                 click.echo(f"{source.name}: read as {source.reads_as}", err=True)
             with Meter(source.name, quiet=quiet) as meter:
                 return shop.index(
@@ -261,9 +282,25 @@ def index_command(
                     dim=dim,
                     progress=meter,
                     stop=stop,
-                    optimize=False,  # once, at the end, with its own progress
+                    optimize=optimize,  # otherwise once, at the end, with its own progress
                 )
 
+        if watch:
+            from lookalike.cli.watch import watch_sources
+
+            ctx.exit(
+                watch_sources(
+                    shop,
+                    folders,
+                    name_source,
+                    lambda source: index(source, optimize=True),
+                    stop,
+                    settle=settle,
+                    poll=poll,
+                    strict=strict,
+                    as_json=as_json,
+                )
+            )
         reports = [index(source) for source in sources if not stop()]
         if not stop() and shard is None:  # with shards, `prune` does it after the last one
             with Meter("ANN index", quiet=quiet) as meter:
@@ -283,6 +320,21 @@ def index_command(
         if one.nothing_usable:
             click.echo(f"error: {source.name} contains no usable images", err=True)
     ctx.exit(exit_code(reports, strict=strict))
+
+
+def _check(
+    settle: float | None, *, verify: bool, watch: bool, poll: float | None, shard: Shard | None
+) -> float:
+    """Return how long files settle. Raise ``UsageError`` for options that contradict each other."""
+    if verify and watch:
+        raise click.UsageError("give --verify or --watch, not both")
+    if poll is not None and not watch:
+        raise click.UsageError("--poll is only for --watch")
+    if watch and shard is not None:
+        raise click.UsageError("--watch removes what is gone, and --shard does not: give one")
+    if settle is None:
+        settle = SETTLE_S if watch else 0.0
+    return settle
 
 
 class Source(NamedTuple):

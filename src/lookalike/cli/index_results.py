@@ -11,7 +11,7 @@ from lookalike.cli.output import plain, print_json
 from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.core.records import IndexReport
 
-__all__ = ["exit_code", "show_report", "summary"]
+__all__ = ["exit_code", "report_json", "show_report", "summary"]
 
 _NOTES = 10  # notes to show
 
@@ -38,12 +38,17 @@ def show_report(report: IndexReport, count: int, *, as_json: bool, show_skipped:
     for problem in report.problems:
         click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
-        skipped = [{"path": one.path, "reason": one.reason} for one in report.skipped]
-        print_json({**asdict(report), "skipped": skipped, "items": count})
+        print_json({**report_json(report), "items": count})
     else:
         click.echo(summary(report))
         if report.skipped and not show_skipped:
             click.echo("use --show-skipped to list the skipped files", err=True)
+
+
+def report_json(report: IndexReport) -> dict[str, object]:
+    """Return the report as a JSON document."""
+    skipped = [{"path": one.path, "reason": one.reason} for one in report.skipped]
+    return {**asdict(report), "skipped": skipped}
 
 
 def summary(report: IndexReport) -> str:
