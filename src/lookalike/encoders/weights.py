@@ -159,27 +159,40 @@ def _read(path: Path) -> bytes:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _check(content: bytes, path: Path, card: ModelCard) -> None:
+def _check(content: bytes, path: Path, card: ModelCard, digest: str | None = None) -> None:
+    digest = digest or card.weights.sha256
     found = hashlib.sha256(content).hexdigest()
-    if found != card.weights.sha256:
+    if found != digest:
         raise WeightsError(
             f"{path}: not the weights that the card of {card.name} names: "
-            f"expected SHA-256 {card.weights.sha256}, found {found}"
+            f"expected SHA-256 {digest}, found {found}"
         )
 
 
 def _cache_name(card: ModelCard, *, classifier: bool) -> str:
     size = f"{card.input.width}x{card.input.height}"
     head = "-classifier" if classifier else ""
-    return f"{card.name}-{card.weights.sha256}-r{BUILDER_REVISION}-{size}{head}.onnx"
+    digest = card.weights.trained_sha256 or card.weights.sha256
+    return f"{card.name}-{digest}-r{BUILDER_REVISION}-{size}{head}.onnx"
 
 
 def read_weights(card: ModelCard) -> "Arrays":
-    """The arrays of a card's checkpoint, by name. Raises ``WeightsError`` as ``network`` does."""
+    """Return the arrays of a card's checkpoint, by name, with those that were trained further.
+
+    Raise ``WeightsError`` as ``network`` does.
+    """
     # Needed once per user and machine; a search must not pay for its imports.
     from lookalike.encoders.checkpoint import read_checkpoint  # noqa: PLC0415
 
-    return read_checkpoint(read_checked(card))
+    arrays = read_checkpoint(read_checked(card))
+    if card.weights.trained is None:
+        return arrays
+    from lookalike.encoders.trained_weights import read_trained  # noqa: PLC0415 - likewise
+
+    path = card.path.parent / card.weights.trained
+    content = _read(path)
+    _check(content, path, card, card.weights.trained_sha256)
+    return {**arrays, **read_trained(content, path, arrays)}
 
 
 def read_checked(card: ModelCard) -> bytes:

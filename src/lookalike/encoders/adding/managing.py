@@ -169,6 +169,8 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
     weights, words = card.weights, card.words
     named = [(weights.file, weights.sha256)]
     beside = list(weights.data)
+    if weights.trained is not None and weights.trained_sha256 is not None:
+        named.append((weights.trained, weights.trained_sha256))
     if words is not None:
         named += [(words.tokenizer, words.tokenizer_sha256)]
         beside += words.data

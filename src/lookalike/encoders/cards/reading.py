@@ -84,6 +84,11 @@ def _weights(table: CardTable) -> Weights:
     builder: Builder = table.choice("builder", get_args(Builder), "onnx")
     if "data" in table and builder != "onnx":
         raise table.error("data", 'is only for builder = "onnx"')
+    trained = "trained" in table
+    if trained and builder != "efficientnet-lite":
+        raise table.error("trained", 'is only for builder = "efficientnet-lite"')
+    if "trained_sha256" in table and not trained:
+        raise table.error("trained_sha256", "is the digest of a file, but trained names none")
     return Weights(
         builder=builder,
         file=table.text("file"),
@@ -91,6 +96,8 @@ def _weights(table: CardTable) -> Weights:
         package=table.text("package", pattern=r"[A-Za-z_][A-Za-z0-9_]*") if packaged else None,
         install=table.text("install") if packaged else None,
         data=table.digests("data") if "data" in table else (),
+        trained=table.text("trained") if trained else None,
+        trained_sha256=table.text("trained_sha256", pattern=SHA256) if trained else None,
     )
 
 

@@ -46,7 +46,9 @@ class Weights:
     ``file`` is relative to the folder of the card or, with ``package``, of that importable
     package; ``install`` is what pip must install if it is missing. ``data`` are the
     further files that an ONNX model reads: the name that the model has for each, and its SHA-256
-    in hex, sorted by name.
+    in hex, sorted by name. ``trained`` lies beside the card and holds the weights that were trained
+    further and replace those of ``file`` (``encoders.trained_weights``); ``trained_sha256`` is its
+    digest.
     """
 
     builder: Builder
@@ -55,6 +57,8 @@ class Weights:
     package: str | None = None
     install: str | None = None
     data: tuple[tuple[str, str], ...] = ()
+    trained: str | None = None
+    trained_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,7 @@ class ModelCard:
             "dtype": given.dtype if given.dtype != "float32" else None,
             "gem_p": output.gem_p if output.pooling == "gem" else None,
             "prefix_tokens": output.prefix_tokens or None,
+            "trained": self.weights.trained_sha256,
             "inputs": tuple((one.name, one.values, one.shape) for one in self.inputs) or None,
         }
         added = tuple((key, value) for key, value in later.items() if value is not None)
