@@ -60,9 +60,10 @@ class Tuning:
 
     Epoch ``e`` shows variant ``e % variants`` of each view, the first being the view itself.
     ``bank`` is the number of earlier views that a batch is compared with, ``temperature`` that of
-    the softmax over them, ``teacher_weight`` the weight of the teacher beside the base encoder in
-    the target, ``anchor`` the weight of staying near the base's own vectors, ``average`` the decay
-    of the moving average of the weights.
+    the softmax over them. In the target, ``teacher_weight`` is the weight of the teacher and
+    ``label_weight`` that of the class, where it is known for certain, beside the base encoder.
+    ``anchor`` is the weight of staying near the base's own vectors, ``average`` the decay of the
+    moving average of the weights.
     """
 
     seed: int
@@ -75,6 +76,7 @@ class Tuning:
     warm_up: int
     temperature: float
     teacher_weight: float
+    label_weight: float
     anchor: float
     average: float
 

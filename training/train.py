@@ -27,7 +27,7 @@ from lookalike.analysis.finetuning.tail import Tail
 from lookalike.encoders.cards import find_card
 from lookalike.encoders.weights import read_weights
 from training.activations import Activations
-from training.config import Config, read_config
+from training.config import Config, Tuning, read_config
 from training.kept import Kept
 from training.rate import Rate
 from training.retrieval import evaluate, in_space, unit
@@ -42,10 +42,32 @@ def centred(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def target_of(
-    teacher: NDArray[np.float32], base: NDArray[np.float32], weight: float
+    teacher: NDArray[np.float32],
+    base: NDArray[np.float32],
+    classes: NDArray[np.float32],
+    tuning: Tuning,
 ) -> NDArray[np.float32]:
-    """Return what the student's similarities shall be: teacher and base, centred, side by side."""
-    return unit(np.concatenate([weight * centred(teacher), centred(base)], axis=1))
+    """Return what the student's similarities shall be: teacher, base and class side by side."""
+    parts = [
+        tuning.teacher_weight * centred(teacher),
+        centred(base),
+        tuning.label_weight * classes,
+    ]
+    return unit(np.concatenate(parts, axis=1))
+
+
+def classes_of(views: Sequence[View]) -> NDArray[np.float32]:
+    """Return each view's class, (n, classes): 1 in the column of its label, or zeros.
+
+    Labels of archives that were gathered from many sources are noisy and say nothing here.
+    """
+    labels = [view.entry.label if view.entry.is_sure else None for view in views]
+    columns = {label: place for place, label in enumerate(sorted(set(labels) - {None}, key=str))}
+    rows = np.zeros((len(views), len(columns)), np.float32)
+    for row, label in enumerate(labels):
+        if label is not None:
+            rows[row, columns[label]] = 1
+    return rows
 
 
 def order_of(views: int, seed: int, epoch: int) -> list[int]:
@@ -83,7 +105,7 @@ class Run:
         self._base = self._vectors(views)
         teacher = Kept(config.run / "teacher-embeddings").rows([view.key for view in views])
         self._target = torch.from_numpy(
-            target_of(teacher, self._base, config.tuning.teacher_weight)
+            target_of(teacher, self._base, classes_of(views), config.tuning)
         )
         self._mean = torch.from_numpy(unit(self._base).mean(axis=0))
         self._anchor = F.normalize(torch.from_numpy(unit(self._base)) - self._mean)
