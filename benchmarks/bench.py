@@ -44,6 +44,7 @@ BENCHMARKS = {
     "quality": ("--all",),
     "encoders": (),
     "robustness": (),
+    "default_encoder": (),
 }
 SERVERS = ("servers", "server_recall")  # left out if no server is configured
 PROGRAMS = ("decode", "encode")  # print tables of their own, kept as text

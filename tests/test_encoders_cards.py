@@ -43,6 +43,9 @@ def test_every_shipped_card_is_sound_and_bears_its_name() -> None:
         "efficientnet-lite2",
         "efficientnet-lite2-pooled",
         "efficientnet-lite2-pooled-260",
+        "lookalike-v1",
+        "lookalike-v1-192",
+        "lookalike-v1-260",
     )
     for name in available_encoders():
         shipped = find_card(name)
@@ -289,7 +292,7 @@ def test_a_user_s_own_cards_go_by_name(tmp_path: Path) -> None:
     assert available_encoders(tmp_path) == (*shipped_encoders(), "mine")
     assert find_card("mine", folder=tmp_path).path == tmp_path / "mine" / "mine.toml"
     with pytest.raises(
-        EncoderError, match=r"lite2-pooled-260, mine, and any card .*; did you mean 'mine'\?$"
+        EncoderError, match=r"lookalike-v1-260, mine, and any card .*; did you mean 'mine'\?$"
     ):
         find_card("mime", folder=tmp_path)
 

@@ -57,6 +57,15 @@ def test_vectors_are_those_of_pytorch(name: str, cache: Path) -> None:
     assert np.abs(encoder.classify(pictures) - golden["logits"]).max() < 1e-3
 
 
+@pytest.mark.parametrize("name", ["lookalike-v1-260"])
+def test_a_trained_and_pooled_embedding_is_that_of_pytorch(name: str, cache: Path) -> None:
+    """Base weights from their package, trained ones from ours, pooled by PyTorch."""
+    golden = np.load(HERE / "golden" / f"{name}.npz")
+    vectors = load_encoder(name, cache=cache).encode(list(golden["pictures"]))
+    cosines = (vectors * unit_rows(golden["embedding"])).sum(axis=1, dtype=np.float64)
+    assert (1 - cosines).max() < 1e-6
+
+
 def test_the_mean_of_the_patches_is_the_vector(lite0: OnnxEncoder) -> None:
     batch = [lite0.prepare(drawn(seed)) for seed in range(3)]
     patches = lite0.patches(batch)
