@@ -6,6 +6,7 @@ Files are treated as hostile. Only the parsers named in ``opening`` are ever rea
 checked before pixels are decoded, and whatever makes a decoder fail becomes one plain sentence.
 """
 
+import contextlib
 import importlib.util
 import re
 from collections.abc import Callable, Sequence
@@ -21,11 +22,13 @@ from lookalike.errors import BrokenImageError, ImageTooLargeError, NotAnImageErr
 from lookalike.images.colour import rgb
 from lookalike.images.formats import DECODER_ERRORS, describe_other, format_of, is_cut_off
 from lookalike.images.grounds import is_blank, is_empty
+from lookalike.images.kinds import describe_kind
 from lookalike.images.limits import DEFAULT_LIMITS, Limits, check_bytes, format_megapixels
 from lookalike.images.opening import OpenedImage, open_image
 from lookalike.images.orientation import SIDEWAYS, make_upright, read_orientation
 from lookalike.images.quiet import run_quietly
 from lookalike.images.records import DecodedImage, Layers
+from lookalike.images.repairing import repairs
 
 __all__ = [
     "SUFFIXES",
@@ -89,7 +92,27 @@ def _decode_checked(data: bytes, limits: Limits, work: Callable[[OpenedImage], _
     except MemoryError as error:
         raise ImageTooLargeError("there is not enough memory to decode it") from error
     except DECODER_ERRORS as error:
-        raise BrokenImageError(_describe_harm(kind, data, error)) from error
+        unread = describe_kind(kind, data, error)
+        if unread is not None:
+            raise NotAnImageError(unread) from error
+        found = run_quietly(lambda: _work_on_repaired(data, kind, limits, work))
+        if found is None:
+            raise BrokenImageError(_describe_harm(kind, data, error)) from error
+        return found
+
+
+def _work_on_repaired(
+    data: bytes, kind: str, limits: Limits, work: Callable[[OpenedImage], _T]
+) -> _T | None:
+    """Return what ``work`` makes of the file without what cannot be read; ``None`` if nothing."""
+    for repaired in repairs(data, kind, limits):
+        with contextlib.suppress(Image.DecompressionBombError, *DECODER_ERRORS):
+            opened = open_image(repaired.data, kind, limits)
+            if repaired.profile is not None:
+                opened.image.info["icc_profile"] = repaired.profile
+            opened.notes.append(repaired.note)
+            return work(opened)
+    return None
 
 
 def from_image(image: Image.Image) -> DecodedImage:
@@ -215,8 +238,6 @@ def _describe_limit(error: Exception) -> str:
 
 
 def _describe_harm(kind: str, data: bytes, error: BaseException) -> str:
-    if "Decompressed data too large" in str(error):
-        return f"the {kind} file holds text or a colour profile that unpacks to over a megabyte"
     harm = "cut off" if is_cut_off(kind, data, error) else "damaged"
     return f"the {kind} file is {harm}"
 

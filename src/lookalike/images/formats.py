@@ -32,6 +32,10 @@ _STARTS = (
     (b"GIF89a", "GIF"),
     *((start, "TIFF") for start in (b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"II+\0", b"MM\0+")),
 )
+_HEIF_BRANDS = (
+    *(b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"avci", b"avcs", b"jpeg", b"jpgs"),
+    *(b"j2ki", b"j2is", b"vvic", b"vvis", b"evbi", b"evmi", b"unif"),
+)
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 
 _SIGNATURES = (
@@ -89,8 +93,11 @@ def _format_of_boxes(data: bytes) -> str | None:
     brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
-    if brands[:4] in {b"mif1", b"msf1"} or any(brand in brands for brand in _HEIC_BRANDS):
+    if any(brand in brands for brand in _HEIC_BRANDS):
         return "HEIC"
+    if any(brand in brands for brand in _HEIF_BRANDS):  # the item itself says how it is coded
+        items = data[data.find(b"iinf") :][:4096]
+        return "AVIF" if b"av01" in items and b"hvc1" not in items else "HEIC"
     return None
 
 
