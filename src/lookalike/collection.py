@@ -1,19 +1,17 @@
 """``Collection``: the public face. Images go in, similar images come out."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from lookalike import images
-from lookalike.collection_info import CollectionInfo
-from lookalike.collection_items import CollectionItems, check_ids
+from lookalike.collection_encoding import CollectionEncoding
+from lookalike.collection_items import check_ids
 from lookalike.core.arguments import checked_methods
 from lookalike.core.ids import check_id
 from lookalike.core.progress import ProgressCallback
-from lookalike.core.protocols import Catalogue, Encoder, Store, TextEncoder, text_encoder_of
-from lookalike.core.protocols.inputs import ClassEncoder, class_encoder_of
+from lookalike.core.protocols import Catalogue
 from lookalike.core.records import (
     Added,
     Entry,
@@ -22,21 +20,17 @@ from lookalike.core.records import (
 )
 from lookalike.core.roots import Root
 from lookalike.core.shards import Shard
-from lookalike.errors import CollectionError, ImageError
-from lookalike.indexing.fitting import ProjectionDim, check_dim, projected
-from lookalike.query_images import PreparedQuery, find_own_item, load_query
+from lookalike.errors import ImageError
+from lookalike.indexing.fitting import ProjectionDim, check_dim
+from lookalike.query_images import PreparedQuery
 from lookalike.search import (
-    Encoded,
-    ImageSource,
     ItemRef,
     Query,
     QueryLike,
     Results,
     SearchKeywords,
     SearchOptions,
-    Words,
     run,
-    words_vector,
 )
 
 if TYPE_CHECKING:
@@ -47,11 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Collection", "PreparedQuery", "Root"]
 
 
-_BATCH = 32  # images that an encoder is given at once, unless it has a ``batch_size``
-
-
 @checked_methods
-class Collection(CollectionItems):
+class Collection(CollectionEncoding):
     """Items that are searched together, with one encoder and one store.
 
         shop = lookalike.open("shop", create=True)
@@ -63,23 +54,6 @@ class Collection(CollectionItems):
     when something must be encoded; what needs only stored embeddings never loads it.
     ``supports_words`` says without loading it whether it supports words.
     """
-
-    def __init__(
-        self,
-        store: Store,
-        encoder: Callable[[Store], Encoder],
-        *,
-        limits: images.Limits = images.Limits(),
-        cache: Path | None = None,
-        supports_words: Callable[[Store], bool] | None = None,
-    ) -> None:
-        super().__init__(store, limits=limits)
-        self._make_encoder = encoder
-        self._card_has_words = supports_words
-        self._base: Encoder | None = None
-        self._encoder: Encoder | None = None
-        self.cache = cache
-        """Folder for what can be computed again, such as signatures of images. None by default."""
 
     # -- indexing --------------------------------------------------------------------------
 
@@ -213,7 +187,7 @@ class Collection(CollectionItems):
         self,
         query: QueryLike,
         *,
-        crop: images.Box | None = None,
+        crop: images.Crop | None = None,
         options: SearchOptions | None = None,
         rules: "CategoryRules | None" = None,
         **keywords: Unpack[SearchKeywords],
@@ -228,9 +202,9 @@ class Collection(CollectionItems):
         array and the like; an ``ItemRef``; ``Words``; a vector (an array of one dimension); or
         several of these, with weights and crops as ``QueryPart``. A ``str`` is the path of an image
         if it names a file or looks like a path; otherwise it is words. ``crop`` (left, top, right,
-        bottom), each in [0, 1] of the upright image, searches with a part of a single image. The
-        keywords are the fields of ``SearchOptions``, on top of ``options``. ``rules`` belong to
-        ``category``.
+        bottom), each in [0, 1] of the upright image, searches with a part of a single image, and
+        ``auto`` with the one that stands out most (``propose_crops``). The keywords are the fields
+        of ``SearchOptions``, on top of ``options``. ``rules`` belong to ``category``.
 
         Where the query is the file of an item, that item is left out unless ``include_self``, and
         ``Results.left_out`` names it; any other image finds its exact duplicates. Where nothing is
@@ -242,55 +216,6 @@ class Collection(CollectionItems):
         """
         wanted = SearchOptions.of(options, keywords)
         return run(self, Query.of(query, crop=crop), wanted, rules=rules)
-
-    def encode(
-        self, query: ImageSource | Words | Encoded, *, crop: images.Box | None = None
-    ) -> Encoded:
-        """Encode an image or words for several searches; ``search`` accepts the result as a query.
-
-        ``crop`` (left, top, right, bottom), each in [0, 1] of the upright image, encodes only that
-        part. A ``str`` is a path here; words are ``Words``. Raise ``ImageError``, ``WordsError``,
-        ``EncoderError``, ``CollectionError`` for an empty collection, and ``ValueError`` for an
-        impossible crop.
-        """
-        if isinstance(query, Encoded):
-            return query
-        if isinstance(query, Words):
-            if crop is not None:
-                raise ValueError("a crop needs an image; words and vectors have none")
-            return Encoded(vector=words_vector(self, query), words=query)
-        return self.encode_prepared([self.prepare(query, crop=crop)])[0]
-
-    def prepare(self, query: ImageSource, *, crop: images.Box | None = None) -> PreparedQuery:
-        """Do the part of ``encode`` that concerns one image alone: read, decode, crop, scale down.
-
-        A service that has the images of several users prepares each on its own thread and encodes
-        them together. Raise as ``encode``.
-        """
-        data, decoded = self._load(query, crop)
-        if self._store.bound() is None:
-            raise CollectionError("the collection is empty; `lookalike index FOLDER` fills it")
-        prepared = self._bound_encoder().prepare(decoded.image)
-        self._store.search.warm()  # while an encoder that is just being opened opens on its thread
-        return PreparedQuery(
-            prepared=prepared,
-            digest=None if data is None else images.digest(data),
-            item=find_own_item(self._store, query),
-        )
-
-    @property
-    def batch_size(self) -> int:
-        """How many images ``encode_prepared`` best takes at a time; 1 before the first encoding."""
-        encoder = self._encoder
-        return 1 if encoder is None else getattr(encoder, "batch_size", _BATCH)
-
-    def encode_prepared(self, queries: Sequence[PreparedQuery]) -> list[Encoded]:
-        """Encode any number of prepared images at once. Raise ``EncoderError``."""
-        vectors = self._bound_encoder().encode([one.prepared for one in queries])
-        return [
-            Encoded(vector=vector, digest=one.digest, item=one.item)
-            for vector, one in zip(vectors, queries, strict=True)
-        ]
 
     def similar(
         self,
@@ -313,7 +238,7 @@ class Collection(CollectionItems):
         query: QueryLike,
         id: str,
         *,
-        crop: images.Box | None = None,
+        crop: images.Crop | None = None,
         method: "Method" = "auto",
     ) -> "Explanation":
         """Return which regions make a query and an item alike.
@@ -331,66 +256,3 @@ class Collection(CollectionItems):
 
         check_ids([id])
         return explain(self, Query.of(query, crop=crop), id, method=method)
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the stored embeddings, with the collection's projection."""
-        return self._bound_encoder()
-
-    @property
-    def text_encoder(self) -> TextEncoder | None:
-        """What turns words into vectors in the space of the images, if the encoder can."""
-        return text_encoder_of(self._bound_encoder())
-
-    @property
-    def class_encoder(self) -> ClassEncoder | None:
-        """The classes that the encoder knows by name, if it does."""
-        return class_encoder_of(self._bound_encoder())
-
-    @property
-    def supports_words(self) -> bool:
-        """Whether the encoder supports search by words. Loads no encoder where that is known."""
-        if self._base is None and self._card_has_words is not None:
-            return self._card_has_words(self._store)
-        return text_encoder_of(self._base_encoder()) is not None
-
-    def info(self) -> CollectionInfo:
-        known = self._base is not None or self._card_has_words is not None
-        return replace(super().info(), words=known and self.supports_words)
-
-    # -- internals -------------------------------------------------------------------------
-
-    def _bound_encoder(self) -> Encoder:
-        """Return the encoder, after checking that it is the one of the stored embeddings."""
-        if self._encoder is None:
-            encoder = projected(self._store, self._base_encoder())
-            self._store.bind(encoder=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim)
-            self._encoder = encoder
-        return self._encoder
-
-    def _base_encoder(self) -> Encoder:
-        """Return the encoder without the collection's projection; it is opened once."""
-        if self._base is None:
-            self._base = self._make_encoder(self._store)
-        return self._base
-
-    def check_image(self, query: ImageSource) -> None:
-        """Raise ``ImageError`` for what cannot be decoded, as ``encode`` does."""
-        self._load(query)
-
-    def load_image(self, query: ImageSource, *, side: int) -> images.DecodedImage:
-        """Return the upright image of a query, with both sides at least ``side`` if it has that.
-
-        Raise ``ImageError``.
-        """
-        return load_query(query, crop=None, limits=self.limits, decode_size=lambda: (side, side))[1]
-
-    def _load(
-        self, query: ImageSource, crop: images.Box | None = None
-    ) -> tuple[bytes | None, images.DecodedImage]:
-        return load_query(query, crop=crop, limits=self.limits, decode_size=self._decode_size)
-
-    def _decode_size(self) -> tuple[int, int] | None:
-        if self._store.bound() is None:
-            return None
-        return self._bound_encoder().decode_size

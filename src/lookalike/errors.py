@@ -16,6 +16,7 @@
     │   ├── ModelCardError           a model card cannot be read, or is invalid
     │   ├── PullError                an encoder cannot be pulled from a hub
     │   ├── WeightsError             weights are missing, or are not those that the card names
+    │   ├── RegionError              the encoder cannot look for parts of images
     │   ├── ExplanationError         embeddings cannot be divided over the positions of images
     │   └── WordsError               words cannot be searched with, by this encoder or in this way
     ├── CollectionError              a collection cannot do what was requested
@@ -63,6 +64,7 @@ __all__ = [
     "ModelCardError",
     "NotAnImageError",
     "PullError",
+    "RegionError",
     "RootMovedError",
     "RunFileError",
     "ServiceBusyError",
@@ -159,6 +161,10 @@ class WeightsError(EncoderError):
 
 class WordsError(EncoderError):
     """Words cannot be searched with: not by this encoder, or not in this way."""
+
+
+class RegionError(EncoderError):
+    """An encoder without position vectors, which cannot look for parts of images."""
 
 
 class ExplanationError(EncoderError):

@@ -23,12 +23,13 @@ __all__ = ["PreparedQuery", "find_own_item", "load_query"]
 class PreparedQuery:
     """An image at its encoder's input size, to be encoded together with others.
 
-    ``digest`` and ``item`` are those of ``Encoded``.
+    ``digest``, ``item`` and ``crop`` are those of ``Encoded``.
     """
 
     prepared: Prepared
     digest: str | None = None
     item: Item | None = None
+    crop: images.Box | None = None
 
 
 def load_query(

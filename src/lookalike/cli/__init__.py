@@ -36,6 +36,7 @@ _TASKS = {
         "search": "search",
         "similar": "search",
         "explain": "explain",
+        "crops": "crops",
         "calibrate": "calibrate",
         "neighbours": "neighbours",
         "declare": "declare",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lookalike.analysis.explanation import ExplainedImage, Explanation, Method
     from lookalike.collection import Collection
-    from lookalike.images.cropping import Box
+    from lookalike.images.cropping import Crop
     from lookalike.search.query_language import ParsedQuery
 
 __all__ = ["explain_command"]
@@ -52,8 +52,8 @@ _SHOWN = 3  # regions of each image in the table
 @click.option(
     "--crop",
     type=CropType(),
-    metavar="L,T,R,B",
-    help="Take a part of the query's first image: left, top, right, bottom from 0 to 1.",
+    metavar="L,T,R,B|auto",
+    help="Take a part of the query's first image: left, top, right, bottom from 0 to 1; or auto.",
 )
 @json_option
 @encoder_options
@@ -68,7 +68,7 @@ def explain_command(
     output: Path | None,
     side: int,
     method: "Method",
-    crop: "Box | None",
+    crop: "Crop | None",
     as_json: bool,
     collection: str | None,
     encoder: str | None,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lookalike.collection import Collection
     from lookalike.core.records import Item
-    from lookalike.images.cropping import Box
+    from lookalike.images.cropping import Crop
     from lookalike.search import Query, QueryPart
     from lookalike.search.query_language import ParsedQuery
 
@@ -44,7 +44,7 @@ def make_feedback(
     return [*read_stdin(Query(tuple(added))).parts]
 
 
-def crop_query(ctx: click.Context, one: "ParsedQuery", crop: "Box") -> "Query":
+def crop_query(ctx: click.Context, one: "ParsedQuery", crop: "Crop") -> "Query":
     """Return the query with the crop of its first image."""
     from lookalike.search import Query, Words
 
@@ -110,6 +110,7 @@ def list_shown(shop: "Collection", parts: "Sequence[QueryPart]") -> "list[ShownP
             name = source.text
         else:
             name = source.path if isinstance(source, VectorFile) else "vector"
-        return ShownPart(image=image, name=name, weight=part.weight, crop=part.crop)
+        crop = None if part.crop == "auto" else part.crop  # where nothing has been searched yet
+        return ShownPart(image=image, name=name, weight=part.weight, crop=crop)
 
     return [shown(part) for part in parts]

@@ -184,7 +184,9 @@ def _part_json(part: "QueryPart") -> dict[str, Json]:
         if isinstance(source, VectorFile)
         else {"path": str(source)}
     )
-    return document if part.crop is None else document | {"crop": [*part.crop]}
+    if part.crop is not None:
+        document["crop"] = "auto" if part.crop == "auto" else [*part.crop]
+    return document
 
 
 def _make_documents(

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from lookalike.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lookalike.core.records import Json
     from lookalike.search import Query
     from lookalike.search.query_language import ParsedQuery
 
@@ -165,7 +167,7 @@ def _search_each(
     **opening: Any,  # noqa: ANN401 - as `opened` takes them
 ) -> None:
     """Search for each of several queries, and show what they find."""
-    from lookalike.search import Query, SearchOptions, run
+    from lookalike.search import Query, SearchOptions, resolve_crops, run
 
     view = View(**{name: asked.pop(name) for name in _VIEW})
     crop, liked, disliked = (asked.pop(name) for name in ("crop", "positive", "negative"))
@@ -177,9 +179,11 @@ def _search_each(
         for one in queries:
             began = time.perf_counter()
             query = one.query if crop is None else crop_query(ctx, one, crop)
+            asked_for = query
             document = query_json(query.parts)
             try:
-                query = read_stdin(query)
+                query = resolve_crops(shop, read_stdin(query))
+                document = _describe(asked_for, query)
                 query = Query((*query.parts, *more))
                 results = run(shop, query, options, scale=limits.scale)
                 parts = list_shown(shop, query.parts)
@@ -196,6 +200,12 @@ def _search_each(
             )
         show(shop, outcomes, options, view)
     ctx.exit(of_batch([outcome.has_results for outcome in outcomes]))
+
+
+def _describe(given: "Query", query: "Query") -> "dict[str, Json]":
+    """Return the document of a query as it was given, with the crops that were searched."""
+    both = zip(given.parts, query.parts, strict=True)
+    return query_json([replace(part, crop=used.crop) for part, used in both])
 
 
 def _add_hint(error: LookalikeError, query: "Query") -> LookalikeError:

@@ -9,25 +9,29 @@ import click
 from lookalike.cli.options import collection_option, json_option
 
 if TYPE_CHECKING:
-    from lookalike.images.cropping import Box
+    from lookalike.images.cropping import Crop
 
 __all__ = ["CropType", "search_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
-class CropType(click.ParamType["Box"]):
-    """A part of an image: left, top, right and bottom."""
+class CropType(click.ParamType["Crop"]):
+    """A part of an image: left, top, right and bottom; or ``auto``."""
 
     name = "crop"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "Box":
+    ) -> "Crop":
+        if value == "auto":
+            return "auto"
         try:
             left, top, right, bottom = map(float, str(value).split(","))
         except ValueError:
-            self.fail(f"{value!r} is not four numbers: left,top,right,bottom", param, ctx)
+            self.fail(
+                f"{value!r} is neither auto nor four numbers: left,top,right,bottom", param, ctx
+            )
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             self.fail("left,top,right,bottom are from 0 to 1, in that order", param, ctx)
         return left, top, right, bottom
@@ -146,9 +150,9 @@ def search_options(command: _Command) -> _Command:
         click.option(
             "--crop",
             type=CropType(),
-            metavar="L,T,R,B",
+            metavar="L,T,R,B|auto",
             help="Search with a part of the query's first image: left, top, right, bottom from 0 "
-            "to 1.",
+            "to 1; or auto, the part that stands out most (`lookalike crops` lists them).",
         ),
         click.option(
             "--positive",

@@ -19,6 +19,7 @@ from lookalike.client.responses import (
 )
 from lookalike.client.uploads import (
     batches,
+    crop_text,
     form,
     is_image,
     part_json,
@@ -44,6 +45,7 @@ from lookalike.errors import (
 )
 from lookalike.indexing.differences import VerificationReport
 from lookalike.search import (
+    ImageSource,
     ItemRef,
     Query,
     QueryLike,
@@ -238,7 +240,7 @@ class RemoteCollection(RemoteItems):
         self,
         query: QueryLike,
         *,
-        crop: images.Box | None = None,
+        crop: images.Crop | None = None,
         options: SearchOptions | None = None,
         **keywords: Unpack[SearchKeywords],
     ) -> Results:
@@ -255,7 +257,7 @@ class RemoteCollection(RemoteItems):
             data, about = upload(parts[0].source)
             asked = _query(wanted)
             if parts[0].crop is not None:
-                asked["crop"] = ",".join(repr(float(side)) for side in parts[0].crop)
+                asked["crop"] = crop_text(parts[0].crop)
             kind = "application/octet-stream"
             found = self._ask("POST", "/search", query=asked, body=data, kind=kind, about=about)
         else:
@@ -281,7 +283,7 @@ class RemoteCollection(RemoteItems):
         query: QueryLike,
         id: str,
         *,
-        crop: images.Box | None = None,
+        crop: images.Crop | None = None,
         method: Method = "auto",
     ) -> Explanation:
         """Return which regions make a query and an item alike: ``Collection.explain``.
@@ -294,7 +296,7 @@ class RemoteCollection(RemoteItems):
         if len(parts) == 1 and parts[0].weight > 0 and is_image(parts[0].source):
             shown, about = upload(parts[0].source)
             if parts[0].crop is not None:
-                asked["crop"] = ",".join(repr(float(side)) for side in parts[0].crop)
+                asked["crop"] = crop_text(parts[0].crop)
             kind = "application/octet-stream"
             found = self._item(
                 "POST", id, "/explain", query=asked, body=shown, kind=kind, about=about
@@ -311,6 +313,19 @@ class RemoteCollection(RemoteItems):
             query=None if shown is None else images.decode(shown).image,
             item=images.decode(self.thumbnail(id, side=_SHOWN)).image,
         )
+
+    def propose_crops(self, query: ImageSource | ItemRef, *, count: int = 4) -> list[images.Box]:
+        """Return at most ``count`` parts of an image to search with, the most salient first:
+        ``Collection.propose_crops``.
+        """
+        if isinstance(query, ItemRef):
+            found = self._item("GET", query.id, "/crops", query={"count": count})
+        else:
+            data, about = upload(query)
+            kind = "application/octet-stream"
+            asked = {"count": count}
+            found = self._ask("POST", "/crops", query=asked, body=data, kind=kind, about=about)
+        return [(left, top, right, bottom) for left, top, right, bottom in found["crops"]]
 
     # -- inside --------------------------------------------------------------------------
 

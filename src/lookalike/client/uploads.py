@@ -29,7 +29,16 @@ from lookalike.search import (
 )
 from lookalike.search.vectors import check_vector, load_vector
 
-__all__ = ["batches", "form", "is_image", "part_json", "said_json", "skipped", "upload"]
+__all__ = [
+    "batches",
+    "crop_text",
+    "form",
+    "is_image",
+    "part_json",
+    "said_json",
+    "skipped",
+    "upload",
+]
 
 _BATCH = 50  # images sent at once: half of what a service takes
 _BATCH_BYTES = 64 * 2**20  # a quarter of it
@@ -40,11 +49,17 @@ def is_image(source: object) -> TypeGuard[ImageSource]:
     return not is_vector(source) and not isinstance(source, ItemRef | Words | Encoded | VectorFile)
 
 
+def crop_text(crop: images.Crop) -> str:
+    """Return a crop as a query parameter."""
+    return crop if crop == "auto" else ",".join(repr(float(side)) for side in crop)
+
+
 def part_json(part: QueryPart) -> dict[str, Json]:
     """Return a part of a query as the service takes it."""
     document: dict[str, Json] = {"weight": part.weight}
     if part.crop is not None:
-        document["crop"] = [float(side) for side in part.crop]
+        box = part.crop
+        document["crop"] = "auto" if box == "auto" else [float(side) for side in box]
     if isinstance(part.source, ItemRef):
         return document | {"id": part.source.id}
     if isinstance(part.source, Words):

@@ -21,6 +21,7 @@ STATUS: Mapping[type[errors.LookalikeError], tuple[int, str]] = {
     errors.EncoderError: (503, "encoder-failed"),
     errors.WordsError: (422, "unusable-words"),
     errors.ExplanationError: (422, "no-explanation"),
+    errors.RegionError: (422, "no-regions"),
     errors.CollectionError: (409, "collection"),
     errors.CollectionNotFoundError: (404, "no-such-collection"),
     errors.CollectionReplacedError: (503, "collection-replaced"),

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,6 +171,11 @@ class OnnxEncoder:
         if self._named_classes is None:
             self._named_classes = checkpoint_classes(self._card)
         return self._named_classes
+
+    @property
+    def map_encoder(self) -> Self | None:
+        """What gives position vectors: the encoder itself, where its card has a [map]."""
+        return None if self._card.map is None else self
 
     @property
     def patch_encoder(self) -> OnnxPatchEncoder:

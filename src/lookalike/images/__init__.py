@@ -1,6 +1,6 @@
 """Bytes → an upright RGB image, under limits; and thumbnails."""
 
-from lookalike.images.cropping import Box, crop_image, size_for_crop
+from lookalike.images.cropping import Box, Crop, crop_image, size_for_crop
 from lookalike.images.decoding import (
     SUFFIXES,
     decode,
@@ -17,6 +17,7 @@ from lookalike.images.records import DecodedImage, Layers
 __all__ = [
     "SUFFIXES",
     "Box",
+    "Crop",
     "DecodedImage",
     "Layers",
     "Limits",

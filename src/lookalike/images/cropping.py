@@ -1,14 +1,17 @@
 """Parts of images, given by a box in relative coordinates."""
 
 import math
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from lookalike.images.records import DecodedImage
 
-__all__ = ["Box", "check_box", "crop_image", "size_for_crop"]
+__all__ = ["Box", "Crop", "check_box", "crop_image", "size_for_crop"]
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of an image, in [0, 1] of its width and height."""
+
+Crop: TypeAlias = Box | Literal["auto"]
+"""A part to search with; ``auto`` is the part that stands out most."""
 
 
 def crop_image(image: DecodedImage, box: Box) -> DecodedImage:

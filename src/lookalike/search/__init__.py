@@ -10,7 +10,7 @@ and ``SearchOptions``. Only this folder decides what is left out, folded, widene
 from lookalike.search.engine import run
 from lookalike.search.options import Collapse, SearchKeywords, SearchOptions
 from lookalike.search.orientations import check_turnable, encode_turned
-from lookalike.search.parts import bytes_of
+from lookalike.search.parts import bytes_of, resolve_crops
 from lookalike.search.query import (
     Encoded,
     ImageSource,
@@ -47,6 +47,7 @@ __all__ = [
     "is_vector",
     "liked_and_disliked",
     "named_query",
+    "resolve_crops",
     "run",
     "words_vector",
 ]

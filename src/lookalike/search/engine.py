@@ -30,7 +30,7 @@ from lookalike.search.orientations import (
     encode_turned,
     match_orientations,
 )
-from lookalike.search.parts import check_parts, encode_part, mix
+from lookalike.search.parts import check_parts, encode_part, mix, resolve_crops
 from lookalike.search.query import Encoded, Query, QueryPart
 from lookalike.search.results import Results
 from lookalike.search.text import FEWEST, explain_words, fuse, plan_text
@@ -84,6 +84,7 @@ def run(
         check_parts(collection, query)
         nothing = Results(notes=notes.explain_filter(collection.store, None))
         return nothing.shown_from(collection, asked)
+    query = asked = resolve_crops(collection, query)
     plan = None
     if has_words(query):
         plan = plan_text(collection, query, options.text_mode)

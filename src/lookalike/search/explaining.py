@@ -80,7 +80,8 @@ def explain(
             if asked is not None and stored
             else collection.encode_prepared([prepared])[0].vector
         )
-        sides.append(_Shown.of(collection, data, own.crop, prepared.prepared, _name(own.source)))  # type: ignore[arg-type]
+        name = _name(own.source)
+        sides.append(_Shown.of(collection, data, prepared.crop, prepared.prepared, name))  # type: ignore[arg-type]
     data = read(collection, item)
     prepared = collection.prepare(data)
     sides.append(_Shown.of(collection, data, None, prepared.prepared, item.id))

@@ -89,11 +89,11 @@ def choose_orientation(
 
 
 def _encode_all(
-    collection: "Collection", source: ImageSource, *, crop: images.Box | None = None
+    collection: "Collection", source: ImageSource, *, crop: images.Crop | None = None
 ) -> Encoded:
     """Return ``Collection.encode`` of an image or its part ``crop``, with all ``orientations``."""
     upright = collection.prepare(source, crop=crop)
-    image = _load(collection, source, crop, _MARGIN * max(upright.prepared.shape[:2]))
+    image = _load(collection, source, upright.crop, _MARGIN * max(upright.prepared.shape[:2]))
     others = [collection.prepare(turn(image, one)) for one in ORIENTATIONS[1:]]
     encoded = collection.encode_prepared([upright, *others])
     return replace(encoded[0], orientations=np.stack([one.vector for one in encoded]))

@@ -1,6 +1,7 @@
 """From the parts of a query to one unit vector."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,9 @@ from lookalike.search.vectors import check_vector, load_vector
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
+    from lookalike.collection_items import CollectionItems
 
-__all__ = ["bytes_of", "check_parts", "encode_part", "mix"]
+__all__ = ["bytes_of", "check_parts", "encode_part", "mix", "resolve_crops"]
 
 
 def check_parts(collection: "Collection", query: Query) -> None:
@@ -46,7 +48,7 @@ def encode_part(collection: "Collection", part: QueryPart) -> Encoded:
             return Encoded(vector=collection.vectors([item.id])[0], digest=item.digest, item=item)
         data = bytes_of(collection, item)
         found = collection.encode(data, crop=part.crop)
-        return Encoded(vector=found.vector, digest=item.digest, item=item)
+        return replace(found, digest=item.digest, item=item)
     if isinstance(source, Encoded | VectorFile) or is_vector(source):
         if part.crop is not None:
             raise ValueError("a crop needs an image; words and vectors have none")
@@ -54,7 +56,26 @@ def encode_part(collection: "Collection", part: QueryPart) -> Encoded:
     return collection.encode(source, crop=part.crop)
 
 
-def bytes_of(collection: "Collection", item: Item) -> bytes:
+def resolve_crops(collection: "Collection", query: Query) -> Query:
+    """Return the query with the box in place of each crop ``auto``; ``None`` if nothing stands out.
+
+    Raise as ``Collection.propose_crops``.
+    """
+    if all(part.crop != "auto" for part in query.parts):
+        return query
+    parts: list[QueryPart] = []
+    for part in query.parts:
+        found = part.crop
+        if found == "auto":
+            source = part.source
+            if isinstance(source, Encoded | Words | VectorFile) or is_vector(source):
+                raise ValueError("a crop needs an image; words and vectors have none")
+            found = next(iter(collection.propose_crops(source, count=1)), None)
+        parts.append(replace(part, crop=found))
+    return Query(tuple(parts))
+
+
+def bytes_of(collection: "CollectionItems", item: Item) -> bytes:
     """Return the bytes of an item's file. Raise ``ImageError`` where it has none any more."""
     place = collection.file_of(item)
     if place is None:

@@ -14,7 +14,7 @@ from lookalike.core.arguments import describe_value
 from lookalike.core.ids import is_text
 from lookalike.core.records import Item
 from lookalike.core.vectors import Matrix, Vector
-from lookalike.images.cropping import Box
+from lookalike.images.cropping import Box, Crop
 
 __all__ = [
     "Encoded",
@@ -40,14 +40,15 @@ class Encoded:
 
     ``vector`` (dim,) float32 has length 1. ``digest`` is of the image's bytes, if it had any.
     ``item`` is the one whose file it is; it is left out of its own results. ``words`` are the ones
-    that the vector is of. ``orientations`` (8, dim) are the vectors of the image in all
-    orientations (``images.turning``), the upright one first.
+    that the vector is of, and ``crop`` the part of the image. ``orientations`` (8, dim) are the
+    vectors of the image in all orientations (``images.turning``), the upright one first.
     """
 
     vector: Vector
     digest: str | None = None
     item: Item | None = None
     words: "Words | None" = None
+    crop: Box | None = None
     orientations: Matrix | None = None
 
 
@@ -89,13 +90,13 @@ class QueryPart:
     ``ItemRef``, ``Words``, something ``Encoded``, or a vector: an array of one dimension, or the
     ``VectorFile`` that holds it. A ``str`` that neither looks like a path nor names a file is words
     (``search.words``). ``crop`` (left, top, right, bottom), each in [0, 1] of the upright image,
-    takes a part of it. ``weight`` is how much the part counts, not 0; below 0, results are less
-    like it.
+    takes a part of it; ``auto`` takes the part that stands out most. ``weight`` is how much the
+    part counts, not 0; below 0, results are less like it.
     """
 
     source: ImageSource | ItemRef | Words | Encoded | VectorFile
     weight: float = 1.0
-    crop: Box | None = None
+    crop: Crop | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight) or not self.weight:
@@ -109,7 +110,7 @@ class Query:
     parts: tuple[QueryPart, ...]
 
     @classmethod
-    def of(cls, query: "QueryLike", *, crop: Box | None = None) -> Self:
+    def of(cls, query: "QueryLike", *, crop: Crop | None = None) -> Self:
         """Return a query of whatever ``search`` takes; ``crop`` takes a part of its one image."""
         if isinstance(query, cls):
             made = query

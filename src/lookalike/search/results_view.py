@@ -123,7 +123,7 @@ def _query_card(viewer: "ItemViewer | None", part: QueryPart) -> Card | None:
 def _image_of(viewer: "ItemViewer | None", part: QueryPart, side: int) -> Image.Image | None:
     """Return the image of a part of a query, cropped; ``None`` for words and vectors."""
     image = _whole_image(viewer, part.source, side)
-    if image is None or part.crop is None:
+    if image is None or part.crop is None or part.crop == "auto":
         return image
     whole = images.DecodedImage(image=image, width=image.width, height=image.height)
     return images.crop_image(whole, part.crop).image

@@ -12,7 +12,7 @@ from lookalike.errors import WordsError
 from lookalike.search.query import Encoded, ImageSource, ItemRef, Query, VectorFile, Words
 
 if TYPE_CHECKING:
-    from lookalike.collection import Collection
+    from lookalike.collection_encoding import CollectionEncoding
 
 __all__ = [
     "has_words",
@@ -83,7 +83,7 @@ def no_file(text: str) -> str:
     return "this is a folder, not an image" if is_folder(text) else "there is no such file"
 
 
-def refusal(collection: "Collection", words: Words) -> WordsError:
+def refusal(collection: "CollectionEncoding", words: Words) -> WordsError:
     """Return the error for words that the collection's encoder would have to encode."""
     bound = collection.store.bound()
     name = "the encoder" if bound is None else f"the encoder {bound[0]}"
@@ -93,7 +93,7 @@ def refusal(collection: "Collection", words: Words) -> WordsError:
     return WordsError(f"{words.text}: {what}")
 
 
-def words_vector(collection: "Collection", words: Words) -> Vector:
+def words_vector(collection: "CollectionEncoding", words: Words) -> Vector:
     """Return the vector of words in the space of the collection's images, (dim,) of length 1.
 
     Raise ``WordsError`` if the encoder does not support words, and ``EncoderError``.

@@ -20,7 +20,7 @@ from lookalike.service.openapi import complete
 from lookalike.service.page_files import PageFiles
 from lookalike.service.paths import RawPaths
 from lookalike.service.routes import collections as collection_routes
-from lookalike.service.routes import explanations, health, items, older_forms, search
+from lookalike.service.routes import crops, explanations, health, items, older_forms, search
 from lookalike.service.routes import images as image_routes
 from lookalike.service.routes import jobs as job_routes
 from lookalike.service.settings import ServiceSettings
@@ -35,6 +35,7 @@ _ONE = "/v1/collections/{name}"
 _ROUTERS = (
     search.router,
     explanations.router,
+    crops.router,
     image_routes.router,
     items.router,
     collection_routes.router,

@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
-from lookalike.images.cropping import Box
-from lookalike.search import Encoded, QueryPart, Words, encode_turned
+from lookalike.images.cropping import Box, Crop
+from lookalike.search import Encoded, ItemRef, QueryPart, Words, encode_turned
 from lookalike.service.problems import Busy
 
 __all__ = ["Batcher", "EncodingMeter"]
@@ -77,7 +77,7 @@ class Batcher:
         """The number of images that wait for a lane."""
         return len(self._waiting)
 
-    async def encode(self, image: bytes, *, crop: Box | None = None) -> Encoded:
+    async def encode(self, image: bytes, *, crop: Crop | None = None) -> Encoded:
         """Return ``Collection.encode`` of an image, in a batch with others. Also raise ``Busy``."""
         self._check_limit()
         one = _Waiting(image, crop, asyncio.get_running_loop().create_future())
@@ -103,6 +103,16 @@ class Batcher:
         self._count(1)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._encoder, work)
+        finally:
+            self._count(-1)
+
+    async def propose_crops(self, source: bytes | ItemRef, *, count: int) -> list[Box]:
+        """Return ``Collection.propose_crops``, on a lane's thread. Also raise ``Busy``."""
+        self._check_limit()
+        self._count(1)
+        try:
+            propose = partial(self._collection.propose_crops, source, count=count)
+            return await asyncio.get_running_loop().run_in_executor(self._encoder, propose)
         finally:
             self._count(-1)
 
@@ -157,7 +167,7 @@ class Batcher:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     image: bytes
-    crop: Box | None
+    crop: Crop | None
     result: asyncio.Future[Encoded]
 
 

@@ -14,6 +14,7 @@ __all__ = ["OPEN", "complete"]
 _BODIES = (
     schemas.BatchRequest,
     schemas.ExplainRequest,
+    schemas.CropsRequest,
     schemas.NewItems,
     schemas.NewJob,
     schemas.PutItem,

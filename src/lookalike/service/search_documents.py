@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lookalike.collection import Collection
 from lookalike.core.records import Item, Json
 from lookalike.core.vectors import Vector
-from lookalike.images.cropping import Box
+from lookalike.images.cropping import Crop
 from lookalike.images.thumbnails import thumbnail_side
 from lookalike.output.json_documents import hits_json, search_json
 from lookalike.search import (
@@ -38,11 +38,11 @@ class Part:
     """A part of a query. ``weight`` is below zero for what is disliked."""
 
     source: Upload | ItemRef | Words | Vector
-    crop: Box | None
+    crop: Crop | None
     weight: float
 
-    def document(self) -> dict[str, Json]:
-        """Return how the response describes the part."""
+    def document(self, used: QueryPart) -> dict[str, Json]:
+        """Return how the response describes the part; ``used`` has the crop that was searched."""
         source = self.source
         document: dict[str, Json] = (
             {"id": source.id}
@@ -53,7 +53,8 @@ class Part:
             if isinstance(source, Upload)
             else {"vector": len(source)}
         )
-        return document if self.crop is None else document | {"crop": [*self.crop]}
+        crop = used.source.crop if isinstance(used.source, Encoded) else None
+        return document if crop is None else document | {"crop": [*crop]}
 
 
 async def search_document(
@@ -87,9 +88,10 @@ async def search_document(
         except ValueError as error:  # parts that cancel out, a vector of another length
             raise Problem(422, "nothing-asked", str(error)) from error
         opened.confirm()
-        first = parts[0]
         return search_json(
-            query=first.document() if len(parts) == 1 else {"parts": _describe_parts(parts)},
+            query=parts[0].document(query.parts[0])
+            if len(parts) == 1
+            else {"parts": _describe_parts(parts, query)},
             seconds=time.perf_counter() - began,
             collection=opened.document(),
             hits=_make_hits(service, opened, results, options),
@@ -102,8 +104,11 @@ async def search_document(
     )  # in one call: each switch of threads costs a tenth of a millisecond
 
 
-def _describe_parts(parts: Sequence[Part]) -> list[Json]:
-    return [part.document() | {"weight": round(part.weight, 6)} for part in parts]
+def _describe_parts(parts: Sequence[Part], query: Query) -> list[Json]:
+    return [
+        part.document(used) | {"weight": round(part.weight, 6)}
+        for part, used in zip(parts, query.parts, strict=True)
+    ]
 
 
 def _as_sent(part: Part) -> QueryPart:
@@ -129,7 +134,7 @@ async def _encode_part(opened: Opened, part: Part, options: SearchOptions) -> Qu
         item = await in_thread(shop.get, source.id)
         data = await in_thread(bytes_of, shop, item)
         cropped = await opened.encoding.encode(data, crop=part.crop)
-        found = Encoded(vector=cropped.vector, digest=item.digest, item=item)
+        found = replace(cropped, digest=item.digest, item=item)
     elif isinstance(source, Words) and part.crop is None and await _encodes(shop, options):
         found = await opened.encoding.encode_words(source)
     else:  # nothing to encode here

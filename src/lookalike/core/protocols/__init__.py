@@ -7,10 +7,12 @@ from lookalike.core.protocols.inputs import (
     Catalogue,
     ClassEncoder,
     Encoder,
+    MapEncoder,
     PatchEncoder,
     Prepared,
     TextEncoder,
     class_encoder_of,
+    map_encoder_of,
     patch_encoder_of,
     text_encoder_of,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "Items",
     "Keyed",
     "Lifecycle",
+    "MapEncoder",
     "NeighbourLists",
     "NeighbourTable",
     "PatchEncoder",
@@ -44,6 +47,7 @@ __all__ = [
     "TextEncoder",
     "ThumbnailTable",
     "class_encoder_of",
+    "map_encoder_of",
     "patch_encoder_of",
     "text_encoder_of",
 ]

@@ -15,10 +15,12 @@ __all__ = [
     "Catalogue",
     "ClassEncoder",
     "Encoder",
+    "MapEncoder",
     "PatchEncoder",
     "Prepared",
     "TextEncoder",
     "class_encoder_of",
+    "map_encoder_of",
     "patch_encoder_of",
     "text_encoder_of",
 ]
@@ -89,6 +91,16 @@ class ClassEncoder(Protocol):
         """Return the direction of each class, (classes, dim) float32 with unit rows, in order."""
 
 
+class MapEncoder(Protocol):
+    """Gives a vector for each position of an image, in a space of their own."""
+
+    def patches(self, batch: Sequence[Prepared], /) -> NDArray[np.float32]:
+        """Return position vectors, (n, rows, columns, depth) float32, not scaled.
+
+        Positions lie on an even grid over the input. Thread-safe. Raise ``EncoderError``.
+        """
+
+
 class PatchEncoder(Protocol):
     """Divides the embeddings of images over the positions of the images."""
 
@@ -104,6 +116,12 @@ class PatchEncoder(Protocol):
 def class_encoder_of(encoder: Encoder) -> ClassEncoder | None:
     """Return the classes that ``encoder`` knows by name, as ``class_encoder``, if it does."""
     found: ClassEncoder | None = getattr(encoder, "class_encoder", None)
+    return found
+
+
+def map_encoder_of(encoder: Encoder) -> MapEncoder | None:
+    """Return what gives position vectors of the images of ``encoder``, if anything does."""
+    found: MapEncoder | None = getattr(encoder, "map_encoder", None)
     return found
 
 

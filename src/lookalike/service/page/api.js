@@ -95,6 +95,11 @@ export function search(collection, query, image, signal) {
   return call(path, { method: "POST", body: form, signal });
 }
 
+/** Return the crops that the service proposes for an item, or for `image`. */
+export const proposeCrops = (collection, id, image) =>
+  image ? call(under(collection, "/crops"), { method: "POST", body: image, headers: { "content-type": "application/octet-stream" }, retries: 0 })
+    : call(itemAt(collection, id, "/crops", ""), { retries: 0 });
+
 /** Add images, each given as `[path, file]`. With `replacing`, they replace items of the same name.
  * Retries more often than other requests, because more batches follow. */
 export function addImages(collection, images, label, replacing, signal) {

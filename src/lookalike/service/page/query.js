@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { enableCropping } from "./crop.js";
 import { $, debounce } from "./elements.js";
+import { showProposals } from "./proposals.js";
 import { change, collection, state } from "./state.js";
 
 const SMALL = 160; // pixels; smaller query images are enlarged
@@ -56,6 +57,7 @@ $("query-image").addEventListener("error", () => { // TIFF, HEIC, or a file that
 function setCropping(on) {
   $("frame").classList.toggle("cropping", on);
   $("crop-button").setAttribute("aria-pressed", String(on));
+  showProposals(on && !$("frame").classList.contains("unseen"));
 }
 
 $("crop-button").addEventListener("click", () => {

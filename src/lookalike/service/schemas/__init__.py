@@ -1,5 +1,6 @@
 """Schemas of requests and responses, as docs/service.md describes them."""
 
+from lookalike.service.schemas.crops import CropsRequest, CropsResponse
 from lookalike.service.schemas.explanations import (
     ExplainItemOptions,
     ExplainOptions,
@@ -48,6 +49,8 @@ __all__ = [
     "BatchResponse",
     "CollectionResponse",
     "CollectionsResponse",
+    "CropsRequest",
+    "CropsResponse",
     "ExplainItemOptions",
     "ExplainOptions",
     "ExplainRequest",

@@ -10,7 +10,7 @@ import lookalike.search
 from lookalike.analysis.calibration import Match
 from lookalike.core.filters import Compare, Value, all_of
 from lookalike.core.ids import is_text
-from lookalike.images.cropping import Box
+from lookalike.images.cropping import Box, Crop
 from lookalike.service.schemas.examples import example
 
 __all__ = [
@@ -179,7 +179,11 @@ class UrlSearchOptions(Options):
 
     crop: Annotated[
         str | None,
-        Field(max_length=200, description="Search by a part: `left,top,right,bottom`, 0 to 1."),
+        Field(
+            max_length=200,
+            description="Search by a part: `left,top,right,bottom`, 0 to 1; or `auto`, the part "
+            "that stands out most.",
+        ),
     ] = None
 
 
@@ -205,7 +209,11 @@ class ImageRef(Strict):
         ),
     ] = None
     crop: Annotated[
-        Box | None, Field(description="Left, top, right, bottom, from 0 to 1 of the upright image.")
+        Box | Literal["auto"] | None,
+        Field(
+            description="Left, top, right, bottom, from 0 to 1 of the upright image; or `auto`, "
+            "the part that stands out most."
+        ),
     ] = None
     weight: Annotated[
         float | None,
@@ -215,12 +223,14 @@ class ImageRef(Strict):
     @field_validator("crop", mode="before")
     @classmethod
     def _typed(cls, value: object) -> object:
-        return value.strip("[] ").split(",") if isinstance(value, str) else value
+        if not isinstance(value, str) or value.strip() == "auto":
+            return value.strip() if isinstance(value, str) else value
+        return value.strip("[] ").split(",")
 
     @field_validator("crop")
     @classmethod
-    def _box(cls, value: Box | None) -> Box | None:
-        if value is not None:
+    def _box(cls, value: Crop | None) -> Crop | None:
+        if value is not None and value != "auto":
             left, top, right, bottom = value
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError("a crop is [left, top, right, bottom], from 0 to 1, in that order")

@@ -1,0 +1,1 @@
+"""Parts of images: crops that an encoder's map proposes, and the region vectors of items."""
