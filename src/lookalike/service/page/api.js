@@ -84,8 +84,12 @@ export function facets(collection, fields, where, limit, signal) {
 }
 
 /** Search with a query, and with the bytes of `image` where one is given. */
-export function search(collection, query, image, signal) {
-  const path = under(collection, "/search");
+export const search = (collection, query, image, signal) => sendQuery(under(collection, "/search"), query, image, signal);
+
+/** Explain why an item is like a query, which is that of `search`. */
+export const explain = (collection, id, query, image, signal) => sendQuery(itemAt(collection, id, "/explain", "format=json"), query, image, signal);
+
+function sendQuery(path, query, image, signal) {
   if (!image) return send(path, query, signal);
   const form = new FormData();
   for (const [name, value] of Object.entries(query))

@@ -4,6 +4,7 @@ import { nameOf } from "./cards.js";
 import * as api from "./api.js";
 import { $, icon, make } from "./elements.js";
 import { title } from "./facets.js";
+import * as why from "./why.js";
 
 const SIDE = 1200;
 const shown = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
@@ -15,7 +16,7 @@ export function show(hit, query, state, acts) {
   const figure = (src, alt, ...caption) => {
     const drawn = src === null ? missing() : make("img", { alt, onerror: () => drawn.replaceWith(missing()) });
     if (src !== null) drawn.src = src;
-    return make("figure", {}, drawn, make("figcaption", {}, ...caption));
+    return make("figure", {}, make("div.seen", {}, drawn), make("figcaption", {}, ...caption));
   };
   const scored = hit.score !== undefined;
   $("beside").replaceChildren(
@@ -23,6 +24,9 @@ export function show(hit, query, state, acts) {
     figure(api.thumbnail(hit, SIDE), "Result", make("b", {}, scored ? `${hit.by === "words" ? "Words" : "Similarity"} ${hit.score.toFixed(3)}` : "Image"),
       hit.match ? ` ${hit.match} match` : "", scored ? "" : ` ${hit.id.split("/").pop()}`),
   );
+  why.clear();
+  const seen = [...$("beside").querySelectorAll(".seen")];
+  const places = { item: seen.at(-1), query: query ? seen[0] : null };
   const button = (label, what, drawn, pressed) => make(pressed === undefined ? "button.main" : "button", {
     type: "button", autofocus: pressed === undefined, ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
     onclick: () => { dialog.close(); acts(what, hit); },
@@ -31,7 +35,8 @@ export function show(hit, query, state, acts) {
     button("Search with this image", "go", "search"),
     button("More like this", "like", "like", state.liked.includes(hit.id)),
     button("Less like this", "dislike", "dislike", state.disliked.includes(hit.id)),
-  ]);
+    scored && hit.by !== "words" && api.thumbnail(hit, SIDE) ? why.button(hit, places) : null,
+  ].filter(Boolean));
   $("details-file").replaceChildren(...[
     hit.path ? copyButton("Copy path", hit.path) : null,
     hit.image ? make("a.button.small", { href: hit.image, target: "_blank", rel: "noopener" }, icon("open"), "Open file") : null,

@@ -89,7 +89,7 @@ export async function runSearch() {
 }
 
 /** Return a state as the query that the service takes. */
-function queryOf(state) {
+export function queryOf(state) {
   const query = { k: state.k };
   if (state.id !== null) query.id = state.id;
   if (state.words.trim()) {
