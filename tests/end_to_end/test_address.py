@@ -39,7 +39,11 @@ STATES = st.fixed_dictionaries(
         "ranges": st.dictionaries(
             NAME, st.tuples(END, END).filter(lambda one: one != (None, None)), max_size=2
         ),
+        "expand": st.integers(0, 10),
+        "diversity": st.integers(0, 100).map(lambda one: one / 100),
+        "anyOrientation": st.booleans(),
         "collapse": st.booleans(),
+        "includeBlank": st.booleans(),
         "perGroup": st.booleans(),
         "category": st.booleans(),
     }

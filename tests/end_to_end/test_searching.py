@@ -260,6 +260,38 @@ def test_copies_are_folded_and_products_shown_once(visit: Visit, catalogue: list
     assert len(visit.ids()) == len(products) + 1  # the copy is of no product
 
 
+def test_results_are_ranked_by_the_expanded_query_and_for_variety(visit: Visit) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    plain = visit.ids()
+    for name, value, said in (("expand", "5", "5"), ("diversity", "60", "0.6")):
+        visit[f"#{name}"].fill(value)
+        visit.until(f"location.search.includes('{name}={said}')")
+        visit.settled()
+        expect(visit[f"#{name}-says"]).to_have_text(said)
+        assert json.loads(visit.searches[-1].post_data or "")[name] == float(said)
+    assert visit.ids() != plain
+    visit.page.reload()
+    visit.settled()
+    expect(visit["#diversity"]).to_have_value("60")
+
+
+def test_a_turned_query_is_found_and_the_turn_is_shown(visit: Visit, query: Path) -> None:
+    visit.open()
+    visit["#file"].set_input_files(query)
+    expect(visit.cards).to_have_count(20)
+    visit["#any-orientation"].check()
+    visit.settled()
+    response = visit.searches[-1].response()
+    assert response is not None
+    found = response.json()["hits"]
+    turned = [hit["id"] for hit in found if hit["orientation"] != "upright"]
+    shown = visit.cards.filter(has_text=re.compile("turned|mirrored")).count()
+    assert shown == len(turned)
+    visit.act("like", 0)  # of a query of several images, none is turned
+    visit.settled()
+    expect(visit["#any-orientation"]).to_be_hidden()
+
+
 def test_the_guessed_category_is_told_and_kept_to(visit: Visit, query: Path) -> None:
     visit.open()
     visit["#file"].set_input_files(query)

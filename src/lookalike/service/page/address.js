@@ -14,14 +14,18 @@ export const EMPTY = Object.freeze({
   where: "",
   values: Object.create(null), // field → values; an item must have one of them
   ranges: Object.create(null), // field → [low or null, high or null]
+  expand: 0, // nearest items that are mixed into the query
+  diversity: 0, // 0 to 1
+  anyOrientation: false,
   collapse: false,
   perGroup: false,
   includeBlank: false,
   category: false,
 });
 
+const MOST_EXPANDED = 10; // of the control; the service takes more
 const MODES = ["auto", "encoder", "labels", "keywords", "fused"];
-const FLAGS = { collapse: "fold", perGroup: "group", includeBlank: "blank", category: "guess" };
+const FLAGS = { collapse: "fold", perGroup: "group", includeBlank: "blank", anyOrientation: "turn", category: "guess" };
 
 // A field may be called `constructor` or `__proto__`, so objects keyed by field have no prototype.
 const named = (entries = []) => Object.assign(Object.create(null), Object.fromEntries(entries));
@@ -47,6 +51,10 @@ export function parse(search) {
   if (Number.isInteger(k) && k >= 1 && k <= 50) state.k = k;
   const least = Number(params.get("least"));
   if (least > 0 && least <= 1) state.least = least;
+  const expand = Number(params.get("expand"));
+  if (Number.isInteger(expand) && expand >= 1 && expand <= MOST_EXPANDED) state.expand = expand;
+  const diversity = Number(params.get("diversity"));
+  if (diversity > 0 && diversity <= 1) state.diversity = diversity;
   const crop = (params.get("crop") ?? "").split(",").map(Number);
   if (crop.length === 4 && crop.every((one) => one >= 0 && one <= 1) && crop[0] < crop[2] && crop[1] < crop[3])
     state.crop = crop;
@@ -77,6 +85,8 @@ export function format(state) {
   for (const one of state.disliked) params.append("less", one);
   if (state.k !== EMPTY.k) params.set("k", state.k);
   if (state.least) params.set("least", state.least);
+  if (state.expand) params.set("expand", state.expand);
+  if (state.diversity) params.set("diversity", state.diversity);
   if (state.where) params.set("where", state.where);
   for (const [name, flag] of Object.entries(FLAGS)) if (state[name]) params.set(flag, "1");
   for (const [field, values] of Object.entries(state.values))
@@ -87,6 +97,9 @@ export function format(state) {
 
 /** Return whether there is something to search with. */
 export const hasQuery = (state) => state.id !== null || state.upload !== null || state.words.trim() !== "" || state.liked.length > 0;
+
+/** Return whether the query is one image or item, which can be turned and mirrored. */
+export const canTurn = (state) => (state.id !== null || state.upload !== null) && state.words.trim() === "" && !state.liked.length && !state.disliked.length;
 
 /** Return the number of active filters. */
 export const countFilters = (state) =>

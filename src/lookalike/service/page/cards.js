@@ -37,6 +37,9 @@ export function largestRow(hits) {
   return middle ? Math.max(112, Math.round(middle * LARGEST_SCALE)) : null;
 }
 
+/** Return the name of an orientation in words: `mirrored-90` is "mirrored, turned 90°". */
+const describeOrientation = (one) => one.split("-").map((part) => (/^\d+$/.test(part) ? `${part}°` : part)).join(" ").replace(/^mirrored (.+)/, "mirrored, turned $1");
+
 /** Return placeholders for results that are on their way. */
 export function placeholders(count) {
   const shapes = [1, 0.75, 1.33, 1, 1.5, 0.8];
@@ -55,10 +58,11 @@ function card(hit, at, state, collection, acts) {
   const score = scored ? make("data", { value: String(hit.score), title: hit.by === "words" ? "Share of the words: 1 means all of them" : "Cosine similarity: 1 means identical, around 0 means unrelated" }, hit.score.toFixed(2)) : null;
   const match = hit.match ? make("span.match", {}, hit.match) : null;
   const name = nameOf(hit);
+  const turned = hit.orientation && hit.orientation !== "upright" ? make("span.kind", { title: "How the query is turned to look like this image" }, describeOrientation(hit.orientation)) : null;
   const kind = hit.label !== null && hit.label !== undefined && hit.label !== name ? make("span.kind", {}, hit.label) : null;
-  const description = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, ${hit.by === "words" ? "words" : "similarity"} ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}`;
+  const description = `${name}${kind ? `, ${hit.label}` : ""}${scored ? `, ${hit.by === "words" ? "words" : "similarity"} ${hit.score.toFixed(2)}` : ""}${hit.match ? `, ${hit.match} match` : ""}${turned ? `, query ${turned.textContent}` : ""}`;
   const link = make("a", { href: address.format(searchFrom(state, hit.id)), "aria-label": `${description}. Find similar images`, title: hit.id },
-    thumbnail(hit, at), make("div.caption", {}, make("span.called", {}, name), kind || match || score ? make("div.under", {}, kind, match, score) : null));
+    thumbnail(hit, at), make("div.caption", {}, make("span.called", {}, name), kind || turned || match || score ? make("div.under", {}, kind, turned, match, score) : null));
   const act = (what, drawn, label, pressed) => make("button.plain", {
     type: "button", title: label, "aria-label": `${label}: ${name}`, "data-act": what,
     ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),

@@ -11,12 +11,24 @@ const BATCH = 3; // fields that are counted at once; in a large collection each 
 const known = new Map(); // collection → the fields it can be filtered by
 let counting = null; // AbortController of the counts being fetched
 
+// The options that reorder results: the control's id, and a value of the control → the value of the state.
+const RANKING = [["expand", (value) => value], ["diversity", (value) => value / 100]];
+
+function showRanking([name, of]) {
+  const control = $(name);
+  control.value = String(Math.round(state[name] / of(1)));
+  $(`${name}-says`).textContent = Number(control.value) ? of(Number(control.value)) : "off";
+}
+
 /** Update the controls from the state. */
 export function show() {
   $("k").value = state.k;
   $("k-says").textContent = state.k;
   $("least").value = Math.round(state.least * 100);
   $("least-says").textContent = state.least ? state.least.toFixed(2) : "any";
+  for (const one of RANKING) showRanking(one);
+  $("any-orientation").checked = state.anyOrientation;
+  $("any-orientation").closest("label").hidden = !address.canTurn(state);
   $("where").value = state.where;
   $("collapse").checked = state.collapse;
   $("per-group").checked = state.perGroup;
@@ -50,7 +62,11 @@ $("least").addEventListener("input", () => {
   applyMinimum();
   settle();
 });
-for (const [id, name] of [["collapse", "collapse"], ["per-group", "perGroup"], ["include-blank", "includeBlank"], ["category", "category"]])
+for (const [name, of] of RANKING) {
+  $(name).addEventListener("input", () => { $(`${name}-says`).textContent = of(Number($(name).value)) || "off"; });
+  $(name).addEventListener("change", debounce(() => change({ [name]: of(Number($(name).value)) }, { push: false }), 150));
+}
+for (const [id, name] of [["any-orientation", "anyOrientation"], ["collapse", "collapse"], ["per-group", "perGroup"], ["include-blank", "includeBlank"], ["category", "category"]])
   $(id).addEventListener("change", () => change({ [name]: $(id).checked }));
 $("where").addEventListener("change", () => change({ where: $("where").value }));
 $("clear").addEventListener("click", clear);

@@ -101,6 +101,9 @@ export function queryOf(state) {
   if (state.disliked.length) query.negative = state.disliked;
   const where = address.filter(state);
   if (where) query.where = where;
+  if (state.expand) query.expand = state.expand;
+  if (state.diversity) query.diversity = state.diversity;
+  if (state.anyOrientation && address.canTurn(state)) query.any_orientation = true;
   if (state.collapse) query.collapse = true;
   if (state.perGroup) query.per_group = true;
   if (state.includeBlank) query.include_blank = true;
