@@ -13,7 +13,6 @@ from lookalike.core.records import Entry, IndexReport, Remote, Skipped
 from lookalike.encoders import OnnxEncoder
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import open_catalogue, recognise
-from lookalike.sources.catalogues.rows import convert_csv_value
 from lookalike.sources.catalogues.table import Table
 
 MYNTRA = """\
@@ -293,13 +292,6 @@ def test_parquet_that_cannot_be_used_is_said(tmp_path: Path) -> None:
         bare.write_bytes(broken)
         with pytest.raises(SourceError, match="not a whole Parquet file"):
             split(Table(bare))
-
-
-def test_csv_values() -> None:
-    values = ["", " ", "7", "007", "-1.50", "1e5", "NA", "2024-01-31", "1,5", "9" * 30]
-    assert [convert_csv_value(text) for text in values] == [
-        *(None, None, 7, "007", -1.5, "1e5", "NA", "2024-01-31", "1,5", "9" * 30)
-    ]
 
 
 # -- indexing ------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ _TASKS = {
     },
     "Index images": {
         "download": "download",
+        "preview": "preview_source",
         "index": "index",
         "prune": "prune",
         "relocate": "relocate",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.exit_codes import FAILED, INTERRUPTED, LEFT_OUT
-from lookalike.cli.options import json_option, table_options
+from lookalike.cli.options import TableOptions, json_option, table_options
 from lookalike.cli.output import plain, print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core.plurals import count_noun, reasons_text
@@ -122,8 +122,7 @@ def download_command(
     labels: tuple[str, ...],
     limit: int | None,
     format_: str,
-    columns: dict[str, str | tuple[str, ...]],
-    encoding: str | None,
+    table: TableOptions,
     concurrent: int,
     per_host: int,
     rate: float,
@@ -174,7 +173,7 @@ def download_command(
     kind = recognise(path) if format_ == "auto" else format_
     if kind == "folder":
         raise SourceError(f"{path} is a folder of images; there is nothing to download")
-    source = open_catalogue(path, kind, columns=columns or None, encoding=encoding)
+    source = open_catalogue(path, kind, **table)
     from lookalike.sources.download.run import download
 
     with stop_on_signal() as stop, Meter(plain(catalogue), quiet=quiet) as meter:

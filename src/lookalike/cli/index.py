@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,7 @@ from lookalike.cli.exit_codes import INTERRUPTED
 from lookalike.cli.index_results import exit_code, show_report
 from lookalike.cli.options import (
     Renamed,
+    TableOptions,
     allow_removals_option,
     collection_option,
     dim_option,
@@ -21,27 +22,22 @@ from lookalike.cli.options import (
     root_option,
     table_options,
 )
-from lookalike.cli.output import plain
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.cli.sources import Source
 from lookalike.core import settings_keys
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
-from lookalike.errors import SourceError
 from lookalike.images.limits import Limits
 from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
 from lookalike.indexing.watching import SETTLE_S
-from lookalike.sources.catalogues import open_catalogue, recognise
-from lookalike.sources.catalogues.table import Table
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
-    from lookalike.core.protocols import Catalogue
     from lookalike.indexing.fitting import ProjectionDim
-    from lookalike.sources.catalogues.columns import Columns
 
-__all__ = ["Source", "index_command", "update_neighbours"]
+__all__ = ["index_command", "update_neighbours"]
 
 
 def side_of(ctx: click.Context, option: click.Parameter, side: int | None) -> int | None:
@@ -183,8 +179,7 @@ def index_command(
     threads: int | None,
     format_: str,
     root: str | None,
-    columns: "Columns",
-    encoding: str | None,
+    table: TableOptions,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     hidden: bool,
@@ -239,8 +234,7 @@ def index_command(
         Source.named,
         kind=format_,
         files=Path(root).expanduser() if root else None,
-        columns=columns or None,
-        encoding=encoding,
+        table=table,
     )
     # Before any work, so that a typo in the last argument costs nothing.
     sources = [name_source(folder) for folder in folders]
@@ -264,7 +258,7 @@ def index_command(
 
         def index(source: Source, *, optimize: bool = False) -> IndexReport:
             if source.kind != "folder" and not quiet and not watch:
-                click.echo(f"{source.name}: read as {source.reads_as}", err=True)
+                source.announce()
             with Meter(source.name, quiet=quiet) as meter:
                 return shop.index(
                     source.source,
@@ -311,7 +305,13 @@ def index_command(
         if unused and shard is None and not count:  # other machines may be indexing other shards
             abandon(shop.store)
     report = together(reports)
-    show_report(report, count, as_json=as_json, show_skipped=show_skipped)
+    show_report(
+        report,
+        count,
+        sources=[one.as_json() for one in sources],
+        as_json=as_json,
+        show_skipped=show_skipped,
+    )
     if stop():
         said = "continues from here" if count else "starts again: nothing was stored yet"
         click.echo(f"interrupted; the next run {said}", err=True)
@@ -335,52 +335,6 @@ def _check(
     if settle is None:
         settle = SETTLE_S if watch else 0.0
     return settle
-
-
-class Source(NamedTuple):
-    """A SOURCE of the command line, with its format."""
-
-    name: str
-    kind: str
-    source: "Path | Catalogue"
-    reads_as: str  # the format, and for a table which column is used for what
-
-    @classmethod
-    def of_root(cls, path: Path) -> "Source":
-        """Return a folder that the collection has indexed."""
-        return cls(plain(str(path)), "folder", path, "folder")
-
-    @classmethod
-    def named(
-        cls,
-        word: str,
-        kind: str,
-        *,
-        files: Path | None,
-        columns: "Columns | None",
-        encoding: str | None,
-    ) -> "Source":
-        """Return the source that a word of the command line names. Raise ``SourceError``."""
-        path = Path(word).expanduser()
-        if kind == "auto":
-            kind = recognise(path)
-        if kind == "folder":
-            if files or columns or encoding:
-                raise SourceError(
-                    f"--root, --encoding and the column options are for catalogues, but {path} is "
-                    "read as a folder of images; set --format to read it as something else"
-                )
-            return cls(plain(word), kind, path, kind)
-        catalogue = open_catalogue(path, kind, root=files, columns=columns, encoding=encoding)
-        return cls(plain(word), kind, catalogue, _describe_reading(catalogue))
-
-
-def _describe_reading(catalogue: "Catalogue") -> str:
-    columns = catalogue.columns() if isinstance(catalogue, Table) else {}
-    if not columns:
-        return catalogue.format
-    used = ", ".join(f"{use} from column {plain(name)}" for use, name in columns.items())
-    return f"{catalogue.format}: {used}; other columns become metadata"
 
 
 def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from lookalike.cli.exit_codes import DONE, FAILED, HELD_BACK, LEFT_OUT
 from lookalike.cli.output import plain, print_json
 from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.core.records import IndexReport
+
+if TYPE_CHECKING:
+    from lookalike.core.records import Json
 
 __all__ = ["exit_code", "report_json", "show_report", "summary"]
 
@@ -27,7 +31,15 @@ def exit_code(reports: Sequence[IndexReport], *, strict: bool) -> int:
     return LEFT_OUT if any(unusable) or skipped else DONE
 
 
-def show_report(report: IndexReport, count: int, *, as_json: bool, show_skipped: bool) -> None:
+def show_report(
+    report: IndexReport,
+    count: int,
+    *,
+    sources: "Sequence[dict[str, Json]]",
+    as_json: bool,
+    show_skipped: bool,
+) -> None:
+    """Print what indexing did; in JSON also how the ``sources`` were read."""
     for note in report.notes[:_NOTES]:
         click.echo(f"note: {plain(note)}", err=True)
     if len(report.notes) > _NOTES:
@@ -38,7 +50,7 @@ def show_report(report: IndexReport, count: int, *, as_json: bool, show_skipped:
     for problem in report.problems:
         click.echo(f"warning: {plain(problem)}", err=True)
     if as_json:
-        print_json({**report_json(report), "items": count})
+        print_json({**report_json(report), "items": count, "sources": [*sources]})
     else:
         click.echo(summary(report))
         if report.skipped and not show_skipped:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Renamed",
+    "TableOptions",
     "allow_removals_option",
     "collection_option",
     "dim_option",
@@ -203,14 +204,47 @@ _COLUMNS = {
 }
 
 
+class TableOptions(TypedDict, total=False):
+    """The options of a table that were given, as `sources.catalogues.Table` takes them."""
+
+    columns: dict[str, str | tuple[str, ...]]
+    column_types: dict[str, str]
+    decimal: str
+    encoding: str
+
+
+def _parse_types(
+    ctx: click.Context, option: click.Parameter, words: tuple[str, ...]
+) -> dict[str, str]:
+    """Return column → type of ``NAME=TYPE``. Raise ``BadParameter``."""
+    from lookalike.sources.catalogues.value_types import TYPES
+
+    found = {}
+    for word in words:
+        name, equals, kind = word.rpartition("=")
+        if not equals or kind not in TYPES or not name:
+            message = f"{word!r} is not NAME=TYPE with one of the types {', '.join(TYPES)}"
+            raise click.BadParameter(message, ctx, option)
+        found[name] = kind
+    return found
+
+
 def table_options(command: _Command) -> _Command:
-    """Add ``--encoding`` and the column options, which reach the command as ``columns``."""
+    """Add the options of tables, which reach the command as ``table``: ``TableOptions``."""
+    from lookalike.sources.catalogues.value_types import DECIMALS, TYPES
 
     @wraps(command)
-    def with_columns(**options: Any) -> object:  # noqa: ANN401 - whatever the command takes
+    def with_table(**options: Any) -> object:  # noqa: ANN401 - whatever the command takes
         named = {use: options.pop(f"{use}_column") for use in _COLUMNS}
-        columns = {use: name for use, name in named.items() if name}
-        return command(**options, columns=columns)
+        table = {
+            "columns": {use: name for use, name in named.items() if name},
+            "column_types": options.pop("column_types"),
+            "decimal": options.pop("decimal"),
+            "encoding": options.pop("encoding"),
+        }
+        # An empty name of an encoding is a mistake, not a default.
+        given = {name: value for name, value in table.items() if value not in (None, {})}
+        return command(**options, table=given)
 
     for use, what in reversed(_COLUMNS.items()):
         several = use in ("file", "url")
@@ -220,13 +254,31 @@ def table_options(command: _Command) -> _Command:
             metavar="NAME",
             help=f"The table column {what}{'; may be repeated' if several else ''}.",
         )
-        with_columns = option(with_columns)
-    return click.option(
-        "--encoding",
-        metavar="NAME",
-        help="The table's text encoding, such as cp1252.  [default: UTF-8, or UTF-16 with a "
-        "byte-order mark]",
-    )(with_columns)  # type: ignore[return-value] # the same command, seen from click
+        with_table = option(with_table)
+    for option in (
+        click.option(
+            "--decimal",
+            type=click.Choice([*DECIMALS]),
+            help="What numbers in a CSV file have.  [default: a comma where columns are separated "
+            "by semicolons and the values say so, else a point]",
+        ),
+        click.option(
+            "--column-type",
+            "column_types",
+            multiple=True,
+            metavar="NAME=TYPE",
+            callback=_parse_types,
+            help=f"The type of a column, such as ean=text; may be repeated. {', '.join(TYPES)}.  "
+            "[default: recognised from all values]",
+        ),
+        click.option(
+            "--encoding",
+            metavar="NAME",
+            help="The table's text encoding, such as cp1252.  [default: UTF-8, or UTF-16]",
+        ),
+    ):
+        with_table = option(with_table)
+    return with_table  # type: ignore[return-value] # the same command, seen from click
 
 
 def opened(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli.exit_codes import FAILED, HELD_BACK, LEFT_OUT
-from lookalike.cli.index import Source, update_neighbours
+from lookalike.cli.index import update_neighbours
 from lookalike.cli.options import (
+    TableOptions,
     allow_removals_option,
     collection_option,
     format_option,
@@ -20,6 +21,7 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import plain, print_json
 from lookalike.cli.progress import Meter, stop_on_signal
+from lookalike.cli.sources import Source
 from lookalike.core.plurals import count_noun
 from lookalike.errors import SourceError
 from lookalike.indexing import prune as pruning
@@ -79,8 +81,7 @@ def prune_command(
     collection: str | None,
     format_: str,
     root: str | None,
-    columns: dict[str, str | tuple[str, ...]],
-    encoding: str | None,
+    table: TableOptions,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     hidden: bool,
@@ -113,8 +114,7 @@ def prune_command(
     of_sources = (
         format_ != "auto",
         root,
-        columns,
-        encoding,
+        table,
         include,
         exclude,
         hidden,
@@ -125,10 +125,7 @@ def prune_command(
         _forget(collection, older_than or 0.0, dry_run=dry_run, as_json=as_json)
         return
     files = Path(root).expanduser() if root else None
-    named = [
-        Source.named(source, format_, files=files, columns=columns or None, encoding=encoding)
-        for source in sources
-    ]
+    named = [Source.named(source, format_, files=files, table=table) for source in sources]
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )

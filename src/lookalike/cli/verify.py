@@ -14,7 +14,7 @@ from lookalike.indexing.differences import VerificationReport, merge_reports
 from lookalike.indexing.verification import verify
 
 if TYPE_CHECKING:
-    from lookalike.cli.index import Source
+    from lookalike.cli.sources import Source
     from lookalike.collection import Collection
     from lookalike.sources.scan import ScanOptions
 

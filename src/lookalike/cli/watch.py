@@ -24,7 +24,7 @@ from lookalike.indexing.watching import (
 from lookalike.output.json_documents import when
 
 if TYPE_CHECKING:
-    from lookalike.cli.index import Source
+    from lookalike.cli.sources import Source
     from lookalike.collection import Collection
 
 __all__ = ["show_event", "watch_sources"]

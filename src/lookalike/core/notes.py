@@ -164,11 +164,36 @@ def _note_unknown_field(store: Store, name: str) -> Note:
 def _note_values(store: Store, part: Compare | In) -> Iterator[Note]:
     """Return what is wrong with the values of a condition, where no item has them."""
     if isinstance(part, Compare) and part.operator not in ("=", "^="):
+        yield from _note_other_type(store, part)
         return
     operator = part.operator if isinstance(part, Compare) else "="
     for value in part.values if isinstance(part, In) else (part.value,):
         if store.search.count(Compare(part.field, operator, value)) == 0:
             yield _note_unknown_value(store, part.field, operator, value)
+
+
+def _note_other_type(store: Store, part: Compare) -> Iterator[Note]:
+    """Say that a number is compared with text, or text with numbers, which no order has."""
+    if part.field in FIELDS:
+        return
+    found = [one for one, _ in store.search.facets(part.field, limit=_VALUES)]
+    texts = [one for one in found if isinstance(one, str)]
+    numbers = [one for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
+    if part.value.number is not None and texts and not numbers:
+        message = (
+            f"{part.field} is text, such as {texts[0]!r}, and {part.operator} {part.value.text} "
+            f"compares numbers; index the table again with --column-type {part.field}=number"
+        )
+        details: dict[str, Json] = {"type": "text", "example": texts[0]}
+    elif part.value.number is None and numbers and not texts:
+        message = (
+            f"{part.field} is a number, such as {numbers[0]}, and {part.operator} "
+            f"{part.value.text!r} compares text"
+        )
+        details = {"type": "number", "example": numbers[0]}
+    else:
+        return
+    yield Note(code="other-type", message=message, details={"field": part.field, **details})
 
 
 def _note_unknown_value(store: Store, field: str, operator: str, value: Value) -> Note:

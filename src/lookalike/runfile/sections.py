@@ -31,6 +31,7 @@ from lookalike.runfile.values import (
     check_one_line,
 )
 from lookalike.sources.catalogues import FORMATS
+from lookalike.sources.catalogues.value_types import DECIMALS, TYPES
 from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 __all__ = [
@@ -89,6 +90,14 @@ class DownloadSection(Section):
         default="auto", description="the catalogue's format; auto recognises it by its content"
     )
     columns: Columns = Field(default=Columns(), description="which column of a table has what")
+    column_types: dict[Text, Annotated[str, among(*TYPES)]] = Field(
+        default={},
+        description="types of a table's columns, if not as recognised",
+        examples=[{"ean": "text"}],
+    )
+    decimal: Annotated[str, among(*DECIMALS)] | None = Field(
+        default=None, description="what numbers in a CSV file have", examples=["comma"]
+    )
     encoding: Text | None = Field(
         default=None, description="a table's text encoding", examples=["cp1252"]
     )
@@ -131,6 +140,14 @@ class IndexSection(Section):
         examples=["photos/"],
     )
     columns: Columns = Field(default=Columns(), description="which column of a table has what")
+    column_types: dict[Text, Annotated[str, among(*TYPES)]] = Field(
+        default={},
+        description="types of a table's columns, if not as recognised",
+        examples=[{"ean": "text"}],
+    )
+    decimal: Annotated[str, among(*DECIMALS)] | None = Field(
+        default=None, description="what numbers in a CSV file have", examples=["comma"]
+    )
     encoding: Text | None = Field(
         default=None, description="a table's text encoding", examples=["cp1252"]
     )

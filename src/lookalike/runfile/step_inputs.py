@@ -10,7 +10,14 @@ from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.download.politeness import Politeness
 from lookalike.sources.scan import ScanOptions, check_folder
 
-__all__ = ["list_inputs", "make_politeness", "open_sources", "scan_options", "split_of"]
+__all__ = [
+    "list_inputs",
+    "make_politeness",
+    "open_sources",
+    "scan_options",
+    "split_of",
+    "table_options",
+]
 
 
 def open_sources(
@@ -25,17 +32,15 @@ def open_sources(
         if not path.exists():
             raise SourceError(f"{path} does not exist (index.source)")
         kind = recognise(path) if wanted.format == "auto" else wanted.format
-        columns = wanted.columns.given()
+        table = table_options(wanted)
         if kind != "folder":
             root = loaded.place(wanted.root) if wanted.root else None
-            catalogue = open_catalogue(
-                path, kind, root=root, columns=columns, encoding=wanted.encoding
-            )
+            catalogue = open_catalogue(path, kind, root=root, **table)
             found.append((word, kind, catalogue))
-        elif wanted.root or columns or wanted.encoding:
+        elif wanted.root or any(table.values()):
             raise SourceError(
-                f"index.root, columns and encoding are for catalogues; {path} is read as a "
-                "folder of images (index.format says otherwise)"
+                "index.root, columns, column_types, decimal and encoding are for catalogues; "
+                f"{path} is read as a folder of images (index.format says otherwise)"
             )
         else:
             check_folder(path)
@@ -51,6 +56,16 @@ def scan_options(wanted: IndexSection) -> ScanOptions:
         hidden=wanted.hidden,
         follow_links=wanted.follow_links,
     )
+
+
+def table_options(wanted: DownloadSection | IndexSection) -> dict[str, object]:
+    """Return the options of a table; those that are not given are ``None``."""
+    return {
+        "columns": wanted.columns.given(),
+        "column_types": wanted.column_types or None,
+        "decimal": wanted.decimal,
+        "encoding": wanted.encoding,
+    }
 
 
 def list_inputs(loaded: LoadedRunFile) -> list[Path]:

@@ -41,6 +41,7 @@ from lookalike.runfile.step_inputs import (
     open_sources,
     scan_options,
     split_of,
+    table_options,
 )
 from lookalike.runfile.step_results import (
     Result,
@@ -160,9 +161,7 @@ class StepRunner:
         kind = recognise(path) if wanted.format == "auto" else wanted.format
         if kind == "folder":
             raise SourceError(f"{path} is a folder of images; there is nothing to download")
-        catalogue = open_catalogue(
-            path, kind, columns=wanted.columns.given(), encoding=wanted.encoding
-        )
+        catalogue = open_catalogue(path, kind, **table_options(wanted))
         self._known = None
         with self.shown("download") as shown:
             return download(

@@ -36,7 +36,11 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
 }
 
 # Names of options on the command line that differ from those in Python.
-_FLAGS = {"root": "--root", "columns": "--file-column and the like"}
+_FLAGS = {
+    "root": "--root",
+    "columns": "--file-column and the like",
+    "column_types": "--column-type",
+}
 
 
 @checked

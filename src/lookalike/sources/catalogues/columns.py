@@ -44,6 +44,10 @@ class ChosenColumns:
         }
         return {use: names for use, names in found.items() if names}
 
+    def names(self) -> frozenset[str]:
+        """Return the columns that are used for a field; the others are metadata."""
+        return frozenset(name for names in self.used().values() for name in names)
+
 
 def choose_columns(path: Path, names: Sequence[str], wanted: Columns) -> ChosenColumns:
     """Return the columns of each field: those that are ``wanted``, else those of a usual name.

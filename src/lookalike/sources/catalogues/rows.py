@@ -20,8 +20,8 @@ __all__ = [
     "SUFFIXES",
     "TableRow",
     "Value",
-    "convert_csv_value",
     "convert_json_value",
+    "find_delimiter",
     "find_json_rows",
     "read_rows",
 ]
@@ -33,7 +33,6 @@ SUFFIXES = frozenset({".csv", ".tsv", *_JSON_LINES, *_PARQUET})
 _HEAD = 65_536  # bytes of a JSON file that show whether each line is a row
 _LIST_OF_OBJECTS = re.compile(rb'"(\w+)"\s*:\s*\[\s*\{')
 _NO_ROWS = frozenset({b"images", b"annotations", b"licenses", b"categories"})  # annotation files'
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,10})?")
 # What Excel may write before the header, to name the delimiter for others of its kind.
 _SEPARATOR = re.compile(r'"?sep=([^\w"\r\n])"?[\r\n]*', re.IGNORECASE)
 _PAUSE = 10_000  # empty lines read between two chances to stop
@@ -83,16 +82,6 @@ def read_rows(path: Path, *, encoding: str | None = None) -> Iterator[TableRow |
         yield from _read_csv(path, encoding)
 
 
-def convert_csv_value(text: str) -> Json:
-    """Convert a CSV field: a plain number to a number, an empty field to ``None``."""
-    text = text.strip()
-    if not text:
-        return None
-    if _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    return text
-
-
 def convert_json_value(value: Value) -> Json:  # noqa: PLR0911 - a case each
     """Convert a typed value to JSON: dates to ISO 8601, bytes and NaN to ``None``."""
     match value:
@@ -117,8 +106,7 @@ def _read_csv(path: Path, encoding: str | None) -> Iterator[TableRow | None]:
         first = file.readline()
         if not first:
             yield _EMPTY
-        said = _SEPARATOR.fullmatch(first)
-        delimiter = said[1] if said else _find_delimiter(first)
+        delimiter, said = find_delimiter(first)
         rows = read_delimited(
             file if said else chain([first], file), delimiter, before=1 if said else 0
         )
@@ -143,9 +131,13 @@ def _make_wrong(line: int, wrong: str, encoding: str, *, ended: bool) -> TableRo
     return TableRow(line, _CUT if cut else wrong, damaged=cut)
 
 
-def _find_delimiter(header: str) -> str:
-    """Return the delimiter of the columns: the candidate that the header has most of."""
-    return max(",;\t|", key=header.count)
+def find_delimiter(first: str) -> tuple[str, bool]:
+    """Return the delimiter of the columns, and whether the first line says so and is no header.
+
+    Otherwise it is the candidate that the header has most of.
+    """
+    said = _SEPARATOR.fullmatch(first)
+    return (said[1], True) if said else (max(",;\t|", key=first.count), False)
 
 
 def _read_header(

@@ -1,6 +1,7 @@
 """Read tables with one line per image."""
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -21,12 +22,15 @@ from lookalike.sources.catalogues.rows import (
     SUFFIXES,
     TableRow,
     Value,
-    convert_csv_value,
-    convert_json_value,
     read_rows,
 )
+from lookalike.sources.catalogues.table_preview import ColumnReport, report_columns
+from lookalike.sources.catalogues.table_types import TableTypes
 
 __all__ = ["SUFFIXES", "Columns", "Table"]
+
+_HEAD = 100  # rows that are looked at first
+_MOST_HEAD = 10_000  # lines, if few of them are rows
 
 _SWALLOWED = "a value that begins in this line holds other lines; is a quote left open?"
 _STRAY = "a quote stands in the middle of a value that is not quoted"
@@ -44,9 +48,10 @@ class Table:
     ``columns`` names the column of the ``file`` (a path below ``root``, by default the table's
     folder), the ``url`` (instead of a file: it must be downloaded first), the ``id`` (by default
     the file or URL), the ``label`` and the ``group``; usual names are found automatically, in any
-    case. All other columns are metadata. In CSV and TSV, a plain number becomes a number (``007``
-    does not), and an empty field is missing. A Parquet file may hold the images themselves in its
-    file column, as bytes or as ``{bytes, path}``.
+    case. All other columns are metadata. In CSV and TSV, a column is of one type: number, date or
+    text, and an empty field is missing. ``column_types`` names the type of columns
+    (``value_types.TYPES``), ``decimal`` what numbers have: ``comma`` or ``point``. A Parquet file
+    may hold the images themselves in its file column, as bytes or as ``{bytes, path}``.
     """
 
     format = "table"
@@ -58,39 +63,82 @@ class Table:
         root: Path | None = None,
         columns: Columns | None = None,
         encoding: str | None = None,
+        column_types: Mapping[str, str] | None = None,
+        decimal: str | None = None,
     ) -> None:
         self.path = path
         self.root = path.parent if root is None else root
         self._finder = ImageFinder(self.root)
         self._wanted = dict(columns or {})
         self._encoding = encoding
-        self._typed = path.suffix.lower() not in (".csv", ".tsv")
+        self._types = TableTypes(
+            path, encoding=encoding, wanted=column_types or {}, decimal=decimal
+        )
 
     def columns(self) -> dict[str, str]:
-        """Return the column, or columns, of each field that has one, from the first readable row.
+        """Return the column, or columns, of each field that has one, from the first rows.
 
         Return nothing for a table without rows. Raise ``SourceError`` as ``entries`` does.
         """
-        for row in read_rows(self.path, encoding=self._encoding):
+        _, columns, _ = self._begin()
+        used = columns.used() if columns is not None else {}
+        return {use: join_names(names) for use, names in used.items()}
+
+    def preview(self) -> tuple[ColumnReport, ...]:
+        """Return what each column is used for, of what type it is, and examples.
+
+        A CSV file is read to its end for that. Raise ``SourceError`` as ``entries`` does.
+        """
+        head, columns, _ = self._begin()
+        if columns is None:
+            return ()
+        deque(self._types.find(columns.names()), maxlen=0)
+        rows = [row.values for row in head if row is not None and not isinstance(row.values, str)]
+        return report_columns(rows, columns, self._types)
+
+    def _begin(
+        self,
+    ) -> tuple[list[TableRow | None], ChosenColumns | None, Iterator[TableRow | None]]:
+        """Return the first rows, the columns that they have, and the rows after them.
+
+        Objects of JSON need not all have the same keys, so several rows are looked at.
+        """
+        rows = read_rows(self.path, encoding=self._encoding)
+        head: list[TableRow | None] = []
+        names: dict[str, None] = {}
+        readable = 0
+        for row in rows:
+            head.append(row)
             if row is not None and not isinstance(row.values, str):
-                used = choose_columns(self.path, list(row.values), self._wanted).used()
-                return {use: join_names(names) for use, names in used.items()}
-        return {}
+                readable += 1
+                names |= dict.fromkeys(row.values)
+                if readable == _HEAD or any(map(_is_image, row.values.values())):
+                    break
+            if len(head) == _MOST_HEAD:
+                break
+        if not readable:
+            return head, None, rows
+        self._types.check(names)
+        return head, choose_columns(self.path, [*names], self._wanted), rows
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done in the last reading but may be a slip, as sentences."""
         found = self._finder
-        if not found.respelled:
-            return ()
-        name, path = found.example
-        many = "1 file was" if found.respelled == 1 else f"{found.respelled:,} files were"
-        return (f"{many} found by another spelling, such as {name!r}: {path}",)
+        notes = self._types.notes()
+        if found.respelled:
+            name, path = found.example
+            many = "1 file was" if found.respelled == 1 else f"{found.respelled:,} files were"
+            notes.append(f"{many} found by another spelling, such as {name!r}: {path}")
+        return tuple(notes)
 
     def entries(self) -> Iterator[Entry | Skipped | None]:
         self._finder.respelled = 0
-        columns: ChosenColumns | None = None
-        for row in read_rows(self.path, encoding=self._encoding):
+        self._types.forget_notes()
+        head, columns, rest = self._begin()
+        if columns is not None:
+            yield from self._types.find(columns.names())
+        for row in chain(head, rest):
             if row is None:
                 yield None
                 continue
@@ -99,8 +147,8 @@ class Table:
                 kind = Damaged if row.damaged else Skipped
                 yield kind(path=where, reason=row.values)
                 continue
-            if columns is None:
-                columns = choose_columns(self.path, list(row.values), self._wanted)
+            if columns is None:  # after very many lines that cannot be read
+                columns = choose_columns(self.path, [*row.values], self._wanted)
             if row.only_header:
                 return
             if row.cells and _swallows_rows(row, row.values, columns):
@@ -132,8 +180,7 @@ class Table:
             return
         for reason in wrong:
             yield Skipped(path=where, reason=reason)
-        used = {name for names in columns.used().values() for name in names}
-        metadata = self._metadata(row, used)
+        metadata = self._metadata(row, columns.names(), where)
         owns = [
             path or (image.urls[0] if isinstance(image, Remote) else "") for image, path, _ in found
         ]
@@ -208,13 +255,21 @@ class Table:
         found = self._finder.find(value)
         return found.place, found.path, found.stamp
 
-    def _metadata(self, row: Mapping[str, Value], used: set[str]) -> dict[str, Json]:
+    def _metadata(
+        self, row: Mapping[str, Value], used: frozenset[str], where: str
+    ) -> dict[str, Json]:
+        convert = self._types.convert
         values = {
-            name: convert_json_value(value) if self._typed else convert_csv_value(str(value))
-            for name, value in row.items()
-            if name not in used
+            name: convert(name, value, where) for name, value in row.items() if name not in used
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_image(value: Value) -> bool:
+    """Return whether a value holds an image itself; few such rows may be in memory at once."""
+    return isinstance(value, bytes) or (
+        isinstance(value, dict) and isinstance(value.get("bytes"), bytes)
+    )
 
 
 def _unended(one: Entry | Skipped) -> Entry | Skipped:
