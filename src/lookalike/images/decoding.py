@@ -202,6 +202,8 @@ def _load(opened: OpenedImage, at_least: tuple[int, int] | None) -> tuple[tuple[
         return size, turn
     image.load()
     _skip_empty_frames(opened)
+    if opened.crop is not None:
+        opened.image = image = image.crop(opened.crop)
     turn = read_orientation(image) if opened.turn is None else opened.turn
     return image.size, turn  # a PNG may tell its turn after the pixels
 

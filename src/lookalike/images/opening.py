@@ -13,6 +13,7 @@ from PIL import Image
 
 from lookalike.errors import NotAnImageError
 from lookalike.images import tiff
+from lookalike.images.heif_boxes import read_crop
 from lookalike.images.limits import Limits, check_pixels
 from lookalike.images.quiet import silence_libtiff
 from lookalike.images.structure import check_scans, check_tiles, webp_size
@@ -49,13 +50,15 @@ _UNKNOWN = (
 class OpenedImage:
     """An image of the format ``kind``, within the limits.
 
-    ``turn`` is its EXIF orientation where that is known apart from ``image``; 1 for an image that
-    its reader turns upright. ``notes`` say what was chosen or left out.
+    ``crop`` (left, top, right, bottom) is the part that the file asks to show, in pixels before the
+    turn. ``turn`` is its EXIF orientation where that is known apart from ``image``; 1 for an image
+    that its reader turns upright. ``notes`` say what was chosen or left out.
     """
 
     image: Image.Image
     kind: str
     turn: int | None = None
+    crop: tuple[int, int, int, int] | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -72,7 +75,21 @@ def open_image(data: bytes, kind: str, limits: Limits) -> OpenedImage:
     if kind == "TIFF":
         return _open_tiff(data, limits)
     image = _parse(data, kind, limits)
-    return OpenedImage(image=image, kind=kind, turn=1 if kind == "HEIC" else None)
+    opened = OpenedImage(image=image, kind=kind, turn=1 if kind == "HEIC" else None)
+    if kind == "PNG":
+        _scale_clear_colour(image, data)
+    elif kind == "AVIF":
+        opened.crop = read_crop(data, image.size)
+    return opened
+
+
+def _scale_clear_colour(image: Image.Image, data: bytes) -> None:
+    """Give the transparent colour of a PNG in the depth that its pixels are decoded to."""
+    clear, (depth, colours) = image.info.get("transparency"), data[24:26]
+    if isinstance(clear, int) and colours == 0 and depth in {2, 4}:
+        image.info["transparency"] = min(clear * 255 // (2**depth - 1), 255)
+    elif isinstance(clear, tuple) and depth == 16:  # noqa: PLR2004
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
 
 
 def _open_tiff(data: bytes, limits: Limits) -> OpenedImage:
@@ -102,6 +119,8 @@ def _open_tiff(data: bytes, limits: Limits) -> OpenedImage:
 
 def _parse(data: bytes, kind: str, limits: Limits, *, page: int = 0) -> Image.Image:
     image = _choose_parser(kind)(io.BytesIO(data))
+    if kind == "TIFF":
+        image.info.pop("xmp", None)  # Pillow would turn the image by what it says
     if page:
         image.seek(page)
     check_pixels(image.size, limits)

@@ -19,12 +19,25 @@ _TRANSPOSITIONS = {
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """Orientations that exchange width and height."""
 _TAG = 0x0112
+_EXIF_TEXT = "Raw profile type exif"  # of a PNG by ImageMagick
+_XMP = ("xmp", "XML:com.adobe.xmp")
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where there is none, or the metadata is broken."""
+    """Return the EXIF orientation, 1 to 8; 1 where there is none, or the metadata is broken.
+
+    One that only XMP has is not meant: browsers and most viewers ignore it.
+    """
     try:
-        value = image.getexif().get(_TAG, 1)
+        stored = image.info.get("exif")
+        if isinstance(stored, bytes):
+            exif = Image.Exif()
+            exif.load(stored)
+        elif _EXIF_TEXT in image.info or not any(name in image.info for name in _XMP):
+            exif = image.getexif()  # takes XMP too, where that is the only one
+        else:
+            return 1
+        value = exif.get(_TAG, 1)
     except DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) and value in _TRANSPOSITIONS else 1
