@@ -1,5 +1,6 @@
 """Adding images to a collection from the page."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,3 +151,50 @@ def test_the_page_of_a_service_without_collections_creates_one(
         expect(visit["#adding-what"]).to_contain_text("Images are added to “images”")
         visit.page.keyboard.press("Escape")
         visit.state("No images yet")
+
+
+def test_one_file_that_is_too_large_costs_no_other(
+    browser: Browser, stocked: Path, folder: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(stocked / "collections" / "void", home / "collections" / "void")
+    files = sorted((folder / "day 0").glob("*.png"))
+    large = tmp_path / "large.png"
+    large.write_bytes(files[0].read_bytes() + bytes(1_100_000))
+    with (
+        serving(home, LOOKALIKE_MAX_UPLOAD="1") as service,
+        visiting(browser, service) as visit,
+    ):
+        visit.open("?c=void")
+        visit["#add"].click()
+        visit["#files"].set_input_files([large, *files])
+        visit["#adding-go"].click()
+        expect(visit["#adding-says"]).to_have_text(f"{len(files)} images added, 1 skipped.")
+        visit["#adding-skipped summary"].click()
+        expect(visit["#adding-skipped li"]).to_have_text(
+            "large.png has 1.1 MB; the service takes up to 1 MB for one image"
+        )
+
+
+def test_a_batch_that_is_refused_is_sent_again_file_by_file(visit: Visit, folder: Path) -> None:
+    """As a proxy with a limit of its own refuses it: with a page, not with our problem."""
+    sent: list[Route] = []
+
+    def refuse_first(route: Route) -> None:
+        sent.append(route)
+        if len(sent) == 1:
+            route.fulfill(status=413, content_type="text/html", body="<h1>413</h1>")
+        else:
+            route.continue_()
+
+    visit.refusals = True
+    visit.open("?c=void")
+    visit["#add"].click()
+    visit["#files"].set_input_files(sorted((folder / "day 0").glob("*.png"))[:3])
+    visit.page.route("**/items", refuse_first)
+    visit["#adding-go"].click()
+    expect(visit["#adding-says"]).to_have_text("3 images added.")
+    assert len(sent) == 4
+    with visit.service.client as client:
+        for identity in visit.service.ids("void"):
+            client.delete(f"/v1/collections/void/items/{identity}")

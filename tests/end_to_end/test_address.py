@@ -119,7 +119,8 @@ def test_ten_thousand_files_are_sent_in_batches_within_the_limits(desk: Visit) -
         """(page) => {
           const files = Array.from({ length: 10000 }, (_, at) => [`${at}`, { size: at % 7 * 3e6 }]);
           const bytes = (batch) => batch.reduce((sum, [, file]) => sum + file.size, 0);
-          return page.batches(files).map((batch) => [batch.length, bytes(batch)]);
+          const limits = { max_images: 100, max_body: 2 ** 28 };
+          return page.batches(files, limits).map((batch) => [batch.length, bytes(batch)]);
         }""",
     )
     assert sum(length for length, _ in sizes) == 10_000

@@ -163,8 +163,10 @@ class Visit:
 
     def evaluate(self, module: str, code: str, argument: object = None) -> Any:  # noqa: ANN401 - JSON
         """The value of ``code``, a function of a module of the page and of ``argument``."""
+        main = self["script[type=module]"].get_attribute("src") or ""
+        path = f"/{main.rpartition('/')[0]}/{module}.js"  # the page's own instance
         return self.page.evaluate(
-            f"async (given) => ({code})(await import('/{module}.js'), given)", argument
+            f"async (given) => ({code})(await import('{path}'), given)", argument
         )
 
     def heard(self, message: ConsoleMessage) -> None:

@@ -111,9 +111,21 @@ async def delete_session(response: Response) -> None:
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
-@router.get("/access", responses={200: {"model": AccessResponse}}, summary="Your access rights")
+@router.get(
+    "/access",
+    responses={200: {"model": AccessResponse}},
+    summary="Your access rights, and the limits",
+)
 async def access(request: Request, service: State) -> JSONResponse:
     """Needs no key: a page uses it to show only what is allowed."""
     settings = service.settings
     write = not settings.read_only and may_write(settings, request)
-    return JSONResponse({"read": may_read(settings, request), "write": write})
+    return JSONResponse(
+        {
+            "read": may_read(settings, request),
+            "write": write,
+            "max_upload": settings.max_upload,
+            "max_body": settings.max_body,
+            "max_images": settings.max_images,
+        }
+    )

@@ -5,6 +5,7 @@ import { $, make, number, several } from "./elements.js";
 
 const BATCH = 16;
 const BATCH_BYTES = 32 * 2 ** 20;
+const FORM_BYTES = 2 ** 16; // of a request beside its images
 const SHOWN = 7; // previews of the images to add
 const MOST_LISTED = 200; // lines in a list of files; nobody reads thousands
 const IS_IMAGE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|dib|jfif)$/i;
@@ -43,12 +44,14 @@ const chosenFiles = (input) => [...input.files].map((file) => [file.webkitRelati
 export const imageFiles = (files) => files.filter(([path, file]) =>
   !path.split("/").some((part) => part.startsWith(".")) && (file.type.startsWith("image/") || IS_IMAGE.test(path)));
 
-/** Split files into batches that are small enough, in number and bytes, for one request. */
-export function batches(files) {
+/** Split files into batches that are small enough, in number and bytes, for one request of a service with `limits`. */
+export function batches(files, limits) {
   const all = [];
+  const mostImages = Math.min(BATCH, limits.max_images);
+  const mostBytes = Math.min(BATCH_BYTES, limits.max_body - FORM_BYTES);
   let bytes = 0;
   for (const one of files) {
-    if (!all.length || all.at(-1).length >= BATCH || bytes + one[1].size > BATCH_BYTES) { all.push([]); bytes = 0; }
+    if (!all.length || all.at(-1).length >= mostImages || bytes + one[1].size > mostBytes) { all.push([]); bytes = 0; }
     all.at(-1).push(one);
     bytes += one[1].size;
   }
@@ -76,12 +79,28 @@ function list(name, title, files, describe) {
     ...(more > 0 ? [make("li", {}, `and ${number(more)} more`)] : []));
 }
 
+const megabytes = (bytes) => `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
+
 /** Format a duration in seconds. */
 export const formatDuration = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
-/** Set up the dialog. `collection()` names the target; `onAdded` is called when images were added. Return
- * `open(files)`, with `open.counting(count)` for use while a folder is being read. */
-export function setUpAddDialog(collection, onAdded) {
+/** Send one batch, and return an outcome for each of its files. What is refused as a whole is sent again file by file, so
+ * that one bad file costs no other. Throws what would stop every other batch too. */
+async function sendBatch(to, batch, label, replacing, signal) {
+  try {
+    return (await api.addImages(to, batch, label, replacing, signal)).files;
+  } catch (error) {
+    if (signal.aborted || FATAL.includes(error.status)) throw error;
+    if (batch.length === 1) return [{ name: batch[0][0], outcome: "skipped", reason: error.message }];
+  }
+  const outcomes = [];
+  for (const one of batch) outcomes.push(...(await sendBatch(to, [one], label, replacing, signal)));
+  return outcomes;
+}
+
+/** Set up the dialog. `collection()` names the target and `limits()` what the service takes; `onAdded` is called when images
+ * were added. Return `open(files)`, with `open.counting(count)` for use while a folder is being read. */
+export function setUpAddDialog(collection, limits, onAdded) {
   const dialog = $("adding");
   let files = [];
   let uploading = null; // AbortController while images are being uploaded
@@ -106,25 +125,27 @@ export function setUpAddDialog(collection, onAdded) {
     const label = $("new-label").value.trim();
     const replacing = $("replacing").checked;
     if (replacing && !confirm(`Replace the images in “${to}” that have the same name? The current ones will be deleted.`)) return;
-    const outcomes = []; // for each file: name, id, outcome, reason
-    let sent = 0;
+    const most = limits().max_upload;
+    const tooLarge = files.filter(([, file]) => file.size > most);
+    const outcomes = tooLarge.map(([name, file]) => ( // for each file: name, id, outcome, reason
+      { name, outcome: "skipped", reason: `has ${megabytes(file.size)}; the service takes up to ${megabytes(most)} for one image` }));
+    let sent = tooLarge.length;
     let failure = "";
     const { signal } = (uploading = new AbortController());
     $("adding-go").hidden = $("adding-label").hidden = $("adding-replace").hidden = true;
     $("adding-stop").hidden = $("adding-bar").hidden = false;
     $("adding-stop").focus();
     const began = performance.now();
-    for (const batch of batches(files)) {
+    for (const batch of batches(files.filter((one) => !tooLarge.includes(one)), limits())) {
       $("adding-bar").value = sent / files.length;
       const rate = sent / ((performance.now() - began) / 1000);
       $("adding-says").textContent = `${number(sent)} of ${number(files.length)}` +
         (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${formatDuration((files.length - sent) / rate)} left` : "");
       try {
-        outcomes.push(...(await api.addImages(to, batch, label, replacing, signal)).files);
+        outcomes.push(...(await sendBatch(to, batch, label, replacing, signal)));
       } catch (error) {
-        if (signal.aborted) break;
-        if (FATAL.includes(error.status)) { failure = error.message; break; }
-        outcomes.push(...batch.map(([name]) => ({ name, outcome: "skipped", reason: error.message })));
+        if (!signal.aborted) failure = error.message;
+        break;
       }
       sent += batch.length;
     }

@@ -30,7 +30,7 @@ async function show() {
 async function load() {
   try {
     const [found, access] = await Promise.all([api.collections(), api.access()]);
-    Object.assign(served, found, { mayWrite: access.write });
+    Object.assign(served, found, { mayWrite: access.write, limits: access });
     collections.listCollections(served.collections);
     $("add").hidden = !served.mayWrite || !served.collections.length;
     await show();
@@ -41,7 +41,7 @@ async function load() {
 
 // -- actions ----------------------------------------------------------------------------------
 
-const openAddDialog = setUpAddDialog(collection, (to) => { filters.forget(to); load(); });
+const openAddDialog = setUpAddDialog(collection, () => served.limits, (to) => { filters.forget(to); load(); });
 const choose = setUpInputs(searchWith, () => (served.mayWrite && collection() !== null ? openAddDialog : null));
 $("add").addEventListener("click", () => openAddDialog());
 

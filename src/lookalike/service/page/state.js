@@ -3,7 +3,7 @@
 import * as address from "./address.js";
 
 export let state = address.parse(location.search);
-export const served = { collections: [], default: null, mayWrite: false };
+export const served = { collections: [], default: null, mayWrite: false, limits: null };
 
 let show = async () => {};
 

@@ -344,3 +344,6 @@ class ReadyResponse(LiveResponse):
 class AccessResponse(BaseModel):
     read: bool
     write: bool
+    max_upload: int = Field(description="The most bytes that one image may have.")
+    max_body: int = Field(description="The most bytes that one request may have.")
+    max_images: int = Field(description="The most images that one request may add.")
