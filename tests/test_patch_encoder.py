@@ -15,12 +15,16 @@ from onnx import helper
 from contracts.encoder import drawn
 from lookalike.core.protocols import patch_encoder_of
 from lookalike.core.vectors import unit_rows
-from lookalike.encoders import OnnxEncoder, load_encoder
+from lookalike.encoders import OnnxEncoder, default_cache, find_card, load_encoder
 from lookalike.encoders.cards.records import Output
+from lookalike.encoders.graph_cutting import parse_model
+from lookalike.encoders.patch_encoder import find_maps
 from lookalike.encoders.patch_shares import Pooled, PooledMap, divide, divide_all
+from lookalike.encoders.pooled_graph import pooled_maps
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.preprocessing import seen_area
 from lookalike.encoders.projection import ProjectedEncoder, fit_projection
+from lookalike.encoders.weights import network
 from lookalike.errors import ExplanationError
 from networks import tiny_card
 
@@ -88,7 +92,9 @@ def test_parts_with_different_grids_are_refused() -> None:
         divide_all([values(0, (1, 3, 2, 2)), values(0, (1, 3, 4, 4))], [one, one], aspect=1.0)
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2-pooled"])
+@pytest.mark.parametrize(
+    "name", ["efficientnet-lite0", "efficientnet-lite2-pooled", "lookalike-v1"]
+)
 def test_shares_add_up_to_the_embeddings_of_the_encoders_that_come_with_lookalike(
     name: str,
 ) -> None:
@@ -152,6 +158,20 @@ def test_pooling_is_found_inside_a_model(tmp_path: Path) -> None:
     batch = [encoder.prepare(drawn(seed)) for seed in range(2)]
     shares = encoder.patch_encoder.shares(batch)
     assert shares.sum(axis=(1, 2)) == pytest.approx(encoder.encode(batch), abs=CLOSE)
+
+
+def test_parts_that_are_pooled_side_by_side_are_found_in_a_model_of_any_origin() -> None:
+    """As in an encoder that was fine-tuned, whose file says no more than a graph."""
+    card = find_card("lookalike-v1")
+    found = network(card, cache=default_cache())
+    content = found if isinstance(found, bytes) else found.read_bytes()
+    known = find_maps(card, content)
+    assert [part.pooling for part in known] == ["mean", "spread", "spread"]
+    parts = pooled_maps(parse_model(content), card.output.name)
+    assert [part.length for part in parts] == pytest.approx([part.length for part in known])
+    assert [(part.tensor, part.pooling) for part in parts] == [
+        (part.tensor, part.pooling) for part in known
+    ]
 
 
 def test_an_embedding_that_is_more_than_pooling_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ model is opened once more, with these maps as its outputs.
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,20 @@ from lookalike.encoders.graph_cutting import cut_graph, parse_model
 from lookalike.encoders.open_model import OpenModel
 from lookalike.encoders.patch_shares import PooledMap, divide_all
 from lookalike.encoders.pooled_embedding import LENGTHS, POOLED, embedding_parts
+from lookalike.encoders.pooled_graph import pooled_maps
 from lookalike.encoders.pooling import pool
 from lookalike.encoders.weights import network, read_weights
 from lookalike.errors import ExplanationError
 
 if TYPE_CHECKING:
-    import onnx
-
     from lookalike.encoders.weights import Network
 
 __all__ = ["OnnxPatchEncoder", "find_maps"]
 
 # Cosine between the embedding and the sum of the shares: what is pooled inside a model is found by
-# the form of its graph, and only the numbers show that nothing else happens to it.
-_SAME = 1 - 1e-4
-_PASSED_ON = {"Flatten", "Squeeze", "Reshape", "Identity", "Cast", "LpNormalization"}
-_SPATIAL = ([2, 3], [-2, -1], [1, 2])
-_CHANNELS_LAST = [1, 2]
+# the form of its graph, and only the numbers show that nothing else happens to it. 8-bit arithmetic
+# rounds.
+_SAME = 1 - 1e-3
 
 
 class OnnxPatchEncoder:
@@ -122,41 +119,4 @@ def find_maps(card: ModelCard, content: bytes) -> list[PooledMap]:
                 prefix_tokens=output.prefix_tokens,
             )
         ]
-    found = _pooled_inside(parse_model(content), output.name)
-    return [] if found is None else [found]
-
-
-def _pooled_inside(model: "onnx.ModelProto", name: str) -> PooledMap | None:
-    """Return the map of which the output ``name`` is the mean or the maximum, if it is one."""
-    made = {output: node for node in model.graph.node for output in node.output}
-    while name in made and made[name].op_type in _PASSED_ON:
-        name = made[name].input[0]
-    if name not in made:
-        return None
-    node = made[name]
-    if node.op_type in {"GlobalAveragePool", "GlobalMaxPool"}:
-        return PooledMap(
-            tensor=node.input[0], pooling="mean" if node.op_type == "GlobalAveragePool" else "max"
-        )
-    axes = _axes(model, node)
-    if node.op_type not in {"ReduceMean", "ReduceMax"} or axes not in _SPATIAL:
-        return None
-    return PooledMap(
-        tensor=node.input[0],
-        pooling="mean" if node.op_type == "ReduceMean" else "max",
-        layout="nhwc" if axes == _CHANNELS_LAST else "nchw",
-    )
-
-
-def _axes(model: "onnx.ModelProto", node: Any) -> list[int]:  # noqa: ANN401 - a NodeProto
-    """Return the axes of a reduction: an attribute, or from opset 18 on a constant input."""
-    for attribute in node.attribute:
-        if attribute.name == "axes":
-            return list(attribute.ints)
-    if len(node.input) > 1:
-        from onnx import numpy_helper  # noqa: PLC0415 - 100 ms that few need
-
-        for constant in model.graph.initializer:
-            if constant.name == node.input[1]:
-                return [int(one) for one in numpy_helper.to_array(constant).ravel()]
-    return []
+    return pooled_maps(parse_model(content), output.name)

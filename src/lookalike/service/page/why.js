@@ -81,7 +81,7 @@ async function draw(found, places) {
     says.textContent = `This place of the ${name === "query" ? "query" : "result"} adds ${signed(adds)}, most of all with the marked place (${signed(shared[best[0]][best[1]])}).`;
   };
   for (const [name, side] of Object.entries(sides)) side.listen((place) => point(name, place), rest);
-  say(legend(highest), says, make("p.quiet", {}, found.adds_up ? "Together, the regions of an image add up to the score." : "Each region was hidden in turn: these losses do not add up to the score."));
+  say(legend(highest), says, make("p.quiet", {}, found.adds_up ? `Together, the regions of an image add up to ${found.score.toFixed(3)}.` : "Each region was hidden in turn: these losses do not add up to the score."));
   rest();
   return {
     remove() {
