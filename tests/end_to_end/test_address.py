@@ -20,6 +20,7 @@ SIDE = st.integers(0, 9000)
 BOX = st.tuples(SIDE, SIDE, st.integers(400, 1000), st.integers(400, 1000)).map(
     lambda one: [one[0] / 1e4, one[1] / 1e4, (one[0] + one[2]) / 1e4, (one[1] + one[3]) / 1e4]
 )
+WEIGHT = st.sampled_from([0.25, 1, 2, 1000]) | st.integers(1, 99_999).map(lambda one: one / 100)
 STATES = st.fixed_dictionaries(
     {
         "collection": st.none() | TEXT.filter(bool),
@@ -27,6 +28,13 @@ STATES = st.fixed_dictionaries(
         "upload": st.none(),
         "words": TEXT,
         "textMode": st.sampled_from(["auto", "encoder", "labels", "keywords", "fused"]),
+        "weight": WEIGHT,
+        "also": st.lists(
+            st.fixed_dictionaries({"id": TEXT.filter(bool), "weight": WEIGHT})
+            | st.fixed_dictionaries({"upload": st.just("0a1b2c"), "weight": WEIGHT}),
+            max_size=3,
+        ),
+        "mix": st.sampled_from(["mean", "best"]),
         "crop": st.none() | BOX,
         "liked": st.lists(TEXT, max_size=3),
         "disliked": st.lists(TEXT, max_size=3),

@@ -247,6 +247,56 @@ def test_likes_and_dislikes_change_the_results(visit: Visit) -> None:
     assert liked in visit.ids()
 
 
+def test_further_images_are_chips_with_a_weight(visit: Visit, query: Path) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    before = visit.ids()
+    expect(visit["#also"]).to_be_hidden()
+    added = visit.act("compare", 2)
+    visit["#details-actions"].get_by_text("Add to query").click()
+    visit.settled()
+    expect(visit["#also li"]).to_have_count(1)
+    assert added not in visit.ids()
+    visit["#also select"].select_option("2")
+    visit.settled()
+    visit["#weight select"].select_option("0.5")
+    visit.settled()
+    visit["#mix"].select_option("best")
+    visit.settled()
+    said = json.loads(visit.searches[-1].post_data or "")
+    assert said["parts"] == [{"id": "mug/mug-001-1.jpg", "weight": 0.5}, {"id": added, "weight": 2}]
+    assert said["mix"] == "best"
+    visit["#more-files"].set_input_files(query)
+    expect(visit["#also li"]).to_have_count(2)
+    visit.settled()
+    assert "multipart/form-data" in visit.searches[-1].headers["content-type"]
+    mixed = visit.ids()
+    visit.page.reload()
+    visit.settled()
+    assert visit.ids() == mixed
+    expect(visit["#also li"]).to_have_count(2)
+    for _ in range(2):
+        visit["#also button"].first.click()
+        visit.settled()
+    expect(visit["#also"]).to_be_hidden()
+    assert visit.ids() == before
+
+
+def test_less_like_from_the_start_waits_for_a_query(visit: Visit) -> None:
+    visit.open()
+    disliked = visit.act("dislike", 0)
+    expect(visit["#disliked li"]).to_have_count(1)
+    visit.status("Results will be less like 1 image")
+    visit.status("Now choose what they should be like")
+    assert not visit.searches
+    chosen = visit.cards.nth(1).get_attribute("data-id")
+    visit.cards.nth(1).locator("a").click()
+    expect(visit["#query-name"]).to_have_attribute("title", chosen or "")
+    visit.settled()
+    said = json.loads(visit.searches[-1].post_data or "")
+    assert (said["id"], said["negative"]) == (chosen, [disliked])
+    expect(visit["#disliked li"]).to_have_count(1)
+
+
 def test_copies_are_folded_and_products_shown_once(visit: Visit, catalogue: list[Drawn]) -> None:
     visit.open(f"{about('mug/mug-001-1.jpg')}&k=50")
     everything = set(visit.ids())

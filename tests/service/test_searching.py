@@ -273,6 +273,69 @@ def test_liked_items_are_a_query_of_their_own(live: Live) -> None:
     problem(live.client.post("/v1/search", json=opposite), 422, "nothing-asked")
 
 
+def test_a_form_mixes_uploads_items_and_words_with_weights_and_crops(live: Live) -> None:
+    one, other = picture(live, "mugs/1.png"), picture(live, "mugs/blue one.png")
+    files = [("image", ("1", one)), ("image", ("2", other))]
+    parts: list[dict[str, object]] = [
+        {"image": 1, "weight": 2, "crop": [0, 0, 0.5, 1]},
+        {"id": "0.png", "weight": -0.5},
+        {"image": 0},
+    ]
+    form = live.client.post("/v1/search?k=20", data={"parts": json.dumps(parts)}, files=files)
+    encoded = [base64.b64encode(data).decode() for data in (one, other)]
+    as_json = [
+        {"image_base64": encoded[part.pop("image")]} | part  # type: ignore[call-overload]
+        if "image" in part
+        else part
+        for part in parts
+    ]
+    same = live.client.post("/v1/search", json={"parts": as_json, "k": 20})
+    assert ids(form) == ids(same)
+    assert [part["weight"] for part in form.json()["query"]["parts"]] == [2, -0.5, 1]
+    assert form.json()["query"]["parts"][0] == {"path": "2", "crop": [0, 0, 0.5, 1], "weight": 2}
+    best = {"parts": json.dumps([{"id": "0.png"}]), "weights": ["1", "0.5"], "mix": "best"}
+    answer = live.client.post("/v1/search?k=20", data=best, files=files)
+    assert [part["weight"] for part in answer.json()["query"]["parts"]] == [1, 0.5, 1]
+    worded = {"parts": json.dumps([{"image": 0}, {"image": 1}, {"text": "mug"}])}
+    assert hits(live.client.post("/v1/search", data=worded, files=files))
+
+
+@pytest.mark.parametrize(
+    ("parts", "code", "detail"),
+    [
+        ([{"image": 2}], "no-image", "names image 2, but 2 were sent"),
+        ([{"image": 0}], "two-queries", "but not image 1"),
+        ([{"image": -1}], "invalid-request", "parts"),
+        ([{"image": 0, "id": "0.png"}], "invalid-request", "give one of"),
+        ([{"weight": 2}], "invalid-request", "give one of"),
+        ("[", "bad-json", "the field parts is not JSON"),
+    ],
+)
+def test_parts_of_a_form_that_mean_nothing_are_refused(
+    live: Live, parts: object, code: str, detail: str
+) -> None:
+    one = picture(live, "mugs/1.png")
+    files = [("image", ("1", one)), ("image", ("2", one))]
+    data = {"parts": parts if isinstance(parts, str) else json.dumps(parts)}
+    answer = live.client.post("/v1/search", data=data, files=files)
+    assert detail in problem(answer, 422, code)["detail"]
+
+
+def test_only_less_like_is_no_query(live: Live) -> None:
+    for asked in (
+        {"negative": ["0.png"]},
+        {"parts": [{"id": "0.png", "weight": -1}]},
+        {"parts": [{"id": "0.png", "weight": -1}], "mix": "best"},
+    ):
+        answer = live.client.post("/v1/search", json=asked)
+        assert (
+            "only what results should be less like"
+            in problem(answer, 422, "nothing-asked")["detail"]
+        )
+    sent = live.client.post("/v1/search", json={"parts": [{"image": 0}]})
+    assert "names image 0, but 0 were sent" in problem(sent, 422, "no-image")["detail"]
+
+
 # -- batches ---------------------------------------------------------------------------------
 
 

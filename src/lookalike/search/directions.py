@@ -13,7 +13,12 @@ from lookalike.core.records import Hit
 from lookalike.core.vectors import Matrix, Vector, cosines, mixed
 from lookalike.search.query import Encoded, QueryPart
 
-__all__ = ["Directions", "Mix", "check_weights"]
+__all__ = ["ONLY_LESS", "Directions", "Mix", "check_weights"]
+
+ONLY_LESS = (
+    "the query says only what results should be less like; add an image, an item, words or a "
+    "vector that they should be like"
+)
 
 Mix: TypeAlias = Literal["mean", "best"]
 
@@ -21,10 +26,7 @@ Mix: TypeAlias = Literal["mean", "best"]
 def check_weights(parts: Sequence[QueryPart]) -> None:
     """Raise ``ValueError`` for parts that results are all to be less like."""
     if parts and all(part.weight < 0 for part in parts):
-        raise ValueError(
-            "the query says only what results should be less like; add an image, an item, words or "
-            "a vector that they should be like"
-        )
+        raise ValueError(ONLY_LESS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,9 @@ export const EMPTY = Object.freeze({
   upload: null, // … or an image that this browser has stored, by its digest
   words: "", // … or words, alone or beside an image
   textMode: "auto", // how words are searched
+  weight: 1, // of that image among others
+  also: [], // further images of the query, each { id or upload, weight }
+  mix: "mean", // results like all of them, or "best": like any of them
   crop: null, // [left, top, right, bottom] in 0 to 1
   liked: [], // ids
   disliked: [],
@@ -24,6 +27,8 @@ export const EMPTY = Object.freeze({
 });
 
 const MOST_EXPANDED = 10; // of the control; the service takes more
+const MIXES = ["mean", "best"];
+const MOST_WEIGHT = 1000;
 const MODES = ["auto", "encoder", "labels", "keywords", "fused"];
 const FLAGS = { collapse: "fold", perGroup: "group", includeBlank: "blank", anyOrientation: "turn", category: "guess" };
 
@@ -44,6 +49,9 @@ export function parse(search) {
   state.upload = state.id === null ? params.get("up") : null;
   state.words = params.get("q") ?? "";
   if (MODES.includes(params.get("by"))) state.textMode = params.get("by");
+  state.weight = weightOf(params.get("w") ?? "1") ?? 1;
+  state.also = params.getAll("also").map(alsoOf).filter((one) => one !== null);
+  if (MIXES.includes(params.get("mix"))) state.mix = params.get("mix");
   state.liked = params.getAll("more");
   state.disliked = params.getAll("less");
   state.where = params.get("where") ?? "";
@@ -81,6 +89,9 @@ export function format(state) {
   if (state.words) params.set("q", state.words);
   if (state.textMode !== EMPTY.textMode) params.set("by", state.textMode);
   if (state.crop) params.set("crop", state.crop.map((one) => +one.toFixed(4)).join(","));
+  if (state.weight !== EMPTY.weight) params.set("w", state.weight);
+  for (const { id, upload, weight } of state.also) params.append("also", `${weight}:${id !== undefined ? `id:${id}` : `up:${upload}`}`);
+  if (state.mix !== EMPTY.mix) params.set("mix", state.mix);
   for (const one of state.liked) params.append("more", one);
   for (const one of state.disliked) params.append("less", one);
   if (state.k !== EMPTY.k) params.set("k", state.k);
@@ -96,10 +107,10 @@ export function format(state) {
 }
 
 /** Return whether there is something to search with. */
-export const hasQuery = (state) => state.id !== null || state.upload !== null || state.words.trim() !== "" || state.liked.length > 0;
+export const hasQuery = (state) => state.id !== null || state.upload !== null || state.also.length > 0 || state.words.trim() !== "" || state.liked.length > 0;
 
 /** Return whether the query is one image or item, which can be turned and mirrored. */
-export const canTurn = (state) => (state.id !== null || state.upload !== null) && state.words.trim() === "" && !state.liked.length && !state.disliked.length;
+export const canTurn = (state) => (state.id !== null || state.upload !== null) && state.words.trim() === "" && !state.also.length && !state.liked.length && !state.disliked.length;
 
 /** Return the number of active filters. */
 export const countFilters = (state) =>
@@ -124,6 +135,19 @@ export function filter(state, but = null) {
 export function positionInWhere(state, at) {
   const from = filter({ ...state, where: "" }) ? filter(state).length - state.where.length - 1 : 0;
   return Number.isInteger(at) && at >= from && state.where.trim() ? Math.min(at - from, state.where.length) : null;
+}
+
+function weightOf(text) {
+  const weight = Number(text);
+  return text !== "" && weight > 0 && weight <= MOST_WEIGHT ? weight : null;
+}
+
+/** Return the image that a parameter `WEIGHT:id:ID` or `WEIGHT:up:DIGEST` describes, or null. */
+function alsoOf(text) {
+  const [, number, kind, key] = /^([^:]*):(id|up):(.*)$/s.exec(text) ?? [];
+  const weight = weightOf(number ?? "");
+  if (weight === null || !key) return null;
+  return kind === "id" ? { id: key, weight } : { upload: key, weight };
 }
 
 const quoted = (text) => `"${text.replace(/[\\"]/g, "\\$&")}"`;

@@ -83,19 +83,21 @@ export function facets(collection, fields, where, limit, signal) {
   return call(under(collection, `/facets?${params}`), { signal });
 }
 
-/** Search with a query, and with the bytes of `image` where one is given. */
-export const search = (collection, query, image, signal) => sendQuery(under(collection, "/search"), query, image, signal);
+/** Search with a query, and with the bytes of `images`, if there are any. */
+export const search = (collection, query, images, signal) => sendQuery(under(collection, "/search"), query, images, signal);
 
 /** Explain why an item is like a query, which is that of `search`. */
-export const explain = (collection, id, query, image, signal) => sendQuery(itemAt(collection, id, "/explain", "format=json"), query, image, signal);
+export const explain = (collection, id, query, images, signal) => sendQuery(itemAt(collection, id, "/explain", "format=json"), query, images, signal);
 
-function sendQuery(path, query, image, signal) {
-  if (!image) return send(path, query, signal);
+function sendQuery(path, query, images, signal) {
+  if (!images.length) return send(path, query, signal);
   const form = new FormData();
-  for (const [name, value] of Object.entries(query))
+  const { parts, ...fields } = query;
+  if (parts) form.append("parts", JSON.stringify(parts));
+  for (const [name, value] of Object.entries(fields))
     for (const one of [value].flat(name === "crop" ? 0 : 1))
       form.append(name, typeof one === "object" ? one.join(",") : one);
-  form.append("image", image, "query");
+  for (const image of images) form.append("image", image, "query");
   return call(path, { method: "POST", body: form, signal });
 }
 

@@ -9,6 +9,9 @@ const LEAST_SHAPE = 0.6;
 const MOST_SHAPE = 2.6;
 const LARGEST_SCALE = 2; // how much a small image may be enlarged
 
+/** What a new query begins with. */
+export const FRESH = Object.freeze({ id: null, upload: null, words: "", crop: null, weight: 1, also: [], liked: [], disliked: [] });
+
 const shapeOf = (hit) => Math.min(Math.max(hit.width / hit.height || 1, LEAST_SHAPE), MOST_SHAPE);
 const EVEN = 1.06; // up to this ratio of widest to narrowest, images count as one shape
 
@@ -50,8 +53,9 @@ export function placeholders(count) {
   });
 }
 
-/** Return the state of a search with an item: the words that found it have done their work. */
-export const searchFrom = (state, id) => ({ ...state, id, upload: null, words: "", crop: null, liked: [], disliked: [] });
+/** Return the state of a search with an item: the words that found it have done their work. What was disliked
+ * before there was a query belongs to this one. */
+export const searchFrom = (state, id) => ({ ...state, ...FRESH, id, disliked: address.hasQuery(state) ? [] : state.disliked.filter((one) => one !== id) });
 
 function card(hit, at, state, collection, acts) {
   const scored = hit.score !== undefined;
@@ -80,7 +84,7 @@ function card(hit, at, state, collection, acts) {
     acts("go", hit);
   });
   link.addEventListener("keydown", (event) => {
-    const what = { c: "compare", "+": "like", "-": "dislike" }[event.key];
+    const what = { c: "compare", a: "add", "+": "like", "-": "dislike" }[event.key];
     if (!what || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     acts(what, hit);

@@ -31,8 +31,10 @@ export function show(hit, query, state, acts) {
     type: "button", autofocus: pressed === undefined, ...(pressed === undefined ? {} : { "aria-pressed": String(pressed) }),
     onclick: () => { dialog.close(); acts(what, hit); },
   }, icon(drawn), label);
+  const inQuery = state.id === hit.id || state.also.some((one) => one.id === hit.id);
   $("details-actions").replaceChildren(...[
     button("Search with this image", "go", "search"),
+    button("Add to query", "add", "add", inQuery),
     button("More like this", "like", "like", state.liked.includes(hit.id)),
     button("Less like this", "dislike", "dislike", state.disliked.includes(hit.id)),
     scored && hit.by !== "words" && api.thumbnail(hit, SIDE) ? why.button(hit, places) : null,

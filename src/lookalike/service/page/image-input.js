@@ -3,15 +3,22 @@
 import { imageFiles, readDropped } from "./add-images.js";
 import { $, make, several } from "./elements.js";
 
-/** Set up all inputs. `search(file)` receives a single image. `add()` returns the function that receives several
+/** Set up all inputs. `search(file)` receives a single image, and `join(files)` images to add to the query. `add()` returns the function that receives several
  * files or a folder, or null where adding is not allowed. Return the function that opens the file chooser. */
-export function setUpInputs(search, add) {
+export function setUpInputs(search, join, add) {
   const choose = () => $("file").click();
   for (const id of ["choose", "other"]) $(id).addEventListener("click", choose);
   $("file").addEventListener("change", () => {
     const [file] = $("file").files;
     $("file").value = "";
     if (file) search(file);
+  });
+
+  $("another").addEventListener("click", () => $("more-files").click());
+  $("more-files").addEventListener("change", () => {
+    const files = [...$("more-files").files];
+    $("more-files").value = "";
+    if (files.length) join(files);
   });
 
   addEventListener("paste", (event) => {

@@ -9,7 +9,8 @@ import "./header.js";
 import { setUpInputs } from "./image-input.js";
 import * as filters from "./filters.js";
 import { showFeedback } from "./results.js";
-import { runSearch, searchWith, setActions, showError, showNoCollection, showStart } from "./search.js";
+import * as parts from "./parts.js";
+import { addToQuery, runSearch, searchWith, setActions, showError, showNoCollection, showStart } from "./search.js";
 import * as words from "./words.js";
 import { collection, onChange, reset, served, state } from "./state.js";
 
@@ -21,6 +22,7 @@ async function show() {
   words.show();
   filters.show();
   showFeedback();
+  parts.show();
   if (collection() === null) return showNoCollection();
   if (!hasQuery) return showStart();
   await Promise.all([runSearch(), filters.updateCounts()]);
@@ -42,7 +44,7 @@ async function load() {
 // -- actions ----------------------------------------------------------------------------------
 
 const openAddDialog = setUpAddDialog(collection, () => served.limits, (to) => { filters.forget(to); load(); });
-const choose = setUpInputs(searchWith, () => (served.mayWrite && collection() !== null ? openAddDialog : null));
+const choose = setUpInputs(searchWith, addToQuery, () => (served.mayWrite && collection() !== null ? openAddDialog : null));
 $("add").addEventListener("click", () => openAddDialog());
 
 $("collection").addEventListener("change", () => {

@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import * as details from "./details.js";
 import { $, icon, make, several } from "./elements.js";
 import { notice, status } from "./notices.js";
+import * as parts from "./parts.js";
 import * as query from "./query.js";
 import { change, collection, state } from "./state.js";
 
@@ -83,6 +84,7 @@ export function applyMinimum() {
 
 function acts(what, hit) {
   if (what === "go") { scrollTo({ top: 0 }); change(searchFrom(state, hit.id)); return; }
+  if (what === "add") { change(parts.adding(state, [{ id: hit.id }])); return; }
   if (what === "compare") { details.show(hit, query.current(), state, acts); return; }
   const [to, from] = what === "like" ? ["liked", "disliked"] : ["disliked", "liked"];
   const present = state[to].includes(hit.id);

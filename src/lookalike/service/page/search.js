@@ -6,8 +6,10 @@ import { showCount } from "./collections.js";
 import { $, make, several } from "./elements.js";
 import * as filters from "./filters.js";
 import { errorNotice, notice, status } from "./notices.js";
+import { FRESH } from "./cards.js";
 import * as query from "./query.js";
 import { load, store } from "./image-store.js";
+import * as parts from "./parts.js";
 import * as results from "./results.js";
 import { change, collection, reset, served, state } from "./state.js";
 
@@ -40,7 +42,8 @@ export async function showStart() {
     const found = await api.sample(collection(), SAMPLE, today, signal);
     results.fill(found.items);
     showCount(collection(), found.total);
-    if (found.total) status(make("b", {}, "Or start with one of these"), make("span", {}, several(found.total, "image")));
+    if (found.total && state.disliked.length) status(make("b", {}, `Results will be less like ${several(state.disliked.length, "image")}`), make("span", {}, "Now choose what they should be like: one of these, an image or words"));
+    else if (found.total) status(make("b", {}, "Or start with one of these"), make("span", {}, several(found.total, "image")));
     else {
       status();
       notice("No images yet", `The collection “${collection()}” is empty.`, served.mayWrite ? ["Add images", () => actions.add(), true] : null);
@@ -75,11 +78,11 @@ export async function runSearch() {
   results.showLoading();
   notice();
   try {
-    const image = state.upload === null ? null : await load(state.upload);
+    const images = await Promise.all(parts.uploads(state).map(load));
     if (signal.aborted) return;
-    query.show(image);
-    if (state.upload !== null && !image) return showImageElsewhere();
-    const found = await api.search(collection(), queryOf(state), image, signal);
+    query.show(state.upload === null ? null : images[0]);
+    if (images.includes(null)) return showImageElsewhere();
+    const found = await api.search(collection(), queryOf(state), images, signal);
     if (!signal.aborted) showFound(found);
   } catch (error) {
     if (!signal.aborted) showError(error);
@@ -91,12 +94,15 @@ export async function runSearch() {
 /** Return a state as the query that the service takes. */
 export function queryOf(state) {
   const query = { k: state.k };
-  if (state.id !== null) query.id = state.id;
+  const mixed = parts.areSeveral(state);
+  if (mixed) query.parts = parts.parts(state);
+  else if (state.id !== null) query.id = state.id;
+  if (state.mix !== address.EMPTY.mix) query.mix = state.mix;
   if (state.words.trim()) {
-    query.text = state.words;
+    if (!mixed) query.text = state.words;
     if (state.textMode !== address.EMPTY.textMode) query.text_mode = state.textMode;
   }
-  if (state.crop) query.crop = state.crop;
+  if (state.crop && !mixed) query.crop = state.crop;
   if (state.liked.length) query.positive = state.liked;
   if (state.disliked.length) query.negative = state.disliked;
   const where = address.filter(state);
@@ -145,13 +151,32 @@ export function showError(error) {
   errorNotice(error, ["no-such-item", "unusable-words"].includes(error.code) ? ["Start again", () => reset(), true] : ["Choose another image", () => actions.choose(), true]);
 }
 
+function checkSize(file) {
+  if (file.size > MOST_BYTES) throw new api.Problem(0, { code: "too-large", detail: `“${file.name}” has ${Math.round(file.size / 1e6).toLocaleString("en")} MB.` });
+}
+
+/** Add images that the user gave to the query. */
+export async function addToQuery(files) {
+  try {
+    const given = [];
+    for (const file of files) {
+      checkSize(file);
+      given.push({ upload: await store(file) });
+    }
+    await change(parts.adding(state, given));
+  } catch (error) { // as in searchWith
+    newSignal();
+    showError(error);
+  }
+}
+
 /** Search with an image that the user gave. */
 export async function searchWith(file) {
   try {
-    if (file.size > MOST_BYTES) throw new api.Problem(0, { code: "too-large", detail: `“${file.name}” has ${Math.round(file.size / 1e6).toLocaleString("en")} MB.` });
+    checkSize(file);
     const upload = await store(file);
     scrollTo({ top: 0 });
-    await change({ upload, id: null, words: "", crop: null, liked: [], disliked: [] });
+    await change({ ...FRESH, upload, disliked: address.hasQuery(state) ? [] : state.disliked });
   } catch (error) { // the file was removed, or is too large for an image
     newSignal();
     showError(error);

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { $, icon, make } from "./elements.js";
 import { load } from "./image-store.js";
+import { uploads } from "./parts.js";
 import { queryOf } from "./search.js";
 import { collection, state } from "./state.js";
 
@@ -40,8 +41,8 @@ async function explain(hit, places, made) {
   made.disabled = true;
   say(make("p", { role: "status" }, "Comparing regions …"));
   try {
-    const image = state.upload === null ? null : await load(state.upload);
-    const found = await api.explain(collection(), hit.id, queryOf(state), image, signal);
+    const images = await Promise.all(uploads(state).map(load));
+    const found = await api.explain(collection(), hit.id, queryOf(state), images, signal);
     if (!made.isConnected) return null;
     return await draw(found, places);
   } catch (error) {

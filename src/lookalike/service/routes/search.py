@@ -14,13 +14,14 @@ from lookalike.core.records import Json
 from lookalike.core.vectors import Vector
 from lookalike.errors import CollectionReplacedError, LookalikeError
 from lookalike.search import ItemRef, Words, liked_and_disliked
+from lookalike.search.directions import ONLY_LESS
 from lookalike.service import schemas
 from lookalike.service.problems import Problem, safe_problem, validate
 from lookalike.service.retry import RetryRoute
 from lookalike.service.schemas import ImageRef, Options, SearchRequest, UrlSearchOptions
 from lookalike.service.search_documents import Part, search_document
 from lookalike.service.state import ItemId, Served, Service, State
-from lookalike.service.uploads import Body, Upload, decode_base64, read_body
+from lookalike.service.uploads import Body, Upload, decode_base64, parse_json_field, read_body
 
 __all__ = ["QUERY_BODY", "parse_request", "read_parts", "router"]
 
@@ -40,8 +41,12 @@ QUERY_BODY = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {"image": {"type": "array", "items": _IMAGE}},
-                "description": "One image or several; other fields as in JSON.",
+                "properties": {
+                    "image": {"type": "array", "items": _IMAGE},
+                    "parts": {"type": "string", "contentMediaType": "application/json"},
+                },
+                "description": "One image or several; other fields as in JSON. `parts` is JSON, "
+                "in which `image` is the place of an uploaded image, from 0.",
             }
         },
         "image/*": {"schema": _IMAGE},
@@ -151,6 +156,8 @@ def parse_request(body: Body, options: BaseModel, schema: type[_Request]) -> _Re
     for name, values in body.fields.items():
         listed = name in {"fields", "positive", "negative", "weights"}
         said[name] = values if listed else values[-1]
+        if name == "parts":
+            said[name] = parse_json_field(values[-1], name)
     wanted: _Request = validate(schema, said)
     return wanted
 
@@ -159,9 +166,12 @@ async def read_parts(
     wanted: SearchRequest, uploads: Sequence[Upload], service: Service
 ) -> list[Part]:
     """Return the parts of a query with their weights."""
+    _check_images(wanted, uploads)
     given = [*_query_images(wanted, uploads)]
     words = [] if wanted.text is None else [Words(wanted.text)]
     if not given and not words and not wanted.positive and not wanted.parts:
+        if wanted.negative:
+            raise Problem(422, "nothing-asked", ONLY_LESS)
         raise Problem(
             422,
             "no-image",
@@ -180,7 +190,8 @@ async def read_parts(
         weight = 1.0 if one.weight is None else one.weight
         if not weight:
             raise Problem(422, "weights", "a part with weight 0 has no effect; leave it out")
-        parts.append(Part(source=await _read_source(one, service), crop=one.crop, weight=weight))
+        named = one if one.image is None else uploads[one.image]
+        parts.append(Part(source=await _read_source(named, service), crop=one.crop, weight=weight))
     shares = liked_and_disliked(len(wanted.positive), len(wanted.negative), alone=not parts)
     for refs, sign, share in zip((wanted.positive, wanted.negative), (1, -1), shares, strict=True):
         for ref in refs:
@@ -193,12 +204,37 @@ async def read_parts(
     return parts
 
 
-def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[ImageRef | Upload]:
-    named = set(wanted.sources()) - {"text"}
-    if bool(named) + bool(uploads) + bool(wanted.parts) > 1 or (wanted.text and wanted.parts):
+def _check_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> None:
+    """Raise ``Problem`` unless each uploaded image is used once, where parts name any of them."""
+    named = [part.image for part in wanted.parts if part.image is not None]
+    if named and max(named) >= len(uploads):
         raise Problem(
-            422, "two-queries", "an image was sent and another one is named; give one of them"
+            422,
+            "no-image",
+            f"a part names image {max(named)}, but {len(uploads)} were sent (counted from 0)",
         )
+    unused = sorted({*range(len(uploads))} - {*named})
+    if named and unused:
+        raise Problem(
+            422,
+            "two-queries",
+            f"parts name some of the images that were sent, but not image {unused[0]}",
+        )
+    if named and (wanted.weights or wanted.weight):
+        raise Problem(422, "weights", "parts name the images that were sent; weights belong there")
+
+
+def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[ImageRef | Upload]:
+    """Return the images that no part names."""
+    named = set(wanted.sources()) - {"text"}
+    if named and (uploads or wanted.parts):
+        raise Problem(
+            422,
+            "two-queries",
+            "an image was sent and another one is named; give one of them, or both in parts",
+        )
+    if any(part.image is not None for part in wanted.parts):
+        return []
     return [*uploads] if uploads else [wanted] if named else []
 
 

@@ -246,16 +246,26 @@ class _OneSource(ImageRef):
     @model_validator(mode="after")
     def _one(self) -> "_OneSource":
         if len(self.sources()) != 1:
-            raise ValueError("give one of id, image_base64, image_url, text and vector")
+            raise ValueError(
+                "give one of id, image_base64, image_url, text and vector (in a form, image too)"
+            )
         return self
 
 
 class WeightedPart(_OneSource):
     """A part of a query with its weight: 1 by default, below 0 for results less like it."""
 
+    image: Annotated[
+        int | None,
+        Field(ge=0, lt=100, description="In a form: an uploaded image, counted from 0."),
+    ] = None
     weight: Annotated[
         float | None, Field(ge=-1000, le=1000, allow_inf_nan=False, description="Not 0.")
     ] = None
+
+    def sources(self) -> list[str]:
+        """Return which of the sources are given."""
+        return [*super().sources(), *([] if self.image is None else ["image"])]
 
 
 Refs: TypeAlias = Annotated[list[_OneSource | Id], Field(max_length=100)]
@@ -272,7 +282,10 @@ class SearchRequest(ImageRef, Options):
     ] = None
     parts: Annotated[
         list[WeightedPart],
-        Field(max_length=100, description="The whole query as weighted parts, instead of one."),
+        Field(
+            max_length=100,
+            description="The query as weighted parts, instead of one image; in a form, JSON.",
+        ),
     ] = []
     positive: Annotated[Refs, Field(description="More like these: items' ids, or images.")] = []
     negative: Annotated[Refs, Field(description="Less like these.")] = []
