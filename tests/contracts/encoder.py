@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lookalike.core.protocols import Encoder, Prepared
+from lookalike.core.protocols import Encoder, Prepared, patch_encoder_of
+from lookalike.errors import ExplanationError
 
 # Rounding: a run of two pictures may add up in another order than a run of one.
 CLOSE = 1e-5
@@ -135,3 +136,17 @@ class EncoderContract:
         assert encoder.fingerprint.startswith(encoder.name)
         assert encoder.fingerprint.isprintable()
         assert len(encoder.fingerprint) < 100
+
+    def test_shares_of_positions_add_up_to_the_vectors(
+        self, encoder: Encoder, batch: list[Prepared]
+    ) -> None:
+        patches = patch_encoder_of(encoder)
+        if patches is None:
+            return
+        try:
+            shares = patches.shares(batch)
+        except ExplanationError:
+            return  # it pools no map
+        assert (len(shares), shares.shape[-1]) == (7, encoder.dim)
+        assert shares.dtype == np.float32
+        assert shares.sum(axis=(1, 2)) == pytest.approx(encoder.encode(batch), abs=1e-4)
