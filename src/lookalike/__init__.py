@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         duplicates,
         evaluation,
         finetuning,
+        mapping,
         neighbours,
     )
     from lookalike.analysis.explanation import Explanation
+    from lookalike.analysis.mapping import map_collection
     from lookalike.client import RemoteCollection, connect
     from lookalike.collection import Collection
     from lookalike.collection_info import CollectionInfo, Description
@@ -94,6 +96,8 @@ __all__ = [
     "filters",
     "finetuning",
     "load_encoder",
+    "map_collection",
+    "mapping",
     "migrating",
     "neighbours",
     "open",
@@ -135,6 +139,7 @@ _HOMES = {
     "compare_encoders": "moving.encoder_comparison",
     "connect": "client",
     "load_encoder": "encoders",
+    "map_collection": "analysis.mapping",
 }
 
 
@@ -151,6 +156,7 @@ _MODULES = {
     "export": "output.export",
     "filters": "core.filters",
     "finetuning": "analysis.finetuning",
+    "mapping": "analysis.mapping",
     "migrating": "moving.migrating",
     "neighbours": "analysis.neighbours",
 }

@@ -49,6 +49,7 @@ _TASKS = {
         "label": "inspect",
         "categories": "categories",
         "duplicates": "duplicates",
+        "map": "map",
         "remove": "remove",
         "export": "export",
     },
