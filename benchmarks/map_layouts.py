@@ -4,7 +4,7 @@
 
 Without ``--made`` the items of the collection are laid out. With it, so many embeddings are made
 from them: each between an item and one of its ten nearest neighbours, with some noise. ``--others``
-also runs those of umap-learn, openTSNE and pacmap that are installed.
+also runs those of UMAP, openTSNE and pacmap that are installed.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from lookalike.core.vectors import Matrix
 __all__ = ["MOST_CLUSTERS", "choose_count", "cluster_rows", "name_clusters"]
 
 MOST_CLUSTERS = 24
-"""As many as colours can still be told apart, beside the names on the map."""
+"""As many as colours can be distinguished, beside the names on the map."""
 _ROUNDS = 30  # of k-means, at most
 _HALF = 0.5  # share of a cluster's items from which a label is its name
 _COMMON = 0.3  # share of a cluster's items from which a word may be its name

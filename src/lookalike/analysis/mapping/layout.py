@@ -25,8 +25,8 @@ Points: TypeAlias = NDArray[np.float32]
 """Positions, (n, 2)."""
 
 # The curve 1 / (1 + a d^2b) by which a distance d on the map becomes a degree of neighbourhood
-# (section 3.2 of the paper). This one spreads groups further than the paper's, so that their images
-# can be told apart. All numbers here were chosen by the neighbours that maps keep, and by looking
+# (section 3.2 of the paper). This one spreads groups further than the paper's, so that images do
+# not hide each other. All numbers here were chosen by the neighbours that maps keep, and by looking
 # at maps (docs/decisions/0042-map.md).
 _A, _B = 0.3, 1.2
 _REPULSION = 120.0  # of one item from all others, beside an attraction of 4 in all
