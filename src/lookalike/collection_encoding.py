@@ -13,6 +13,7 @@ from lookalike.core.protocols.inputs import ClassEncoder, class_encoder_of
 from lookalike.errors import CollectionError
 from lookalike.indexing.fitting import projected
 from lookalike.query_images import PreparedQuery, find_own_item, load_query
+from lookalike.regions.index import RegionIndex
 from lookalike.regions.position_maps import find_boxes, finest_size, require_map
 from lookalike.search import Encoded, ImageSource, ItemRef, Words, bytes_of, words_vector
 
@@ -42,6 +43,8 @@ class CollectionEncoding(CollectionItems):
         self._encoder: Encoder | None = None
         self.cache = cache
         """Folder for what can be computed again, such as signatures of images. None by default."""
+        self.region_index = RegionIndex(store)
+        """The region vectors of the items, read when a search needs them."""
 
     def encode(
         self, query: ImageSource | Words | Encoded, *, crop: images.Crop | None = None

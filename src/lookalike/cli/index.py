@@ -19,6 +19,7 @@ from lookalike.cli.options import (
     format_option,
     json_option,
     opened,
+    regions_option,
     root_option,
     table_options,
 )
@@ -136,6 +137,7 @@ def parse_shard(ctx: click.Context, option: click.Parameter, text: str | None) -
     is_flag=True,
     help="Index a folder separately, even if it looks like an indexed folder that was moved.",
 )
+@regions_option
 @click.option(
     "--thumbnails",
     type=int,
@@ -196,6 +198,7 @@ def index_command(
     overwrite_by_hand: bool,
     as_new: bool,
     thumbnails: int | None,
+    regions: int | None,
     dim: "ProjectionDim",
     max_megapixels: float,
     max_megabytes: float,
@@ -273,6 +276,7 @@ def index_command(
                     overwrite_by_hand=overwrite_by_hand,
                     as_new=as_new,
                     thumbnails=thumbnails,
+                    regions=regions,
                     dim=dim,
                     progress=meter,
                     stop=stop,

@@ -25,6 +25,7 @@ __all__ = [
     "format_option",
     "json_option",
     "opened",
+    "regions_option",
     "root_option",
     "table_options",
     "where_option",
@@ -294,3 +295,12 @@ def opened(
     return open_collection(
         collection, encoder=encoder, device=device, threads=threads, create=create, search=search
     )
+
+
+regions_option = click.option(
+    "--regions",
+    type=click.IntRange(0, 16),
+    metavar="N",
+    help="Give each image up to N region vectors (1 to 16) of parts that stand out, so that small "
+    "things in it are found. 0 drops them.  [default: as before]",
+)

@@ -237,6 +237,11 @@ def _make_columns(outcome: Success) -> tuple[list[str], list[list[object]]]:
         columns.append("duplicates")
         for row, hit in zip(rows, outcome.found, strict=True):
             row.append(outcome.found.folded[hit.item.id])
+    if any(hit.box is not None for hit in outcome.found):
+        columns.append("region")
+        for row, hit in zip(rows, outcome.found, strict=True):
+            box = hit.box
+            row.append("whole" if box is None else ",".join(f"{side:.2f}" for side in box))
     if outcome.found.orientations is not None:
         columns.append("orientation")
         for row, hit in zip(rows, outcome.found, strict=True):

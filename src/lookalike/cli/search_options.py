@@ -134,6 +134,14 @@ def search_options(command: _Command) -> _Command:
             help="Search with the image turned and mirrored too, in eight orientations.",
         ),
         click.option(
+            "--regions",
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            show_default=True,
+            help="Compare with the regions of items too (`index --regions`); auto: where the "
+            "collection has them.",
+        ),
+        click.option(
             "--exact", is_flag=True, help="Compare with every item, without the ANN index."
         ),
         click.option(

@@ -167,6 +167,7 @@ class RemoteCollection(RemoteItems):
         overwrite_by_hand: bool = False,
         reread: bool = False,
         settle: float = 0.0,
+        regions: int | None = None,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
@@ -175,9 +176,9 @@ class RemoteCollection(RemoteItems):
         ``root`` is the folder's name, as ``info`` tells it; the first has none. The report is that
         of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
         was set by hand stays, unless ``overwrite_by_hand``. ``reread`` reads unchanged files too;
-        those that changed less than ``settle`` seconds ago are left for later. Raise
-        ``SourceError`` for a folder that the service does not know, and ``ServiceError`` when the
-        job fails.
+        those that changed less than ``settle`` seconds ago are left for later. ``regions`` is that
+        of ``Collection.index``. Raise ``SourceError`` for a folder that the service does not know,
+        and ``ServiceError`` when the job fails.
         """
         asked = {
             "root": root,
@@ -185,6 +186,7 @@ class RemoteCollection(RemoteItems):
             "overwrite_by_hand": overwrite_by_hand,
             **({"reread": True} if reread else {}),  # older services do not know them
             **({"settle": settle} if settle else {}),
+            **({} if regions is None else {"regions": regions}),
         }
         job = self._start_job(asked)
         return follow(self._service, self._path, job, progress=progress, stop=stop)

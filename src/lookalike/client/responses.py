@@ -67,7 +67,7 @@ def read_results(document: Mapping[str, Any], *, best: Hit | None) -> Results:
     """Return the results of a search; ``best`` is the best item where all scores were too low."""
     hits, matches = document["hits"], document.get("matches")
     return Results(
-        [Hit(item=read_item(one), score=one["score"]) for one in hits],
+        [Hit(item=read_item(one), score=one["score"], box=_read_box(one)) for one in hits],
         notes=[read_note(one) for one in document.get("notes", [])],
         left_out=document.get("left_out", []),
         best=best,
@@ -79,6 +79,14 @@ def read_results(document: Mapping[str, Any], *, best: Hit | None) -> Results:
         else None,
         score=document.get("score", "cosine"),
     )
+
+
+def _read_box(document: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return the part of an image that a hit is of, if it is not the whole."""
+    if document.get("box") is None:
+        return None
+    left, top, right, bottom = document["box"]
+    return left, top, right, bottom
 
 
 def _read_category(document: Mapping[str, Any] | None) -> CategoryChoice | None:

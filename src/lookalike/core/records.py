@@ -186,11 +186,14 @@ class Entry:
 class Hit:
     """An item with its score: the cosine with the query, in [-1, 1], higher is more alike.
 
-    ``collection`` is the one that was searched, where a collection's own methods return the hit.
+    ``box`` (left, top, right, bottom), each in [0, 1], is the part of the image that the score is
+    of, where a region was more alike than the whole. ``collection`` is the one that was searched,
+    where a collection's own methods return the hit.
     """
 
     item: Item
     score: float
+    box: tuple[float, float, float, float] | None = None
     collection: "ItemViewer | None" = field(default=None, compare=False)
 
     @property

@@ -17,6 +17,8 @@ __all__ = [
     "NEIGHBOURS",
     "NOT_COPIED",
     "PROJECTION",
+    "REGIONS",
+    "REGION_CHANGES",
     "REPLACED",
     "ROOTS",
     "RUN",
@@ -46,6 +48,10 @@ NEIGHBOURS = "neighbours"
 """How many nearest neighbours of each item are kept."""
 PROJECTION = "projection"
 """Mean and principal components that embeddings are projected on."""
+REGIONS = "regions"
+"""How many regions of each image have vectors of their own, and which roots still lack them."""
+REGION_CHANGES = "region_changes"
+"""A number that grows with each change of the regions, and what was changed last."""
 REPLACED = "replaced"
 """Names of the versions that migrations have replaced."""
 ROOTS = "roots"
@@ -63,5 +69,7 @@ VERSION_OF = "version_of"
 
 COMPUTED = (CALIBRATION, CATEGORIES, RUN)
 """Settings that were computed from the embeddings: another encoder outdates them."""
-NOT_COPIED = frozenset({COPIED_FROM, DECLARED, ENCODER, GRAPH, NEIGHBOURS, REPLACED, VERSION_OF})
+NOT_COPIED = frozenset(
+    {COPIED_FROM, DECLARED, ENCODER, GRAPH, NEIGHBOURS, REGION_CHANGES, REPLACED, VERSION_OF}
+)
 """Settings that a store, a copy or a migration has for itself; ``declare`` copies ``DECLARED``."""

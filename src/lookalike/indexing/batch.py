@@ -18,7 +18,6 @@ from lookalike.core.protocols import Encoder, Prepared, Store
 from lookalike.core.records import BeingWritten, Entry, Item, Skipped, Thumbnail, id_of
 from lookalike.core.vectors import Vector
 from lookalike.errors import ImageError
-from lookalike.images.thumbnails import make_thumbnail
 from lookalike.indexing.file_reading import (
     DEFAULT,
     ReadOptions,
@@ -27,7 +26,9 @@ from lookalike.indexing.file_reading import (
     read_entry,
     skip,
 )
+from lookalike.indexing.side_content import SideContent
 from lookalike.indexing.stored_copies import StoredCopy, find_copies
+from lookalike.regions.records import Regions
 
 __all__ = ["TAKEN", "Batch", "load", "taken"]
 
@@ -52,8 +53,8 @@ class Batch:
     source disagrees with manual edits, which were kept; ``overwritten`` holds the manual edits
     that remain for other items. ``thumbnails`` are keyed by the digest of their image; ``bare``
     items exist and lack theirs. ``replaced`` are ids of items that had other content; ``fresh``
-    entries must not replace anything. ``blank`` maps the digests of blank images to a path, and
-    ``noted`` has what decoding notes, with the paths.
+    entries must not replace anything. ``regions`` are keyed by digest too. ``blank`` maps the
+    digests of blank images to a path, and ``noted`` has what decoding notes, with the paths.
     """
 
     encode: list[tuple[Item, Prepared]]
@@ -64,6 +65,7 @@ class Batch:
     size: int
     thumbnails: dict[str, Thumbnail] = field(default_factory=dict)
     bare: list[Item] = field(default_factory=list)
+    regions: dict[str, Regions] = field(default_factory=dict)
     arrived: dict[str, Entry] = field(default_factory=dict)
     before: dict[str, Item] = field(default_factory=dict)
     relabelled: int = 0
@@ -74,41 +76,6 @@ class Batch:
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     blank: dict[str, str] = field(default_factory=dict)
     noted: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Thumbnailer:
-    """Makes the thumbnails of a batch, of ``side`` pixels; ``have`` holds the sides of existing
-    ones.
-
-    They are made from the image that is decoded for the encoder, where possible. That image is
-    never decoded larger for their sake, which would slightly change its vector.
-    """
-
-    batch: Batch
-    side: int | None
-    have: Mapping[str, int]
-    limits: images.Limits
-
-    def add(self, digest: str, data: bytes, decoded: images.DecodedImage | None = None) -> None:
-        """Make the thumbnail of new content, if one is wanted. Raise ``ImageError``."""
-        if self.side is not None and digest not in self.batch.thumbnails:
-            thumbnail = make_thumbnail(data, self.side, limits=self.limits, decoded=decoded)
-            self.batch.thumbnails[digest] = thumbnail
-
-    def complete(self, before: Item, entry: Entry, data: bytes | None = None) -> None:
-        """Make the thumbnail that an item lacks, if the entry still has the content that was
-        encoded.
-        """
-        if self.side is None or self.have.get(before.id) == self.side:
-            return
-        try:
-            read = read_entry(entry, self.limits)[1] if data is None else data
-            if isinstance(read, bytes) and images.digest(read) == before.digest:
-                self.add(before.digest, read)
-                self.batch.bare.append(before)
-        except ImageError as error:
-            self.batch.skipped.append((entry, skip(entry, error)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +132,7 @@ def load(
     limits: images.Limits,
     *,
     side: int | None = None,
+    regions: int = 0,
     overwrite_by_hand: bool = False,
     reading: ReadOptions = DEFAULT,
     vectors: Mapping[str, Vector] | None = None,
@@ -172,13 +140,15 @@ def load(
     """Read, compare, decode and prepare one batch. Runs on a reader thread.
 
     ``vectors`` are embeddings that are known already, by digest. With ``side``, each item gets a
-    thumbnail of this many pixels. Manual edits are kept unless ``overwrite_by_hand``. Files that
-    are still being written are skipped.
+    thumbnail of this many pixels, and at most ``regions`` regions. Manual edits are kept unless
+    ``overwrite_by_hand``. Files that are still being written are skipped.
     """
     batch = Batch([], [], [], 0, [], len(entries), vectors=vectors or {})
     known = store.items.get([entry.id for entry in entries if is_text(entry.id)])
-    have = store.thumbnails.sides([*known]) if side is not None else {}
-    thumbnailer = _Thumbnailer(batch=batch, side=side, have=have, limits=limits)
+    content = SideContent(
+        batch=batch, store=store, encoder=encoder, side=side, regions=regions, limits=limits
+    )
+    content.look_up(known.values())
     annotated = [one.id for one in entries if one.id in known and _has_annotations(one)]
     hands = read_edits(store, annotated) if annotated else {}
     annotator = _Annotator(batch=batch, by_hand=hands, overwrite=overwrite_by_hand)
@@ -196,18 +166,20 @@ def load(
         waiting.append(
             (entry, refusal)
             if refusal is not None
-            else _read(entry, before, thumbnailer, annotator, reading)
+            else _read(entry, before, content, annotator, reading)
         )
         if isinstance(read := waiting[-1][1], _File):
             held += len(read.data)
         if held < _HELD and place < len(entries):
             continue
         files = [read for _, read in waiting if isinstance(read, _File)]
-        copies = find_copies(store, {file.digest for file in files}, side) if files else {}
+        digests = {file.digest for file in files}
+        copies = find_copies(store, digests, side) if files else {}
+        content.look_for_regions(digests)
         for one, found in waiting:
             copy = copies.get(found.digest) if isinstance(found, _File) else None
             before = known.get(one.id)
-            _add(thumbnailer, annotator, one, found, before=before, copy=copy, encoder=encoder)
+            _add(content, annotator, one, found, before=before, copy=copy, encoder=encoder)
         waiting, files, held = [], [], 0
     if reading.look_again:
         growing = find_growing([one for one, _ in batch.skipped])
@@ -262,7 +234,7 @@ def _is_own(entry: Entry) -> bool:
 def _read(
     entry: Entry,
     before: Item | None,
-    thumbnailer: _Thumbnailer,
+    content: SideContent,
     annotator: _Annotator,
     reading: ReadOptions,
 ) -> tuple[Entry, _Read]:
@@ -274,10 +246,10 @@ def _read(
     same = before is not None and (before.root, before.path) == (entry.root, entry.path)
     same = same and before is not None and before.stamp == entry.stamp is not None
     if before is not None and same and not reading.reread:
-        thumbnailer.complete(before, entry)
+        content.complete(before, entry)
         return entry, annotator.describe(before, entry)
     try:
-        entry, data = read_entry(entry, thumbnailer.limits, reading)
+        entry, data = read_entry(entry, content.limits, reading)
     except ImageError as error:
         return entry, skip(entry, error)
     if isinstance(data, BeingWritten):
@@ -286,7 +258,7 @@ def _read(
     if before is None:
         return entry, _File(data, digest)
     if before.digest == digest:
-        thumbnailer.complete(before, entry, data)
+        content.complete(before, entry, data)
         # An entry that must not replace anything does not move the item's file either.
         at = before if entry.fresh else entry
         entry = replace(entry, root=at.root, path=at.path, stamp=at.stamp)
@@ -310,7 +282,7 @@ def taken(entry: Entry) -> Skipped:
 
 
 def _add(
-    thumbnailer: _Thumbnailer,
+    content: SideContent,
     annotator: _Annotator,
     entry: Entry,
     read: _Read,
@@ -322,7 +294,7 @@ def _add(
     """Add an entry to the right part of the batch, given the item ``before`` and a ``copy``, if
     any.
     """
-    batch = thumbnailer.batch
+    batch = content.batch
     if isinstance(read, Skipped):
         batch.skipped.append((entry, read))
     elif isinstance(read, Item):
@@ -334,13 +306,13 @@ def _add(
             batch.update.append(read)
     else:
         try:
-            _add_new(thumbnailer, annotator, entry, read, before=before, copy=copy, encoder=encoder)
+            _add_new(content, annotator, entry, read, before=before, copy=copy, encoder=encoder)
         except ImageError as error:
             batch.skipped.append((entry, skip(entry, error)))
 
 
 def _add_new(
-    thumbnailer: _Thumbnailer,
+    content: SideContent,
     annotator: _Annotator,
     entry: Entry,
     file: _File,
@@ -350,19 +322,19 @@ def _add_new(
     encoder: Encoder,
 ) -> None:
     """Add new content: with the vector of a ``copy``, or prepared for the encoder."""
-    batch, digest = thumbnailer.batch, file.digest
+    batch, digest = content.batch, file.digest
     if copy is not None:
         if copy.thumbnail is not None:
             batch.thumbnails[digest] = copy.thumbnail
-        thumbnailer.add(digest, file.data)
+        content.add(digest, file.data)
         size = copy.item.width, copy.item.height
         item = _make_item(annotator, entry, digest, size, before)
         _note_replaced(batch, entry, before)
         batch.reuse.append((item, copy.vector))
     else:
-        decoded = images.decode(file.data, limits=thumbnailer.limits, at_least=encoder.decode_size)
+        decoded = images.decode(file.data, limits=content.limits, at_least=encoder.decode_size)
         prepared = _NOTHING if digest in batch.vectors else encoder.prepare(decoded.image)
-        thumbnailer.add(digest, file.data, decoded)
+        content.add(digest, file.data, decoded)
         if decoded.notes:
             batch.noted.append((entry.path or entry.id, decoded.notes))
         if decoded.blank:

@@ -9,6 +9,7 @@ from lookalike.core.protocols import Store
 from lookalike.core.roots import read_roots, roots_json
 from lookalike.errors import SourceError
 from lookalike.indexing import missing
+from lookalike.regions.table import forget_unused
 
 __all__ = ["remove_items", "remove_root"]
 
@@ -16,7 +17,9 @@ __all__ = ["remove_items", "remove_root"]
 def remove_items(store: Store, ids: Iterable[str]) -> int:
     """Remove items, missing ones too, with all that is kept beside them. Return their number."""
     named = [one for one in ids if is_text(one)]
+    shown = [item.digest for item in store.items.get(named).values()]
     removed = store.items.delete(named)
+    forget_unused(store, shown)
     if removed:
         store.settings.set(settings_keys.UPDATED_AT, time.time())
     return removed + missing.forget(store, named)

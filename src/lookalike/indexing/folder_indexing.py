@@ -18,6 +18,7 @@ from lookalike.indexing.fitting import EncoderBinding, draw
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.indexing.missing import mark_missing
 from lookalike.indexing.pipeline import index_entries
+from lookalike.regions.table import finish_root, is_pending
 from lookalike.sources.scan import Listing, ScanOptions, describe_passed, scan_in_steps
 
 __all__ = ["index_folder", "make_entries"]
@@ -70,7 +71,7 @@ def index_folder(
         skips,
         retry=retry,
         reread=reading.reread,
-        bare=_find_bare(store, known),
+        bare=_find_bare(store, name, known),
     )
     report = IndexReport()
     bound = encoder.bind(_sampler(root, name, listing, plan.work)) if plan.work else None
@@ -118,6 +119,7 @@ def index_folder(
         recovered = [path for path in plan.recovered if all_there or path in listing.files]
         if recovered:
             store.skips.delete(name, recovered)
+    _note_regions(store, name, whole=not under and shard is None and not report.interrupted)
     removed = mark_missing(store, going.remove, moved=carried.moved)
     unread = (*listing.skipped, *report.skipped)
     left = [replace(one, path=str(root / one.path)) for one in unread]
@@ -147,18 +149,31 @@ def index_folder(
     )
 
 
+def _note_regions(store: Store, name: str, *, whole: bool) -> None:
+    """Note that all items of a root have their regions, where the ``whole`` root was indexed."""
+    if whole:
+        finish_root(store, name)
+
+
 def _note_no_images(folder: Path, passed: Mapping[str, int]) -> str:
     """Return a note on a folder in which a scan found no image."""
     there = f"passed over {describe_passed(passed)}" if passed else "the folder is empty"
     return f"no usable images in {folder}: {there}"
 
 
-def _find_bare(store: Store, known: Mapping[str, tuple[str, Stamp | None]]) -> Collection[str]:
-    """Return the ids of items that lack a thumbnail, if the collection keeps thumbnails."""
+def _find_bare(
+    store: Store, name: str, known: Mapping[str, tuple[str, Stamp | None]]
+) -> Collection[str]:
+    """Return the ids of items that lack a thumbnail, or that may lack regions.
+
+    If the collection keeps them.
+    """
     side = thumbnail_side(store)
+    ids = [one for one, _ in known.values()]
+    if is_pending(store, name):
+        return set(ids)
     if side is None:
         return ()
-    ids = [one for one, _ in known.values()]
     have = store.thumbnails.sides(ids)
     return {one for one in ids if have.get(one) != side}
 

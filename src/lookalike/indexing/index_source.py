@@ -31,6 +31,8 @@ from lookalike.indexing.file_reading import ReadOptions
 from lookalike.indexing.fitting import EncoderBinding, ProjectionDim
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.indexing.relocating import check_new
+from lookalike.regions.position_maps import require_map
+from lookalike.regions.table import set_region_count
 from lookalike.sources.catalogues import open_catalogue, recognise
 from lookalike.sources.scan import ScanOptions, check_folder
 
@@ -52,6 +54,7 @@ class IndexOptions:
     overwrite_by_hand: bool = False
     as_new: bool = False
     thumbnails: int | None = None
+    regions: int | None = None
     dim: ProjectionDim = "auto"
     optimize: bool = True
 
@@ -83,6 +86,10 @@ def index_source(
     )
     if options.thumbnails is not None:
         set_thumbnail_side(store, options.thumbnails)
+    if options.regions is not None:
+        if options.regions:
+            require_map(open_encoder())
+        set_region_count(store, options.regions)
     if isinstance(source, str | os.PathLike):
         path = expand_home(source)
         format = recognise(path) if options.format == "auto" else options.format

@@ -28,6 +28,7 @@ from lookalike.indexing.missing_rows import (
     rekey,
     thumbnail_row,
 )
+from lookalike.regions.table import forget_unused
 
 __all__ = ["copy_as_missing", "count", "forget", "mark_missing", "missing"]
 
@@ -57,7 +58,9 @@ def mark_missing(store: Store, ids: Sequence[str], *, moved: Collection[str] = (
             [missing_row(item, hands.get(item.id, NOTHING), since) for item in items.values()]
         )
         store.table(THUMBNAILS).put([thumbnail_row(one, kept) for one, kept in small.items()])
+        shown = [item.digest for item in items.values()]
         gone += store.items.delete(part)
+        forget_unused(store, shown)
         manual_edits.forget_edits(store, list(hands))
     return gone
 

@@ -28,6 +28,7 @@ from lookalike.indexing.arrivals import Arrivals
 from lookalike.indexing.batch import Batch, load, taken
 from lookalike.indexing.decoding_notes import DecodingNotes
 from lookalike.indexing.file_reading import DEFAULT, ReadOptions
+from lookalike.regions.table import forget_unused, put_regions, region_count
 
 __all__ = ["BATCH", "index_entries"]
 
@@ -70,6 +71,7 @@ def index_entries(
     interrupted = False
     workers = usable_cores()
     side = thumbnail_side(store)
+    regions = region_count(store)
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="lookalike-read") as pool,
         closing(
@@ -81,6 +83,7 @@ def index_entries(
                     encoder,
                     limits,
                     side=side,
+                    regions=regions,
                     overwrite_by_hand=overwrite_by_hand,
                     reading=reading,
                     vectors=vectors,
@@ -140,6 +143,8 @@ def _write(batch: Batch, store: Store, encoder: Encoder, arrivals: Arrivals | No
     mark_blank(store, batch.blank)
     if new:
         _store(batch, store, new, np.concatenate(rows))
+    put_regions(store, batch.regions)
+    forget_unused(store, [batch.before[one].digest for one in batch.replaced])
     if batch.update:
         # An item may have changed or vanished since it was read; then the next run handles it.
         there = store.items.get([item.id for item in batch.update])

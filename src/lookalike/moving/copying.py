@@ -24,6 +24,7 @@ from lookalike.core.roots import read_roots
 from lookalike.core.vectors import Matrix
 from lookalike.errors import CollectionError, ItemNotFoundError
 from lookalike.moving.transfer import copy_settings, copy_side_tables, copy_skips
+from lookalike.regions.table import copy_regions, region_count
 
 __all__ = ["CopyReport", "copy", "describe_differences"]
 
@@ -106,6 +107,8 @@ def copy(
         report = replace(report, settings=tuple(copy_settings(source, target, names=names)))
         report = replace(report, skips=copy_skips(source, target))
         copy_side_tables(source, target, mirror=mirror, apart=kept if adding else None)
+        if region_count(source) == region_count(target) != 0:
+            copy_regions(source, target, mirror=mirror)
         if mirror:
             report = replace(report, removed=_remove_others(source, target))
         report = _compare(report, source, target, kept)

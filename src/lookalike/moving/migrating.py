@@ -50,6 +50,7 @@ _TURNS = 5
 _MOVED = (
     settings_keys.ROOTS,
     settings_keys.THUMBNAILS,
+    settings_keys.REGIONS,
     settings_keys.CATALOGUES,
     settings_keys.UPDATED_AT,
     settings_keys.UPLOADS,
@@ -196,6 +197,7 @@ def _start(
         new.settings.set(
             settings_keys.THUMBNAILS, old.settings.get(settings_keys.THUMBNAILS)
         )  # so that they are made while it is built
+        new.settings.set(settings_keys.REGIONS, old.settings.get(settings_keys.REGIONS))
     except BaseException:
         abandon(new)
         new.close()

@@ -20,6 +20,7 @@ from lookalike.indexing.fitting import (
     projected,
     sample_size,
 )
+from lookalike.regions.table import project_regions
 
 __all__ = ["TargetSpace", "bind_from_stored", "choose_space", "project_items"]
 
@@ -112,6 +113,7 @@ def project_items(
             rows = encoder.projection.apply(live.items.vectors([item.id for item in items]))
             small = live.thumbnails.get([item.id for item in items])
             new.items.upsert(items, rows, [small.get(item.id) for item in items])
+            project_regions(live, new, [item.digest for item in items], encoder.projection.apply)
         done += len(items)
         if progress is not None:
             progress(Progress(done=done, total=total))

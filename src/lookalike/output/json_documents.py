@@ -75,17 +75,21 @@ def hits_json(collection: "Collection", results: "Results") -> list[dict[str, Js
     """Return hits with their rank, from 1, score, and match level (``null`` where not calibrated).
 
     If near duplicates were folded, also how many each hit represents; if the query was searched in
-    any orientation, the one that matched.
+    any orientation, the one that matched; if a region was more alike than a whole image, the box.
     """
     items = items_json(collection, [hit.item for hit in results])
     matches = results.matches or [None] * len(results)
     folded = results.folded
     turns = results.orientations
-    more = [
-        ({} if folded is None else {"folded": folded[hit.item.id]})
-        | ({} if turns is None else {"orientation": turns[hit.item.id]})
-        for hit in results
-    ]
+    boxes = any(hit.box is not None for hit in results)
+    more: list[dict[str, Json]] = []
+    for hit in results:
+        added: dict[str, Json] = {} if folded is None else {"folded": folded[hit.item.id]}
+        if turns is not None:
+            added["orientation"] = turns[hit.item.id]
+        if boxes:
+            added["box"] = None if hit.box is None else [*hit.box]
+        more.append(added)
     return [
         {"rank": rank, "score": round(hit.score, 6), "match": match, **item, **added}
         for rank, (hit, item, match, added) in enumerate(

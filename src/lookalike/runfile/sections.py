@@ -18,6 +18,7 @@ from lookalike.images.thumbnails import check_side
 from lookalike.indexing.fitting import ProjectionDim, parse_dim
 from lookalike.output.export import FORMATS as TABLES
 from lookalike.output.export import VECTORS, Vectors, format_of
+from lookalike.regions.table import MOST
 from lookalike.runfile.values import (
     Count,
     Filter,
@@ -190,6 +191,13 @@ class IndexSection(Section):
     as_new: bool = Field(
         default=False,
         description="index the folder as a new one, even if it looks like a moved one",
+    )
+    regions: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST,
+        description="region vectors of each image, 1 to 16 at most; 0: none",
+        examples=[4],
     )
     thumbnails: Annotated[int, AfterValidator(check_side)] | None = Field(
         default=None,

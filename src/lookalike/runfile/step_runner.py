@@ -238,6 +238,7 @@ class StepRunner:
                 overwrite_by_hand=wanted.overwrite_by_hand,
                 as_new=wanted.as_new,
                 thumbnails=wanted.thumbnails,
+                regions=wanted.regions,
                 dim=wanted.dim,
                 progress=shown,
                 stop=self.stop,

@@ -32,6 +32,7 @@ from lookalike.search.orientations import (
 )
 from lookalike.search.parts import check_parts, encode_part, mix, resolve_crops
 from lookalike.search.query import Encoded, Query, QueryPart
+from lookalike.search.regions import choose_regions, nearest_with_regions
 from lookalike.search.results import Results
 from lookalike.search.text import FEWEST, explain_words, fuse, plan_text
 from lookalike.search.words import has_words, named_query
@@ -130,6 +131,7 @@ class _Search:
         self._encoded: Encoded | None = None
         self._parts: tuple[Sequence[Encoded], Sequence[QueryPart]] = ((), ())
         self._by_vector = bool(query.parts)
+        self._regions = choose_regions(collection, options) if self._by_vector else None
         if self._item_id is None and self._by_vector:
             encode = encode_turned if options.any_orientation else encode_part
             encoded = [encode(collection, part) for part in query.parts]
@@ -260,7 +262,8 @@ class _Search:
         own, hits = len(self._own_ids), None
         if self._text is not None:
             return self._widen(self._keywords(self._text, where), k, fold, spare=own) or []
-        if self._item_id is not None and own and not self._options.expand:
+        listed = not (self._options.expand or self._regions)  # else the table cannot say
+        if self._item_id is not None and own and listed:
             hits = self._widen(self._table(self._item_id, where), k, fold, spare=0)
         if hits is None:
             find = partial(self._nearest, where=where)
@@ -290,6 +293,9 @@ class _Search:
         """Return the nearest to the query, in the order of its scores or of its expansion."""
         compared, exact = self._compared(), self._options.exact
         plain = partial(compared.nearest, self._store, exact=exact, where=where)
+        if self._regions is not None:
+            with_regions = partial(nearest_with_regions, self._regions, compared, self._store)
+            plain = partial(with_regions, exact=exact, where=where)
         if not self._options.expand:
             return Candidates(*plain(k))
         if where not in self._expanded:

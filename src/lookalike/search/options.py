@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypedDict, get_args
 from lookalike.core.arguments import check_flag, check_number, check_whole, checked, describe_value
 from lookalike.core.filters import Condition, to_condition
 from lookalike.search.directions import Mix
+from lookalike.search.regions import RegionMode
 
 if TYPE_CHECKING:
     from lookalike.analysis.calibration import Match
@@ -39,6 +40,7 @@ class SearchKeywords(TypedDict, total=False):
     expand: int
     diversity: float
     any_orientation: bool
+    regions: RegionMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,10 @@ class SearchOptions:
     - ``any_orientation``: search with the query's image turned and mirrored too, in eight
       orientations; an item has its best score (``search.orientations``).
 
+    - ``regions``: compare with the region vectors of items too; an item has its best score, and a
+      hit by a region its ``box``. ``auto`` does so where the collection has them (``index`` with
+      ``regions``) and no ``min_match`` is given; ``on`` requires them; ``off`` does not.
+
     However they rank, a score is that of the query itself.
 
     Raise ``ValueError`` for a value out of range, and ``FilterError`` for a filter that cannot be
@@ -98,6 +104,7 @@ class SearchOptions:
     expand: int = 0
     diversity: float = 0.0
     any_orientation: bool = False
+    regions: RegionMode = "auto"
     condition: Condition | None = field(init=False, repr=False, compare=False)
     """``where``, parsed."""
 
@@ -115,13 +122,7 @@ class SearchOptions:
         flags = ("per_group", "exact", "include_self", "include_blank", "any_orientation")
         for name in flags:
             check_flag(name, getattr(self, name))
-        if self.collapse not in (None, True, False, *get_args(Collapse)):
-            raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")
-        if self.text_mode not in get_args(TextMode):
-            modes = ", ".join(get_args(TextMode)[:-1])
-            raise ValueError(f"text_mode is {self.text_mode!r}, but must be {modes} or fused")
-        if self.mix not in get_args(Mix):
-            raise ValueError(f"mix is {self.mix!r}, but must be mean or best")
+        self._check_choices()
         object.__setattr__(
             self, "expand", check_whole("expand", self.expand, least=0, most=MOST_EXPANDED)
         )
@@ -131,6 +132,17 @@ class SearchOptions:
         if isinstance(self.collapse, bool):
             object.__setattr__(self, "collapse", "exact" if self.collapse else None)
         object.__setattr__(self, "condition", to_condition(self.where))
+
+    def _check_choices(self) -> None:
+        if self.collapse not in (None, True, False, *get_args(Collapse)):
+            raise ValueError(f"collapse is {self.collapse!r}, but must be exact or near")
+        if self.text_mode not in get_args(TextMode):
+            modes = ", ".join(get_args(TextMode)[:-1])
+            raise ValueError(f"text_mode is {self.text_mode!r}, but must be {modes} or fused")
+        if self.mix not in get_args(Mix):
+            raise ValueError(f"mix is {self.mix!r}, but must be mean or best")
+        if self.regions not in get_args(RegionMode):
+            raise ValueError(f"regions is {self.regions!r}, but must be auto, on or off")
 
     @classmethod
     def names(cls) -> list[str]:

@@ -219,8 +219,11 @@ class Collections:
         opened = self._open.get(name)
         return opened if opened is not None and opened.is_known_current() else None
 
-    def create(self, name: str, *, encoder: str | None = None) -> Opened:
-        """Create a collection. Raise ``CollectionError`` for an invalid or existing name."""
+    def create(self, name: str, *, encoder: str | None = None, regions: int = 0) -> Opened:
+        """Create a collection. Raise ``CollectionError`` for an invalid or existing name.
+
+        Raise ``RegionError`` for ``regions`` with an encoder without a map.
+        """
         self._may_change()
         if not _NAME.fullmatch(name) or name != name.strip() or name.endswith("."):
             raise CollectionError(
@@ -229,6 +232,8 @@ class Collections:
         if name in collections(self._known):
             raise CollectionError(f"a collection called {name} exists already")
         with open_collection(name, encoder=encoder, create=True, known=self._known) as made:
+            if regions:
+                made.index((), regions=regions)
             if encoder is not None:
                 made.bind()
         self._listed = None

@@ -102,7 +102,14 @@ function thumbnail(hit, at) {
     onerror: () => shown.replaceWith(missing("Cannot be shown")),
   });
   shown.src = src;
-  return shown;
+  return hit.box ? make("div.pic", {}, shown, region(hit.box)) : shown;
+}
+
+/** Return the outline of the part of an image that the query is like. */
+function region([left, top, right, bottom]) {
+  const outline = make("i.region", { title: "The part that is like the query" });
+  Object.assign(outline.style, { left: `${100 * left}%`, top: `${100 * top}%`, width: `${100 * (right - left)}%`, height: `${100 * (bottom - top)}%` });
+  return outline;
 }
 
 /** Let arrow keys move the focus among the cards of `grid`; up and down go to the nearest card of the next row. */

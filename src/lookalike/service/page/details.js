@@ -45,6 +45,7 @@ export function show(hit, query, state, acts) {
   ].filter(Boolean));
   const details = [
     ["Label", hit.label], ["Product", hit.group],
+    ["Found in", hit.box ? `the part from ${percent(hit.box[0])}, ${percent(hit.box[1])} to ${percent(hit.box[2])}, ${percent(hit.box[3])}` : null],
     ...Object.entries(hit.metadata ?? {}).map(([name, value]) => [title(name), value]),
     ["Size", hit.width && hit.height ? `${hit.width} × ${hit.height} pixels` : null], ["Id", hit.id], ["File", hit.path],
   ];
@@ -54,6 +55,7 @@ export function show(hit, query, state, acts) {
   dialog.scrollTop = 0;
 }
 
+const percent = (side) => `${Math.round(100 * side)} %`;
 const missing = () => make("div.missing", {}, icon("missing"), "Cannot be shown");
 
 function copyButton(label, text) {

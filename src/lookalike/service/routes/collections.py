@@ -1,6 +1,7 @@
 """Routes of collections: list, create, describe, delete; statistics and facets."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -71,7 +72,8 @@ async def create_collection(new: schemas.NewCollection, service: State) -> JSONR
         known = ", ".join((*QUALITIES, *available_encoders()))
         unknown = f"there is no encoder {new.encoder!r}; available: {known}"
         raise Problem(422, "no-such-encoder", hint_to_get(new.encoder) or unknown)
-    opened = await in_thread(lambda: service.collections.create(new.name, encoder=new.encoder))
+    create = partial(service.collections.create, encoder=new.encoder, regions=new.regions)
+    opened = await in_thread(create, new.name)
     return JSONResponse(await in_thread(_describe, service, opened), 201)
 
 

@@ -107,6 +107,7 @@ def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) ->
             overwrite_by_hand=wanted.overwrite_by_hand,
             reread=wanted.reread,
             settle=wanted.settle,
+            regions=wanted.regions,
             progress=progress,
             stop=stop,
         )

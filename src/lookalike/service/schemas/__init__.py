@@ -7,14 +7,13 @@ from lookalike.service.schemas.explanations import (
     ExplainRequest,
     UrlExplainOptions,
 )
+from lookalike.service.schemas.indexing import NewCollection, NewJob
 from lookalike.service.schemas.requests import (
     BatchRequest,
     ImageRef,
     ItemFields,
-    NewCollection,
     NewItem,
     NewItems,
-    NewJob,
     Options,
     PutItem,
     SearchRequest,

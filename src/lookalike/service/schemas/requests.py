@@ -18,10 +18,8 @@ __all__ = [
     "ImageRef",
     "ItemFields",
     "Metadata",
-    "NewCollection",
     "NewItem",
     "NewItems",
-    "NewJob",
     "Options",
     "PutItem",
     "SearchRequest",
@@ -34,7 +32,7 @@ _LONGEST_ID = 4096
 _METADATA_BYTES = 64 * 1024
 _OWN = frozenset(
     {"rank", "score", "id", "path", "label", "group", "metadata", "width", "height", "digest"}
-    | {"match", "orientation", "thumbnail", "image"}
+    | {"match", "orientation", "box", "thumbnail", "image"}
 )
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
@@ -137,6 +135,10 @@ class Options(Strict):
         bool,
         Field(description="Search with the image turned and mirrored too, in eight orientations."),
     ] = False
+    regions: Annotated[
+        Literal["auto", "on", "off"],
+        Field(description="Compare with the regions of items too: `auto`, if there are any."),
+    ] = "auto"
     fields: Annotated[
         list[Annotated[str, Field(max_length=200)]] | None,
         Field(
@@ -358,49 +360,3 @@ class NewItems(Strict):
     model_config = example(items=[{"id": "mug-1", "label": "mug", "image_base64": "iVBORw0KGgo="}])
 
     items: Annotated[list[NewItem], Field(max_length=1000)]
-
-
-class NewJob(Strict):
-    model_config = example(root="")
-
-    root: Annotated[
-        Name, Field(description="The name of a known folder; that of the first one is empty.")
-    ]
-    overwrite_by_hand: Annotated[
-        bool, Field(description="Let the source change labels, groups and metadata set by hand.")
-    ] = False
-    allow_removals: Annotated[
-        bool,
-        Field(
-            description="Remove vanished items even if these are all items, or more than three "
-            "and more than one in ten."
-        ),
-    ] = False
-    reread: Annotated[
-        bool, Field(description="Read every file, also if size and time have not changed.")
-    ] = False
-    verify: Annotated[
-        bool,
-        Field(
-            description="Change nothing: compare the digest of each file with that of its item; "
-            "the report lists `differences`."
-        ),
-    ] = False
-    settle: Annotated[
-        float,
-        Field(
-            ge=0,
-            allow_inf_nan=False,
-            description="Leave files that changed less than so many seconds ago for a later job.",
-        ),
-    ] = 0.0
-
-
-class NewCollection(Strict):
-    model_config = example(name="shop", encoder="balanced")
-
-    name: Annotated[str, Field(min_length=1, max_length=63)]
-    encoder: Annotated[
-        Name | None,
-        Field(description="The encoder: fast, balanced (the default), best, or another name."),
-    ] = None

@@ -90,6 +90,10 @@ class HitResponse(BaseModel):
     height: int | None = None
     digest: str | None = None
     orientation: Orientation | None = None
+    box: Annotated[
+        list[float] | None,
+        Field(description="The region that was more alike than the whole image, if one was."),
+    ] = None
     thumbnail: str | None = None
     image: str | None = None
 
