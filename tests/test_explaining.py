@@ -215,7 +215,9 @@ def test_an_item_whose_image_has_gone_or_changed_is_explained_by_its_thumbnail(
 
 def test_an_item_that_came_as_bytes_says_so(shop: Collection, pictures: Path) -> None:
     shop.index([Entry(id="bytes", image=(pictures / "5.png").read_bytes())])
-    with pytest.raises(UnreadableImageError, match="'bytes' cannot be explained: it came as bytes"):
+    with pytest.raises(
+        UnreadableImageError, match="'bytes' cannot be explained: it was added on its own"
+    ):
         shop.explain(ItemRef("0.png"), "bytes")
 
 

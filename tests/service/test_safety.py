@@ -103,6 +103,10 @@ def test_a_link_that_leads_out_of_its_folder_is_not_followed(home: Path, tmp_pat
             refused = live.client.get(f"/v1/items/linked%3Aa.png/{what}")
             assert "leads out" in problem(refused, 404, "unreadable-image")["detail"]
             assert live.client.get(f"/v1/items/linked%3Ac.png/{what}").status_code == 200
+        for id, query in (("linked:a.png", "linked:c.png"), ("linked:c.png", "linked:a.png")):
+            asked = {"id": id, "query": query, "format": "png"}
+            refused = live.client.get("/v1/item/explain", params=asked)
+            assert "leads out" in problem(refused, 404, "unreadable-image")["detail"]
 
 
 # -- pictures --------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def read_item(
     ``Collection.file_of``. Raise ``UnreadableImageError`` where the file has gone or changed, and
     no thumbnail is stored.
     """
-    reason = "it came as bytes, which are not stored"
+    reason = "it was added on its own, without a file that is remembered"
     try:
         place = collection.file_of(item) if locate is None else locate(collection, item)
         if place is not None:
