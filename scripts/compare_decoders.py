@@ -1,6 +1,6 @@
 """Decode a folder of foreign images and list where independent decoders disagree.
 
-    python scripts/compare_decoders.py FOLDER [--first N] [--least DIFFERENCE]
+    python scripts/compare_decoders.py FOLDER [--first N] [--shuffle] [--least DIFFERENCE]
 
 Every file is decoded by lookalike and by libvips (`vipsthumbnail`); where these two disagree, or
 one of them refuses the file, ImageMagick (`convert`) is asked too. Needs the packages libvips-tools
@@ -12,6 +12,7 @@ refuse. `shape`: the proportions differ. `pixels`: the mean difference at 64 x 6
 """
 
 import argparse
+import random
 import shutil
 import subprocess
 import sys
@@ -40,12 +41,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare lookalike with independent decoders.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--first", type=int, help="only the first N files")
+    parser.add_argument("--shuffle", action="store_true", help="in a mixed order, always the same")
     parser.add_argument("--least", type=float, default=12, help="difference that is listed [12]")
     wanted = parser.parse_args()
     for program in ("vipsthumbnail", "convert"):
         if shutil.which(program) is None:
             sys.exit(f"{program} is not installed; try: apt install libvips-tools imagemagick")
-    files = iter(sorted(path for path in wanted.folder.rglob("*") if path.is_file()))
+    found = sorted(path for path in wanted.folder.rglob("*") if path.is_file())
+    if wanted.shuffle:
+        random.Random(1).shuffle(found)
+    files = iter(found)
     counts: Counter[str] = Counter()
     for batch in _batches(islice(files, wanted.first)):
         for what, by, path, words in _compare(batch, wanted.least):
@@ -71,7 +76,7 @@ def _compare(batch: Sequence[Path], least: float) -> Iterator[tuple[str, float, 
         for path, other in zip(batch, others, strict=True):
             reason, decoded = "", None
             try:
-                decoded = decode(read(path))
+                decoded = decode(read(path), at_least=(4 * _SIDE, 4 * _SIDE))
                 reason = "; ".join(decoded.notes)
             except ImageError as error:
                 reason = error.reason
@@ -100,7 +105,7 @@ def _ask_vips(batch: Sequence[Path], folder: Path) -> list[Image.Image | None]:
     subprocess.run(
         [
             *("vipsthumbnail", "--size", f"{_SIDE * 4}x{_SIDE * 4}", "--export-profile", "srgb"),
-            *("-o", f"{folder}/vips-%s.png", *map(str, links)),
+            *("-o", f"{folder}/vips-%s.png[strip]", *map(str, links)),
         ],
         capture_output=True,
         timeout=_TIMEOUT_S * _BATCH,
@@ -116,7 +121,7 @@ def _ask_imagemagick(path: Path, folder: Path) -> Image.Image | None:
     try:
         subprocess.run(
             [
-                *("convert", f"{path}[0]", "-auto-orient", "-colorspace", "sRGB"),
+                *("convert", f"{path}[0]", "-auto-orient", "-colorspace", "sRGB", "-strip"),
                 *("-resize", f"{_SIDE * 4}x{_SIDE * 4}", "-depth", "8", f"png32:{target}"),
             ],
             capture_output=True,
@@ -132,7 +137,7 @@ def _load(path: Path) -> Image.Image | None:
     try:
         with Image.open(path) as image:
             return image.convert("RGBA")
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

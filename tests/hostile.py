@@ -172,8 +172,9 @@ def _alien(whole: dict[str, bytes]) -> Iterator[_Content]:
         "two-letters.jpg": b"GI",
         "noise.jpg": random.Random(1).randbytes(4096),
     }
+    headers = {"psd.jpg", "cr2.tif", "cr3.jpg", "raf.jpg", "jxl.jpg", "jp2.jpg", "ico.png"}
     for name, data in files.items():
-        yield name, data, _ALIEN
+        yield name, data, _ALIEN | _BROKEN if name in headers else _ALIEN
     yield "heic-header.heic", heic, _ALIEN | _BROKEN  # the one without pillow-heif, or with it
 
 

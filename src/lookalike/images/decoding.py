@@ -27,6 +27,7 @@ from lookalike.images.limits import DEFAULT_LIMITS, Limits, check_bytes, format_
 from lookalike.images.opening import OpenedImage, open_image
 from lookalike.images.orientation import SIDEWAYS, make_upright, read_orientation
 from lookalike.images.quiet import run_quietly
+from lookalike.images.raw import is_raw
 from lookalike.images.records import DecodedImage, Layers
 from lookalike.images.repairing import repairs
 
@@ -42,7 +43,11 @@ __all__ = [
 # fmt: off
 SUFFIXES = frozenset({
     ".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs",
-    ".hif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
+    ".hif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".j2k", ".jxl",
+    ".png", ".psd", ".tif", ".tiff", ".webp",
+    # camera raw files
+    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raf",
+    ".rw2", ".srw", ".x3f",
 })
 # fmt: on
 """Lower-case suffixes of the files that a scan lists. The bytes decide what a file really is."""
@@ -82,7 +87,7 @@ def _decode_checked(data: bytes, limits: Limits, work: Callable[[OpenedImage], _
     if not data:
         raise NotAnImageError("the file is empty")
     check_bytes(len(data), limits)
-    kind = format_of(data)
+    kind = "raw" if is_raw(data) else format_of(data)
     if kind is None:
         raise NotAnImageError(describe_other(data))
     try:
@@ -166,7 +171,7 @@ def _decode(opened: OpenedImage, at_least: tuple[int, int] | None) -> DecodedIma
 
 
 def _decode_layers(opened: OpenedImage, at_least: tuple[int, int] | None) -> Layers:
-    several = opened.kind != "JPEG" and getattr(opened.image, "n_frames", 1) > 1
+    several = opened.kind not in {"JPEG", "PSD"} and getattr(opened.image, "n_frames", 1) > 1
     _, turn = _load(opened, at_least)
     image = opened.image
     shown = [make_upright(rgb(image, ground="white").image, turn)]
@@ -195,7 +200,8 @@ def _load(opened: OpenedImage, at_least: tuple[int, int] | None) -> tuple[tuple[
     image = opened.image
     if opened.kind == "JPEG":
         size = image.size
-        turn = read_orientation(image)  # needed now: the scale is chosen before the turn
+        # Needed now: the scale is chosen before the turn.
+        turn = read_orientation(image) if opened.turn is None else opened.turn
         if at_least is not None:
             image.draft(None, at_least[::-1] if turn in SIDEWAYS else at_least)
         image.load()
@@ -214,8 +220,8 @@ _MOST_FRAMES = 64  # that are looked at
 def _skip_empty_frames(opened: OpenedImage) -> None:
     """Go on to the first frame or page that shows something, if there is one."""
     image = opened.image
-    if not getattr(image, "is_animated", False) or not is_empty(image):
-        return
+    if opened.kind == "PSD" or not getattr(image, "is_animated", False) or not is_empty(image):
+        return  # the layers of a Photoshop document are no frames
     pixels = image.width * image.height
     for number in range(1, min(image.n_frames, _MOST_FRAMES)):  # type: ignore[attr-defined]
         try:

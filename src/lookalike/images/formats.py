@@ -30,6 +30,11 @@ _STARTS = (
     (b"\x89PNG", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"8BPS\0\1", "PSD"),
     *((start, "TIFF") for start in (b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"II+\0", b"MM\0+")),
 )
 _HEIF_BRANDS = (
@@ -56,10 +61,6 @@ _SIGNATURES = (
     (b"IIU\0", "a camera raw file"),
     (b"\0MRM", "a camera raw file"),
     (b"FOVb", "a camera raw file"),
-    (b"\xff\x0a", "a JPEG XL image"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
-    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
     (b"\0\0\1\0", "an icon"),
     (b"\x1aE\xdf\xa3", "a video"),
     (b"\0\0\1\xba", "a video"),
@@ -81,6 +82,8 @@ def format_of(data: bytes) -> str | None:
             return None if kind == "TIFF" and data[8:10] == b"CR" else kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
+    if data.startswith(b"\0\0\1\0") and data[4] > 0 and not data[5] and data[9:10] == b"\0":
+        return "ICO"
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
     if int.from_bytes(data[:4], "little") in _BMP_HEADERS and data[12:14] == b"\1\0":

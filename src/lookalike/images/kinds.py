@@ -25,12 +25,18 @@ def describe_kind(kind: str, data: bytes, error: BaseException) -> str | None:
         found = str(error)
         if _UNSUPPORTED.search(found) and "brand" not in found.lower():
             what = _boxes(data)
+    elif kind == "PSD":
+        if isinstance(error.__cause__ or error, KeyError):
+            what = f"{int.from_bytes(data[22:24], 'big')} bits, {_PSD.get(data[25], 'unusual')}"
     elif _UNSUPPORTED.search(str(error)):
         what = "unusual"
     if what is None:
         return None
     name = {"HEIC": "HEIF", "DIB": "BMP"}.get(kind, kind)
     return f"a kind of {name} that is not read ({what})"
+
+
+_PSD = {0: "bitmap", 1: "grey", 2: "palette", 3: "RGB", 4: "CMYK", 7: "channels", 9: "Lab"}
 
 
 def _jpeg(data: bytes) -> str | None:

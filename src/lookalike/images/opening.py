@@ -5,18 +5,21 @@ Only the parsers that are named here are ever reached.
 
 import importlib
 import io
+import re
+import struct
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
 
-from lookalike.errors import NotAnImageError
+from lookalike.errors import BrokenImageError, NotAnImageError
 from lookalike.images import tiff
 from lookalike.images.heif_boxes import read_crop
 from lookalike.images.limits import Limits, check_pixels
 from lookalike.images.quiet import silence_libtiff
-from lookalike.images.structure import check_scans, check_tiles, webp_size
+from lookalike.images.raw import find_preview
+from lookalike.images.structure import check_scans, check_tiles, jxl_size, webp_size
 
 __all__ = ["OpenedImage", "open_image"]
 
@@ -32,11 +35,15 @@ _PLUGINS = {
     # Not Pillow's factory, which turns camera files of several images into MPO: the first
     # image is the one wanted, and its parser is this.
     "JPEG": [("PIL.JpegImagePlugin", "JpegImageFile")],
+    "ICO": [("PIL.IcoImagePlugin", "IcoImageFile")],
+    "JPEG 2000": [("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile")],
+    "JPEG XL": [("pillow_jxl.JpegXLImagePlugin", "JXLImageFile")],
     "PNG": [("PIL.PngImagePlugin", "PngImageFile")],
+    "PSD": [("PIL.PsdImagePlugin", "PsdImageFile")],
     "TIFF": [("PIL.TiffImagePlugin", "TiffImageFile")],
     "WebP": [("PIL.WebPImagePlugin", "WebPImageFile")],
 }
-_EXTRAS = {"HEIC": "heic"}
+_EXTRAS = {"HEIC": "heic", "JPEG XL": "jxl"}
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags
 _UNKNOWN = (
     "unknown pixel mode",
@@ -67,20 +74,36 @@ def open_image(data: bytes, kind: str, limits: Limits) -> OpenedImage:
 
     Raise ``ImageError``, and whatever parsers raise (``DECODER_ERRORS``).
     """
-    if kind == "WebP":
-        # The parser below allocates the whole canvas before it gives its size.
-        check_pixels(webp_size(data), limits)
-    if kind == "JPEG":
-        check_scans(data)
+    _check_before_parsing(data, kind, limits)
     if kind == "TIFF":
         return _open_tiff(data, limits)
+    if kind == "raw":
+        return _open_raw(data, limits)
     image = _parse(data, kind, limits)
-    opened = OpenedImage(image=image, kind=kind, turn=1 if kind == "HEIC" else None)
+    opened = OpenedImage(image=image, kind=kind, turn=1 if kind in {"HEIC", "JPEG XL"} else None)
     if kind == "PNG":
         _scale_clear_colour(image, data)
+    elif kind == "PSD" and image.mode == "RGBA" and not _psd_is_transparent(data):
+        image.load()
+        opened.image = image.convert("RGB")  # the fourth channel is a stored selection
+        opened.image.info = dict(image.info)
     elif kind == "AVIF":
         opened.crop = read_crop(data, image.size)
     return opened
+
+
+def _check_before_parsing(data: bytes, kind: str, limits: Limits) -> None:
+    """Check what parsers act on before they say it."""
+    if kind == "WebP":
+        # The parser below allocates the whole canvas before it gives its size.
+        check_pixels(webp_size(data), limits)
+    if kind == "JPEG XL":  # likewise, all its pixels
+        check_pixels(jxl_size(data), limits)
+    if kind == "JPEG":
+        check_scans(data)
+    if kind == "ICO":
+        for found in _PNG_SIZE.finditer(data):  # an icon's sizes say nothing of a PNG inside
+            check_pixels(struct.unpack(">II", found[1]), limits)
 
 
 def _scale_clear_colour(image: Image.Image, data: bytes) -> None:
@@ -90,6 +113,43 @@ def _scale_clear_colour(image: Image.Image, data: bytes) -> None:
         image.info["transparency"] = min(clear * 255 // (2**depth - 1), 255)
     elif isinstance(clear, tuple) and depth == 16:  # noqa: PLR2004
         image.info["transparency"] = tuple(value >> 8 for value in clear)
+
+
+_PNG_SIZE = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(.{8})", re.DOTALL)
+
+
+def _psd_is_transparent(data: bytes) -> bool:
+    """Return whether the first channel after the colours is the transparency of the whole.
+
+    A Photoshop document says so by a negative number of layers.
+    """
+    at = 26
+    for _ in range(2):  # the colour mode data and the resources
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return int.from_bytes(data[at + 8 : at + 10], "big", signed=True) < 0
+
+
+def _open_raw(data: bytes, limits: Limits) -> OpenedImage:
+    """Open the largest preview of a camera raw file, or develop it where that is too small."""
+    try:
+        preview = find_preview(data, limits)
+    except NotAnImageError as error:
+        try:
+            import rawpy  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise error from None
+        try:
+            with rawpy.imread(io.BytesIO(data)) as raw:
+                check_pixels((raw.sizes.width, raw.sizes.height), limits)
+                pixels = raw.postprocess(use_camera_wb=True, half_size=True)
+        except rawpy.LibRawError:
+            what = "is damaged, or of a camera that LibRaw does not know"
+            raise BrokenImageError(f"a camera raw file without a preview; it {what}") from error
+        note = "the camera raw file has no usable preview, so it was developed"
+        return OpenedImage(image=Image.fromarray(pixels), kind="raw", turn=1, notes=[note])
+    image = _parse(data[preview.at :], "JPEG", limits)
+    note = f"the preview of {preview.size[0]} x {preview.size[1]} pixels in the raw file was used"
+    return OpenedImage(image=image, kind="JPEG", turn=preview.turn, notes=[note])
 
 
 def _open_tiff(data: bytes, limits: Limits) -> OpenedImage:

@@ -7,7 +7,7 @@ from PIL import Image
 from lookalike.errors import BrokenImageError
 from lookalike.images.limits import Limits, check_pixels
 
-__all__ = ["check_scans", "check_tiles", "webp_size"]
+__all__ = ["check_scans", "check_tiles", "jxl_size", "webp_size"]
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -23,6 +23,36 @@ def webp_size(data: bytes) -> tuple[int, int]:
         edges = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
         return edges[0] & 0x3FFF, edges[1] & 0x3FFF
     return 0, 0
+
+
+_JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+_JXL_BITS = (9, 13, 18, 30)
+
+
+def jxl_size(data: bytes) -> tuple[int, int]:
+    """Return the (width, height) of a JPEG XL image from its header; (0, 0) for a broken file."""
+    start = 0
+    if not data.startswith(b"\xff\x0a"):  # in the first box of the codestream
+        boxes = (data.find(name, 0, 2**20) for name in (b"jxlc", b"jxlp"))
+        box = max(boxes)
+        start = data.find(b"\xff\x0a", box, box + 16) if box >= 0 else -1
+    if start < 0:
+        return 0, 0
+    bits, at = int.from_bytes(data[start + 2 : start + 18], "little"), 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        value, at = (bits >> at) & ((1 << count) - 1), at + count
+        return value
+
+    small = take(1)
+
+    def take_side() -> int:
+        return (take(5) + 1) * 8 if small else take(_JXL_BITS[take(2)]) + 1
+
+    height, ratio = take_side(), take(3)
+    across, down = _JXL_RATIOS.get(ratio, (0, 1))
+    return (height * across // down if ratio else take_side()), height
 
 
 _MOST_RLE_PIXELS = 16_000_000
