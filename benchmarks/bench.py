@@ -45,6 +45,7 @@ BENCHMARKS = {
     "encoders": (),
     "robustness": (),
     "default_encoder": (),
+    "mixed_queries": (),
 }
 SERVERS = ("servers", "server_recall")  # left out if no server is configured
 PROGRAMS = ("decode", "encode")  # print tables of their own, kept as text

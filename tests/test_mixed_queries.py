@@ -164,3 +164,42 @@ def test_parts_that_cancel_out_are_refused_also_by_best(
 def test_a_weight_is_a_number_other_than_0(weight: float) -> None:
     with pytest.raises(ValueError, match="must be a number other than 0"):
         QueryPart(source="a.jpg", weight=weight)
+
+
+# --- more and less like this ---------------------------------------------------------------------
+
+
+@given(liked=st.integers(0, 5), disliked=st.integers(0, 5))
+def test_feedback_shares_its_weight_among_what_is_liked_and_disliked(
+    liked: int, disliked: int
+) -> None:
+    parts = lookalike.feedback([ItemRef("a")] * liked, [ItemRef("b")] * disliked)
+    up = sum(part.weight for part in parts if part.weight > 0)
+    down = sum(part.weight for part in parts if part.weight < 0)
+    assert len(parts) == liked + disliked
+    assert up == pytest.approx(1.5 if liked else 0)
+    assert down == pytest.approx((-1.0 if liked else -0.25) if disliked else 0)
+
+
+def test_what_is_disliked_never_cancels_the_query_alone(
+    ways: list[Collection | RemoteCollection],
+) -> None:
+    for way in ways:
+        away = lookalike.feedback([], [ItemRef("copy.png")])  # the query's exact duplicate
+        assert way.search([ItemRef("0.png"), *away], k=3)
+
+
+def test_likes_move_the_results_towards_them_and_dislikes_away(
+    ways: list[Collection | RemoteCollection],
+) -> None:
+    for way in ways:
+        plain = [hit.item.id for hit in way.similar("0.png", k=20)]
+        liked, disliked = plain[-1], plain[1]
+        near = {
+            hit.item.id: hit.score for hit in way.search(ItemRef(liked), k=20, include_self=True)
+        }
+        more = way.search([ItemRef("0.png"), *lookalike.feedback([ItemRef(liked)], [])], k=20)
+        assert near[more[0].item.id] >= near[plain[0]]
+        less: QueryLike = [ItemRef("0.png"), *lookalike.feedback([], [ItemRef(disliked)])]
+        ranked = [hit.item.id for hit in way.search(less, k=20, include_self=True)]
+        assert ranked.index(disliked) >= plain.index(disliked)

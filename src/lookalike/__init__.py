@@ -48,7 +48,16 @@ if TYPE_CHECKING:
     from lookalike.moving import backups, copying, migrating
     from lookalike.moving.encoder_comparison import compare_encoders
     from lookalike.output import export
-    from lookalike.search import Encoded, ItemRef, Query, QueryPart, Results, SearchOptions, Words
+    from lookalike.search import (
+        Encoded,
+        ItemRef,
+        Query,
+        QueryPart,
+        Results,
+        SearchOptions,
+        Words,
+        feedback,
+    )
     from lookalike.sources import catalogues
     from lookalike.sources.scan import ScanOptions
 
@@ -93,6 +102,7 @@ __all__ = [
     "errors",
     "evaluation",
     "export",
+    "feedback",
     "filters",
     "finetuning",
     "load_encoder",
@@ -127,6 +137,7 @@ _HOMES = {
     "Progress": "core.progress",
     "Query": "search",
     "QueryPart": "search",
+    "feedback": "search",
     "RemoteCollection": "client",
     "Results": "search",
     "Root": "core.roots",

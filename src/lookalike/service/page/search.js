@@ -78,7 +78,8 @@ export async function runSearch() {
   results.showLoading();
   notice();
   try {
-    const images = await Promise.all(parts.uploads(state).map(load));
+    const digests = parts.uploads(state);
+    const images = digests.length ? await Promise.all(digests.map(load)) : []; // an item is shown at once
     if (signal.aborted) return;
     query.show(state.upload === null ? null : images[0]);
     if (images.includes(null)) return showImageElsewhere();
