@@ -13,6 +13,7 @@ from lookalike.images.limits import Limits
 from lookalike.images.previews import encode_thumbnail, load_preview
 from lookalike.images.reading import digest, read
 from lookalike.images.records import DecodedImage, Layers
+from lookalike.images.weight import is_heavy
 
 __all__ = [
     "SUFFIXES",
@@ -28,6 +29,7 @@ __all__ = [
     "encode_thumbnail",
     "from_array",
     "from_image",
+    "is_heavy",
     "load_preview",
     "read",
     "reader_version",

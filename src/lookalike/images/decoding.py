@@ -30,6 +30,7 @@ from lookalike.images.quiet import run_quietly
 from lookalike.images.raw import is_raw
 from lookalike.images.records import DecodedImage, Layers
 from lookalike.images.repairing import repairs
+from lookalike.images.weight import take_turn
 
 __all__ = [
     "SUFFIXES",
@@ -91,7 +92,8 @@ def _decode_checked(data: bytes, limits: Limits, work: Callable[[OpenedImage], _
     if kind is None:
         raise NotAnImageError(describe_other(data))
     try:
-        return run_quietly(lambda: work(open_image(data, kind, limits)))
+        with take_turn(data, kind):
+            return run_quietly(lambda: work(open_image(data, kind, limits)))
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(_describe_limit(error)) from error
     except MemoryError as error:
@@ -166,8 +168,17 @@ def _decode(opened: OpenedImage, at_least: tuple[int, int] | None) -> DecodedIma
     upright = make_upright(shown.image, turn)
     if upright is image and opened.kind != "JPEG":
         # Pillow's object keeps decoder and bytes alive; a JPEG's keeps neither.
-        upright = image.copy()
+        upright = _detach(image)
     return _as_decoded(upright, size, turn, [*opened.notes, shown.note])
+
+
+def _detach(image: Image.Image) -> Image.Image:
+    """Return the loaded pixels without their decoder; a copy would take as much memory again."""
+    if type(image) is Image.Image:
+        return image
+    detached = Image.Image()
+    detached.im, detached._mode, detached._size = image.im, image.mode, image.size  # noqa: SLF001
+    return detached
 
 
 def _decode_layers(opened: OpenedImage, at_least: tuple[int, int] | None) -> Layers:

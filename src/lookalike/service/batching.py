@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
+from lookalike import images
 from lookalike.collection import Collection, PreparedQuery
 from lookalike.errors import LookalikeError
 from lookalike.images.cropping import Box, Crop
@@ -65,6 +66,7 @@ class Batcher:
         self._inside = 0
         self._waiting: list[_Waiting] = []
         self._runs: set[asyncio.Task[None]] = set()
+        self._heavy: asyncio.Task[None] | None = None  # the run of an image that takes seconds
         self._each_s = 0.02  # recent lane time per image, in seconds
 
     @property
@@ -80,7 +82,8 @@ class Batcher:
     async def encode(self, image: bytes, *, crop: Crop | None = None) -> Encoded:
         """Return ``Collection.encode`` of an image, in a batch with others. Also raise ``Busy``."""
         self._check_limit()
-        one = _Waiting(image, crop, asyncio.get_running_loop().create_future())
+        result = asyncio.get_running_loop().create_future()
+        one = _Waiting(image, crop, result, heavy=images.is_heavy(image))
         self._count(1)
         try:
             self._waiting.append(one)
@@ -134,14 +137,30 @@ class Batcher:
         ]  # drop those whose request was cancelled
         most = self._most or self._collection.batch_size
         lanes = self._lanes if most == 1 else min(self._lanes, _LANES)
-        while self._waiting and len(self._runs) < lanes:
-            batch, self._waiting = self._waiting[:most], self._waiting[most:]
+        while len(self._runs) < lanes and (batch := self._next_batch(most)):
+            self._waiting = [one for one in self._waiting if one not in batch]
             run = asyncio.get_running_loop().create_task(self._run(batch))
             self._runs.add(run)
+            if batch[0].heavy:
+                self._heavy = run
             run.add_done_callback(self._on_end)
+
+    def _next_batch(self, most: int) -> "list[_Waiting]":
+        """Return the images to go next. One that takes seconds goes alone, and only one at a time.
+
+        So the other lanes stay free for the others.
+        """
+        if self._waiting and self._waiting[0].heavy and self._heavy is None:
+            return self._waiting[:1]
+        light = [one for one in self._waiting if not one.heavy][:most]
+        if light or self._heavy is not None:
+            return light
+        return self._waiting[:1]
 
     def _on_end(self, run: asyncio.Task[None]) -> None:
         self._runs.discard(run)
+        if run is self._heavy:
+            self._heavy = None
         self._assign()
 
     async def _run(self, batch: "Sequence[_Waiting]") -> None:
@@ -169,6 +188,7 @@ class _Waiting:
     image: bytes
     crop: Crop | None
     result: asyncio.Future[Encoded]
+    heavy: bool = False
 
 
 class _Done(NamedTuple):
