@@ -44,6 +44,7 @@ BENCHMARKS = {
     "quality": ("--all",),
     "encoders": (),
     "robustness": (),
+    "search_options": (),
     "default_encoder": (),
     "mixed_queries": (),
 }
@@ -178,7 +179,8 @@ def document(results: Sequence[Result]) -> str:
     columns = ["figure", "ratio of", "ratio", "reference, measured", "goal", ""]
     parts.append(markdown(columns, figure_rows(results)))
     for result in results:
-        parts.append(f"### {result['name']}\n\n`{result['command']}`, {result['seconds']:.0f} s")
+        took = "" if result["seconds"] is None else f", {result['seconds']:.0f} s"
+        parts.append(f"### {result['name']}\n\n`{result['command']}`{took}")
         others = result["other_programs_cores"]
         if others is not None and others > QUIET:
             parts.append(f"**Not quiet:** {noise(others)}.")

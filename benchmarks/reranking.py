@@ -81,12 +81,13 @@ def _positions(encoder: OnnxEncoder, loaded: Sequence[Image.Image]) -> Positions
 
 def reranking(
     of: Indexed,
+    encoder_name: str,
     distorted: Mapping[str, Matrix],
     changes: Mapping[str, Callable[[Image.Image], Image.Image]],
     count: int,
 ) -> list[dict[str, Json]]:
     """Return a row for each way. ``count`` images are searched, a tenth of them also distorted."""
-    encoder = load_encoder()
+    encoder = load_encoder(encoder_name)
     own = of.sample[: count // 10]
     others = [one for one in range(len(of.ids)) if one not in {*own}]
     places = [*own, *random.Random(2).sample(others, min(count, len(others)) - len(own))]

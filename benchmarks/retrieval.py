@@ -78,7 +78,6 @@ class Quality:
     precisions: list[float]
     tens: list[float]
     ones: list[float]
-    seconds: float = 0.0
 
     @classmethod
     def empty(cls) -> "Quality":

@@ -1,6 +1,6 @@
 """What any orientation, query expansion, diversity and re-ranking gain, and what they cost.
 
-    python -m benchmarks.search_options [--quick] [--json]
+    python -m benchmarks.search_options [--encoder NAME] [--quick] [--json]
 
 The collections are indexed with the defaults. A query is an item, left out of its own results, or a
 distorted image of one, whose original is to come first (R@1, R@10). mAP is over the whole ranking;
@@ -27,6 +27,7 @@ from benchmarks.retrieval import Indexed, Quality, Scores, prepare, rank_of, ran
 from benchmarks.robustness import blur, compress, crop, light, mirror
 from lookalike import QueryPart
 from lookalike.core.vectors import Matrix, Vector
+from lookalike.encoders.qualities import DEFAULT_ENCODER
 from lookalike.images.turning import ORIENTATIONS, turn
 from lookalike.search import encode_turned
 from lookalike.search.directions import Directions
@@ -177,7 +178,9 @@ def times(of: Indexed, rounds: int) -> list[dict[str, Json]]:
 
 
 def main() -> None:
-    options = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--encoder", help="a name; that of a new collection if none is given")
+    options = parser.parse_args()
     count = 30 if options.quick else 120
     sets = [myntra(1000)] if options.quick else [caltech(), myntra(3000)]
     if len(sets) > 1 and sets[0].folder == sets[1].folder:  # drawn images
@@ -185,7 +188,7 @@ def main() -> None:
     report = Report(name="search_options", question="What do search options gain, at what cost?")
     tables: dict[str, list[dict[str, Json]]] = {}
     for image_set in sets:
-        with indexed(image_set, graph=False) as shop:
+        with indexed(image_set, encoder=options.encoder, graph=False) as shop:
             of = prepare(image_set, shop, count)
             loaded = [of.load(place) for place in of.sample]
             distorted = {
@@ -197,7 +200,9 @@ def main() -> None:
                 "expand": expansion(of, distorted),
                 "diversity": diversity(of),
                 "time of a search": times(of, count // 6),
-                "re-ranking, not an option": reranking(of, distorted, DISTORTIONS, 5 * count),
+                "re-ranking, not an option": reranking(
+                    of, options.encoder or DEFAULT_ENCODER, distorted, DISTORTIONS, 5 * count
+                ),
             }.items():
                 tables.setdefault(name, []).extend(rows)
     for name, chosen in (("any_orientation", True), ("expand", 5)):
@@ -207,7 +212,10 @@ def main() -> None:
                 title = f"{name}={chosen}, {row['images']}"
                 report.figures.append(_figure(title, before, row["mAP"]))
     report.tables = tables
-    report.notes = [*sorted({one.source for one in sets}), f"{count} images of each set distorted"]
+    report.notes = [
+        *sorted({one.source for one in sets}),
+        f"encoder {options.encoder or DEFAULT_ENCODER}; {count} images of each set distorted",
+    ]
     report.print(as_json=options.json)
 
 
