@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lookalike
+from contracts.encoder import drawn
 from lookalike import Collection, Explanation, ItemRef, QueryPart, Words
 from lookalike.analysis.explanation import Divided, ExplainedImage, explain_pair
 from lookalike.analysis.explanation.contributions import merge_positions, settle
@@ -28,6 +29,7 @@ from lookalike.errors import (
     UnreadableImageError,
     WordsError,
 )
+from lookalike.images.turning import ORIENTATIONS, SIDEWAYS_TURNS, Orientation, turn, turn_back
 
 Paint = Callable[[Path, int], Path]
 
@@ -351,3 +353,46 @@ def test_the_command_says_what_is_wrong(
     ):
         assert run_cli(["explain", *map(str, words), "-c", shop.info().address]) == code
         assert message in capfd.readouterr().err
+
+
+# -- turned queries -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_grid_over_a_turned_image_is_turned_back(orientation: Orientation) -> None:
+    pixels = np.arange(12, dtype=np.float32).reshape(3, 4)
+    turned = np.asarray(turn(Image.fromarray(pixels), orientation))
+    assert (turned.shape == (4, 3)) == (orientation in SIDEWAYS_TURNS)
+    assert turn_back(turned, orientation).tolist() == pixels.tolist()
+
+
+@pytest.mark.parametrize("orientation", ["turned-90", "turned-270", "mirrored-90", "mirrored"])
+def test_the_regions_of_a_turned_query_lie_on_it_as_it_was_given(
+    tmp_path: Path, shop: Collection, orientation: Orientation
+) -> None:
+    folder = tmp_path / "drawn"
+    folder.mkdir()
+    drawn(3).save(folder / "drawn.png")
+    shop.index(folder)
+    (item,) = (item for item in shop if item.id.endswith("drawn.png"))
+    upright = shop.explain(folder / "drawn.png", item.id)
+    given = turn(drawn(3), orientation)
+    found = shop.explain(given, item.id, any_orientation=True)
+    check_sums(found, 1.0)
+    assert found.query is not None
+    assert found.query.image.size == given.size
+    assert found.orientation != "upright"
+    assert upright.query is not None
+    expected = turn(Image.fromarray(upright.query.contributions), orientation)
+    assert found.query.contributions == pytest.approx(np.asarray(expected), abs=1e-3)
+
+
+def test_only_an_image_can_be_turned(shop: Collection) -> None:
+    with pytest.raises(ValueError, match="any_orientation needs an image"):
+        shop.explain(shop.vectors(["0.png"])[0], "1.png", any_orientation=True)
+    found = json.loads(run(shop, "@1.png", "3.png", "--json", "--any-orientation").stdout)
+    results = shop.search(ItemRef("1.png"), any_orientation=True, k=9)
+    score = next(hit.score for hit in results if hit.item.id == "3.png")
+    assert found["score"] == pytest.approx(score, abs=1e-3)
+    assert results.orientations is not None
+    assert found["orientation"] == results.orientations["3.png"]

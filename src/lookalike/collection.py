@@ -248,14 +248,16 @@ class Collection(CollectionEncoding):
         *,
         crop: images.Crop | None = None,
         method: "Method" = "auto",
+        any_orientation: bool = False,
     ) -> "Explanation":
         """Return which regions make a query and an item alike.
 
             shop.explain("query.jpg", "2024/cat.jpg").save("why.png")
 
-        ``query`` and ``crop`` are those of ``search``. With ``method`` "map", what the positions of
-        each image add to the score is taken from the encoder and adds up to it; "occlusion" hides
-        regions in turn, for encoders without a map; "auto" takes the first if the encoder has it.
+        ``query``, ``crop`` and ``any_orientation`` are those of ``search``. With ``method`` "map",
+        what the positions of each image add to the score is taken from the encoder and adds up to
+        it; "occlusion" hides regions in turn, for encoders without a map; "auto" takes the first if
+        the encoder has it.
 
         Raise as ``search``, ``ItemNotFoundError``, ``UnreadableImageError`` where the item's image
         has gone, and ``ExplanationError`` for "map" with an encoder that has none.
@@ -263,4 +265,6 @@ class Collection(CollectionEncoding):
         from lookalike.search.explaining import explain  # noqa: PLC0415 - a search needs none
 
         check_ids([id])
-        return explain(self, Query.of(query, crop=crop), id, method=method)
+        return explain(
+            self, Query.of(query, crop=crop), id, method=method, any_orientation=any_orientation
+        )

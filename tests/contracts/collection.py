@@ -367,4 +367,4 @@ class CollectionContract:
         with pytest.raises(ItemNotFoundError):
             shop.explain(pictures / "0.png", "nothing")
         with pytest.raises(WordsError, match="keywords"):
-            shop.explain(lookalike.Words("mug and cup"), "0.png")
+            shop.explain(lookalike.Words("xyzzy plugh"), "0.png")

@@ -76,3 +76,21 @@ def test_what_cannot_be_explained_is_a_problem(live: Live) -> None:
     problem(post(PATH, content=b"no", headers={"Content-Type": "image/png"}), 415, "not-an-image")
     problem(post(PATH, json={"vector": [1.0, 2.0]}), 422, "nothing-asked")
     problem(post(PATH, json={"text": "some words"}), 422, "unusable-words")
+
+
+def test_a_turned_query_is_explained(live: Live) -> None:
+    found = live.client.get(f"{PATH}?query=mugs/1.png&any_orientation=true").json()
+    check(found)
+    posted = live.client.post(PATH, json={"id": "mugs/1.png", "any_orientation": True}).json()
+    assert posted == found
+    (hit,) = (
+        hit
+        for hit in live.client.get(
+            "/v1/item/similar?id=mugs/1.png&any_orientation=true&k=20"
+        ).json()["hits"]
+        if hit["id"] == "0.png"
+    )
+    assert (found["score"], found["orientation"]) == (
+        pytest.approx(hit["score"], abs=1e-3),
+        hit["orientation"],
+    )

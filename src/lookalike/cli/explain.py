@@ -55,6 +55,11 @@ _SHOWN = 3  # regions of each image in the table
     metavar="L,T,R,B|auto",
     help="Take a part of the query's first image: left, top, right, bottom from 0 to 1; or auto.",
 )
+@click.option(
+    "--any-orientation",
+    is_flag=True,
+    help="Turn and mirror the query's image to be most like the item.",
+)
 @json_option
 @encoder_options
 @collection_option
@@ -68,6 +73,7 @@ def explain_command(
     output: Path | None,
     side: int,
     method: "Method",
+    any_orientation: bool,
     crop: "Crop | None",
     as_json: bool,
     collection: str | None,
@@ -114,8 +120,8 @@ def explain_command(
         asked = read_stdin(one.query if crop is None else crop_query(ctx, one, crop))
         name = item.removeprefix("@") if item.startswith("@") and item not in shop else item
         try:
-            found = explain(shop, asked, name, method=method)
-        except ValueError as error:  # parts that cancel each other out
+            found = explain(shop, asked, name, method=method, any_orientation=any_orientation)
+        except ValueError as error:  # parts that cancel each other out, nothing to turn
             raise click.UsageError(f"{one.text}: {error}", ctx) from error
         if output is not None:
             _write(shop, found, output, side=side, inputs=_files(one))

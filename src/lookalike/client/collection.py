@@ -287,6 +287,7 @@ class RemoteCollection(RemoteItems):
         *,
         crop: images.Crop | None = None,
         method: Method = "auto",
+        any_orientation: bool = False,
     ) -> Explanation:
         """Return which regions make a query and an item alike: ``Collection.explain``.
 
@@ -295,6 +296,8 @@ class RemoteCollection(RemoteItems):
         parts = named_query(Query.of(query, crop=crop)).parts
         shown: bytes | None = None
         asked: dict[str, Any] = {"method": method, "format": "json"}
+        if any_orientation:
+            asked["any_orientation"] = True
         if len(parts) == 1 and parts[0].weight > 0 and is_image(parts[0].source):
             shown, about = upload(parts[0].source)
             if parts[0].crop is not None:

@@ -28,6 +28,8 @@ from lookalike.errors import (
     WordsError,
 )
 from lookalike.images.cropping import Box
+from lookalike.images.turning import SIDEWAYS_TURNS, Orientation, turn_back
+from lookalike.search.orientations import check_turnable, prepare_turned
 from lookalike.search.parts import encode_part, mix
 from lookalike.search.query import Encoded as EncodedQuery
 from lookalike.search.query import ImageSource, ItemRef, Query, QueryPart, Words, is_vector
@@ -50,10 +52,12 @@ def explain(
     id: str,
     *,
     method: Method = "auto",
+    any_orientation: bool = False,
     read: "Callable[[Collection, Item], bytes] | None" = None,
 ) -> Explanation:
     """Return which regions make a query and an item alike; ``Collection.explain``.
 
+    With ``any_orientation`` the query's image is turned and mirrored to be most like the item.
     ``read`` returns the bytes of an item's image, instead of ``read_item``. Raise as a search, and
     ``ExplanationError`` where ``method`` is "map" and the encoder has none.
     """
@@ -64,32 +68,51 @@ def explain(
         raise ItemNotFoundError(f"there is no item {id!r}: the collection is empty")
     item = collection.get(id)
     query = _without_words(collection, named_query(query))
+    if any_orientation:
+        check_turnable(query)
     own = _image_part(query)
     sides = []
     vector: Vector
+    orientation: Orientation = "upright"
+    target = collection.vectors([id])[0]
     if own is None:
         vector = mix([encode_part(collection, part) for part in query.parts], query.parts).vector
     else:
         source = own.source
         asked = collection.get(source.id) if isinstance(source, ItemRef) else None
         data = source if asked is None else read(collection, asked)
-        prepared = collection.prepare(data, crop=own.crop)  # type: ignore[arg-type]
-        stored = asked is not None and own.crop is None
-        vector = (
-            collection.vectors([asked.id])[0]
-            if asked is not None and stored
-            else collection.encode_prepared([prepared])[0].vector
-        )
+        if any_orientation:
+            prepared, vector, orientation = prepare_turned(
+                collection,
+                data,  # type: ignore[arg-type]
+                own.crop,
+                target,
+            )
+        else:
+            prepared = collection.prepare(data, crop=own.crop)  # type: ignore[arg-type]
+            vector = collection.encode_prepared([prepared])[0].vector
+        if asked is not None and own.crop is None and orientation == "upright":
+            vector = collection.vectors([asked.id])[0]  # what a search compares with
         name = _name(own.source)
-        sides.append(_Shown.of(collection, data, prepared.crop, prepared.prepared, name))  # type: ignore[arg-type]
+        sides.append(
+            _Shown.of(
+                collection,
+                data,  # type: ignore[arg-type]
+                prepared.crop,
+                prepared.prepared,
+                name,
+                sideways=orientation in SIDEWAYS_TURNS,
+            )
+        )
     data = read(collection, item)
     prepared = collection.prepare(data)
     sides.append(_Shown.of(collection, data, None, prepared.prepared, item.id))
     used, shares = _divide(collection.encoder, [side.prepared for side in sides], method)
-    target = collection.vectors([id])[0]
     vectors = [vector, target][-len(sides) :]
     if used == "map":
         shares = [settle(one, whole) for one, whole in zip(shares, vectors, strict=True)]
+    if own is not None:
+        shares[0] = turn_back(shares[0], orientation)
     shares = [merge_positions(one) for one in shares]
     asked_shares = None if own is None else shares[0]
     pair = explain_pair(
@@ -103,6 +126,7 @@ def explain(
         query=None if pair.query is None else sides[0].explained(pair.query),
         item=sides[-1].explained(pair.item),
         pairs=pair.pairs,
+        orientation=orientation,
     )
 
 
@@ -154,12 +178,19 @@ class _Shown:
         crop: Box | None,
         prepared: Prepared,
         name: str,
+        *,
+        sideways: bool = False,
     ) -> "_Shown":
         whole = collection.load_image(source, side=_SHOWN)
         left, top, right, bottom = crop or (0.0, 0.0, 1.0, 1.0)
         width, height = (right - left) * whole.width, (bottom - top) * whole.height
         seen = getattr(collection.encoder, "area", None)
-        inner = (0.0, 0.0, 1.0, 1.0) if seen is None else seen(width, height)
+        inner = (0.0, 0.0, 1.0, 1.0)
+        if seen is not None and sideways:  # what is seen lies in the middle
+            x, y, z, w = seen(height, width)
+            inner = y, x, w, z
+        elif seen is not None:
+            inner = seen(width, height)
         area = (
             left + inner[0] * (right - left),
             top + inner[1] * (bottom - top),

@@ -28,8 +28,16 @@ from lookalike.search.query import (
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
+    from lookalike.core.vectors import Vector
+    from lookalike.query_images import PreparedQuery
 
-__all__ = ["check_turnable", "choose_orientation", "encode_turned", "match_orientations"]
+__all__ = [
+    "check_turnable",
+    "choose_orientation",
+    "encode_turned",
+    "match_orientations",
+    "prepare_turned",
+]
 
 _MARGIN = 2  # times the encoder's input size: what a JPEG is decoded at, at least
 
@@ -67,6 +75,23 @@ def encode_turned(collection: "Collection", part: QueryPart) -> Encoded:
     if isinstance(source, Encoded):
         return source
     return _encode_all(collection, source, crop=part.crop)  # type: ignore[arg-type]
+
+
+def prepare_turned(
+    collection: "Collection",
+    source: ImageSource,
+    crop: images.Crop | None,
+    towards: "Vector",
+) -> "tuple[PreparedQuery, Vector, Orientation]":
+    """Return an image, prepared in the orientation most like ``towards``, and its vector."""
+    upright = collection.prepare(source, crop=crop)
+    image = _load(collection, source, upright.crop, _MARGIN * max(upright.prepared.shape[:2]))
+    others = [collection.prepare(turn(image, one)) for one in ORIENTATIONS[1:]]
+    prepared = [upright, *others]
+    encoded = collection.encode_prepared(prepared)
+    best = int(np.argmax([one.vector @ towards for one in encoded]))
+    chosen = replace(prepared[best], crop=upright.crop)
+    return chosen, encoded[best].vector, ORIENTATIONS[best]
 
 
 def match_orientations(

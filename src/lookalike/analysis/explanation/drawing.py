@@ -44,7 +44,8 @@ def draw_explanation(explanation: "Explanation", *, side: int = 480) -> Image.Im
     page = Image.new("RGB", (width, below + 3 * line + margin), _PAGE)
     pen = ImageDraw.Draw(page)
     room = width - 2 * margin
-    title = f"Score {explanation.score:.3f}"
+    turned = explanation.orientation
+    title = f"Score {explanation.score:.3f}" + ("" if turned == "upright" else f", query {turned}")
     write_text(pen, (margin, margin * 0.7), title, size=round(size * 1.4), fill=_TEXT)
     left = margin
     heads = ["Query", "Item"] if len(shown) > 1 else ["Item"]

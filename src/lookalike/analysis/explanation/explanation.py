@@ -14,6 +14,7 @@ from lookalike.core.atomic_files import write_file
 from lookalike.core.records import Json
 from lookalike.errors import ExportError
 from lookalike.images.cropping import Box
+from lookalike.images.turning import Orientation
 
 __all__ = ["DIGITS", "ExplainedImage", "Explanation", "Method", "Side"]
 
@@ -79,6 +80,9 @@ class Explanation:
     ``query`` is ``None`` where the query is not one image: words, a vector, several parts. Then
     ``pairs`` is ``None`` too; otherwise ``pairs[r, c]`` (rows, columns, rows, columns) is what each
     position of the item has in common with the position (r, c) of the query.
+
+    ``orientation`` is the one in which the query was compared; its contributions lie on the upright
+    image.
     """
 
     score: float
@@ -87,6 +91,7 @@ class Explanation:
     item: ExplainedImage = field(repr=False)
     query: ExplainedImage | None = field(default=None, repr=False)
     pairs: NDArray[np.float32] | None = field(default=None, repr=False)
+    orientation: Orientation = "upright"
 
     @property
     def adds_up(self) -> bool:
@@ -149,6 +154,7 @@ class Explanation:
             "method": self.method,
             "adds_up": self.adds_up,
             "id": self.item_id,
+            "orientation": self.orientation,
             "query": None if self.query is None else self.query.to_json(),
             "item": self.item.to_json(),
             "pairs": None if self.pairs is None else rounded(self.pairs),
@@ -175,6 +181,7 @@ class Explanation:
             score=document["score"],
             method=document["method"],
             item_id=document["id"],
+            orientation=document["orientation"],
             item=side(document["item"], item),
             query=None if asked is None or query is None else side(asked, query),
             pairs=None if pairs is None else np.array(pairs, dtype=np.float32),

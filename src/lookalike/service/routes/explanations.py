@@ -20,7 +20,7 @@ from lookalike.service.problems import Problem, validate
 from lookalike.service.retry import RetryRoute
 from lookalike.service.routes.images import ALONE, find_file
 from lookalike.service.routes.search import QUERY_BODY, parse_request, read_parts
-from lookalike.service.schemas import ExplainItemOptions, ExplainOptions, ExplainRequest
+from lookalike.service.schemas import ExplainItemOptions, ExplainRequest
 from lookalike.service.search_documents import Part
 from lookalike.service.state import ItemId, Served, State
 from lookalike.service.uploads import Upload, read_body
@@ -78,7 +78,7 @@ async def explain_query(
 
 
 async def _respond(
-    request: Request, opened: Opened, parts: Sequence[Part], item_id: str, options: ExplainOptions
+    request: Request, opened: Opened, parts: Sequence[Part], item_id: str, options: ExplainRequest
 ) -> Response:
     """Return the explanation in the format that is wanted."""
     query = SearchQuery(tuple(_as_part(part) for part in parts))
@@ -87,7 +87,14 @@ async def _respond(
 
     def work() -> Response:
         try:
-            found = explain(opened.collection, query, item_id, method=options.method, read=read)
+            found = explain(
+                opened.collection,
+                query,
+                item_id,
+                method=options.method,
+                any_orientation=options.any_orientation,
+                read=read,
+            )
         except ValueError as error:  # parts that cancel out, a vector of another length
             raise Problem(422, "nothing-asked", str(error)) from error
         opened.confirm()

@@ -29,6 +29,10 @@ class ExplainOptions(Strict):
 class UrlExplainOptions(ExplainOptions):
     """Options of an explanation in the query string."""
 
+    any_orientation: Annotated[
+        bool, Field(description="Turn and mirror the query to be most like the item.")
+    ] = False
+
     crop: Annotated[
         str | None,
         Field(max_length=200, description="Take a part: `left,top,right,bottom`, 0 to 1."),
@@ -42,6 +46,7 @@ class ExplainItemOptions(UrlExplainOptions):
 
 
 class ExplainRequest(SearchRequest, ExplainOptions):
-    """The query of a search. What chooses results (`k`, `where` …) has no effect."""
+    """The query of a search. What chooses results (`k`, `where` …) has no effect; `any_orientation`
+    has."""
 
     model_config = example(id="2024/cat.jpg")

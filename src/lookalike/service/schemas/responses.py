@@ -173,6 +173,7 @@ class ExplanationResponse(BaseModel):
         bool, Field(description="Whether the contributions of an image add up to the score.")
     ]
     id: str
+    orientation: Annotated[Orientation, Field(description="In which the query was compared.")]
     query: Annotated[
         ExplainedImageResponse | None, Field(description="Null where it is not one image.")
     ]
