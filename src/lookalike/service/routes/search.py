@@ -233,6 +233,8 @@ def _query_images(wanted: SearchRequest, uploads: Sequence[Upload]) -> list[Imag
             "two-queries",
             "an image was sent and another one is named; give one of them, or both in parts",
         )
+    if wanted.text and wanted.parts:
+        raise Problem(422, "two-queries", "where there are parts, text is one of them")
     if any(part.image is not None for part in wanted.parts):
         return []
     return [*uploads] if uploads else [wanted] if named else []
