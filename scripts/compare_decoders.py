@@ -104,7 +104,7 @@ def _ask_vips(batch: Sequence[Path], folder: Path) -> list[Image.Image | None]:
         links.append(link)
     subprocess.run(
         [
-            *("vipsthumbnail", "--size", f"{_SIDE * 4}x{_SIDE * 4}", "--export-profile", "srgb"),
+            *("vipsthumbnail", "--size", f"{_SIDE * 4}x{_SIDE * 4}>", "--export-profile", "srgb"),
             *("-o", f"{folder}/vips-%s.png[strip]", *map(str, links)),
         ],
         capture_output=True,
@@ -122,7 +122,7 @@ def _ask_imagemagick(path: Path, folder: Path) -> Image.Image | None:
         subprocess.run(
             [
                 *("convert", f"{path}[0]", "-auto-orient", "-colorspace", "sRGB", "-strip"),
-                *("-resize", f"{_SIDE * 4}x{_SIDE * 4}", "-depth", "8", f"png32:{target}"),
+                *("-resize", f"{_SIDE * 4}x{_SIDE * 4}>", "-depth", "8", f"png32:{target}"),
             ],
             capture_output=True,
             timeout=_TIMEOUT_S,

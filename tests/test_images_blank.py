@@ -208,3 +208,13 @@ def test_ordinary_transparent_images_are_decoded_as_before() -> None:
 
     assert np.array_equal(_pixels(decoded.image), _pixels(expected))
     assert decoded.notes == ()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+def test_an_animation_of_single_colours_shows_the_first_of_them(mode: str) -> None:
+    frames = [Image.new("RGB", (40, 30), colour).convert(mode) for colour in ("red", "lime")]
+
+    for kind in ("PNG", "GIF"):
+        decoded = decode(saved(frames[0], kind, save_all=True, append_images=frames[1:]))
+
+        assert (_pixels(decoded.image) == (255, 0, 0)).all()

@@ -93,6 +93,15 @@ def test_a_bad_or_empty_segment_beside_the_image_does_not_lose_it(marker: int, b
     assert decoded.notes in ((), _DROPPED)
 
 
+def test_bytes_between_the_segments_do_not_lose_the_image() -> None:
+    data = saved(photo(), "JPEG", quality=90)
+    at = data.index(b"\xff\xdb")
+
+    decoded = decode(data[:at] + b"\0\x11\x22" + data[at:])
+
+    assert np.array_equal(np.asarray(decoded.image), np.asarray(decode(data).image))
+
+
 # --- PNG ---------------------------------------------------------------------------------------
 
 

@@ -235,3 +235,35 @@ def test_imagemagick_sees_the_same(tmp_path: Path, planar: str, kind: str, order
 
 def test_an_ordinary_tiff_has_no_notes() -> None:
     assert decode(saved(photo(), "TIFF", compression="tiff_lzw")).notes == ()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_floats_with_a_few_highlights_above_1_are_not_black(order: str) -> None:
+    values = _slopes(3)
+    values[5:8, 5:8] = 40.0
+    values[9, 9] = np.nan
+    data = _write(_typed(values, "f4"), "rgb", byteorder=order)
+
+    shown = _pixels(data)
+
+    assert np.abs(shown[12:] - _shown(values, "rgb")[12:]).max() <= 1
+    assert shown[6, 6].tolist() == [255, 255, 255]
+    assert shown[9, 9].tolist() == [0, 0, 0]
+
+
+def test_subsampled_colours_that_are_not_compressed_are_named_and_not_garbage() -> None:
+    data = saved(photo(), "TIFF")
+    entry = struct.pack("<HHIHH", 262, 3, 1, 2, 0)
+    assert entry in data
+
+    with pytest.raises(NotAnImageError, match=r"\(8-bit YCbCr\)"):
+        decode(data.replace(entry, entry[:8] + b"\6\0\0\0"))
+
+
+def test_bits_of_a_fax_that_claim_to_be_more_are_damage() -> None:
+    data = saved(photo().convert("1"), "TIFF", compression="group4")
+    entry = struct.pack("<HHIHH", 258, 3, 1, 1, 0)
+    assert entry in data
+
+    with pytest.raises(BrokenImageError):
+        decode(data.replace(entry, entry[:8] + b"\x1a\0\0\0"))

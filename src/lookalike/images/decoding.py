@@ -219,6 +219,7 @@ def _load(opened: OpenedImage, at_least: tuple[int, int] | None) -> tuple[tuple[
         return size, turn
     image.load()
     _skip_empty_frames(opened)
+    image = opened.image
     if opened.crop is not None:
         opened.image = image = image.crop(opened.crop)
     turn = read_orientation(image) if opened.turn is None else opened.turn
@@ -233,6 +234,7 @@ def _skip_empty_frames(opened: OpenedImage) -> None:
     image = opened.image
     if opened.kind == "PSD" or not getattr(image, "is_animated", False) or not is_empty(image):
         return  # the layers of a Photoshop document are no frames
+    first = image.copy()  # going back is not reliable: some animations come out black
     pixels = image.width * image.height
     for number in range(1, min(image.n_frames, _MOST_FRAMES)):  # type: ignore[attr-defined]
         try:
@@ -245,8 +247,7 @@ def _skip_empty_frames(opened: OpenedImage) -> None:
         if not is_empty(image):
             opened.notes.append(f"frame {number + 1} was used; those before it are blank")
             return
-    image.seek(0)
-    image.load()
+    opened.image = first
 
 
 def _describe_limit(error: Exception) -> str:

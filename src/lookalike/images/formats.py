@@ -82,7 +82,7 @@ def format_of(data: bytes) -> str | None:
             return None if kind == "TIFF" and data[8:10] == b"CR" else kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
-    if data.startswith(b"\0\0\1\0") and data[4] > 0 and not data[5] and data[9:10] == b"\0":
+    if data.startswith(b"\0\0\1\0") and data[4:5] > b"\0" and data[5:6] == b"\0":
         return "ICO"
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"

@@ -157,6 +157,7 @@ def _open_tiff(data: bytes, limits: Limits) -> OpenedImage:
     image = None
     if page is not None:
         check_pixels((page.number(_WIDTH), page.number(_HEIGHT)), limits)
+        tiff.check_kind(page)
         tiff.check_strips(page)
     if page is None or tiff.pillow_is_right(page):
         try:

@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from PIL import Image
@@ -141,6 +142,11 @@ def _repair_jpeg(data: bytes, limits: Limits) -> Iterator[Repaired]:
         return
     variants = [Repaired(data, "its end marker is missing")]
     beside = [one for one in segments if one.marker in _BESIDE]
+    gaps = [  # between segments; after the start of a scan lies its data
+        _Segment(0, one.end, after.start)
+        for one, after in pairwise([_Segment(0, 0, 2), *segments])
+        if one.marker != _START_OF_SCAN and one.end < after.start
+    ]
     for kept in ({_EXIF, _PROFILE, _ADOBE}, {_ADOBE}):
         dropped = [
             one
@@ -149,6 +155,7 @@ def _repair_jpeg(data: bytes, limits: Limits) -> Iterator[Repaired]:
             or (one.marker == _ADOBE and one.end - one.start - 4 < _LEAST_ADOBE)
             or (one.marker == _EXIF and not data[one.start + 4 :].startswith(b"Exif\0\0"))
         ]
+        dropped = sorted([*dropped, *gaps], key=lambda one: one.start)
         if dropped:
             variants.append(Repaired(_without(data, dropped), _DROPPED))
     if segments[-1].marker == _END:

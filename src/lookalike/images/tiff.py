@@ -20,6 +20,7 @@ from lookalike.images.limits import Limits, check_pixels
 from lookalike.images.tiff_directories import Directory, read_directories
 
 __all__ = [
+    "check_kind",
     "check_strips",
     "describe_page",
     "main_page",
@@ -37,8 +38,10 @@ _NEEDED = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOUR_SPACE, _STRIPS, _SAMPLE
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3  # sample formats
 _SEPARATE = 2  # planes
 _DEEPEST_OF_PILLOW = 16
-_RAW, _JPEG = 1, 7  # compressions
+_RAW, _OLD_JPEG, _JPEG = 1, 6, 7  # compressions
+_SUBSAMPLING = 530
 _YCBCR = 6
+_FAX = {2, 3, 4}  # compressions of single bits
 _REDUCED_OR_MASK = 1 | 4
 
 
@@ -64,10 +67,21 @@ def check_strips(page: Directory) -> None:
     if min(width, height, across, down) <= 0:
         return  # the reader refuses it
     needed = math.ceil(width / across) * math.ceil(height / down)
-    if page.number(_PLANAR, 1) == _SEPARATE:
-        needed *= page.number(_SAMPLES, 1)
+    if page.number(_PLANAR, 1) == _SEPARATE:  # planes of which nothing is known are not read
+        needed *= max(page.number(_SAMPLES, 1) - page.numbers(_EXTRA).count(0), 1)
     if len(offsets) < needed or 0 in offsets[:needed]:
         raise BrokenImageError("the TIFF file is cut off: strips of it are missing")
+
+
+def check_kind(page: Directory) -> None:
+    """Raise ``NotAnImageError`` for layouts that every reader here takes for another."""
+    tiles_as_strips = _TILE_WIDTH in page and _TILES not in page
+    plain = page.number(_COMPRESSION, _RAW) not in {_OLD_JPEG, _JPEG}
+    coarse = page.number(_COLOUR_SPACE) == _YCBCR and page.numbers(_SUBSAMPLING, (2, 2)) != (1, 1)
+    separate = page.number(_PLANAR, 1) == _SEPARATE
+    raw = page.number(_COMPRESSION, _RAW) == _RAW
+    if tiles_as_strips or (coarse and plain and (separate or raw)):
+        raise NotAnImageError(f"a kind of TIFF that is not read ({describe_page(page)})")
 
 
 def pillow_is_right(page: Directory) -> bool:
@@ -109,6 +123,8 @@ def read_with_tifffile(page: Directory, limits: Limits) -> Image.Image:
     # A tile may be larger than the image, and many samples take as much room as many pixels.
     check_pixels((page.number(_TILE_WIDTH, 1), page.number(_TILE_HEIGHT, 1)), limits)
     kind = describe_page(page)
+    if page.number(_COMPRESSION) in _FAX and page.numbers(_BITS, (1,)) != (1,):
+        raise BrokenImageError("the TIFF file is damaged")
     if samples > 8:  # noqa: PLR2004 - satellites have more, but then three of them are no colours
         raise NotAnImageError(f"a kind of TIFF that is not read ({kind})")
     try:
