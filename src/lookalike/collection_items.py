@@ -31,6 +31,7 @@ from lookalike.indexing import missing as absent
 from lookalike.indexing.unfinished import abandon
 
 if TYPE_CHECKING:
+    from lookalike.analysis.mapping import CollectionMap, MapOptions
     from lookalike.indexing.relocating import Relocation
 
 __all__ = ["CollectionItems", "check_ids"]
@@ -144,6 +145,14 @@ class CollectionItems(CollectionView):
         if field is None:
             return reasons.explain_filter(self._store, condition)
         return reasons.explain_field(self._store, field, condition)
+
+    def map(
+        self, *, where: str | Condition | None = None, **options: Unpack["MapOptions"]
+    ) -> "CollectionMap":
+        """Lay out the items in two dimensions: ``lookalike.map_collection``."""
+        from lookalike.analysis.mapping import map_collection  # noqa: PLC0415 - rarely used
+
+        return map_collection(self, where=where, **options)  # type: ignore[arg-type]
 
     def declare(self, field: str) -> None:
         """Index a metadata field, so that filters and facets on it are fast in large collections.

@@ -9,11 +9,13 @@ from typing import Self, Unpack
 
 from PIL import Image
 
+from lookalike.analysis.mapping import CollectionMap, MapOptions
 from lookalike.client.connection import Document, RequestOptions, ServiceConnection, segment
 from lookalike.client.responses import (
     read_description,
     read_info,
     read_item,
+    read_map,
     read_missing,
     read_note,
 )
@@ -131,6 +133,10 @@ class RemoteItems(CollectionView):
         else:
             found = self._ask("GET", "/facets", query={"field": field, "where": where, "limit": 1})
         return tuple(map(read_note, found["notes"]))
+
+    def map(self, *, where: str | None = None, **options: Unpack[MapOptions]) -> CollectionMap:
+        """Lay out the items in two dimensions: ``Collection.map``. At most 10,000 are shown."""
+        return read_map(self._ask("GET", "/map", query={"where": where, **options}))
 
     def declared(self) -> list[str]:
         """Return the metadata fields that are indexed, sorted."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from lookalike.analysis.categories.category_search import CategoryChoice, Scope
 from lookalike.analysis.categories.labels import Prediction
+from lookalike.analysis.mapping import CollectionMap, MapCluster, MapPoint
 from lookalike.collection_info import CollectionInfo, Description
 from lookalike.core.records import Added, Field, Hit, IndexReport, Item, Missing, Note, Skipped
 from lookalike.core.roots import Root
@@ -17,6 +18,7 @@ __all__ = [
     "read_description",
     "read_info",
     "read_item",
+    "read_map",
     "read_missing",
     "read_note",
     "read_report",
@@ -50,6 +52,24 @@ def read_missing(document: Mapping[str, Any]) -> Missing:
     """Return a missing item, with the time since when it is missing."""
     since = datetime.fromisoformat(document["since"]).timestamp()
     return Missing(item=read_item(document), since=since)
+
+
+def read_map(document: Mapping[str, Any]) -> CollectionMap:
+    """Return a map."""
+    points = []
+    for one in document["points"]:
+        nearest = one["nearest"] or {"id": None, "score": None}
+        fields = {**one, "nearest": nearest["id"], "score": nearest["score"]}
+        points.append(MapPoint(**fields))
+    return CollectionMap(
+        points=tuple(points),
+        clusters=tuple(MapCluster(**one) for one in document["clusters"]),
+        layout=document["layout"],
+        items=document["items"],
+        kept=document["neighbours_kept"],
+        seconds=document["seconds"],
+        notes=tuple(map(read_note, document["notes"])),
+    )
 
 
 def read_note(document: Mapping[str, Any]) -> Note:

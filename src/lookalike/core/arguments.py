@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from types import FunctionType, UnionType
-from typing import Any, Literal, TypeVar, Union, Unpack, get_args, get_origin
+from typing import Any, ForwardRef, Literal, TypeVar, Union, Unpack, get_args, get_origin
 
 import numpy as np
 
@@ -123,7 +123,9 @@ class _Plan:
         With a parameter ``options``, the keywords are those of a class that checks their values.
         """
         options = get_args(annotation)[0] if get_origin(annotation) is Unpack else None
-        if options is None:
+        if isinstance(options, ForwardRef):
+            options = _evaluate(options.__forward_arg__, function)
+        if options is None or options is Any:
             self.open = True
         else:
             own = "options" in self.known

@@ -26,6 +26,7 @@ __all__ = ["MAP_FILES", "MOST_IMAGES", "map_json", "render_map", "write_map"]
 
 MAP_FILES: Final = files("lookalike.output") / "map_page"
 """The folder of the map's script and style, which the web UI serves, too."""
+_OWN_SCRIPT: Final = files("lookalike.output") / "map_file.js"
 MOST_IMAGES = 4000
 """Images in the file, at most: some 4 MB."""
 
@@ -157,7 +158,7 @@ def render_map(
             document["points"][place] |= {"tile": tile, "size": size}
     document |= {"sheets": sheets, "side": side, "columns": _COLUMNS}
     name = collection.info().address.rstrip("/").rpartition("/")[2]
-    script = "\n".join((MAP_FILES / one).read_text("utf-8") for one in ("map.js", "map-file.js"))
+    script = "\n".join(one.read_text("utf-8") for one in (MAP_FILES / "map.js", _OWN_SCRIPT))
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return _PAGE.substitute(
         title=escape(f"Map of {name}"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from lookalike.output.map_file import MAP_FILES
 from lookalike.service import keys, problems, schemas
 from lookalike.service.availability import AvailabilityMonitor
 from lookalike.service.collections import Collections
@@ -23,6 +24,7 @@ from lookalike.service.routes import collections as collection_routes
 from lookalike.service.routes import crops, explanations, health, items, older_forms, search
 from lookalike.service.routes import images as image_routes
 from lookalike.service.routes import jobs as job_routes
+from lookalike.service.routes import maps as map_routes
 from lookalike.service.settings import ServiceSettings
 from lookalike.service.state import Service, in_thread, named
 from lookalike.service.uploads import BodyLimits
@@ -40,6 +42,7 @@ _ROUTERS = (
     items.router,
     collection_routes.router,
     job_routes.router,
+    map_routes.router,
 )
 
 
@@ -112,4 +115,9 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
 def _serve_page(app: FastAPI) -> None:
     page = Path(str(files("lookalike.service"))) / "page"
     if (page / "index.html").exists():
-        app.add_route("/{path:path}", PageFiles(page).serve, name="page", include_in_schema=False)
+        app.add_route(
+            "/{path:path}",
+            PageFiles(page, Path(str(MAP_FILES))).serve,
+            name="page",
+            include_in_schema=False,
+        )

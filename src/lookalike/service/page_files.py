@@ -39,11 +39,12 @@ class _File:
 
 
 class PageFiles:
-    """The files of a folder, which it reads once. ``serve`` is the endpoint of ``/{path:path}``."""
+    """The files of some folders, read once. ``serve`` is the endpoint of ``/{path:path}``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, *folders: Path) -> None:
         contents = {
             path.relative_to(folder).as_posix(): path.read_bytes()
+            for folder in folders
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }

@@ -28,7 +28,11 @@ _TIMEOUT_S = 30.0  # to wait for a collection on a server
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Service:
-    """The parts of one app. ``closing`` is set when the server is asked to stop."""
+    """The parts of one app.
+
+    ``closing`` is set when the server is asked to stop. ``mapping`` is held while a map is
+    computed, which takes all cores: one at a time.
+    """
 
     settings: ServiceSettings
     collections: Collections
@@ -37,6 +41,7 @@ class Service:
     metrics: Metrics
     thumbnails: ThumbnailCache = field(default_factory=ThumbnailCache)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    mapping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def _get_service(request: Request) -> Service:  # async, so that FastAPI does not use a thread

@@ -16,6 +16,7 @@ from lookalike.analysis.mapping.collection_map import (
     CollectionMap,
     Layout,
     MapCluster,
+    MapOptions,
     MapPoint,
     map_collection,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "CollectionMap",
     "Layout",
     "MapCluster",
+    "MapOptions",
     "MapPoint",
     "map_collection",
 ]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ __all__ = [
     "CollectionMap",
     "Layout",
     "MapCluster",
+    "MapOptions",
     "MapPoint",
     "map_collection",
 ]
@@ -110,6 +111,15 @@ class CollectionMap:
     def sampled(self) -> bool:
         """Whether there are more items than points."""
         return self.items > len(self.points)
+
+
+class MapOptions(TypedDict, total=False):
+    """What a map is made with, beside the filter: see ``map_collection``."""
+
+    sample: int
+    clusters: int | None
+    layout: Layout
+    seed: int
 
 
 @checked

@@ -69,6 +69,7 @@ export const collections = () => call("/v1/collections");
 export const createCollection = (name) => send("/v1/collections", { name });
 export const stats = (collection, signal) => call(under(collection, "/stats?fields=true"), { signal });
 export const sample = (collection, count, seed, signal) => call(under(collection, `/items?sample=${count}&seed=${seed}`), { signal });
+export const map = (collection, where) => call(under(collection, `/map${where ? `?${new URLSearchParams({ where })}` : ""}`));
 export const access = () => call("/v1/access");
 
 /** Return the URL of a hit's or an item's thumbnail, or null where there is none. */

@@ -14,11 +14,19 @@ import { addToQuery, runSearch, searchWith, setActions, showError, showNoCollect
 import * as words from "./words.js";
 import { collection, onChange, reset, served, state } from "./state.js";
 
+/** Return the address of the map of what the filters leave of a collection. */
+function mapOf(name) {
+  const where = address.filter(state);
+  return `map.html?${new URLSearchParams({ c: name ?? "", ...(where ? { where } : {}) })}`;
+}
+
 /** Update the page from the state. */
 async function show() {
   const hasQuery = address.hasQuery(state);
   $("main").dataset.view = hasQuery ? "results" : "start";
   $("collection").value = collection() ?? "";
+  $("to-map").hidden = collection() === null;
+  $("to-map").href = mapOf(collection());
   words.show();
   filters.show();
   showFeedback();

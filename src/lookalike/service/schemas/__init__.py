@@ -8,6 +8,7 @@ from lookalike.service.schemas.explanations import (
     UrlExplainOptions,
 )
 from lookalike.service.schemas.indexing import NewCollection, NewJob
+from lookalike.service.schemas.maps import MapRequest, MapResponse
 from lookalike.service.schemas.requests import (
     BatchRequest,
     ImageRef,
@@ -63,6 +64,8 @@ __all__ = [
     "JobResponse",
     "JobsResponse",
     "LiveResponse",
+    "MapRequest",
+    "MapResponse",
     "MissingItemsResponse",
     "NewCollection",
     "NewItem",
