@@ -13,6 +13,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -502,6 +503,30 @@ def test_a_second_run_requests_nothing(server: Server, tmp_path: Path) -> None:
     retried = download(entries, tmp_path, politeness=FAST, retry=True)
     assert (retried.already, retried.failed) == (1, {"http-404": 1})
     assert server.requests == {"/ok/a": 1, "/404": 2}
+
+
+def test_what_failed_for_a_reason_that_is_gone_is_tried_again(
+    server: Server, tmp_path: Path
+) -> None:
+    entries = [entry("a", server.url("ok/a")), entry("b", server.url("404"))]
+    strict = replace(FAST, allow_private=False)
+    assert dict(download(entries, tmp_path, politeness=strict).failed) == {"private-address": 2}
+    again = download(entries, tmp_path, politeness=strict)
+    assert (again.failed_before, server.requests) == (2, {})
+    allowed = download(entries, tmp_path, politeness=FAST)
+    assert (allowed.downloaded, dict(allowed.failed)) == (1, {"http-404": 1})
+    assert download(entries, tmp_path, politeness=FAST).failed_before == 1
+
+
+def test_what_was_too_large_is_tried_again_under_a_larger_limit(
+    server: Server, tmp_path: Path
+) -> None:
+    entries = [entry("a", server.url("ok/a"))]
+    for limit in (100, 100, 50):
+        report = download(entries, tmp_path, politeness=replace(FAST, max_bytes=limit))
+        assert report.downloaded == 0
+    assert server.requests == {"/ok/a": 1}
+    assert download(entries, tmp_path, politeness=FAST).downloaded == 1
 
 
 def test_a_file_that_went_or_shrank_is_fetched_again(server: Server, tmp_path: Path) -> None:

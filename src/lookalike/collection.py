@@ -127,11 +127,12 @@ class Collection(CollectionEncoding):
         """
         # Importing what indexing needs takes a fresh process 20 ms, which a search need not pay.
         from lookalike.indexing.index_source import IndexOptions, index_source  # noqa: PLC0415
+        from lookalike.sources.catalogues.object_folder import open_objects  # noqa: PLC0415
 
         return index_source(
             self._store,
             self._base_encoder,
-            source,
+            open_objects(source, self.cache),
             IndexOptions(
                 format=format,
                 options=options,

@@ -25,13 +25,13 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.cli.sources import Source
+from lookalike.cli.watch import check_options, watch_sources
 from lookalike.core import settings_keys
 from lookalike.core.records import IndexReport, together
 from lookalike.core.shards import Shard
 from lookalike.images.limits import Limits
 from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
-from lookalike.indexing.watching import SETTLE_S
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
@@ -210,7 +210,8 @@ def index_command(
     """Index folders and catalogues of images, or sync a collection with them.
 
     A SOURCE is a folder, a table with one image per line (CSV, TSV, JSON lines, Parquet), a folder
-    of downloads, or a dataset in a known format.
+    of downloads, a dataset in a known format, or an address in object storage (s3://, gs://, or
+    https:// of a page that lists files).
 
     Unchanged images are skipped, and moved or copied ones are not encoded again. Items whose file
     is gone are removed after the whole folder has been read; their labels and metadata are kept
@@ -227,12 +228,13 @@ def index_command(
       lookalike index photos/ scans/ --exclude 'thumbs/' --collection family
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder encoders/mobilenetv2.toml -c shop
+      lookalike index s3://bucket/photos/ -c shop
       lookalike index photos/ --watch
       lookalike index photos/ --verify
       lookalike index photos/ --shard 3/8 -c elasticsearch://search:9200/shop
       lookalike index photos/ --thumbnails 256 -c elasticsearch://search:9200/shop
     """
-    settle = _check(settle, verify=verify, watch=watch, poll=poll, shard=shard)
+    settle = check_options(settle, verify=verify, watch=watch, poll=poll, shard=shard)
     name_source = partial(
         Source.named,
         kind=format_,
@@ -284,8 +286,6 @@ def index_command(
                 )
 
         if watch:
-            from lookalike.cli.watch import watch_sources
-
             ctx.exit(
                 watch_sources(
                     shop,
@@ -324,21 +324,6 @@ def index_command(
         if one.nothing_usable:
             click.echo(f"error: {source.name} contains no usable images", err=True)
     ctx.exit(exit_code(reports, strict=strict))
-
-
-def _check(
-    settle: float | None, *, verify: bool, watch: bool, poll: float | None, shard: Shard | None
-) -> float:
-    """Return how long files settle. Raise ``UsageError`` for options that contradict each other."""
-    if verify and watch:
-        raise click.UsageError("give --verify or --watch, not both")
-    if poll is not None and not watch:
-        raise click.UsageError("--poll is only for --watch")
-    if watch and shard is not None:
-        raise click.UsageError("--watch removes what is gone, and --shard does not: give one")
-    if settle is None:
-        settle = SETTLE_S if watch else 0.0
-    return settle
 
 
 def update_neighbours(shop: "Collection", stop: Callable[[], bool], *, quiet: bool) -> None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from lookalike.cli.output import plain
+from lookalike.config import settings
 from lookalike.errors import SourceError
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.object_folder import open_objects
 from lookalike.sources.catalogues.table import Table
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ class Source(NamedTuple):
     @classmethod
     def named(cls, word: str, kind: str, *, files: Path | None, table: "TableOptions") -> "Source":
         """Return the source that a word of the command line names. Raise ``SourceError``."""
+        objects = open_objects(word, settings().cache)
+        if not isinstance(objects, str):
+            return cls(plain(word), objects.format, objects)
         path = Path(word).expanduser()
         if kind == "auto":
             kind = recognise(path)

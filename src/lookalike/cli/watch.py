@@ -16,6 +16,7 @@ from lookalike.core.plurals import count_noun
 from lookalike.core.records import IndexReport
 from lookalike.indexing.unfinished import abandon
 from lookalike.indexing.watching import (
+    SETTLE_S,
     WatchedSource,
     WatchEvent,
     list_watched_folders,
@@ -27,7 +28,22 @@ if TYPE_CHECKING:
     from lookalike.cli.sources import Source
     from lookalike.collection import Collection
 
-__all__ = ["show_event", "watch_sources"]
+__all__ = ["check_options", "show_event", "watch_sources"]
+
+
+def check_options(
+    settle: float | None, *, verify: bool, watch: bool, poll: float | None, shard: object
+) -> float:
+    """Return how long files settle. Raise ``UsageError`` for options that contradict each other."""
+    if verify and watch:
+        raise click.UsageError("give --verify or --watch, not both")
+    if poll is not None and not watch:
+        raise click.UsageError("--poll is only for --watch")
+    if watch and shard is not None:
+        raise click.UsageError("--watch removes what is gone, and --shard does not: give one")
+    if settle is None:
+        settle = SETTLE_S if watch else 0.0
+    return settle
 
 
 def watch_sources(

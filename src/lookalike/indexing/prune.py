@@ -21,6 +21,7 @@ from lookalike.indexing import missing, removals
 from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.folder_plan import plan_folder
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.object_folder import open_objects
 from lookalike.sources.scan import ScanOptions, check_folder, scan
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def prune(
 
     Raise ``SourceError`` for a folder that does not exist or was never indexed.
     """
+    source = open_objects(source, collection.cache)
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         format = recognise(path) if format == "auto" else format

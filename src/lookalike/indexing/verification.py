@@ -21,6 +21,7 @@ from lookalike.indexing.file_reading import read_entry
 from lookalike.indexing.folder_indexing import make_entries
 from lookalike.indexing.prune import find_root
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.object_folder import open_objects
 from lookalike.sources.scan import ScanOptions, scan
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def verify(
     that does not exist or was never indexed.
     """
     began = time.monotonic()
+    source = open_objects(source, collection.cache)
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         format = recognise(path) if format == "auto" else format

@@ -15,7 +15,9 @@ from lookalike.core.records import IndexReport, together
 from lookalike.errors import SourceError, StoreError
 from lookalike.indexing.fitting import ProjectionDim
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.object_folder import ObjectFolder
 from lookalike.sources.folder_events import FolderEvents
+from lookalike.sources.object_storage import is_object_url
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
@@ -108,9 +110,14 @@ class _Turn:
 
 
 def list_watched_folders(source: Path | Catalogue) -> list[Path]:
-    """Return the folders in which a change may change a source, outermost only."""
+    """Return the folders in which a change may change a source, outermost only.
+
+    Object storage has none.
+    """
     if isinstance(source, Path):
         return [source]
+    if isinstance(source, ObjectFolder):
+        return []
     path = getattr(source, "path", None)
     files = (path,) if isinstance(path, Path) else getattr(source, "files", ())
     folders = {source.root.resolve()}
@@ -150,7 +157,7 @@ def watch_sources(
         [
             WatchedSource(
                 name=str(one),
-                folders=_find_folders(Path(one).expanduser(), keywords.get("format", "auto")),
+                folders=_find_folders(one, keywords.get("format", "auto")),
                 apart=[] if collection.store.folder is None else [collection.store.folder],
                 index=partial(collection.index, one, settle=settle, stop=stop, **keywords),
             )
@@ -163,7 +170,10 @@ def watch_sources(
     )
 
 
-def _find_folders(path: Path, format: str) -> list[Path]:
+def _find_folders(source: str | os.PathLike[str], format: str) -> list[Path]:
+    if is_object_url(os.fspath(source)):
+        return []
+    path = Path(source).expanduser()
     format = recognise(path) if format == "auto" else format
     return list_watched_folders(path if format == "folder" else open_catalogue(path, format))
 

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from lookalike.config import settings
 from lookalike.core.protocols import Catalogue
 from lookalike.errors import SourceError
 from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.sections import DownloadSection, EvaluateSection, IndexSection
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues.object_folder import open_objects
 from lookalike.sources.download.politeness import Politeness
+from lookalike.sources.object_storage import is_object_url
 from lookalike.sources.scan import ScanOptions, check_folder
 
 __all__ = [
@@ -28,6 +31,10 @@ def open_sources(
     words = wanted.source or ((download.to,) if download is not None else ())
     found: list[tuple[str, str, Path | Catalogue]] = []
     for word in words:
+        objects = open_objects(word, settings().cache)
+        if not isinstance(objects, str):
+            found.append((word, objects.format, objects))
+            continue
         path = loaded.place(word)
         if not path.exists():
             raise SourceError(f"{path} does not exist (index.source)")
@@ -72,7 +79,7 @@ def list_inputs(loaded: LoadedRunFile) -> list[Path]:
     """Return the files that the run reads."""
     wanted, fetch = loaded.file.index, loaded.file.download
     words = [*(wanted.source or () if wanted else ()), *([fetch.catalogue] if fetch else ())]
-    return [loaded.path, *map(loaded.place, words)]
+    return [loaded.path, *(loaded.place(word) for word in words if not is_object_url(word))]
 
 
 def make_politeness(wanted: DownloadSection) -> Politeness:

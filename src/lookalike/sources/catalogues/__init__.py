@@ -17,6 +17,7 @@ from lookalike.sources.catalogues import (
     imaterialist,
     in_shop,
     myntra,
+    object_folder,
     stanford_products,
     table,
 )
@@ -31,6 +32,7 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
     "downloads": downloads.Downloads,
     "imaterialist": imaterialist.IMaterialist,
     "myntra": myntra.Myntra,
+    "object-storage": object_folder.ObjectFolder,
     "stanford-online-products": stanford_products.StanfordProducts,
     "table": table.Table,
 }
@@ -74,6 +76,8 @@ def recognise(path: Path) -> str:
 def _recognise_folder(path: Path) -> str:
     if downloads.find_in(path):
         return "downloads"
+    if object_folder.find_in(path):
+        return "object-storage"
     if myntra.find_in(path) is not None:
         return "myntra"
     if stanford_products.find_in(path) is not None:

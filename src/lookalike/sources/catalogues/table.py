@@ -37,7 +37,7 @@ _STRAY = "a quote stands in the middle of a value that is not quoted"
 _LINE_END = re.compile("[\r\n]")
 
 # Addresses in one value stand apart like this; a comma or semicolon may be part of one.
-_BETWEEN_URLS = re.compile(r"[\s|,;]+(?=https?://)")
+_BETWEEN_URLS = re.compile(r"[\s|,;]+(?=(?:https?|s3a?|gc?s)://)")
 _Image: TypeAlias = tuple[Path | bytes | Remote, str, Stamp | None]
 """An image, its path below the root if it is a file, and the file's stamp."""
 

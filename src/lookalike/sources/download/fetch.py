@@ -16,6 +16,7 @@ from lookalike.errors import (
     ImageError,
     ImageTooLargeError,
     NotAnImageError,
+    SourceError,
 )
 from lookalike.images.formats import format_of
 from lookalike.sources.download.addresses import (
@@ -24,8 +25,17 @@ from lookalike.sources.download.addresses import (
     open_socket,
 )
 from lookalike.sources.download.politeness import Politeness
+from lookalike.sources.object_storage import SCHEMES, NoObjectError, read_object
 
-__all__ = ["OK", "FetchOutcome", "check_image", "fetch", "find_url_problem", "open_session"]
+__all__ = [
+    "OK",
+    "FetchOutcome",
+    "check_image",
+    "describe_limit",
+    "fetch",
+    "find_url_problem",
+    "open_session",
+]
 
 OK = "ok"
 
@@ -100,7 +110,7 @@ def _parse_url(text: str) -> URL:
         raise _Failure("bad-url", f"a URL of {len(text):,} characters")
     try:
         scheme = urlsplit(text).scheme.lower()
-        if scheme not in {"http", "https"}:
+        if scheme not in {"http", "https"} | SCHEMES:
             what = f"{scheme}: is not downloaded from" if scheme else "it does not begin with http"
             raise _Failure("bad-url", what)
         text.encode()  # raises for a lone surrogate
@@ -122,6 +132,8 @@ async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness
     outcome = FetchOutcome(status=OK, url=url)
     try:
         async with asyncio.timeout(politeness.total_s):
+            if url.partition("://")[0].lower() in SCHEMES:
+                return await _fetch_object(outcome, politeness)
             return await _follow(session, outcome, politeness)
     except _Failure as failure:
         status, reason, reached = failure.status, failure.reason, failure.reached
@@ -152,6 +164,20 @@ async def fetch(session: aiohttp.ClientSession, url: str, politeness: Politeness
         status, reached = "cut-off", True
         reason = f"the connection failed ({error.strerror or type(error).__name__})"
     return replace(outcome, status=status, reason=reason, reached=reached)
+
+
+async def _fetch_object(outcome: FetchOutcome, politeness: Politeness) -> FetchOutcome:
+    _parse_url(outcome.url)
+    largest = politeness.max_bytes
+    try:
+        data = await asyncio.to_thread(read_object, outcome.url, max_bytes=largest)
+    except SourceError as error:
+        status = "no-object" if isinstance(error, NoObjectError) else "unreadable-object"
+        reason = str(error).removeprefix(f"{outcome.url} ")
+        return replace(outcome, status=status, reason=_escape(reason))
+    if data is None:
+        return replace(outcome, status="too-large", reason=describe_limit(largest))
+    return replace(outcome, data=data)
 
 
 def _describe_no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, str, bool]:
@@ -213,13 +239,13 @@ async def _read(
         )
     largest = politeness.max_bytes
     if (response.content_length or 0) > largest:
-        return replace(outcome, status="too-large", reason=_describe_limit(largest))
+        return replace(outcome, status="too-large", reason=describe_limit(largest))
     data = bytearray()
     try:
         async for piece in response.content.iter_chunked(_PIECE):
             data += piece
             if len(data) > largest:
-                return replace(outcome, status="too-large", reason=_describe_limit(largest))
+                return replace(outcome, status="too-large", reason=describe_limit(largest))
     except aiohttp.ClientPayloadError:
         reason = f"the connection was closed after {len(data):,} bytes"
         return replace(outcome, status="cut-off", reason=reason)
@@ -245,7 +271,7 @@ def _decompress(data: bytes, coding: str, largest: int) -> bytes:
         except zlib.error:
             continue
         if len(unpacked) > largest:
-            raise _Failure("too-large", f"decompressed, {_describe_limit(largest)}")
+            raise _Failure("too-large", f"decompressed, {describe_limit(largest)}")
         if not unpacker.eof:
             raise _Failure("cut-off", "its compressed bytes end too early")
         return unpacked
@@ -279,7 +305,8 @@ def _classify_error(error: ImageError) -> str:
     return "broken"
 
 
-def _describe_limit(largest: int) -> str:
+def describe_limit(largest: int) -> str:
+    """Return the reason of a file of more than ``largest`` bytes."""
     return f"over the limit of {largest / 1e6:.3g} MB"
 
 

@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -42,10 +41,12 @@ from lookalike.sources.download.fetch import (
     find_url_problem,
     open_session,
 )
+from lookalike.sources.download.job import DownloadJob
 from lookalike.sources.download.keep import Own, is_there, keep, lock_folder, remove_partial_files
 from lookalike.sources.download.politeness import Politeness, compute_delay, is_temporary
 from lookalike.sources.download.record import DownloadRecord, RecordRow
 from lookalike.sources.download.report import DownloadReport
+from lookalike.sources.download.retrying import is_reason_gone
 from lookalike.sources.download.waiting import Waiting
 
 __all__ = ["download"]
@@ -72,7 +73,8 @@ def download(
 
     ``labels`` selects entries with one of these labels; ``limit`` the first so many of each label,
     or of all if no labels are given. Files that exist with their recorded size are not requested
-    again; failures are requested again with ``retry``, or when the catalogue gives other URLs.
+    again; failures are requested again with ``retry``, when the catalogue gives other URLs, or when
+    their reason is gone: private addresses or larger files are allowed now.
     ``stop`` is called ten times a second. Existing files in ``to`` are never removed.
 
     Memory stays flat for any number of entries. Raise ``DownloadError`` if ``to`` cannot be written
@@ -94,25 +96,6 @@ def download(
             return run.report()
 
 
-@dataclass(slots=True, kw_only=True)
-class _Job:
-    """An entry to download. ``key`` is its claim on a place; ``stem`` the path without suffix."""
-
-    entry: Entry
-    urls: tuple[str, ...]
-    stem: str
-    key: str
-    own: str | None = None  # its file in the record, which may be replaced
-    digest: str | None = None  # digest of that file, as it was written
-    at: int = 0  # index of the URL
-    attempt: int = 0  # for this URL
-    requests: int = 0
-
-    @property
-    def host(self) -> str:
-        return (urlsplit(self.urls[self.at]).hostname or "").lower()
-
-
 class _Run:
     def __init__(
         self,
@@ -132,8 +115,8 @@ class _Run:
         self._politeness = politeness
         self._limits = limits
         self._retry = retry
-        self._waiting: Waiting[_Job] = Waiting(politeness)
-        self._active: dict[str, _Job] = {}  # by id
+        self._waiting: Waiting[DownloadJob] = Waiting(politeness)
+        self._active: dict[str, DownloadJob] = {}  # by id
         self._claims: dict[str, str] = {}  # key of a place → id
         self._tasks: set[asyncio.Task[None]] = set()
         self._storing: set[asyncio.Task[Any]] = set()  # these finish even after a stop
@@ -276,16 +259,19 @@ class _Run:
                     self._record.put(renewed)
                     self._counts["updated"] += 1
                 return
-        elif row is not None and row.urls == urls and not self._retry:
+        elif row is not None and row.urls == urls and not self._wants_again(row):
             self._counts["failed before"] += 1
             return
         if row is not None:  # fields that this catalogue does not give keep their earlier values
             entry = merge_entries(make_entry(row), entry)
         stem, key = self._claim(entry)
         own, digest = (None, None) if row is None else (row.file, row.digest)
-        job = _Job(entry=entry, urls=urls, stem=stem, key=key, own=own, digest=digest)
+        job = DownloadJob(entry=entry, urls=urls, stem=stem, key=key, own=own, digest=digest)
         self._active[entry.id] = job
         self._queue(job)
+
+    def _wants_again(self, row: RecordRow) -> bool:
+        return self._retry or is_reason_gone(row, self._politeness)
 
     def _claim(self, entry: Entry) -> tuple[str, str]:
         """Return a place (path without suffix, and its key) that no other id has."""
@@ -296,7 +282,7 @@ class _Run:
                 return stem, key
         raise DownloadError(f"there is no name left for {entry.id}")
 
-    def _queue(self, job: _Job, failed: FetchOutcome | None = None) -> None:
+    def _queue(self, job: DownloadJob, failed: FetchOutcome | None = None) -> None:
         """Queue the job's next usable URL; settle the job if there is none.
 
         ``failed`` is the outcome of the previous URL.
@@ -314,7 +300,7 @@ class _Run:
 
     # --- one request ---------------------------------------------------------------------------
 
-    async def _request(self, session: aiohttp.ClientSession, job: _Job) -> None:
+    async def _request(self, session: aiohttp.ClientSession, job: DownloadJob) -> None:
         job.attempt += 1
         job.requests += 1
         host = job.host
@@ -345,12 +331,14 @@ class _Run:
         for other in given_up:
             self._next_url(other, _describe_given_up(other))
 
-    def _next_url(self, job: _Job, failed: FetchOutcome) -> None:
+    def _next_url(self, job: DownloadJob, failed: FetchOutcome) -> None:
         job.at += 1
         job.attempt = 0
         self._queue(job, failed)
 
-    def _store(self, outcome: FetchOutcome, job: _Job) -> tuple[FetchOutcome, RecordRow | None]:
+    def _store(
+        self, outcome: FetchOutcome, job: DownloadJob
+    ) -> tuple[FetchOutcome, RecordRow | None]:
         """Write the image to its place, if it is one. Runs on a thread."""
         outcome = check_image(outcome, self._limits)
         if outcome.kind is None:
@@ -369,7 +357,9 @@ class _Run:
         )
         return outcome, row
 
-    def _settle(self, job: _Job, outcome: FetchOutcome, row: RecordRow | None = None) -> None:
+    def _settle(
+        self, job: DownloadJob, outcome: FetchOutcome, row: RecordRow | None = None
+    ) -> None:
         if row is None:
             row = RecordRow(
                 id=job.entry.id,
@@ -394,6 +384,6 @@ class _Run:
         self._claims.pop(job.key, None)
 
 
-def _describe_given_up(job: _Job) -> FetchOutcome:
+def _describe_given_up(job: DownloadJob) -> FetchOutcome:
     reason = "its host could not be reached repeatedly and was given up"
     return FetchOutcome(status="unreachable", url=job.urls[job.at], reason=reason, reached=False)
