@@ -205,3 +205,14 @@ def test_the_command_line_says_what_is_wrong_with_a_vector(
         assert done.exit_code == 2
         assert message in done.stderr
         assert "Traceback" not in done.output
+
+
+def test_a_vector_is_explained_too(
+    home: Path, vector: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("v.npy", np.array(vector))
+    place = str(home / "collections" / "shop")
+    done = CliRunner().invoke(cli, ["explain", "v.npy", "mugs/1.png", "-c", place])
+    assert done.exit_code == 0, done.output
+    assert "score 1.000" in done.stderr

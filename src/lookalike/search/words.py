@@ -10,6 +10,7 @@ from lookalike.core.roots import expand_home
 from lookalike.core.vectors import Vector
 from lookalike.errors import WordsError
 from lookalike.search.query import Encoded, ImageSource, ItemRef, Query, VectorFile, Words
+from lookalike.search.vectors import load_vector
 
 if TYPE_CHECKING:
     from lookalike.collection_encoding import CollectionEncoding
@@ -65,8 +66,17 @@ def _can_be_path(text: str) -> bool:
 
 
 def named_query(query: Query) -> Query:
-    """Return the query with ``named_source`` of each of its parts."""
-    return Query(tuple(replace(part, source=named_source(part.source)) for part in query.parts))
+    """Return the query with ``named_source`` of each of its parts, and vectors read from files.
+
+    Raise ``ValueError`` for a file that holds no vector.
+    """
+    return Query(tuple(replace(part, source=_named(part.source)) for part in query.parts))
+
+
+def _named(
+    source: ImageSource | ItemRef | Words | Encoded | VectorFile,
+) -> ImageSource | ItemRef | Words | Encoded | VectorFile:
+    return load_vector(source.path) if isinstance(source, VectorFile) else named_source(source)
 
 
 def has_words(query: Query) -> bool:
