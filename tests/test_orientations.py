@@ -109,6 +109,17 @@ def test_a_file_a_crop_and_bytes_are_turned_as_an_image_is(shop: Collection) -> 
             )
 
 
+def test_the_part_that_stands_out_is_turned(ways: Ways, shop: Collection) -> None:
+    image = _image(shop, "mugs/1.png")
+    boxes = shop.propose_crops(image, count=1)
+    for way in ways:
+        found = way.search(image, crop="auto", any_orientation=True, k=20)
+        box = boxes[0] if boxes else None
+        expected = way.search(image, crop=box, any_orientation=True, k=20)
+        assert found.orientations == expected.orientations
+        assert [hit.item.id for hit in found] == [hit.item.id for hit in expected]
+
+
 def test_an_item_scores_at_least_what_it_scores_upright(ways: Ways) -> None:
     for way in ways:
         plain = {hit.item.id: hit.score for hit in way.similar("0.png", k=50)}

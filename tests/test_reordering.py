@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from contracts.collection import stock
+from contracts.server import an_address, bound, removed
 from live import serving
 from lookalike import Collection, ItemRef, RemoteCollection, Words
 from lookalike.analysis import neighbours
@@ -21,7 +22,12 @@ from lookalike.errors import WordsError
 from lookalike.search.directions import Directions
 from lookalike.search.diversity import diversify
 from lookalike.search.expansion import expand
+from lookalike.stores.embedded.store import EmbeddedStore
+from lookalike.stores.servers.store import ServerStore
 from memory_store import MemoryStore
+
+if TYPE_CHECKING:
+    from lookalike.core.protocols import Store
 
 DIM, ITEMS = 6, 60
 
@@ -50,11 +56,40 @@ def shop() -> Collection:
         for n in range(ITEMS)
     ]
     store.items.upsert(items, rows)
+    return Collection(store, _no_encoder)
 
-    def no_encoder(_: object) -> Any:  # noqa: ANN401 - never returns
-        raise AssertionError("nothing is to be encoded")
 
-    return Collection(store, no_encoder)
+def _no_encoder(_: object) -> Any:  # noqa: ANN401 - never returns
+    raise AssertionError("nothing is to be encoded")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "embedded",
+        pytest.param("elasticsearch", marks=pytest.mark.engines),
+        pytest.param("opensearch", marks=pytest.mark.engines),
+    ],
+)
+def elsewhere(
+    request: pytest.FixtureRequest, shop: Collection, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Collection]:
+    """The same items in another store."""
+    store: Store
+    if request.param == "embedded":
+        store = EmbeddedStore.open(tmp_path_factory.mktemp("reordering") / "shop", create=True)
+        store.bind(encoder="tiny", fingerprint="tiny-1", dim=DIM)
+    else:
+        url = request.getfixturevalue(f"{request.param}_url")
+        store = bound(an_address(request.param, url), dim=DIM)
+    items = list(shop.store.items.scan())
+    store.items.upsert(items, shop.vectors([item.id for item in items]))
+    store.search.optimize()
+    yield Collection(store, _no_encoder)
+    if isinstance(store, ServerStore):
+        removed(store)
+    else:
+        store.close()
 
 
 def _all_vectors(shop: Collection) -> dict[str, Matrix]:
@@ -201,6 +236,27 @@ def test_options_together_keep_what_each_promises(
         assert {hit.item.label for hit in found} <= {"odd"}
     ordered = all(one.score >= after.score for one, after in pairwise(found))
     assert ("reordered" in {note.code for note in found.notes}) == (not ordered)
+
+
+@given(
+    seed=st.integers(1, 100),
+    options=st.fixed_dictionaries(
+        {
+            "expand": st.integers(0, 5),
+            "diversity": st.sampled_from([0.0, 0.3, 0.7, 1.0]),
+            "per_group": st.booleans(),
+            "where": st.sampled_from([None, "label=odd"]),
+            "k": st.integers(1, 30),
+        }
+    ),
+)
+def test_every_store_gives_the_same_results(
+    shop: Collection, elsewhere: Collection, seed: int, options: dict[str, Any]
+) -> None:
+    query = _rows(1, seed)[0]
+    expected, found = shop.search(query, **options), elsewhere.search(query, **options)
+    assert [hit.item.id for hit in found] == [hit.item.id for hit in expected]
+    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-3)
 
 
 def test_diversity_puts_duplicates_last(shop: Collection) -> None:

@@ -1,17 +1,14 @@
 """A query in all orientations: its image turned and mirrored, encoded in one batch."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from lookalike import images
 from lookalike.core.protocols import Store
 from lookalike.core.records import Hit
-from lookalike.core.roots import expand_home
 from lookalike.images.turning import ORIENTATIONS, Orientation, turn
 from lookalike.search.directions import Directions
 from lookalike.search.parts import bytes_of
@@ -84,13 +81,10 @@ def prepare_turned(
     towards: "Vector",
 ) -> "tuple[PreparedQuery, Vector, Orientation]":
     """Return an image, prepared in the orientation most like ``towards``, and its vector."""
-    upright = collection.prepare(source, crop=crop)
-    image = _load(collection, source, upright.crop, _MARGIN * max(upright.prepared.shape[:2]))
-    others = [collection.prepare(turn(image, one)) for one in ORIENTATIONS[1:]]
-    prepared = [upright, *others]
+    prepared = _prepare_all(collection, source, crop)
     encoded = collection.encode_prepared(prepared)
     best = int(np.argmax([one.vector @ towards for one in encoded]))
-    chosen = replace(prepared[best], crop=upright.crop)
+    chosen = replace(prepared[best], crop=prepared[0].crop)
     return chosen, encoded[best].vector, ORIENTATIONS[best]
 
 
@@ -117,25 +111,18 @@ def _encode_all(
     collection: "Collection", source: ImageSource, *, crop: images.Crop | None = None
 ) -> Encoded:
     """Return ``Collection.encode`` of an image or its part ``crop``, with all ``orientations``."""
-    upright = collection.prepare(source, crop=crop)
-    image = _load(collection, source, upright.crop, _MARGIN * max(upright.prepared.shape[:2]))
-    others = [collection.prepare(turn(image, one)) for one in ORIENTATIONS[1:]]
-    encoded = collection.encode_prepared([upright, *others])
+    encoded = collection.encode_prepared(_prepare_all(collection, source, crop))
     return replace(encoded[0], orientations=np.stack([one.vector for one in encoded]))
 
 
-def _load(
-    collection: "Collection", source: ImageSource, crop: images.Box | None, side: int
-) -> Image.Image:
-    """Return an image that has been prepared before, upright, with ``side`` pixels if it has."""
-    if isinstance(source, Image.Image):
-        decoded = images.from_image(source)
-    elif isinstance(source, np.ndarray):
-        decoded = images.from_array(source)
-    else:
-        data = source
-        if not isinstance(data, bytes):
-            data = images.read(expand_home(os.fspath(data)), limits=collection.limits)
-        least = (side, side) if crop is None else images.size_for_crop((side, side), crop)
-        decoded = images.decode(data, limits=collection.limits, at_least=least)
-    return (decoded if crop is None else images.crop_image(decoded, crop)).image
+def _prepare_all(
+    collection: "Collection", source: ImageSource, crop: images.Crop | None
+) -> "list[PreparedQuery]":
+    """Return an image or its part ``crop``, prepared in all orientations, the upright one first."""
+    upright = collection.prepare(source, crop=crop)
+    side, box = _MARGIN * max(upright.prepared.shape[:2]), upright.crop
+    if box is not None:
+        side = max(images.size_for_crop((side, side), box))
+    loaded = collection.load_image(source, side=side)
+    image = (loaded if box is None else images.crop_image(loaded, box)).image
+    return [upright, *(collection.prepare(turn(image, one)) for one in ORIENTATIONS[1:])]
