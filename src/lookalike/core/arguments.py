@@ -148,15 +148,26 @@ def _wrong(name: str, value: object, wanted: object) -> Exception:
     """Return the error for a value: a ``ValueError`` where only the choice is wrong."""
     parts = _flatten(wanted)
     message = f"{name} is {describe_value(value)}, but must be {_say(wanted)}"
-    if Sequence[str] in parts:
-        if isinstance(value, str):
-            message += f"; give [{describe_value(value)}] for one"
-        elif isinstance(value, list | tuple):
-            odd = next(one for one in value if not isinstance(one, str))
+    if Sequence[str] in parts and isinstance(value, str):
+        message += f"; give [{describe_value(value)}] for one"
+    for part in parts:
+        inner = get_args(part)
+        if (
+            isinstance(value, list | tuple)
+            and isinstance(value, _class_of(part))
+            and len(inner) == 1
+        ):
+            odd = next(one for one in value if not _is(one, inner[0]))
             message = f"{name} has {describe_value(odd)} in it, but must be {_say(wanted)}"
     literals = [one for one in parts if get_origin(one) is Literal]
     kinds = {type(choice) for one in literals for choice in get_args(one)}
     return ValueError(message) if type(value) in kinds else TypeError(message)
+
+
+def _class_of(wanted: object) -> type:
+    """Return the class of a generic type, such as ``Sequence[str]``."""
+    origin = get_origin(wanted)
+    return origin if isinstance(origin, type) else type(None)
 
 
 def check_whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
@@ -333,4 +344,4 @@ def _plural(wanted: object) -> str:
         return "texts"
     if wanted in (int, float):
         return "numbers"
-    return f"{wanted.__name__} objects" if isinstance(wanted, type) else _say(wanted)
+    return f"{wanted.__name__} objects" if isinstance(wanted, type) else f"these: {_say(wanted)}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.core.arguments import describe_value
+from lookalike.core.arguments import checked, describe_value
 from lookalike.core.ids import is_text
 from lookalike.core.records import Item
 from lookalike.core.vectors import Matrix, Vector
@@ -166,6 +166,7 @@ def liked_and_disliked(liked: int, disliked: int, *, alone: bool) -> tuple[float
     return together[0] / max(liked, 1), together[1] / max(disliked, 1)
 
 
+@checked
 def feedback(
     positive: Sequence[ImageSource | ItemRef | Words],
     negative: Sequence[ImageSource | ItemRef | Words],
