@@ -218,3 +218,12 @@ def test_an_animation_of_single_colours_shows_the_first_of_them(mode: str) -> No
         decoded = decode(saved(frames[0], kind, save_all=True, append_images=frames[1:]))
 
         assert (_pixels(decoded.image) == (255, 0, 0)).all()
+
+
+def test_a_palette_whose_colours_are_all_transparent_shows_them_all_the_same() -> None:
+    image = photo().quantize(32)
+
+    decoded = decode(saved(image, "PNG", transparency=bytes(32)))
+
+    assert np.array_equal(_pixels(decoded.image), _pixels(image.convert("RGB")))
+    assert decoded.notes == ("its alpha channel is 0 everywhere and was ignored",)

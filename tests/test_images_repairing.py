@@ -194,6 +194,42 @@ def test_damaged_metadata_of_a_webp_does_not_lose_it(name: bytes) -> None:
     assert np.array_equal(shown, np.asarray(photo()))
 
 
+# --- AVIF --------------------------------------------------------------------------------------
+
+
+def _split_properties(data: bytes) -> bytes:
+    """Return an AVIF of two images whose list of properties is two boxes with the same flags."""
+    at = data.index(b"ipma") - 4
+    (size,) = struct.unpack_from(">I", data, at)
+    full, (count,) = data[at + 8 : at + 12], struct.unpack_from(">I", data, at + 12)
+    assert count == 2
+    first = data[at + 16 : at + 19 + data[at + 18]]
+    rest = data[at + 16 + len(first) : at + size]
+    boxes = b"".join(
+        struct.pack(">I4s", 16 + len(entry), b"ipma") + full + struct.pack(">I", 1) + entry
+        for entry in (first, rest)
+    )
+    changed = bytearray(data[:at] + boxes + data[at + size :])
+    for name in (b"meta", b"iprp"):
+        place = changed.index(name) - 4
+        struct.pack_into(">I", changed, place, struct.unpack_from(">I", changed, place)[0] + 16)
+    items = changed.index(b"iloc") + 12
+    for place in (items + 6, items + 20):  # where the images lie in the file
+        struct.pack_into(">I", changed, place, struct.unpack_from(">I", changed, place)[0] + 16)
+    return bytes(changed)
+
+
+def test_an_avif_whose_list_of_properties_is_split_as_early_encoders_did_is_read() -> None:
+    image = photo().convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 30, 64))
+    data = saved(image, "AVIF", quality=90)
+
+    decoded = decode(_split_properties(data))
+
+    assert np.array_equal(np.asarray(decoded.image), np.asarray(decode(data).image))
+    assert decoded.notes == ()
+
+
 # --- what is not read is not damaged -------------------------------------------------------------
 
 

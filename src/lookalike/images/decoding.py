@@ -117,7 +117,8 @@ def _work_on_repaired(
             opened = open_image(repaired.data, kind, limits)
             if repaired.profile is not None:
                 opened.image.info["icc_profile"] = repaired.profile
-            opened.notes.append(repaired.note)
+            if repaired.note is not None:
+                opened.notes.append(repaired.note)
             return work(opened)
     return None
 

@@ -16,9 +16,6 @@ _LEAST_SHARE = 0.01  # of the visible pixels, that must differ from the ground
 _LEAST_CLEAR = 0.02  # of all pixels, below which the ground hardly matters
 
 
-_WITH_ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
-
-
 class Shown(NamedTuple):
     """An image without transparency, and what was done to get there, if it is worth a note."""
 
@@ -40,7 +37,7 @@ def put_on_ground(image: Image.Image, ground: str | None = None) -> Shown:
     least, most = _levels(alpha)[0]
     if least == 255:  # noqa: PLR2004 - opaque
         return Shown(colours)
-    if most == 0 and image.mode in _WITH_ALPHA and not _is_even(colours):
+    if most == 0 and not _is_even(colours):
         return Shown(colours, "its alpha channel is 0 everywhere and was ignored")
     flat = _on(colours, alpha, ground or "white")
     if ground is None and not _shows(flat, alpha, white=True):
@@ -79,8 +76,7 @@ def is_empty(image: Image.Image) -> bool:
     """
     if image.has_transparency_data:
         layered = image.convert("RGBA")
-        hidden = image.mode not in _WITH_ALPHA or _is_even(layered.convert("RGB"))
-        if hidden and _levels(layered.getchannel("A"))[0][1] == 0:
+        if _levels(layered.getchannel("A"))[0][1] == 0 and _is_even(layered.convert("RGB")):
             return True
         return _is_even(layered)
     return _is_even(image if image.mode in {"L", "RGB"} else image.convert("RGB"))

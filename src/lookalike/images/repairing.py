@@ -26,13 +26,13 @@ _DROPPED = "metadata that cannot be read was dropped"
 
 
 class Repaired(NamedTuple):
-    """A file's bytes without what cannot be read, and a note that says so.
+    """A file's bytes without what cannot be read, and a note that says so, if it matters.
 
     ``profile`` is a colour profile that ``data`` lacks.
     """
 
     data: bytes
-    note: str
+    note: str | None
     profile: bytes | None = None
 
 
@@ -47,6 +47,8 @@ def repairs(data: bytes, kind: str, limits: Limits) -> Iterator[Repaired]:
         yield from _repair_jpeg(data, limits)
     elif kind == "WebP":
         yield from _repair_webp(data)
+    elif kind == "AVIF":
+        yield from _repair_avif(data)
 
 
 # --- PNG -----------------------------------------------------------------------------------------
@@ -242,3 +244,27 @@ def _repair_webp(data: bytes) -> Iterator[Repaired]:
     if dropped:
         body = b"WEBP" + b"".join(kept)
         yield Repaired(b"RIFF" + len(body).to_bytes(4, "little") + body, _DROPPED)
+
+
+# --- AVIF ----------------------------------------------------------------------------------------
+
+_LONGEST_META = 2**16
+
+
+def _repair_avif(data: bytes) -> Iterator[Repaired]:
+    """Yield a file that libavif does not refuse for what early encoders wrote.
+
+    Those listed the properties of each image in a box of its own, all with the same flags: give
+    each box other flags, which have no meaning. And they wrote transparency without a size: hide
+    it.
+    """
+    head = bytearray(data[:_LONGEST_META])
+    boxes = [found.start() for found in re.finditer(b"ipma", head)]
+    for number, at in enumerate(boxes[1:128], 1):
+        if at + 8 <= len(head):
+            head[at + 6] = number
+    if len(boxes) > 1:
+        yield Repaired(bytes(head) + data[_LONGEST_META:], None)
+    if b"auxC" in head:
+        hidden = bytes(head).replace(b"auxC", b"skip") + data[_LONGEST_META:]
+        yield Repaired(hidden, "transparency that cannot be read was dropped")
