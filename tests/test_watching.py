@@ -319,3 +319,32 @@ def test_options_that_contradict_each_other_are_refused(place: Place, words: lis
     ran = CliRunner().invoke(index_command, [str(place.folder), "-c", place.address, *words])
     assert ran.exit_code == 2
     assert not Path(place.address).exists()
+
+
+def test_a_service_watches_a_folder_and_other_jobs_run_meanwhile(
+    place: Place, card: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    place.address = str(home / "collections" / "shop")
+    with lookalike.open(place.address, encoder=card, create=True) as shop:
+        shop.index(place.folder)
+    with serving(home) as live, lookalike.connect(live.address) as client:
+        wanted = {"root": "", "watch": True, "settle": 0.3}
+        begun = live.client.post("/v1/jobs", json=wanted)
+        assert (begun.status_code, begun.json()["kind"]) == (202, "watch")
+        place.paint("new.png", 92)
+        wait_for(lambda: "new.png" in client)
+        assert client.reindex().unchanged == 6
+        again = live.client.post("/v1/jobs", json=wanted)
+        assert (again.status_code, again.json()["code"]) == (409, "already-watched")
+        both = live.client.post("/v1/jobs", json={**wanted, "verify": True})
+        assert both.status_code == 422
+        address = begun.headers["location"]
+        live.client.delete(address)
+        wait_for(lambda: live.client.get(address).json()["state"] == "cancelled")
+        job = live.client.get(address).json()
+        assert (job["error"], job["report"]["indexed"]) == (None, 1)
+        place.paint("later.png", 93)
+        report = client.reindex(watch=True, settle=0.3, stop=lambda: len(client) == 7)
+        assert report.indexed == 1
+        assert live.client.post("/v1/jobs", json=wanted).status_code == 202  # ends with the service

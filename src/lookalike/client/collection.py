@@ -168,6 +168,7 @@ class RemoteCollection(RemoteItems):
         reread: bool = False,
         settle: float = 0.0,
         regions: int | None = None,
+        watch: bool = False,
         progress: ProgressCallback | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> IndexReport:
@@ -177,7 +178,8 @@ class RemoteCollection(RemoteItems):
         of ``Collection.index``: too many removals are held back, unless ``allow_removals``. What
         was set by hand stays, unless ``overwrite_by_hand``. ``reread`` reads unchanged files too;
         those that changed less than ``settle`` seconds ago are left for later. ``regions`` is that
-        of ``Collection.index``. Raise ``SourceError`` for a folder that the service does not know,
+        of ``Collection.index``. With ``watch``, the service goes on and indexes what changes, until
+        ``stop`` returns true. Raise ``SourceError`` for a folder that the service does not know,
         and ``ServiceError`` when the job fails.
         """
         asked = {
@@ -186,6 +188,7 @@ class RemoteCollection(RemoteItems):
             "overwrite_by_hand": overwrite_by_hand,
             **({"reread": True} if reread else {}),  # older services do not know them
             **({"settle": settle} if settle else {}),
+            **({"watch": True} if watch else {}),
             **({} if regions is None else {"regions": regions}),
         }
         job = self._start_job(asked)

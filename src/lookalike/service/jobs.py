@@ -6,8 +6,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -18,8 +19,9 @@ from lookalike.indexing.differences import VerificationReport
 from lookalike.output.json_documents import when
 from lookalike.service.problems import Busy, Problem
 
-__all__ = ["Job", "Jobs", "State"]
+__all__ = ["Job", "JobKind", "Jobs", "State"]
 
+JobKind = Literal["folder", "images", "watch"]
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
 _ENDED = frozenset[State]({"done", "cancelled", "failed"})
 _AT_ONCE = 2  # of different collections
@@ -41,7 +43,7 @@ class Job:
     """
 
     collection: str
-    kind: Literal["folder", "images"]
+    kind: JobKind
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "waiting"
     progress: Progress = _NOTHING
@@ -49,6 +51,7 @@ class Job:
     ended: float | None = None
     report: IndexReport | VerificationReport | None = None
     files: Callable[[], list[Json]] | None = None
+    watched: str | None = None  # the name of the root
     error: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,18 +120,24 @@ class Jobs:
     def begin(
         self,
         collection: str,
-        kind: Literal["folder", "images"],
+        kind: JobKind,
         work: Work,
         *,
         files: Callable[[], list[Json]] | None = None,
+        watched: str | None = None,
     ) -> Job:
         """Queue a job and return it. ``work`` runs on a thread, like ``Collection.index``. It is
         called even if the job was cancelled before, so that it can clean up.
 
-        Raise ``Busy`` as ``check`` does.
+        A job that watches root ``watched`` does not wait for its turn, but its work does
+        (``exclusive``), so others get theirs. Raise ``Busy`` as ``check`` does, and ``Problem`` 409
+        for a root that is watched already.
         """
         self.check(collection)
-        job = Job(collection=collection, kind=kind, files=files)
+        for other in self.of(collection) if watched is not None else ():
+            if other.watched == watched and other.state not in _ENDED:
+                raise Problem(409, "already-watched", f"job {other.id} watches this folder already")
+        job = Job(collection=collection, kind=kind, files=files, watched=watched)
         self._jobs[job.id] = job
         task = asyncio.get_running_loop().create_task(self._run(job, work))
         self._tasks.add(task)
@@ -173,37 +182,61 @@ class Jobs:
             await asyncio.wait(self._tasks)
         self._threads.shutdown()
 
+    def exclusive(self, collection: str) -> Callable[[], AbstractContextManager[None]]:
+        """Return what waits, on a thread, for the turn of a collection, and holds it for a block.
+
+        Call it on the event loop.
+        """
+        loop = asyncio.get_running_loop()
+        turn = self._turns.setdefault(collection, asyncio.Lock())
+
+        @contextmanager
+        def hold() -> Iterator[None]:
+            asyncio.run_coroutine_threadsafe(turn.acquire(), loop).result()
+            try:
+                yield
+            finally:
+                loop.call_soon_threadsafe(turn.release)
+
+        return hold
+
     async def _run(self, job: Job, work: Work) -> None:
+        if job.watched is not None:  # it goes on for long, so it must not take a thread of others
+            with ThreadPoolExecutor(1, thread_name_prefix="lookalike-watch") as thread:
+                await self._carry_out(job, work, thread)
+        else:
+            async with self._turns.setdefault(job.collection, asyncio.Lock()):
+                await self._carry_out(job, work, self._threads)
+
+    async def _carry_out(self, job: Job, work: Work, threads: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
 
         def on_progress(progress: Progress) -> None:
             job.progress = progress
             loop.call_soon_threadsafe(_notify, job)
 
-        async with self._turns.setdefault(job.collection, asyncio.Lock()):
-            if job.state == "waiting":
-                job.state, job.started = "running", time.time()
-                _notify(job)
-            try:
-                report = await loop.run_in_executor(
-                    self._threads, work, on_progress, job.stop.is_set
-                )
-            except LookalikeError as error:
-                _LOG.error("job %s of %s: %s", job.id, job.collection, error)
-                job.error = (
-                    str(error) if self._tell_why else "the job failed; see the log of the service"
-                )
-                self._end(job, "failed")
-            except BaseException:
-                job.error = "internal error; see the log of the service"
-                self._end(job, "failed")
-                raise
-            else:
-                if job.state == "running":
-                    job.report = report
-                    job.error = _explain_failure(report)
-                    ended: State = "done" if job.error is None else "failed"
-                    self._end(job, "cancelled" if report.interrupted else ended)
+        if job.state == "waiting":
+            job.state, job.started = "running", time.time()
+            _notify(job)
+        try:
+            report = await loop.run_in_executor(threads, work, on_progress, job.stop.is_set)
+        except LookalikeError as error:
+            _LOG.error("job %s of %s: %s", job.id, job.collection, error)
+            job.error = (
+                str(error) if self._tell_why else "the job failed; see the log of the service"
+            )
+            self._end(job, "failed")
+        except BaseException:
+            job.error = "internal error; see the log of the service"
+            self._end(job, "failed")
+            raise
+        else:
+            if job.state == "running":
+                job.report = report
+                job.error = _explain_failure(report)
+                ended: State = "done" if job.error is None else "failed"
+                stopped = report.interrupted or job.watched is not None
+                self._end(job, "cancelled" if stopped else ended)
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.ended = state, time.time()

@@ -1,17 +1,20 @@
 """Routes of jobs: index a known folder or uploaded images, follow, cancel."""
 
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from lookalike.core.progress import ProgressCallback
+from lookalike.core.progress import Progress, ProgressCallback, ignore_progress
 from lookalike.core.records import IndexReport, Json
 from lookalike.indexing.differences import VerificationReport
 from lookalike.indexing.removals import ALLOW
 from lookalike.indexing.verification import verify
+from lookalike.indexing.watching import SETTLE_S, WatchedSource, WatchEvent, watch
 from lookalike.service import schemas, upload_files
 from lookalike.service.additions import (
     AddedImage,
@@ -21,7 +24,7 @@ from lookalike.service.additions import (
     write_images,
 )
 from lookalike.service.collections import Opened
-from lookalike.service.jobs import Job, Work, events
+from lookalike.service.jobs import Job, JobKind, Work, events
 from lookalike.service.keys import Writes
 from lookalike.service.problems import Problem, validate
 from lookalike.service.retry import RetryRoute
@@ -30,6 +33,8 @@ from lookalike.service.state import Served, State, in_thread
 from lookalike.service.uploads import read_body
 
 __all__ = ["router"]
+
+_LOG = logging.getLogger("lookalike.service")
 
 router = APIRouter(tags=["jobs"], route_class=RetryRoute)
 
@@ -73,18 +78,22 @@ async def start_job(
     and its report counts them as `held_back`; `allow_removals` removes them.
     """
     body = await read_body(request, service.settings)
-    kind: Literal["folder", "images"]
+    kind: JobKind
+    watched: str | None = None
     added: list[AddedImage] | None = None
     if body.document is not None and "items" not in body.document:
         wanted: schemas.NewJob = validate(schemas.NewJob, body.document)
         if overwrite_by_hand:
             wanted = wanted.model_copy(update={"overwrite_by_hand": True})
         kind, work = "folder", _plan_folder(opened, wanted, show_paths=service.settings.show_paths)
+        if wanted.watch:
+            kind, watched = "watch", wanted.root
+            work = _plan_watch(opened, wanted, work, service.jobs.exclusive(opened.name))
     else:
         service.jobs.check(opened.name)  # before anything is written
         added = await _store_images(opened, read_images(body, service.settings))
         kind, work = "images", _plan_images(opened, added, overwrite_by_hand=overwrite_by_hand)
-    job = service.jobs.begin(opened.name, kind, work, files=_report_files(added))
+    job = service.jobs.begin(opened.name, kind, work, files=_report_files(added), watched=watched)
     return JSONResponse(job.document(), 202, {"Location": _make_address(opened, job)})
 
 
@@ -106,7 +115,7 @@ def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) ->
             allow_removals=wanted.allow_removals,
             overwrite_by_hand=wanted.overwrite_by_hand,
             reread=wanted.reread,
-            settle=wanted.settle,
+            settle=wanted.settle or (SETTLE_S if wanted.watch else 0.0),
             regions=wanted.regions,
             progress=progress,
             stop=stop,
@@ -121,6 +130,47 @@ def _plan_folder(opened: Opened, wanted: schemas.NewJob, *, show_paths: bool) ->
         return replace(report, problems=tuple(said), notes=tuple(notes))
 
     return compare if wanted.verify else work
+
+
+def _plan_watch(
+    opened: Opened,
+    wanted: schemas.NewJob,
+    index: Work,
+    exclusive: Callable[[], AbstractContextManager[None]],
+) -> Work:
+    """Return the work of indexing a root whenever it changes."""
+    if wanted.verify:
+        raise Problem(422, "invalid-request", "give verify or watch, not both")
+    (root,) = [one for one in opened.collection.roots() if one.name == wanted.root]
+    folder = opened.collection.store.folder
+
+    def work(progress: ProgressCallback, stop: Callable[[], bool]) -> IndexReport:
+        done = 0
+
+        def index_once() -> IndexReport:
+            with exclusive():
+                report = index(ignore_progress, stop)
+            assert isinstance(report, IndexReport)  # noqa: S101 - a comparison is refused above
+            return report
+
+        def hear(event: WatchEvent) -> None:
+            nonlocal done
+            if event.report is not None:
+                done += event.report.indexed + event.report.reused
+                progress(Progress(done=done, skipped=len(event.report.skipped)))
+            else:
+                _LOG.warning("watching %s: %s", opened.name, event.message)
+
+        source = WatchedSource(
+            name=root.name,
+            folders=[root.path],
+            index=index_once,
+            apart=[] if folder is None else [folder],
+        )
+        settle = wanted.settle or SETTLE_S
+        return watch([source], stop=stop, settle=settle, on_event=hear)
+
+    return work
 
 
 async def _store_images(opened: Opened, sent: Sequence[SentImage]) -> list[AddedImage]:

@@ -37,6 +37,13 @@ class NewJob(Strict):
             "the report lists `differences`."
         ),
     ] = False
+    watch: Annotated[
+        bool,
+        Field(
+            description="Go on and index what changes in the folder, until the job is cancelled or "
+            "the service ends. `settle` is then 2 seconds by default."
+        ),
+    ] = False
     settle: Annotated[
         float,
         Field(

@@ -313,7 +313,7 @@ class FacetsResponse(BaseModel):
 class JobResponse(BaseModel):
     id: str
     collection: str
-    kind: Literal["folder", "images"]
+    kind: Literal["folder", "images", "watch"]
     state: Literal["waiting", "running", "done", "cancelled", "failed"]
     done: int
     total: int | None
