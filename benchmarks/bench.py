@@ -45,6 +45,7 @@ BENCHMARKS = {
     "encoders": (),
     "robustness": (),
     "search_options": (),
+    "parts": (),
     "default_encoder": (),
     "mixed_queries": (),
 }

@@ -1,6 +1,7 @@
 """Region vectors: small things in items are found, and the place is named, in every way in."""
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 import lookalike
+from benchmarks import parts
 from live import serving
 from lookalike import SearchOptions
 from lookalike.client import connect
@@ -22,11 +24,14 @@ from lookalike.errors import CollectionError, RegionError
 from lookalike.moving import copying, migrating
 from lookalike.regions.proposals import overlap
 from lookalike.regions.table import TABLE, region_count
+from lookalike.search.regions import RegionMode
 from networks import tiny_card
 
 PLACE = (96, 48, 144, 96)
 """Where the thing lies in the scenes, in pixels."""
 SIDE = 192
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "myntra-small.zip"
+_MODES: tuple[RegionMode, ...] = ("on", "off")
 
 
 def thing() -> Image.Image:
@@ -294,6 +299,48 @@ def test_a_service_and_its_client_show_regions(shop: lookalike.Collection, tmp_p
 def test_results_with_regions_compare_by_their_boxes(shop: lookalike.Collection) -> None:
     hit = shop.search(thing(), k=1)[0]
     assert hit != replace(hit, box=None)
+
+
+# --- real images --------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
+def test_a_product_at_a_quarter_of_the_width_is_found_by_its_crop_and_by_regions(
+    tmp_path: Path,
+) -> None:
+    """Products pasted into photographs, as ``benchmarks/parts.py`` measures with many more."""
+    chance = random.Random(3)
+    things, photographs = parts.products(8), parts.scenes(24)
+    made = [
+        parts.paste(photograph, one, 1 / 4, chance)
+        for photograph, one in zip(photographs, things, strict=False)
+    ]
+    scenes, products = tmp_path / "scenes", tmp_path / "products"
+    scenes.mkdir()
+    products.mkdir()
+    for number, photograph in enumerate(photographs):
+        shown = made[number][0] if number < len(made) else photograph
+        shown.save(scenes / f"{number}.png")
+    for number, one in enumerate(things):
+        (products / f"{number}.jpg").write_bytes(one.path.read_bytes())
+    with lookalike.open(tmp_path / "products-shop", create=True) as shop:
+        shop.index(products)
+        ranks = [
+            parts.rank_of(f"{number}.jpg", shop.search(image, crop=box, k=8))
+            for number, (image, box) in enumerate(made)
+        ]
+        assert ranks.count(1) >= 7
+    with lookalike.open(tmp_path / "scenes-shop", create=True) as shop:
+        shop.index(scenes, regions=4)
+        first = {
+            mode: sum(
+                shop.search(one.path, k=1, regions=mode)[0].item.id == f"{number}.png"
+                for number, one in enumerate(things)
+            )
+            for mode in _MODES
+        }
+    assert first["on"] >= first["off"] + 2
 
 
 # --- on a server -------------------------------------------------------------------------------
