@@ -145,6 +145,14 @@ def test_every_other_option_applies(ways: Ways) -> None:
         assert predicted.category is not None
 
 
+def test_a_table_has_the_orientations(shop: Collection) -> None:
+    pytest.importorskip("pandas")
+    found = shop.similar("0.png", any_orientation=True)
+    assert found.orientations is not None
+    assert [*found.to_pandas()["orientation"]] == [found.orientations[hit.item.id] for hit in found]
+    assert "orientation" not in shop.similar("0.png").to_pandas()
+
+
 def test_nothing_is_said_of_orientations_that_were_not_searched(ways: Ways) -> None:
     for way in ways:
         assert way.similar("0.png").orientations is None

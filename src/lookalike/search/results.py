@@ -83,7 +83,8 @@ class Results(list[Hit]):
     def to_pandas(self) -> "pd.DataFrame":
         """Return a ``DataFrame`` with a row for each hit, best first.
 
-        Its columns are ``rank``, ``score``, ``match`` (where there are match levels), ``id``,
+        Its columns are ``rank``, ``score``, ``match`` (where there are match levels),
+        ``orientation`` (where the query was searched in any), ``id``,
         ``label``, ``group``, ``path`` of the file, ``width``, ``height``, ``digest``, and the
         metadata fields. Raise ``ExportError`` without pandas.
         """
@@ -93,7 +94,9 @@ class Results(list[Hit]):
         files = [hit.path for hit in self]
         matches = {"match": self.matches} if self.matches else {}
         scores = [hit.score for hit in self]
-        first = {"rank": range(1, len(self) + 1), "score": scores, **matches}
+        turns = self.orientations
+        turned = {} if turns is None else {"orientation": [turns[hit.item.id] for hit in self]}
+        first = {"rank": range(1, len(self) + 1), "score": scores, **matches, **turned}
         return items_frame(items, files, first)
 
     def sheet(
