@@ -136,6 +136,21 @@ def test_jpeg_2000_is_read(options: dict[str, bool]) -> None:
         decode(data[: len(data) // 2])
 
 
+def test_jpeg_2000_with_channels_that_would_come_out_wrong_is_refused_by_name() -> None:
+    data = saved(photo(33, 33), "JPEG2000")
+    at = data.index(b"\xff\x4f\xff\x51")
+    coarse = data[: at + 46] + b"\2\2" + data[at + 48 :]
+    order = b"\0\0\0\x1ccdef\0\3" + struct.pack(">9H", 0, 0, 3, 1, 0, 2, 2, 0, 1)
+    place = data.index(b"jp2c") - 4
+
+    for changed, words in (
+        (coarse, "coarse channels, odd size"),
+        (data[:place] + order + data[place:], "reordered channels"),
+    ):
+        with pytest.raises(NotAnImageError, match=words):
+            decode(changed)
+
+
 @pytest.mark.parametrize("size", [(96, 64), (64, 64), (333, 77), (5000, 3), (256, 192)])
 def test_jpeg_xl_is_read_and_its_size_is_known_before(size: tuple[int, int]) -> None:
     pytest.importorskip("pillow_jxl")

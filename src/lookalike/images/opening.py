@@ -19,7 +19,7 @@ from lookalike.images.heif_boxes import read_crop
 from lookalike.images.limits import Limits, check_pixels
 from lookalike.images.quiet import silence_libtiff
 from lookalike.images.raw import find_preview
-from lookalike.images.structure import check_scans, check_tiles, jxl_size, webp_size
+from lookalike.images.structure import check_channels, check_scans, check_tiles, jxl_size, webp_size
 
 __all__ = ["OpenedImage", "open_image"]
 
@@ -99,6 +99,8 @@ def _check_before_parsing(data: bytes, kind: str, limits: Limits) -> None:
         check_pixels(webp_size(data), limits)
     if kind == "JPEG XL":  # likewise, all its pixels
         check_pixels(jxl_size(data), limits)
+    if kind == "JPEG 2000":
+        check_channels(data)
     if kind == "JPEG":
         check_scans(data)
     if kind == "ICO":

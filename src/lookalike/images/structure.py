@@ -4,10 +4,10 @@ import re
 
 from PIL import Image
 
-from lookalike.errors import BrokenImageError
+from lookalike.errors import BrokenImageError, NotAnImageError
 from lookalike.images.limits import Limits, check_pixels
 
-__all__ = ["check_scans", "check_tiles", "jxl_size", "webp_size"]
+__all__ = ["check_channels", "check_scans", "check_tiles", "jxl_size", "webp_size"]
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -53,6 +53,37 @@ def jxl_size(data: bytes) -> tuple[int, int]:
     height, ratio = take_side(), take(3)
     across, down = _JXL_RATIOS.get(ratio, (0, 1))
     return (height * across // down if ratio else take_side()), height
+
+
+_SIZES, _CHANNELS = b"\xff\x4f\xff\x51", b"cdef"
+_NO_COLOUR = {0, 0xFFFF}  # the whole image, or nothing in particular
+
+
+def check_channels(data: bytes) -> None:
+    """Refuse a JPEG 2000 image whose channels Pillow shears or exchanges.
+
+    Those are coarse ones of an odd size, and channels in another order than that of the colours.
+    Raise ``NotAnImageError``.
+    """
+    at = data.find(_SIZES, 0, 2**20)
+    size = [int.from_bytes(data[at + place : at + place + 4], "big") for place in (8, 12)]
+    count = int.from_bytes(data[at + 40 : at + 42], "big") if at >= 0 else 0
+    for channel in range(min(count, 16)):
+        steps = data[at + 43 + 3 * channel : at + 45 + 3 * channel]
+        if any(step > 1 and side % step for side, step in zip(size, steps, strict=False)):
+            raise NotAnImageError(
+                "a kind of JPEG 2000 that is not read (coarse channels, odd size)"
+            )
+    at = data.find(_CHANNELS, 0, 2**16)
+    count = int.from_bytes(data[at + 4 : at + 6], "big") if at >= 0 else 0
+    for entry in range(min(count, 16)):
+        place = at + 6 + 6 * entry
+        channel, kind, colour = (
+            int.from_bytes(data[place + 2 * word : place + 2 * word + 2], "big")
+            for word in range(3)
+        )
+        if kind == 0 and colour not in _NO_COLOUR and colour != channel + 1:
+            raise NotAnImageError("a kind of JPEG 2000 that is not read (reordered channels)")
 
 
 _MOST_RLE_PIXELS = 16_000_000
