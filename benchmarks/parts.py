@@ -3,7 +3,7 @@
     python -m benchmarks.parts [--quick] [--regions 4] [--json]
 
 Small images of products (Myntra), their white background cut away, are pasted at random places
-into photographs (Caltech-101) whose border is busy, at a quarter, a third and a half of the width.
+into images of Caltech-101 whose border is busy, at a quarter, a third and a half of the width.
 
 First the scenes are the collection and a product is the query: is the scene with it found, by whole
 images and with four region vectors of each item? Then the products are the collection and a scene
@@ -69,7 +69,7 @@ def products(count: int) -> list[Product]:
 
 
 def scenes(count: int) -> list[Image.Image]:
-    """Return photographs with a busy border, in a fixed random order."""
+    """Return images with a busy border, in a fixed random order."""
     paths = caltech().paths()
     random.Random(2).shuffle(paths)
     found = []
@@ -143,17 +143,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     count, plain = (12, 30) if options.quick else (60, 210)
     chance = random.Random(3)
-    things, photographs = products(count), scenes(count + plain)
+    things, backgrounds = products(count), scenes(count + plain)
     report = Report(name="parts", question="Are products found that are part of an image?")
     made = {
         scale: [
             paste(scene, one, share, chance)
-            for scene, one in zip(photographs, things, strict=False)
+            for scene, one in zip(backgrounds, things, strict=False)
         ]
         for scale, share in SCALES.items()
     }
     with scratch() as folder:
-        _search_scenes(report, folder, things, photographs[count:], made, regions=options.regions)
+        _search_scenes(report, folder, things, backgrounds[count:], made, regions=options.regions)
         _search_products(report, folder, things, made, others=40 if options.quick else 400)
     report.print(as_json=options.json)
 

@@ -309,18 +309,18 @@ def test_results_with_regions_compare_by_their_boxes(shop: lookalike.Collection)
 def test_a_product_at_a_quarter_of_the_width_is_found_by_its_crop_and_by_regions(
     tmp_path: Path,
 ) -> None:
-    """Products pasted into photographs, as ``benchmarks/parts.py`` measures with many more."""
+    """Products pasted into backgrounds, as ``benchmarks/parts.py`` measures with many more."""
     chance = random.Random(3)
-    things, photographs = parts.products(8), parts.scenes(24)
+    things, backgrounds = parts.products(8), parts.scenes(24)
     made = [
-        parts.paste(photograph, one, 1 / 4, chance)
-        for photograph, one in zip(photographs, things, strict=False)
+        parts.paste(background, one, 1 / 4, chance)
+        for background, one in zip(backgrounds, things, strict=False)
     ]
     scenes, products = tmp_path / "scenes", tmp_path / "products"
     scenes.mkdir()
     products.mkdir()
-    for number, photograph in enumerate(photographs):
-        shown = made[number][0] if number < len(made) else photograph
+    for number, background in enumerate(backgrounds):
+        shown = made[number][0] if number < len(made) else background
         shown.save(scenes / f"{number}.png")
     for number, one in enumerate(things):
         (products / f"{number}.jpg").write_bytes(one.path.read_bytes())

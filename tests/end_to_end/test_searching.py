@@ -429,3 +429,18 @@ def test_another_collection_is_searched_with_the_same_image(visit: Visit, query:
     expect(visit["#query-name"]).to_have_text(query.name)
     assert "c=yard" in visit.page.url
     assert not {"mug", "bag"} & {identity.split("/")[0] for identity in visit.ids()}
+
+
+def test_suggested_crops_are_tapped_to_search_with(visit: Visit) -> None:
+    visit.open(about("mug/mug-001-1.jpg"))
+    visit["#crop-button"].click()
+    first = visit["#proposals button"].first
+    expect(first).to_be_visible()
+    first.click()
+    visit.settled()
+    chosen = crop(visit)
+    assert chosen != [0.2, 0.2, 0.8, 0.8]
+    assert json.loads(visit.searches[-1].post_data or "")["crop"] == pytest.approx(chosen, abs=1e-3)
+    expect(first).to_have_attribute("aria-pressed", "true")
+    visit["#crop-button"].click()
+    expect(visit["#proposals"]).to_be_hidden()
