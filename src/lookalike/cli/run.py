@@ -86,10 +86,7 @@ def run_command(
     loaded = read_run_file(file)
     for note in loaded.notes:
         click.echo(f"note: {plain(str(note))}", err=True)
-    steps = loaded.file.steps()
-    for step in (*only, *force):
-        if step not in steps:
-            raise RunFileError(f"{file} has no section {step!r}, only {', '.join(steps)}")
+    watches = _check(loaded, only, force, then_serve=then_serve)
     if dry_run:
         _show_plan(loaded, only, force, as_json=as_json)
         return
@@ -116,10 +113,42 @@ def run_command(
     if failed:
         held_back = all(getattr(one.result, "problems", ()) for one in failed)
         ctx.exit(HELD_BACK if held_back else 1)
-    if then_serve:
+    if watches:
+        _watch(loaded, only, as_json=as_json)
+    elif then_serve:
         _serve(loaded)
     elif loaded.file.service is not None:
         click.echo(f"to serve it: lookalike run {plain(str(file))} --serve", err=True)
+
+
+def _check(
+    loaded: "LoadedRunFile", only: Sequence[Step], force: Sequence[Step], *, then_serve: bool
+) -> bool:
+    """Return whether the sources are watched after the run. Raise ``RunFileError``."""
+    steps, index = loaded.file.steps(), loaded.file.index
+    for step in (*only, *force):
+        if step not in steps:
+            raise RunFileError(f"{loaded.path} has no section {step!r}, only {', '.join(steps)}")
+    watches = index is not None and index.watch and "index" in (only or steps)
+    if then_serve and watches:
+        raise RunFileError(
+            f"{loaded.path}: index.watch and --serve both stay; run them as two commands"
+        )
+    return watches
+
+
+def _watch(loaded: "LoadedRunFile", only: Sequence[Step], *, as_json: bool) -> None:
+    from lookalike.cli.watch_run import watch_run
+
+    with stop_on_signal() as stop:
+        watch_run(
+            loaded,
+            only,
+            stop,
+            describe=lambda one: _format_line(one.step, _describe_status(one, loaded)),
+            as_document=_outcome_json,
+            as_json=as_json,
+        )
 
 
 def _serve(loaded: "LoadedRunFile") -> None:

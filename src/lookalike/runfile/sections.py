@@ -181,9 +181,20 @@ class IndexSection(Section):
         default=False,
         description="change nothing, and fail if a file's digest is not that of its item",
     )
-    settle: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=0.0,
-        description="leave files that changed less than so many seconds ago for the next run",
+    settle: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="leave files that changed less than so many seconds ago for the next run; by "
+        "default 0, or 2 with watch",
+        examples=[10],
+    )
+    watch: bool = Field(
+        default=False,
+        description="after the run, stay and run again when a source changes, until Ctrl-C",
+    )
+    poll: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="with watch: look every so many seconds, where no changes are reported",
+        examples=[60],
     )
     overwrite_by_hand: bool = Field(
         default=False, description="let a catalogue overwrite values that were set by hand"

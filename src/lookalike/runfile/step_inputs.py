@@ -5,6 +5,7 @@ from pathlib import Path
 from lookalike.config import settings
 from lookalike.core.protocols import Catalogue
 from lookalike.errors import SourceError
+from lookalike.indexing.watching import SETTLE_S
 from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.sections import DownloadSection, EvaluateSection, IndexSection
 from lookalike.sources.catalogues import open_catalogue, recognise
@@ -18,6 +19,7 @@ __all__ = [
     "make_politeness",
     "open_sources",
     "scan_options",
+    "settle_of",
     "split_of",
     "table_options",
 ]
@@ -73,6 +75,13 @@ def table_options(wanted: DownloadSection | IndexSection) -> dict[str, object]:
         "decimal": wanted.decimal,
         "encoding": wanted.encoding,
     }
+
+
+def settle_of(wanted: IndexSection) -> float:
+    """Return how many seconds a file must have been unchanged before it is read."""
+    if wanted.settle is not None:
+        return wanted.settle
+    return SETTLE_S if wanted.watch else 0.0
 
 
 def list_inputs(loaded: LoadedRunFile) -> list[Path]:

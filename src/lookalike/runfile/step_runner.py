@@ -40,6 +40,7 @@ from lookalike.runfile.step_inputs import (
     make_politeness,
     open_sources,
     scan_options,
+    settle_of,
     split_of,
     table_options,
 )
@@ -234,7 +235,7 @@ class StepRunner:
                 allow_removals=wanted.allow_removals,
                 retry=wanted.retry_skipped or "index" in self.force,
                 reread=wanted.reread,
-                settle=wanted.settle,
+                settle=settle_of(wanted),
                 overwrite_by_hand=wanted.overwrite_by_hand,
                 as_new=wanted.as_new,
                 thumbnails=wanted.thumbnails,
