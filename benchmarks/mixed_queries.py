@@ -44,6 +44,7 @@ from benchmarks.machine import (
 )
 from benchmarks.robustness import background, blur, compress, crop, light, mirror, rotate
 from lookalike.core.vectors import Matrix, mixed
+from lookalike.encoders.qualities import DEFAULT_ENCODER
 from lookalike.indexing.fitting import ProjectionDim
 from lookalike.search.query import liked_and_disliked
 
@@ -143,9 +144,10 @@ def views(objects: int, others: int) -> ImageSet:
 def groups_of(image_set: ImageSet, *, dim: ProjectionDim = "auto") -> Groups:
     """The images of a set, projected as a new collection does, or not at all (``dim`` off)."""
     if dim == "auto":
-        opened = indexed(image_set, graph=False)
+        opened = indexed(image_set, encoder=DEFAULT_ENCODER, graph=False)
     else:
-        opened = lookalike.open(workplace() / "collections" / f"{image_set.key}-{dim}", create=True)
+        folder = workplace() / "collections" / f"{image_set.key}-{DEFAULT_ENCODER}-{dim}"
+        opened = lookalike.open(folder, encoder=DEFAULT_ENCODER, create=True)
         opened.index(image_set.folder, format="folder", dim=dim, optimize=False)
     with opened as shop:
         ids = [one for one, label in image_set.labels.items() if label != _NOT_A_CLASS]
