@@ -9,7 +9,7 @@ from lookalike.core.protocols import Store
 from lookalike.core.roots import read_roots, roots_json
 from lookalike.errors import SourceError
 from lookalike.indexing import missing
-from lookalike.regions.table import forget_unused
+from lookalike.regions.table import forget_unused, region_count
 
 __all__ = ["remove_items", "remove_root"]
 
@@ -17,7 +17,8 @@ __all__ = ["remove_items", "remove_root"]
 def remove_items(store: Store, ids: Iterable[str]) -> int:
     """Remove items, missing ones too, with all that is kept beside them. Return their number."""
     named = [one for one in ids if is_text(one)]
-    shown = [item.digest for item in store.items.get(named).values()]
+    with_regions = region_count(store) > 0
+    shown = [one.digest for one in store.items.get(named).values()] if with_regions else []
     removed = store.items.delete(named)
     forget_unused(store, shown)
     if removed:
