@@ -87,9 +87,10 @@ def test_formats_are_recognised_by_their_content(myntra: Path, tmp_path: Path) -
         assert recognise(tmp_path / name) == "table"
     with pytest.raises(SourceError, match="does not exist"):
         recognise(tmp_path / "nowhere")
-    paint(tmp_path / "a.jpg", 1)
-    with pytest.raises(SourceError, match="not a table"):
-        recognise(tmp_path / "a.jpg")
+    assert recognise(paint(tmp_path / "a.jpg", 1)) == "files"
+    (tmp_path / "a.bin").write_bytes(b"x")
+    with pytest.raises(SourceError, match="not an image, an archive, or a table"):
+        recognise(tmp_path / "a.bin")
     with pytest.raises(SourceError, match="there is no format 'coco'"):
         open_catalogue(tmp_path, "coco")
 

@@ -60,7 +60,7 @@ class Collection(CollectionEncoding):
 
     def index(
         self,
-        source: str | os.PathLike[str] | Catalogue | Iterable[Entry],
+        source: str | os.PathLike[str] | Catalogue | Iterable[Entry | str | os.PathLike[str]],
         *,
         format: str = "auto",
         options: "ScanOptions | None" = None,
@@ -81,14 +81,16 @@ class Collection(CollectionEncoding):
     ) -> IndexReport:
         """Bring the collection in line with a folder or a catalogue, or add entries.
 
-        A folder is scanned completely. New and changed images are encoded, unchanged ones are not
-        read, and exact duplicates reuse the stored embedding. Items whose file has gone are removed
-        (or kept, with ``keep_missing``). If that would remove all items of the source, or more than
-        three that are more than one in ten, none is removed, and the report says so (``held_back``,
-        ``problems``); ``allow_removals`` removes them. A malformed catalogue never removes
-        anything. ``retry`` tries unchanged files again that could not be used before; ``reread``
-        reads every file, whatever its size and time. Files that are still being written, or changed
-        less than ``settle`` seconds ago, are left for a later run (``being_written``).
+        A single image, a pattern (``"scans/*.jpg"``), a list of files and an archive (zip, tar)
+        only add and replace items. A folder is scanned completely. New and changed images are
+        encoded, unchanged ones are not read, and exact duplicates reuse the stored embedding. Items
+        whose file has gone are removed (or kept, with ``keep_missing``). If that would remove all
+        items of the source, or more than three that are more than one in ten, none is removed, and
+        the report says so (``held_back``, ``problems``); ``allow_removals`` removes them. A
+        malformed catalogue never removes anything. ``retry`` tries unchanged files again that could
+        not be used before; ``reread`` reads every file, whatever its size and time. Files that are
+        still being written, or changed less than ``settle`` seconds ago, are left for a later run
+        (``being_written``).
 
         ``progress`` is called after each batch. If ``stop`` returns true, the run ends cleanly
         after the current batch; the next run continues. With ``optimize``, a large collection is

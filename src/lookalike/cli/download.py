@@ -14,7 +14,7 @@ from lookalike.cli.output import plain, print_json, print_table, size_text
 from lookalike.cli.progress import Meter, stop_on_signal
 from lookalike.core.plurals import count_noun, reasons_text
 from lookalike.errors import SourceError
-from lookalike.sources.catalogues import FORMATS, open_catalogue, recognise
+from lookalike.sources.catalogues import FORMATS, IMAGES_ALONE, open_catalogue, recognise
 from lookalike.sources.download.politeness import USER_AGENT, Politeness
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ def download_command(
     )
     path = Path(catalogue).expanduser()
     kind = recognise(path) if format_ == "auto" else format_
-    if kind == "folder":
-        raise SourceError(f"{path} is a folder of images; there is nothing to download")
+    if kind in IMAGES_ALONE:
+        raise SourceError(f"{path} holds images alone; there is nothing to download")
     source = open_catalogue(path, kind, **table)
     from lookalike.sources.download.run import download
 

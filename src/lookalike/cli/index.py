@@ -32,6 +32,7 @@ from lookalike.core.shards import Shard
 from lookalike.images.limits import Limits
 from lookalike.images.thumbnails import check_side
 from lookalike.indexing.unfinished import abandon
+from lookalike.sources.catalogues import IMAGES_ALONE
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
@@ -209,9 +210,9 @@ def index_command(
 ) -> None:
     """Index folders and catalogues of images, or sync a collection with them.
 
-    A SOURCE is a folder, a table with one image per line (CSV, TSV, JSON lines, Parquet), a folder
-    of downloads, a dataset in a known format, or an address in object storage (s3://, gs://, or
-    https:// of a page that lists files).
+    A SOURCE is a folder, an image or a pattern of images in quotes, an archive (zip, tar), a table
+    (CSV, TSV, JSON, Parquet), a folder of downloads, a dataset in a known format, or an address in
+    object storage (s3://, gs://, or https:// of a page that lists files).
 
     Unchanged images are skipped, and moved or copied ones are not encoded again. Items whose file
     is gone are removed after the whole folder has been read; their labels and metadata are kept
@@ -229,6 +230,7 @@ def index_command(
       lookalike index products.csv --root photos/ --label-column category -c shop
       lookalike index shop/ --encoder encoders/mobilenetv2.toml -c shop
       lookalike index s3://bucket/photos/ -c shop
+      lookalike index a.jpg b.jpg 'scans/**/*.tif'
       lookalike index photos/ --watch
       lookalike index photos/ --verify
       lookalike index photos/ --shard 3/8 -c elasticsearch://search:9200/shop
@@ -242,7 +244,7 @@ def index_command(
         table=table,
     )
     # Before any work, so that a typo in the last argument costs nothing.
-    sources = [name_source(folder) for folder in folders]
+    sources = Source.gathered(name_source(folder) for folder in folders)
     options = ScanOptions(
         include=include, exclude=exclude, hidden=hidden, follow_links=follow_links
     )
@@ -262,7 +264,7 @@ def index_command(
             ctx.exit(verify_sources(shop, sources, options, stop, quiet=quiet, as_json=as_json))
 
         def index(source: Source, *, optimize: bool = False) -> IndexReport:
-            if source.kind != "folder" and not quiet and not watch:
+            if source.kind not in IMAGES_ALONE and not quiet and not watch:
                 source.announce()
             with Meter(source.name, quiet=quiet) as meter:
                 return shop.index(

@@ -212,6 +212,7 @@ class TableOptions(TypedDict, total=False):
     column_types: dict[str, str]
     decimal: str
     encoding: str
+    label_level: int
 
 
 def _parse_types(
@@ -242,6 +243,7 @@ def table_options(command: _Command) -> _Command:
             "column_types": options.pop("column_types"),
             "decimal": options.pop("decimal"),
             "encoding": options.pop("encoding"),
+            "label_level": options.pop("label_level"),
         }
         # An empty name of an encoding is a mistake, not a default.
         given = {name: value for name, value in table.items() if value not in (None, {})}
@@ -257,6 +259,13 @@ def table_options(command: _Command) -> _Command:
         )
         with_table = option(with_table)
     for option in (
+        click.option(
+            "--label-level",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Of class folders, the level of those that are labels.  [default: the first that "
+            "is not one folder around the others, nor a split such as train and test]",
+        ),
         click.option(
             "--decimal",
             type=click.Choice([*DECIMALS]),

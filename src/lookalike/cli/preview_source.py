@@ -101,9 +101,11 @@ def preview_command(
         click.echo(f"skipped {plain(skip.path)}: {plain(skip.reason)}", err=True)
 
 
-def _read_first(source: Path | Catalogue, limit: int) -> tuple[list[Entry], list[Skipped]]:
+def _read_first(
+    source: Path | Catalogue | list[Path], limit: int
+) -> tuple[list[Entry], list[Skipped]]:
     """Return the first entries of a catalogue, and the first lines that cannot be used."""
-    if isinstance(source, Path):
+    if isinstance(source, Path | list):
         return [], []
     entries: list[Entry] = []
     skips: list[Skipped] = []

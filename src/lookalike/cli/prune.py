@@ -186,7 +186,7 @@ def _prune(
         try:
             report = pruning.prune(
                 shop,
-                source.source,
+                source.whole("prune"),
                 format=source.kind,
                 options=options,
                 dry_run=dry_run,

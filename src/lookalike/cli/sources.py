@@ -7,12 +7,16 @@ import click
 
 from lookalike.cli.output import plain
 from lookalike.config import settings
+from lookalike.core.plurals import count_noun
 from lookalike.errors import SourceError
-from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues import IMAGES_ALONE, open_catalogue, recognise
 from lookalike.sources.catalogues.object_folder import open_objects
 from lookalike.sources.catalogues.table import Table
+from lookalike.sources.named_files import expand_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lookalike.cli.options import TableOptions
     from lookalike.core.protocols import Catalogue
     from lookalike.core.records import Json
@@ -28,7 +32,7 @@ class Source(NamedTuple):
 
     name: str
     kind: str
-    source: "Path | Catalogue"
+    source: "Path | Catalogue | list[Path]"
 
     @classmethod
     def of_root(cls, path: Path) -> "Source":
@@ -44,21 +48,43 @@ class Source(NamedTuple):
         path = Path(word).expanduser()
         if kind == "auto":
             kind = recognise(path)
-        if kind == "folder":
+        if kind in IMAGES_ALONE:
             if files or table:
                 raise SourceError(
                     f"--root, --encoding and the column options are for catalogues, but {path} is "
-                    "read as a folder of images; set --format to read it as something else"
+                    "read as images alone; set --format to read it as something else"
                 )
-            return cls(plain(word), kind, path)
+            return cls(plain(word), kind, expand_pattern(path) if kind == "files" else path)
         catalogue = open_catalogue(path, kind, root=files, **table)
         if isinstance(catalogue, Table):
             catalogue.columns()  # a column that does not exist is an error before any work
         return cls(plain(word), kind, catalogue)
 
+    @classmethod
+    def gathered(cls, sources: "Iterable[Source]") -> "list[Source]":
+        """Return the sources, with all files that were named one by one as a single one."""
+        sources = [*sources]
+        single = [one for one in sources if one.kind == "files"]
+        if len(single) < 2:  # noqa: PLR2004 - nothing to gather
+            return sources
+        files = [path for one in single if isinstance(one.source, list) for path in one.source]
+        together = cls(count_noun(len(files), "file"), "files", files)
+        return [*(one for one in sources if one.kind != "files"), together]
+
     def columns(self) -> "tuple[ColumnReport, ...]":
         """Return how the columns of a table are read; nothing for another source."""
         return self.source.preview() if isinstance(self.source, Table) else ()
+
+    def whole(self, what: str) -> "Path | Catalogue":
+        """Return a source that can be compared as a whole, as ``what`` does.
+
+        Raise ``SourceError`` for single files and archives, of which images are only added.
+        """
+        if self.kind in ("files", "archive") or isinstance(self.source, list):
+            raise SourceError(
+                f"{what} compares a folder or a catalogue, and {self.name} is read as {self.kind}"
+            )
+        return self.source
 
     def announce(self) -> None:
         """Say on stderr how the source is read."""

@@ -39,7 +39,7 @@ def verify_sources(
             reports.append(
                 verify(
                     shop,
-                    source.source,
+                    source.whole("--verify"),
                     format=source.kind,
                     options=options,
                     progress=meter,

@@ -72,7 +72,7 @@ def watch_sources(
         [
             WatchedSource(
                 name=plain(name),
-                folders=list_watched_folders(name_source(name).source),
+                folders=list_watched_folders(name_source(name).whole("--watch")),
                 index=partial(update, name),
                 apart=[] if shop.store.folder is None else [shop.store.folder],
             )

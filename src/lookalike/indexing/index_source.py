@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from lookalike import images
 from lookalike.core import settings_keys
@@ -27,13 +28,16 @@ from lookalike.indexing import failures
 from lookalike.indexing.catalogue_files import remember_catalogue
 from lookalike.indexing.catalogue_indexing import index_catalogue
 from lookalike.indexing.entry_indexing import index_listed
+from lookalike.indexing.file_indexing import list_files
 from lookalike.indexing.file_reading import ReadOptions
 from lookalike.indexing.fitting import EncoderBinding, ProjectionDim
 from lookalike.indexing.folder_indexing import index_folder
 from lookalike.indexing.relocating import check_new
 from lookalike.regions.position_maps import require_map
 from lookalike.regions.table import set_region_count
+from lookalike.sources.archives import read_archive
 from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.named_files import expand_pattern
 from lookalike.sources.scan import ScanOptions, check_folder
 
 __all__ = ["IndexOptions", "index_source"]
@@ -62,7 +66,7 @@ class IndexOptions:
 def index_source(
     store: Store,
     open_encoder: Callable[[], Encoder],
-    source: str | os.PathLike[str] | Catalogue | Iterable[Entry],
+    source: str | os.PathLike[str] | Catalogue | Iterable[Entry | str | os.PathLike[str]],
     options: IndexOptions,
     *,
     limits: images.Limits,
@@ -91,9 +95,7 @@ def index_source(
             require_map(open_encoder())
         set_region_count(store, options.regions)
     if isinstance(source, str | os.PathLike):
-        path = expand_home(source)
-        format = recognise(path) if options.format == "auto" else options.format
-        source = path if format == "folder" else open_catalogue(path, format)
+        source = _open(expand_home(source), options.format, limits, stop)
     if isinstance(source, Path):
         check_folder(source)
         root, under = _register_root(store, source, as_new=options.as_new)
@@ -138,11 +140,12 @@ def index_source(
             stop=stop,
         )
     else:
+        entries = _list_entries(store, source, as_new=options.as_new)
         shard = options.shard
         report = index_listed(
             store,
             encoder,
-            source if shard is None else (entry for entry in source if entry.id in shard),
+            entries if shard is None else (entry for entry in entries if entry.id in shard),
             overwrite_by_hand=options.overwrite_by_hand,
             reading=replace(reading, look_again=False),  # who names a file has written it
             limits=limits,
@@ -157,6 +160,33 @@ def index_source(
     if options.optimize and not report.interrupted:
         store.search.optimize()
     return report
+
+
+def _open(
+    path: Path, format: str, limits: images.Limits, stop: Callable[[], bool]
+) -> Path | Catalogue | Iterable[Entry] | list[Path]:
+    format = recognise(path) if format == "auto" else format
+    match format:
+        case "folder":
+            return path
+        case "files":
+            return expand_pattern(path)
+        case "archive":
+            return read_archive(path, limits=limits, stop=stop)
+        case _:
+            return open_catalogue(path, format)
+
+
+def _list_entries(
+    store: Store, source: Iterable[Entry | str | os.PathLike[str]], *, as_new: bool
+) -> Iterable[Entry]:
+    """Return the entries of a list; files that it names lie in roots."""
+    if not isinstance(source, list | tuple) or all(isinstance(one, Entry) for one in source):
+        return cast("Iterable[Entry]", source)
+    files = [expand_home(one) for one in source if not isinstance(one, Entry)]
+    if len(files) != len(source):
+        raise SourceError("a list names files or holds entries, but not both")
+    return list_files(store, files, lambda folder: _register_root(store, folder, as_new=as_new))
 
 
 def _register_root(store: Store, folder: Path, *, as_new: bool) -> tuple[Root, str]:

@@ -152,6 +152,9 @@ class IndexSection(Section):
     encoding: Text | None = Field(
         default=None, description="a table's text encoding", examples=["cp1252"]
     )
+    label_level: Count | None = Field(
+        default=None, description="of class folders, the level that is the label", examples=[2]
+    )
     include: Texts = Field(
         default=(),
         description="only files that match these patterns (as in .gitignore)",

@@ -8,9 +8,10 @@ from lookalike.errors import SourceError
 from lookalike.indexing.watching import SETTLE_S
 from lookalike.runfile.reading import LoadedRunFile
 from lookalike.runfile.sections import DownloadSection, EvaluateSection, IndexSection
-from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues import IMAGES_ALONE, open_catalogue, recognise
 from lookalike.sources.catalogues.object_folder import open_objects
 from lookalike.sources.download.politeness import Politeness
+from lookalike.sources.named_files import is_pattern
 from lookalike.sources.object_storage import is_object_url
 from lookalike.sources.scan import ScanOptions, check_folder
 
@@ -38,21 +39,22 @@ def open_sources(
             found.append((word, objects.format, objects))
             continue
         path = loaded.place(word)
-        if not path.exists():
+        if not path.exists() and not is_pattern(path):
             raise SourceError(f"{path} does not exist (index.source)")
         kind = recognise(path) if wanted.format == "auto" else wanted.format
         table = table_options(wanted)
-        if kind != "folder":
+        if kind not in IMAGES_ALONE:
             root = loaded.place(wanted.root) if wanted.root else None
             catalogue = open_catalogue(path, kind, root=root, **table)
             found.append((word, kind, catalogue))
         elif wanted.root or any(table.values()):
             raise SourceError(
                 "index.root, columns, column_types, decimal and encoding are for catalogues; "
-                f"{path} is read as a folder of images (index.format says otherwise)"
+                f"{path} is read as images alone (index.format says otherwise)"
             )
         else:
-            check_folder(path)
+            if kind == "folder":
+                check_folder(path)
             found.append((word, kind, path))
     return found
 
@@ -74,6 +76,7 @@ def table_options(wanted: DownloadSection | IndexSection) -> dict[str, object]:
         "column_types": wanted.column_types or None,
         "decimal": wanted.decimal,
         "encoding": wanted.encoding,
+        "label_level": wanted.label_level if isinstance(wanted, IndexSection) else None,
     }
 
 

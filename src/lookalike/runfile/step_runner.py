@@ -52,7 +52,7 @@ from lookalike.runfile.step_results import (
     name_keys,
 )
 from lookalike.runfile.steps import Step
-from lookalike.sources.catalogues import open_catalogue, recognise
+from lookalike.sources.catalogues import IMAGES_ALONE, open_catalogue, recognise
 from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ class StepRunner:
         assert wanted is not None  # noqa: S101 - the step is selected
         path = self.loaded.place(wanted.catalogue)
         kind = recognise(path) if wanted.format == "auto" else wanted.format
-        if kind == "folder":
-            raise SourceError(f"{path} is a folder of images; there is nothing to download")
+        if kind in IMAGES_ALONE:
+            raise SourceError(f"{path} holds images alone; there is nothing to download")
         catalogue = open_catalogue(path, kind, **table_options(wanted))
         self._known = None
         with self.shown("download") as shown:

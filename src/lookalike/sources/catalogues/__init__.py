@@ -8,9 +8,11 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
+from lookalike import images
 from lookalike.core.arguments import checked
 from lookalike.core.protocols import Catalogue
 from lookalike.errors import SourceError
+from lookalike.sources.archives import is_archive
 from lookalike.sources.catalogues import (
     class_folders,
     downloads,
@@ -22,8 +24,9 @@ from lookalike.sources.catalogues import (
     table,
 )
 from lookalike.sources.catalogues.rows import find_json_rows
+from lookalike.sources.named_files import is_pattern
 
-__all__ = ["FORMATS", "open_catalogue", "recognise"]
+__all__ = ["FORMATS", "IMAGES_ALONE", "open_catalogue", "recognise"]
 
 # name → class. A plain folder is not a catalogue: `index_folder` reads it.
 FORMATS: dict[str, Callable[..., Catalogue]] = {
@@ -37,6 +40,8 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
     "table": table.Table,
 }
 
+IMAGES_ALONE = ("folder", "files", "archive")
+
 # Names of options on the command line that differ from those in Python.
 _FLAGS = {
     "root": "--root",
@@ -47,29 +52,39 @@ _FLAGS = {
 
 @checked
 def recognise(path: Path) -> str:
-    """Return the name of the format of a file or folder, ``"folder"`` if it holds only images.
+    """Return the name of the format of a file or folder; one of ``IMAGES_ALONE`` if it gives no
+    labels: a ``folder``, ``files`` (an image, or a pattern of some), an ``archive``.
 
     Raise ``SourceError`` for a file of no known format.
     """
     if path.is_dir():
         return _recognise_folder(path)
     suffix = path.suffix.lower()
+    if is_pattern(path):
+        return "files"
     if suffix in table.SUFFIXES:
         return "table"
     if not path.exists():
         raise SourceError(f"{path} does not exist; give a folder of images or a table")
     if suffix == ".json":
-        if find_json_rows(path):
-            return "table"
-        if imaterialist.looks_like(path):
-            return "imaterialist"
-        raise SourceError(
-            f"{path} has no images or annotations at its beginning, so it is none of "
-            "iMaterialist's; and no list of objects, so it is no table"
-        )
+        return _recognise_json(path)
+    if suffix in images.SUFFIXES or is_archive(path):
+        return "files" if suffix in images.SUFFIXES else "archive"
     known = ", ".join(sorted(table.SUFFIXES))
     raise SourceError(
-        f"{path} is a file, but not a table ({known}); give the folder that holds the images"
+        f"{path} is a file, but not an image, an archive, or a table ({known}); give the folder "
+        "that holds the images"
+    )
+
+
+def _recognise_json(path: Path) -> str:
+    if find_json_rows(path):
+        return "table"
+    if imaterialist.looks_like(path):
+        return "imaterialist"
+    raise SourceError(
+        f"{path} has no images or annotations at its beginning, so it is none of "
+        "iMaterialist's; and no list of objects, so it is no table"
     )
 
 
@@ -94,6 +109,8 @@ def open_catalogue(path: Path, format: str, **options: object) -> Catalogue:
 
     Raise ``SourceError`` for an option of another format.
     """
+    if format in IMAGES_ALONE:
+        raise SourceError(f"{path} holds images alone ({format}); this needs a catalogue")
     if format not in FORMATS:
         raise SourceError(
             f"there is no format {format!r}; the formats are {', '.join(FORMATS)}, folder"
