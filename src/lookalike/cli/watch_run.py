@@ -51,11 +51,11 @@ def watch_run(
 
     def run() -> IndexReport:
         outcomes = [*execute(loaded, only=only, shown=_show_nothing, stop=stop)]
-        told = [one for one in outcomes if one.status in ("done", "failed")]
-        if as_json and told:
-            steps = [as_document(one) for one in told]
+        shown = [one for one in outcomes if one.status in ("done", "failed")]
+        if as_json and shown:
+            steps = [as_document(one) for one in shown]
             _print_line({"event": "run", "at": when(time.time()), "steps": steps})
-        for one in () if as_json else told:
+        for one in () if as_json else shown:
             click.echo(f"{time.strftime('%H:%M:%S')} {describe(one)}")
             if one.status == "failed":
                 click.echo(f"error: {one.step}: {one.why}", err=True)
