@@ -194,6 +194,13 @@ def test_a_json_list_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> N
         split(Table(write(tmp_path / "t.json", text.encode("utf-16"))))
 
 
+@pytest.mark.parametrize("name", ["t.xlsx", "T.XLS", "t.ods"])
+def test_a_spreadsheet_is_refused_with_what_to_do(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, b"PK\x03\x04")
+    with pytest.raises(SourceError, match=r"is a spreadsheet, which is not read; save .* as CSV"):
+        recognise(path)
+
+
 def test_json_without_rows_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "t.json", b'{"answer":\n 42}')
     with pytest.raises(SourceError, match="no list of objects, so it is no table"):

@@ -42,6 +42,8 @@ FORMATS: dict[str, Callable[..., Catalogue]] = {
 
 IMAGES_ALONE = ("folder", "files", "archive")
 
+_SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"})
+
 # Names of options on the command line that differ from those in Python.
 _FLAGS = {
     "root": "--root",
@@ -70,6 +72,11 @@ def recognise(path: Path) -> str:
         return _recognise_json(path)
     if suffix in images.SUFFIXES or is_archive(path):
         return "files" if suffix in images.SUFFIXES else "archive"
+    if suffix in _SPREADSHEETS:
+        raise SourceError(
+            f"{path} is a spreadsheet, which is not read; save its sheet as CSV (UTF-8), then give "
+            "that file"
+        )
     known = ", ".join(sorted(table.SUFFIXES))
     raise SourceError(
         f"{path} is a file, but not an image, an archive, or a table ({known}); give the folder "
