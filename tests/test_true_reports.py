@@ -246,7 +246,7 @@ CASES = [
     ("search other.png -c ./shop --where label=", 1, "", "in the filter, a value is missing"),
     ("search pictures/ -c ./shop", 1, "", "error: .*folder"),
     ("search pictures -c ./shop", 5, "", "nothing found: .*'pictures' is a folder"),
-    ("index other.png -c ./new", 1, "", "error: .*other.png"),
+    ("index documents/notes.txt -c ./new", 1, "", "error: .*notes.txt"),
     ("index pictures -c ./documents", 1, "", "error: .*documents"),
     ("export out.doc -c ./shop", 2, "", "Error: "),
     ("remove -c ./shop", 2, "", "give ids, or one of --where, --root and --all"),
