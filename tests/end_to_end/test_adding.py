@@ -55,6 +55,7 @@ def test_adding_is_stopped_in_the_middle_and_keeps_what_it_has(visit: Visit, fol
     visit.page.route("**/items", first_alone)
     visit["#adding-go"].click()
     expect(visit["#adding-says"]).to_contain_text("16 of 19")
+    visit.page.on("dialog", lambda question: question.accept())
     visit["#adding-stop"].click()
     expect(visit["#adding-says"]).to_contain_text("stopped")
     visit["#adding-done"].click()

@@ -69,6 +69,12 @@ function preview(files) {
   }));
 }
 
+/** Say on the button that opens the dialog that an upload goes on, or has ended; null for what it says otherwise. */
+function setButton(text) {
+  $("add").classList.toggle("busy", text !== null);
+  $("add").querySelector("span").replaceChildren(...(text === null ? ["Add", make("span.wordy", {}, " images")] : [text]));
+}
+
 /** List what happened to `files`, if there are any. */
 function list(name, title, files, describe) {
   $(name).hidden = !files.length;
@@ -132,6 +138,7 @@ export function setUpAddDialog(collection, limits, onAdded) {
     let sent = tooLarge.length;
     let failure = "";
     const { signal } = (uploading = new AbortController());
+    setButton(`Adding ${number(files.length)}`);
     $("adding-go").hidden = $("adding-label").hidden = $("adding-replace").hidden = true;
     $("adding-stop").hidden = $("adding-bar").hidden = false;
     $("adding-stop").focus();
@@ -139,6 +146,7 @@ export function setUpAddDialog(collection, limits, onAdded) {
     for (const batch of batches(files.filter((one) => !tooLarge.includes(one)), limits())) {
       $("adding-bar").value = sent / files.length;
       const rate = sent / ((performance.now() - began) / 1000);
+      setButton(`Adding, ${Math.floor((100 * sent) / files.length)} %`);
       $("adding-says").textContent = `${number(sent)} of ${number(files.length)}` +
         (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${formatDuration((files.length - sent) / rate)} left` : "");
       try {
@@ -153,6 +161,7 @@ export function setUpAddDialog(collection, limits, onAdded) {
     $("adding-bar").value = sent / files.length;
     $("adding-stop").hidden = true;
     $("adding-done").hidden = false;
+    setButton(dialog.open ? null : "Images added");
     if (dialog.open) $("adding-done").focus();
     const of = (outcome) => outcomes.filter((one) => one.outcome === outcome);
     const [created, replaced, known, skipped] = ["created", "replaced", "unchanged", "skipped"].map(of);
@@ -171,9 +180,11 @@ export function setUpAddDialog(collection, limits, onAdded) {
   };
 
   $("adding-go").addEventListener("click", run);
-  $("adding-stop").addEventListener("click", () => uploading?.abort());
+  $("adding-stop").addEventListener("click", () => {
+    if (uploading && confirm("Stop adding images? Those that were added stay.")) uploading?.abort();
+  });
   $("adding-done").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => { uploading?.abort(); preview([]); });
+  dialog.addEventListener("close", () => { if (!uploading) preview([]); }); // an upload goes on without the dialog
   addEventListener("beforeunload", (event) => { if (uploading) event.preventDefault(); });
   for (const [button, input] of [["choose-folder", "folder"], ["choose-files", "files"]]) {
     $(button).addEventListener("click", () => $(input).click());
@@ -181,8 +192,9 @@ export function setUpAddDialog(collection, limits, onAdded) {
   }
 
   const open = (found = []) => {
-    if (uploading) return;
-    showFiles(found);
+    const unread = $("add").classList.contains("busy"); // an upload that goes on, or a result that nobody has seen
+    if (!uploading) setButton(null);
+    if (!unread || (!uploading && found.length)) showFiles(found);
     if (!dialog.open) dialog.showModal();
   };
   open.counting = (count) => {

@@ -1,10 +1,7 @@
-// The theme, how dialogs close, and the dialog that asks for a key.
+// The theme, and the dialog that asks for a key.
 
 import * as api from "./api.js";
 import { $, icon } from "./elements.js";
-
-for (const dialog of document.querySelectorAll("dialog"))
-  dialog.addEventListener("click", (event) => { if (event.target === dialog && dialog.id !== "unlock") dialog.close(); });
 
 function applyTheme() {
   const root = document.documentElement;

@@ -2,6 +2,7 @@
 // They are sent to the service for searching, and stored nowhere else.
 
 const MOST = 40;
+const MOST_BYTES = 64e6; // of all query images together
 
 let opened = null;
 const database = () => (opened ??= open().catch((error) => { opened = null; throw error; }));
@@ -24,19 +25,56 @@ const done = (request) => new Promise((resolve, reject) => {
 const inMemory = new Map();
 const MOST_IN_MEMORY = 8;
 
-/** Store an image and return its digest, which `load` takes. Rejects when its file cannot be read. */
-export async function store(blob) {
+/** Hold an image in this tab, and return its digest, which `load` takes. Rejects when its file cannot be read. */
+export async function hold(blob) {
   const digest = await digestOf(blob);
   inMemory.delete(digest);
   inMemory.set(digest, blob);
   if (inMemory.size > MOST_IN_MEMORY) inMemory.delete(inMemory.keys().next().value);
+  return digest;
+}
+
+/** Store the image of a digest that this tab holds: a search with it has succeeded. The oldest make room for it. */
+export async function store(digest) {
+  const blob = inMemory.get(digest);
+  if (!blob) return; // it is stored already
   try {
     const images = (await database()).transaction("pictures", "readwrite").objectStore("pictures");
     await done(images.put({ digest, at: Date.now(), blob }));
-    const kept = await done(images.index("at").getAllKeys()); // the oldest first
-    for (const old of kept.slice(0, Math.max(0, kept.length - MOST))) images.delete(old);
-  } catch { /* it is in `inMemory` */ }
-  return digest;
+    const all = await done(images.index("at").getAll()); // the oldest first
+    for (const old of surplus(all.map((one) => one.blob.size))) images.delete(all[old].digest);
+  } catch { /* the tab holds it */ }
+}
+
+/** Return the positions of the images that have no place, given the sizes of all of them, the oldest first. */
+export function surplus(sizes) {
+  let bytes = 0;
+  const old = [];
+  for (let at = sizes.length - 1; at >= 0; at -= 1) {
+    bytes += sizes[at];
+    if (sizes.length - at > MOST || bytes > MOST_BYTES) old.push(at);
+  }
+  return old;
+}
+
+/** Return how many query images this browser has stored, and their bytes together. */
+export async function stored() {
+  try {
+    const images = (await database()).transaction("pictures").objectStore("pictures");
+    const all = await done(images.getAll());
+    return { images: all.length, bytes: all.reduce((sum, one) => sum + one.blob.size, 0) };
+  } catch {
+    return { images: 0, bytes: 0 };
+  }
+}
+
+/** Forget all query images. */
+export async function clear() {
+  inMemory.clear();
+  try {
+    const images = (await database()).transaction("pictures", "readwrite").objectStore("pictures");
+    await done(images.clear());
+  } catch { /* nothing was stored */ }
 }
 
 /** Return the image of a digest, or null when it is not stored. */

@@ -4,15 +4,17 @@ import * as address from "./address.js";
 import { setUpAddDialog } from "./add-images.js";
 import * as api from "./api.js";
 import * as collections from "./collections.js";
-import { $ } from "./elements.js";
+import { $, several } from "./elements.js";
+import "./dialogs.js";
 import "./header.js";
 import { setUpInputs } from "./image-input.js";
+import { clear, stored } from "./image-store.js";
 import * as filters from "./filters.js";
 import { showFeedback } from "./results.js";
 import * as parts from "./parts.js";
 import { addToQuery, runSearch, searchWith, setActions, showError, showNoCollection, showStart } from "./search.js";
 import * as words from "./words.js";
-import { collection, onChange, reset, served, state } from "./state.js";
+import { collection, onChange, reset, returnToPlace, served, state } from "./state.js";
 
 /** Return the address of the map of what the filters leave of a collection. */
 function mapOf(name) {
@@ -22,7 +24,16 @@ function mapOf(name) {
 
 /** Update the page from the state. */
 async function show() {
+  const hasQuery = present();
+  if (collection() === null) return showNoCollection();
+  if (!hasQuery) return showStart();
+  await Promise.all([runSearch(), filters.updateCounts()]);
+}
+
+/** Show what the state says by itself, without a request; return whether it is a query. */
+function present() {
   const hasQuery = address.hasQuery(state);
+  document.documentElement.classList.remove("arriving");
   $("main").dataset.view = hasQuery ? "results" : "start";
   $("collection").value = collection() ?? "";
   $("to-map").hidden = collection() === null;
@@ -31,9 +42,7 @@ async function show() {
   filters.show();
   showFeedback();
   parts.show();
-  if (collection() === null) return showNoCollection();
-  if (!hasQuery) return showStart();
-  await Promise.all([runSearch(), filters.updateCounts()]);
+  return hasQuery;
 }
 
 /** Load the collections, and show the state. */
@@ -47,6 +56,19 @@ async function load() {
   } catch (error) {
     showError(error);
   }
+}
+
+async function showStored() {
+  const { images, bytes } = await stored();
+  $("forget").hidden = !images;
+  $("stored-says").textContent = images
+    ? `${several(images, "image")}, ${(bytes / 1e6).toFixed(1)} MB, so that going back and links work. They are sent only to search with them.`
+    : "None.";
+}
+
+function showHelp() {
+  showStored();
+  $("shortcuts").showModal();
 }
 
 // -- actions ----------------------------------------------------------------------------------
@@ -66,7 +88,9 @@ document.querySelector("[data-home]").addEventListener("click", (event) => {
   reset();
 });
 
-$("keys").addEventListener("click", () => $("shortcuts").showModal());
+$("keys").addEventListener("click", showHelp);
+$("forget").addEventListener("click", async () => { await clear(); await showStored(); });
+
 addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, dialog");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -74,7 +98,7 @@ addEventListener("keydown", (event) => {
     "/": () => { $("filters").open = true; $("where").focus(); },
     u: choose,
     w: words.focus,
-    "?": () => $("shortcuts").showModal(),
+    "?": showHelp,
   }[event.key];
   if (!work) return;
   event.preventDefault();
@@ -83,6 +107,6 @@ addEventListener("keydown", (event) => {
 
 // -- start ------------------------------------------------------------------------------------
 
-setActions({ load, choose, add: openAddDialog });
+setActions({ load, present, choose, add: openAddDialog });
 onChange(show);
-load();
+load().then(returnToPlace);

@@ -16,7 +16,7 @@ export function notice(title = "", text = "", action = null, bad = false) {
 
 const ERRORS = { // by code: what happened, and what to do where the service's own message does not say it
   "no-such-item": ["This image no longer exists", "It may have been removed."],
-  "no-such-collection": ["This collection no longer exists"],
+  "no-such-collection": ["There is no such collection"],
   "not-an-image": ["Not an image", "Choose a JPEG, PNG, WebP or other image file."],
   "broken-image": ["This image is damaged"],
   "image-too-large": ["This image is too large"],
@@ -27,9 +27,14 @@ const ERRORS = { // by code: what happened, and what to do where the service's o
   unreachable: ["The service does not respond"],
 };
 
+/** Return what happened, and what to do. */
+export function describeError(error) {
+  const [title, text = error.message] = ERRORS[error.code] ?? ["Something went wrong"];
+  return [title, text];
+}
+
 /** Show an error in the place of the results, and offer `action`. */
 export function errorNotice(error, action) {
   status();
-  const [title, text = error.message] = ERRORS[error.code] ?? ["Something went wrong"];
-  notice(title, text, action, true);
+  notice(...describeError(error), action, true);
 }

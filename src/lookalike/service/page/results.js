@@ -47,6 +47,9 @@ export function hideLoading() {
 /** Return whether results of a search are shown, rather than the start page or an error. */
 export const hasResults = () => $("shown") !== null;
 
+/** Return how many results are shown or hidden by the minimum similarity. */
+export const count = () => hits.length;
+
 const OF_WORDS = ["searched-by-label", "unknown-words", "items-without-words"]; // notes that matter beside results, too
 
 /** Show the results of a search. */
@@ -83,7 +86,7 @@ export function applyMinimum() {
 }
 
 function acts(what, hit) {
-  if (what === "go") { scrollTo({ top: 0 }); change(searchFrom(state, hit.id)); return; }
+  if (what === "go") { change(searchFrom(state, hit.id)); return; }
   if (what === "add") { change(parts.adding(state, [{ id: hit.id }])); return; }
   if (what === "compare") { details.show(hit, query.current(), state, acts); return; }
   const [to, from] = what === "like" ? ["liked", "disliked"] : ["disliked", "liked"];

@@ -5,21 +5,23 @@ import * as api from "./api.js";
 import { showCount } from "./collections.js";
 import { $, make, several } from "./elements.js";
 import * as filters from "./filters.js";
-import { errorNotice, notice, status } from "./notices.js";
+import { describeError, errorNotice, notice, status } from "./notices.js";
 import { FRESH } from "./cards.js";
 import * as query from "./query.js";
-import { load, store } from "./image-store.js";
+import { hold, load, store } from "./image-store.js";
 import * as parts from "./parts.js";
 import * as results from "./results.js";
-import { change, collection, reset, served, state } from "./state.js";
+import { shrink } from "./shrink-image.js";
+import { change, collection, patchState, reset, served, state, updateAddress } from "./state.js";
 
 const MOST_BYTES = 256e6; // the service has its own limit; this one keeps a video out of the browser's memory
 const SAMPLE = 24; // images on the start page
 
 let searching = null; // AbortController of the current search
+let shown = null; // { state, image } of the results that are shown
 let actions = {}; // what else the page can do
 
-/** Set what messages offer: `load` the page again, `choose` an image, `add` images. */
+/** Set what messages offer: `load` the page again, `choose` an image, `add` images; and `present`, which shows the state. */
 export const setActions = (given) => { actions = given; };
 
 /** Cancel the previous request, and return the signal of a new one. */
@@ -84,12 +86,32 @@ export async function runSearch() {
     query.show(state.upload === null ? null : images[0]);
     if (images.includes(null)) return showImageElsewhere();
     const found = await api.search(collection(), queryOf(state), images, signal);
-    if (!signal.aborted) showFound(found);
+    if (signal.aborted) return;
+    shown = { state, image: state.upload === null ? null : images[0] };
+    showFound(found);
+    for (const digest of digests) store(digest);
   } catch (error) {
-    if (!signal.aborted) showError(error);
+    if (signal.aborted) return;
+    if (isOfNewImage(error)) returnToShown(error);
+    else showError(error);
   } finally {
     if (searching.signal === signal) results.hideLoading();
   }
+}
+
+/** Return whether an error is of an image that was chosen while the results of another query are shown. */
+const isOfNewImage = (error) =>
+  OF_THE_QUERY.includes(error.code) && shown !== null && results.hasResults() &&
+  parts.uploads(state).some((digest) => !parts.uploads(shown.state).includes(digest));
+
+/** Keep the results that are shown, and say why there are no others. */
+function returnToShown(error) {
+  patchState(shown.state);
+  updateAddress();
+  actions.present();
+  query.show(shown.image);
+  const [title, text] = describeError(error);
+  status(make("b.bad", { role: "alert" }, `${title}.`), make("span", {}, `${text} These are still the previous results.`));
 }
 
 /** Return a state as the query that the service takes. */
@@ -141,11 +163,12 @@ export function showError(error) {
   if (error.name === "AbortError") return;
   if (error.code === "bad-filter") {
     filters.showError(error);
-    if (results.hasResults()) return status(make("span", {}, "The filter is not valid; these are the previous results."));
+    if (results.hasResults() && results.count()) return status(make("span", {}, "The filter is not valid; these are the previous results."));
     results.fill([]);
     return notice("The filter is not valid", error.message, ["Clear all filters", filters.clear], true);
   }
   results.fill([]);
+  if (error.code === "no-such-collection") return errorNotice(error, wayOut());
   if (!OF_THE_QUERY.includes(error.code)) return errorNotice(error, ["Try again", () => actions.load()]);
   query.hide();
   $("main").dataset.view = "start";
@@ -162,7 +185,7 @@ export async function addToQuery(files) {
     const given = [];
     for (const file of files) {
       checkSize(file);
-      given.push({ upload: await store(file) });
+      given.push({ upload: await hold(await shrink(file)) });
     }
     await change(parts.adding(state, given));
   } catch (error) { // as in searchWith
@@ -171,12 +194,17 @@ export async function addToQuery(files) {
   }
 }
 
+/** Return what to do where the collection in the URL does not exist: open one that does. */
+function wayOut() {
+  const name = served.default ?? served.collections.find((one) => !one.error)?.name;
+  return name ? [`Open “${name}”`, () => reset(name, { upload: state.upload, words: state.words }), true] : ["Try again", () => actions.load()];
+}
+
 /** Search with an image that the user gave. */
 export async function searchWith(file) {
   try {
     checkSize(file);
-    const upload = await store(file);
-    scrollTo({ top: 0 });
+    const upload = await hold(await shrink(file));
     await change({ ...FRESH, upload, disliked: address.hasQuery(state) ? [] : state.disliked });
   } catch (error) { // the file was removed, or is too large for an image
     newSignal();
