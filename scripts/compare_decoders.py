@@ -102,16 +102,27 @@ def _ask_vips(batch: Sequence[Path], folder: Path) -> list[Image.Image | None]:
         link = folder / f"{number}{path.suffix}"
         link.symlink_to(path.resolve())
         links.append(link)
-    subprocess.run(
+    done = _run_vips(links, folder)
+    found = [_load(folder / f"vips-{number}.png") for number in range(len(batch))]
+    if done < 0:  # it crashed at a file, so those after it have not been asked
+        for number, link in enumerate(links):
+            if found[number] is None:
+                _run_vips([link], folder)
+                found[number] = _load(folder / f"vips-{number}.png")
+    return found
+
+
+def _run_vips(links: Sequence[Path], folder: Path) -> int:
+    done = subprocess.run(
         [
             *("vipsthumbnail", "--size", f"{_SIDE * 4}x{_SIDE * 4}>", "--export-profile", "srgb"),
             *("-o", f"{folder}/vips-%s.png[strip]", *map(str, links)),
         ],
         capture_output=True,
-        timeout=_TIMEOUT_S * _BATCH,
+        timeout=_TIMEOUT_S * len(links),
         check=False,
     )
-    return [_load(folder / f"vips-{number}.png") for number in range(len(batch))]
+    return done.returncode
 
 
 def _ask_imagemagick(path: Path, folder: Path) -> Image.Image | None:
