@@ -667,8 +667,8 @@ def test_data_sets_are_recognised_by_their_content(tmp_path: Path) -> None:
     assert recognise(write(tmp_path / "a.parquet", b"PAR1")) == "table"
     write(tmp_path / "fetched" / "downloads.sqlite", b"")
     assert recognise(tmp_path / "fetched") == "downloads"
-    with pytest.raises(SourceError, match=r"no images or annotations.*\.jsonl"):
-        recognise(write(tmp_path / "e.json", '[{"file": "a.jpg"}]'))
+    with pytest.raises(SourceError, match=r"no images or annotations.*so it is no table"):
+        recognise(write(tmp_path / "e.json", '{"file":\n "a.jpg"}'))
     with pytest.raises(SourceError, match="does not exist"):
         recognise(tmp_path / "none.json")
 

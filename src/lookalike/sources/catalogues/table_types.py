@@ -81,7 +81,8 @@ class TableTypes:
             skip = {*unused, *self._wanted, ""}
             tallies = {place: Tally() for place, one in enumerate(names) if one not in skip}
             for chunk in _iterate_chunks(rows):
-                yield None
+                if len(chunk) == _CHUNK:  # a small file takes no time
+                    yield None
                 columns = [*zip(*(row for row in chunk if len(row) >= len(names)), strict=False)]
                 left = [place for place, one in tallies.items() if not one.decided]
                 for place in left:
