@@ -71,7 +71,7 @@ def test_what_cannot_be_explained_is_a_problem(live: Live) -> None:
     problem(get(f"{PATH}?query=nothing"), 404, "no-such-item")
     problem(get("/v1/item/explain?id=nothing&query=0.png"), 404, "no-such-item")
     problem(get(f"{PATH}?query=0.png&crop=1,0,0,1"), 422, "invalid-request")
-    problem(get(f"{PATH}?query=0.png&methd=map"), 422, "invalid-request")
+    problem(get(f"{PATH}?query=0.png&methd=map"), 422, "unknown-parameter")
     problem(post(PATH), 422, "no-image")
     problem(post(PATH, content=b"no", headers={"Content-Type": "image/png"}), 415, "not-an-image")
     problem(post(PATH, json={"vector": [1.0, 2.0]}), 422, "nothing-asked")

@@ -19,6 +19,7 @@ from lookalike.service.keys import Reads
 from lookalike.service.metrics import Metrics, MetricsMiddleware
 from lookalike.service.openapi import complete
 from lookalike.service.page_files import PageFiles
+from lookalike.service.parameters import KnownParameters
 from lookalike.service.paths import RawPaths
 from lookalike.service.routes import collections as collection_routes
 from lookalike.service.routes import crops, explanations, health, items, older_forms, search
@@ -87,13 +88,14 @@ def create_app(collections: Collections, settings: ServiceSettings, metrics: Met
     app.state.service = service
     problems.register(app)
     app.include_router(health.router)
-    app.include_router(keys.router, prefix="/v1")
-    app.include_router(collection_routes.all_router, prefix="/v1", dependencies=[Reads])
-    for_named = [Reads, Depends(named)]
+    app.include_router(keys.router, prefix="/v1", dependencies=[KnownParameters])
+    for_all = [Reads, KnownParameters]
+    app.include_router(collection_routes.all_router, prefix="/v1", dependencies=for_all)
+    for_named = [*for_all, Depends(named)]
     app.include_router(collection_routes.one_router, prefix=_ONE, dependencies=for_named)
     for router in _ROUTERS:
         app.include_router(router, prefix=_ONE, dependencies=for_named)
-        app.include_router(router, prefix="/v1", dependencies=[Reads], include_in_schema=False)
+        app.include_router(router, prefix="/v1", dependencies=for_all, include_in_schema=False)
     app.include_router(older_forms.router, dependencies=[Reads])
     complete(app)
     _serve_page(app)
