@@ -17,7 +17,7 @@ from PIL import Image
 import lookalike
 from benchmarks import parts
 from live import serving
-from lookalike import SearchOptions
+from lookalike import Query, QueryPart, SearchOptions
 from lookalike.client import connect
 from lookalike.encoders import load_encoder
 from lookalike.errors import CollectionError, RegionError
@@ -140,6 +140,24 @@ def test_expansion_goes_by_whole_images(shop: lookalike.Collection) -> None:
 
 
 # --- indexing ----------------------------------------------------------------------------------
+
+
+def test_several_parts_and_diversity_go_by_whole_images_unless_regions_are_asked_for(
+    shop: lookalike.Collection,
+) -> None:
+    mixed = Query.of([QueryPart(source=thing()), QueryPart(source=scene(1), weight=-0.5)])
+    for query, options in (
+        (mixed, SearchOptions()),
+        (mixed, SearchOptions(mix="best")),
+        (Query.of(thing()), SearchOptions(diversity=0.4)),
+    ):
+        auto = shop.search(query, options=options)
+        off = shop.search(query, options=replace(options, regions="off"))
+        assert [(hit.item.id, hit.score) for hit in auto] == [
+            (hit.item.id, hit.score) for hit in off
+        ]
+        assert all(hit.box is None for hit in auto)
+        assert any(hit.box for hit in shop.search(query, options=replace(options, regions="on")))
 
 
 def test_regions_are_made_for_items_that_are_there_without_encoding_them_again(

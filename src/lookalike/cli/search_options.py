@@ -139,7 +139,7 @@ def search_options(command: _Command) -> _Command:
             default="auto",
             show_default=True,
             help="Compare with the regions of items too (`index --regions`); auto: where the "
-            "collection has them.",
+            "collection has them, for one part without --diversity, --expand and --min-match.",
         ),
         click.option(
             "--exact", is_flag=True, help="Compare with every item, without the ANN index."

@@ -131,7 +131,7 @@ class _Search:
         self._encoded: Encoded | None = None
         self._parts: tuple[Sequence[Encoded], Sequence[QueryPart]] = ((), ())
         self._by_vector = bool(query.parts)
-        self._regions = choose_regions(collection, options) if self._by_vector else None
+        self._regions = choose_regions(collection, query, options) if self._by_vector else None
         if self._item_id is None and self._by_vector:
             encode = encode_turned if options.any_orientation else encode_part
             encoded = [encode(collection, part) for part in query.parts]

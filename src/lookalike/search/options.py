@@ -80,7 +80,8 @@ class SearchOptions:
 
     - ``regions``: compare with the region vectors of items too; an item has its best score, and a
       hit by a region its ``box``. ``auto`` does so where the collection has them (``index`` with
-      ``regions``) and no ``min_match`` is given; ``on`` requires them; ``off`` does not.
+      ``regions``), for a query of one part without ``min_match``, ``expand`` and ``diversity``;
+      ``on`` requires them; ``off`` does not.
 
     However they rank, a score is that of the query itself.
 

@@ -9,6 +9,7 @@ from lookalike.core.records import Hit, Item
 from lookalike.errors import CollectionError
 from lookalike.regions.index import RegionIndex, RegionScores
 from lookalike.search.directions import Directions
+from lookalike.search.query import Query
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -24,14 +25,19 @@ _MOST_PART = 4096
 _GROWTH = 4
 
 
-def choose_regions(collection: "Collection", options: "SearchOptions") -> RegionIndex | None:
+def choose_regions(
+    collection: "Collection", query: Query, options: "SearchOptions"
+) -> RegionIndex | None:
     """Return the regions to search, if any.
 
-    Match levels are measured between whole images, and queries are expanded with them, so ``auto``
-    leaves regions out there. Raise ``CollectionError`` where regions are wanted and there are none,
-    and ``ValueError`` with ``expand``.
+    ``auto`` leaves regions out where whole images are compared: match levels are measured between
+    them, and queries are expanded and results made diverse with them. It does so for a query of
+    several parts too: their mixed vector is like no image, so that it is nearer to the vectors of
+    small patches, which crowd out the items that are like the parts. Raise ``CollectionError``
+    where regions are wanted and there are none, and ``ValueError`` with ``expand``.
     """
-    if options.regions == "off" or (options.regions == "auto" and options.min_match is not None):
+    by_whole = options.min_match is not None or options.diversity or len(query.parts) > 1
+    if options.regions == "off" or (options.regions == "auto" and by_whole):
         return None
     if options.expand:
         if options.regions == "on":
