@@ -1,4 +1,4 @@
-// Large photographs are made smaller before they are sent: the service looks at far fewer pixels than a camera takes.
+// Large images are made smaller before they are sent: the service looks at far fewer pixels than a camera takes.
 
 const LARGE = 600e3; // bytes; what is smaller is sent as it is
 const MOST_SIDE = 1600; // pixels; a crop of a seventh still has all that the encoder looks at
