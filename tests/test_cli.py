@@ -498,8 +498,8 @@ def test_info_shows_labels_and_fields(run: Run, photos: Path, card: Path, tmp_pa
     assert run("index", "shop.csv", "--root", photos, "--encoder", card).returncode == 0
     text = run("info", "--fields").stdout
     assert "labels\tmug 2; 1 without a label\n" in text
-    assert "price\tinteger, string, number\t100 %\n" in text
-    assert "tags\tstring\t33.3 %\n" in text
+    assert "price\tinteger, string, number\t100%\n" in text
+    assert "tags\tstring\t33.3%\n" in text
     document = json.loads(run("info", "--fields", "--json").stdout)
     assert (document["labels"], document["unlabelled"]) == ({"mug": 2}, 1)
     assert document["fields"][1] == {"name": "tags", "types": {"string": 1}, "filled": 1}

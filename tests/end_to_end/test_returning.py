@@ -191,7 +191,7 @@ def test_an_upload_goes_on_behind_a_closed_dialog_and_stops_when_asked(
     expect(visit["#adding"]).to_be_visible()
     visit.page.keyboard.press("Escape")
     expect(visit["#adding"]).to_be_hidden()
-    expect(visit["#add"]).to_contain_text("Adding, 0 %")
+    expect(visit["#add"]).to_contain_text("Adding, 0%")
     for route in held:
         route.continue_()
     visit.page.unroute("**/items")

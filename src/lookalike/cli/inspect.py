@@ -181,7 +181,7 @@ def _field_row(field: "Field", content: "Description") -> tuple[str, str, str]:
     share = field.filled / max(content.items, 1)
     # never round 99.96 % up to all, nor 0.04 % down to none
     percent = 100.0 * share if share in (0.0, 1.0) else min(max(100 * share, 0.1), 99.9)
-    return plain(field.name), types, f"{percent:.3g} %"
+    return plain(field.name), types, f"{percent:.3g}%"
 
 
 def _show_skipped(shop: "Collection", *, as_json: bool) -> None:

@@ -146,7 +146,7 @@ export function setUpAddDialog(collection, limits, onAdded) {
     for (const batch of batches(files.filter((one) => !tooLarge.includes(one)), limits())) {
       $("adding-bar").value = sent / files.length;
       const rate = sent / ((performance.now() - began) / 1000);
-      setButton(`Adding, ${Math.floor((100 * sent) / files.length)} %`);
+      setButton(`Adding, ${Math.floor((100 * sent) / files.length)}%`);
       $("adding-says").textContent = `${number(sent)} of ${number(files.length)}` +
         (sent ? `, ${rate.toFixed(rate < 10 ? 1 : 0)} a second, ${formatDuration((files.length - sent) / rate)} left` : "");
       try {

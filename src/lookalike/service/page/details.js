@@ -55,7 +55,7 @@ export function show(hit, query, state, acts) {
   dialog.scrollTop = 0;
 }
 
-const percent = (side) => `${Math.round(100 * side)} %`;
+const percent = (side) => `${Math.round(100 * side)}%`;
 const missing = () => make("div.missing", {}, icon("missing"), "Cannot be shown");
 
 function copyButton(label, text) {

@@ -52,7 +52,7 @@ function loader(collection) {
 
 function describe(map) {
   const shown = map.sampled ? `${number(map.shown)} of ${several(map.items, "item")}, sampled at random` : several(map.items, "item");
-  const kept = map.neighbours_kept === null ? "" : `; ${Math.round(100 * map.neighbours_kept)} % of the nearest neighbours are near on the map`;
+  const kept = map.neighbours_kept === null ? "" : `; ${Math.round(100 * map.neighbours_kept)}% of the nearest neighbours are near on the map`;
   return `${shown}; ${several(map.clusters.length, "cluster")}${kept}`;
 }
 

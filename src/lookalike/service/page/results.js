@@ -65,7 +65,7 @@ export function showResults(found) {
 
 function categoryText({ scope, used, reason, predicted: [best] }) {
   const named = scope === "category" && used.length === 1 && used[0] === best?.label;
-  const sure = best ? ` (${named ? "" : `${best.label} `}${Math.round(best.probability * 100)} %)` : "";
+  const sure = best ? ` (${named ? "" : `${best.label} `}${Math.round(best.probability * 100)}%)` : "";
   return scope === "category" ? `Category: ${used.join(", ")}${sure}` : `All categories: ${reason}${sure}`;
 }
 
