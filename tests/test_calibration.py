@@ -311,7 +311,7 @@ store.close()
 shop.chmod(0o555)
 become_nobody()
 store = EmbeddedStore.open(shop)
-found = Collection(store, None)
+found = Collection(store, lambda: None)
 scale = calibration.get_calibration(found)
 print(store.read_only, scale.reason, calibration.load_calibration(found))
 """

@@ -120,12 +120,14 @@ def test_skipped_files_are_listed_on_request_one_a_line(run: Run, photos: Path, 
 def test_a_missing_folder_is_one_clear_line_and_nothing_is_made(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
-    for wrong, words in ((tmp_path / "nowhere", "does not exist"), (photos / "page.jpg", "file")):
-        done = run("index", wrong)
-        assert done.returncode == 1
-        assert words in done.stderr
-        assert done.stderr.count("\n") == 1
+    done = run("index", tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert "does not exist" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "home").exists()
+    done = run("index", photos / "page.jpg")
+    assert done.returncode == 1
+    assert "page.jpg contains no usable images: not a readable image" in done.stderr
 
 
 def test_search_finds_the_like_and_leaves_out_the_query(indexed: Run, photos: Path) -> None:
@@ -383,7 +385,7 @@ def test_ctrl_c_stops_after_the_batch_and_the_next_run_goes_on(
     folder = tmp_path / "many"
     first = picture(folder / "0.jpg", (1, 2, 3), (1500, 1000))
     content = first.read_bytes()
-    for number in range(1, 600):
+    for number in range(1, 1200):
         # trailing bytes after the end of the picture: another file, the same look
         (folder / f"{number}.jpg").write_bytes(content + number.to_bytes(4, "big"))
     process = subprocess.Popen(
@@ -401,11 +403,11 @@ def test_ctrl_c_stops_after_the_batch_and_the_next_run_goes_on(
     assert process.returncode == 130, err
     report = json.loads(out)
     assert report["interrupted"]
-    assert 0 < report["indexed"] < 600
+    assert 0 < report["indexed"] < 1200
     assert b"the next run continues" in err
     rest = json.loads(run("index", folder, "--json").stdout)
-    assert rest["indexed"] + report["indexed"] == 600
-    assert rest["items"] == 600
+    assert rest["indexed"] + report["indexed"] == 1200
+    assert rest["items"] == 1200
 
 
 def _count(run: Run) -> int:
@@ -549,7 +551,7 @@ def test_options_of_catalogues_are_refused_for_what_is_none(
 ) -> None:
     done = run("index", photos, "--root", tmp_path)
     assert done.returncode == 1
-    assert "is read as a folder of images" in done.stderr
+    assert "is read as images alone" in done.stderr
     assert run("list", "--collections").stdout == ""
 
 

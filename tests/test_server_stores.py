@@ -331,14 +331,14 @@ def test_indexing_asks_by_the_batch_not_by_the_picture(
                 report = index_folder(store, bind, folder)
             assert (report.indexed, report.reused) == (60 - known, known)
             # Whether the vectors' field is there. A walk each over stamps and skips, with its
-            # beginning and end; twice whether
-            # thumbnails are kept, twice which tables beside the items have rows, and what earlier
-            # runs could not use. For a batch: which are known, copies, whether it is still this
+            # beginning and end; twice whether thumbnails are kept, three times whether regions are,
+            # twice which tables beside the items have rows, and what earlier runs could not use.
+            # For a batch: which are known, copies, whether it is still this
             # collection, keys (twice), the items, the floor. With copies in a batch also their
             # vectors, their items and the journal of what arrived. What arrived may have moved
             # here: the journal's mapping (twice), its rows, the items, the roots, a walk over
             # copies elsewhere, and the journal is emptied.
-            most = 12 + 3 * 7 if not known else 12 + 3 * 10 + 9
+            most = 15 + 3 * 7 if not known else 15 + 3 * 10 + 9
             assert len(asked) <= most, asked
             shutil.copytree(folder, folder / "copies", dirs_exist_ok=True)
 

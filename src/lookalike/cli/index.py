@@ -324,7 +324,8 @@ def index_command(
         ctx.exit(INTERRUPTED)
     for source, one in zip(sources, reports, strict=True):
         if one.nothing_usable:
-            click.echo(f"error: {source.name} contains no usable images", err=True)
+            why = f": {one.skipped[0].reason}" if len(one.skipped) == 1 else ""
+            click.echo(f"error: {source.name} contains no usable images{why}", err=True)
     ctx.exit(exit_code(reports, strict=strict))
 
 
