@@ -287,3 +287,35 @@ def test_the_level_of_labels_can_be_named(tmp_path: Path, paint: Paint, card: Pa
     assert result.exit_code == 0, result.output
     with lookalike.open(tmp_path / "shop") as found_shop:
         assert found_shop.facets("label") == [("a", 2)]
+
+
+def zipped(folder: Path, image: Path) -> Path:
+    """An archive ``images.zip`` in a folder, with one image ``a.png``."""
+    folder.mkdir()
+    path = folder / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(image, "a.png")
+    return path
+
+
+def test_another_archive_of_one_name_does_not_replace_the_first(
+    shop: Collection, tmp_path: Path, paint: Callable[[Path, int], Path]
+) -> None:
+    first = zipped(tmp_path / "one", paint(tmp_path / "1.png", 1))
+    second = zipped(tmp_path / "two", paint(tmp_path / "2.png", 2))
+    shop.index(first)
+    before = shop.get("images.zip/a.png").digest
+    with pytest.raises(SourceError, match=r"two/images.zip: .* another archive of this name"):
+        shop.index(second)
+    assert shop.get("images.zip/a.png").digest == before
+    assert shop.index(first).unchanged == 1
+
+
+def test_an_archive_that_was_moved_keeps_its_ids(
+    shop: Collection, tmp_path: Path, paint: Callable[[Path, int], Path]
+) -> None:
+    first = zipped(tmp_path / "one", paint(tmp_path / "1.png", 1))
+    shop.index(first)
+    moved = first.rename(tmp_path / "images.zip")
+    assert shop.index(moved).indexed == 0
+    assert [item.id for item in shop] == ["images.zip/a.png"]

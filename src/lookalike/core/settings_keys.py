@@ -5,6 +5,7 @@ collections, so they never change.
 """
 
 __all__ = [
+    "ARCHIVES",
     "CALIBRATION",
     "CARD",
     "CATALOGUES",
@@ -28,6 +29,8 @@ __all__ = [
     "VERSION_OF",
 ]
 
+ARCHIVES = "archives"
+"""Name → path of the indexed archives."""
 CALIBRATION = "calibration"
 """Scores of the match levels."""
 CARD = "card"

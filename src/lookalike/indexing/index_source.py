@@ -25,6 +25,7 @@ from lookalike.core.shards import Shard
 from lookalike.errors import SourceError
 from lookalike.images.thumbnails import set_thumbnail_side
 from lookalike.indexing import failures
+from lookalike.indexing.archive_names import claim_name
 from lookalike.indexing.catalogue_files import remember_catalogue
 from lookalike.indexing.catalogue_indexing import index_catalogue
 from lookalike.indexing.entry_indexing import index_listed
@@ -95,7 +96,7 @@ def index_source(
             require_map(open_encoder())
         set_region_count(store, options.regions)
     if isinstance(source, str | os.PathLike):
-        source = _open(expand_home(source), options.format, limits, stop)
+        source = _open(store, expand_home(source), options.format, limits, stop)
     if isinstance(source, Path):
         check_folder(source)
         root, under = _register_root(store, source, as_new=options.as_new)
@@ -163,7 +164,7 @@ def index_source(
 
 
 def _open(
-    path: Path, format: str, limits: images.Limits, stop: Callable[[], bool]
+    store: Store, path: Path, format: str, limits: images.Limits, stop: Callable[[], bool]
 ) -> Path | Catalogue | Iterable[Entry] | list[Path]:
     format = recognise(path) if format == "auto" else format
     match format:
@@ -172,6 +173,7 @@ def _open(
         case "files":
             return expand_pattern(path)
         case "archive":
+            claim_name(store, path)
             return read_archive(path, limits=limits, stop=stop)
         case _:
             return open_catalogue(path, format)

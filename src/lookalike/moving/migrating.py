@@ -48,6 +48,7 @@ _FEW = 64  # changes that may be left for the moment in which writing is locked
 _TURNS = 5
 # The other settings depend on the old encoder's vectors.
 _MOVED = (
+    settings_keys.ARCHIVES,
     settings_keys.ROOTS,
     settings_keys.THUMBNAILS,
     settings_keys.REGIONS,
