@@ -115,13 +115,16 @@ def test_ctrl_c_stops_and_the_same_command_continues(
 ) -> None:
     server.ways.append("cdn-hangs")
     command = [sys.executable, "-m", "lookalike", "encoder", "pull", NAME]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not server.downloads("cdn") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 20
+        while not server.downloads("cdn") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, said = process.communicate(timeout=60)  # a read that has begun may end by its limit
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
