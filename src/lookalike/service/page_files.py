@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+
+from lookalike.service.etags import is_unchanged
 
 __all__ = ["PageFiles"]
 
@@ -63,7 +64,7 @@ class PageFiles:
         if file is None:
             raise HTTPException(404)
         caching = _FOR_GOOD if is_versioned and not name.endswith(".html") else _ASK_AGAIN
-        return _response(file, request.headers, caching)
+        return _response(file, request, caching)
 
     def _document(self, content: bytes, contents: Mapping[str, bytes]) -> bytes:
         """Return a document that loads everything by its versioned name, modules at once."""
@@ -104,12 +105,11 @@ def _file(name: str, content: bytes) -> _File:
     )
 
 
-def _response(file: _File, asked: Headers, caching: str) -> Response:
-    packed = file.packed if "gzip" in asked.get("accept-encoding", "") else None
+def _response(file: _File, request: Request, caching: str) -> Response:
+    packed = file.packed if "gzip" in request.headers.get("accept-encoding", "") else None
     etag = f'"{file.etag}{"" if packed is None else "-gzip"}"'
     headers = {"ETag": etag, "Cache-Control": caching, "Vary": "Accept-Encoding"}
-    known = {one.strip().removeprefix("W/") for one in asked.get("if-none-match", "").split(",")}
-    if etag in known or "*" in known:
+    if is_unchanged(request, etag):
         return Response(status_code=304, headers=headers)
     if packed is not None:
         headers["Content-Encoding"] = "gzip"

@@ -16,6 +16,7 @@ from lookalike.errors import UnreadableImageError
 from lookalike.images.formats import format_of
 from lookalike.images.thumbnails import render_thumbnail
 from lookalike.service.collections import Opened
+from lookalike.service.etags import is_unchanged
 from lookalike.service.problems import Problem
 from lookalike.service.retry import RetryRoute
 from lookalike.service.state import ItemId, Served, State, in_thread
@@ -120,13 +121,6 @@ def _make_headers(
     return headers
 
 
-def _is_unchanged(request: Request, tag: str) -> bool:
-    etags = request.headers.get("if-none-match", "")
-    return etags.strip() == "*" or tag in [
-        one.strip().removeprefix("W/") for one in etags.split(",")
-    ]
-
-
 _VERSION = Annotated[
     str | None,
     Query(max_length=64, description="The content's version, as in the links of responses."),
@@ -158,7 +152,7 @@ async def thumbnail(
     found = await in_thread(_find_thumbnail, opened.collection, id, side)
     tag = f'"{found.tag}-{side}"'
     headers = _make_headers(request, found.item, found.file, tag, whole=found.whole)
-    if _is_unchanged(request, tag):
+    if is_unchanged(request, tag):
         return Response(status_code=304, headers=headers)
     data = service.thumbnails.get((found.tag, side))
     if data is None:
@@ -192,7 +186,7 @@ async def image(
     file = await in_thread(_find_item_file, opened.collection, id)
     tag = f'"{file.tag}"'
     headers = _make_headers(request, file.item, file, tag)
-    if _is_unchanged(request, tag):
+    if is_unchanged(request, tag):
         return Response(status_code=304, headers=headers)
     kind = await in_thread(_find_type, file.place)
     name = quote(file.item.id.rpartition("/")[2], safe="")
