@@ -11,24 +11,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from lookalike import images
 from lookalike.core import settings_keys
 from lookalike.core.protocols import Catalogue
 from lookalike.core.records import Entry, Skipped
-from lookalike.core.roots import Root, below, innermost
-from lookalike.errors import SourceError
 from lookalike.indexing import missing, removals
 from lookalike.indexing.carry_over import Carried, carry_annotations
 from lookalike.indexing.folder_plan import plan_folder
-from lookalike.sources.catalogues import open_catalogue, recognise
-from lookalike.sources.catalogues.object_folder import open_objects
-from lookalike.sources.scan import ScanOptions, check_folder, scan
+from lookalike.indexing.indexed_sources import (
+    find_catalogue_root,
+    find_root,
+    open_indexed,
+    scan_indexed,
+)
+from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
 
 
-__all__ = ["ForgetReport", "PruneReport", "find_root", "forget_missing", "prune"]
+__all__ = ["ForgetReport", "PruneReport", "forget_missing", "prune"]
 
 _BATCH = 1000
 
@@ -74,11 +75,7 @@ def prune(
 
     Raise ``SourceError`` for a folder that does not exist or was never indexed.
     """
-    source = open_objects(source, collection.cache)
-    if isinstance(source, str | os.PathLike):
-        path = Path(source).expanduser()
-        format = recognise(path) if format == "auto" else format
-        source = path if format == "folder" else open_catalogue(path, format)
+    source = open_indexed(collection, source, format)
     root, under = find_root(collection, source.root if isinstance(source, Catalogue) else source)
     store, carried = collection.store, Carried()
 
@@ -133,16 +130,7 @@ def forget_missing(
 def _prune_folder(
     collection: "Collection", folder: Path, options: ScanOptions, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
-    root, under = find_root(collection, folder)
-    # Read before the scan: items that others index meanwhile have not vanished.
-    known = collection.store.items.stamps(root.name, under)
-    listing = scan(
-        root.path,
-        suffixes=images.SUFFIXES,
-        under=under,
-        options=options,
-        apart=below(collection.roots(), root),
-    )
+    root, known, listing = scan_indexed(collection, folder, options)
     plan = plan_folder(listing, known, {})
     items = sum(bool(path) for path in known)  # an item without a path was added as bytes
     vanished = set(plan.vanished)
@@ -161,11 +149,7 @@ def _prune_folder(
 def _prune_catalogue(
     collection: "Collection", catalogue: Catalogue, carry: _Carry, *, allow: bool
 ) -> tuple[PruneReport, removals.Removals]:
-    root, under = find_root(collection, catalogue.root)
-    if under:
-        raise SourceError(
-            f"{catalogue.root} lies in {root.path}, which was indexed as a folder; prune that"
-        )
+    root = find_catalogue_root(collection, catalogue, instead="prune that")
     known = {
         one: path for path, (one, _) in collection.store.items.stamps(root.name).items() if path
     }
@@ -196,17 +180,3 @@ def _prune_catalogue(
     )
     going = replace(going, problems=removals.problems(malformed, going))
     return PruneReport(checked=len(known), vanished=tuple(sorted(gone))), going
-
-
-def find_root(collection: "Collection", folder: Path) -> tuple[Root, str]:
-    """Return the root that contains a folder, and the folder's path below it."""
-    check_folder(folder)
-    place = folder.resolve()
-    root = innermost(collection.roots(), place)
-    if root is None:
-        raise SourceError(
-            f"{folder} was never indexed into this collection, so nothing of it can have vanished; "
-            "`lookalike info` says which folders were"
-        )
-    under = place.relative_to(root.path).as_posix()
-    return root, "" if under == "." else under

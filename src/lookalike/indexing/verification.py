@@ -14,15 +14,16 @@ from lookalike.core.cpus import usable_cores
 from lookalike.core.progress import Progress, ProgressCallback
 from lookalike.core.protocols import Catalogue
 from lookalike.core.records import BeingWritten, Entry, Item, Skipped
-from lookalike.core.roots import below
-from lookalike.errors import ImageError, SourceError
+from lookalike.errors import ImageError
 from lookalike.indexing.differences import DifferenceKind, FileDifference, VerificationReport
 from lookalike.indexing.file_reading import read_entry
 from lookalike.indexing.folder_indexing import make_entries
-from lookalike.indexing.prune import find_root
-from lookalike.sources.catalogues import open_catalogue, recognise
-from lookalike.sources.catalogues.object_folder import open_objects
-from lookalike.sources.scan import ScanOptions, scan
+from lookalike.indexing.indexed_sources import (
+    find_catalogue_root,
+    open_indexed,
+    scan_indexed,
+)
+from lookalike.sources.scan import ScanOptions
 
 if TYPE_CHECKING:
     from lookalike.collection import Collection
@@ -55,11 +56,7 @@ def verify(
     that does not exist or was never indexed.
     """
     began = time.monotonic()
-    source = open_objects(source, collection.cache)
-    if isinstance(source, str | os.PathLike):
-        path = Path(source).expanduser()
-        format = recognise(path) if format == "auto" else format
-        source = path if format == "folder" else open_catalogue(path, format)
+    source = open_indexed(collection, source, format)
     if isinstance(source, Catalogue):
         compared = _read_catalogue(collection, source, stop)
     else:
@@ -79,15 +76,7 @@ def verify(
 
 
 def _read_folder(collection: "Collection", folder: Path, options: ScanOptions) -> "_Comparison":
-    root, under = find_root(collection, folder)
-    known = collection.store.items.stamps(root.name, under)
-    listing = scan(
-        root.path,
-        suffixes=images.SUFFIXES,
-        under=under,
-        options=options,
-        apart=below(collection.roots(), root),
-    )
+    root, known, listing = scan_indexed(collection, folder, options)
     return _Comparison(
         collection=collection,
         root=root.name,
@@ -100,11 +89,7 @@ def _read_folder(collection: "Collection", folder: Path, options: ScanOptions) -
 def _read_catalogue(
     collection: "Collection", catalogue: Catalogue, stop: Callable[[], bool]
 ) -> "_Comparison":
-    root, under = find_root(collection, catalogue.root)
-    if under:
-        raise SourceError(
-            f"{catalogue.root} lies in {root.path}, which was indexed as a folder; verify that"
-        )
+    root = find_catalogue_root(collection, catalogue, instead="verify that")
     known = collection.store.items.stamps(root.name)
     return _Comparison(
         collection=collection,
